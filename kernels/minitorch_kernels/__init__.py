@@ -1,0 +1,45 @@
+"""Numerical kernels on NumPy arrays: no Tensor, no graph, no argument checks.
+
+Every part is loaded on first use, so that importing this package costs nothing and
+``minitorch_kernels.reference`` runs where Numba is not wanted:
+
+=================  ==========================================================================
+reference          the textbook loops: the truth every other algorithm is tested against
+im2col             convolution as one matrix product
+register_tile      the micro-kernel: a block of sums held in vector registers
+direct             convolution without an im2col buffer, on the register tile
+gemm               matrix product on the register tile
+pool, norm         pooling; batch normalisation and local response normalisation
+elementwise        activations and other one-pass loops
+optimizer          parameter updates in place
+buffers            memory for large arrays, used again
+augment            image batches from uint8 to float
+=================  ==========================================================================
+"""
+
+import importlib
+
+_PARTS = (
+    "augment",
+    "buffers",
+    "direct",
+    "elementwise",
+    "gemm",
+    "im2col",
+    "norm",
+    "optimizer",
+    "pool",
+    "reference",
+    "register_tile",
+    "_jit",
+)
+
+
+def __getattr__(name):
+    if name in _PARTS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(_PARTS)

@@ -1,0 +1,201 @@
+"""How kernels are compiled, cached, locked and threaded. The only place with Numba's settings.
+
+`helper` compiles a function that other compiled functions call; `kernel` compiles one that Python
+calls. A kernel call takes one process-wide lock, because Numba's default threading layer aborts the
+process when two Python threads enter a parallel region, and applies the process-wide number of
+threads, because Numba keeps that number per Python thread.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pathlib
+import threading
+import warnings
+
+import numba
+import threadpoolctl
+from numba.core import config, event
+
+# NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
+_FLAGS = frozenset({"contract", "arcp", "nsz"})
+_REORDER = frozenset({"reassoc"})
+
+_lock = threading.RLock()
+_threads = None  # None: as many as Numba found
+_listeners = []
+
+
+def jit_enabled():
+    """Return False where NUMBA_DISABLE_JIT=1 runs everything as plain Python."""
+    return not config.DISABLE_JIT
+
+
+# --------------------------------------------------------------------------------------- cache
+
+
+def _source_hash():
+    """Hash all kernel sources: Numba itself does not notice an edit in another file than the function's."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder():
+    """Return the folder of compiled kernels for these sources, or None where none can be written."""
+    home = os.environ.get("MCNN_HOME")
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = pathlib.Path(home or os.path.join(base, "minitorch_cnn")) / "kernels" / _source_hash()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        warnings.warn(f"kernels are compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
+        return None
+    return folder
+
+
+@contextlib.contextmanager
+def _own_cache():
+    """Point Numba at our folder while a function is decorated, and leave the user's setting alone."""
+    saved = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder() or saved)
+    try:
+        yield cache_folder() is not None
+    finally:
+        config.CACHE_DIR = saved
+
+
+def _compile(function, parallel, reorder):
+    if not jit_enabled():
+        return function
+    with _own_cache() as cached:
+        flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
+        return numba.njit(parallel=parallel, fastmath=flags, cache=cached, error_model="numpy")(function)
+
+
+# ---------------------------------------------------------------------------------- decorators
+
+
+def helper(function=None, *, reorder=False):
+    """Compile a function that other compiled functions call.
+
+    Parameters
+    ----------
+    function : callable
+    reorder : bool
+        Allow the terms of a sum to change places, so that it runs in vector registers.
+
+    Returns
+    -------
+    Numba dispatcher
+    """
+    if function is None:
+        return functools.partial(helper, reorder=reorder)
+    return _compile(function, False, reorder)
+
+
+def kernel(function=None, *, parallel=True, reorder=False):
+    """Compile a function that Python calls, with `numba.prange` loops shared out over threads.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays and numbers; reads nothing but its arguments and module-level names.
+    parallel : bool
+        False for short loops.
+    reorder : bool
+        As for `helper`.
+
+    Returns
+    -------
+    callable
+        ``.dispatcher`` is the Numba function.
+    """
+    if function is None:
+        return functools.partial(kernel, parallel=parallel, reorder=reorder)
+    dispatcher = _compile(function, parallel, reorder)
+
+    @functools.wraps(function)
+    def call(*args):
+        with _lock:
+            if _threads is not None and numba.get_num_threads() != _threads:
+                numba.set_num_threads(_threads)
+            return dispatcher(*args)
+
+    call.dispatcher = dispatcher
+    return call
+
+
+# ------------------------------------------------------------------------------------- threads
+
+
+def set_num_threads(count):
+    """Use ``count`` threads in kernels and in BLAS, in the whole process from now on.
+
+    Parameters
+    ----------
+    count : int, 1 .. the number that Numba started with
+
+    Raises
+    ------
+    ValueError
+        If it is not in that range.
+    """
+    global _threads
+    most = config.NUMBA_NUM_THREADS
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
+        raise ValueError(f"set_num_threads: count - expected 1 to {most}, got {count!r}")
+    with _lock:
+        _threads = count
+        threadpoolctl.threadpool_limits(count)
+
+
+def get_num_threads():
+    """Return the number of threads that kernels use."""
+    return _threads or config.NUMBA_NUM_THREADS
+
+
+# ------------------------------------------------------------------------------------- counter
+
+
+class _CompileListener(event.Listener):
+    """Counts the functions of this package as Numba begins to compile them."""
+
+    def __init__(self):
+        self.count = 0
+
+    def on_start(self, event):
+        function = event.data["dispatcher"].py_func
+        if function.__module__.startswith("minitorch_kernels"):
+            self.count += 1
+            for callback in list(_listeners):
+                callback(function.__name__, self.count)
+
+    def on_end(self, event):
+        pass
+
+
+def on_compile(callback):
+    """Call ``callback(name, count)`` whenever a kernel begins to compile, not when it comes from the cache.
+
+    Parameters
+    ----------
+    callback : callable
+        ``name`` of the function and how many have been compiled in this process, this one included.
+
+    Returns
+    -------
+    callable
+        Call it to stop.
+    """
+    _listeners.append(callback)
+    return functools.partial(_listeners.remove, callback)
+
+
+event.register("numba:compile", _CompileListener())

@@ -1,0 +1,102 @@
+"""Memory for large arrays, used again instead of asked for again.
+
+A fresh array of some megabytes costs a page fault every 4 KiB when it is first written, which is as
+much time as a pass over it; a training step would pay that for each of its feature maps. `empty`
+hands out blocks that were written before:
+
+    block (an mmap)  <-  token (a uint8 view of it)  <-  the arrays handed out, their views, ...
+
+The token is the ``base`` of every array cut from the block, so it dies exactly when the last of them
+dies, and only then the block goes back on the shelf. Nothing that anybody still holds is used again.
+"""
+
+import mmap
+import threading
+import weakref
+
+import numpy as np
+
+_SMALLEST = 1 << 16  # below this, malloc hands out warm memory by itself
+_HUGE_PAGE = 1 << 21
+
+_lock = threading.RLock()  # a token may die, and so give back, while its own thread is taking
+_shelf = {}  # bytes -> blocks of that size, free to use
+_handed_out = {}  # id of a token's weak reference -> (reference, block)
+_shelved_bytes = 0
+_used_bytes = 0
+_peak_used_bytes = 0
+
+
+def empty(shape, dtype):
+    """Return an array with arbitrary contents, in recycled memory where it is large.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, ``shape``, C-contiguous
+    """
+    count = int(np.prod(shape, dtype=np.int64))
+    size = count * np.dtype(dtype).itemsize
+    if size < _SMALLEST:
+        return np.empty(shape, dtype)
+    block = _take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+    token = np.frombuffer(block, np.uint8)
+    reference = weakref.ref(token, _give_back)
+    _handed_out[id(reference)] = reference, block
+    return token[:size].view(dtype).reshape(shape)
+
+
+def empty_like(array):
+    """Return `empty` of the shape and dtype of a C-contiguous array."""
+    return empty(array.shape, array.dtype)
+
+
+def release():
+    """Give all memory that is not in use back to the operating system."""
+    global _shelved_bytes, _peak_used_bytes
+    with _lock:
+        _shelf.clear()
+        _shelved_bytes = 0
+        _peak_used_bytes = _used_bytes
+
+
+def statistics():
+    """Return (bytes in use, bytes on the shelf)."""
+    return _used_bytes, _shelved_bytes
+
+
+def _take(size):
+    global _used_bytes, _peak_used_bytes
+    with _lock:
+        block = _from_shelf(size) if size in _shelf else mmap.mmap(-1, size)
+        _used_bytes += size
+        _peak_used_bytes = max(_peak_used_bytes, _used_bytes)
+    if size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        block.madvise(mmap.MADV_HUGEPAGE)  # fewer entries in the table of pages
+    return block
+
+
+def _from_shelf(size):
+    global _shelved_bytes
+    block = _shelf[size].pop()
+    _shelved_bytes -= size
+    if not _shelf[size]:
+        del _shelf[size]
+    return block
+
+
+def _give_back(reference):
+    """Put the block of a dead token on the shelf; the shelf never holds more than was once in use."""
+    global _shelved_bytes, _used_bytes
+    with _lock:
+        _, block = _handed_out.pop(id(reference))
+        size = len(block)
+        _used_bytes -= size
+        while _shelf and _used_bytes + _shelved_bytes + size > _peak_used_bytes:
+            _from_shelf(next(iter(_shelf)))  # the size that was not used for longest
+        _shelf.setdefault(size, []).append(block)
+        _shelved_bytes += size

@@ -1,0 +1,170 @@
+"""Matrix product on the register tile, and the general product that convolution is a case of.
+
+A product ``C = A B`` is cut three times:
+
+- C into tasks of CHUNK rows by one panel of columns, which threads share out;
+- the sums into blocks of at most BLOCK terms, so that the part of B that a block reads stays in the
+  first-level cache while all rows of the chunk pass by;
+- the rows of a chunk into tiles, whose sums stay in registers.
+
+No sum is split between threads, so the bits of the result do not depend on their number.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels import buffers
+from minitorch_kernels._jit import jit_enabled, kernel
+from minitorch_kernels.register_tile import BLOCK, ROWS, VECTOR_BYTES, panel_width, tile
+
+CHUNK = 32 * ROWS
+
+
+def available(dtype):
+    """Return True where a register tile fits this machine and the dtype is float32 or float64."""
+    return bool(VECTOR_BYTES) and jit_enabled() and np.dtype(dtype) in (np.float32, np.float64)
+
+
+def whole_tiles(offsets):
+    """Return row offsets padded to whole tiles by repeating the last one, which then is computed twice."""
+    missing = -len(offsets) % ROWS
+    return np.concatenate([offsets, np.repeat(offsets[-1:], missing)]).astype(np.int64)
+
+
+def cut_segments(starts_a, starts_b, length, step_a, step_b):
+    """Cut segments of ``length`` terms into blocks of at most BLOCK terms.
+
+    Parameters
+    ----------
+    starts_a, starts_b : sequence of int, S
+        Offsets into A and B of the first term of each segment.
+    length : int
+        Terms of each segment.
+    step_a, step_b : int
+        Offset from one term to the next.
+
+    Returns
+    -------
+    segments : int64 ndarray, shape (2, S or more)
+    blocks : int64 ndarray, shape (B, 3)
+        First segment, end of segments, terms of a segment.
+    """
+    starts = np.stack([np.asarray(starts_a, np.int64), np.asarray(starts_b, np.int64)])
+    if length <= BLOCK:  # several segments a block
+        count, together = starts.shape[1], BLOCK // length
+        blocks = [(i, min(i + together, count), length) for i in range(0, count, together)]
+        return starts, np.array(blocks, np.int64).reshape(-1, 3)
+    pieces, blocks = [], []  # several blocks a segment
+    steps = np.array([[step_a], [step_b]], np.int64)
+    for i in range(starts.shape[1]):
+        for first in range(0, length, BLOCK):
+            pieces.append(starts[:, i : i + 1] + first * steps)
+            blocks.append((len(blocks), len(blocks) + 1, min(BLOCK, length - first)))
+    return np.concatenate(pieces, 1), np.array(blocks, np.int64)
+
+
+@kernel
+def gathered_product(a, packed, c, start, a_rows, c_rows, segments, blocks, panels):
+    """Compute rows of C from rows of A that lie anywhere, and from packed panels of B.
+
+    C[c_rows[i] + column] = start[column] + sum over segments s and terms k of
+        A[a_rows[i] + a_offset + segments[0, s] + k] * B[segments[1, s] + k, column]
+
+    Parameters
+    ----------
+    a, c, start : ndarray, 1-D, the same dtype
+        ``start`` holds what the sums begin with, a panel of columns after the other.
+    packed : ndarray, shape (panels, K, panel width)
+    a_rows, c_rows : int64 ndarray, shape (M,)
+        M a multiple of ROWS, see `whole_tiles`.
+    segments, blocks : int64 ndarray
+        From `cut_segments`.
+    panels : int64 ndarray, shape (P, 5)
+        Per panel: offset in ``packed``, offset in ``start``, offset in A, offset in C, columns to write.
+
+    Notes
+    -----
+    Parallel over chunks of rows and panels; each task owns its part of C.
+    """
+    width = packed.shape[2]
+    rows = len(a_rows)
+    chunks = -(-rows // CHUNK)
+    for task in prange(chunks * len(panels)):
+        first = task // len(panels) * CHUNK
+        last = min(first + CHUNK, rows)
+        b_offset, start_offset, a_offset, c_offset, columns = panels[task % len(panels)]
+        narrow = columns < width
+        scratch = np.empty(CHUNK * width if narrow else 0, a.dtype)
+        scratch_rows = np.arange(CHUNK) * width
+        for block in range(len(blocks)):
+            begin, end, terms = blocks[block]
+            go_on = min(block, 1)
+            for i in range(first, last, ROWS):
+                if narrow:  # the last columns of C: a whole tile would write over its neighbours
+                    numbers = (0, begin, end, terms, a_offset, 1, b_offset, width, 0, start_offset, go_on)
+                    part = scratch_rows[i - first :]
+                    tile(a, packed, scratch, start, a_rows[i:], part, segments, numbers)
+                else:
+                    numbers = (i, begin, end, terms, a_offset, 1, b_offset, width, c_offset, start_offset, go_on)
+                    tile(a, packed, c, start, a_rows, c_rows, segments, numbers)
+        if narrow:
+            for i in range(first, last):
+                for column in range(columns):
+                    c[c_rows[i] + c_offset + column] = scratch[(i - first) * width + column]
+
+
+@kernel
+def pack_panels(b, packed):
+    """Copy B (K, N) into panels (P, K, width), zeros behind the last column; parallel over panels."""
+    terms, columns = b.shape
+    panels, _, width = packed.shape
+    for p in prange(panels):
+        valid = min(width, columns - p * width)
+        for k in range(terms):
+            for j in range(valid):
+                packed[p, k, j] = b[k, p * width + j]
+            for j in range(valid, width):
+                packed[p, k, j] = 0
+
+
+@lru_cache(maxsize=256)
+def panel_table(columns, terms, width):
+    """Return the ``panels`` of `gathered_product` for B of ``terms`` rows and ``columns`` columns."""
+    table = [(p * terms * width, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
+    return np.array(table, np.int64).reshape(-1, 5)
+
+
+def matmul(a, b):
+    """Multiply two matrices.
+
+    Parameters
+    ----------
+    a : ndarray, shape (M, K), float32 or float64, any strides
+    b : ndarray, shape (K, N), the same dtype, any strides
+
+    Returns
+    -------
+    ndarray, shape (M, N)
+        The same bits for any number of threads; where no tile fits, NumPy's product.
+
+    Notes
+    -----
+    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous).
+    """
+    (rows, terms), columns = a.shape, b.shape[1]
+    if not available(a.dtype):
+        return a @ b
+    if 0 in (rows, terms, columns):
+        return np.zeros((rows, columns), a.dtype)
+    width = panel_width(a.dtype)
+    packed = buffers.empty((-(-columns // width), terms, width), a.dtype)
+    pack_panels(b, packed)
+    c = buffers.empty((rows, columns), a.dtype)
+    segments, blocks = cut_segments([0], [0], terms, 1, width)
+    a_rows, c_rows = (whole_tiles(np.arange(rows, dtype=np.int64) * n) for n in (terms, columns))
+    flat_a, start = np.ascontiguousarray(a).reshape(-1), np.zeros(width, a.dtype)
+    panels = panel_table(columns, terms, width)
+    gathered_product(flat_a, packed, c.reshape(-1), start, a_rows, c_rows, segments, blocks, panels)
+    return c

@@ -1,0 +1,272 @@
+"""Batch normalisation and local response normalisation of channels-last maps.
+
+A map (N, H, W, C) is a list of N*H*W pixels here. Sums over pixels run over ranges of pixels, at
+most _RANGES of them and cut by the shape alone, each in float64 over blocks that fit the first-level
+cache; the ranges are then added up in order. So neither the number of threads nor a mean far from
+zero spoils the last digits.
+"""
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels import buffers
+from minitorch_kernels._jit import helper, kernel
+
+_RANGES = 64
+_BLOCK_ELEMENTS = 8192  # pixels times channels of a block
+
+
+@helper
+def _bounds(part, parts, count):
+    """Return the first and the end of one of ``parts`` ranges of ``count`` items."""
+    return part * count // parts, (part + 1) * count // parts
+
+
+@kernel
+def _range_moments(x, means, squares):
+    """Mean, and sum of squared deviations from it, of each range of pixels; x (M, C), results (ranges, C)."""
+    pixels, channels = x.shape
+    ranges = len(means)
+    block = max(1, _BLOCK_ELEMENTS // channels)
+    for part in prange(ranges):
+        first, end = _bounds(part, ranges, pixels)
+        mean, square = means[part], squares[part]
+        mean[:] = 0
+        square[:] = 0
+        total, deviation = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+        for start in range(first, end, block):
+            stop = min(start + block, end)
+            total[:] = 0
+            for i in range(start, stop):
+                for c in range(channels):
+                    total[c] += x[i, c]
+            for c in range(channels):
+                total[c] /= stop - start
+            deviation[:] = 0
+            for i in range(start, stop):  # a second look at the block, which is in the cache
+                for c in range(channels):
+                    distance = x[i, c] - total[c]
+                    deviation[c] += distance * distance
+            before, new = start - first, stop - start
+            for c in range(channels):  # Chan, Golub and LeVeque: two groups to one
+                apart = total[c] - mean[c]
+                mean[c] += apart * new / (before + new)
+                square[c] += deviation[c] + apart * apart * before * new / (before + new)
+
+
+@kernel
+def _scale_and_shift(x, scale, shift, out):
+    """out = x * scale + shift, per channel; parallel over ranges of pixels."""
+    pixels, channels = x.shape
+    for part in prange(_RANGES):
+        first, end = _bounds(part, _RANGES, pixels)
+        for i in range(first, end):
+            for c in range(channels):
+                out[i, c] = x[i, c] * scale[c] + shift[c]
+
+
+@kernel
+def _range_sums(grad, x, mean, sums, products):
+    """Sums of grad, and of grad * (x - mean), of each range of pixels; results (ranges, C)."""
+    pixels, channels = grad.shape
+    ranges = len(sums)
+    block = max(1, _BLOCK_ELEMENTS // channels)
+    for part in prange(ranges):
+        first, end = _bounds(part, ranges, pixels)
+        sums[part] = 0
+        products[part] = 0
+        total, product = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+        for start in range(first, end, block):
+            total[:] = 0
+            product[:] = 0
+            for i in range(start, min(start + block, end)):
+                for c in range(channels):
+                    total[c] += grad[i, c]
+                    product[c] += grad[i, c] * (x[i, c] - mean[c])
+            for c in range(channels):
+                sums[part, c] += total[c]
+                products[part, c] += product[c]
+
+
+@kernel
+def _input_gradient(grad, x, mean, slope, projection, level, out):
+    """out = slope * grad - projection * (x - mean) - level, per channel; parallel over ranges of pixels."""
+    pixels, channels = grad.shape
+    for part in prange(_RANGES):
+        first, end = _bounds(part, _RANGES, pixels)
+        for i in range(first, end):
+            for c in range(channels):
+                out[i, c] = slope[c] * grad[i, c] - projection[c] * (x[i, c] - mean[c]) - level[c]
+
+
+def _pixels(x):
+    """Return (N, H, W, C) as (M, C)."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def _partials(x):
+    """Return two empty float64 arrays (ranges, C) for partial sums over the pixels of x."""
+    pixels, channels = _pixels(x).shape
+    shape = max(1, min(_RANGES, pixels)), channels
+    return np.empty(shape), np.empty(shape)
+
+
+def batch_norm_stats(x):
+    """Return the mean and the biased variance of each channel.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+
+    Returns
+    -------
+    mean, var : ndarray, shape (C,), the dtype of x
+
+    Notes
+    -----
+    One pass over memory. Means and squared deviations of blocks are merged as in Chan, Golub and
+    LeVeque 1983 ("Algorithms for computing the sample variance").
+    """
+    means, squares = _partials(x)
+    count = _pixels(x).shape[0]
+    _range_moments(_pixels(x), means, squares)
+    ends = np.arange(len(means) + 1) * count // len(means)
+    sizes = np.diff(ends)[:, None]
+    mean = (means * sizes).sum(0) / count
+    var = (squares.sum(0) + (sizes * (means - mean) ** 2).sum(0)) / count
+    return mean.astype(x.dtype), var.astype(x.dtype)
+
+
+def batch_norm_apply(x, scale, shift):
+    """Return x * scale + shift, per channel.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous
+    scale, shift : ndarray, shape (C,)
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
+    out = buffers.empty_like(x)
+    _scale_and_shift(_pixels(x), scale, shift, _pixels(out))
+    return out
+
+
+def batch_norm_backward(grad_out, x, mean, inv_std, gamma):
+    """Return the gradients of training-mode batch norm.
+
+    grad_x = gamma * inv_std * (grad_out - mean of grad_out - normalised x * mean of (grad_out * normalised x))
+
+    Parameters
+    ----------
+    grad_out, x : ndarray, shape (N, H, W, C), C-contiguous
+    mean, inv_std, gamma : ndarray, shape (C,)
+
+    Returns
+    -------
+    grad_x : ndarray, shape (N, H, W, C)
+    grad_gamma, grad_beta : ndarray, shape (C,)
+    """
+    sums, products = _partials(x)
+    _range_sums(_pixels(grad_out), _pixels(x), mean, sums, products)
+    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
+    count = _pixels(x).shape[0]
+    slope = gamma.astype(np.float64) * inv_std
+    numbers = slope, slope * inv_std * grad_gamma / count, slope * grad_beta / count
+    grad_x = buffers.empty_like(x)
+    _input_gradient(
+        _pixels(grad_out), _pixels(x), mean, *(number.astype(x.dtype) for number in numbers), _pixels(grad_x)
+    )
+    return grad_x, grad_gamma.astype(x.dtype), grad_beta.astype(x.dtype)
+
+
+def channel_sums(x):
+    """Return the sum of each channel over images and pixels.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous
+
+    Returns
+    -------
+    ndarray, shape (C,)
+    """
+    sums, products = _partials(x)
+    _range_sums(_pixels(x), _pixels(x), np.zeros(x.shape[-1], x.dtype), sums, products)
+    return sums.sum(0).astype(x.dtype)
+
+
+@kernel
+def _response_forward(x, window, numbers, out, base):
+    before, after = window
+    share, beta, k = numbers
+    pixels, channels = x.shape
+    for part in prange(_RANGES):
+        first, end = _bounds(part, _RANGES, pixels)
+        for i in range(first, end):
+            for c in range(channels):
+                energy = x[i, c] * 0
+                for d in range(max(0, c - before), min(channels, c + after + 1)):
+                    energy += x[i, d] * x[i, d]
+                base[i, c] = k + share * energy
+                out[i, c] = x[i, c] * base[i, c] ** -beta
+
+
+@kernel
+def _response_backward(grad, x, out, base, window, numbers, grad_x):
+    before, after = window
+    share, beta = numbers
+    pixels, channels = x.shape
+    for part in prange(_RANGES):
+        first, end = _bounds(part, _RANGES, pixels)
+        for i in range(first, end):
+            for c in range(channels):
+                spread = x[i, c] * 0
+                for d in range(max(0, c - after), min(channels, c + before + 1)):  # the bases that x[c] is in
+                    spread += grad[i, d] * out[i, d] / base[i, d]
+                grad_x[i, c] = grad[i, c] * base[i, c] ** -beta - 2 * share * beta * x[i, c] * spread
+
+
+def local_response_norm_forward(x, *, size, alpha, beta, k):
+    """Return x / base**beta and base = k + alpha/size * sum of x**2 over ``size`` neighbour channels.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    size : int, channels, from c - size//2 to c + (size - 1)//2
+    alpha, beta, k : float
+
+    Returns
+    -------
+    out, base : ndarray, shape (N, H, W, C)
+    """
+    out, base = buffers.empty_like(x), buffers.empty_like(x)
+    numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta, k))
+    _response_forward(_pixels(x), (size // 2, (size - 1) // 2), numbers, _pixels(out), _pixels(base))
+    return out, base
+
+
+def local_response_norm_backward(grad_out, x, out, base, *, size, alpha, beta, k):
+    """Return the gradient of x, shape (N, H, W, C).
+
+    grad_x[c] = grad_out[c] * base[c]**-beta
+                - 2 * alpha/size * beta * x[c] * sum over d of grad_out[d] * out[d] / base[d],
+    over the channels d whose base holds x[c]
+
+    Parameters
+    ----------
+    grad_out, x, out, base : ndarray, shape (N, H, W, C), C-contiguous
+    size, alpha, beta, k
+        As in `local_response_norm_forward`.
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
+    grad_x = buffers.empty_like(x)
+    numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta))
+    arrays = (_pixels(array) for array in (grad_out, x, out, base))
+    _response_backward(*arrays, (size // 2, (size - 1) // 2), numbers, _pixels(grad_x))
+    return grad_x

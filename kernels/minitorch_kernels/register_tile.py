@@ -1,0 +1,226 @@
+"""The micro-kernel: a block of sums that stays in the processor's vector registers.
+
+A processor core multiplies and adds whole vectors (16 float32 with AVX-512), two of them per clock,
+but it can load only about as many from its nearest cache, and a sum can take its next term only after
+some four clocks. A fast matrix product therefore (1) works on many independent sums at a time and (2)
+uses every loaded number for many of them. The tile does both. It holds ROWS x VECTORS accumulators,
+
+                      vector 0            vector 1
+    row 0      [ acc acc ... acc ] [ acc acc ... acc ]
+    row 1      [ acc acc ... acc ] [ acc acc ... acc ]
+    ...
+    row 7      [ acc acc ... acc ] [ acc acc ... acc ]
+
+and with every term r of the sums it loads VECTORS vectors of B and ROWS single numbers of A, each
+copied into all lanes, for ROWS * VECTORS multiply-adds:
+
+    C[row, :] += A[row, r] * B[r, :]
+
+8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON; AVX2 has 16 registers, so 6 x 2 there.
+A larger tile would load less, but its row pointers no longer fit into the integer registers.
+
+Convolution, its two gradients and the matrix product differ only in where the numbers of A lie, and
+that is the caller's to say: each row has its own offset, and the terms come as segments, equally
+long runs of numbers with a fixed step, that begin anywhere.
+"""
+
+import platform
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic
+
+_AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite", "znver4", "znver5")
+_AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3")
+
+
+def host_vectors():
+    """Return (bytes of a vector register, number of them) of the machine that Numba compiles for.
+
+    Returns
+    -------
+    (int, int)
+        (0, 0) where no tile is known to fit.
+    """
+    if platform.machine() in ("arm64", "aarch64"):
+        return 16, 32
+    if config.CPU_NAME and not config.CPU_FEATURES:  # a processor that the user named
+        if any(name in config.CPU_NAME for name in _AVX512_NAMES):
+            return 64, 32
+        return (32, 16) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (0, 0)
+    if config.CPU_FEATURES:
+        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
+    else:
+        features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    return (32, 16) if features.get("avx2") and features.get("fma") else (0, 0)
+
+
+VECTOR_BYTES, REGISTERS = host_vectors()
+ROWS = 8 if REGISTERS == 32 else 6
+VECTORS = 2
+BLOCK = 192  # terms between two loads of the accumulators: BLOCK rows of B stay in the first-level cache
+
+
+def panel_width(dtype):
+    """Return the columns of a tile: VECTORS vectors of this dtype; where no tile fits, what a tile would have."""
+    return VECTORS * (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
+
+
+@intrinsic
+def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
+    """Add up one tile; called from compiled kernels alone.
+
+    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
+        A[a_rows[i0 + m] + segments[0, s] + k * a_step] * B[b_offset + segments[1, s] + k * b_step, :]
+
+    Parameters
+    ----------
+    a, b, c, start : ndarray, 1-D, the same dtype
+        B, C and start are read and written a panel (`panel_width`) at a time.
+    a_rows, c_rows : int64 ndarray, 1-D
+        Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
+    segments : int64 ndarray, shape (2, S)
+        Offsets into A and B of the first term of each segment.
+    numbers : tuple of 11 int64
+        i0, first segment, end of segments, terms in a segment (>= 1), a_offset, a_step, b_offset, b_step,
+        c_offset, start_offset, and whether to go on from C (1) or from ``start`` (0).
+    """
+    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
+    return signature, _emit_tile
+
+
+def _emit_tile(context, builder, signature, arguments):
+    element = context.get_data_type(signature.args[0].dtype)
+    lanes = VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8)
+    vector, integer = ir.VectorType(element, lanes), ir.IntType(64)
+    emit = _Emitter(builder, element, vector, integer)
+
+    arrays = [
+        context.make_array(kind)(context, builder, value)
+        for kind, value in zip(signature.args[:7], arguments[:7], strict=True)
+    ]
+    a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
+    segment_count = builder.extract_value(arrays[6].shape, 1)
+    numbers = [builder.extract_value(arguments[7], i) for i in range(11)]
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers
+
+    def row_pointers(table, base, offset):
+        rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(ROWS)]
+        return [emit.at(base, builder.add(row, offset)) for row in rows]
+
+    a_pointers, c_pointers = row_pointers(a_rows, a, a_offset), row_pointers(c_rows, c, c_offset)
+    start_pointer = emit.at(start, start_offset)
+
+    # The accumulators begin as C or as the start vector, chosen by one branch per tile.
+    with builder.if_else(builder.icmp_signed("!=", go_on, emit.number(0))) as (from_c, from_start):
+        with from_c:
+            loaded_c = [emit.load_vector(p, q) for p in c_pointers for q in range(VECTORS)]
+            block_c = builder.basic_block
+        with from_start:
+            vectors = [emit.load_vector(start_pointer, q) for q in range(VECTORS)]
+            block_start = builder.basic_block
+    sums = []
+    for i, value in enumerate(loaded_c):
+        phi = builder.phi(vector)
+        phi.add_incoming(value, block_c)
+        phi.add_incoming(vectors[i % VECTORS], block_start)
+        sums.append(phi)
+
+    def segment(s, carried):
+        a_start = builder.load(emit.at(segments, s))
+        b_start = builder.load(emit.at(segments, builder.add(segment_count, s)))
+        rows = [emit.at(p, a_start) for p in a_pointers]
+        b_segment = emit.at(b, builder.add(b_offset, b_start))
+
+        def term(k, carried):
+            a_index, b_index, *carried = carried  # one index for all rows, a pointer each would be ROWS additions
+            b_row = emit.at(b_segment, b_index)
+            columns = [emit.load_vector(b_row, q) for q in range(VECTORS)]
+            updated = []
+            for m, row in enumerate(rows):
+                copies = emit.broadcast(builder.load(emit.at(row, a_index)))
+                updated += [emit.fma(copies, columns[q], carried[m * VECTORS + q]) for q in range(VECTORS)]
+            return [builder.add(a_index, a_step), builder.add(b_index, b_step), *updated]
+
+        return emit.loop(emit.number(0), terms, [emit.number(0), emit.number(0), *carried], term)[2:]
+
+    sums = emit.loop(first, end, sums, segment)
+    for m, pointer in enumerate(c_pointers):
+        for q in range(VECTORS):
+            emit.store_vector(sums[m * VECTORS + q], pointer, q)
+    return context.get_dummy_value()
+
+
+class _Emitter:
+    """The few instructions that the tile is made of."""
+
+    def __init__(self, builder, element, vector, integer):
+        self.builder, self.element, self.vector, self.integer = builder, element, vector, integer
+        suffix = f"v{vector.count}f{32 if isinstance(element, ir.FloatType) else 64}"
+        kind = ir.FunctionType(vector, [vector, vector, vector])
+        self.fma_function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{suffix}")
+
+    def number(self, value):
+        return ir.Constant(self.integer, value)
+
+    def at(self, pointer, index):
+        return self.builder.gep(pointer, [index])
+
+    def _vector_pointer(self, pointer, q):
+        shifted = self.at(pointer, self.number(q * self.vector.count))
+        return self.builder.bitcast(shifted, self.vector.as_pointer())
+
+    def load_vector(self, pointer, q):
+        value = self.builder.load(self._vector_pointer(pointer, q))
+        value.align = 4  # arrays are aligned to their elements only
+        return value
+
+    def store_vector(self, value, pointer, q):
+        self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
+
+    def broadcast(self, scalar):
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), [0] * self.vector.count)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def fma(self, x, y, z):
+        return self.builder.call(self.fma_function, [x, y, z])
+
+    def loop(self, first, end, carried, body):
+        """Run ``carried = body(i, carried)`` for i from first to end, at least once; return the last ``carried``."""
+        builder, before = self.builder, self.builder.basic_block
+        inside, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
+        builder.branch(inside)
+        builder.position_at_end(inside)
+        i = builder.phi(self.integer)
+        phis = [builder.phi(value.type) for value in carried]
+        results = body(i, phis)
+        following = builder.add(i, self.number(1))
+        bottom = builder.basic_block
+        for phi, outside, result in zip([i, *phis], [first, *carried], [following, *results], strict=True):
+            phi.add_incoming(outside, before)
+            phi.add_incoming(result, bottom)
+        builder.cbranch(builder.icmp_signed("<", following, end), inside, after)
+        builder.position_at_end(after)
+        return results
+
+
+def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers):
+    """The same sums in NumPy, for reading and for tests; parameters as `tile`."""
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers
+    width, k = panel_width(a.dtype), np.arange(terms)
+    columns = np.arange(width)
+    rows = range(first_row, first_row + ROWS)
+    sums = [c[c_rows[i] + c_offset + columns] if go_on else start[start_offset + columns] for i in rows]
+    for s in range(first, end):
+        b_rows = b[(b_offset + segments[1, s] + k * b_step)[:, None] + columns]  # (terms, width)
+        for m, i in enumerate(rows):
+            sums[m] = sums[m] + a[a_rows[i] + a_offset + segments[0, s] + k * a_step] @ b_rows
+    for m, i in enumerate(rows):
+        c[c_rows[i] + c_offset + columns] = sums[m]
