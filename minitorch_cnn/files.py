@@ -1,0 +1,220 @@
+"""Files: checksums, writing all or nothing, and downloads that resume and are checked."""
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import pathlib
+import stat
+import time
+import urllib.error
+import urllib.request
+
+_BLOCK = 1 << 20
+_SLOW = 200_000  # bytes a second: below this for _PATIENCE seconds, another address is tried
+_PATIENCE = 20.0
+_TIMEOUT = 30.0
+
+
+class DownloadError(OSError):
+    """A download that could not be finished; the message says from where, and what to do by hand."""
+
+
+def mcnn_home():
+    """Return the folder of data, weights and compiled kernels: MCNN_HOME or in the user's cache folder."""
+    if home := os.environ.get("MCNN_HOME"):
+        return pathlib.Path(home)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return pathlib.Path(cache) / "minitorch_cnn"
+
+
+def hash_file(path, algorithm="sha256"):
+    """Return the hexadecimal digest of a file.
+
+    Parameters
+    ----------
+    path : str or Path
+    algorithm : str
+        A name that `hashlib` knows.
+
+    Returns
+    -------
+    str
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def atomic_write(path, data):
+    """Write a file all or nothing: a reader sees the old contents or the new, never a part.
+
+    Parameters
+    ----------
+    path : str or Path
+        The permissions of a file that is there are kept.
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the old file is untouched and no temporary file stays.
+    """
+    path = pathlib.Path(path)
+    # In the same folder, because a rename is atomic only within a file system. A killed process
+    # leaves its temporary file; `remove_stale` knows them by the name.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            if path.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """Make a rename survive a power cut: the folder's own entry has to reach the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale(folder):
+    """Remove what killed writers left behind in a folder; files of living processes stay.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    removed = []
+    for path in pathlib.Path(folder).glob(".*.tmp"):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def download(addresses, path, *, size=None, digest=None, algorithm="sha256", progress=None):
+    """Fetch a file from the first address that serves it, resuming what an earlier call began.
+
+    Parameters
+    ----------
+    addresses : sequence of str
+        Tried in order; a slow one is left while another remains.
+    path : str or Path
+        Written only when complete and checked; until then the bytes are in ``path.part``.
+    size : int or None, bytes
+    digest : str or None
+        Hexadecimal; other contents are refused, after one more attempt from the start.
+    algorithm : str
+    progress : callable or None
+        ``progress(bytes so far, bytes in all or None, bytes a second)``.
+
+    Raises
+    ------
+    DownloadError
+        If no address serves the right contents. A file at ``path`` is untouched.
+    """
+    path = pathlib.Path(path)
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    problems = []
+    for attempt, address in enumerate(addresses):
+        patient = attempt == len(addresses) - 1
+        for _ in range(2):  # a resumed file with the wrong digest is fetched once more, from the start
+            resumed = part.exists()
+            try:
+                _fetch(address, part, size, patient, progress)
+                wrong = _mismatch(part, size, digest, algorithm)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise DownloadError(error.errno, f"{path}: the disk is full; free some space and repeat") from error
+                problems.append(f"{address}: {error}")
+                break
+            except http.client.HTTPException as error:
+                problems.append(f"{address}: {type(error).__name__} {error}")
+                break
+            if not wrong:
+                os.replace(part, path)
+                _sync_folder(path.parent)
+                return
+            part.unlink()
+            if not resumed:
+                problems.append(f"{address}: {wrong}")
+                break
+    raise DownloadError(
+        f"{path.name} could not be fetched:\n  "
+        + "\n  ".join(problems)
+        + f"\nGet the file by other means and copy it to {path}"
+    )
+
+
+def _mismatch(part, size, digest, algorithm):
+    """Return what is wrong with a complete file, or an empty string."""
+    if size is not None and part.stat().st_size != size:
+        return f"expected {size} bytes, got {part.stat().st_size}"
+    if digest is not None and (got := hash_file(part, algorithm)) != digest:
+        return f"expected {algorithm} {digest}, got {got}"
+    return ""
+
+
+def _fetch(address, part, size, patient, progress):
+    """Append the rest of the file at an address to ``part``."""
+    have = part.stat().st_size if part.exists() else 0
+    if size is not None and have >= size:
+        return
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and have:  # nothing is left to send: the file is complete, or not this one
+            return
+        raise
+    with contextlib.closing(response):
+        if response.status != 206:
+            have = 0  # the server sends all of it again
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else size
+        with open(part, "ab" if have else "wb") as file:
+            _copy(response, file, have, total, patient, progress)
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and part.stat().st_size < total:
+        raise OSError(f"the connection ended after {part.stat().st_size} of {total} bytes")
+
+
+def _copy(response, file, have, total, patient, progress):
+    started = window_start = time.monotonic()
+    window_bytes = received = 0
+    while block := response.read(_BLOCK if patient else _BLOCK // 8):
+        file.write(block)
+        received += len(block)
+        window_bytes += len(block)
+        now = time.monotonic()
+        if progress:
+            progress(have + received, total, received / max(now - started, 1e-9))
+        if now - window_start > _PATIENCE:
+            if not patient and window_bytes < _SLOW * (now - window_start):
+                raise OSError(f"slower than {_SLOW // 1000} kB/s for {_PATIENCE:.0f} s")
+            window_start, window_bytes = now, 0

@@ -1,0 +1,51 @@
+"""The one random stream of initialisers and dropout; `manual_seed` starts it anew.
+
+Data augmentation does not draw from it: there a number depends on the seed, the epoch and the
+sample alone.
+"""
+
+import numpy as np
+
+_generator = np.random.Generator(np.random.PCG64(0))
+
+
+def manual_seed(seed):
+    """Start the stream at ``seed``.
+
+    Parameters
+    ----------
+    seed : int, >= 0
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is negative or no integer.
+    """
+    global _generator
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"manual_seed: seed - expected an integer >= 0, got {seed!r}")
+    _generator = np.random.Generator(np.random.PCG64(seed))
+
+
+def generator():
+    """Return the stream, an `numpy.random.Generator`."""
+    return _generator
+
+
+def get_state():
+    """Return the position in the stream as a dict that JSON can hold."""
+    return _generator.bit_generator.state
+
+
+def set_state(state):
+    """Go to a position that `get_state` gave.
+
+    Raises
+    ------
+    ValueError
+        If ``state`` is not of this kind of stream.
+    """
+    expected = _generator.bit_generator.state["bit_generator"]
+    if not isinstance(state, dict) or state.get("bit_generator") != expected:
+        raise ValueError(f"set_state: state - expected a dict of a {expected} stream, got {state!r}")
+    _generator.bit_generator.state = state

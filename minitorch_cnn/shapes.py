@@ -1,0 +1,172 @@
+"""Sizes, layouts, and the errors about them.
+
+Shape letters, the same in every docstring of the project: N images, C channels, H and W height and
+width, KH and KW of a kernel or window, OH and OW of the output.
+
+Arrays read as (N, C, H, W) and lie in memory as N, H, W, C ("channels last"), so that all channels
+of a pixel are neighbours. `nhwc` and `nchw` go from one view to the other.
+"""
+
+import math
+
+import numpy as np
+
+layout_copies = 0  # how often `nhwc` had to copy, for tests and for the curious
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit; the message names the argument, what was expected and what came."""
+
+
+def pair(value, name, minimum=1):
+    """Return ``value`` as two integers: an int counts for both directions.
+
+    Parameters
+    ----------
+    value : int or (int, int)
+    name : str
+        Operation and argument, for the message.
+    minimum : int
+        The smallest integer allowed.
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    TypeError
+        If it is neither an int nor two ints.
+    ValueError
+        If one is below ``minimum``.
+    """
+    values = (value, value) if _is_int(value) else value
+    if not isinstance(values, (tuple, list)) or len(values) != 2 or not all(map(_is_int, values)):
+        raise TypeError(f"{name} - expected an int or two ints, got {value!r}")
+    if min(values) < minimum:
+        raise ValueError(f"{name} - expected at least {minimum}, got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def _is_int(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def same_padding(size, kernel, stride, dilation):
+    """Return (before, after) zeros with which the output has ceil(size / stride) elements."""
+    needed = max((math.ceil(size / stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return needed // 2, needed - needed // 2
+
+
+def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 1)):
+    """Return padding as (top, bottom, left, right), in pixels.
+
+    Parameters
+    ----------
+    padding : int, (int, int), (int, int, int, int) or "same"
+        For all sides; for (height, width); for (top, bottom, left, right); or as many zeros as give
+        ceil(H / stride) by ceil(W / stride) outputs, the odd one at the bottom and the right.
+    name : str
+        Operation and argument, for the message.
+    size, kernel, stride, dilation : (int, int)
+        What "same" is computed from.
+
+    Returns
+    -------
+    (int, int, int, int)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, or negative.
+    """
+    if isinstance(padding, str):
+        if padding != "same":
+            raise ValueError(f"{name} - expected an int, two or four ints, or 'same', got {padding!r}")
+        sides = zip(size, kernel, stride, dilation, strict=True)
+        return tuple(p for side in sides for p in same_padding(*side))
+    if isinstance(padding, (tuple, list)) and len(padding) == 4:
+        return pair(padding[:2], name, minimum=0) + pair(padding[2:], name, minimum=0)
+    height, width = pair(padding, name, minimum=0)
+    return height, height, width, width
+
+
+def conv_output_size(size, kernel, stride=1, before=0, after=0, dilation=1, what="convolution"):
+    """Return the number of window positions along one axis.
+
+    out = floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1
+
+    Parameters
+    ----------
+    size, kernel, stride, before, after, dilation : int
+        Pixels along this axis; ``before`` and ``after`` are the padding on the two sides.
+    what : str
+        Operation and axis, for the message.
+
+    Returns
+    -------
+    int, at least 1
+
+    Raises
+    ------
+    ShapeError
+        If not even one window fits.
+    """
+    extent = dilation * (kernel - 1) + 1
+    padded = size + before + after
+    if extent > padded:
+        raise ShapeError(
+            f"{what} - expected at least {extent} padded pixels for a window of {kernel} with dilation {dilation}, "
+            f"got {padded} ({before} + {size} + {after})"
+        )
+    return (padded - extent) // stride + 1
+
+
+def nhwc(x):
+    """Return the C-contiguous (N, H, W, C) array behind a logical (N, C, H, W) array.
+
+    A view where the memory already lies that way, else a copy, counted in ``layout_copies``.
+    """
+    global layout_copies
+    view = x.transpose(0, 2, 3, 1)
+    if view.flags.c_contiguous:
+        return view
+    layout_copies += 1
+    return np.ascontiguousarray(view)
+
+
+def nchw(x):
+    """Return the logical (N, C, H, W) view of an (N, H, W, C) array."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def memory_order(x):
+    """Return the axes of ``x`` from the slowest to the fastest in memory."""
+    return sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis))
+
+
+def memory_flat(x, order=None):
+    """Return ``x`` as one contiguous line in memory order, and the way back.
+
+    Parameters
+    ----------
+    x : ndarray, any shape
+    order : list of int or None
+        Axes from slowest to fastest; None takes those of ``x``, so that a dense array is not copied.
+        Two arrays flattened with the same order match element by element.
+
+    Returns
+    -------
+    flat : ndarray, shape (x.size,), C-contiguous; a view of ``x`` where it is dense in that order
+    order : list of int
+    restore : callable
+        ``restore(flat)`` gives an array of the shape of ``x`` that lies in the same order.
+    """
+    order = memory_order(x) if order is None else order
+    permuted = x.transpose(order)
+    inverse = np.argsort(order)
+    return (
+        np.ascontiguousarray(permuted).reshape(-1),
+        order,
+        lambda flat: flat.reshape(permuted.shape).transpose(inverse),
+    )

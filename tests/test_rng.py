@@ -1,0 +1,37 @@
+"""The random stream of initialisers and dropout."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import manual_seed, rng
+
+
+def test_same_seed_same_numbers():
+    manual_seed(7)
+    first = rng.generator().random(5)
+    manual_seed(7)
+    np.testing.assert_array_equal(rng.generator().random(5), first)
+    manual_seed(8)
+    assert (rng.generator().random(5) != first).all()
+
+
+def test_state_survives_json():
+    manual_seed(3)
+    rng.generator().random(11)
+    state = json.loads(json.dumps(rng.get_state()))
+    expected = rng.generator().random(5)
+    rng.set_state(state)
+    np.testing.assert_array_equal(rng.generator().random(5), expected)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "1"])
+def test_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed - expected an integer >= 0"):
+        manual_seed(seed)
+
+
+def test_foreign_state_is_refused():
+    with pytest.raises(ValueError, match="expected a dict of a PCG64 stream"):
+        rng.set_state({"bit_generator": "MT19937"})
