@@ -1,0 +1,87 @@
+"""The operations: every function takes Tensors and gives a Tensor; hyper-parameters are keywords.
+
+arithmetic, elementary, reduce, movement, selection, matmul        NumPy's vocabulary, with gradients
+activation, softmax, conv, pool, adaptive, norm, dropout, resize   the vocabulary of convolutional networks
+loss                                                               what training makes small
+"""
+
+from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
+from minitorch_cnn.ops.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    global_avg_pool,
+    global_max_pool,
+)
+from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
+from minitorch_cnn.ops.conv import conv1d, conv2d, convolve, register_algorithm
+from minitorch_cnn.ops.dropout import dropout
+from minitorch_cnn.ops.elementary import abs, exp, log, power, sqrt
+from minitorch_cnn.ops.loss import cross_entropy, mse_loss, nll_loss
+from minitorch_cnn.ops.matmul import linear, matmul
+from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
+from minitorch_cnn.ops.norm import batch_norm, local_response_norm
+from minitorch_cnn.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from minitorch_cnn.ops.reduce import max, mean, min, sum, var
+from minitorch_cnn.ops.resize import resize
+from minitorch_cnn.ops.selection import broadcast_to, flip, index, pad, split
+from minitorch_cnn.ops.softmax import log_softmax, softmax
+
+__all__ = [
+    "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "add",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "broadcast_to",
+    "concat",
+    "conv1d",
+    "conv2d",
+    "convolve",
+    "cross_entropy",
+    "div",
+    "dropout",
+    "exp",
+    "flatten",
+    "flip",
+    "gelu",
+    "global_avg_pool",
+    "global_max_pool",
+    "index",
+    "leaky_relu",
+    "linear",
+    "local_response_norm",
+    "log",
+    "log_softmax",
+    "matmul",
+    "max",
+    "max_pool1d",
+    "max_pool2d",
+    "mean",
+    "min",
+    "mse_loss",
+    "mul",
+    "neg",
+    "nll_loss",
+    "pad",
+    "power",
+    "register_algorithm",
+    "relu",
+    "reshape",
+    "resize",
+    "sigmoid",
+    "softmax",
+    "split",
+    "sqrt",
+    "stack",
+    "sub",
+    "sum",
+    "tanh",
+    "transpose",
+    "var",
+]

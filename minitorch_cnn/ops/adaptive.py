@@ -1,0 +1,226 @@
+"""Pooling to a size that is given: over a grid of bins, or over the whole map."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.pool import in_1d
+from minitorch_cnn.ops.reduce import max as max_over_axes
+from minitorch_cnn.ops.reduce import mean
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
+
+
+def _bins(size, bins):
+    """Yield (i, j, (rows, columns)): bin i of I covers floor(i*H/I) up to ceil((i+1)*H/I), as slices."""
+    (height, width), (down, across) = size, bins
+    for i in range(down):
+        rows = slice(i * height // down, -(-(i + 1) * height // down))
+        for j in range(across):
+            yield i, j, (rows, slice(j * width // across, -(-(j + 1) * width // across)))
+
+
+def _adaptive_output_shape(op, x, output_size):
+    if len(x) != 4:
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}")
+    if 0 in x[2:]:
+        raise ShapeError(f"{op}: x - expected at least one pixel, got shape {x}")
+    return (*x[:2], *output_size)
+
+
+class AdaptiveAvgPool2d(Function):
+    """The mean of each bin of a grid laid over the image; bins may overlap by a row or a column."""
+
+    rule = "the gradient is shared out equally over the bin"
+
+    @staticmethod
+    def output_shape(x, *, output_size):
+        return _adaptive_output_shape("adaptive_avg_pool2d", x, output_size)
+
+    @staticmethod
+    def forward(ctx, x, *, output_size):
+        pixels = nhwc(x)
+        ctx.input_size = pixels.shape[1:3]
+        out = np.empty((len(pixels), *output_size, pixels.shape[3]), x.dtype)
+        for i, j, bin_ in _bins(ctx.input_size, output_size):
+            out[:, i, j] = pixels[:, *bin_].mean((1, 2))
+        return nchw(out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        grad_pixels = nhwc(grad_out)
+        batch, height, width, channels = grad_pixels.shape
+        grad_x = np.zeros((batch, *ctx.input_size, channels), grad_out.dtype)
+        for i, j, (rows, columns) in _bins(ctx.input_size, (height, width)):
+            area = (rows.stop - rows.start) * (columns.stop - columns.start)
+            grad_x[:, rows, columns] += (grad_pixels[:, i, j] / area)[:, None, None]
+        return nchw(grad_x)
+
+
+class AdaptiveMaxPool2d(Function):
+    """The largest value of each bin of a grid laid over the image."""
+
+    rule = "the gradient goes to the first largest value of each bin"
+
+    @staticmethod
+    def output_shape(x, *, output_size):
+        return _adaptive_output_shape("adaptive_max_pool2d", x, output_size)
+
+    @staticmethod
+    def forward(ctx, x, *, output_size):
+        pixels = nhwc(x)
+        batch, height, width, channels = pixels.shape
+        out = np.empty((batch, *output_size, channels), x.dtype)
+        source = np.empty(out.shape, np.intp)  # h * W + w of the winner
+        for i, j, (rows, columns) in _bins((height, width), output_size):
+            window = pixels[:, rows, columns].reshape(batch, -1, channels)
+            winner = window.argmax(1)  # the first, and the first NaN where there is one
+            out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
+            row, column = divmod(winner, columns.stop - columns.start)
+            source[:, i, j] = (rows.start + row) * width + columns.start + column
+        ctx.input_size = height, width
+        ctx.save(source)
+        return nchw(out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (source,) = ctx.saved
+        batch, channels = grad_out.shape[:2]
+        grad_x = np.zeros((batch, ctx.input_size[0] * ctx.input_size[1], channels), grad_out.dtype)
+        image, channel = np.arange(batch)[:, None, None, None], np.arange(channels)
+        np.add.at(grad_x, (image, source, channel), nhwc(grad_out))  # bins overlap, so a pixel may win twice
+        return nchw(grad_x.reshape(batch, *ctx.input_size, channels))
+
+    @staticmethod
+    def choices(ctx):
+        return ctx.saved[0]
+
+
+def adaptive_avg_pool2d(x, output_size):
+    """Take means over a grid of ``output_size`` bins, whatever the size of the image.
+
+    Bin i of OH covers rows floor(i*H/OH) up to, not including, ceil((i+1)*H/OH).
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+    output_size : int or (int, int)
+
+    Returns
+    -------
+    Tensor, shape (N, C, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no Tensor or a size is no positive integer.
+    ShapeError
+        If x has not four axes, or no pixels.
+    """
+    tensors("adaptive_avg_pool2d", x=x)
+    return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))
+
+
+def adaptive_max_pool2d(x, output_size):
+    """Take maxima over a grid of ``output_size`` bins, the bins of `adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+    output_size : int or (int, int)
+
+    Returns
+    -------
+    Tensor, shape (N, C, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `adaptive_avg_pool2d`.
+    """
+    tensors("adaptive_max_pool2d", x=x)
+    return AdaptiveMaxPool2d.apply(x, output_size=pair(output_size, "adaptive_max_pool2d: output_size"))
+
+
+def _maps(op, x):
+    tensors(op, x=x)
+    if x.data.ndim != 4:
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}")
+    return x
+
+
+def global_avg_pool(x):
+    """Take the mean of each feature map.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+
+    Returns
+    -------
+    Tensor, shape (N, C)
+
+    Raises
+    ------
+    TypeError, ShapeError
+        If x is no Tensor of four axes.
+    """
+    return mean(_maps("global_avg_pool", x), axis=(2, 3))
+
+
+def global_max_pool(x):
+    """Take the largest value of each feature map; the first one in row-major order takes the gradient.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+
+    Returns
+    -------
+    Tensor, shape (N, C)
+
+    Raises
+    ------
+    TypeError, ShapeError
+        If x is no Tensor of four axes.
+    """
+    return max_over_axes(_maps("global_max_pool", x), axis=(2, 3))
+
+
+def adaptive_avg_pool1d(x, output_size):
+    """Take means over ``output_size`` bins of a signal; see `adaptive_avg_pool2d`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, W)
+    output_size : int
+
+    Returns
+    -------
+    Tensor, shape (N, C, OW)
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `adaptive_avg_pool2d`.
+    """
+    return in_1d("adaptive_avg_pool1d", adaptive_avg_pool2d, x, output_size)
+
+
+def adaptive_max_pool1d(x, output_size):
+    """Take maxima over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, W)
+    output_size : int
+
+    Returns
+    -------
+    Tensor, shape (N, C, OW)
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `adaptive_avg_pool2d`.
+    """
+    return in_1d("adaptive_max_pool1d", adaptive_max_pool2d, x, output_size)

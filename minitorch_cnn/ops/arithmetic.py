@@ -1,0 +1,252 @@
+"""The four operations, element by element, with broadcasting."""
+
+import numbers
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function, Variable
+from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.shapes import ShapeError
+
+
+def broadcast_shape(op, a, b):
+    """Return the shape that two shapes broadcast to, or raise ShapeError."""
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        raise ShapeError(
+            f"{op}: b - expected a shape that broadcasts with {a} (equal lengths or 1, from the right), got {b}"
+        ) from None
+
+
+def unbroadcast(grad, shape):
+    """Sum ``grad`` over the axes along which an array of ``shape`` was repeated: the transpose of repeating."""
+    if grad.shape == shape:
+        return grad
+    new = tuple(range(grad.ndim - len(shape)))
+    stretched = tuple(len(new) + i for i, length in enumerate(shape) if length == 1)
+    return np.asarray(grad.sum(new + stretched, keepdims=True)).reshape(shape)
+
+
+def _both(op, a, b):
+    """Return two Tensors; a number takes the dtype of the other."""
+    pair = [a, b]
+    for i in (0, 1):
+        other = pair[1 - i]
+        if isinstance(pair[i], numbers.Real) and isinstance(other, Variable):
+            pair[i] = other.result(np.asarray(pair[i], other.data.dtype))
+    tensors(op, a=pair[0], b=pair[1])
+    return pair
+
+
+class _Binary(Function):
+    @classmethod
+    def output_shape(cls, a, b):
+        return broadcast_shape(cls.__name__.lower(), a, b)
+
+
+class Add(_Binary):
+    """a + b."""
+
+    rule = "both terms get grad_out"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.shapes = a.shape, b.shape
+        return a + b
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        need_a, need_b = ctx.needs_grad
+        return (
+            unbroadcast(grad_out, ctx.shapes[0]) if need_a else None,
+            unbroadcast(grad_out, ctx.shapes[1]) if need_b else None,
+        )
+
+
+class Sub(_Binary):
+    """a - b."""
+
+    rule = "a gets grad_out, b gets minus grad_out"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.shapes = a.shape, b.shape
+        return a - b
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        need_a, need_b = ctx.needs_grad
+        return (
+            unbroadcast(grad_out, ctx.shapes[0]) if need_a else None,
+            unbroadcast(-grad_out, ctx.shapes[1]) if need_b else None,
+        )
+
+
+class Mul(_Binary):
+    """a * b."""
+
+    rule = "each factor gets grad_out times the other factor"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.shapes = a.shape, b.shape
+        need_a, need_b = ctx.needs_grad
+        ctx.save(a if need_b else None, b if need_a else None)  # each is read by the other's gradient
+        return a * b
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        a, b = ctx.saved
+        need_a, need_b = ctx.needs_grad
+        return (
+            unbroadcast(grad_out * b, ctx.shapes[0]) if need_a else None,
+            unbroadcast(grad_out * a, ctx.shapes[1]) if need_b else None,
+        )
+
+
+class Div(_Binary):
+    """a / b."""
+
+    rule = "a gets grad_out / b, b gets minus grad_out * a / b**2"
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.shapes = a.shape, b.shape
+        ctx.save(a if ctx.needs_grad[1] else None, b)  # a is read by the gradient of b alone
+        return a / b
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        a, b = ctx.saved
+        need_a, need_b = ctx.needs_grad
+        grad_a = grad_out / b
+        return (
+            unbroadcast(grad_a, ctx.shapes[0]) if need_a else None,
+            unbroadcast(-grad_a * (a / b), ctx.shapes[1]) if need_b else None,  # b * b could overflow
+        )
+
+
+def add(a, b):
+    """Add two Tensors, or a Tensor and a number.
+
+    out = a + b
+
+    Parameters
+    ----------
+    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+        A number takes the dtype of the Tensor.
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    TypeError
+        If neither is a Tensor, one is an array, or the dtypes differ.
+    ShapeError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    Gradients: grad_out for both, summed over the axes along which an argument was repeated.
+    """
+    return Add.apply(*_both("add", a, b))
+
+
+def sub(a, b):
+    """Subtract two Tensors, or a Tensor and a number.
+
+    out = a - b
+
+    Parameters
+    ----------
+    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    TypeError, ShapeError
+        As `add`.
+
+    Notes
+    -----
+    Gradients: grad_out for a, minus grad_out for b, summed as for `add`.
+    """
+    return Sub.apply(*_both("sub", a, b))
+
+
+def mul(a, b):
+    """Multiply element by element.
+
+    out = a * b
+
+    Parameters
+    ----------
+    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    TypeError, ShapeError
+        As `add`.
+
+    Notes
+    -----
+    Gradients: grad_out * b for a, grad_out * a for b, summed as for `add`.
+    """
+    return Mul.apply(*_both("mul", a, b))
+
+
+def div(a, b):
+    """Divide element by element; infinite or NaN where b is 0.
+
+    out = a / b
+
+    Parameters
+    ----------
+    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+
+    Returns
+    -------
+    Tensor, the broadcast shape
+
+    Raises
+    ------
+    TypeError, ShapeError
+        As `add`.
+
+    Notes
+    -----
+    Gradients: grad_out / b for a, -grad_out * a / b**2 for b, summed as for `add`.
+    """
+    return Div.apply(*_both("div", a, b))
+
+
+def neg(x):
+    """Change the sign.
+
+    out = -x
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    """
+    tensors("neg", x=x)
+    return mul(x, -1)

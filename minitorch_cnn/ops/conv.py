@@ -1,0 +1,277 @@
+"""Convolution, as deep learning uses the word: cross-correlation, with `convolve` beside it."""
+
+from typing import NamedTuple
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.movement import reshape
+from minitorch_cnn.ops.selection import flip, pad
+from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
+
+
+class Algorithm(NamedTuple):
+    """One way to compute a convolution and its two gradients.
+
+    The three functions take and return arrays that read as (N, C, H, W), with the keywords of the
+    functions of the same purpose in `minitorch_kernels.reference`.
+    """
+
+    forward: callable
+    backward_input: callable
+    backward_weight: callable
+
+
+_registered = {}
+_BUILT_IN = ("reference", "im2col", "direct")
+
+
+def register_algorithm(name, forward, backward_input=None, backward_weight=None):
+    """Make an own convolution available as ``conv2d(..., algorithm=name)``.
+
+    Parameters
+    ----------
+    name : str
+        Not one of the built-in names.
+    forward : callable
+        ``forward(x, weight, bias, *, stride, padding, dilation, groups)`` on arrays (N, C_in, H, W),
+        (C_out, C_in/groups, KH, KW), (C_out,) or None; returns (N, C_out, OH, OW).
+    backward_input, backward_weight : callable or None
+        As in `minitorch_kernels.reference`; None takes the gradients of im2col.
+
+    Returns
+    -------
+    Algorithm
+
+    Raises
+    ------
+    ValueError
+        If the name is taken by a built-in algorithm.
+    TypeError
+        If ``forward`` cannot be called.
+    """
+    if name in (*_BUILT_IN, "auto"):
+        raise ValueError(f"register_algorithm: name - expected a new name, got the built-in {name!r}")
+    if not callable(forward):
+        raise TypeError(f"register_algorithm: forward - expected a function, got {type(forward).__name__}")
+    im2col = _algorithm("im2col", None)
+    _registered[name] = Algorithm(
+        forward, backward_input or im2col.backward_input, backward_weight or im2col.backward_weight
+    )
+    return _registered[name]
+
+
+def _channels_last(forward, backward_input, backward_weight):
+    """Wrap kernels that speak (N, H, W, C)."""
+    return Algorithm(
+        lambda x, weight, bias, **hyper: nchw(forward(nhwc(x), weight, bias, **hyper)),
+        lambda grad_out, weight, **hyper: nchw(backward_input(nhwc(grad_out), weight, **hyper)),
+        lambda x, grad_out, **hyper: backward_weight(nhwc(x), nhwc(grad_out), **hyper),
+    )
+
+
+def _algorithm(name, dtype):
+    """Return the functions behind a name; "auto" means "direct" where a register tile fits this machine."""
+    if name == "auto":
+        name = "direct" if kernels.direct.available(dtype) else "im2col"
+    if name in _registered:
+        return _registered[name]
+    if name == "reference":
+        r = kernels.reference
+        return Algorithm(r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
+    if name == "im2col":
+        k = kernels.im2col
+        return _channels_last(k.conv2d_forward_im2col, k.conv2d_backward_input_im2col, k.conv2d_backward_weight_im2col)
+    k = kernels.direct
+    return _channels_last(k.conv2d_forward_direct, k.conv2d_backward_input_direct, k.conv2d_backward_weight_direct)
+
+
+class Conv2d(Function):
+    """Cross-correlation of every image with every filter."""
+
+    rule = (
+        "grad_x: every output spreads its gradient over its window, times the kernel; "
+        "grad_weight: x cross-correlated with grad_out; grad_bias: the sum of grad_out over images and pixels"
+    )
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, stride, padding, dilation, groups, algorithm):
+        if len(x) != 4:
+            raise ShapeError(f"conv2d: x - expected 4 axes (N, C, H, W), got shape {x}")
+        if len(weight) != 4:
+            raise ShapeError(f"conv2d: weight - expected 4 axes (C_out, C_in/groups, KH, KW), got shape {weight}")
+        if x[1] != weight[1] * groups:
+            raise ShapeError(
+                f"conv2d: x - expected {weight[1] * groups} channels (weight {weight}, groups {groups}), "
+                f"got {x[1]} (x {x})"
+            )
+        if weight[0] % groups:
+            raise ShapeError(f"conv2d: weight - expected C_out divisible by groups {groups}, got {weight[0]}")
+        if bias is not None and bias != weight[:1]:
+            raise ShapeError(f"conv2d: bias - expected shape {weight[:1]}, got {bias}")
+        top, bottom, left, right = padding
+        out_height = conv_output_size(x[2], weight[2], stride[0], top, bottom, dilation[0], "conv2d: height")
+        out_width = conv_output_size(x[3], weight[3], stride[1], left, right, dilation[1], "conv2d: width")
+        return x[0], weight[0], out_height, out_width
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, algorithm, **hyper):
+        ctx.algorithm, ctx.hyper = _algorithm(algorithm, x.dtype), hyper
+        ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
+        need_x, need_weight, _ = ctx.needs_grad
+        ctx.save(x if need_weight else None, weight if need_x else None)  # each is read by the other's gradient
+        return ctx.algorithm.forward(x, weight, bias, **hyper)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, weight = ctx.saved
+        need_x, need_weight, need_bias = ctx.needs_grad
+        grad_x = grad_weight = grad_bias = None
+        if need_x:
+            grad_x = ctx.algorithm.backward_input(grad_out, weight, input_size=ctx.input_size, **ctx.hyper)
+        if need_weight:
+            grad_weight = ctx.algorithm.backward_weight(x, grad_out, kernel_size=ctx.kernel_size, **ctx.hyper)
+        if need_bias:
+            grad_bias = kernels.norm.channel_sums(nhwc(grad_out))
+        return grad_x, grad_weight, grad_bias
+
+
+def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", algorithm="auto"):
+    """Cross-correlate images with filters.
+
+    out[n, o, i, j] = bias[o] + sum over c, u, v of
+                      x[n, c, i*stride + u*dilation - padding, j*stride + v*dilation - padding] * weight[o, c, u, v]
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C_in, H, W), float32 or float64
+        Images or feature maps.
+    weight : Tensor, shape (C_out, C_in/groups, KH, KW)
+        One filter per output channel.
+    bias : Tensor, shape (C_out,), or None
+    stride : int or (int, int), pixels, >= 1
+    padding : int, (int, int), (top, bottom, left, right) or "same", pixels
+        "same" gives OH = ceil(H / stride).
+    dilation : int or (int, int), pixels, >= 1
+        Distance between the taps of a kernel.
+    groups : int, >= 1
+        Output channels of group g see input channels of group g alone.
+    padding_mode : "zeros" or "reflect"
+        What stands outside the image.
+    algorithm : "auto", "reference", "im2col", "direct", or a registered name
+        All give the same result but for rounding; "auto" takes "direct" where a register tile
+        fits this machine, else "im2col".
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW), OH = floor((H + 2*padding - dilation*(KH-1) - 1) / stride) + 1
+
+    Raises
+    ------
+    TypeError
+        If an argument is no Tensor, or dtypes differ.
+    ValueError
+        If a keyword is out of its range, or the algorithm is unknown.
+    ShapeError
+        If channels, groups or bias do not fit, or no window fits into the image.
+
+    Notes
+    -----
+    Gradients: grad_x spreads each output's gradient over its window times the kernel; grad_weight
+    cross-correlates x with grad_out; grad_bias sums grad_out. Rows and columns that the floor
+    drops get a gradient of zero.
+    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop; im2col also needs N*C_in*KH*KW*OH*OW elements.
+    """
+    tensors("conv2d", x=x, weight=weight)
+    optional_tensors("conv2d", bias=bias)
+    stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
+    groups, _ = pair(groups, "conv2d: groups")
+    if algorithm not in (known := ("auto", *_BUILT_IN, *_registered)):
+        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(known)}, got {algorithm!r}")
+    if padding_mode not in ("zeros", "reflect"):
+        raise ValueError(f"conv2d: padding_mode - expected 'zeros' or 'reflect', got {padding_mode!r}")
+    padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
+    if padding_mode == "reflect" and any(padding):
+        top, bottom, left, right = padding
+        x = pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode="reflect")
+        padding = (0, 0, 0, 0)
+    return Conv2d.apply(
+        x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, algorithm=algorithm
+    )
+
+
+def convolve(x, weight, bias=None, **hyper):
+    """Convolve images with filters in the mathematical sense: `conv2d` with the kernel flipped.
+
+    out[n, o, i, j] = bias[o] + sum over c, u, v of x[n, c, i - u, j - v] * weight[o, c, u, v]
+
+    for stride 1, up to the shift that the padding makes.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C_in, H, W)
+    weight : Tensor, shape (C_out, C_in/groups, KH, KW)
+        Flipped along both KH and KW before it is used.
+    bias : Tensor, shape (C_out,), or None
+    hyper
+        The keywords of `conv2d`.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW)
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `conv2d`.
+    """
+    tensors("convolve", x=x, weight=weight)
+    if weight.data.ndim != 4:
+        raise ShapeError(f"convolve: weight - expected 4 axes (C_out, C_in/groups, KH, KW), got {weight.data.shape}")
+    return conv2d(x, flip(weight, (2, 3)), bias, **hyper)
+
+
+def conv1d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", algorithm="auto"):
+    """Cross-correlate signals with filters: `conv2d` on images one pixel high.
+
+    out[n, o, i] = bias[o] + sum over c, u of x[n, c, i*stride + u*dilation - padding] * weight[o, c, u]
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C_in, W)
+    weight : Tensor, shape (C_out, C_in/groups, KW)
+    bias : Tensor, shape (C_out,), or None
+    stride, dilation : int, samples, >= 1
+    padding : int, (left, right) or "same", samples
+    groups, padding_mode, algorithm
+        As in `conv2d`.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OW)
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `conv2d`.
+    """
+    tensors("conv1d", x=x, weight=weight)
+    for name, value, letters in (("x", x, "(N, C, W)"), ("weight", weight, "(C_out, C_in/groups, KW)")):
+        if value.data.ndim != 3:
+            raise ShapeError(f"conv1d: {name} - expected 3 axes {letters}, got shape {value.data.shape}")
+    if padding != "same":
+        left, right = pair(padding, "conv1d: padding", minimum=0)
+        padding = (0, 0, left, right)
+    (batch, channels, width), (out_channels, group_channels, taps) = x.data.shape, weight.data.shape
+    out = conv2d(
+        reshape(x, (batch, channels, 1, width)),
+        reshape(weight, (out_channels, group_channels, 1, taps)),
+        bias,
+        stride=(1, pair(stride, "conv1d: stride")[1]),
+        padding=padding,
+        dilation=(1, pair(dilation, "conv1d: dilation")[1]),
+        groups=groups,
+        padding_mode=padding_mode,
+        algorithm=algorithm,
+    )
+    return reshape(out, (batch, out_channels, out.data.shape[3]))

@@ -1,0 +1,233 @@
+"""Powers, roots, exponentials, logarithms: functions of one number, element by element."""
+
+import numbers
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import tensors
+
+
+class Elementwise(Function):
+    """A function that gives each element on its own, so the output has the shape of the input."""
+
+    @staticmethod
+    def output_shape(x, **hyper):
+        return x
+
+
+class Power(Elementwise):
+    """x ** exponent, for a number as exponent."""
+
+    rule = "grad_out * exponent * x**(exponent - 1)"
+
+    @staticmethod
+    def forward(ctx, x, *, exponent):
+        ctx.exponent = exponent
+        ctx.save(x)
+        return x**exponent
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (x,) = ctx.saved
+        if ctx.exponent == 0:  # 0 * x**-1 would be NaN at 0
+            return np.zeros_like(grad_out)
+        return grad_out * (ctx.exponent * x ** (ctx.exponent - 1))
+
+
+class Sqrt(Elementwise):
+    """The square root."""
+
+    rule = "grad_out / (2 * sqrt(x))"
+
+    @staticmethod
+    def forward(ctx, x):
+        out = np.sqrt(x)
+        ctx.save(out)  # its derivative is 1 / (2 * out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out / (2 * ctx.saved[0])
+
+
+class Exp(Elementwise):
+    """The exponential."""
+
+    rule = "grad_out * exp(x)"
+
+    @staticmethod
+    def forward(ctx, x):
+        out = np.exp(x)
+        ctx.save(out)  # its own derivative
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out * ctx.saved[0]
+
+
+class Log(Elementwise):
+    """The natural logarithm."""
+
+    rule = "grad_out / x"
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save(x)
+        return np.log(x)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out / ctx.saved[0]
+
+
+class Abs(Elementwise):
+    """The distance from zero."""
+
+    rule = "grad_out times the sign of x, 0 at 0"
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save(np.sign(x))
+        return np.abs(x)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out * ctx.saved[0]
+
+    @staticmethod
+    def choices(ctx):
+        return ctx.saved[0]
+
+
+def power(x, exponent):
+    """Raise to a power.
+
+    out = x ** exponent
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+    exponent : float
+        A fractional power of a negative number is NaN, a negative power of 0 infinite.
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or the exponent no number.
+
+    Notes
+    -----
+    Gradient: grad_out * exponent * x**(exponent - 1); 0 for exponent 0, also at x = 0.
+    """
+    tensors("power", x=x)
+    if not isinstance(exponent, numbers.Real):
+        raise TypeError(f"power: exponent - expected a number, got {type(exponent).__name__}")
+    return Power.apply(x, exponent=float(exponent))
+
+
+def sqrt(x):
+    """Take the square root: NaN below 0.
+
+    out = x ** (1/2)
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out / (2 * out), infinite at 0.
+    """
+    tensors("sqrt", x=x)
+    return Sqrt.apply(x)
+
+
+def exp(x):
+    """Take the exponential; infinite where it overflows, beyond about 88 in float32 and 709 in float64.
+
+    out = e ** x
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out * out.
+    """
+    tensors("exp", x=x)
+    return Exp.apply(x)
+
+
+def log(x):
+    """Take the natural logarithm: minus infinity at 0, NaN below.
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out / x.
+    """
+    tensors("log", x=x)
+    return Log.apply(x)
+
+
+def abs(x):
+    """Take the absolute value.
+
+    out = |x|
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out times the sign of x; 0 at x = 0.
+    """
+    tensors("abs", x=x)
+    return Abs.apply(x)

@@ -1,0 +1,254 @@
+"""New shapes, new orders, joining; each backward is the move undone."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops import _check
+from minitorch_cnn.shapes import ShapeError, nchw
+
+
+def single_axis(op, axis, ndim):
+    """Return one axis as an int >= 0, or raise."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{op}: axis - expected an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{op}: axis - expected {-ndim} to {ndim - 1} for {ndim} axes, got {axis}")
+    return int(axis) % ndim
+
+
+def several_axes(op, axes, ndim):
+    """Return one or more axes as a sorted tuple of ints >= 0, or raise; None means all of them."""
+    if axes is None:
+        return tuple(range(ndim))
+    named = [single_axis(op, axis, ndim) for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+    if len(set(named)) != len(named):
+        raise ValueError(f"{op}: axis - expected each axis once, got {axes!r}")
+    return tuple(sorted(named))
+
+
+class Reshape(Function):
+    """The same numbers in another shape."""
+
+    any_dtype = True
+    rule = "grad_out in the old shape"
+
+    @staticmethod
+    def output_shape(x, *, shape):
+        return shape
+
+    @staticmethod
+    def forward(ctx, x, *, shape):
+        ctx.shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out.reshape(ctx.shape)
+
+
+class Transpose(Function):
+    """The axes in another order."""
+
+    any_dtype = True
+    rule = "grad_out with the axes put back"
+
+    @staticmethod
+    def output_shape(x, *, axes):
+        return tuple(x[i] for i in axes)
+
+    @staticmethod
+    def forward(ctx, x, *, axes):
+        ctx.axes = axes
+        return x.transpose(axes)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return grad_out.transpose(np.argsort(ctx.axes))
+
+
+class Concat(Function):
+    """Arrays one after the other along an axis."""
+
+    any_dtype = True
+    rule = "each part gets its slice of grad_out"
+
+    @staticmethod
+    def output_shape(*shapes, axis):
+        first = shapes[0]
+        for i, shape in enumerate(shapes):
+            if len(shape) != len(first) or shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
+                raise ShapeError(f"concat: tensors[{i}] - expected shape {first} but for axis {axis}, got {shape}")
+        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
+    @staticmethod
+    def forward(ctx, *arrays, axis):
+        ctx.axis, ctx.ends = axis, np.cumsum([a.shape[axis] for a in arrays])
+        if arrays[0].ndim != 4:
+            return np.concatenate(arrays, axis)
+        # Feature maps: each part is written into its slice of one channels-last buffer.
+        order = (0, 2, 3, 1)
+        shape = Concat.output_shape(*(a.shape for a in arrays), axis=axis)
+        out = kernels.buffers.empty([shape[i] for i in order], arrays[0].dtype)
+        return nchw(np.concatenate([a.transpose(order) for a in arrays], order.index(axis), out=out))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        parts = np.split(grad_out, ctx.ends[:-1], ctx.axis)
+        return tuple(part if need else None for part, need in zip(parts, ctx.needs_grad, strict=True))
+
+
+def reshape(x, shape):
+    """Give the same numbers, in row-major order, another shape.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    shape : int or tuple of int
+        One length may be -1: what remains.
+
+    Returns
+    -------
+    Tensor, a view of x where its memory allows
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or a length no integer.
+    ShapeError
+        If the numbers do not fit.
+
+    Notes
+    -----
+    Row-major is the order of the axes as they read, so joining the axes of a feature map copies it.
+    """
+    _check.tensors("reshape", x=x)
+    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not all(isinstance(length, (int, np.integer)) for length in wanted):
+        raise TypeError(f"reshape: shape - expected integers, got {shape!r}")
+    size, known = x.data.size, int(np.prod([length for length in wanted if length != -1], dtype=np.int64))
+    full = tuple(size // known if length == -1 and known else int(length) for length in wanted)
+    if min(full, default=0) < 0 or int(np.prod(full, dtype=np.int64)) != size or wanted.count(-1) > 1:
+        raise ShapeError(f"reshape: shape - expected {size} elements like {x.data.shape}, got {wanted}")
+    return Reshape.apply(x, shape=full)
+
+
+def flatten(x, start_axis=1):
+    """Join all axes from ``start_axis`` on, in row-major order.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, ...), any dtype
+    start_axis : int
+
+    Returns
+    -------
+    Tensor, shape (N, product of the rest) for start_axis 1
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or the axis no integer.
+    ShapeError
+        If there is no such axis.
+    """
+    _check.tensors("flatten", x=x)
+    start = single_axis("flatten", start_axis, max(x.data.ndim, 1))
+    lengths = x.data.shape
+    return reshape(x, (*lengths[:start], int(np.prod(lengths[start:], dtype=np.int64))))
+
+
+def transpose(x, axes=None):
+    """Put the axes into another order.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    axes : tuple of int, or None to reverse them
+        Axis ``axes[i]`` of x becomes axis i.
+
+    Returns
+    -------
+    Tensor, a view of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or an axis no integer.
+    ShapeError
+        If ``axes`` does not name each axis once.
+    """
+    _check.tensors("transpose", x=x)
+    ndim = x.data.ndim
+    order = tuple(reversed(range(ndim))) if axes is None else tuple(single_axis("transpose", a, ndim) for a in axes)
+    if sorted(order) != list(range(ndim)):
+        raise ShapeError(f"transpose: axes - expected each of the {ndim} axes once, got {axes}")
+    return Transpose.apply(x, axes=order)
+
+
+def concat(tensors, axis=1):
+    """Put Tensors one after the other along an axis.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor, the same dtype, and shapes that are equal but for that axis
+    axis : int
+        1 joins the channels of feature maps (N, C, H, W), which then lie channels-last in memory.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        If an element is no Tensor, dtypes differ, or the axis is no integer.
+    ValueError
+        If there are none.
+    ShapeError
+        If shapes do not fit, or there is no such axis.
+
+    Notes
+    -----
+    Gradients: each Tensor gets its slice of grad_out.
+    """
+    parts = tuple(tensors)
+    if not parts:
+        raise ValueError("concat: tensors - expected at least one Tensor, got none")
+    _check.tensors("concat", **{f"tensors[{i}]": part for i, part in enumerate(parts)})
+    if len(dtypes := {str(part.data.dtype) for part in parts}) > 1:
+        raise TypeError(f"concat: tensors - expected one dtype, got {', '.join(sorted(dtypes))}")
+    return Concat.apply(*parts, axis=single_axis("concat", axis, parts[0].data.ndim))
+
+
+def stack(tensors, axis=0):
+    """Put Tensors of one shape side by side along a new axis.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor, equal shapes and dtypes
+    axis : int, position of the new axis
+
+    Returns
+    -------
+    Tensor, with one axis more
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `concat`.
+
+    Notes
+    -----
+    Gradients: each Tensor gets its slice of grad_out.
+    """
+    parts = tuple(tensors)
+    if not parts:
+        raise ValueError("stack: tensors - expected at least one Tensor, got none")
+    _check.tensors("stack", **{f"tensors[{i}]": part for i, part in enumerate(parts)})
+    shape = parts[0].data.shape
+    for i, part in enumerate(parts):
+        if part.data.shape != shape:
+            raise ShapeError(f"stack: tensors[{i}] - expected shape {shape} like the first, got {part.data.shape}")
+    axis = single_axis("stack", axis, len(shape) + 1)
+    return concat([reshape(part, (*shape[:axis], 1, *shape[axis:])) for part in parts], axis)

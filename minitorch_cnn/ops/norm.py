@@ -1,0 +1,189 @@
+"""Normalisation: over a batch, and over neighbouring channels."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+
+
+def _pixels(x):
+    """Return (N, C), (N, C, W) or (N, C, H, W) as channels-last maps, (N, H, W, C)."""
+    return nhwc(x.reshape(*x.shape[:2], *(1,) * (4 - x.ndim), *x.shape[2:]))
+
+
+class BatchNorm(Function):
+    """Normalise each channel over the batch, then scale and shift it."""
+
+    rule = "grad_out, scaled by weight/std, less its mean and less its projection on the normalised x"
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, running_mean, running_var, training, momentum, eps):
+        if not 2 <= len(x) <= 4:
+            raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
+        statistics = [None if r is None else r.shape for r in (running_mean, running_var)]
+        names = ("weight", "bias", "running_mean", "running_var")
+        for name, shape in zip(names, (weight, bias, *statistics), strict=True):
+            if shape is not None and shape != x[1:2]:
+                raise ShapeError(f"batch_norm: {name} - expected shape {x[1:2]}, one per channel, got {shape}")
+        return x
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, running_mean, running_var, training, momentum, eps):
+        pixels = _pixels(x)
+        if training:
+            mean, var = kernels.norm.batch_norm_stats(pixels)
+            count = x.size // x.shape[1]
+            if running_mean is not None:
+                running_mean += momentum * (mean - running_mean)
+                running_var += momentum * (var * (count / (count - 1)) - running_var)
+        else:
+            mean, var = running_mean.astype(x.dtype), running_var.astype(x.dtype)
+        # Statistics are few: float64 costs nothing here and keeps the shift exact where mean >> std.
+        inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
+        scale = inv_std if weight is None else weight * inv_std
+        shift = -mean * scale if bias is None else bias - mean * scale
+        ctx.training, ctx.eps = training, eps
+        if any(ctx.needs_grad):
+            ctx.save(x, mean, inv_std.astype(x.dtype), weight)  # x, not its normalised form: nobody else needs that
+        out = kernels.norm.batch_norm_apply(pixels, scale.astype(x.dtype), shift.astype(x.dtype))
+        return nchw(out).reshape(x.shape)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, mean, inv_std, weight = ctx.saved
+        gamma = np.ones_like(mean) if weight is None else weight
+        grad_pixels = _pixels(grad_out)
+        grad_x, grad_weight, grad_bias = kernels.norm.batch_norm_backward(grad_pixels, _pixels(x), mean, inv_std, gamma)
+        if not ctx.training:  # the statistics were constants
+            grad_x = kernels.norm.batch_norm_apply(grad_pixels, gamma * inv_std, np.zeros_like(mean))
+        _, need_weight, need_bias = ctx.needs_grad
+        return nchw(grad_x).reshape(x.shape), grad_weight if need_weight else None, grad_bias if need_bias else None
+
+
+def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5):
+    """Normalise each channel, then scale and shift it.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C), (N, C, W) or (N, C, H, W)
+    weight, bias : Tensor, shape (C,), or None
+        gamma and beta of the paper; None means 1 and 0.
+    running_mean, running_var : ndarray, shape (C,), or None
+        What evaluation normalises with; in training updated in place.
+    training : bool
+        Take mean and variance from this batch; otherwise the running ones.
+    momentum : float, 0..1
+        running = (1 - momentum) * running + momentum * new
+    eps : float, > 0
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If an argument is no Tensor.
+    ShapeError
+        If x has no channel axis, or anything is not one per channel.
+    ValueError
+        If training sees a single value per channel, evaluation lacks statistics, or momentum or eps
+        is out of range.
+
+    Notes
+    -----
+    Batch statistics normalise with the biased variance (divided by M, the values per channel); the
+    running variance takes the unbiased one (divided by M - 1).
+    Cost: three passes over x forward, two more backward.
+    Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
+    """
+    tensors("batch_norm", x=x)
+    optional_tensors("batch_norm", weight=weight, bias=bias)
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
+    if not eps > 0:
+        raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
+    shape = x.data.shape
+    if training and len(shape) > 1 and x.data.size <= shape[1]:
+        raise ValueError(
+            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
+            "let the loader drop the last small batch (drop_last=True) or call eval()"
+        )
+    return BatchNorm.apply(
+        x,
+        weight,
+        bias,
+        running_mean=running_mean,
+        running_var=running_var,
+        training=training,
+        momentum=momentum,
+        eps=eps,
+    )
+
+
+class LocalResponseNorm(Function):
+    """Divide each value by a power of the energy of its neighbour channels."""
+
+    rule = "grad_out / base^beta, less what each value added to the bases of its neighbour channels"
+
+    @staticmethod
+    def output_shape(x, *, size, alpha, beta, k):
+        if len(x) != 4:
+            raise ShapeError(f"local_response_norm: x - expected 4 axes (N, C, H, W), got shape {x}")
+        return x
+
+    @staticmethod
+    def forward(ctx, x, **hyper):
+        pixels = nhwc(x)
+        out, base = kernels.norm.local_response_norm_forward(pixels, **hyper)
+        ctx.hyper = hyper
+        ctx.save(pixels, out, base)
+        return nchw(out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return nchw(kernels.norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
+
+
+def local_response_norm(x, size, *, alpha=1e-4, beta=0.75, k=1.0):
+    """Normalise over ``size`` neighbouring channels, as AlexNet did.
+
+    out[n, c] = x[n, c] / (k + alpha / size * sum over c' of x[n, c']**2) ** beta
+
+    with c' from c - size//2 to c + (size - 1)//2 inside 0..C-1.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+    size : int, channels, >= 1
+    alpha, beta, k : float
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    ValueError
+        If size is not a positive integer.
+    ShapeError
+        If x has not four axes.
+
+    Notes
+    -----
+    The paper's formula has alpha undivided (n=5, k=2, alpha=1e-4, beta=0.75); here, as in PyTorch,
+    alpha is divided by ``size``, so the paper's net is ``local_response_norm(x, 5, alpha=5e-4, k=2)``.
+    Source: Krizhevsky, Sutskever and Hinton 2012, section 3.3.
+    """
+    tensors("local_response_norm", x=x)
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise ValueError(f"local_response_norm: size - expected an integer >= 1, got {size!r}")
+    return LocalResponseNorm.apply(x, size=int(size), alpha=float(alpha), beta=float(beta), k=float(k))

@@ -1,0 +1,216 @@
+"""Sums, means, extremes and variances over axes."""
+
+import math
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.arithmetic import div, mul, sub
+from minitorch_cnn.ops.movement import several_axes
+from minitorch_cnn.shapes import ShapeError
+
+
+def _reduced_shape(shape, axes, keepdims):
+    if keepdims:
+        return tuple(1 if i in axes else length for i, length in enumerate(shape))
+    return tuple(length for i, length in enumerate(shape) if i not in axes)
+
+
+def _count(shape, axes):
+    """Return the number of elements along axes."""
+    return math.prod(shape[i] for i in axes)
+
+
+def _expand(grad, shape, axes):
+    """Repeat a reduced gradient over the axes it was reduced along."""
+    return np.broadcast_to(grad.reshape(_reduced_shape(shape, axes, True)), shape)
+
+
+class Sum(Function):
+    """The sum over axes."""
+
+    rule = "every term gets grad_out"
+
+    @staticmethod
+    def output_shape(x, *, axis, keepdims):
+        return _reduced_shape(x, axis, keepdims)
+
+    @staticmethod
+    def forward(ctx, x, *, axis, keepdims):
+        ctx.shape, ctx.axis = x.shape, axis
+        return np.asarray(x.sum(axis, keepdims=keepdims))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return _expand(grad_out, ctx.shape, ctx.axis)
+
+
+class Max(Function):
+    """The largest value over axes."""
+
+    rule = "the first largest value in row-major order gets grad_out"
+
+    @staticmethod
+    def output_shape(x, *, axis, keepdims):
+        if 0 in (x[i] for i in axis):
+            raise ShapeError(f"max: x - expected at least one element along axis {axis}, got shape {x}")
+        return _reduced_shape(x, axis, keepdims)
+
+    @staticmethod
+    def forward(ctx, x, *, axis, keepdims):
+        ctx.kept, ctx.axis, ctx.shape = tuple(i for i in range(x.ndim) if i not in axis), axis, x.shape
+        # (kept axes..., all reduced axes in one), so that argmax finds the first in row-major order
+        lines = x.transpose(ctx.kept + axis).reshape(*(x.shape[i] for i in ctx.kept), _count(x.shape, axis))
+        winners = np.expand_dims(lines.argmax(-1), -1)  # NaN counts as the largest
+        ctx.save(winners)  # an index per output; x is not needed
+        return np.take_along_axis(lines, winners, -1).reshape(_reduced_shape(x.shape, axis, keepdims))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (winners,) = ctx.saved
+        order = ctx.kept + ctx.axis
+        lines = np.zeros((*winners.shape[:-1], _count(ctx.shape, ctx.axis)), grad_out.dtype)
+        np.put_along_axis(lines, winners, grad_out.reshape(winners.shape), -1)
+        return lines.reshape([ctx.shape[i] for i in order]).transpose(np.argsort(order))
+
+    @staticmethod
+    def choices(ctx):
+        return ctx.saved[0]
+
+
+def sum(x, axis=None, keepdims=False):
+    """Add up the elements along axes.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int, tuple of int, or None for all
+    keepdims : bool
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or an axis no integer.
+    ShapeError
+        If there is no such axis.
+    ValueError
+        If an axis is named twice.
+    """
+    tensors("sum", x=x)
+    return Sum.apply(x, axis=several_axes("sum", axis, x.data.ndim), keepdims=bool(keepdims))
+
+
+def mean(x, axis=None, keepdims=False):
+    """Return the mean along axes; NaN over no elements.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int, tuple of int, or None for all
+    keepdims : bool
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        As `sum`.
+    """
+    tensors("mean", x=x)
+    axes = several_axes("mean", axis, x.data.ndim)
+    return div(sum(x, axes, keepdims), _count(x.data.shape, axes))  # 0 / 0 is NaN
+
+
+def max(x, axis=None, keepdims=False):
+    """Return the largest element along axes; NaN where there is one.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int, tuple of int, or None for all
+    keepdims : bool
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sum`.
+    ShapeError
+        If there is no such axis, or no element along it.
+
+    Notes
+    -----
+    Ties: the first in row-major order gets the whole gradient.
+    """
+    tensors("max", x=x)
+    return Max.apply(x, axis=several_axes("max", axis, x.data.ndim), keepdims=bool(keepdims))
+
+
+def min(x, axis=None, keepdims=False):
+    """Return the smallest element along axes; see `max`.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int, tuple of int, or None for all
+    keepdims : bool
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `max`.
+    """
+    tensors("min", x=x)
+    return mul(max(mul(x, -1), axis, keepdims), -1)
+
+
+def var(x, axis=None, keepdims=False, correction=0):
+    """Return the variance along axes.
+
+    var = sum of (x - mean)**2 / (count - correction)
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int, tuple of int, or None for all
+    keepdims : bool
+        Keep the axes with length 1.
+    correction : int
+        0 gives the biased variance, 1 the unbiased one.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ShapeError
+        As `sum`.
+    ValueError
+        If there are not more elements than ``correction``.
+    """
+    tensors("var", x=x)
+    axes = several_axes("var", axis, x.data.ndim)
+    count = _count(x.data.shape, axes)
+    if count <= correction:
+        raise ValueError(f"var: x - expected more than {correction} elements along axis {axis}, got {count}")
+    centred = sub(x, mean(x, axes, keepdims=True))
+    return div(sum(mul(centred, centred), axes, keepdims), count - correction)

@@ -1,0 +1,263 @@
+"""Choosing, mirroring, repeating and framing elements; nothing is computed."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function, Variable
+from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.arithmetic import unbroadcast
+from minitorch_cnn.ops.movement import several_axes, single_axis
+from minitorch_cnn.shapes import ShapeError, memory_order, pair
+
+
+class BroadcastTo(Function):
+    """Repeats along new axes and along axes of length 1."""
+
+    any_dtype = True
+    rule = "the sum of grad_out over all repetitions"
+
+    @staticmethod
+    def output_shape(x, *, shape):
+        try:
+            fits = np.broadcast_shapes(x, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(f"broadcast_to: shape - expected one that {x} repeats to, got {shape}")
+        return shape
+
+    @staticmethod
+    def forward(ctx, x, *, shape):
+        ctx.shape = x.shape
+        return np.broadcast_to(x, shape)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return unbroadcast(grad_out, ctx.shape)
+
+
+def _frozen(item):
+    """Return one item of an index that nobody can change before backward reads it."""
+    if isinstance(item, Variable):
+        return item.data.copy()
+    return item.copy() if isinstance(item, (list, np.ndarray)) else item
+
+
+def _may_repeat(item):
+    """Return True if an item of an index can select an element twice: integers in an array or list."""
+    return isinstance(item, (list, np.ndarray)) and np.asarray(item).dtype.kind != "b"
+
+
+class Index(Function):
+    """The elements that a key selects."""
+
+    any_dtype = True
+    rule = "each selected element gets its part of grad_out, added up where it was selected twice; 0 elsewhere"
+
+    @staticmethod
+    def output_shape(x, *, key):
+        try:
+            return np.broadcast_to(np.False_, x)[key].shape
+        except (IndexError, ValueError) as error:
+            raise IndexError(f"index: key - expected one that fits shape {x}: {error}") from None
+
+    @staticmethod
+    def forward(ctx, x, *, key):
+        ctx.shape, ctx.order, ctx.key = x.shape, memory_order(x), key
+        return np.asarray(x[key])
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        # Lies in memory as x did, so that the gradient of a channels-last map is one too.
+        grad_x = np.zeros([ctx.shape[i] for i in ctx.order], grad_out.dtype).transpose(np.argsort(ctx.order))
+        if any(map(_may_repeat, ctx.key)):
+            np.add.at(grad_x, ctx.key, grad_out)
+        else:
+            grad_x[ctx.key] = grad_out
+        return grad_x
+
+
+class Pad(Function):
+    """A border around the array: a constant, or the array mirrored at its edge."""
+
+    rule = "grad_out without the border; a mirrored border adds to the elements that it mirrors"
+
+    @staticmethod
+    def output_shape(x, *, padding, mode, value):
+        if len(padding) != len(x):
+            raise ShapeError(f"pad: padding - expected {len(x)} pairs for shape {x}, got {len(padding)}")
+        for length, ends in zip(x, padding, strict=True):
+            if mode == "reflect" and max(ends) >= max(length, 1):
+                raise ShapeError(f"pad: padding - expected less than the axis ({length}) to reflect, got {ends}")
+        return tuple(before + length + after for length, (before, after) in zip(x, padding, strict=True))
+
+    @staticmethod
+    def forward(ctx, x, *, padding, mode, value):
+        ctx.padding, ctx.mode = padding, mode
+        order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))  # feature maps stay channels-last
+        widths = [padding[i] for i in order]
+        constant = {"constant_values": value} if mode == "zero" else {}
+        padded = np.pad(x.transpose(order), widths, "constant" if mode == "zero" else "reflect", **constant)
+        return padded.transpose(np.argsort(order))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        grad = grad_out
+        for axis, (before, after) in enumerate(ctx.padding):
+            line = np.moveaxis(grad, axis, 0)
+            inner = line[before : len(line) - after]
+            if ctx.mode == "reflect" and (before or after):
+                inner = inner.copy(order="K")  # the mirrored borders are added to it; K keeps the layout
+                inner[1 : before + 1] += line[:before][::-1]  # element k before the edge mirrors element k after it
+                inner[len(inner) - 1 - after : len(inner) - 1] += line[len(line) - after :][::-1]
+            grad = np.moveaxis(inner, 0, axis)
+        return grad
+
+
+def broadcast_to(x, shape):
+    """Repeat along new axes and along axes of length 1.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    shape : tuple of int
+
+    Returns
+    -------
+    Tensor, a read-only view of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    ShapeError
+        If x does not repeat to that shape.
+
+    Notes
+    -----
+    Gradient: the sum of grad_out over the repetitions.
+    """
+    tensors("broadcast_to", x=x)
+    return BroadcastTo.apply(x, shape=tuple(shape))
+
+
+def flip(x, axes):
+    """Read axes backwards.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    axes : int or tuple of int
+
+    Returns
+    -------
+    Tensor, a view of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or an axis no integer.
+    ShapeError
+        If there is no such axis.
+    ValueError
+        If an axis is named twice.
+    """
+    tensors("flip", x=x)
+    reversed_axes = several_axes("flip", axes, x.data.ndim)
+    return index(x, tuple(slice(None, None, -1 if i in reversed_axes else 1) for i in range(x.data.ndim)))
+
+
+def index(x, key):
+    """Select elements as NumPy does: integers, slices, None, Ellipsis, masks, integer arrays.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    key : whatever NumPy takes as an index; a Tensor of integers or booleans counts as its array
+
+    Returns
+    -------
+    Tensor, a view of x for integers and slices, else a copy
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    IndexError
+        If the key does not fit the shape.
+
+    Notes
+    -----
+    Gradient: grad_out where it was taken from, added up where an integer array takes an element twice.
+    """
+    tensors("index", x=x)
+    return Index.apply(x, key=tuple(map(_frozen, key if isinstance(key, tuple) else (key,))))
+
+
+def pad(x, padding, mode="zero", value=0.0):
+    """Put a border around an array.
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+    padding : sequence of int or (int, int), >= 0
+        For every axis what is added before and after.
+    mode : "zero" or "reflect"
+        A constant; or the array mirrored at its edge, which itself is not repeated: 1234 -> 32 1234 32.
+    value : float
+        The constant.
+
+    Returns
+    -------
+    Tensor; feature maps (N, C, H, W) lie channels-last
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor or a width no integer or pair.
+    ValueError
+        If the mode is unknown or a width negative.
+    ShapeError
+        If there is not a pair per axis, or more is to be mirrored than there is.
+    """
+    tensors("pad", x=x)
+    if mode not in ("zero", "reflect"):
+        raise ValueError(f"pad: mode - expected 'zero' or 'reflect', got {mode!r}")
+    if not isinstance(padding, (tuple, list)):
+        raise TypeError(f"pad: padding - expected a sequence of pairs, one per axis, got {padding!r}")
+    pairs = tuple(pair(ends, "pad: padding", minimum=0) for ends in padding)
+    return Pad.apply(x, padding=pairs, mode=mode, value=value)
+
+
+def split(x, sections, axis=1):
+    """Cut a Tensor along an axis.
+
+    Parameters
+    ----------
+    x : Tensor, any shape and dtype
+    sections : int or sequence of int
+        A number of equal parts, or the length of each part.
+    axis : int
+
+    Returns
+    -------
+    tuple of Tensor, views of x
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor, or the axis or a section no integer.
+    ShapeError
+        If the parts do not add up to the axis, or there is no such axis.
+    """
+    tensors("split", x=x)
+    axis = single_axis("split", axis, x.data.ndim)
+    length = x.data.shape[axis]
+    named = np.asarray(sections)
+    if named.dtype.kind not in "iu" or named.ndim > 1:
+        raise TypeError(f"split: sections - expected an integer or a sequence of integers, got {sections!r}")
+    lengths = named.tolist() if named.ndim else [length // sections] * sections if sections > 0 else []
+    if not lengths or min(lengths) < 0 or sum(lengths) != length:
+        raise ShapeError(f"split: sections - expected parts that add up to {length}, got {sections}")
+    ends = np.cumsum([0, *lengths]).tolist()
+    before = (slice(None),) * axis
+    return tuple(index(x, (*before, slice(a, b))) for a, b in zip(ends, ends[1:], strict=False))

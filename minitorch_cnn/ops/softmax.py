@@ -1,0 +1,103 @@
+"""The softmax and its logarithm."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.movement import single_axis
+
+
+class Softmax(Function):
+    """exp(x) / sum of exp(x) along an axis."""
+
+    rule = "out * (grad_out - sum of grad_out * out)"
+
+    @staticmethod
+    def output_shape(x, *, axis):
+        return x
+
+    @staticmethod
+    def forward(ctx, x, *, axis):
+        ctx.axis = axis
+        powers = np.exp(x - x.max(axis, keepdims=True))
+        out = powers / powers.sum(axis, keepdims=True)
+        ctx.save(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (out,) = ctx.saved
+        return out * (grad_out - (grad_out * out).sum(ctx.axis, keepdims=True))
+
+
+class LogSoftmax(Function):
+    """x - log of the sum of exp(x) along an axis."""
+
+    rule = "grad_out - softmax(x) * sum of grad_out"
+
+    @staticmethod
+    def output_shape(x, *, axis):
+        return x
+
+    @staticmethod
+    def forward(ctx, x, *, axis):
+        ctx.axis = axis
+        shifted = x - x.max(axis, keepdims=True)
+        out = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+        ctx.save(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (out,) = ctx.saved
+        return grad_out - np.exp(out) * grad_out.sum(ctx.axis, keepdims=True)
+
+
+def softmax(x, axis=-1):
+    """Return probabilities that add up to 1 along an axis.
+
+    out = exp(x) / sum of exp(x)
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int
+
+    Returns
+    -------
+    Tensor, the shape of x, 0..1
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    ShapeError
+        If there is no such axis.
+    """
+    tensors("softmax", x=x)
+    return Softmax.apply(x, axis=single_axis("softmax", axis, x.data.ndim))
+
+
+def log_softmax(x, axis=-1):
+    """Return the logarithm of the softmax, finite for any finite x.
+
+    out = x - log(sum of exp(x))
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    axis : int
+
+    Returns
+    -------
+    Tensor, the shape of x, at most 0
+
+    Raises
+    ------
+    TypeError
+        If x is no Tensor.
+    ShapeError
+        If there is no such axis.
+    """
+    tensors("log_softmax", x=x)
+    return LogSoftmax.apply(x, axis=single_axis("log_softmax", axis, x.data.ndim))
