@@ -1,0 +1,35 @@
+"""Fully connected layers on pixels: the baseline that convolutions have to beat."""
+
+from minitorch_cnn import nn
+from minitorch_cnn.models.registry import register
+
+
+@register("mlp")
+class MLP(nn.Sequential):
+    """Flatten the image, then Linear and ReLU in turn.
+
+    (N, 3, 32, 32) -> (N, 3072) -> (N, 512) -> (N, 256) -> (N, num_classes)
+
+    Parameters
+    ----------
+    num_classes : int
+    in_channels : int
+    image_size : int, pixels
+        The first layer fits this size alone.
+    hidden : tuple of int
+        Widths between.
+
+    Notes
+    -----
+    Every output of the first layer sees every pixel, and nothing tells it which pixels are
+    neighbours: 1,707,274 parameters at the defaults, more than `Cifar4` has, 1,573,376 of them in
+    the first layer.
+    """
+
+    def __init__(self, num_classes=10, in_channels=3, image_size=32, hidden=(512, 256)):
+        widths = (in_channels * image_size * image_size, *hidden, num_classes)
+        super().__init__(nn.Flatten())
+        for position, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+            if position > 0:
+                self.append(nn.ReLU())
+            self.append(nn.Linear(before, after))

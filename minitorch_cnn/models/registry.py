@@ -1,0 +1,70 @@
+"""Models by name."""
+
+import difflib
+
+_models = {}
+
+
+def register(name):
+    """Return a decorator that makes a class or function available as ``create(name)``.
+
+    Parameters
+    ----------
+    name : str
+        A new one.
+
+    Returns
+    -------
+    callable
+        Takes and returns the model's class, or a function that returns a Module; it is called with
+        ``num_classes``, ``in_channels`` and ``image_size`` as far as the user gave them.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    """
+
+    def add(build):
+        if name in _models:
+            raise ValueError(
+                f"register: name - expected a new name, got {name!r}, which is {_models[name].__qualname__}"
+            )
+        _models[name] = build
+        return build
+
+    return add
+
+
+def create(name, num_classes=None, in_channels=None, image_size=None, **options):
+    """Make a model with random weights.
+
+    Parameters
+    ----------
+    name : str
+        One of `list`.
+    num_classes, in_channels, image_size : int or None
+        Length of the output, channels of the images, and pixels along their sides; None takes the
+        model's own: for CIFAR-10 models 10, 3 and 32.
+    options
+        Further arguments of the model.
+
+    Returns
+    -------
+    Module
+
+    Raises
+    ------
+    ValueError
+        If there is no such model; the message names the nearest.
+    """
+    if name not in _models:
+        near = difflib.get_close_matches(str(name), _models, n=1, cutoff=0.0)
+        raise ValueError(f"create: name - expected one of {', '.join(list())}, got {name!r}; did you mean {near[0]!r}?")
+    given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return _models[name](**{key: value for key, value in given.items() if value is not None}, **options)
+
+
+def list():
+    """Return the names of all models, sorted."""
+    return sorted(_models)

@@ -1,0 +1,67 @@
+"""Layers: modules with parameters whose ``forward`` is one call into `minitorch_cnn.ops`."""
+
+from minitorch_cnn.nn import init
+from minitorch_cnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
+from minitorch_cnn.nn.conv import Conv1d, Conv2d
+from minitorch_cnn.nn.dropout import Dropout
+from minitorch_cnn.nn.linear import Flatten, Identity, Linear
+from minitorch_cnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.norm import BatchNorm1d, BatchNorm2d, LocalResponseNorm
+from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.nn.pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool1d,
+    MaxPool2d,
+)
+from minitorch_cnn.nn.resize import Resize
+from minitorch_cnn.nn.state import StateDictError
+
+__all__ = [
+    "GELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Concat",
+    "Conv1d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "LocalResponseNorm",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "Module",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "ReLU",
+    "Residual",
+    "Resize",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "StateDictError",
+    "Tanh",
+    "init",
+]

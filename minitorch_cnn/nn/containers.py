@@ -1,0 +1,176 @@
+"""Modules made of modules: in a row, in a list, around a shortcut, side by side."""
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn import _check
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.shapes import ShapeError
+
+
+class ModuleList(Module):
+    """Modules by number; it has no ``forward``, the module that holds it runs them.
+
+    Parameters
+    ----------
+    modules : iterable of Module
+
+    Returns
+    -------
+    ModuleList
+        It has a length, can be looped over, indexed and sliced; a place can be given a new module.
+
+    Raises
+    ------
+    TypeError
+        If one is no Module.
+    NotImplementedError
+        On call.
+    """
+
+    def __init__(self, modules=()):
+        for module in modules:
+            self.append(module)
+
+    def append(self, module):
+        """Add a module at the end and return this list."""
+        _check.modules(type(self).__name__, Module, module)
+        number = len(self)
+        while hasattr(self, str(number)):  # a dict may have given numbers as names
+            number += 1
+        setattr(self, str(number), module)
+        return self
+
+    def __len__(self):
+        return len(list(self.children()))
+
+    def __iter__(self):
+        return iter(list(self.children()))
+
+    def __getitem__(self, key):
+        """Return one module; a slice gives a new Sequential or ModuleList of the same modules."""
+        if not isinstance(key, slice):
+            return list(self)[key]
+        modules = list(self)[key]
+        return Sequential(*modules) if isinstance(self, Sequential) else ModuleList(modules)
+
+    def __setitem__(self, index, module):
+        _check.modules(type(self).__name__, Module, module)
+        name, _ = list(self.named_children())[index]
+        setattr(self, name, module)
+
+
+class Sequential(ModuleList):
+    """Modules in a row: the output of each is the input of the next.
+
+    Parameters
+    ----------
+    modules : Module, or one dict of str to Module
+        Without names they are called "0", "1", ...
+
+    Returns
+    -------
+    Tensor
+        On call, what the last module returns, for x that the first one takes.
+
+    Raises
+    ------
+    TypeError
+        If one is no Module.
+    ValueError
+        If a name is empty, contains a dot, or is one that every module has, such as "train".
+    """
+
+    def __init__(self, *modules):
+        if len(modules) == 1 and isinstance(modules[0], dict):
+            _check.modules("Sequential", Module, *modules[0].values())
+            for name, module in modules[0].items():
+                if not name or "." in name or hasattr(self, name):
+                    raise ValueError(f"Sequential: name - expected a new one without dots, got {name!r}")
+                setattr(self, name, module)
+        else:
+            super().__init__(modules)
+
+    def forward(self, x):
+        """Return what the last module makes of what the first made of x."""
+        for module in self:
+            x = module(x)
+        return x
+
+
+class Residual(Module):
+    """body(x) + shortcut(x): the body learns what to add.
+
+    Parameters
+    ----------
+    body : Module
+    shortcut : Module or None
+        None passes x itself.
+
+    Returns
+    -------
+    Tensor, of the shape of the body's output
+        On call, for x that body and shortcut take.
+
+    Raises
+    ------
+    TypeError
+        If one is no Module.
+    ShapeError
+        On call, if the two shapes differ.
+
+    Notes
+    -----
+    Source: He, Zhang, Ren and Sun 2015, "Deep Residual Learning for Image Recognition", figure 2.
+    """
+
+    body: Module
+    shortcut: Module | None
+
+    def __init__(self, body, shortcut=None):
+        _check.modules("Residual", Module, body, *([] if shortcut is None else [shortcut]))
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x):
+        """Return body(x) + shortcut(x)."""
+        out = self.body(x)
+        kept = x if self.shortcut is None else self.shortcut(x)
+        if out.shape != kept.shape:  # the sum alone would broadcast
+            raise ShapeError(f"Residual: shortcut - expected the body's shape {out.shape}, got {kept.shape}")
+        return ops.add(out, kept)
+
+
+class Concat(Module):
+    """The outputs of several branches on one input, joined along an axis.
+
+    Parameters
+    ----------
+    branches : Module, at least one
+        Called "0", "1", ...; `Identity` passes the input on.
+    axis : int
+        1 joins channels.
+
+    Returns
+    -------
+    Tensor, as the branches', their lengths along ``axis`` added
+        On call, for x that all branches take.
+
+    Raises
+    ------
+    TypeError
+        If one is no Module.
+    ValueError
+        If there is no branch.
+    """
+
+    axis: int
+
+    def __init__(self, *branches, axis=1):
+        if not branches:
+            raise ValueError("Concat: branches - expected at least one Module, got none")
+        _check.modules("Concat", Module, *branches)
+        self.axis = axis
+        for number, branch in enumerate(branches):
+            setattr(self, str(number), branch)
+
+    def forward(self, x):
+        """Return the outputs of all branches, joined."""
+        return ops.concat([branch(x) for branch in self.children()], axis=self.axis)

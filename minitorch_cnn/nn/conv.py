@@ -1,0 +1,167 @@
+"""Convolution layers; the arithmetic is in `ops.conv1d`, `ops.conv2d` and `ops.convolve`."""
+
+import math
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn import init
+from minitorch_cnn.nn._check import one_of, positive_int
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.shapes import padding4, pair
+
+
+class _Convolution(Module):
+    """What the convolutions of one and two axes share: the arguments and the parameters."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+        padding_mode="zeros",
+        flip_kernel=False,
+        algorithm="auto",
+    ):
+        layer = type(self).__name__
+        positive_int(layer, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % groups:
+                raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
+        one_of(layer, ("zeros", "reflect"), padding_mode=padding_mode)
+        taps = self._check_sizes(layer, kernel_size, stride, padding, dilation)
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.padding_mode, self.flip_kernel, self.algorithm = padding_mode, bool(flip_kernel), algorithm
+        self.weight = Parameter(np.empty((out_channels, in_channels // groups, *taps), np.float32))
+        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight and bias anew, uniformly within 1/sqrt(fan_in)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
+        if self.bias is not None:
+            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
+            init.uniform_(self.bias, -bound, bound)
+
+    def _hyper(self):
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "padding_mode": self.padding_mode,
+            "algorithm": self.algorithm,
+        }
+
+
+class Conv2d(_Convolution):
+    """Cross-correlate images with learned filters, and add a bias.
+
+    out[n, o, i, j] = bias[o] + sum over c, u, v of
+                      x[n, c, i*stride + u*dilation - padding, j*stride + v*dilation - padding] * weight[o, c, u, v]
+
+    Parameters
+    ----------
+    in_channels, out_channels : int, >= 1
+        C_in and C_out.
+    kernel_size : int or (int, int), pixels
+        KH and KW.
+    stride : int or (int, int), pixels
+    padding : int, (int, int), (top, bottom, left, right) or "same", pixels
+    dilation : int or (int, int), pixels
+    groups : int
+        Output channels of a group see the input channels of that group alone.
+    bias : bool
+    padding_mode : "zeros" or "reflect"
+    flip_kernel : bool
+        True convolves in the mathematical sense (`ops.convolve`): the kernel is flipped before use.
+    algorithm : str
+        "auto", "reference", "im2col", "direct" or a registered one; see `ops.conv2d`.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW), OH = floor((H + 2*padding - dilation*(KH-1) - 1) / stride) + 1
+        On call, for x of shape (N, C_in, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its range, or ``groups`` does not divide the channels.
+
+    Notes
+    -----
+    Parameters: C_out * C_in/groups * KH*KW, and C_out of the bias, drawn uniformly within
+    1/sqrt(C_in/groups * KH*KW).
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int | tuple
+    weight: Parameter  # (C_out, C_in/groups, KH, KW)
+    bias: Parameter | None  # (C_out,)
+
+    @staticmethod
+    def _check_sizes(layer, kernel_size, stride, padding, dilation):
+        """Raise on bad sizes and return (KH, KW)."""
+        taps = pair(kernel_size, f"{layer}: kernel_size")
+        stride, dilation = pair(stride, f"{layer}: stride"), pair(dilation, f"{layer}: dilation")
+        padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # any size does for a check
+        return taps
+
+    def forward(self, x):
+        """Return the feature maps of images x, (N, C_in, H, W)."""
+        correlate = ops.convolve if self.flip_kernel else ops.conv2d
+        return correlate(x, self.weight, self.bias, **self._hyper())
+
+
+class Conv1d(_Convolution):
+    """Cross-correlate signals with learned filters, and add a bias; `Conv2d` along one axis.
+
+    out[n, o, i] = bias[o] + sum over c, u of x[n, c, i*stride + u*dilation - padding] * weight[o, c, u]
+
+    Parameters
+    ----------
+    in_channels, out_channels : int, >= 1
+    kernel_size : int, samples
+    stride : int, samples
+    padding : int, (left, right) or "same", samples
+    dilation : int, samples
+    groups, bias, padding_mode, flip_kernel, algorithm
+        As in `Conv2d`.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OW)
+        On call, for x of shape (N, C_in, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Conv2d`.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    weight: Parameter  # (C_out, C_in/groups, KW)
+    bias: Parameter | None  # (C_out,)
+
+    @staticmethod
+    def _check_sizes(layer, kernel_size, stride, padding, dilation):
+        """Raise on bad sizes and return (KW,)."""
+        positive_int(layer, kernel_size=kernel_size, stride=stride, dilation=dilation)
+        if padding != "same":
+            pair(padding, f"{layer}: padding", minimum=0)
+        return (kernel_size,)
+
+    def forward(self, x):
+        """Return the features of signals x, (N, C_in, W)."""
+        weight = ops.flip(self.weight, 2) if self.flip_kernel else self.weight
+        return ops.conv1d(x, weight, self.bias, **self._hyper())

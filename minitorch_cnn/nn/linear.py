@@ -1,0 +1,109 @@
+"""The fully connected layer, and the reshaping before it."""
+
+import math
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn import init
+from minitorch_cnn.nn._check import non_negative_int, positive_int
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.parameter import Parameter
+
+
+class Linear(Module):
+    """Multiply by a learned matrix, and add a bias.
+
+    out = x @ weight.T + bias
+
+    Parameters
+    ----------
+    in_features, out_features : int, >= 1
+    bias : bool
+
+    Returns
+    -------
+    Tensor, shape (N, out_features)
+        On call, for x of shape (N, in_features).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number of features is no positive integer.
+
+    Notes
+    -----
+    Parameters: out_features * in_features, and out_features of the bias, drawn uniformly within
+    1/sqrt(in_features).
+    """
+
+    in_features: int
+    out_features: int
+    weight: Parameter  # (out_features, in_features)
+    bias: Parameter | None  # (out_features,)
+
+    def __init__(self, in_features, out_features, bias=True):
+        positive_int("Linear", in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
+        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw weight and bias anew, uniformly within 1/sqrt(in_features)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features)
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x):
+        """Return x @ weight.T + bias."""
+        return ops.linear(x, self.weight, self.bias)
+
+
+class Flatten(Module):
+    """Make one axis of all axes from ``start_axis`` on.
+
+    Parameters
+    ----------
+    start_axis : int, >= 0
+
+    Returns
+    -------
+    Tensor, shape (N, C*H*W) with the default
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``start_axis`` is no integer of at least 0.
+    """
+
+    start_axis: int
+
+    def __init__(self, start_axis=1):
+        non_negative_int("Flatten", start_axis=start_axis)
+        self.start_axis = start_axis
+
+    def forward(self, x):
+        """Return x with one axis from ``start_axis`` on."""
+        return ops.flatten(x, start_axis=self.start_axis)
+
+
+class Identity(Module):
+    """Return the input: a place holder where a layer was.
+
+    Returns
+    -------
+    Tensor
+        On call, x itself.
+
+    Raises
+    ------
+    Nothing
+        Whatever x is.
+    """
+
+    def forward(self, x):
+        """Return x."""
+        return x

@@ -1,0 +1,272 @@
+"""Module: a tree of parameters, buffers and further modules, with a ``forward``.
+
+A module is an ordinary Python object. Attributes that are a `Parameter` or a `Module` belong to the
+tree, in the order of their first assignment; arrays named by `Module.register_buffer` are saved
+with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)`` replaces a layer.
+"""
+
+import numpy as np
+
+from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, running_module, setting
+from minitorch_cnn.nn import describe, state
+from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.shapes import ShapeError
+
+_LONGEST_CHAIN = 30  # operations that the message of a ShapeError lists
+
+
+class LayerShapeError(ShapeError):
+    """A ShapeError inside a module, whose message says where."""
+
+
+def _where(error, call):
+    """Return the message of a ShapeError, the module that ran, and the shapes up to there."""
+    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape in call.steps]
+    if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
+        steps = [f"... {hidden} operations before", *steps[hidden:]]
+    inside = f"\nin module {call.path}" if call.path else ""
+    return f"{error}{inside}" + ("\nshapes so far:" if steps else "") + "".join(f"\n    {step}" for step in steps)
+
+
+class Module:
+    """Base of all layers and models.
+
+    Subclasses assign their parts in ``__init__`` and compute in ``forward``; users call the module.
+
+    Returns
+    -------
+    Tensor
+        On call, what ``forward`` returns.
+
+    Raises
+    ------
+    NotImplementedError
+        On call, if the subclass has no ``forward``.
+    ShapeError
+        On call, from any operation inside: the message gains the path of the module that ran it and
+        the shapes of all operations before.
+
+    Attributes
+    ----------
+    training : bool
+        Whether dropout drops and batch norm uses the statistics of the batch; see `train`.
+    frozen : bool
+        Whether `freeze` was called on this module or one around it.
+    """
+
+    training = True
+    frozen = False
+    _buffer_names = ()
+
+    def forward(self, *inputs):
+        """Compute the output; every subclass writes its own."""
+        raise NotImplementedError(f"{type(self).__name__}: forward - expected a method, got none; write one")
+
+    def __call__(self, *inputs, **hyper):
+        """Run ``forward``, and let every operation inside know the path of the module that ran it."""
+        call = running_module.get()
+        if call is None:
+            call = ModuleCall({id(module): path for path, module in self.named_modules()})
+            with setting(running_module, call):
+                return self._run(call, "", inputs, hyper)
+        return self._run(call, call.paths.get(id(self), call.path), inputs, hyper)
+
+    def _run(self, call, path, inputs, hyper):
+        outer, call.path = call.path, path
+        try:
+            return self.forward(*inputs, **hyper)
+        except LayerShapeError:
+            raise  # a module inside this one has already said where
+        except ShapeError as error:
+            raise LayerShapeError(_where(error, call)) from error
+        finally:
+            call.path = outer
+
+    # ------------------------------------------------------------------------------- parts
+
+    def __setattr__(self, name, value):
+        old, owner = vars(self).get(name), f"{type(self).__name__}.{name}"
+        for kind in (Parameter, Module):
+            if isinstance(old, kind) and value is not None and not isinstance(value, kind):
+                got = type(value).__name__
+                raise TypeError(f"{owner}: value - expected a {kind.__name__} or None in place of one, got {got}")
+        if name in self._buffer_names and not isinstance(value, np.ndarray):
+            raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
+        if isinstance(value, (list, tuple)) and any(isinstance(v, (Parameter, Module)) for v in value):
+            raise TypeError(
+                f"{owner}: value - expected a ModuleList or attributes one by one, got a {type(value).__name__} "
+                "of modules or parameters, which would be neither trained nor saved"
+            )
+        if isinstance(value, Module) and any(module is self for module in value.modules()):
+            raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
+        super().__setattr__(name, value)
+
+    def register_buffer(self, name, array):
+        """Keep an array that is saved with the module but not learned, such as a running mean.
+
+        Parameters
+        ----------
+        name : str
+            The attribute; afterwards ``module.name`` is the array.
+        array : ndarray, any shape
+
+        Raises
+        ------
+        TypeError
+            If ``array`` is not an ndarray.
+        """
+        self._buffer_names = (*self._buffer_names, name)
+        setattr(self, name, array)
+
+    def _own_parameters(self):
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
+
+    def _own_buffers(self):
+        return [(name, vars(self)[name]) for name in self._buffer_names if name in vars(self)]
+
+    def named_children(self):
+        """Yield (name, module) of the modules directly inside, in order of assignment."""
+        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def children(self):
+        """Yield the modules directly inside."""
+        yield from (module for _, module in self.named_children())
+
+    def named_modules(self):
+        """Yield (dotted path, module) of the whole tree, this one first as ``""``, each module once."""
+        seen, stack = set(), [("", self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
+                stack += [(_join(path, name), child) for name, child in module.named_children()][::-1]
+
+    def modules(self):
+        """Yield every module of the tree once, this one first."""
+        yield from (module for _, module in self.named_modules())
+
+    def named_parameters(self):
+        """Yield (dotted path, Parameter) of the whole tree; a shared parameter once, by its first path."""
+        seen = set()
+        for path, module in self.named_modules():
+            for name, parameter in module._own_parameters():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield _join(path, name), parameter
+
+    def parameters(self):
+        """Yield every Parameter of the tree once."""
+        yield from (parameter for _, parameter in self.named_parameters())
+
+    def apply(self, function):
+        """Call ``function`` on every module, children before parents, and return this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # ------------------------------------------------------------------------------- modes
+
+    def train(self, mode=True):
+        """Set ``training`` everywhere and return this module."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self):
+        """Set ``training`` to False everywhere and return this module."""
+        return self.train(False)
+
+    def zero_grad(self):
+        """Forget every gradient."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def freeze(self, until=None):
+        """Stop learning: no gradients, and batch norm keeps its running statistics and uses them.
+
+        Parameters
+        ----------
+        until : str or None
+            Path of the last module to freeze, such as ``"layer3"``: everything before it in the
+            order of `named_modules` is frozen too, except the modules that contain it. None
+            freezes the whole tree.
+
+        Returns
+        -------
+        Module
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If there is no module of that path.
+        """
+        modules = dict(self.named_modules())
+        if until is not None:
+            if until not in modules or until == "":
+                raise ValueError(f"freeze: until - expected one of {', '.join(filter(None, modules))}, got {until!r}")
+            paths = list(modules)
+            last = max(i for i, path in enumerate(paths) if f"{path}.".startswith(f"{until}."))
+            modules = {path: modules[path] for path in paths[: last + 1] if path and not until.startswith(f"{path}.")}
+        for module in modules.values():
+            module._set_frozen(True)
+        return self
+
+    def unfreeze(self):
+        """Let the whole tree learn again, whoever froze it, and return this module."""
+        for module in self.modules():
+            module._set_frozen(False)
+        return self
+
+    def _set_frozen(self, frozen):
+        self.frozen = frozen
+        for _, parameter in self._own_parameters():
+            parameter.requires_grad, parameter.grad = not frozen, None
+
+    def to_dtype(self, dtype):
+        """Convert parameters and floating buffers and return this module; gradients are forgotten.
+
+        Parameters
+        ----------
+        dtype : np.float32 or np.float64
+
+        Raises
+        ------
+        TypeError
+            If ``dtype`` is another one.
+        """
+        if np.dtype(dtype) not in FLOAT_DTYPES:
+            raise TypeError(f"to_dtype: dtype - expected float32 or float64, got {np.dtype(dtype)}")
+        for parameter in self.parameters():
+            parameter.data, parameter.grad = parameter.data.astype(dtype), None
+        for module in self.modules():
+            for name, array in module._own_buffers():
+                setattr(module, name, array.astype(dtype) if array.dtype.kind == "f" else array)
+        return self
+
+    def double(self):
+        """Convert to float64, for gradient checks."""
+        return self.to_dtype(np.float64)
+
+    def float(self):
+        """Convert to float32."""
+        return self.to_dtype(np.float32)
+
+    # ------------------------------------------------------------------------------- state
+
+    def state_dict(self):
+        """Return a copy of all parameters and buffers by dotted path; see `nn.state.state_dict`."""
+        return state.state_dict(self)
+
+    def load_state_dict(self, arrays, strict=True):
+        """Take parameters and buffers from a dict of arrays; see `nn.state.load_state_dict`."""
+        return state.load_state_dict(self, arrays, strict)
+
+    def __repr__(self):
+        return describe.tree(self)
+
+
+def _join(path, name):
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,154 @@
+"""Normalisation layers; the arithmetic is in `ops.batch_norm` and `ops.local_response_norm`."""
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn._check import between, positive_int
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.shapes import ShapeError
+
+
+class BatchNorm2d(Module):
+    """Normalise each channel over batch and pixels, then scale and shift it.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    In training, mean and var are those of the batch, and the running ones follow them:
+    ``running = (1 - momentum) * running + momentum * new``. In evaluation, and where `Module.freeze`
+    was called, they are the running ones, which stay as they are.
+
+    Parameters
+    ----------
+    num_features : int, >= 1
+        C.
+    eps : float, > 0
+    momentum : float, 0 to 1
+        Weight of the new batch in the running statistics.
+    affine : bool
+        Learn weight and bias; else they are 1 and 0.
+
+    Returns
+    -------
+    Tensor, of the shape of x
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its range; on call, if a training batch has one value a channel.
+    ShapeError
+        On call, if x has not the number of axes, or not C channels.
+
+    Notes
+    -----
+    The batch is normalised with the biased variance (divided by the number of values M), the running
+    one takes the unbiased variance (divided by M - 1), as in PyTorch.
+    Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
+    """
+
+    num_features: int
+    eps: float
+    momentum: float
+    weight: Parameter | None  # (C,), gamma of the paper
+    bias: Parameter | None  # (C,), beta of the paper
+    running_mean: np.ndarray  # (C,)
+    running_var: np.ndarray  # (C,)
+    num_batches_tracked: np.ndarray  # (), int64; counts training batches, for PyTorch's files
+
+    _axes = {4: "(N, C, H, W)"}
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
+        layer = type(self).__name__
+        positive_int(layer, num_features=num_features)
+        between(layer, 0, 1, momentum=momentum)
+        if not eps > 0:
+            raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
+        self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, bool(affine)
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32))
+        self.register_buffer("running_var", np.ones(num_features, np.float32))
+        self.register_buffer("num_batches_tracked", np.array(0, np.int64))
+
+    def forward(self, x):
+        """Return x normalised, of the same shape."""
+        if len(x.shape) not in self._axes:
+            expected = " or ".join(self._axes.values())
+            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
+        training = self.training and not self.frozen
+        out = ops.batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            training=training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        if training and not x.traced:
+            self.num_batches_tracked += 1
+        return out
+
+
+class BatchNorm1d(BatchNorm2d):
+    """Normalise each feature over the batch, or each channel over batch and samples; see `BatchNorm2d`.
+
+    Parameters
+    ----------
+    num_features, eps, momentum, affine
+        As in `BatchNorm2d`.
+
+    Returns
+    -------
+    Tensor, of the shape of x
+        On call, for x of shape (N, C) or (N, C, W).
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `BatchNorm2d`.
+    """
+
+    _axes = {2: "(N, C)", 3: "(N, C, W)"}
+
+
+class LocalResponseNorm(Module):
+    """Divide each value by a power of the energy of ``size`` neighbouring channels.
+
+    out[n, c] = x[n, c] / (k + alpha / size * sum over c' of x[n, c']**2) ** beta
+
+    Parameters
+    ----------
+    size : int, channels, >= 1
+    alpha, beta, k : float
+        alpha is divided by ``size``, as in PyTorch; AlexNet's paper has it undivided.
+
+    Returns
+    -------
+    Tensor, of the shape of x
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``size`` is no positive integer.
+
+    Notes
+    -----
+    Source: Krizhevsky, Sutskever and Hinton 2012, section 3.3.
+    """
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+        positive_int("LocalResponseNorm", size=size)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x):
+        """Return x normalised, of the same shape."""
+        return ops.local_response_norm(x, self.size, alpha=self.alpha, beta=self.beta, k=self.k)

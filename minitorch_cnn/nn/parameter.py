@@ -1,0 +1,33 @@
+"""Parameter: a Tensor that a module learns."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import FLOAT_DTYPES, Variable
+from minitorch_cnn.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A Tensor that a module learns.
+
+    Parameters
+    ----------
+    data : array_like or Tensor, any shape
+        Copied, so that no other array changes with the parameter; float32 or float64.
+    requires_grad : bool
+        False freezes it.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is not floating.
+    """
+
+    def __init__(self, data, requires_grad=True):
+        array = Tensor(data.data if isinstance(data, Variable) else data).data
+        if array.dtype not in FLOAT_DTYPES:
+            raise TypeError(f"Parameter: data - expected float32 or float64, got {array.dtype}")
+        super().__init__(np.array(array, order="C"), requires_grad)
+
+    def result(self, data):
+        """Return a Tensor: what is computed from a parameter is none itself."""
+        return Tensor(data)

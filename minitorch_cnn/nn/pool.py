@@ -1,0 +1,286 @@
+"""Pooling layers; the arithmetic is in `ops`, by the same names."""
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn._check import positive_int
+from minitorch_cnn.nn.module import Module
+from minitorch_cnn.shapes import padding4, pair
+
+
+class MaxPool2d(Module):
+    """The largest value of each window; of equal ones the first takes the gradient.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int), pixels
+    stride : int, (int, int) or None, pixels
+        None means the kernel size: windows side by side.
+    padding : int, (int, int) or (top, bottom, left, right), pixels
+        Minus infinity, so it never wins.
+
+    Returns
+    -------
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - KH) / stride) + 1
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is out of its range.
+    """
+
+    kernel_size: int | tuple
+    stride: int | tuple | None
+    padding: int | tuple
+
+    def __init__(self, kernel_size, stride=None, padding=0):
+        _check_window(type(self).__name__, kernel_size, stride, padding)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x):
+        """Return the maxima of x, (N, C, H, W)."""
+        return ops.max_pool2d(x, self.kernel_size, stride=self.stride, padding=self.padding)
+
+
+class MaxPool1d(MaxPool2d):
+    """`MaxPool2d` along one axis.
+
+    Parameters
+    ----------
+    kernel_size : int, samples
+    stride : int or None, samples
+    padding : int or (left, right), samples
+
+    Returns
+    -------
+    Tensor, shape (N, C, OW)
+        On call, for x of shape (N, C, W).
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `MaxPool2d`.
+    """
+
+    def forward(self, x):
+        """Return the maxima of x, (N, C, W)."""
+        return ops.max_pool1d(x, self.kernel_size, stride=self.stride, padding=self.padding)
+
+
+class AvgPool2d(Module):
+    """The mean of each window.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int), pixels
+    stride : int, (int, int) or None, pixels
+        None means the kernel size: windows side by side.
+    padding : int, (int, int) or (top, bottom, left, right), pixels
+        Zeros.
+    count_include_pad : bool
+        False divides by the pixels inside the image, not by KH*KW.
+
+    Returns
+    -------
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - KH) / stride) + 1
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is out of its range.
+    """
+
+    kernel_size: int | tuple
+    stride: int | tuple | None
+    padding: int | tuple
+    count_include_pad: bool
+
+    def __init__(self, kernel_size, stride=None, padding=0, count_include_pad=True):
+        _check_window(type(self).__name__, kernel_size, stride, padding)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.count_include_pad = bool(count_include_pad)
+
+    def forward(self, x):
+        """Return the means of x, (N, C, H, W)."""
+        return ops.avg_pool2d(x, self.kernel_size, **self._hyper())
+
+    def _hyper(self):
+        return {"stride": self.stride, "padding": self.padding, "count_include_pad": self.count_include_pad}
+
+
+class AvgPool1d(AvgPool2d):
+    """`AvgPool2d` along one axis.
+
+    Parameters
+    ----------
+    kernel_size : int, samples
+    stride : int or None, samples
+    padding : int or (left, right), samples
+    count_include_pad : bool
+
+    Returns
+    -------
+    Tensor, shape (N, C, OW)
+        On call, for x of shape (N, C, W).
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `AvgPool2d`.
+    """
+
+    def forward(self, x):
+        """Return the means of x, (N, C, W)."""
+        return ops.avg_pool1d(x, self.kernel_size, **self._hyper())
+
+
+class AdaptiveAvgPool2d(Module):
+    """Means over a grid of ``output_size`` bins, whatever the size of the image.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+
+    Returns
+    -------
+    Tensor, shape (N, C, *output_size)
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no positive size.
+    """
+
+    output_size: int | tuple
+
+    def __init__(self, output_size):
+        pair(output_size, f"{type(self).__name__}: output_size")
+        self.output_size = output_size
+
+    def forward(self, x):
+        """Return the means of x, (N, C, H, W)."""
+        return ops.adaptive_avg_pool2d(x, self.output_size)
+
+
+class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
+    """Maxima over a grid of ``output_size`` bins, whatever the size of the image.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+
+    Returns
+    -------
+    Tensor, shape (N, C, *output_size)
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `AdaptiveAvgPool2d`.
+    """
+
+    def forward(self, x):
+        """Return the maxima of x, (N, C, H, W)."""
+        return ops.adaptive_max_pool2d(x, self.output_size)
+
+
+class AdaptiveAvgPool1d(Module):
+    """Means over ``output_size`` bins of a signal, however long.
+
+    Parameters
+    ----------
+    output_size : int, >= 1
+
+    Returns
+    -------
+    Tensor, shape (N, C, output_size)
+        On call, for x of shape (N, C, W).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no positive integer.
+    """
+
+    output_size: int
+
+    def __init__(self, output_size):
+        positive_int(type(self).__name__, output_size=output_size)
+        self.output_size = output_size
+
+    def forward(self, x):
+        """Return the means of x, (N, C, W)."""
+        return ops.adaptive_avg_pool1d(x, self.output_size)
+
+
+class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
+    """Maxima over ``output_size`` bins of a signal, however long.
+
+    Parameters
+    ----------
+    output_size : int, >= 1
+
+    Returns
+    -------
+    Tensor, shape (N, C, output_size)
+        On call, for x of shape (N, C, W).
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `AdaptiveAvgPool1d`.
+    """
+
+    def forward(self, x):
+        """Return the maxima of x, (N, C, W)."""
+        return ops.adaptive_max_pool1d(x, self.output_size)
+
+
+class GlobalAvgPool(Module):
+    """The mean of each feature map.
+
+    Returns
+    -------
+    Tensor, shape (N, C)
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ShapeError
+        On call, if x is no Tensor of four axes.
+    """
+
+    def forward(self, x):
+        """Return the means of x, (N, C, H, W)."""
+        return ops.global_avg_pool(x)
+
+
+class GlobalMaxPool(Module):
+    """The largest value of each feature map.
+
+    Returns
+    -------
+    Tensor, shape (N, C)
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError, ShapeError
+        On call, if x is no Tensor of four axes.
+    """
+
+    def forward(self, x):
+        """Return the maxima of x, (N, C, H, W)."""
+        return ops.global_max_pool(x)
+
+
+def _check_window(layer, kernel_size, stride, padding):
+    """Raise on sizes that no pooling takes; those of one axis are checked by the operation."""
+    pair(kernel_size, f"{layer}: kernel_size")
+    if stride is not None:
+        pair(stride, f"{layer}: stride")
+    if padding == "same":
+        raise ValueError(f"{layer}: padding - expected integers, got 'same'")
+    padding4(padding, f"{layer}: padding")

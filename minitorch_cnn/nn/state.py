@@ -1,0 +1,97 @@
+"""State dicts: the parameters and buffers of a module tree as arrays by dotted path."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import FLOAT_DTYPES
+
+
+class StateDictError(ValueError):
+    """A state dict that does not fit the module; the message lists all that differs."""
+
+
+def _entries(module, prefix=""):
+    """Yield (key, array, Parameter or None): parameters, then buffers, then the modules inside.
+
+    What two modules share appears under each of its names, as in PyTorch's files.
+    """
+    for name, parameter in module._own_parameters():
+        yield prefix + name, parameter.data, parameter
+    for name, array in module._own_buffers():
+        yield prefix + name, array, None
+    for name, child in module.named_children():
+        yield from _entries(child, f"{prefix}{name}.")
+
+
+def state_dict(module):
+    """Return all parameters and buffers of a module.
+
+    Parameters
+    ----------
+    module : Module
+
+    Returns
+    -------
+    dict of str to ndarray
+        By dotted path, such as ``"layer1.0.conv1.weight"``; the names are PyTorch's. Copies: later
+        training does not change them.
+
+    Notes
+    -----
+    Cost: as much memory as the parameters and buffers themselves.
+    """
+    return {key: array.copy() for key, array, _ in _entries(module)}
+
+
+def load_state_dict(module, arrays, strict=True):
+    """Copy arrays into the parameters and buffers of a module, all or none.
+
+    Parameters
+    ----------
+    module : Module
+    arrays : dict of str to ndarray
+        By dotted path. float32 and float64 are converted into the dtype that the module has; any
+        other difference of dtype is refused. ``num_batches_tracked``, which old files do not have,
+        may be absent.
+    strict : bool
+        False lets keys be missing or unexpected; shapes must fit all the same.
+
+    Returns
+    -------
+    (list of str, list of str)
+        The missing and the unexpected keys, empty if ``strict``.
+
+    Raises
+    ------
+    StateDictError
+        If keys are missing or unexpected, or arrays do not fit: one message lists all of them, and
+        the module is as before.
+    """
+    entries = list(_entries(module))
+    own = {key: array for key, array, _ in entries}
+    missing = [key for key in own if key not in arrays and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in arrays if key not in own]
+    faults = [f"missing {key}" for key in missing] + [f"unexpected {key}" for key in unexpected] if strict else []
+    for key in own.keys() & arrays.keys():
+        faults += _difference(key, own[key], arrays[key])
+    if faults:
+        listed = "\n    ".join(sorted(faults))
+        raise StateDictError(
+            f"load_state_dict: arrays - expected the entries of {type(module).__name__}, got\n    {listed}"
+        )
+    for key, array, parameter in entries:
+        if key in arrays:
+            np.copyto(array, arrays[key], casting="same_kind")
+            if parameter is not None:
+                parameter.bump_version()
+    return missing, unexpected
+
+
+def _difference(key, own, given):
+    """Return what keeps ``given`` from being copied into ``own``, as a list of at most one sentence."""
+    if not isinstance(given, np.ndarray):
+        return [f"{key}: expected an ndarray, got {type(given).__name__}"]
+    if given.shape != own.shape:
+        return [f"{key}: expected shape {own.shape}, got {given.shape}"]
+    if given.dtype != own.dtype and not (given.dtype in FLOAT_DTYPES and own.dtype in FLOAT_DTYPES):
+        return [f"{key}: expected dtype {own.dtype}, got {given.dtype}"]
+    return []

@@ -1,0 +1,22 @@
+"""Optimisers, learning-rate schedules and gradient clipping."""
+
+from minitorch_cnn.optim.adam import Adam, AdamW
+from minitorch_cnn.optim.clip import clip_grad_norm, clip_grad_value
+from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.schedules import CosineLR, MultiStepLR, OneCycleLR, Schedule, StepLR, WarmupLR
+from minitorch_cnn.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "Optimizer",
+    "Schedule",
+    "StepLR",
+    "WarmupLR",
+    "clip_grad_norm",
+    "clip_grad_value",
+]

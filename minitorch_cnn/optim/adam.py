@@ -1,0 +1,98 @@
+"""Adam, and its variant with decoupled weight decay."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.optim.optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Steps scaled by running estimates of the gradient's mean m and mean square v.
+
+    At step t = 1, 2, ..., with g the gradient and x the parameter:
+
+        g = g + weight_decay * x
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g * g
+        x = x - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dict
+        Parameters or groups of them; see `Optimizer`.
+    lr : float, >= 0
+        Learning rate: roughly how far an element moves per step.
+    betas : (float, float), 0 <= beta < 1
+    eps : float, >= 0
+    weight_decay : float, >= 0
+        Added to the gradient; `AdamW` takes it from the parameter instead.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Optimizer`; if an option is out of its range.
+
+    Notes
+    -----
+    t counts the steps of each parameter, so one that was frozen at first starts at 1.
+    Memory: two arrays of the size of the parameters.
+    Source: Kingma and Ba 2015, algorithm 1, arXiv 1412.6980.
+    """
+
+    _decoupled = False
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def _check_group(self, group):
+        for option in ("lr", "eps", "weight_decay"):
+            self._check(option, group[option] >= 0, "at least 0", group[option])
+        betas = group["betas"]
+        fits = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+        self._check("betas", fits, "two numbers from 0 to below 1", betas)
+
+    def _update(self, parameter, grad, state, group):
+        if not state:
+            state.update(step=0, m=np.zeros_like(parameter), v=np.zeros_like(parameter))
+        state["step"] += 1
+        beta1, beta2 = group["betas"]
+        kernels.optimizer.adam_update(
+            parameter,
+            grad,
+            state["m"],
+            state["v"],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            decoupled=self._decoupled,
+            step=state["step"],
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay does not pass through the running estimates.
+
+    x = x * (1 - lr * weight_decay) comes before the step of `Adam`, and g is the bare gradient.
+
+    Parameters
+    ----------
+    params, lr, betas, eps
+        As in `Adam`.
+    weight_decay : float, >= 0
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Adam`.
+
+    Notes
+    -----
+    Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", arXiv 1711.05101.
+    """
+
+    _decoupled = True
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(params, lr, betas, eps, weight_decay)

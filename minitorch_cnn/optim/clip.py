@@ -1,0 +1,75 @@
+"""Bounds on gradients, between ``backward()`` and ``step()``."""
+
+import math
+
+import numpy as np
+
+from minitorch_cnn.autograd import Variable
+
+
+def _with_gradients(name, parameters):
+    parameters = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    for parameter in parameters:
+        if not isinstance(parameter, Variable):
+            raise TypeError(f"{name}: parameters - expected Tensors, got {type(parameter).__name__}")
+    return [parameter for parameter in parameters if parameter.grad is not None]
+
+
+def clip_grad_norm(parameters, max_norm):
+    """Scale all gradients together so that their common length is at most ``max_norm``.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are passed over.
+    max_norm : float, > 0
+
+    Returns
+    -------
+    float
+        The length before: the square root of the sum of squares over all elements, summed in float64.
+
+    Raises
+    ------
+    TypeError
+        If one is no Tensor.
+    ValueError
+        If ``max_norm`` is not positive.
+
+    Notes
+    -----
+    As in PyTorch the factor is min(1, max_norm / (length + 1e-6)); a NaN or infinite element makes
+    all gradients NaN or 0, and the returned length says so.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_grad_norm: max_norm - expected a positive number, got {max_norm!r}")
+    parameters = _with_gradients("clip_grad_norm", parameters)
+    # np.sum adds in an order that depends on the shape alone; a BLAS dot product would not.
+    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in parameters))
+    factor = max_norm / (norm + 1e-6)
+    if not factor >= 1:  # also for NaN
+        for parameter in parameters:
+            parameter.grad = parameter.grad * parameter.grad.dtype.type(factor)
+    return norm
+
+
+def clip_grad_value(parameters, clip_value):
+    """Bring every element of every gradient into [-clip_value, clip_value].
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are passed over.
+    clip_value : float, > 0
+
+    Raises
+    ------
+    TypeError
+        If one is no Tensor.
+    ValueError
+        If ``clip_value`` is not positive.
+    """
+    if not clip_value > 0:
+        raise ValueError(f"clip_grad_value: clip_value - expected a positive number, got {clip_value!r}")
+    for parameter in _with_gradients("clip_grad_value", parameters):
+        parameter.grad = np.clip(parameter.grad, -clip_value, clip_value)

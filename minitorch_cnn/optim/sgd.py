@@ -1,0 +1,76 @@
+"""Stochastic gradient descent."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.optim.optimizer import Optimizer
+
+_NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum, Nesterov momentum and weight decay.
+
+    With g the gradient, x the parameter, v the velocity, at first g:
+
+        g = g + weight_decay * x                (unless decoupled)
+        v = momentum * v + g
+        x = x - lr * v                          (nesterov: x - lr * (g + momentum * v))
+
+    Without momentum x = x - lr * g. Decoupled decay multiplies x by 1 - lr * weight_decay before
+    the step and leaves g alone.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dict
+        Parameters or groups of them; see `Optimizer`.
+    lr : float, >= 0
+        Learning rate.
+    momentum : float, >= 0
+    nesterov : bool
+    weight_decay : float, >= 0
+    decoupled : bool
+        Decay the parameter itself, not through the gradient and the velocity.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Optimizer`; if an option is negative, or ``nesterov`` comes without momentum.
+
+    Notes
+    -----
+    The formulas are those of PyTorch, where the learning rate stands outside the velocity.
+    Memory: one array of the size of the parameters with momentum, none without.
+    """
+
+    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0, decoupled=False):
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "decoupled": decoupled,
+        }
+        super().__init__(params, defaults)
+
+    def _check_group(self, group):
+        for option in ("lr", "momentum", "weight_decay"):
+            self._check(option, group[option] >= 0, "at least 0", group[option])
+        fits = not group["nesterov"] or group["momentum"] > 0
+        self._check("nesterov", fits, "False where momentum is 0", group["nesterov"])
+
+    def _update(self, parameter, grad, state, group):
+        first_step = "velocity" not in state
+        if first_step and group["momentum"]:
+            state["velocity"] = np.zeros_like(parameter)
+        kernels.optimizer.sgd_update(
+            parameter,
+            grad,
+            state["velocity"] if group["momentum"] else _NOTHING[parameter.dtype],
+            lr=group["lr"],
+            momentum=group["momentum"],
+            nesterov=group["nesterov"],
+            weight_decay=group["weight_decay"],
+            decoupled=group["decoupled"],
+            first_step=first_step,
+        )

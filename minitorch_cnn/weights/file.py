@@ -1,0 +1,130 @@
+"""Files of weights: safetensors, with a sha256 of the arrays and a dict of metadata inside.
+
+A safetensors file is the length of a JSON header, the header, and the bytes of the arrays; to read
+it runs no code. The header's ``__metadata__`` holds three strings here:
+
+    sha256            of all names, dtypes, shapes and bytes, in the order of the names
+    metadata          the caller's dict as JSON
+    metadata_sha256   of that JSON
+"""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from minitorch_cnn import files
+
+_KINDS = "fiub"  # floats, integers and booleans
+
+
+class WeightFileError(ValueError):
+    """A file that is no file of weights, or is not as it was written."""
+
+
+def save(path, state_dict, metadata=None):
+    """Write arrays and a dict into one file, all or nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file there is replaced only when the new one is complete.
+    state_dict : dict of str to ndarray
+        Numbers of any shape and memory order; they are stored C-contiguous and little-endian.
+    metadata : dict or None
+        Anything JSON can hold; comes back from `load`, tuples as lists.
+
+    Returns
+    -------
+    str
+        The sha256 of the arrays, 64 hexadecimal digits: the same arrays under the same names give
+        the same.
+
+    Raises
+    ------
+    TypeError
+        If a name is no string, an array no ndarray of numbers, or the metadata not JSON.
+
+    Notes
+    -----
+    Cost: twice the memory of the arrays while writing.
+    """
+    arrays = {name: _stored_form(name, array) for name, array in state_dict.items()}
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict):
+        raise TypeError(f"weights.save: metadata - expected a dict, got {type(metadata).__name__}")
+    try:
+        text = json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"weights.save: metadata - expected what JSON can hold, got {error}") from error
+    digest = _digest(arrays)
+    header = {"sha256": digest, "metadata": text, "metadata_sha256": _text_digest(text)}
+    files.atomic_write(path, safetensors.numpy.save(arrays, header))
+    return digest
+
+
+def load(path):
+    """Read a file that `save` wrote, and check every byte.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    state_dict : dict of str to ndarray
+    metadata : dict
+
+    Raises
+    ------
+    WeightFileError
+        If the file is cut short, was changed, or was not written by `save`.
+    FileNotFoundError
+        If there is none.
+    """
+    if os.path.isdir(path):
+        raise WeightFileError(f"weights.load: {path} - expected a file, got a folder")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no dict
+    except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, KeyError) as error:
+        raise WeightFileError(f"weights.load: {path} - expected a safetensors file, got {error}") from error
+    if absent := {"sha256", "metadata", "metadata_sha256"} - header.keys():
+        raise WeightFileError(
+            f"weights.load: {path} - expected a file of weights.save, got no {', '.join(sorted(absent))}"
+        )
+    for key, got in (("sha256", _digest(arrays)), ("metadata_sha256", _text_digest(header["metadata"]))):
+        if header[key] != got:
+            raise WeightFileError(
+                f"weights.load: {path} - expected {key} {header[key]}, got {got}: the file was changed"
+            )
+    return arrays, json.loads(header["metadata"])
+
+
+def _stored_form(name, array):
+    """Return an array as the file holds it; safetensors itself writes other memory orders wrongly."""
+    if not isinstance(name, str):
+        raise TypeError(f"weights.save: state_dict - expected strings as names, got {name!r}")
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS or array.dtype == np.longdouble:
+        got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise TypeError(f"weights.save: {name} - expected an ndarray of numbers, got {got}")
+    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(little_endian).reshape(array.shape)  # a scalar would come back with one axis
+
+
+def _digest(arrays):
+    """Return the sha256 over names, dtypes, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def _text_digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()

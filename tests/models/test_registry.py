@@ -1,0 +1,38 @@
+"""Models by name."""
+
+import pytest
+
+from minitorch_cnn import models, nn
+from minitorch_cnn.models import registry
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Give a registry that forgets what the test adds."""
+    monkeypatch.setattr(registry, "_models", dict(registry._models))
+
+
+def test_the_list_is_sorted_and_every_model_can_be_made():
+    assert models.list() == sorted(models.list())
+    assert {"cifar4", "mlp"} <= set(models.list())
+
+
+@pytest.mark.usefixtures("names")
+def test_an_own_model_can_be_registered():
+    @models.register("tiny")
+    class Tiny(nn.Linear):
+        def __init__(self, num_classes=10, depth=1):
+            super().__init__(depth, num_classes)
+
+    assert "tiny" in models.list()
+    assert models.create("tiny", num_classes=3, depth=2).weight.shape == (3, 2)
+    with pytest.raises(ValueError, match="register: name - expected a new name, got 'tiny', which is .*Tiny"):
+        models.register("tiny")(Tiny)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("cifar", "cifar4"), ("CIFAR4", "cifar4"), ("mpl", "mlp"), ("", "")])
+def test_an_unknown_name_gives_the_nearest(typed, meant):
+    with pytest.raises(
+        ValueError, match=f"create: name - expected one of .*cifar4, .*got '{typed}'; did you mean '{meant}"
+    ):
+        models.create(typed)

@@ -1,0 +1,40 @@
+"""How modules print."""
+
+from minitorch_cnn import models, nn
+
+
+def test_a_layer_prints_the_arguments_that_it_was_given():
+    assert repr(nn.ReLU()) == "ReLU()"
+    assert repr(nn.MaxPool2d(3, stride=2)) == "MaxPool2d(3, stride=2)"
+    assert repr(nn.Dropout()) == "Dropout()"
+
+
+def test_a_layer_with_parameters_prints_their_number():
+    assert repr(nn.Conv2d(3, 8, (3, 1), padding=1, bias=False)) == (
+        "Conv2d(3, 8, (3, 1), padding=1, bias=False)  72 parameters"
+    )
+    assert repr(nn.Linear(4, 2)) == "Linear(4, 2)  10 parameters"
+
+
+def test_a_tree_prints_its_layers_with_aligned_counts():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Residual(nn.Identity()), nn.Concat(nn.ReLU(), axis=2))
+    net[1].freeze()
+    assert repr(net).splitlines() == [
+        "Sequential()                  240 parameters",
+        "  0: Conv2d(3, 8, 3)          224",
+        "  1: BatchNorm2d(8) [frozen]   16",
+        "  2: Residual()",
+        "    body: Identity()",
+        "  3: Concat(axis=2)",
+        "    0: ReLU()",
+    ]
+
+
+def test_shared_parameters_count_once_in_the_total():
+    layer = nn.Linear(2, 2)
+    lines = repr(nn.Sequential(layer, layer)).splitlines()
+    assert lines[0].endswith("  6 parameters") and len(lines) == 3
+
+
+def test_a_model_prints_its_total():
+    assert repr(models.create("cifar4")).splitlines()[0].endswith("1,557,066 parameters")

@@ -1,0 +1,82 @@
+"""Bounds on gradients."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import nn, optim
+
+
+def parameters(scale=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    params = [nn.Parameter(np.zeros(shape, np.float32)) for shape in ((3, 4), (5,), (2,))]
+    for parameter in params[:2]:
+        parameter.grad = (scale * rng.standard_normal(parameter.shape)).astype(np.float32)
+    return params
+
+
+def length(params):
+    return np.sqrt(sum((p.grad.astype(np.float64) ** 2).sum() for p in params if p.grad is not None))
+
+
+def test_long_gradients_are_scaled_together():
+    params = parameters()
+    directions, before = [p.grad.copy() for p in params[:2]], length(params)
+    assert optim.clip_grad_norm(params, 0.5) == pytest.approx(before)
+    assert length(params) == pytest.approx(0.5, rel=1e-5)
+    for parameter, direction in zip(params, directions, strict=False):
+        np.testing.assert_allclose(parameter.grad, direction * (0.5 / before), rtol=1e-5)
+        assert parameter.grad.dtype == np.float32
+    assert params[2].grad is None
+
+
+def test_short_gradients_are_left_alone():
+    params = parameters()
+    kept = params[0].grad
+    optim.clip_grad_norm(params, 100.0)
+    assert params[0].grad is kept
+
+
+def test_the_length_of_large_float32_gradients_does_not_overflow():
+    params = parameters(scale=1e25)
+    assert np.isfinite(optim.clip_grad_norm(params, 1.0))
+    assert length(params) == pytest.approx(1, rel=1e-4)
+
+
+def test_a_nan_is_reported():
+    params = parameters()
+    params[0].grad[0, 0] = np.nan
+    assert np.isnan(optim.clip_grad_norm(params, 1.0))
+    assert np.isnan(params[1].grad).all()
+
+
+def test_values_are_bounded():
+    params = parameters(scale=10)
+    expected = np.clip(params[0].grad, -2, 2)
+    optim.clip_grad_value(params, 2)
+    np.testing.assert_array_equal(params[0].grad, expected)
+    assert params[0].grad.dtype == np.float32
+
+
+@pytest.mark.oracle
+def test_both_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    for ours, theirs in (
+        (optim.clip_grad_norm, torch.nn.utils.clip_grad_norm_),
+        (optim.clip_grad_value, torch.nn.utils.clip_grad_value_),
+    ):
+        params = parameters()
+        others = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in params[:2]]
+        for other, parameter in zip(others, params, strict=False):
+            other.grad = torch.from_numpy(parameter.grad.copy())
+        ours(params, 0.7)
+        theirs(others, 0.7)
+        for other, parameter in zip(others, params, strict=False):
+            np.testing.assert_allclose(parameter.grad, other.grad.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("clip", "name"), [(optim.clip_grad_norm, "max_norm"), (optim.clip_grad_value, "clip_value")])
+def test_bad_arguments_are_refused(clip, name):
+    with pytest.raises(ValueError, match=f"{clip.__name__}: {name} - expected a positive number, got 0"):
+        clip(parameters(), 0)
+    with pytest.raises(TypeError, match=f"{clip.__name__}: parameters - expected Tensors, got ndarray"):
+        clip([np.zeros(3)], 1.0)

@@ -1,0 +1,162 @@
+"""Schedules: their formulas, PyTorch's sequences, and that they depend on the step alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import nn, optim
+
+BASE = 0.4
+SCHEDULES = {
+    "step": lambda o: optim.StepLR(o, 4, gamma=0.5),
+    "multistep": lambda o: optim.MultiStepLR(o, [3, 3, 9]),
+    "cosine": lambda o: optim.CosineLR(o, 20, min_lr=0.01),
+    "one cycle": lambda o: optim.OneCycleLR(o, 1.0, 20),
+    "warm-up": lambda o: optim.WarmupLR(optim.CosineLR(o, 15), 5),
+}
+every_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
+
+
+def optimizer(lrs=(BASE,)):
+    return optim.SGD([{"params": [nn.Parameter([1.0])], "lr": lr} for lr in lrs], lr=0.0)
+
+
+def sequence(schedule, steps):
+    """Return the learning rates of the first group at steps 0, 1, ..., by stepping."""
+    rates = [schedule.optimizer.param_groups[0]["lr"]]
+    for _ in range(steps - 1):
+        schedule.step()
+        rates.append(schedule.optimizer.param_groups[0]["lr"])
+    return rates
+
+
+@every_schedule
+def test_stepping_gives_the_function_of_the_step(make):
+    schedule = make(optimizer())
+    function = [schedule.lr(step)[0] for step in range(20)]
+    assert sequence(schedule, 20) == function
+
+
+@every_schedule
+@settings(max_examples=20, deadline=None)
+@given(step=st.integers(0, 20))
+def test_loading_goes_to_the_step(make, step):
+    walked, loaded = make(optimizer()), make(optimizer())
+    for _ in range(step):
+        walked.step()
+    loaded.load_state_dict(walked.state_dict())
+    assert walked.state_dict() == {"step": step}
+    assert loaded.optimizer.param_groups[0]["lr"] == walked.optimizer.param_groups[0]["lr"]
+
+
+@every_schedule
+def test_every_group_has_its_own_rate(make):
+    schedule = make(optimizer((0.4, 0.8)))
+    schedule.step()
+    first, second = (group["lr"] for group in schedule.optimizer.param_groups)
+    if isinstance(schedule, optim.WarmupLR | optim.StepLR | optim.MultiStepLR):
+        assert second == pytest.approx(2 * first)
+    elif isinstance(schedule, optim.CosineLR):
+        assert second - 0.01 == pytest.approx(2 * (first - 0.01) * 0.79 / 0.78)
+    else:
+        assert second == first
+
+
+def test_one_cycle_takes_a_peak_for_each_group():
+    schedule = optim.OneCycleLR(optimizer((0.4, 0.8)), [1.0, 3.0], 10)
+    assert schedule.lr(4)[1] == pytest.approx(3 * schedule.lr(4)[0])
+    assert [group["lr"] for group in schedule.optimizer.param_groups] == pytest.approx([1 / 25, 3 / 25])
+
+
+def test_step_and_multistep_fall_at_their_steps():
+    assert sequence(optim.StepLR(optimizer(), 2), 5) == pytest.approx([0.4, 0.4, 0.04, 0.04, 0.004])
+    assert sequence(optim.MultiStepLR(optimizer(), [1, 3], 0.5), 5) == pytest.approx([0.4, 0.2, 0.2, 0.1, 0.1])
+
+
+def test_cosine_ends_at_its_minimum_and_stays_there():
+    schedule = optim.CosineLR(optimizer(), 10, min_lr=0.05)
+    assert schedule.lr(5)[0] == pytest.approx((0.4 + 0.05) / 2)
+    assert schedule.lr(10) == schedule.lr(25) == [0.05]
+
+
+def test_warm_up_is_a_straight_line_into_the_schedule():
+    rates = sequence(optim.WarmupLR(optim.StepLR(optimizer(), 2), 4), 8)
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.04, 0.04])
+
+
+def torch_sequence(torch, make, steps):
+    other = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=BASE)
+    schedule = make(torch.optim.lr_scheduler, other)
+    rates = [other.param_groups[0]["lr"]]
+    for _ in range(steps - 1):
+        other.step()
+        schedule.step()
+        rates.append(other.param_groups[0]["lr"])
+    return rates
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+@pytest.mark.parametrize(
+    "options", [{}, {"pct_start": 0.15, "div_factor": 10.0, "final_div_factor": 100.0}, {"pct_start": 0.0}]
+)
+def test_one_cycle_is_that_of_pytorch(steps, options):
+    torch = pytest.importorskip("torch")
+    mine = sequence(optim.OneCycleLR(optimizer(), 0.7, steps, **options), steps)
+    theirs = torch_sequence(
+        torch, lambda t, o: t.OneCycleLR(o, 0.7, total_steps=steps, cycle_momentum=False, **options), steps
+    )
+    np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+@pytest.mark.oracle
+def test_the_others_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    pairs = [
+        (SCHEDULES["step"], lambda t, o: t.StepLR(o, 4, gamma=0.5)),
+        (SCHEDULES["multistep"], lambda t, o: t.MultiStepLR(o, [3, 3, 9])),
+        (SCHEDULES["cosine"], lambda t, o: t.CosineAnnealingLR(o, 20, eta_min=0.01)),
+        (
+            SCHEDULES["warm-up"],
+            lambda t, o: t.SequentialLR(
+                o, [t.LinearLR(o, 1 / 5, total_iters=4), t.CosineAnnealingLR(o, 15)], milestones=[5]
+            ),
+        ),
+    ]
+    for mine, theirs in pairs:
+        np.testing.assert_allclose(sequence(mine(optimizer()), 20), torch_sequence(torch, theirs, 20), rtol=1e-9)
+
+
+def test_one_cycle_refuses_a_step_too_many_and_stays():
+    schedule = optim.OneCycleLR(optimizer(), 1.0, 3)
+    for _ in range(3):
+        schedule.step()
+    with pytest.raises(ValueError, match="OneCycleLR: step - expected at most total_steps 3, got 4"):
+        schedule.step()
+    assert schedule.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: optim.StepLR(o, 0), "StepLR: step_size - expected at least 1, got 0"),
+        (lambda o: optim.MultiStepLR(o, [3, 1]), r"MultiStepLR: milestones - expected ascending steps, got \[3, 1\]"),
+        (lambda o: optim.CosineLR(o, 0), "CosineLR: total_steps - expected at least 1, got 0"),
+        (lambda o: optim.CosineLR(o, 5, min_lr=-1), "CosineLR: min_lr - expected at least 0, got -1"),
+        (lambda o: optim.OneCycleLR(o, 1.0, 0), "OneCycleLR: total_steps - expected at least 1, got 0"),
+        (lambda o: optim.OneCycleLR(o, 1.0, 5, pct_start=2), "OneCycleLR: pct_start - expected 0 to 1, got 2"),
+        (
+            lambda o: optim.OneCycleLR(o, 1.0, 5, div_factor=0),
+            "OneCycleLR: div_factor - expected a positive number, got 0",
+        ),
+        (
+            lambda o: optim.OneCycleLR(o, [1.0, 2.0], 5),
+            r"max_lr - expected one rate for each of 1 groups, got \[1\.0, 2\.0\]",
+        ),
+        (lambda o: optim.WarmupLR(optim.StepLR(o, 1), 0), "WarmupLR: warmup_steps - expected at least 1, got 0"),
+    ],
+)
+def test_bad_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(optimizer())
