@@ -18,6 +18,8 @@ import numpy as np
 
 _SMALLEST = 1 << 16  # below this, malloc hands out warm memory by itself
 _HUGE_PAGE = 1 << 21
+_SHELF_LIMIT = 2  # times the most that was ever in use at once
+_SLACK = 1.5  # a block may be larger than asked for by this factor: padded and plain maps then share blocks
 
 _lock = threading.RLock()  # a token may die, and so give back, while its own thread is taking
 _shelf = {}  # bytes -> blocks of that size, free to use
@@ -72,10 +74,11 @@ def statistics():
 def _take(size):
     global _used_bytes, _peak_used_bytes
     with _lock:
-        block = _from_shelf(size) if size in _shelf else mmap.mmap(-1, size)
-        _used_bytes += size
+        fitting = min((s for s in _shelf if size <= s <= size * _SLACK), default=None)
+        block = mmap.mmap(-1, size) if fitting is None else _from_shelf(fitting)
+        _used_bytes += len(block)
         _peak_used_bytes = max(_peak_used_bytes, _used_bytes)
-    if size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+    if fitting is None and size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
         block.madvise(mmap.MADV_HUGEPAGE)  # fewer entries in the table of pages
     return block
 
@@ -90,13 +93,13 @@ def _from_shelf(size):
 
 
 def _give_back(reference):
-    """Put the block of a dead token on the shelf; the shelf never holds more than was once in use."""
+    """Put the block of a dead token on the shelf, which gives up its oldest where it grows too large."""
     global _shelved_bytes, _used_bytes
     with _lock:
         _, block = _handed_out.pop(id(reference))
         size = len(block)
         _used_bytes -= size
-        while _shelf and _used_bytes + _shelved_bytes + size > _peak_used_bytes:
+        while _shelf and _used_bytes + _shelved_bytes + size > _SHELF_LIMIT * _peak_used_bytes:
             _from_shelf(next(iter(_shelf)))  # the size that was not used for longest
         _shelf.setdefault(size, []).append(block)
         _shelved_bytes += size
