@@ -8,6 +8,7 @@ reference          the textbook loops: the truth every other algorithm is tested
 im2col             convolution as one matrix product
 register_tile      the micro-kernel: a block of sums held in vector registers
 direct             convolution without an im2col buffer, on the register tile
+direct_weight      its weight gradient
 gemm               matrix product on the register tile
 pool, norm         pooling; batch normalisation and local response normalisation
 elementwise        activations and other one-pass loops
@@ -23,6 +24,7 @@ _PARTS = (
     "augment",
     "buffers",
     "direct",
+    "direct_weight",
     "elementwise",
     "gemm",
     "im2col",

@@ -82,8 +82,8 @@ def _algorithm(name, dtype):
     if name == "im2col":
         k = kernels.im2col
         return _channels_last(k.conv2d_forward_im2col, k.conv2d_backward_input_im2col, k.conv2d_backward_weight_im2col)
-    k = kernels.direct
-    return _channels_last(k.conv2d_forward_direct, k.conv2d_backward_input_direct, k.conv2d_backward_weight_direct)
+    forward, backward_input = kernels.direct.conv2d_forward_direct, kernels.direct.conv2d_backward_input_direct
+    return _channels_last(forward, backward_input, kernels.direct_weight.conv2d_backward_weight_direct)
 
 
 class Conv2d(Function):
@@ -241,8 +241,9 @@ def conv1d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     x : Tensor, shape (N, C_in, W)
     weight : Tensor, shape (C_out, C_in/groups, KW)
     bias : Tensor, shape (C_out,), or None
-    stride, dilation : int, samples, >= 1
+    stride : int, samples, >= 1
     padding : int, (left, right) or "same", samples
+    dilation : int, samples, >= 1
     groups, padding_mode, algorithm
         As in `conv2d`.
 

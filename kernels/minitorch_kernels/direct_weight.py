@@ -1,0 +1,162 @@
+"""The weight gradient of a convolution without an im2col buffer.
+
+A product of images and output gradients on the register tile, as in `direct`: row = position (u, v, c)
+in the kernel, column = output channel, terms = output pixels. There are few rows and columns and very
+many terms, so the work is also cut along the terms: chunks of images that stay in the cache.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels import buffers
+from minitorch_kernels._jit import kernel
+from minitorch_kernels.direct import pad
+from minitorch_kernels.gemm import cut_segments, whole_tiles
+from minitorch_kernels.register_tile import BLOCK, ROWS, panel_width, tile
+
+__all__ = ["conv2d_backward_weight_direct"]
+
+_ROW_GROUP = 24 * ROWS  # kernel positions that one task sums up
+_CHUNK_BYTES = 1 << 20  # images and gradients that shall stay in the second-level cache
+_TASKS = 16  # below this the images are split too, whatever the number of threads
+
+
+@kernel
+def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
+    """Sum up kernel positions over output pixels; sums (splits, panels, K, width).
+
+    Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, panel
+    of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
+    ``parts`` (splits, chunks + 1) gives the blocks of each chunk.
+    """
+    a_step, out_channels, rows = numbers
+    splits, panel_count, terms, width = sums.shape
+    groups = -(-rows // _ROW_GROUP)
+    flat = sums.reshape(-1)
+    for chunk in range(parts.shape[1] - 1):
+        for task in prange(splits * panel_count * groups):
+            split, p, group = task // groups // panel_count, task // groups % panel_count, task % groups
+            a_offset, channel, valid = panels[p]
+            c_offset = (split * panel_count + p) * terms * width
+            panel = np.zeros((BLOCK, width), x.dtype)
+            for block in range(parts[split, chunk], parts[split, chunk + 1]):
+                begin, end, length = blocks[block]
+                for s in range(begin, end):  # a contiguous copy of the panel of grad_out, for all tiles below
+                    for k in range(length):
+                        source = (pixels[s] + k) * out_channels + channel
+                        line = panel[(s - begin) * length + k]
+                        for j in range(valid):
+                            line[j] = grad_out[source + j]
+                go_on = 0 if block == parts[split, 0] else 1
+                for i in range(group * _ROW_GROUP, min(rows, (group + 1) * _ROW_GROUP), ROWS):
+                    call = (i, begin, end, length, a_offset, a_step, 0, width, c_offset, 0, go_on)
+                    tile(x, panel, flat, zeros, a_rows, c_rows, segments, call)
+
+
+@kernel
+def _unpack_weight(sums, grad_weight):
+    """Add up the splits of sums (S, G, P, KH*KW*I, width) into grad_weight (G, columns, I, KH, KW)."""
+    splits, groups, panels, _, width = sums.shape
+    _, columns, inner, kernel_height, kernel_width = grad_weight.shape
+    for task in prange(groups * panels):
+        g, p = task // panels, task % panels
+        for j in range(min(width, columns - p * width)):
+            for i in range(inner):
+                for t in range(kernel_height * kernel_width):
+                    total = sums[0, g, p, t * inner + i, j]
+                    for s in range(1, splits):
+                        total += sums[s, g, p, t * inner + i, j]
+                    grad_weight[g, p * width + j, i, t // kernel_width, t % kernel_width] = total
+
+
+@lru_cache(maxsize=512)
+def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, width):
+    """Return segments, pixels, blocks and parts of `_weight_product`.
+
+    ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column.
+    """
+    (out_height, out_width), (image_step, row_step, column_step) = out_size, x_steps
+    bounds = np.linspace(0, images, splits + 1).astype(int)
+    chunks = max(1, -(-int(np.diff(bounds).max()) // images_per_chunk))
+    all_segments, all_blocks, parts = [], [], np.zeros((splits, chunks + 1), np.int64)
+    segment_count = block_count = 0
+    for split in range(splits):
+        parts[split, 0] = block_count
+        for chunk in range(chunks):
+            first = min(bounds[split] + chunk * images_per_chunk, bounds[split + 1])
+            last = min(first + images_per_chunk, bounds[split + 1])
+            n, i = np.divmod(np.arange(first * out_height, last * out_height), out_height)
+            starts = n * image_step + i * row_step
+            segments, blocks = cut_segments(starts, (n * out_height + i) * out_width, out_width, column_step, 1)
+            all_segments.append(segments)
+            all_blocks.append(blocks + [segment_count, segment_count, 0])
+            segment_count += segments.shape[1]
+            block_count += len(blocks)
+            parts[split, chunk + 1] = block_count
+    segments, blocks = np.concatenate(all_segments, 1), np.concatenate(all_blocks)
+    pixels = segments[1].copy()
+    for begin, end, length in blocks:  # where each segment stands in the panel of its block
+        segments[1, begin:end] = np.arange(end - begin) * length * width
+    return segments, pixels, blocks, parts
+
+
+def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
+    """Return the gradient of the filters: the images, cross-correlated with the output's gradient.
+
+    grad_weight[o, c, u, v] = sum over n, i, j of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * grad_out[n, i, j, o]
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
+    grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
+    kernel_size : (KH, KW)
+    stride, padding, dilation, groups
+        As in `conv2d_forward_direct`.
+
+    Returns
+    -------
+    ndarray, shape (C_out, C_in/groups, KH, KW)
+
+    Notes
+    -----
+    Cost: as forward. Parallel over panels of output channels, groups of kernel positions and, where
+    these are few, a number of image ranges that the shapes alone decide.
+    """
+    (sh, sw), (dh, dw), (kernel_height, kernel_width) = stride, dilation, kernel_size
+    padded = pad(x, padding)
+    images, height, width, channels = padded.shape
+    _, out_height, out_width, out_channels = grad_out.shape
+    inner, columns = channels // groups, out_channels // groups
+    grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
+    if 0 not in (grad_out.size, grad_weight.size):
+        panel, terms = panel_width(x.dtype), kernel_height * kernel_width * inner
+        per_group = -(-columns // panel)
+        taps = [
+            (u * dh * width + v * dw) * channels + c
+            for u in range(kernel_height)
+            for v in range(kernel_width)
+            for c in range(inner)
+        ]
+        a_rows, c_rows = whole_tiles(np.array(taps)), whole_tiles(np.arange(terms) * panel)
+        tasks = groups * per_group * -(-len(a_rows) // _ROW_GROUP)
+        splits = min(images, max(1, _TASKS // tasks))
+        image_bytes = (padded[0].size + grad_out[0].size) * x.itemsize
+        per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
+        x_steps = height * width * channels, sh * width * channels, sw * channels
+        plan = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk, panel)
+        sums = buffers.empty((splits, groups * per_group, terms, panel), x.dtype)
+        panels = np.array(
+            [
+                (g * inner, g * columns + p * panel, min(panel, columns - p * panel))
+                for g in range(groups)
+                for p in range(per_group)
+            ],
+            np.int64,
+        )
+        zeros = np.zeros(panel, x.dtype)
+        numbers = (sw * channels, out_channels, len(a_rows))
+        _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, zeros, a_rows, c_rows, *plan, panels, numbers)
+        _unpack_weight(sums.reshape(splits, groups, per_group, terms, panel), grad_weight)
+    return grad_weight.reshape(out_channels, inner, *kernel_size)
