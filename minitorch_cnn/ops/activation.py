@@ -1,20 +1,16 @@
 """Non-linearities, element by element."""
 
+import numbers
+
 import numpy as np
 
 import minitorch_kernels as kernels
-from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.elementary import Elementwise
 from minitorch_cnn.shapes import memory_flat
 
 
-class _Elementwise(Function):
-    @staticmethod
-    def output_shape(x, **_):
-        return x
-
-
-class ReLU(_Elementwise):
+class ReLU(Elementwise):
     """max(x, 0)."""
 
     rule = "the gradient passes where x > 0"
@@ -37,7 +33,7 @@ class ReLU(_Elementwise):
         return ctx.saved[0] > 0
 
 
-class LeakyReLU(_Elementwise):
+class LeakyReLU(Elementwise):
     """x where positive, else a small multiple of it."""
 
     rule = "the gradient passes where x > 0, times the slope elsewhere"
@@ -59,7 +55,7 @@ class LeakyReLU(_Elementwise):
         return ctx.saved[0] > 0
 
 
-class GELU(_Elementwise):
+class GELU(Elementwise):
     """x times the probability that a normal variable is below it."""
 
     rule = "grad_out * (probability below x + x * normal density at x)"
@@ -76,15 +72,16 @@ class GELU(_Elementwise):
         return restore(kernels.elementwise.gelu_backward(memory_flat(grad_out, order)[0], flat))
 
 
-class Sigmoid(_Elementwise):
+class Sigmoid(Elementwise):
     """1 / (1 + exp(-x))."""
 
     rule = "grad_out * out * (1 - out)"
 
     @staticmethod
     def forward(ctx, x):
-        half = x.dtype.type(0.5)
-        out = half + half * np.tanh(half * x)  # the same function, without an exponential that overflows
+        # The exponential of a negative number neither overflows nor loses the small end of the scale.
+        small = np.exp(-np.abs(x))
+        out = np.where(x < 0, small, 1) / (1 + small)
         ctx.save(out)
         return out
 
@@ -94,7 +91,7 @@ class Sigmoid(_Elementwise):
         return grad_out * out * (1 - out)
 
 
-class Tanh(_Elementwise):
+class Tanh(Elementwise):
     """The hyperbolic tangent."""
 
     rule = "grad_out * (1 - out**2)"
@@ -112,15 +109,17 @@ class Tanh(_Elementwise):
 
 
 def relu(x):
-    """Return x where it is positive, else 0.
+    """Cut off what is negative.
+
+    out = x where x > 0, else 0
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
 
     Returns
     -------
-    Tensor, the shape of x
+    Tensor, the shape and memory order of x
 
     Raises
     ------
@@ -129,49 +128,53 @@ def relu(x):
 
     Notes
     -----
-    The derivative at 0 is 0. NaN stays NaN.
+    Gradient: grad_out where x > 0, else 0; so 0 at x = 0. NaN stays NaN.
     """
     tensors("relu", x=x)
     return ReLU.apply(x)
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """Return x where it is positive, else negative_slope * x.
+    """Make small what is negative.
+
+    out = x where x > 0, else negative_slope * x
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     negative_slope : float
 
     Returns
     -------
-    Tensor, the shape of x
+    Tensor, the shape and memory order of x
 
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is no Tensor or the slope no number.
 
     Notes
     -----
-    The derivative at 0 is the slope.
+    Gradient: grad_out where x > 0, else negative_slope * grad_out, also at x = 0.
     """
     tensors("leaky_relu", x=x)
+    if not isinstance(negative_slope, numbers.Real):
+        raise TypeError(f"leaky_relu: negative_slope - expected a number, got {type(negative_slope).__name__}")
     return LeakyReLU.apply(x, negative_slope=float(negative_slope))
 
 
 def gelu(x):
-    """Return x * P(normal variable <= x).
+    """Weight every number with the probability that a standard normal variable is below it.
 
     out = x * (1 + erf(x / sqrt(2))) / 2
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
 
     Returns
     -------
-    Tensor, the shape of x
+    Tensor, the shape and memory order of x
 
     Raises
     ------
@@ -180,18 +183,21 @@ def gelu(x):
 
     Notes
     -----
-    Source: Hendrycks and Gimpel 2016, section 2, arXiv 1606.08415; the exact form, not the one with tanh.
+    Gradient: grad_out * (P(normal <= x) + x * normal density at x).
+    Source: Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415; the exact form, not the one with tanh.
     """
     tensors("gelu", x=x)
     return GELU.apply(x)
 
 
 def sigmoid(x):
-    """Return 1 / (1 + exp(-x)), for any finite x without overflow.
+    """Press every number into 0..1.
+
+    out = 1 / (1 + exp(-x))
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
 
     Returns
     -------
@@ -201,17 +207,23 @@ def sigmoid(x):
     ------
     TypeError
         If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out * out * (1 - out). No x overflows, and all digits are right also where out is tiny.
     """
     tensors("sigmoid", x=x)
     return Sigmoid.apply(x)
 
 
 def tanh(x):
-    """Return the hyperbolic tangent.
+    """Take the hyperbolic tangent.
+
+    out = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
 
     Returns
     -------
@@ -221,6 +233,10 @@ def tanh(x):
     ------
     TypeError
         If x is no Tensor.
+
+    Notes
+    -----
+    Gradient: grad_out * (1 - out**2).
     """
     tensors("tanh", x=x)
     return Tanh.apply(x)

@@ -1,35 +1,33 @@
 """Dropout."""
 
+import numbers
+
 import numpy as np
 
 from minitorch_cnn import rng
-from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.elementary import Elementwise
+from minitorch_cnn.shapes import memory_order
 
 
-class Dropout(Function):
+class Dropout(Elementwise):
     """Some elements set to 0, the others scaled up."""
 
     rule = "the gradient passes, scaled, where the element was kept"
 
     @staticmethod
-    def output_shape(x, *, p):
-        return x
-
-    @staticmethod
     def forward(ctx, x, *, p):
-        # One number per element in memory order, so that the mask lies as x does.
-        order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-        kept = rng.generator().random([x.shape[i] for i in order], np.float32) >= p
-        mask = kept.transpose(np.argsort(order))
+        order = memory_order(x)
+        numbers_in_memory = rng.generator().random([x.shape[i] for i in order], np.float32)
+        mask = (numbers_in_memory >= p).transpose(np.argsort(order))  # lies as x does
         ctx.scale = x.dtype.type(1 / (1 - p))
-        ctx.save(mask)  # bool, one byte per element
-        return np.where(mask, x * ctx.scale, x.dtype.type(0))
+        ctx.save(mask)  # bool, one byte per element; x is not needed
+        return x * ctx.scale * mask  # a product, so that NaN stays NaN
 
     @staticmethod
     def backward(ctx, grad_out):
         (mask,) = ctx.saved
-        return np.where(mask, grad_out * ctx.scale, grad_out.dtype.type(0))
+        return grad_out * ctx.scale * mask
 
     @staticmethod
     def choices(ctx):
@@ -37,18 +35,20 @@ class Dropout(Function):
 
 
 def dropout(x, p=0.5, *, training=True):
-    """Set each element to 0 with probability p and divide the others by 1 - p.
+    """Set each element to 0 with probability p, and divide the others by 1 - p.
+
+    out = x * kept / (1 - p), kept = 1 with probability 1 - p, else 0
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     p : float, 0 <= p < 1
     training : bool
         False returns x itself.
 
     Returns
     -------
-    Tensor, the shape of x
+    Tensor, the shape and memory order of x
 
     Raises
     ------
@@ -59,11 +59,13 @@ def dropout(x, p=0.5, *, training=True):
 
     Notes
     -----
-    The mean of every element stays what it was, so nothing is scaled in evaluation. The mask comes
-    from the stream that `manual_seed` starts.
-    Source: Srivastava et al. 2014, who scale in evaluation instead.
+    Gradient: grad_out * kept / (1 - p). The expectation of every element is its value, so nothing is
+    scaled in evaluation. The draws come from the stream that `manual_seed` starts, one per element in
+    memory order.
+    Source: Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+    who scale the weights in evaluation instead.
     """
     tensors("dropout", x=x)
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: p - expected 0 <= p < 1, got {p}")
+    if not isinstance(p, numbers.Real) or not 0 <= p < 1:
+        raise ValueError(f"dropout: p - expected a number, 0 <= p < 1, got {p!r}")
     return Dropout.apply(x, p=float(p)) if training and p > 0 else x

@@ -1,24 +1,28 @@
 """What training makes small."""
 
+import numbers
+
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.arithmetic import mul, sub
+from minitorch_cnn.ops.arithmetic import mul, neg, sub
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.ops.reduce import sum as sum_
 from minitorch_cnn.ops.selection import index
 from minitorch_cnn.shapes import ShapeError
 
+_REDUCTIONS = {"mean": mean, "sum": sum_, "none": lambda losses: losses}
 
-def _class_indices(op, labels, shape):
-    """Return labels as int64, or raise: one per row of (N, K), each 0 .. K-1."""
+
+def _class_indices(op, name, labels, shape):
+    """Return labels as int64, or raise: one per row of the argument ``name`` (N, K), each 0 .. K-1."""
     array = np.asarray(labels.data if isinstance(labels, Variable) else labels)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: labels - expected integers, the index of each class, got dtype {array.dtype}")
     if len(shape) != 2:
-        raise ShapeError(f"{op}: logits - expected (N, K), a row of K classes per image, got shape {shape}")
+        raise ShapeError(f"{op}: {name} - expected (N, K), a row of K classes per image, got shape {shape}")
     if array.shape != shape[:1]:
         raise ShapeError(f"{op}: labels - expected shape {shape[:1]}, one per row of {shape}, got {array.shape}")
     wrong = np.flatnonzero((array < 0) | (array >= shape[1]))
@@ -27,15 +31,12 @@ def _class_indices(op, labels, shape):
             f"{op}: labels - expected 0 to {shape[1] - 1} for {shape[1]} classes, "
             f"got {array[wrong[0]]} at position {wrong[0]}"
         )
-    return array.astype(np.int64)
+    return array.astype(np.int64)  # a copy: backward reads it too
 
 
-def _reduce(op, losses, reduction):
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{op}: reduction - expected 'mean', 'sum' or 'none', got {reduction!r}")
-    if reduction == "none":
-        return losses
-    return mean(losses) if reduction == "mean" else sum_(losses)
+def _check_reduction(op, reduction):
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"{op}: reduction - expected one of {', '.join(map(repr, _REDUCTIONS))}, got {reduction!r}")
 
 
 class CrossEntropy(Function):
@@ -64,16 +65,18 @@ class CrossEntropy(Function):
 
 
 def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
-    """Return how surprised a classifier is by the right classes.
+    """Measure how surprised a classifier is by the right classes.
 
     loss[n] = - sum over k of target[n, k] * log softmax(logits[n])[k],
     target = (1 - s) at the label + s/K everywhere, s the label smoothing
 
     Parameters
     ----------
-    logits : Tensor, shape (N, K)
+    logits : Tensor, shape (N, K), float32 or float64
+        A row of K numbers per image; their softmax are the probabilities of the classes.
     labels : integer Tensor or ndarray, shape (N,), 0 .. K-1
     label_smoothing : float, 0..1
+        The part of the target that is spread evenly over all classes.
     reduction : "mean", "sum" or "none"
 
     Returns
@@ -91,24 +94,26 @@ def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
 
     Notes
     -----
-    Stable for any finite logits: the softmax is never formed before the logarithm.
+    Gradient: (softmax(logits) - target) * grad_out. Finite for any finite logits: the largest of a row
+    is subtracted first, and the logarithm is not taken of a softmax. The label smoothing is PyTorch's.
     """
     tensors("cross_entropy", logits=logits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing - expected 0 to 1, got {label_smoothing}")
-    indices = _class_indices("cross_entropy", labels, logits.data.shape)
+    _check_reduction("cross_entropy", reduction)
+    if not isinstance(label_smoothing, numbers.Real) or not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing - expected a number, 0 to 1, got {label_smoothing!r}")
+    indices = _class_indices("cross_entropy", "logits", labels, logits.data.shape)
     losses = CrossEntropy.apply(logits, labels=indices, label_smoothing=float(label_smoothing))
-    return _reduce("cross_entropy", losses, reduction)
+    return _REDUCTIONS[reduction](losses)
 
 
 def nll_loss(log_probs, labels, *, reduction="mean"):
-    """Return minus the logarithm of the probability of the right classes.
+    """Take minus the logarithm of the probability of the right classes.
 
     loss[n] = -log_probs[n, labels[n]]
 
     Parameters
     ----------
-    log_probs : Tensor, shape (N, K)
+    log_probs : Tensor, shape (N, K), float32 or float64
         For example from `log_softmax`.
     labels : integer Tensor or ndarray, shape (N,), 0 .. K-1
     reduction : "mean", "sum" or "none"
@@ -121,21 +126,25 @@ def nll_loss(log_probs, labels, *, reduction="mean"):
     ------
     TypeError, ShapeError, ValueError
         As `cross_entropy`.
+
+    Notes
+    -----
+    Gradient: -grad_out at the label, 0 elsewhere.
     """
     tensors("nll_loss", log_probs=log_probs)
-    indices = _class_indices("nll_loss", labels, log_probs.data.shape)
-    own = index(log_probs, (np.arange(len(indices)), indices))
-    return _reduce("nll_loss", mul(own, -1), reduction)
+    _check_reduction("nll_loss", reduction)
+    indices = _class_indices("nll_loss", "log_probs", labels, log_probs.data.shape)
+    return _REDUCTIONS[reduction](neg(index(log_probs, (np.arange(len(indices)), indices))))
 
 
 def mse_loss(x, target, *, reduction="mean"):
-    """Return the squared difference.
+    """Square the difference.
 
     loss = (x - target)**2
 
     Parameters
     ----------
-    x, target : Tensor, the same shape
+    x, target : Tensor, the same shape and dtype, float32 or float64
     reduction : "mean", "sum" or "none"
 
     Returns
@@ -145,14 +154,20 @@ def mse_loss(x, target, *, reduction="mean"):
     Raises
     ------
     TypeError
-        If an argument is no Tensor.
+        If an argument is no Tensor, or dtypes differ.
     ShapeError
         If the shapes differ.
     ValueError
         If the reduction is unknown.
+
+    Notes
+    -----
+    Gradients: 2 * (x - target) * grad_out for x, minus that for target; divided by the number of
+    elements for "mean".
     """
     tensors("mse_loss", x=x, target=target)
+    _check_reduction("mse_loss", reduction)
     if x.data.shape != target.data.shape:
         raise ShapeError(f"mse_loss: target - expected shape {x.data.shape}, got {target.data.shape}")
     difference = sub(x, target)
-    return _reduce("mse_loss", mul(difference, difference), reduction)
+    return _REDUCTIONS[reduction](mul(difference, difference))

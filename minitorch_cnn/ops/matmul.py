@@ -1,24 +1,27 @@
 """Matrix products."""
 
+import math
+
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import add, unbroadcast
-from minitorch_cnn.ops.movement import transpose
+from minitorch_cnn.ops.movement import reshape, transpose
+from minitorch_cnn.ops.selection import index
 from minitorch_cnn.shapes import ShapeError
 
 
 def _product(a, b):
-    """Multiply the last two axes; each matrix through the kernel whose bits do not depend on threads."""
+    """Multiply over the last two axes, each matrix by the kernel whose bits do not depend on threads."""
     if a.ndim == b.ndim == 2:
         return kernels.gemm.matmul(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (np.broadcast_to(m, (*batch, *m.shape[-2:])) for m in (a, b))
     out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     for i in np.ndindex(*batch):
-        out[i] = kernels.gemm.matmul(a[i], b[i])
+        out[i] = kernels.gemm.matmul(a[i], b[i])  # (M, K) @ (K, N) -> (M, N)
     return out
 
 
@@ -29,9 +32,6 @@ class MatMul(Function):
 
     @staticmethod
     def output_shape(a, b):
-        for name, shape in (("a", a), ("b", b)):
-            if len(shape) < 2:
-                raise ShapeError(f"matmul: {name} - expected at least 2 axes, got shape {shape}")
         if a[-1] != b[-2]:
             raise ShapeError(f"matmul: b - expected {a[-1]} rows, the columns of a {a}, got {b[-2]} in {b}")
         try:
@@ -49,9 +49,11 @@ class MatMul(Function):
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
+        need_a, need_b = ctx.needs_grad
+        # (M, N) @ (N, K) -> (M, K) and (K, M) @ (M, N) -> (K, N)
         return (
-            None if b is None else unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0]),
-            None if a is None else unbroadcast(_product(a.swapaxes(-1, -2), grad_out), ctx.shapes[1]),
+            unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0]) if need_a else None,
+            unbroadcast(_product(a.swapaxes(-1, -2), grad_out), ctx.shapes[1]) if need_b else None,
         )
 
 
@@ -62,42 +64,54 @@ def matmul(a, b):
 
     Parameters
     ----------
-    a : Tensor, shape (..., M, K)
-    b : Tensor, shape (..., K, N), leading axes that broadcast with those of a
+    a : Tensor, shape (..., M, K) or (K,), float32 or float64
+    b : Tensor, shape (..., K, N) or (K,), leading axes that broadcast with those of a
+        A vector counts as one row on the left and as one column on the right.
 
     Returns
     -------
-    Tensor, shape (..., M, N)
+    Tensor, shape (..., M, N), without the axis of a vector
 
     Raises
     ------
     TypeError
         If an argument is no Tensor, or dtypes differ.
     ShapeError
-        If one has fewer than two axes, or shapes do not fit.
+        If one has no axes, or shapes do not fit.
 
     Notes
     -----
-    A vector is not promoted to a matrix: say which with reshape. Cost: 2*M*K*N flop a matrix.
+    Gradients: grad_out @ b.T for a, a.T @ grad_out for b, summed over the leading axes along which
+    an argument was repeated.
+    Cost: 2*M*K*N flop a matrix; the bits do not depend on the number of threads.
     """
     tensors("matmul", a=a, b=b)
-    return MatMul.apply(a, b)
+    shapes = a.data.shape, b.data.shape
+    for name, shape in zip("ab", shapes, strict=True):
+        if not shape:
+            raise ShapeError(f"matmul: {name} - expected at least one axis, got a scalar; use mul")
+    row, column = (len(shape) == 1 for shape in shapes)
+    out = MatMul.apply(reshape(a, (1, *shapes[0])) if row else a, reshape(b, (*shapes[1], 1)) if column else b)
+    if row or column:
+        out = index(out, (..., 0 if row else slice(None), 0 if column else slice(None)))
+    return out
 
 
 def linear(x, weight, bias=None):
-    """Return the affine map of each row.
+    """Map the features of every sample by one matrix and one shift.
 
-    out[n, o] = bias[o] + sum over i of x[n, i] * weight[o, i]
+    out[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i]
 
     Parameters
     ----------
-    x : Tensor, shape (N, in_features)
+    x : Tensor, shape (..., in_features), float32 or float64
+        Usually (N, in_features).
     weight : Tensor, shape (out_features, in_features)
     bias : Tensor, shape (out_features,), or None
 
     Returns
     -------
-    Tensor, shape (N, out_features)
+    Tensor, shape (..., out_features)
 
     Raises
     ------
@@ -105,15 +119,25 @@ def linear(x, weight, bias=None):
         If an argument is no Tensor, or dtypes differ.
     ShapeError
         If the features do not match.
+
+    Notes
+    -----
+    Gradients: those of `matmul` with the transposed weight; grad_out summed over the samples for bias.
+    Cost: 2*N*in_features*out_features flop for N samples.
     """
     tensors("linear", x=x, weight=weight)
     optional_tensors("linear", bias=bias)
     if weight.data.ndim != 2:
         raise ShapeError(f"linear: weight - expected (out_features, in_features), got shape {weight.data.shape}")
     out_features, in_features = weight.data.shape
-    if x.data.ndim != 2 or x.data.shape[1] != in_features:
-        raise ShapeError(f"linear: x - expected (N, {in_features}) for weight {weight.data.shape}, got {x.data.shape}")
+    *leading, features = x.data.shape or (None,)
+    if features != in_features:
+        raise ShapeError(
+            f"linear: x - expected (..., {in_features}) for weight {weight.data.shape}, got {x.data.shape}"
+        )
     if bias is not None and bias.data.shape != (out_features,):
         raise ShapeError(f"linear: bias - expected shape {(out_features,)}, got {bias.data.shape}")
-    product = matmul(x, transpose(weight))
-    return product if bias is None else add(product, bias)
+    rows = x if len(leading) == 1 else reshape(x, (math.prod(leading), in_features))
+    out = matmul(rows, transpose(weight))  # (N, in_features) @ (in_features, out_features)
+    out = out if bias is None else add(out, bias)
+    return out if len(leading) == 1 else reshape(out, (*leading, out_features))

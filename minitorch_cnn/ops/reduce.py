@@ -6,7 +6,7 @@ import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.arithmetic import div, mul, sub
+from minitorch_cnn.ops.arithmetic import div, mul, neg, sub
 from minitorch_cnn.ops.movement import several_axes
 from minitorch_cnn.shapes import ShapeError
 
@@ -53,8 +53,6 @@ class Max(Function):
 
     @staticmethod
     def output_shape(x, *, axis, keepdims):
-        if 0 in (x[i] for i in axis):
-            raise ShapeError(f"max: x - expected at least one element along axis {axis}, got shape {x}")
         return _reduced_shape(x, axis, keepdims)
 
     @staticmethod
@@ -79,12 +77,19 @@ class Max(Function):
         return ctx.saved[0]
 
 
+def _axes_with_elements(op, axis, shape):
+    axes = several_axes(op, axis, len(shape))
+    if not _count(shape, axes):
+        raise ShapeError(f"{op}: x - expected at least one element along axis {axis}, got shape {shape}")
+    return axes
+
+
 def sum(x, axis=None, keepdims=False):
     """Add up the elements along axes.
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
     keepdims : bool
         Keep the axes with length 1.
@@ -101,17 +106,23 @@ def sum(x, axis=None, keepdims=False):
         If there is no such axis.
     ValueError
         If an axis is named twice.
+
+    Notes
+    -----
+    Gradient: grad_out for every term.
     """
     tensors("sum", x=x)
     return Sum.apply(x, axis=several_axes("sum", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
 def mean(x, axis=None, keepdims=False):
-    """Return the mean along axes; NaN over no elements.
+    """Average along axes; NaN over no elements.
+
+    mean = sum of x / count
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
     keepdims : bool
         Keep the axes with length 1.
@@ -124,6 +135,10 @@ def mean(x, axis=None, keepdims=False):
     ------
     TypeError, ShapeError, ValueError
         As `sum`.
+
+    Notes
+    -----
+    Gradient: grad_out / count for every term.
     """
     tensors("mean", x=x)
     axes = several_axes("mean", axis, x.data.ndim)
@@ -131,11 +146,11 @@ def mean(x, axis=None, keepdims=False):
 
 
 def max(x, axis=None, keepdims=False):
-    """Return the largest element along axes; NaN where there is one.
+    """Find the largest element along axes; NaN where there is one.
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
     keepdims : bool
         Keep the axes with length 1.
@@ -156,15 +171,15 @@ def max(x, axis=None, keepdims=False):
     Ties: the first in row-major order gets the whole gradient.
     """
     tensors("max", x=x)
-    return Max.apply(x, axis=several_axes("max", axis, x.data.ndim), keepdims=bool(keepdims))
+    return Max.apply(x, axis=_axes_with_elements("max", axis, x.data.shape), keepdims=bool(keepdims))
 
 
 def min(x, axis=None, keepdims=False):
-    """Return the smallest element along axes; see `max`.
+    """Find the smallest element along axes; NaN where there is one.
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
     keepdims : bool
         Keep the axes with length 1.
@@ -177,19 +192,23 @@ def min(x, axis=None, keepdims=False):
     ------
     TypeError, ValueError, ShapeError
         As `max`.
+
+    Notes
+    -----
+    Ties: the first in row-major order gets the whole gradient.
     """
     tensors("min", x=x)
-    return mul(max(mul(x, -1), axis, keepdims), -1)
+    return neg(Max.apply(neg(x), axis=_axes_with_elements("min", axis, x.data.shape), keepdims=bool(keepdims)))
 
 
 def var(x, axis=None, keepdims=False, correction=0):
-    """Return the variance along axes.
+    """Measure the variance along axes.
 
     var = sum of (x - mean)**2 / (count - correction)
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
     keepdims : bool
         Keep the axes with length 1.
@@ -205,7 +224,12 @@ def var(x, axis=None, keepdims=False, correction=0):
     TypeError, ShapeError
         As `sum`.
     ValueError
-        If there are not more elements than ``correction``.
+        If there are not more elements than ``correction``, or an axis is named twice.
+
+    Notes
+    -----
+    Gradient: grad_out * 2 * (x - mean) / (count - correction). The mean is subtracted first, so a large
+    one costs no digits.
     """
     tensors("var", x=x)
     axes = several_axes("var", axis, x.data.ndim)

@@ -7,35 +7,32 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
 
 
-def interpolation_matrix(size, out_size, mode, antialias, dtype):
+def interpolation_matrix(size, out_size, mode, antialias):
     """Return (out_size, size): row i holds the weights with which output pixel i reads the input pixels.
 
     The centre of output pixel i lies at (i + 1/2) * size / out_size - 1/2 in input pixels. "nearest"
     reads the pixel at floor(i * size / out_size); "bilinear" the two pixels around the centre, each by
-    its nearness; with ``antialias``, when the image shrinks, all pixels under a triangle as wide as the
-    distance between output pixels.
+    its nearness; with ``antialias``, when the image shrinks, all pixels under a triangle that reaches
+    from the centre as far as the next output pixels.
     """
-    matrix = np.zeros((out_size, size))
     scale = size / out_size
     if mode == "nearest":
-        matrix[np.arange(out_size), np.arange(out_size) * size // out_size] = 1
-        return matrix.astype(dtype)
-    reach = max(scale, 1.0) if antialias else 1.0
+        return np.eye(size)[np.arange(out_size) * size // out_size]
     centre = (np.arange(out_size) + 0.5) * scale - 0.5
-    if not antialias:
+    reach = max(scale, 1.0) if antialias else 1.0
+    if reach == 1:
         centre = centre.clip(0, size - 1)  # beyond the border stands the border
-    distance = np.abs(np.arange(size) - centre[:, None])
-    matrix = np.maximum(0, 1 - distance / reach)
-    return (matrix / matrix.sum(1, keepdims=True)).astype(dtype)
+    nearness = np.maximum(0, 1 - np.abs(np.arange(size) - centre[:, None]) / reach)
+    return nearness / nearness.sum(1, keepdims=True)
 
 
 def _along(axis, matrix, pixels):
-    """Apply a matrix along one axis of (N, H, W, C), adding up in a fixed order."""
-    moved = np.moveaxis(pixels, axis, 0)
-    out = np.zeros((len(matrix), *moved.shape[1:]), pixels.dtype)
+    """Apply a matrix along one axis of (N, H, W, C), term by term in a fixed order, zeros left out."""
+    before = (slice(None),) * axis
+    out = np.zeros((*pixels.shape[:axis], len(matrix), *pixels.shape[axis + 1 :]), pixels.dtype)
     for i, j in zip(*np.nonzero(matrix), strict=True):
-        out[i] += matrix[i, j] * moved[j]
-    return np.moveaxis(out, 0, axis)
+        out[(*before, i)] += pixels.dtype.type(matrix[i, j]) * pixels[(*before, j)]
+    return out
 
 
 class Resize(Function):
@@ -53,31 +50,34 @@ class Resize(Function):
 
     @staticmethod
     def forward(ctx, x, *, size, mode, antialias):
-        ctx.matrices = [
-            interpolation_matrix(length, out, mode, antialias, x.dtype)
-            for length, out in zip(x.shape[2:], size, strict=True)
-        ]
-        rows, columns = ctx.matrices
-        return nchw(np.ascontiguousarray(_along(2, columns, _along(1, rows, nhwc(x)))))
+        rows, columns = (
+            interpolation_matrix(length, out, mode, antialias) for length, out in zip(x.shape[2:], size, strict=True)
+        )
+        ctx.matrices = rows, columns  # the map is linear: x is not needed
+        return nchw(_along(2, columns, _along(1, rows, nhwc(x))))  # (N, H, W, C) -> (N, OH, W, C) -> (N, OH, OW, C)
 
     @staticmethod
     def backward(ctx, grad_out):
         rows, columns = ctx.matrices
-        return nchw(np.ascontiguousarray(_along(1, rows.T, _along(2, columns.T, nhwc(grad_out)))))
+        return nchw(_along(1, rows.T, _along(2, columns.T, nhwc(grad_out))))
 
 
 def resize(x, size, *, mode="bilinear", antialias=False):
     """Scale images to another size.
 
+    out = R x C', with one interpolation matrix R (OH, H) for the rows and one C (OW, W) for the columns
+
     Parameters
     ----------
-    x : Tensor, shape (N, C, H, W)
-    size : int or (int, int)
+    x : Tensor, shape (N, C, H, W), float32 or float64
+    size : int or (int, int), pixels
         OH and OW.
     mode : "bilinear" or "nearest"
-        Bilinear takes pixel centres at half-integers, as PyTorch with ``align_corners=False``.
+        Bilinear: a weighted mean of the four pixels around the centre of the output pixel.
+        Nearest: the pixel at (floor(i * H / OH), floor(j * W / OW)).
     antialias : bool
-        For a smaller bilinear image: average over all input pixels that an output pixel covers.
+        For a smaller bilinear image: a weighted mean of all pixels that the output pixel covers, as
+        Pillow does it; without, pixels between those that are read are lost.
 
     Returns
     -------
@@ -91,6 +91,11 @@ def resize(x, size, *, mode="bilinear", antialias=False):
         If the mode is unknown, the size not positive, or antialias asked of "nearest".
     ShapeError
         If x has not four axes, or no pixels.
+
+    Notes
+    -----
+    Gradient: the transpose of the map. Centres of pixels lie at half-integers, as in PyTorch with
+    ``align_corners=False``.
     """
     tensors("resize", x=x)
     if mode not in ("bilinear", "nearest"):

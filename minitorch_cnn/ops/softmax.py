@@ -5,6 +5,14 @@ import numpy as np
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import single_axis
+from minitorch_cnn.shapes import ShapeError
+
+
+def _axis_with_elements(op, axis, shape):
+    axis = single_axis(op, axis, len(shape))
+    if not shape[axis]:
+        raise ShapeError(f"{op}: x - expected at least one element along axis {axis}, got shape {shape}")
+    return axis
 
 
 class Softmax(Function):
@@ -19,7 +27,7 @@ class Softmax(Function):
     @staticmethod
     def forward(ctx, x, *, axis):
         ctx.axis = axis
-        powers = np.exp(x - x.max(axis, keepdims=True))
+        powers = np.exp(x - x.max(axis, keepdims=True))  # the largest power is 1: no overflow
         out = powers / powers.sum(axis, keepdims=True)
         ctx.save(out)
         return out
@@ -43,7 +51,7 @@ class LogSoftmax(Function):
     def forward(ctx, x, *, axis):
         ctx.axis = axis
         shifted = x - x.max(axis, keepdims=True)
-        out = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+        out = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))  # the sum is at least 1: no log of 0
         ctx.save(out)
         return out
 
@@ -54,13 +62,13 @@ class LogSoftmax(Function):
 
 
 def softmax(x, axis=-1):
-    """Return probabilities that add up to 1 along an axis.
+    """Turn numbers into probabilities that add up to 1 along an axis.
 
     out = exp(x) / sum of exp(x)
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int
 
     Returns
@@ -70,22 +78,26 @@ def softmax(x, axis=-1):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is no Tensor or the axis no integer.
     ShapeError
-        If there is no such axis.
+        If there is no such axis, or no element along it.
+
+    Notes
+    -----
+    Gradient: out * (grad_out - sum of grad_out * out). No finite x overflows.
     """
     tensors("softmax", x=x)
-    return Softmax.apply(x, axis=single_axis("softmax", axis, x.data.ndim))
+    return Softmax.apply(x, axis=_axis_with_elements("softmax", axis, x.data.shape))
 
 
 def log_softmax(x, axis=-1):
-    """Return the logarithm of the softmax, finite for any finite x.
+    """Take the logarithm of the softmax, finite for any finite x.
 
     out = x - log(sum of exp(x))
 
     Parameters
     ----------
-    x : Tensor, any shape
+    x : Tensor, any shape, float32 or float64
     axis : int
 
     Returns
@@ -95,9 +107,13 @@ def log_softmax(x, axis=-1):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is no Tensor or the axis no integer.
     ShapeError
-        If there is no such axis.
+        If there is no such axis, or no element along it.
+
+    Notes
+    -----
+    Gradient: grad_out - softmax(x) * sum of grad_out.
     """
     tensors("log_softmax", x=x)
-    return LogSoftmax.apply(x, axis=single_axis("log_softmax", axis, x.data.ndim))
+    return LogSoftmax.apply(x, axis=_axis_with_elements("log_softmax", axis, x.data.shape))
