@@ -1,0 +1,24 @@
+"""Datasets, augmentation, and the loader that turns them into batches."""
+
+from minitorch_cnn.data.cifar10 import CIFAR10, fetch
+from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
+from minitorch_cnn.data.loader import DataLoader
+from minitorch_cnn.data.pool import WorkerError
+from minitorch_cnn.data.shapes10 import Shapes10
+from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Translate
+
+__all__ = [
+    "CIFAR10",
+    "ArrayDataset",
+    "Cutout",
+    "DataLoader",
+    "DatasetError",
+    "Flip",
+    "PadCrop",
+    "Resize",
+    "Shapes10",
+    "Translate",
+    "WorkerError",
+    "fetch",
+    "hold_out",
+]

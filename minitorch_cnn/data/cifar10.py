@@ -1,0 +1,217 @@
+"""CIFAR-10: 60,000 photographs of 32 by 32 pixels in ten classes (Krizhevsky 2009).
+
+It has no licence, so no copy comes with this package; `fetch` gets the official archive. The images
+are recognised by a digest that does not depend on their order: any genuine copy passes, and nothing
+else does.
+"""
+
+import hashlib
+import io
+import os
+import pathlib
+import pickle
+import shutil
+import tarfile
+
+import numpy as np
+
+from minitorch_cnn import files
+from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
+
+ADDRESS = "https://www.cs.toronto.edu/~kriz/"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MEAN, STD = (0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)
+ARCHIVES = {  # name -> (md5, bytes)
+    "cifar-10-binary.tar.gz": ("c32a1d4ab5d03f1284b67883e8d87530", 170_052_171),
+    "cifar-10-python.tar.gz": ("c58f30108f718f92721af3b95e74349a", 170_498_071),
+}
+# sha256 over the sorted sha256 digests of the records of 1 label byte and 3,072 image bytes
+DIGESTS = {
+    True: "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
+    False: "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",
+}
+_RECORD, _PER_FILE = 3073, 10_000
+_BINARY, _PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
+
+
+def CIFAR10(root=None, train=True, verify=True):
+    """Read CIFAR-10 from the official archive, its folder, or a folder that holds either.
+
+    Parameters
+    ----------
+    root : str, Path or None
+        ``cifar-10-batches-bin``, ``cifar-10-batches-py``, an archive of either, or the folder around
+        them; None means where `fetch` puts it.
+    train : bool
+        The 50,000 training images, or the 10,000 test images.
+    verify : bool
+        False also takes changed images, and says so in ``verified``.
+
+    Returns
+    -------
+    ArrayDataset
+
+    Raises
+    ------
+    DatasetError
+        If nothing is found, a file is damaged, or the images are not the genuine ones.
+    """
+    records = _records(_find(pathlib.Path(root) if root else default_folder()), train)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() > 9:
+        raise DatasetError(f"CIFAR-10: labels - expected 0 to 9, got {labels.max()}")
+    counts = np.bincount(labels, minlength=10)
+    digest = content_digest(records)
+    genuine = digest == DIGESTS[train]
+    if verify and (counts != len(records) // 10).any():
+        raise DatasetError(f"CIFAR-10: expected {len(records) // 10} images of every class, got {counts.tolist()}")
+    if verify and not genuine:
+        raise DatasetError(
+            f"CIFAR-10: content digest - expected {DIGESTS[train]}, got {digest}; these are not the genuine "
+            "images (a copy through JPEG, for example, costs accuracy); verify=False or --unverified takes them"
+        )
+    # (N, 3, 32, 32) planes -> (N, 32, 32, 3)
+    images = np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return ArrayDataset(images, labels, CLASSES, MEAN, STD, "cifar10", digest, genuine)
+
+
+def content_digest(records):
+    """Return the sha256 over the sorted sha256 digests of records (N, 3073), whatever their order."""
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in records))).hexdigest()
+
+
+def default_folder():
+    """Return the folder that `fetch` fills."""
+    return files.mcnn_home() / "data"
+
+
+def _find(root):
+    """Return the folder or the archive that holds the data."""
+    places = [root, root / _BINARY, root / _PYTHON, *(root / name for name in ARCHIVES)]
+    for place in places:
+        if place.name in (_BINARY, _PYTHON) and place.is_dir():
+            return place
+        if place.name.endswith(".tar.gz") and place.is_file():
+            return place
+    if (root / "data_batch_1.bin").is_file():
+        return root
+    raise DatasetError(
+        f"CIFAR-10: expected {_BINARY} or {next(iter(ARCHIVES))} in {root}, found neither; `mcnn data get` fetches it"
+    )
+
+
+def _names(train):
+    return [f"data_batch_{i}" for i in range(1, 6)] if train else ["test_batch"]
+
+
+def _records(place, train):
+    """Return uint8 records (N, 3073) of a folder or an archive."""
+    parts = []
+    for name in _names(train):
+        if place.is_file():
+            parts.append(_parse(name, *_member(place, name)))
+            continue
+        binary, python = place / f"{name}.bin", place / name
+        found = binary if binary.is_file() else python
+        if not found.is_file():
+            raise DatasetError(f"CIFAR-10: expected {binary.name} or {name} in {place}, found neither")
+        parts.append(_parse(name, found.read_bytes(), found is binary))
+    return np.concatenate(parts)
+
+
+def _member(archive, name):
+    """Return (bytes, is binary) of a regular file in an archive; nothing is extracted."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                path = pathlib.PurePosixPath(member.name)
+                if member.isreg() and path.name in (f"{name}.bin", name):
+                    return tar.extractfile(member).read(), path.suffix == ".bin"
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DatasetError(f"CIFAR-10: {archive} is damaged: {error}") from error
+    raise DatasetError(f"CIFAR-10: expected {name} in {archive}, found none")
+
+
+def _parse(name, data, is_binary):
+    if is_binary:
+        if len(data) != _RECORD * _PER_FILE:
+            raise DatasetError(f"CIFAR-10: {name}.bin - expected {_RECORD * _PER_FILE} bytes, got {len(data)}")
+        return np.frombuffer(data, np.uint8).reshape(_PER_FILE, _RECORD)
+    return _unpickle(name, data)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the three names that a pickled uint8 array needs, and refuses all others."""
+
+    _ALLOWED = {
+        ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module, name):
+        try:
+            return self._ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a file of images") from None
+
+
+def _unpickle(name, data):
+    try:
+        batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        pixels, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+        if pixels.dtype != np.uint8 or pixels.shape != (_PER_FILE, 3072) or labels.shape != (_PER_FILE,):
+            raise ValueError(f"got {pixels.dtype} {pixels.shape} with labels {labels.shape}")
+    except Exception as error:  # a damaged pickle can raise almost anything
+        raise DatasetError(f"CIFAR-10: {name} - expected a pickled batch of {_PER_FILE} images: {error}") from error
+    return np.concatenate([labels.astype(np.uint8)[:, None], pixels], 1)
+
+
+def fetch(source=None, folder=None, progress=None):
+    """Get CIFAR-10 into a folder, by download or from a file or folder that is already there.
+
+    Parameters
+    ----------
+    source : str, Path or None
+        An archive or a folder to import; None downloads, from the addresses in ``MCNN_MIRROR``
+        (separated by spaces) and then from the official one.
+    folder : str, Path or None
+        Where to put it; None means `default_folder`.
+    progress : callable or None
+        See `files.download`.
+
+    Returns
+    -------
+    Path
+        What `CIFAR10` reads.
+
+    Raises
+    ------
+    DatasetError
+        If what was found is not genuine; nothing is kept of it.
+    DownloadError
+        If no address serves the file; the message names the file to copy and where to.
+    """
+    folder = pathlib.Path(folder) if folder else default_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    if source is not None:
+        place = _find(pathlib.Path(source))
+        for train in (True, False):
+            CIFAR10(place, train)
+        target = folder / place.name
+        if place.resolve() != target.resolve():
+            (shutil.copy2 if place.is_file() else _copy_folder)(place, target)
+        return target
+    name, (md5, size) = next(iter(ARCHIVES.items()))
+    target = folder / name
+    if not (target.is_file() and target.stat().st_size == size and files.hash_file(target, "md5") == md5):
+        mirrors = os.environ.get("MCNN_MIRROR", "").split()
+        addresses = [f"{mirror.rstrip('/')}/{name}" for mirror in [*mirrors, ADDRESS]]
+        files.download(addresses, target, size=size, digest=md5, algorithm="md5", progress=progress)
+    for train in (True, False):
+        CIFAR10(target, train)
+    return target
+
+
+def _copy_folder(source, target):
+    shutil.copytree(source, target, dirs_exist_ok=True)

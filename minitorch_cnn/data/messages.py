@@ -1,0 +1,72 @@
+"""What a loader and its worker processes say to each other, and the memory that they share."""
+
+import mmap
+import os
+import pickle
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is told once."""
+
+    data_file: int
+    slot_file: int
+    data_shape: tuple
+    slot_shape: tuple  # (slots, batch, H, W, C)
+    transforms: bytes  # pickled
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch to prepare."""
+
+    slot: int
+    epoch: int
+    indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker."""
+
+    kind: str  # "transforms" if they could not be loaded, "sample" if one failed
+    traceback: str
+    sample: int = -1
+
+
+def send(descriptor, message):
+    """Write one pickled message, preceded by its length, to a pipe."""
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    view = memoryview(struct.pack("<q", len(data)) + data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def receive(descriptor):
+    """Read one message from a pipe; EOFError at its end."""
+    (length,) = struct.unpack("<q", _read(descriptor, 8))
+    return pickle.loads(_read(descriptor, length))
+
+
+def _read(descriptor, length):
+    parts = []
+    while length:
+        part = os.read(descriptor, min(length, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def map_array(descriptor, shape):
+    """Return the uint8 array that an anonymous file holds."""
+    size = max(int(np.prod(shape, dtype=np.int64)), 1)
+    return np.frombuffer(mmap.mmap(descriptor, size), np.uint8, count=int(np.prod(shape, dtype=np.int64))).reshape(
+        shape
+    )

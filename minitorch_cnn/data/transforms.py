@@ -1,0 +1,210 @@
+"""Augmentation of uint8 images.
+
+A transform is a callable ``transform(images, draws)``: uint8 images (N, H, W, C) in, uint8 images out,
+random numbers from ``draws`` alone (`data.philox.Draws`), so that a sample's augmentation depends on
+the seed, the epoch and the sample. With worker processes it must be picklable: defined in a module.
+
+Crops, flips, shifts and cut-outs only choose pixels. They are written as a `Choice` of rows and
+columns; several of them in a row become one pass over the images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minitorch_cnn.data.philox import Draws
+
+
+@dataclass
+class Choice:
+    """Which pixel of the source every output pixel shows: rows (N, OH), columns (N, OW), -1 for black.
+
+    ``boxes`` (N, 4) are black: top, bottom, left, right, the ends excluded.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    boxes: np.ndarray
+
+    @classmethod
+    def everything(cls, count, height, width):
+        """Return the choice that changes nothing."""
+        rows, columns = (np.tile(np.arange(length, dtype=np.int16), (count, 1)) for length in (height, width))
+        return cls(rows, columns, np.zeros((count, 4), np.int16))
+
+    def then(self, rows, columns):
+        """Choose rows (N, OH) and columns (N, OW) of what was chosen before."""
+
+        def compose(before, after):
+            return np.where(after < 0, np.int16(-1), np.take_along_axis(before, np.maximum(after, 0), 1))
+
+        return Choice(compose(self.rows, rows), compose(self.columns, columns), self.boxes)
+
+    def apply(self, images, sources):
+        """Return the chosen pixels of images[sources], uint8 (N, OH, OW, C)."""
+        rows, columns = self.rows[:, :, None].astype(np.int64), self.columns[:, None, :].astype(np.int64)
+        _, height, width, channels = images.shape
+        pixels = (sources[:, None, None] * height + rows) * width + columns
+        out = images.reshape(-1, channels).take(pixels, axis=0, mode="clip")  # black is painted over below
+        i, j = np.arange(self.rows.shape[1])[:, None], np.arange(self.columns.shape[1])
+        top, bottom, left, right = (self.boxes[:, k, None, None] for k in range(4))
+        dark = (rows < 0) | (columns < 0) | ((top <= i) & (i < bottom) & (left <= j) & (j < right))
+        out[dark] = 0
+        return out
+
+
+class _Chooser:
+    """A transform that only chooses pixels."""
+
+    def choose(self, choice, draws):
+        """Return ``choice`` with this transform after it."""
+        raise NotImplementedError
+
+    def __call__(self, images, draws):
+        choice = Choice.everything(*images.shape[:3])
+        return self.choose(choice, draws).apply(images, np.arange(len(images)))
+
+
+def _shifted(length, shift, mode):
+    """Return (N, length): the indices from ``shift`` on; outside, -1 or the mirrored index."""
+    index = np.arange(length) + shift[:, None]
+    if mode == "reflect":
+        index = np.abs(index)
+        return np.where(index >= length, 2 * (length - 1) - index, index)
+    return np.where((index < 0) | (index >= length), -1, index)
+
+
+@dataclass(frozen=True)
+class PadCrop(_Chooser):
+    """Pad by some pixels and cut out a window of the old size at a random place.
+
+    Parameters
+    ----------
+    padding : int, pixels, >= 0
+    mode : "zero" or "reflect"
+    """
+
+    padding: int = 4
+    mode: str = "zero"
+
+    def __post_init__(self):
+        if self.mode not in ("zero", "reflect"):
+            raise ValueError(f"PadCrop: mode - expected 'zero' or 'reflect', got {self.mode!r}")
+        if self.padding < 0:
+            raise ValueError(f"PadCrop: padding - expected at least 0, got {self.padding}")
+
+    def choose(self, choice, draws):
+        down, right = (draws.integers(-self.padding, self.padding + 1) for _ in range(2))
+        height, width = choice.rows.shape[1], choice.columns.shape[1]
+        return choice.then(_shifted(height, down, self.mode), _shifted(width, right, self.mode))
+
+
+@dataclass(frozen=True)
+class Translate(PadCrop):
+    """Move the image by up to some pixels in each direction; black moves in, or the mirrored border."""
+
+
+@dataclass(frozen=True)
+class Flip(_Chooser):
+    """Mirror left and right with some probability.
+
+    Parameters
+    ----------
+    probability : float, 0..1
+    """
+
+    probability: float = 0.5
+
+    def choose(self, choice, draws):
+        width = choice.columns.shape[1]
+        flipped = draws.uniform() < self.probability
+        column = np.arange(width)
+        rows = np.tile(np.arange(choice.rows.shape[1]), (len(draws), 1))
+        return choice.then(rows, np.where(flipped[:, None], width - 1 - column, column))
+
+
+@dataclass(frozen=True)
+class Cutout(_Chooser):
+    """Black out a square with its centre anywhere in the image.
+
+    Parameters
+    ----------
+    size : int, pixels, >= 1
+
+    Notes
+    -----
+    Source: DeVries and Taylor 2017, arXiv 1708.04552.
+    """
+
+    size: int = 8
+
+    def choose(self, choice, draws):
+        height, width = choice.rows.shape[1], choice.columns.shape[1]
+        top, left = (draws.integers(0, length) - self.size // 2 for length in (height, width))
+        ends = [top, top + self.size, left, left + self.size]
+        limits = [height, height, width, width]
+        boxes = np.stack([end.clip(0, limit) for end, limit in zip(ends, limits, strict=True)], 1)
+        return Choice(choice.rows, choice.columns, boxes.astype(np.int16))
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Scale images with Pillow, antialiased.
+
+    Parameters
+    ----------
+    size : (int, int), pixels
+        Height and width.
+    """
+
+    size: tuple
+
+    def __call__(self, images, draws):
+        height, width = self.size
+        from PIL import Image  # as slow to import as the rest of this package, and seldom used
+
+        scaled = [Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR) for image in images]
+        return np.stack([np.asarray(image) for image in scaled])
+
+
+def augment(images, sources, transforms, draws):
+    """Run transforms on some images as far as they cannot be left to one last pass.
+
+    Parameters
+    ----------
+    images : uint8 ndarray, shape (M, H, W, C)
+    sources : int64 ndarray, shape (N,)
+        Which of them.
+    transforms : sequence of callables
+    draws : Draws of these N samples
+
+    Returns
+    -------
+    images : uint8 ndarray, shape (M, H, W, C) or (N, H', W', C)
+    sources : int64 ndarray, shape (N,)
+    choice : Choice
+        What remains to be done: ``choice.apply(images, sources)`` gives the final images.
+
+    Raises
+    ------
+    TypeError
+        If a transform returns no uint8 images.
+    """
+    count = len(sources)
+    choice = Choice.everything(count, *images.shape[1:3])
+    for transform in transforms:
+        if isinstance(transform, _Chooser) and not choice.boxes.any():
+            choice = transform.choose(choice, draws)
+            continue
+        images, sources = transform(choice.apply(images, sources), draws), np.arange(count)
+        if not isinstance(images, np.ndarray) or (images.dtype, images.ndim, len(images)) != (np.uint8, 4, count):
+            got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise TypeError(f"{transform!r}: result - expected {count} uint8 images (N, H, W, C), got {got}")
+        choice = Choice.everything(*images.shape[:3])
+    return images, sources, choice
+
+
+def finished(images, indices, transforms, seed, epoch):
+    """Return the augmented uint8 images (N, H, W, C) of some samples."""
+    images, sources, choice = augment(images, indices, transforms, Draws(seed, epoch, indices))
+    return choice.apply(images, sources)

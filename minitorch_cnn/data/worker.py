@@ -1,0 +1,65 @@
+"""A worker process: it augments batches of samples and writes them into shared memory.
+
+It is started as ``python -m minitorch_cnn.data.worker`` and so never imports the user's main program.
+Its parent talks to it over two pipes:
+
+    parent -> worker   Task(slot, epoch, indices), or the end of the pipe: stop
+    worker -> parent   None when the slot is filled, or a Failure
+
+The images of the dataset and the slots for finished batches lie in two anonymous files that both
+processes map. They have no name anywhere, so nothing is left behind however a process ends.
+"""
+
+import contextlib
+import pickle
+import sys
+import traceback
+
+import numpy as np
+
+from minitorch_cnn.data.messages import Failure, map_array, receive, send
+from minitorch_cnn.data.transforms import finished
+
+
+def _first_failing(images, task, transforms, seed):
+    """Return the sample that fails on its own, or the first of the batch if none does."""
+    for index in task.indices:
+        try:
+            finished(images, np.array([index]), transforms, seed, task.epoch)
+        except Exception:
+            return int(index)
+    return int(task.indices[0])
+
+
+def main(requests, replies):
+    """Serve tasks until the parent closes its end of the pipe.
+
+    Parameters
+    ----------
+    requests, replies : int
+        File descriptors of the pipes.
+    """
+    setup = receive(requests)
+    images, slots = map_array(setup.data_file, setup.data_shape), map_array(setup.slot_file, setup.slot_shape)
+    try:
+        transforms = pickle.loads(setup.transforms)
+    except Exception:
+        send(replies, Failure("transforms", traceback.format_exc()))
+        return
+    send(replies, None)
+    while True:
+        task = receive(requests)
+        try:
+            batch = finished(images, task.indices, transforms, setup.seed, task.epoch)
+            slots[task.slot, : len(task.indices)] = batch
+        except Exception:
+            sample = _first_failing(images, task, transforms, setup.seed)
+            send(replies, Failure("sample", traceback.format_exc(), sample))
+        else:
+            send(replies, None)
+
+
+if __name__ == "__main__":
+    # The end of a pipe: the parent has closed it or died. On Ctrl-C the parent decides.
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        main(int(sys.argv[1]), int(sys.argv[2]))
