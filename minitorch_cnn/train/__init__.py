@@ -1,0 +1,36 @@
+"""Training: recipes, the loop, checkpoints, the folder of a run, and the classifier that comes out.
+
+recipe = train.recipe("cifar4", epochs=2)
+trainer = train.Trainer(recipe, data.CIFAR10(root, train=True), "runs/first")
+trainer.fit()
+result = trainer.final_eval(data.CIFAR10(root, train=False))
+"""
+
+from minitorch_cnn.train.checkpoint import CheckpointError, Checkpoints
+from minitorch_cnn.train.classifier import Classifier, ClassifierError, Evaluation, Prediction
+from minitorch_cnn.train.guard import TrainingDivergedError
+from minitorch_cnn.train.machine import environment
+from minitorch_cnn.train.progress import Progress
+from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
+from minitorch_cnn.train.reporter import Reporter
+from minitorch_cnn.train.run_folder import RunFolder, RunFolderError
+from minitorch_cnn.train.trainer import Trainer
+
+__all__ = [
+    "RECIPES",
+    "CheckpointError",
+    "Checkpoints",
+    "Classifier",
+    "ClassifierError",
+    "Evaluation",
+    "Prediction",
+    "Progress",
+    "Recipe",
+    "Reporter",
+    "RunFolder",
+    "RunFolderError",
+    "Trainer",
+    "TrainingDivergedError",
+    "environment",
+    "recipe",
+]

@@ -1,0 +1,179 @@
+"""A trained network together with what it takes to use it: class names, normalisation, image size."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from minitorch_cnn import data, models, ops, weights
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.tensor import Tensor
+
+_BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
+
+
+class ClassifierError(ValueError):
+    """A file that holds no classifier, or an image that it cannot look at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The answer for one image file: the likeliest class, its probability, and those of all classes."""
+
+    file: str
+    label: str
+    probability: float
+    probabilities: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How a classifier does on labelled images: mean cross-entropy, share of right answers, all probabilities."""
+
+    loss: float
+    accuracy: float
+    probabilities: np.ndarray  # (N, classes) float32
+
+    @property
+    def predictions(self):
+        """The likeliest class of each image, (N,) int64."""
+        return self.probabilities.argmax(axis=1)
+
+
+class Classifier:
+    """A model for images of given classes.
+
+    Parameters
+    ----------
+    model : Module
+        Images (N, 3, H, W) in, one number a class out.
+    facts : dict
+        "architecture": the keyword arguments of `models.create`, among them "image_size";
+        "classes": names; "mean" and "std": of each channel, for pixels in 0 .. 1. Any further
+        entries that JSON can hold travel along.
+    """
+
+    def __init__(self, model, facts):
+        self.model = model
+        self.facts = facts
+        self.classes = list(facts["classes"])
+        self.image_size = facts["architecture"]["image_size"]
+
+    def save(self, path):
+        """Write weights and facts into one file; return the sha256 of the weights."""
+        return weights.save(path, self.model.state_dict(), self.facts)
+
+    @classmethod
+    def load(cls, path, model=None):
+        """Read a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, or the folder of a run.
+        model : Module or None
+            What the weights belong into; None makes the model that the file names.
+
+        Returns
+        -------
+        Classifier
+
+        Raises
+        ------
+        ClassifierError
+            If the file has weights but no classifier.
+        WeightFileError, FileNotFoundError
+            As `weights.load`.
+        """
+        path = pathlib.Path(path)
+        path = path / "model.safetensors" if path.is_dir() else path
+        arrays, facts = weights.load(path)
+        if absent := {"architecture", "classes", "mean", "std"} - facts.keys():
+            raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
+        if model is None:
+            model = models.create(**facts["architecture"])
+        model.load_state_dict(arrays)
+        return cls(model, facts)
+
+    def logits(self, images):
+        """Return one number a class for each image, in evaluation mode.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (N, H, W, 3)
+
+        Returns
+        -------
+        ndarray of float32, shape (N, classes)
+        """
+        nameless = np.zeros(len(images), np.int64)
+        dataset = data.ArrayDataset(images, nameless, self.classes, self.facts["mean"], self.facts["std"])
+        was_training = self.model.training
+        self.model.eval()
+        parts = [np.empty((0, len(self.classes)), np.float32)]
+        with no_grad():
+            parts += [self.model(batch).data for batch, _ in data.DataLoader(dataset, batch_size=_BATCH)]
+        self.model.train(was_training)
+        return np.concatenate(parts)
+
+    def evaluate(self, dataset):
+        """Compare the answers with the labels of a dataset.
+
+        Parameters
+        ----------
+        dataset
+            With ``images``, uint8 (N, H, W, 3), and ``labels``, int64 (N,).
+
+        Returns
+        -------
+        Evaluation
+        """
+        logits = Tensor(self.logits(dataset.images))
+        probabilities = ops.softmax(logits).data
+        return Evaluation(
+            loss=ops.cross_entropy(logits, dataset.labels).item(),
+            accuracy=float(np.mean(probabilities.argmax(axis=1) == dataset.labels)),
+            probabilities=probabilities,
+        )
+
+    def classify(self, paths):
+        """Look at image files.
+
+        Parameters
+        ----------
+        paths : iterable of str or Path
+            Anything that Pillow reads. Other sizes are cut to a square around the middle and resized.
+
+        Returns
+        -------
+        list of Prediction
+
+        Raises
+        ------
+        ClassifierError
+            If a file is no image.
+        OSError
+            If it cannot be read.
+        """
+        paths = list(paths)
+        images = [_read_image(path, self.image_size) for path in paths]
+        images = np.stack(images) if images else np.empty((0, self.image_size, self.image_size, 3), np.uint8)
+        probabilities = ops.softmax(Tensor(self.logits(images))).data
+        answers = []
+        for path, row in zip(paths, probabilities, strict=True):
+            named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
+            best = self.classes[row.argmax()]
+            answers.append(Prediction(str(path), best, named[best], named))
+        return answers
+
+
+def _read_image(path, size):
+    """Return an image file as uint8 (size, size, 3)."""
+    from PIL import Image, ImageOps  # here: training does not need it
+
+    try:
+        with Image.open(path) as file:
+            upright = ImageOps.exif_transpose(file).convert("RGB")  # as the camera was held
+    except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise ClassifierError(f"{path} - expected an image that Pillow can read, got {error}") from error
+    return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))

@@ -1,0 +1,69 @@
+"""The watch over NaN and infinity: it finds them before the optimiser can spread them into the weights."""
+
+import numpy as np
+
+from minitorch_cnn.autograd import no_grad, trace
+
+
+class TrainingDivergedError(ArithmeticError):
+    """Training met a NaN or an infinity and stopped before the optimiser's step.
+
+    The message names the layer where it appeared first and the last good checkpoint.
+    """
+
+
+def bad_loss(model, images, loss):
+    """Return where a NaN or infinite loss comes from.
+
+    Parameters
+    ----------
+    model : Module
+    images : Tensor
+        The batch that gave the loss.
+    loss : float
+
+    Returns
+    -------
+    str or None
+        None if the loss is finite. Else one sentence that names the first operation, in the order
+        of the forward pass, whose output is not finite, and its layer.
+
+    Notes
+    -----
+    Cost: nothing for a finite loss, else one forward pass that keeps all its outputs.
+    """
+    if np.isfinite(loss):
+        return None
+    if not np.isfinite(images.data).all():
+        return f"the loss is {loss}; the images of the batch already hold {_kind(images.data)}"
+    with no_grad(), trace() as records:
+        model(images)
+    for record in records:
+        if not np.isfinite(record.output.data).all():
+            kind, layer = _kind(record.output.data), record.path or type(model).__name__
+            return f"the loss is {loss}; the first {kind} comes out of {record.op.__name__} in layer {layer}"
+    return f"the loss is {loss}, of finite outputs of {type(model).__name__}"
+
+
+def bad_gradient(model):
+    """Return which gradient is NaN or infinite.
+
+    Parameters
+    ----------
+    model : Module
+        After ``backward()``.
+
+    Returns
+    -------
+    str or None
+        None if all are finite. Else one sentence that names the parameter that the walk back
+        reached first: the last one in the order of the model.
+    """
+    for path, parameter in reversed(list(model.named_parameters())):
+        if parameter.grad is not None and not np.isfinite(parameter.grad).all():
+            return f"the loss is finite, but the gradient of {path} holds {_kind(parameter.grad)}"
+    return None
+
+
+def _kind(array):
+    return "NaN" if np.isnan(array).any() else "infinity"

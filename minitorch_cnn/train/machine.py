@@ -1,0 +1,63 @@
+"""What the bits of a run depend on besides recipe and seed: versions, threads, the BLAS core."""
+
+import importlib.metadata
+import pathlib
+import platform
+import re
+
+import threadpoolctl
+
+PACKAGES = ("minitorch-cnn", "numpy", "numba", "llvmlite", "pillow", "matplotlib", "safetensors")
+
+
+def versions():
+    """Return the version of Python and of every package that computes or writes files."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a source folder that was never installed
+            found[package] = None
+    return found
+
+
+def blas():
+    """Return name, version, core and threads of the BLAS library that NumPy loaded, as a dict."""
+    import numpy  # noqa: F401 - loads its BLAS
+
+    for library in threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            return {
+                "library": library["internal_api"],
+                "version": library["version"],
+                "core": library.get("architecture"),
+                "threads": library["num_threads"],
+            }
+    return {"library": None, "version": None, "core": None, "threads": None}
+
+
+def cpu():
+    """Return the processor's name and whether it has AVX-512, as far as the system tells."""
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {"name": platform.processor() or platform.machine(), "vendor": None, "avx512": None}
+    fields = dict(re.findall(r"^(model name|vendor_id|flags)\s*: (.*)$", text, re.MULTILINE))
+    return {
+        "name": fields.get("model name", platform.machine()),
+        "vendor": fields.get("vendor_id"),
+        "avx512": "avx512f" in fields.get("flags", "").split(),
+    }
+
+
+def environment():
+    """Return all of it as one dict for the record of a run.
+
+    Returns
+    -------
+    dict
+        "versions", "threads" (of the kernels that this Python thread calls), "blas", "cpu".
+    """
+    import numba  # here and not above: it takes half a second, and `mcnn --help` does without
+
+    return {"versions": versions(), "threads": numba.get_num_threads(), "blas": blas(), "cpu": cpu()["name"]}

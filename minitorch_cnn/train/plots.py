@@ -1,0 +1,136 @@
+"""The pictures of a run: learning curves, confusion matrix, worst mistakes.
+
+Each function returns a matplotlib `Figure` without touching matplotlib's global state, so that it
+works without a screen and inside notebooks. matplotlib is imported on the first call.
+"""
+
+import io
+
+import numpy as np
+
+from minitorch_cnn import files
+
+# Two of the colours of Okabe and Ito, which people with any colour vision can tell apart.
+BLUE, ORANGE = "#0072B2", "#D55E00"
+_SIZE = (12, 6.75)  # inches; 1600 by 900 pixels, the shape of a slide
+_DPI = 1600 / 12
+
+
+def _figure():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure, path):
+    """Write a figure as a PNG of 1600 by 900 pixels, all or nothing."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    files.atomic_write(path, buffer.getvalue())
+
+
+def curves(history, title, test_accuracy=None):
+    """Draw loss and accuracy against the epoch.
+
+    Parameters
+    ----------
+    history : list of dict
+        The lines of ``run.jsonl``.
+    title : str
+    test_accuracy : float or None, 0 to 1
+        Drawn as a horizontal line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = _figure()
+    figure.suptitle(title, fontsize=20)
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [record["epoch"] for record in history]
+    for axes, key, label in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy")):
+        axes.plot(epochs, [record[f"train_{key}"] for record in history], "o-", color=BLUE, lw=3, label="training")
+        if history and f"holdout_{key}" in history[0]:
+            held_out = [record[f"holdout_{key}"] for record in history]
+            axes.plot(epochs, held_out, "s--", color=ORANGE, lw=3, label="held-out images")
+        axes.set_title(label, fontsize=18)
+        axes.set_xlabel("Epoch", fontsize=16)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.tick_params(labelsize=14)
+        axes.grid(alpha=0.3)
+    loss.set_ylim(bottom=0)
+    if test_accuracy is not None:
+        accuracy.axhline(test_accuracy, color=ORANGE, ls="--", lw=3, label=f"test, at the end: {test_accuracy:.1%}")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    accuracy.legend(fontsize=14, loc="lower right")
+    return figure
+
+
+def confusion(labels, predictions, classes):
+    """Draw which class was taken for which.
+
+    Parameters
+    ----------
+    labels, predictions : ndarray of int, shape (N,)
+    classes : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Row: the true class; column: the answer; number: percent of the row.
+    """
+    counts = np.zeros((len(classes), len(classes)))
+    np.add.at(counts, (labels, predictions), 1)
+    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = _figure()
+    axes = figure.subplots()
+    image = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100, aspect="auto")  # even lightness, for all eyes
+    for row, column in np.ndindex(percent.shape):
+        if counts[row, column]:
+            color = "white" if percent[row, column] < 50 else "black"
+            axes.text(column, row, f"{percent[row, column]:.0f}", ha="center", va="center", color=color, fontsize=14)
+    axes.set_xticks(range(len(classes)), classes, fontsize=14, rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), classes, fontsize=14)
+    axes.set_xlabel("Answer", fontsize=16)
+    axes.set_ylabel("True class", fontsize=16)
+    axes.set_title(f"{np.mean(labels == predictions):.1%} of {len(labels):,} images are right", fontsize=20)
+    bar = figure.colorbar(image, ax=axes)
+    bar.set_label("% of the true class", fontsize=14)
+    bar.ax.tick_params(labelsize=12)
+    return figure
+
+
+def mistakes(images, labels, probabilities, classes):
+    """Draw the wrong answers that the classifier was surest of.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W, 3)
+    labels : ndarray of int, shape (N,)
+    probabilities : ndarray, shape (N, classes)
+    classes : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        At most 3 rows of 6 images.
+    """
+    predictions = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predictions != labels)
+    sureness = probabilities[wrong, predictions[wrong]]
+    chosen = wrong[np.argsort(-sureness, kind="stable")][:18]
+    figure = _figure()
+    figure.suptitle(f"The surest of {len(wrong):,} wrong answers among {len(labels):,} images", fontsize=20)
+    grid = figure.subplots(3, 6, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, i in zip(grid.flat, chosen, strict=False):
+        axes.imshow(images[i], interpolation="nearest")
+        answer = f"{classes[predictions[i]]} {probabilities[i, predictions[i]]:.0%}"
+        axes.set_title(f"is {classes[labels[i]]}\nsaid {answer}", fontsize=14)
+    return figure

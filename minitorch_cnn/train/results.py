@@ -1,0 +1,56 @@
+"""What a finished run leaves behind: the model, ``result.json`` and three pictures."""
+
+from minitorch_cnn.train import plots, snapshot
+from minitorch_cnn.train.machine import environment
+
+
+def write(trainer, judges, kind):
+    """Judge a trained model and write the files of the finished run into its folder.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    judges : dataset
+        The images to judge it by.
+    kind : str
+        "test" or "holdout": what these images are called in ``result.json``.
+
+    Returns
+    -------
+    dict
+        ``result.json``. It is written before the pictures, which can be drawn again from the rest.
+    """
+    folder, progress, settings = trainer.folder, trainer.progress, snapshot.settings(trainer)
+    judged = trainer.classifier.evaluate(judges)
+    digest = trainer.classifier.save(folder.model)
+    result = {
+        "recipe": trainer.recipe.name,
+        "model": trainer.recipe.model,
+        "dataset": settings["dataset"],
+        "dataset_digest": settings["dataset_digest"],
+        "verified": settings["verified"],
+        "seed": trainer.seed,
+        "epochs": trainer.recipe.epochs,
+        "steps": progress.step,
+        "seconds": round(progress.seconds, 3),
+        "test_accuracy": None,
+        "test_loss": None,
+        "test_reads": progress.test_reads,
+        f"{kind}_accuracy": judged.accuracy,
+        f"{kind}_loss": judged.loss,
+        f"{kind}_images": len(judges.labels),
+        "train_accuracy": progress.history[-1]["train_accuracy"],
+        "train_loss": progress.history[-1]["train_loss"],
+        "loss_fingerprint": progress.fingerprint,
+        "weights_sha256": digest,
+        "settings": settings,
+        "environment": environment(),
+    }
+    folder.write_result(result)
+    title = f"{trainer.recipe.name} on {settings['dataset']}, seed {trainer.seed}"
+    test_accuracy = judged.accuracy if kind == "test" else None
+    plots.save(plots.curves(progress.history, title, test_accuracy), folder.curves)
+    classes = trainer.classifier.classes
+    plots.save(plots.confusion(judges.labels, judged.predictions, classes), folder.confusion)
+    plots.save(plots.mistakes(judges.images, judges.labels, judged.probabilities, classes), folder.mistakes)
+    return result

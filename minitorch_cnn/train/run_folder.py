@@ -1,0 +1,79 @@
+"""The folder of one run: its history, its result, its model and its pictures.
+
+run.jsonl           one line an epoch
+result.json         written last: a run that has one is complete
+model.safetensors   the classifier; see `Classifier.load`
+curves.png  confusion.png  mistakes.png
+checkpoint-<step>.safetensors
+"""
+
+import json
+import pathlib
+
+from minitorch_cnn import files
+
+
+class RunFolderError(ValueError):
+    """A folder that cannot hold a new run, or has none to go on with."""
+
+
+class RunFolder:
+    """Paths and records of a run; `create` makes a new one, `open` finds one again.
+
+    Parameters
+    ----------
+    path : str or Path
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.history = self.path / "run.jsonl"
+        self.result = self.path / "result.json"
+        self.model = self.path / "model.safetensors"
+        self.curves = self.path / "curves.png"
+        self.confusion = self.path / "confusion.png"
+        self.mistakes = self.path / "mistakes.png"
+
+    @classmethod
+    def create(cls, path):
+        """Make the folder of a new run.
+
+        Raises
+        ------
+        RunFolderError
+            If something is there already: runs are never overwritten.
+        """
+        path = pathlib.Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunFolderError(
+                f"{path} - expected a new or empty folder, got one that is in use; go on with it by --resume {path}, "
+                "or choose another by --run"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path):
+        """Find the folder of an earlier run.
+
+        Raises
+        ------
+        RunFolderError
+            If there is no such folder.
+        """
+        if not pathlib.Path(path).is_dir():
+            raise RunFolderError(f"{path} - expected the folder of an earlier run, got no folder")
+        return cls(path)
+
+    def write_history(self, records):
+        """Write ``run.jsonl`` anew from a list of dicts."""
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        files.atomic_write(self.history, text.encode())
+
+    def write_result(self, result):
+        """Write ``result.json`` from a dict."""
+        files.atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())
+
+    def read_result(self):
+        """Return ``result.json`` as a dict, or None while the run is not complete."""
+        return json.loads(self.result.read_text()) if self.result.exists() else None
