@@ -1,0 +1,89 @@
+"""`mcnn`: the command line. Each command is a few calls of the library; --show-code prints them.
+
+Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers at once.
+"""
+
+import os
+import sys
+
+from minitorch_cnn.cli import datasets, doctor, predict, train
+from minitorch_cnn.cli.parser import Parser, UsageError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
+
+
+def main(argv=None):
+    """Run ``mcnn``.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Without the program's name; None takes the process's own.
+
+    Returns
+    -------
+    int
+        0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
+    """
+    try:
+        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        if arguments.show_code:
+            print(arguments.code(arguments), end="")
+            return 0
+        return arguments.run(arguments) or 0
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("mcnn: stopped", file=sys.stderr)
+        return train.EXIT_STOPPED
+    except BrokenPipeError:  # such as `mcnn predict ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
+        return EXIT_FAILED
+    except Exception as error:
+        code, text = _explain(error)
+        if code is None:
+            raise  # a mistake of ours: the traceback is what its report needs
+        print(f"mcnn {arguments.command}: {text}", file=sys.stderr)
+        return code
+
+
+def _parse(argv):
+    import minitorch_cnn
+
+    parser = Parser(
+        prog="mcnn",
+        description="Train and use convolutional networks on the CPU.",
+        examples=("mcnn train", "mcnn train --help"),
+    )
+    parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for family in (doctor, datasets, train, predict):
+        family.add_commands(commands)
+    arguments, extras = parser.parse_known_args(argv)
+    if extras:
+        arguments.parser.unknown(extras)
+    return arguments
+
+
+def _explain(error):
+    """Return (exit code, one sentence) for errors that are not ours, else (None, None)."""
+    from minitorch_cnn import data, nn, train, weights
+
+    bad_input = (
+        data.DatasetError,
+        nn.StateDictError,
+        train.CheckpointError,
+        train.ClassifierError,
+        train.RunFolderError,
+        weights.WeightFileError,
+    )
+    if isinstance(error, train.TrainingDivergedError):
+        return EXIT_DIVERGED, str(error)
+    if isinstance(error, bad_input):
+        return EXIT_USAGE, str(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        named = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError))
+        return (EXIT_USAGE if named else EXIT_FAILED), text
+    return None, None

@@ -1,0 +1,130 @@
+"""`mcnn doctor`: what is installed, what this machine can do, and how long each recipe will take."""
+
+
+def add_commands(commands):
+    """Add ``mcnn doctor``."""
+    parser = commands.add_parser(
+        "doctor",
+        help="check this machine and forecast training times",
+        description="Print versions, threads, the BLAS core with advice, the state of the kernel cache, measured "
+        "speeds, and how long each recipe will take here. Takes about a minute the first time.",
+        examples=("mcnn doctor", "mcnn doctor --show-code"),
+    )
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=_run, code=_code, parser=parser)
+
+
+def _run(arguments):
+    import minitorch_kernels as kernels
+    from minitorch_cnn import train
+
+    reporter = train.Reporter()
+    compiled = []
+    forget = [kernels._jit.on_compile(reporter.compiling), kernels._jit.on_compile(lambda *name: compiled.append(name))]
+    try:
+        for line in report(compiled):
+            reporter.end()
+            print(line, flush=True)
+    finally:
+        for stop in forget:
+            stop()
+
+
+def report(compiled):
+    """Yield the lines of the report.
+
+    Parameters
+    ----------
+    compiled : list
+        Grows by an entry for each kernel that is compiled meanwhile.
+
+    Yields
+    ------
+    str
+    """
+    import minitorch_kernels as kernels
+    from minitorch_cnn import train
+    from minitorch_cnn.cli import measure
+    from minitorch_cnn.train import machine
+    from minitorch_cnn.train.reporter import duration
+
+    yield "versions   " + ", ".join(f"{name} {version}" for name, version in machine.versions().items())
+    cpu = machine.cpu()
+    yield f"processor  {cpu['name']}" + (", AVX-512" if cpu["avx512"] else "")
+    library = machine.blas()
+    threads = f"{kernels._jit.get_num_threads()} for kernels, {library['threads']} for BLAS"
+    yield f"threads    {threads}; `--threads N` or minitorch_cnn.set_num_threads(N) sets both"
+    yield from _blas_lines(library, cpu, measure.blas_check)
+    yield _cache_line(kernels._jit)
+    yield f"products   {measure.matmul_gflops():.0f} GFLOP/s by our own kernel"
+    yield f"memory     {measure.memory_gbytes():.0f} GB/s read and written by a ReLU"
+    yield "recipes    forecast for this machine, left alone"
+    seconds = {}
+    for recipe in train.RECIPES.values():
+        key = recipe.model, recipe.batch_size
+        seconds[key] = seconds.get(key) or measure.step_seconds(recipe)
+        whole = duration(measure.forecast(recipe, seconds[key]))
+        yield (
+            f"  {recipe.name:<12} {recipe.epochs:>2} epochs on {recipe.dataset}: about {whole} "
+            f"({1000 * seconds[key]:.0f} ms a step of {recipe.batch_size} images)"
+        )
+    yield f"compiled   {len(compiled)} kernels now; later runs find them in the cache"
+
+
+def _cache_line(jit):
+    folder = jit.cache_folder()
+    if not jit.jit_enabled():
+        return "kernels    not compiled: NUMBA_DISABLE_JIT is set, so everything runs slowly"
+    if folder is None:
+        return "kernels    cannot be kept: no cache folder is writable, so every process compiles anew; set MCNN_HOME"
+    files = [path for path in folder.rglob("*") if path.suffix in (".nbc", ".nbi")]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    state = f"{sum(path.suffix == '.nbi' for path in files)} compiled, {size:.1f} MB" if files else "empty"
+    return f"kernels    cache {folder}: {state}"
+
+
+def _blas_lines(library, cpu, check):
+    """Yield what there is to say about BLAS.
+
+    Parameters
+    ----------
+    library, cpu : dict
+        As `machine.blas` and `environment.cpu` give them.
+    check : callable
+        `measure.blas_check`.
+    """
+    own = check(None)
+    if own is None:
+        yield f"BLAS       {library['library']} {library['version']}, core {library['core']}: CRASHED in the self-test"
+        return
+    yield (
+        f"BLAS       {library['library']} {library['version']}, core {own['core']}: {_verdict(own)}, "
+        f"{own['gflops']:.0f} GFLOP/s"
+    )
+    if library["library"] != "openblas" or not cpu["avx512"] or own["core"] not in ("Haswell", "Zen"):
+        return
+    # OpenBLAS takes its AVX2 kernels on some AVX-512 processors. The choice stays with the user:
+    # some builds of the library crash with a core that it did not choose itself.
+    other = check("SkylakeX")
+    if other is None or other["error"] > 1:
+        yield "           advice: leave OPENBLAS_CORETYPE alone; SkylakeX fails the self-test here"
+    elif other["gflops"] > 1.1 * own["gflops"]:
+        yield (
+            f"           advice: OPENBLAS_CORETYPE=SkylakeX is {_verdict(other)} in the self-test and reaches "
+            f"{other['gflops']:.0f} GFLOP/s; it matters for algorithm='im2col' and for NumPy's own products"
+        )
+
+
+def _verdict(check):
+    return "right" if check["error"] <= 1 else f"WRONG (error {check['error']:.3g} times the bound)"
+
+
+def _code(arguments):
+    return (
+        "from minitorch_cnn import train\n"
+        "from minitorch_cnn.cli import measure\n\n"
+        "print(train.environment())\n"
+        "print(measure.matmul_gflops(), 'GFLOP/s', measure.memory_gbytes(), 'GB/s')\n"
+        "for recipe in train.RECIPES.values():\n"
+        "    print(recipe.name, measure.forecast(recipe, measure.step_seconds(recipe)), 'seconds')\n"
+    )

@@ -1,0 +1,96 @@
+"""What this machine can do: measured, not guessed."""
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn import data, train
+
+_IMAGES = {"cifar10": (50_000, 10_000), "shapes10": (10_000, 2_000)}  # for training, for testing
+
+
+def _best(function, repeats):
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matmul_gflops(size=1024):
+    """Return the speed of our own matrix product in GFLOP/s, float32, best of 5."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((size, size)).astype(np.float32) for _ in range(2))
+    kernels.gemm.matmul(a, b)  # compiles
+    return 2 * size**3 / _best(lambda: kernels.gemm.matmul(a, b), 5) / 1e9
+
+
+def memory_gbytes(megabytes=128):
+    """Return how fast a ReLU reads and writes arrays larger than any cache, in GB/s, best of 5."""
+    x = np.ones(megabytes * 1_000_000 // 4, np.float32)
+    kernels.elementwise.relu_forward(x)  # compiles, and brings the memory of the result
+    return 2 * x.nbytes / _best(lambda: kernels.elementwise.relu_forward(x), 5) / 1e9
+
+
+def step_seconds(recipe, steps=5):
+    """Return the median time of a training step of a recipe, loading included.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    steps : int
+        Measured after two that are not.
+
+    Returns
+    -------
+    float, seconds
+    """
+    images = data.Shapes10(train=True, size=recipe.batch_size * (steps + 2))
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        once = dataclasses.replace(recipe, epochs=1)
+        trainer = train.Trainer(once, images, f"{folder}/run", workers=0, reporter=train.Reporter(nowhere))
+        trainer.progress.start_clock()
+        trainer.reporter.begin(once, steps + 2, 0)
+        times, start = [], time.perf_counter()
+        for batch in trainer.loader:
+            trainer.step(*batch)
+            times.append(time.perf_counter() - start)
+            start = time.perf_counter()
+    return statistics.median(times[2:])
+
+
+def forecast(recipe, seconds):
+    """Return how long a recipe takes here, in seconds, if a step takes ``seconds``.
+
+    The final test counts a third of a step for as many images: a forward pass alone.
+    """
+    training, testing = (count // recipe.batch_size for count in _IMAGES[recipe.dataset])
+    return seconds * (recipe.epochs * training + testing / 3)
+
+
+def blas_check(core=None):
+    """Run `minitorch_cnn.cli.blas_check` in a process of its own.
+
+    Parameters
+    ----------
+    core : str or None
+        Value of OPENBLAS_CORETYPE in that process, and only there.
+
+    Returns
+    -------
+    dict or None
+        "core", "error" and "gflops"; None if the process crashed.
+    """
+    environment = os.environ if core is None else {**os.environ, "OPENBLAS_CORETYPE": core}
+    command = [sys.executable, "-m", "minitorch_cnn.cli.blas_check"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None

@@ -1,0 +1,81 @@
+"""Command lines: parsing, one-line errors, and hints where a name is nearly right."""
+
+import argparse
+import difflib
+import textwrap
+
+
+class UsageError(Exception):
+    """Bad input: one line on standard error, exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` that says what is wrong in one line, and what was probably meant.
+
+    Parameters
+    ----------
+    description : str
+    examples : sequence of str
+        Command lines that run as they stand; the help ends with them.
+    options
+        As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *args, description="", examples=(), **options):
+        super().__init__(
+            *args,
+            description=textwrap.fill(description, 78),
+            epilog="\n".join(["examples:", *(f"  {line}" for line in examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the lines of the examples
+            allow_abbrev=False,
+            **options,
+        )
+
+    def error(self, message):
+        raise UsageError(f"{self.prog}: {message}")
+
+    def _check_value(self, action, value):
+        """Name the nearest choice; argparse itself does not before Python 3.14."""
+        if action.choices is not None and value not in action.choices:
+            expected = f"expected one of {', '.join(action.choices)}, got {value!r}"
+            raise argparse.ArgumentError(action, expected + hint(value, action.choices))
+
+    def unknown(self, extras):
+        """Raise UsageError for arguments that this command does not know."""
+        options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        first = extras[0].split("=")[0]
+        what = "option" if first.startswith("-") else "argument"
+        near = hint(first, options) if what == "option" else ""
+        self.error(f"unknown {what} {first}{near or f'; see {self.prog} --help'}")
+
+
+def hint(name, known):
+    """Return "; did you mean ...?" for the nearest known name, or nothing."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def integer(least):
+    """Return an argument type: integers of at least ``least``."""
+
+    def parse(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"expected an integer of at least {least}, got {text!r}")
+        return value
+
+    return parse
+
+
+def positive(text):
+    """Parse a positive finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
