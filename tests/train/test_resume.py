@@ -1,0 +1,167 @@
+"""Stopping anywhere and going on gives the bits of a training that never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import train, weights
+
+STEPS = 21
+
+
+class Crash(Exception):
+    pass
+
+
+def digest_of(trainer):
+    return weights.save(trainer.folder.path / "weights", trainer.model.state_dict())
+
+
+@pytest.fixture
+def whole(start):
+    trainer = start("whole")
+    trainer.fit()
+    return digest_of(trainer), trainer.progress.history
+
+
+def crash_at(trainer, step):
+    """Let the training fail after so many steps."""
+    count = trainer.progress.count
+
+    def counted(*arguments):
+        count(*arguments)
+        if trainer.progress.step == step:
+            raise Crash
+
+    trainer.progress.count = counted
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1, 2))
+def test_resume_from_the_last_checkpoint_after_a_crash_at_any_step(start, go_on, whole, step):
+    trainer = start(save_every=0.0)
+    crash_at(trainer, step)
+    with pytest.raises(Crash):
+        trainer.fit()
+    resumed = go_on()
+    assert resumed.progress.step == step - 1
+    assert resumed.fit()
+    assert digest_of(resumed) == whole[0]
+    measured = ("seconds", "epoch_seconds", "images_per_second")
+    for mine, theirs in zip(resumed.progress.history, whole[1], strict=True):
+        assert {k: v for k, v in mine.items() if k not in measured} == {
+            k: v for k, v in theirs.items() if k not in measured
+        }
+
+
+def test_resume_with_another_number_of_workers(start, go_on, whole):
+    trainer = start(save_every=0.0, workers=1)
+    crash_at(trainer, 10)
+    with pytest.raises(Crash):
+        trainer.fit()
+    resumed = go_on(workers=2)
+    resumed.fit()
+    assert digest_of(resumed) == whole[0]
+
+
+def test_ctrl_c_finishes_the_batch_saves_and_can_be_resumed(start, go_on, whole):
+    trainer = start()
+    count = trainer.progress.count
+
+    def interrupted(*arguments):
+        if trainer.progress.step == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+        count(*arguments)
+
+    trainer.progress.count = interrupted
+    assert trainer.fit() is False
+    assert trainer.progress.step == 9
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = go_on()
+    assert resumed.progress.step == 9
+    assert resumed.fit()
+    assert digest_of(resumed) == whole[0]
+
+
+def test_the_second_ctrl_c_stops_at_once_and_loses_nothing_saved(start, go_on, whole):
+    trainer = start(save_every=0.0)
+
+    def twice(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)  # the signals arrive before this ends
+
+    trainer.progress.count = twice
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    resumed = go_on()
+    assert resumed.progress.step == 0
+    resumed.fit()
+    assert digest_of(resumed) == whole[0]
+
+
+SCRIPT = """
+    import io, sys
+    sys.path.insert(0, {tests!r})
+    from conftest import RECIPE, colours, small_model
+    from minitorch_cnn import train
+    folder, workers = sys.argv[1], int(sys.argv[2])
+    options = dict(model=small_model(), workers=workers, save_every=0.0, reporter=train.Reporter(io.StringIO()))
+    trainer = train.Trainer(RECIPE, colours(), folder, seed=0, **options)
+    step = trainer.step
+    def told(*batch):
+        step(*batch)
+        print(trainer.progress.step, flush=True)
+    trainer.step = told
+    trainer.fit()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kill_9_at_a_random_step(tmp_path, go_on, whole, workers):
+    code = textwrap.dedent(SCRIPT.format(tests=os.path.dirname(__file__)))
+    step = int(np.random.default_rng().integers(1, STEPS - 1))
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(workers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) >= step:
+                process.kill()
+    assert process.returncode == -signal.SIGKILL
+    resumed = go_on(workers=workers)
+    assert step - 1 <= resumed.progress.step < STEPS
+    resumed.fit()
+    assert digest_of(resumed) == whole[0], f"killed at step {step}"
+    assert not list(tmp_path.glob("run/.*.tmp"))
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_word(start, go_on, whole, capsys):
+    trainer = start(save_every=0.0)
+    crash_at(trainer, 12)
+    with pytest.raises(Crash):
+        trainer.fit()
+    newest, _ = trainer.checkpoints.paths()
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = go_on(reporter=train.Reporter(None))
+    assert f"{newest.name} is damaged and was passed over" in capsys.readouterr().err
+    assert resumed.progress.step == 10
+    resumed.fit()
+    assert digest_of(resumed) == whole[0]
+
+
+def test_other_images_are_refused(start, go_on, make_images):
+    start().save()
+    with pytest.raises(ValueError, match="resume: train_set - expected colours of digest colours-60-0, got other"):
+        go_on(train_set=make_images(name="other"))
+
+
+def test_what_cannot_be_resumed(go_on, tmp_path):
+    with pytest.raises(train.RunFolderError, match="expected the folder of an earlier run, got no folder"):
+        go_on()
+    (tmp_path / "run").mkdir()
+    with pytest.raises(train.CheckpointError, match="expected a whole checkpoint, got no file checkpoint-"):
+        go_on()

@@ -1,0 +1,145 @@
+"""The loop: it learns, repeats itself to the bit, judges once, and keeps an honest record."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import data, train, weights
+
+
+def digest_of(trainer):
+    return weights.save(trainer.folder.path / "weights", trainer.model.state_dict())
+
+
+def test_it_learns_what_can_be_learnt(start, test_set):
+    trainer = start()
+    assert trainer.fit()
+    result = trainer.final_eval(test_set)
+    history = trainer.progress.history
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert result["test_accuracy"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(start):
+    digests = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        trainer = start(name, seed=seed)
+        trainer.fit()
+        digests.append((digest_of(trainer), trainer.progress.fingerprint))
+    assert digests[0] == digests[1]
+    assert digests[0][0] != digests[2][0] and digests[0][1] != digests[2][1]
+
+
+def test_workers_do_not_change_the_result(start):
+    digests = []
+    for workers in (0, 2):
+        trainer = start(f"workers-{workers}", workers=workers)
+        trainer.fit()
+        digests.append(digest_of(trainer))
+    assert digests[0] == digests[1]
+
+
+def test_the_record_of_a_run(start, test_set):
+    trainer = start(source="somewhere")
+    trainer.fit()
+    result = trainer.final_eval(test_set)
+    assert json.loads(trainer.folder.result.read_text()) == result
+    expected = {"recipe": "small", "dataset": "colours", "seed": 0, "epochs": 3, "steps": 21, "test_reads": 1}
+    assert {key: result[key] for key in expected} == expected
+    assert result["dataset_digest"] == "colours-60-0" and result["verified"] is False
+    assert 0 <= result["test_accuracy"] <= 1 and result["test_loss"] > 0 and result["seconds"] > 0
+    assert result["settings"]["source"] == "somewhere"
+    assert {"versions", "threads", "blas", "cpu"} == result["environment"].keys()
+    lines = [json.loads(line) for line in trainer.folder.history.read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3] and [line["step"] for line in lines] == [7, 14, 21]
+    assert lines == trainer.progress.history
+    assert result["weights_sha256"] == digest_of(trainer)
+
+
+def test_the_saved_model_answers_as_the_trained_one(start, test_set, make_model):
+    trainer = start()
+    trainer.fit()
+    result = trainer.final_eval(test_set)
+    loaded = train.Classifier.load(trainer.folder.path, model=make_model(5))
+    judged = loaded.evaluate(test_set)
+    assert (judged.accuracy, judged.loss) == (result["test_accuracy"], result["test_loss"])
+    np.testing.assert_array_equal(loaded.logits(test_set.images), trainer.classifier.logits(test_set.images))
+
+
+def test_held_out_images_are_never_trained_on_and_judge_in_the_end(start, make_images):
+    images = make_images()
+    trainer = start(train_set=images, holdout=12)
+    kept, held_out = data.hold_out(images, 12)
+    np.testing.assert_array_equal(trainer.held_out.images, held_out.images)
+    np.testing.assert_array_equal(trainer.loader.dataset.images, kept.images)
+    trainer.fit()
+    assert all(0 <= record["holdout_accuracy"] <= 1 for record in trainer.progress.history)
+    result = trainer.final_eval()
+    assert result["test_accuracy"] is None and result["test_reads"] == 0
+    assert result["holdout_accuracy"] == trainer.progress.history[-1]["holdout_accuracy"]
+
+
+def test_gradients_can_be_averaged_before_each_step(start):
+    trainer, seen = start(), []
+
+    def forget(parameters):
+        seen.append(len(parameters))
+        for parameter in parameters:
+            parameter.grad[...] = 0
+
+    trainer.average_gradients = forget
+    before = [parameter.data.copy() for parameter in trainer.parameters]
+    trainer.fit()
+    assert seen == [len(before)] * 21
+    for old, parameter in zip(before, trainer.parameters, strict=True):
+        np.testing.assert_array_equal(parameter.data, old)
+
+
+def test_the_schedule_is_squeezed_into_fewer_epochs(start, recipe):
+    rates = []
+    for epochs in (2, 4):
+        trainer = start(f"epochs-{epochs}", dataclasses.replace(recipe, epochs=epochs))
+        steps = epochs * len(trainer.loader)
+        rates.append([trainer.schedule.lr(round(share * (steps - 1)))[0] for share in (0, 1)])
+        assert max(trainer.schedule.lr(i)[0] for i in range(steps)) == pytest.approx(recipe.peak_lr, rel=0.05)
+    np.testing.assert_allclose(rates[0], rates[1], rtol=1e-6)
+
+
+def test_the_test_set_is_looked_at_once_and_last(start, test_set):
+    trainer = start()
+    with pytest.raises(RuntimeError, match="expected 3 epochs of training first, got 0"):
+        trainer.final_eval(test_set)
+    trainer.fit()
+    with pytest.raises(ValueError, match=r"test_set - expected one with the classes \('red', 'blue'\), got none"):
+        trainer.final_eval()
+    others = dataclasses.replace(test_set, classes=("cat", "dog"))
+    with pytest.raises(ValueError, match=r"got colours with \('cat', 'dog'\)"):
+        trainer.final_eval(others)
+    assert trainer.progress.test_reads == 0
+    trainer.final_eval(test_set)
+    with pytest.raises(RuntimeError, match="expected a run without a result"):
+        trainer.final_eval(test_set)
+
+
+def test_a_look_at_the_test_set_is_counted_even_if_the_run_dies_in_it(start, go_on, test_set, monkeypatch):
+    trainer = start()
+    trainer.fit()
+    monkeypatch.setattr(trainer.classifier, "evaluate", lambda images: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        trainer.final_eval(test_set)
+    assert go_on().progress.test_reads == 1
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(start, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("precious")
+    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one that is in use"):
+        start()
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "precious"
+
+
+def test_too_few_images(start, make_images):
+    with pytest.raises(ValueError, match="train_set - expected at least one batch of 8 images, got 6 images"):
+        start(train_set=make_images(6))
