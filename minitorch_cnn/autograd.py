@@ -84,8 +84,7 @@ class Context:
     """
 
     def __init__(self, needs_grad):
-        self.needs_grad = needs_grad
-        self.saved = ()
+        self.needs_grad, self.saved = needs_grad, ()
 
     def save(self, *arrays):
         """Keep arrays until the graph is freed."""
@@ -104,6 +103,7 @@ class Node:
             v for v in (*inputs, output) if v is not None and any(np.may_share_memory(v.data, a) for a in arrays)
         ]
         self.versions = [(v._version, v.version) for v in watched]
+        self.expected = [None if v is None else (v.data.shape, str(v.data.dtype)) for v in inputs]
 
     def check(self):
         """Raise GraphError if backward cannot run any more."""
@@ -114,6 +114,14 @@ class Node:
             if version[0] != expected:
                 changed = f"expected version {expected}, got {version[0]}"
                 raise GraphError(f"backward: {name} - an array that it saved was changed in place, {changed}")
+
+    def checked(self, grads):
+        """Return what backward returned as a tuple; ValueError unless it fits the inputs one by one."""
+        grads = grads if isinstance(grads, tuple) else (grads,)
+        got = [None if grad is None else (grad.shape, str(grad.dtype)) for grad in grads]
+        if len(got) != len(self.expected) or any(g not in (None, e) for g, e in zip(got, self.expected, strict=True)):
+            raise ValueError(f"{self.function.__name__}.backward: expected gradients of {self.expected}, got {got}")
+        return grads
 
 
 @dataclass(frozen=True)
@@ -131,11 +139,8 @@ class Variable:
     """An array with a place in the graph: ``data``, ``grad`` (an array or None) and ``node``."""
 
     def __init__(self, data, requires_grad=False):
-        self.data = data
-        self.grad = None
-        self.requires_grad = requires_grad
-        self.node = None
-        self.traced = False
+        self.data, self.grad, self.node = data, None, None
+        self.requires_grad, self.traced = requires_grad, False
         self._version = [0]  # one list for all views of one memory
 
     @property
@@ -176,11 +181,7 @@ class Variable:
         ----------
         grad : ndarray of the shape of ``data``, or None for 1, the gradient of a single element
         retain_graph : bool, whether to keep what forward saved, so that backward can run again
-        trace : bool, whether to return the walk
-
-        Returns
-        -------
-        list of BackwardStep if ``trace``, else None
+        trace : bool, whether to return the walk, a list of BackwardStep
 
         Raises
         ------
@@ -232,8 +233,7 @@ def _step_back(node, grad_out, grads):
     if variable is not None:
         variable.grad = grad_out
     with np.errstate(all="ignore"):
-        results = node.function.backward(node.ctx, grad_out)
-    results = results if isinstance(results, tuple) else (results,)
+        results = node.checked(node.function.backward(node.ctx, grad_out))
     for edge, grad in zip(node.edges, results, strict=True):
         if isinstance(edge, Node) and grad is not None:  # a sum makes a new array: another edge may hold the old one
             grads[edge] = grads[edge] + grad if edge in grads else grad
@@ -245,7 +245,6 @@ def _step_back(node, grad_out, grads):
 
 def _accumulate(leaf, grad, owned):
     """Add ``grad`` to a leaf; its first gradient is taken over if nobody else holds the array."""
-    assert (grad.shape, grad.dtype) == (leaf.data.shape, leaf.data.dtype), (grad.shape, grad.dtype, leaf.data.shape)
     if leaf.grad is not None:
         leaf.grad = leaf.grad + grad
     else:
@@ -260,9 +259,7 @@ class Function:
     ``rule`` says in one sentence what backward does; ``any_dtype`` lets integers through.
     """
 
-    any_dtype = False
-    output_shape = None
-    rule = ""
+    any_dtype, output_shape, rule = False, None, ""
 
     @classmethod
     def apply(cls, *inputs, **hyper):
@@ -285,7 +282,8 @@ class Function:
             arrays = [v if v is None else np.zeros(v.data.shape, dtype) if traced else v.data for v in inputs]
             with np.errstate(all="ignore"):  # infinities and NaN go on as values; the trainer looks for them
                 output = present[0].result(cls.forward(ctx, *arrays, **hyper))
-            assert shape is None or output.data.shape == tuple(shape), (cls.__name__, output.data.shape, shape)
+            if shape is not None and output.data.shape != tuple(shape):
+                raise ValueError(f"{cls.__name__}.forward: expected shape {tuple(shape)}, got {output.data.shape}")
         output.traced = traced
         for v in present:
             if not traced and np.may_share_memory(v.data, output.data):

@@ -281,6 +281,27 @@ def test_a_gradient_that_backward_withholds_stops_there():
     np.testing.assert_allclose(y.grad, np.e)
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda grad_out: grad_out,  # one for two inputs
+        lambda grad_out: (grad_out, grad_out, None),
+        lambda grad_out: (grad_out, grad_out.sum()),
+        lambda grad_out: (grad_out.astype(np.float32), grad_out),
+    ],
+)
+def test_a_backward_that_does_not_fit_its_inputs_is_named(result):
+    wrong = type("Wrong", (Add,), {"backward": staticmethod(lambda ctx, grad_out: result(grad_out))})
+    with pytest.raises(ValueError, match=r"Wrong.backward: expected gradients of \[\(\(2,\), 'float64'\), .* got \["):
+        wrong.apply(leaf(1.0, 2.0), leaf(3.0, 4.0)).backward(np.ones(2))
+
+
+def test_a_forward_that_breaks_its_own_shape_rule_is_named():
+    wrong = type("Wrong", (Exp,), {"output_shape": staticmethod(lambda x: (3,))})
+    with pytest.raises(ValueError, match=r"Wrong.forward: expected shape \(3,\), got \(2,\)"):
+        wrong.apply(leaf(1.0, 2.0))
+
+
 def test_trace_runs_no_forward_and_records_all():
     class Explode(Multiply):
         @staticmethod
