@@ -75,7 +75,7 @@ def draw(labels, rng):
     def uniform(low, high, *shape):
         return rng.uniform(low, high, (count, *shape)).astype(np.float32)
 
-    radius = uniform(6.0, 12.0, 1, 1)
+    radius = uniform(8.0, 13.0, 1, 1)
     place_x, place_y = (uniform(-1, 1, 1, 1) * (SIZE / 2 - radius * 0.9) + (SIZE - 1) / 2 for _ in range(2))
     angle = uniform(-np.pi, np.pi, 1, 1)
     axis = np.arange(SIZE, dtype=np.float32)
