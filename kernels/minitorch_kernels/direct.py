@@ -51,7 +51,8 @@ def pad(x, padding):
         return x
     images, height, width, channels = x.shape
     out = buffers.empty((images, top + height + bottom, left + width + right, channels), x.dtype)
-    _pad_rows(x.reshape(images, height, -1), out.reshape(*out.shape[:2], -1), top, left * channels)
+    rows = (array.reshape(*array.shape[:2], array.shape[2] * channels) for array in (x, out))  # -1 fails on no images
+    _pad_rows(*rows, top, left * channels)
     return out
 
 

@@ -1,0 +1,84 @@
+"""The direct weight gradient: the textbook's results, inside its own memory, on any threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_kernels import direct, direct_weight
+
+pytestmark = pytest.mark.skipif(not direct.available(np.float32), reason="no register tile fits this machine")
+
+gradient = direct_weight.conv2d_backward_weight_direct
+
+
+def test_small_convolutions_agree_with_the_textbook(many_convolutions):
+    for problem in many_convolutions:
+        problem.check(weight_gradient=gradient)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_convolution_agrees_with_the_textbook(some_convolution, data):
+    data.draw(some_convolution).check(weight_gradient=gradient)
+
+
+def test_large_convolutions(large_convolutions):
+    for problem in large_convolutions:
+        problem.check(weight_gradient=gradient)
+
+
+@pytest.mark.oracle
+def test_pytorch_agrees(large_convolutions):
+    torch = pytest.importorskip("torch")
+    for problem in large_convolutions:
+        top, bottom, left, right = problem.hyper["padding"]
+        keywords = {name: problem.hyper[name] for name in ("stride", "dilation", "groups")}
+        weight = torch.tensor(problem.weight, requires_grad=True)
+        padded = torch.nn.functional.pad(torch.tensor(problem.x), (left, right, top, bottom))
+        torch.nn.functional.conv2d(padded, weight, **keywords).backward(torch.tensor(problem.grad_out))
+        got = problem.weight_gradient(gradient, np.float64)
+        np.testing.assert_allclose(got, weight.grad, atol=1e-11, err_msg=repr(problem))
+
+
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads, large_convolutions):
+    same_bits_for_any_threads(
+        lambda: [
+            problem.weight_gradient(gradient, dtype)
+            for problem in large_convolutions
+            for dtype in (np.float32, np.float64)
+        ]
+    )
+
+
+def test_nothing_is_read_or_written_outside_the_arrays(guarded, many_convolutions, large_convolutions):
+    for problem in [*many_convolutions[:100], *large_convolutions]:
+        for dtype in (np.float32, np.float64):
+            result = problem.weight_gradient(gradient, dtype, guarded.hold)
+            assert np.isfinite(result).all(), repr(problem)
+        guarded.check()
+        guarded.blocks.clear()
+    problem.weight_gradient(gradient, np.float32)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_reach_the_weights_of_their_products(poisoned, value):
+    for problem in poisoned(value):
+        problem.check_poison(weight_gradient=gradient)
+
+
+def test_images_are_cut_into_chunks_that_all_count():
+    """More images than fit into the cache at once: every image's own contribution is found again."""
+    images = 40
+    x = np.zeros((images, 32, 32, 16), np.float32)  # 64 KiB an image, so a chunk holds about ten
+    x[np.arange(images), 5, 7, np.arange(images) % 16] = np.arange(1, images + 1)
+    grad_out = np.ones((images, 32, 32, 1), np.float32)
+    keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    expected = np.bincount(np.arange(images) % 16, np.arange(1, images + 1))
+    np.testing.assert_array_equal(gradient(x, grad_out, **keywords).reshape(-1), expected)
+
+
+def test_no_images_give_zeros():
+    keywords = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 2}
+    got = gradient(np.zeros((0, 5, 5, 4), np.float32), np.zeros((0, 5, 5, 6), np.float32), **keywords)
+    np.testing.assert_array_equal(got, np.zeros((6, 2, 3, 3), np.float32))
