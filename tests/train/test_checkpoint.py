@@ -1,0 +1,123 @@
+"""Checkpoints: whole or not at all, whatever happens while they are written."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from minitorch_cnn.train import CheckpointError, Checkpoints
+
+
+def state(step):
+    return {
+        "model": {"fc.weight": np.full((30, 40), step, np.float32), "fc.bias": np.arange(3.0)},
+        "optimizer": {"lr": 0.1, "state": {"0": {"m": np.ones(2, np.float32), "step": step}}, "empty": {}},
+        "progress": {"step": step, "history": [{"epoch": 1}], "name": "a/b"},
+    }
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        if isinstance(a[key], dict):
+            assert_same(a[key], b[key])
+        elif isinstance(a[key], np.ndarray):
+            assert a[key].dtype == b[key].dtype
+            np.testing.assert_array_equal(a[key], b[key])
+        else:
+            assert a[key] == b[key]
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    Checkpoints(tmp_path).save(7, state(7))
+    loaded, notes = Checkpoints(tmp_path).load()
+    assert_same(loaded, state(7))
+    assert notes == []
+
+
+def test_the_last_two_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2, 30, 400):
+        path = checkpoints.save(step, state(step))
+        assert checkpoints.paths()[0] == path
+    assert [path.name for path in checkpoints.paths()] == [
+        "checkpoint-000000400.safetensors",
+        "checkpoint-000000030.safetensors",
+    ]
+
+
+def test_a_checkpoint_can_be_saved_again(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state(1))
+    checkpoints.save(1, state(9))
+    assert_same(checkpoints.load()[0], state(9))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_the_older_one_serves_where_the_newer_is_damaged(tmp_path, damage):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state(1))
+    newest = checkpoints.save(2, state(2))
+    contents = bytearray(newest.read_bytes())
+    contents[-5] ^= 1
+    newest.write_bytes({"cut": contents[: len(contents) // 2], "flip": contents, "empty": b""}[damage])
+    loaded, notes = checkpoints.load()
+    assert_same(loaded, state(1))
+    assert len(notes) == 1 and "checkpoint-000000002.safetensors is damaged and was passed over" in notes[0]
+
+
+def test_none_that_is_whole(tmp_path):
+    with pytest.raises(CheckpointError, match="expected a whole checkpoint, got no file checkpoint-"):
+        Checkpoints(tmp_path).load()
+    Checkpoints(tmp_path).save(1, state(1)).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="expected a whole checkpoint, got checkpoint-000000001.*is damaged"):
+        Checkpoints(tmp_path).load()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_failing_disk_leaves_the_older_checkpoint(tmp_path, monkeypatch, code):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state(1))
+
+    def fail(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        checkpoints.save(2, state(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000000001.safetensors"]
+    assert_same(checkpoints.load()[0], state(1))
+
+
+WRITER = """
+    import sys
+    import numpy as np
+    from minitorch_cnn.train import Checkpoints
+    checkpoints = Checkpoints(sys.argv[1])
+    start = int(sys.argv[2])
+    print("ready", flush=True)
+    for step in range(start, start + 100_000):
+        checkpoints.save(step, {"model": {"w": np.full(1 << 18, step, np.float32)}, "step": step})
+"""
+
+
+def test_kill_9_while_saving(tmp_path):
+    delays = np.random.default_rng().uniform(0, 0.05, 12)
+    for attempt, delay in enumerate(delays):
+        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path), str(1 + attempt * 100_000)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            while not list(tmp_path.glob("checkpoint-*")):
+                time.sleep(0.001)
+            time.sleep(delay)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        loaded, _ = Checkpoints(tmp_path).load()  # also sweeps up what the killed process left
+        assert (loaded["model"]["w"] == loaded["step"]).all(), f"after {delay} s"
+        assert not list(tmp_path.glob(".*.tmp"))

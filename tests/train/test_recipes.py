@@ -1,0 +1,52 @@
+"""Recipes: the numbers are checked, and names that are nearly right get a hint."""
+
+import dataclasses
+
+import pytest
+
+from minitorch_cnn import models, train
+
+
+def test_the_lectures_advice():
+    recipe = train.recipe("cifar4")
+    assert (recipe.model, recipe.dataset, recipe.batch_size, recipe.workers) == ("cifar4", "cifar10", 128, 4)
+    assert recipe.epochs == 8 and recipe.peak_lr == 5e-3 and recipe.crop_padding == 4 and recipe.flip
+
+
+@pytest.mark.parametrize("name", train.RECIPES)
+def test_each_recipe_names_a_model_that_exists(name):
+    recipe = train.recipe(name)
+    assert recipe.name == name
+    models.create(recipe.model, image_size=32)
+
+
+def test_changes():
+    assert train.recipe("mlp", epochs=2, peak_lr=0.5) == dataclasses.replace(
+        train.RECIPES["mlp"], epochs=2, peak_lr=0.5
+    )
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="name - expected one of cifar4, .*, got 'cifr4'; did you mean 'cifar4'"):
+        train.recipe("cifr4")
+    with pytest.raises(ValueError, match="recipe: epoch - expected one of name, model, .*epochs"):
+        train.recipe("cifar4", epoch=3)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"epochs": 0}, "epochs - expected an integer of at least 1, got 0"),
+        ({"epochs": True}, "epochs - expected an integer of at least 1, got True"),
+        ({"batch_size": 1}, "batch_size - expected an integer of at least 2, got 1"),
+        ({"crop_padding": -1}, "crop_padding - expected an integer of at least 0, got -1"),
+        ({"workers": 1.5}, "workers - expected an integer of at least 0, got 1.5"),
+        ({"peak_lr": 0}, "peak_lr - expected a positive number, got 0"),
+        ({"peak_lr": float("nan")}, "peak_lr - expected a positive number, got nan"),
+        ({"rise": 1.1}, "rise - expected 0 to 1, got 1.1"),
+        ({"label_smoothing": 1}, "label_smoothing - expected 0 to below 1, got 1"),
+    ],
+)
+def test_numbers_out_of_range(change, message):
+    with pytest.raises(ValueError, match=f"Recipe: {message}"):
+        train.recipe("cifar4", **change)

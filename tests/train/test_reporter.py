@@ -1,0 +1,85 @@
+"""Progress: plain lines in a pipe, a bar on a terminal, and nothing on standard output."""
+
+import io
+import types
+
+import pytest
+
+from minitorch_cnn import train
+from minitorch_cnn.train.reporter import duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def progress(step, batch):
+    return types.SimpleNamespace(step=step, batch=batch, epoch=0, loss_sum=20.0, images=10, correct=5)
+
+
+RECORD = {"epoch": 1, "train_loss": 1.5, "train_accuracy": 0.5, "images_per_second": 1234.5, "seconds": 65.2}
+
+
+def test_a_line_every_ten_seconds_in_a_pipe(recipe):
+    stream, clock = io.StringIO(), Clock()
+    reporter = train.Reporter(stream, clock)
+    reporter.begin(recipe, batches=100, step=0)
+    for step in range(1, 31):
+        clock.now += 1.0
+        reporter.step(progress(step, step))
+    reporter.end()
+    lines = stream.getvalue().splitlines()
+    assert lines == [
+        "epoch 1/3, batch 10/100: loss 2.000, accuracy 50.0%, about 4 min 50 s left",
+        "epoch 1/3, batch 20/100: loss 2.000, accuracy 50.0%, about 4 min 40 s left",
+        "epoch 1/3, batch 30/100: loss 2.000, accuracy 50.0%, about 4 min 30 s left",
+    ]
+
+
+def test_the_end_of_an_epoch(recipe):
+    stream = io.StringIO()
+    reporter = train.Reporter(stream, Clock())
+    reporter.begin(recipe, batches=100, step=0)
+    reporter.end_epoch(RECORD)
+    reporter.end_epoch(RECORD | {"holdout_accuracy": 0.25})
+    begin, end = "epoch 1/3 done: loss 1.500, accuracy 50.0%, ", "1,234 images/s, 1 min 5 s since the start"
+    assert stream.getvalue().splitlines() == [begin + end, begin + "held-out accuracy 25.0%, " + end]
+
+
+def test_a_bar_on_a_terminal(recipe, capsys):
+    stream = Terminal()
+    reporter = train.Reporter(stream)
+    reporter.compiling("_pad_rows", 3)
+    reporter.begin(recipe, batches=100, step=200)
+    reporter.compiling("_late", 4)
+    reporter.step(progress(201, 1))
+    reporter.say("a word")
+    reporter.end()
+    text = stream.getvalue()
+    assert "compiling kernel 3: _pad_rows" in text and "compiling kernel 4: _late" in text
+    assert "epoch 1/3" in text and "201/300" in text and "loss 2.000, accuracy 50.0%" in text and "a word\n" in text
+    assert capsys.readouterr() == ("", "")
+
+
+def test_compilation_in_a_pipe_is_told_now_and_then():
+    stream, clock = io.StringIO(), Clock()
+    reporter = train.Reporter(stream, clock)
+    for count in range(1, 26):
+        clock.now += 1.0
+        reporter.compiling("kernel", count)
+    assert stream.getvalue().splitlines() == [f"compiling kernel {n}: kernel" for n in (1, 11, 21)]
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(0.4, "0 s"), (48, "48 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_durations_as_people_say_them(seconds, text):
+    assert duration(seconds) == text

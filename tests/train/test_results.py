@@ -1,0 +1,98 @@
+"""What a run leaves behind: its pictures, its folder, and what it says about the machine."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minitorch_cnn import train
+from minitorch_cnn.train import machine, plots
+
+HISTORY = [
+    {"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.3, "holdout_loss": 2.1, "holdout_accuracy": 0.28},
+    {"epoch": 2, "train_loss": 1.0, "train_accuracy": 0.6, "holdout_loss": 1.2, "holdout_accuracy": 0.55},
+]
+
+
+def lines(axes):
+    return {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+
+
+def test_curves_show_the_history():
+    loss, accuracy = plots.curves(HISTORY, "a run", test_accuracy=0.5).axes
+    np.testing.assert_array_equal(lines(loss)["training"], [2.0, 1.0])
+    np.testing.assert_array_equal(lines(loss)["held-out images"], [2.1, 1.2])
+    np.testing.assert_array_equal(lines(accuracy)["training"], [0.3, 0.6])
+    assert lines(accuracy)["test, at the end: 50.0%"][0] == 0.5
+
+
+def test_curves_of_a_single_epoch():
+    loss, _ = plots.curves(HISTORY[:1], "a run").axes
+    assert list(lines(loss)["training"]) == [2.0]
+
+
+def test_confusion_gives_percent_of_the_true_class():
+    figure = plots.confusion(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 1]), ["cat", "dog"])
+    axes = figure.axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 25], [0, 100]])
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
+    assert "80.0% of 5 images are right" in axes.get_title()
+
+
+def test_mistakes_show_the_surest_first():
+    images = np.zeros((4, 2, 2, 3), np.uint8)
+    probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.3, 0.7], [0.2, 0.8]])
+    figure = plots.mistakes(images, np.array([0, 0, 0, 1]), probabilities, ["cat", "dog"])
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["is cat\nsaid dog 90%", "is cat\nsaid dog 70%"]
+
+
+def test_no_mistakes_at_all():
+    figure = plots.mistakes(np.zeros((1, 2, 2, 3), np.uint8), np.array([0]), np.array([[1.0, 0.0]]), ["cat", "dog"])
+    assert "0 wrong answers among 1 images" in figure.get_suptitle()
+
+
+def test_pictures_have_the_size_of_a_slide(start, test_set):
+    trainer = start()
+    trainer.fit()
+    trainer.final_eval(test_set)
+    for path in (trainer.folder.curves, trainer.folder.confusion, trainer.folder.mistakes):
+        with Image.open(path) as image:
+            assert image.size == (1600, 900) and len(image.convert("RGB").getcolors(1 << 20)) > 10
+
+
+def test_a_new_folder_is_made_with_its_parents(tmp_path):
+    folder = train.RunFolder.create(tmp_path / "a" / "b")
+    assert folder.path.is_dir() and folder.read_result() is None
+    train.RunFolder.create(folder.path)  # empty still
+    folder.write_result({"test_accuracy": 0.5})
+    assert folder.read_result() == {"test_accuracy": 0.5}
+    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one that is in use"):
+        train.RunFolder.create(folder.path)
+    with pytest.raises(train.RunFolderError, match="expected a new or empty folder"):
+        train.RunFolder.create(folder.result)
+
+
+def test_history_is_written_anew(tmp_path):
+    folder = train.RunFolder.create(tmp_path)
+    folder.write_history([{"epoch": 1}, {"epoch": 2}])
+    folder.write_history([{"epoch": 1}])
+    assert folder.history.read_text() == '{"epoch": 1}\n'
+
+
+def test_the_machine_is_described():
+    found = train.environment()
+    assert found["versions"]["numpy"] == np.__version__ and found["versions"]["minitorch-cnn"]
+    assert found["threads"] >= 1 and found["cpu"]
+    assert set(found["blas"]) == {"library", "version", "core", "threads"}
+
+
+def test_without_cpuinfo_and_metadata_nothing_fails(monkeypatch):
+    def missing(*arguments, **options):
+        raise OSError
+
+    monkeypatch.setattr(machine.pathlib.Path, "read_text", missing)
+    assert machine.cpu()["name"] and machine.cpu()["avx512"] is None
+    monkeypatch.setattr(machine, "PACKAGES", ("no-such-package",))
+    assert machine.versions()["no-such-package"] is None
+    monkeypatch.setattr(machine.threadpoolctl, "threadpool_info", list)
+    assert machine.blas()["library"] is None
