@@ -11,12 +11,15 @@ import functools
 import hashlib
 import os
 import pathlib
+import pickle
 import threading
 import warnings
 
 import numba
 import threadpoolctl
 from numba.core import config, event
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
 
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
 _FLAGS = frozenset({"contract", "arcp", "nsz"})
@@ -71,12 +74,65 @@ def _own_cache():
         config.CACHE_DIR = saved
 
 
+class _CacheFiles:
+    """The compiled code of one function: one file for each kind of arguments, checked when it is read.
+
+    Takes the place of Numba's index and data files: an index that was cut short stops every process, and
+    two processes that compile for different dtypes at once may give both codes the same file name.
+    """
+
+    def __init__(self, folder, name, source_stamp):
+        self._folder, self._name, self._source_stamp = pathlib.Path(folder), name, source_stamp
+
+    def _path(self, key):
+        return self._folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.kernel"
+
+    def save(self, key, data):
+        content = dumps((self._source_stamp, key, data))
+        path = self._path(key)
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        try:
+            unfinished.write_bytes(hashlib.sha256(content).digest() + content)
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self, key):
+        try:
+            content = self._path(key).read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(content[32:]).digest() != content[:32]:
+            return None  # damaged: compiled anew, and written again
+        *origin, data = pickle.loads(content[32:])
+        return data if origin == [self._source_stamp, key] else None
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a function, with our files; not being able to write costs time, but stops nothing."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _CacheFiles(self.cache_path, self._impl.filename_base, stamp)
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            name = self._py_func.__name__
+            warnings.warn(f"{name} is compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
+
+
 def _compile(function, parallel, reorder):
     if not jit_enabled():
         return function
+    flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
+    dispatcher = numba.njit(parallel=parallel, fastmath=flags, error_model="numpy")(function)
     with _own_cache() as cached:
-        flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
-        return numba.njit(parallel=parallel, fastmath=flags, cache=cached, error_model="numpy")(function)
+        if cached:
+            dispatcher._cache = _Cache(function)
+    return dispatcher
 
 
 # ---------------------------------------------------------------------------------- decorators

@@ -1,0 +1,260 @@
+"""Compiling: a cache that is found again and never believed blindly, one lock, one number of threads."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import numba
+import numpy as np
+import pytest
+
+import minitorch_kernels
+from minitorch_kernels import _jit, elementwise
+
+SOURCES = pathlib.Path(minitorch_kernels.__file__).parent
+BEGIN = """
+import hashlib, json, sys, threading, warnings
+import numpy as np
+import minitorch_kernels as kernels
+from minitorch_kernels import _jit
+compiled = []
+_jit.on_compile(lambda name, count: compiled.append(name))
+"""
+RELU = "results = [kernels.elementwise.relu_forward(np.arange(-2, 3).astype(sys.argv[1])).tolist()]\n"
+END = "print(json.dumps({'compiled': compiled, 'results': results}))\n"
+
+STEP = """
+x = np.linspace(-1, 1, 2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
+weight = np.linspace(-1, 1, 4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3)
+hyper = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+window = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
+
+def step():
+    conv, pool, norm = kernels.direct, kernels.pool, kernels.norm
+    out = conv.conv2d_forward_direct(x, weight, **hyper)
+    grad_x = conv.conv2d_backward_input_direct(out, weight, input_size=(6, 6), **hyper)
+    grad_weight = kernels.direct_weight.conv2d_backward_weight_direct(x, out, kernel_size=(3, 3), **hyper)
+    largest, argmax = pool.max_pool2d_forward(out, **window)
+    back = pool.max_pool2d_backward(largest, argmax, input_size=(6, 6), **window)
+    mean, var = norm.batch_norm_stats(back)
+    normal = norm.batch_norm_apply(back, var, mean)
+    grads = norm.batch_norm_backward(normal, back, mean, var, mean)
+    parameter, velocity = weight.reshape(-1).copy(), np.zeros(weight.size, np.float32)
+    kernels.optimizer.sgd_update(parameter, grad_weight.reshape(-1), velocity, lr=0.1, momentum=0.9,
+                                 nesterov=True, weight_decay=0.1, decoupled=False, first_step=True)
+    positive = kernels.elementwise.relu_forward(out.reshape(-1))
+    arrays = (out, grad_x, grad_weight, argmax, back, mean, var, normal, *grads, parameter, velocity, positive)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
+"""
+
+
+def start(code, *arguments, home=None, path=SOURCES.parent, **environment):
+    """Start a Python process that runs ``code``."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *sys.path]), **environment}
+    if home is not None:
+        environment["MCNN_HOME"] = str(home)
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", BEGIN + code + END, *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    """Return (names of compiled functions, results) of a process."""
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    told = json.loads(out)
+    return told["compiled"], told["results"]
+
+
+def run(*arguments, **keywords):
+    return finish(start(*arguments, **keywords))
+
+
+# --------------------------------------------------------------------------------------- cache
+
+
+@pytest.fixture(scope="module")
+def first_process(tmp_path_factory):
+    """Run one training step on an empty cache; return (home, compiled, results)."""
+    home = tmp_path_factory.mktemp("home")
+    return home, *run(STEP + "results = [step()]\n", home=home)
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(first_process):
+    home, compiled, results = first_process
+    assert {"gathered_product", "_weight_product", "_max_backward", "_range_moments", "_sgd"} <= set(compiled)
+    assert run(STEP + "results = [step()]\n", home=home) == ([], results)
+
+
+@pytest.mark.slow
+def test_a_damaged_file_is_compiled_anew(first_process, tmp_path):
+    home, _, results = first_process
+    shutil.copytree(home, tmp_path / "home")
+
+    def flip_a_bit(content):
+        return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+
+    damages = {
+        "elementwise._relu_forward": flip_a_bit,
+        "optimizer._sgd": lambda content: content[: len(content) // 2],
+        "norm._scale_and_shift": lambda content: bytes(len(content)),
+        "pool._max_backward": lambda content: b"",
+    }
+    for name, damage in damages.items():
+        (file,) = (tmp_path / "home").rglob(f"{name}-*.kernel")
+        file.write_bytes(damage(file.read_bytes()))
+    compiled, again = run(STEP + "results = [step()]\n", home=tmp_path / "home")
+    assert sorted(compiled) == sorted(name.split(".")[1] for name in damages) and again == results
+    assert run(STEP + "results = [step()]\n", home=tmp_path / "home") == ([], results)
+
+
+def test_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path):
+    dtypes = ["float32", "float64", "float64"]
+    for process in [start(RELU, dtype, home=tmp_path) for dtype in dtypes]:
+        assert finish(process)[1] == [[0, 0, 0, 1, 2]]
+    for dtype in dtypes:
+        assert run(RELU, dtype, home=tmp_path) == ([], [[0, 0, 0, 1, 2]])
+    assert {file.suffix for file in tmp_path.rglob("*.*") if file.is_file()} == {".kernel"}
+
+
+CATCH = """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    results = []
+    for kind in (np.float32, np.float64):
+        results.append(kernels.elementwise.relu_forward(np.arange(-1, 2).astype(kind)).tolist())
+    results.append([f"{w.category.__name__}: {w.message}" for w in caught])
+"""
+
+
+def test_a_folder_that_cannot_be_made_costs_one_warning(tmp_path):
+    (tmp_path / "home").write_text("a file where a folder should be")
+    compiled, (*results, warned) = run(CATCH, home=tmp_path / "home")
+    assert compiled == ["_relu_forward"] * 2 and results == [[0, 0, 1]] * 2
+    assert len(warned) == 1 and re.match(
+        "RuntimeWarning: kernels are compiled anew in every process: .*home", warned[0]
+    )
+
+
+def test_a_file_that_cannot_be_written_costs_a_warning(tmp_path):
+    refuse = "def refuse(self, content):\n    raise OSError('disk full')\n_jit.pathlib.Path.write_bytes = refuse\n"
+    compiled, (*results, warned) = run(refuse + CATCH, home=tmp_path)
+    assert compiled == ["_relu_forward"] * 2 and results == [[0, 0, 1]] * 2
+    assert warned == ["RuntimeWarning: _relu_forward is compiled anew in every process: disk full"] * 2
+
+
+def test_an_edited_helper_in_another_file_is_noticed(tmp_path):
+    copy = tmp_path / "minitorch_kernels"
+    shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "one.py").write_text(
+        "from minitorch_kernels import _jit, other\n"
+        "@_jit.kernel(parallel=False)\n"
+        "def add(x):\n    return other.add(x)\n"
+    )
+    code = "from minitorch_kernels import one\nresults = [one.add(1)]\n"
+    for amount in (10, 20):
+        helper = f"from minitorch_kernels import _jit\n@_jit.helper\ndef add(x):\n    return x + {amount}\n"
+        (copy / "other.py").write_text(helper)
+        assert run(code, home=tmp_path / "home", path=tmp_path) == (["add", "add"], [1 + amount])
+        assert run(code, home=tmp_path / "home", path=tmp_path) == ([], [1 + amount])
+
+
+def test_an_edited_constant_in_a_users_own_file_is_noticed(tmp_path):
+    for scale in (3, 44):  # as in the body of the function nothing changes
+        (tmp_path / "own.py").write_text(
+            f"from minitorch_kernels import _jit\nSCALE = {scale}\n"
+            "@_jit.kernel(parallel=False)\ndef scaled(x):\n    return SCALE * x\n"
+        )
+        code = f"sys.path.append({str(tmp_path)!r})\nimport own\nresults = [own.scaled(2)]\n"
+        for _ in range(2):
+            assert run(code, home=tmp_path / "home") == ([], [2 * scale])
+
+
+# ------------------------------------------------------------------------------------- threads
+
+
+@pytest.mark.slow
+def test_eight_python_threads_may_call_kernels_at_once(first_process):
+    """On the threading layer that is always there, and aborts the process when two threads enter it."""
+    home, _, results = first_process
+    crowd = """
+results, start = [], threading.Barrier(8)
+def work():
+    start.wait()
+    results.extend(step() for _ in range(25))
+crowd = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in crowd]
+[thread.join() for thread in crowd]
+"""
+    layer = {"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
+    assert run(STEP + crowd, home=home, **layer) == ([], results * 200)
+
+
+@pytest.fixture
+def thread_settings(same_bits_for_any_threads):
+    """Set the number of threads back after the test."""
+
+
+def test_the_number_of_threads_holds_in_every_python_thread(thread_settings):
+    seen = []
+
+    def call():
+        elementwise.relu_forward(np.ones(3, np.float32))
+        seen.append(numba.get_num_threads())
+
+    for count in (1, 2):
+        _jit.set_num_threads(count)
+        assert _jit.get_num_threads() == count
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+    assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("count", [0, -1, _jit.config.NUMBA_NUM_THREADS + 1, True, 1.0, "1", None])
+def test_a_number_of_threads_out_of_range_is_refused(count):
+    before = _jit.get_num_threads()
+    expected = f"set_num_threads: count - expected 1 to {_jit.config.NUMBA_NUM_THREADS}, got {count!r}"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        _jit.set_num_threads(count)
+    assert _jit.get_num_threads() == before
+
+
+# -------------------------------------------------------------------------- package and counter
+
+
+def test_on_compile_tells_the_name_until_it_is_stopped():
+    def compiled(name):
+        namespace = {"__name__": "minitorch_kernels.example"}
+        exec(f"def {name}(x):\n    return x", namespace)
+        numba.njit(namespace[name])(1)
+
+    told = []
+    stop = _jit.on_compile(lambda name, count: told.append((name, count)))
+    compiled("first")
+    compiled("second")
+    stop()
+    compiled("third")
+    (first, n), (second, m) = told
+    assert (first, second) == ("first", "second") and m == n + 1
+
+
+def test_reordered_sums_keep_nan_and_infinity(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from minitorch_kernels import _jit\n@_jit.kernel(parallel=False, reorder=True)\n"
+        "def total(x):\n    s = x[0] * 0\n    for value in x:\n        s += value\n    return s, s != s, s > 1e300\n"
+    )
+    code = f"sys.path.append({str(tmp_path)!r})\nimport own\n"
+    code += "results = [str(own.total(np.array([1.0, value, 2.0]))) for value in (np.nan, np.inf)]\n"
+    assert run(code, home=tmp_path)[1] == ["(nan, True, False)", "(inf, False, True)"]
+
+
+def test_parts_are_found_by_name_and_others_are_not():
+    assert minitorch_kernels.elementwise is elementwise and "elementwise" in dir(minitorch_kernels)
+    with pytest.raises(AttributeError, match="module 'minitorch_kernels' has no attribute 'elementwize'"):
+        minitorch_kernels.elementwize  # noqa: B018
