@@ -1,0 +1,40 @@
+"""Commands in this process, in a folder of their own, on few images."""
+
+import pytest
+
+from minitorch_cnn import data
+from minitorch_cnn.cli import main
+from minitorch_cnn.data import shapes10
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Run in a new folder without any CIFAR-10, and draw 256 shapes for training and 64 for testing."""
+    monkeypatch.setenv("MCNN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def few(train=True, size=None):
+        return shapes10.Shapes10(train=train, size=size or (256 if train else 64))
+
+    monkeypatch.setattr(data, "Shapes10", few)
+    return tmp_path
+
+
+@pytest.fixture
+def mcnn(capsys):
+    """Return a function that runs a command line: (exit code, standard output, standard error)."""
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def trained(mcnn):
+    """Return the folder of a finished run."""
+    code, _, err = mcnn("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 1, "--run", "run", "--workers", 0)
+    assert code == 0, err
+    return "run"

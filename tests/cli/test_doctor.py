@@ -1,0 +1,98 @@
+"""`mcnn doctor`: what it measures, and what it advises."""
+
+import re
+
+import pytest
+
+from minitorch_cnn import train
+from minitorch_cnn.cli import doctor, measure
+
+OPENBLAS = {"library": "openblas", "version": "0.3.31", "core": "Haswell", "threads": 2}
+AVX512 = {"name": "a processor", "vendor": "x", "avx512": True}
+GOOD = {"core": "Haswell", "error": 0.1, "gflops": 100.0}
+
+
+def test_the_report(mcnn, monkeypatch):
+    monkeypatch.setattr(measure, "step_seconds", lambda recipe: 0.25)
+    code, out, err = mcnn("doctor")
+    assert code == 0 and err.count("\n") == err.count("compiling kernel")
+    for word in ("python 3.", "numpy", "numba", "threads", "cache", "GFLOP/s by our own kernel", "GB/s"):
+        assert word in out
+    assert re.search(r"BLAS .* core \w+: right, \d+ GFLOP/s", out)
+    for recipe in train.RECIPES:
+        assert re.search(rf"{recipe} .* epochs on \w+: about .* \(250 ms a step of 128 images\)", out)
+    assert re.search(r"compiled +\d+ kernels now", out)
+
+
+def test_a_step_is_timed_on_real_training(own_folder):
+    seconds = measure.step_seconds(train.recipe("mlp", batch_size=4), steps=2)
+    assert 0 < seconds < 60
+
+
+def test_the_forecast_adds_up():
+    recipe = train.recipe("cifar4", epochs=2)
+    assert measure.forecast(recipe, 1.0) == pytest.approx(2 * 390 + 78 / 3)
+
+
+def test_the_self_test_of_blas_notices_wrong_products(monkeypatch):
+    from minitorch_cnn.cli import blas_check
+
+    assert blas_check.worst_error() <= 1
+    einsum = blas_check.np.einsum
+    monkeypatch.setattr(blas_check.np, "einsum", lambda *arguments: einsum(*arguments) * 1.001)
+    assert blas_check.worst_error() > 1
+
+
+def blas_lines(*checks, library=OPENBLAS, cpu=AVX512):
+    answers = iter(checks)
+    return list(doctor._blas_lines(library, cpu, lambda core: next(answers)))
+
+
+def test_advice_where_another_core_is_faster():
+    lines = blas_lines(GOOD, {"core": "SkylakeX", "error": 0.1, "gflops": 200.0})
+    assert "core Haswell: right, 100 GFLOP/s" in lines[0]
+    assert "advice: OPENBLAS_CORETYPE=SkylakeX is right in the self-test and reaches 200 GFLOP/s" in lines[1]
+
+
+def test_no_advice_where_it_gains_nothing_or_cannot():
+    assert len(blas_lines(GOOD, {"core": "SkylakeX", "error": 0.1, "gflops": 105.0})) == 1
+    assert len(blas_lines(GOOD, cpu=AVX512 | {"avx512": False})) == 1
+    assert len(blas_lines(GOOD | {"core": "SkylakeX"})) == 1
+    assert len(blas_lines(GOOD, library=OPENBLAS | {"library": "mkl"})) == 1
+
+
+def test_advice_against_a_core_that_fails():
+    for other in (None, {"core": "SkylakeX", "error": 9.0, "gflops": 200.0}):
+        assert "leave OPENBLAS_CORETYPE alone" in blas_lines(GOOD, other)[1]
+
+
+def test_a_library_that_is_wrong_or_crashes():
+    assert "WRONG (error 12 times the bound)" in blas_lines(GOOD | {"core": "Zen4", "error": 12.0})[0]
+    assert "CRASHED in the self-test" in blas_lines(None)[0]
+
+
+def test_a_crash_of_the_self_test_is_noticed(monkeypatch):
+    monkeypatch.setattr(measure.sys, "executable", "/bin/false")
+    assert measure.blas_check() is None
+
+
+class FakeJit:
+    def __init__(self, folder, enabled=True):
+        self.cache_folder, self.jit_enabled = lambda: folder, lambda: enabled
+
+
+def test_the_state_of_the_kernel_cache(tmp_path):
+    assert doctor._cache_line(FakeJit(tmp_path)).endswith(f"cache {tmp_path}: empty")
+    for name in ("a.nbi", "a.1.nbc", "b.nbi"):
+        (tmp_path / name).write_bytes(bytes(100_000))
+    assert doctor._cache_line(FakeJit(tmp_path)).endswith("2 compiled, 0.3 MB")
+    assert "no cache folder is writable" in doctor._cache_line(FakeJit(None))
+    assert "NUMBA_DISABLE_JIT is set" in doctor._cache_line(FakeJit(tmp_path, enabled=False))
+
+
+def test_the_code_that_does_the_same(mcnn, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "step_seconds", lambda recipe: 0.25)
+    _, shown, _ = mcnn("doctor", "--show-code")
+    exec(compile(shown, "shown", "exec"), {})
+    out = capsys.readouterr().out
+    assert "GFLOP/s" in out and all(name in out for name in train.RECIPES)

@@ -1,0 +1,93 @@
+"""Help that helps, and one line for what was mistyped."""
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from minitorch_cnn import cli
+
+COMMANDS = [(), ("doctor",), ("data",), ("data", "get"), ("data", "check"), ("train",), ("predict",), ("eval",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_goes_to_standard_output_and_gives_examples(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command, "--help"])
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 0 and err == ""
+    examples = [shlex.split(line)[1:] for line in out.split("examples:\n")[1].splitlines() if line.strip()]
+    assert examples
+    for words in examples:
+        if "--help" not in words:
+            cli._parse(words)  # raises where an example is out of date
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom minitorch_cnn.cli import main\ntry:\n    main(['train', '--help'])\nexcept SystemExit:\n"
+        "    pass\nprint([n for n in ('numba', 'numpy', 'PIL', 'matplotlib') if n in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_python_m_is_mcnn():
+    done = subprocess.run([sys.executable, "-m", "minitorch_cnn", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("mcnn ")
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("", "mcnn: the following arguments are required: COMMAND"),
+        ("trian", "expected one of doctor, data, train, predict, eval, got 'trian'; did you mean train?"),
+        ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
+        ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
+        ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
+        ("train --epochs 0", "--epochs: expected an integer of at least 1, got '0'"),
+        ("train --epochs two", "--epochs: expected an integer of at least 1, got 'two'"),
+        ("train --seed -1", "--seed: expected an integer of at least 0, got '-1'"),
+        ("train --lr 0", "--lr: expected a positive number, got '0'"),
+        ("train --lr inf", "--lr: expected a positive number, got 'inf'"),
+        ("train --lr x", "--lr: expected a positive number, got 'x'"),
+        ("train --recipe cifr4", "--recipe: name - expected one of cifar4, cifar4_fast, mlp, shapes10, got 'cifr4'"),
+        ("train --recipe cifr4", "did you mean 'cifar4'?"),
+        ("train --data nowhere", "--data - expected shapes10 or a folder, got 'nowhere', which does not exist"),
+        ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),
+        ("train --data shapes10 --holdout 256", "hold_out: count - expected 1 to 255, got 256"),
+        ("train --resume nowhere", "nowhere - expected the folder of an earlier run, got no folder"),
+        ("train --resume . --epochs 3", "--epochs - expected nothing with --resume: it was chosen at the start"),
+        ("train --resume . --run x", "--run - expected nothing with --resume: it was chosen at the start"),
+        ("predict", "mcnn predict: the following arguments are required: IMAGE"),
+        ("predict cat.png", "--model - expected a run's folder or model file, got none and there is none in runs/"),
+        ("eval --model nowhere", "nowhere"),
+        ("data", "mcnn data: the following arguments are required: ACTION"),
+        ("data check nowhere", "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(mcnn, words, message):
+    code, out, err = mcnn(*words.split())
+    assert code == 2 and out == ""
+    assert message in err and "Traceback" not in err
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(mcnn, monkeypatch):
+    monkeypatch.setattr(cli.train, "_plan", lambda arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mcnn("train")
+
+
+def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.train, "_plan", interrupted)
+    assert mcnn("train") == (130, "", "mcnn: stopped\n")
+
+
+def test_a_closed_pipe_is_no_traceback(trained):
+    command = f"{shlex.quote(sys.executable)} -m minitorch_cnn predict --help | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr

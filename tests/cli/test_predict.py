@@ -1,0 +1,92 @@
+"""`mcnn predict` and `mcnn eval` give the model's own answers."""
+
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from minitorch_cnn import data, models, train, weights
+
+
+@pytest.fixture
+def images():
+    """Write 20 test images as PNG files."""
+    test_set = data.Shapes10(train=False)
+    paths = [f"{i}.png" for i in range(20)]
+    for path, pixels in zip(paths, test_set.images, strict=False):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+def test_predictions_are_those_of_the_model(mcnn, trained, images):
+    code, out, err = mcnn("predict", "--model", trained, *images)
+    assert code == 0 and err == ""
+    judged = train.Classifier.load(trained).evaluate(data.Shapes10(train=False))
+    classes = data.Shapes10(train=False).classes
+    expected = [
+        f"{path}\t{classes[answer]}\t{row[answer]:.4f}"
+        for path, answer, row in zip(images, judged.predictions, judged.probabilities, strict=False)
+    ]
+    assert out.splitlines() == expected
+
+
+def test_json(mcnn, trained, images):
+    _, out, _ = mcnn("predict", "--model", f"{trained}/model.safetensors", "--json", *images[:2])
+    answers = json.loads(out)
+    assert [answer["file"] for answer in answers] == images[:2]
+    for answer in answers:
+        assert answer["class"] == answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    _, out, _ = mcnn("eval", "--model", trained, "--json")
+    with open(f"{trained}/result.json") as file:
+        result = json.load(file)
+    assert json.loads(out) == {
+        "test_accuracy": result["test_accuracy"],
+        "test_loss": result["test_loss"],
+        "model": trained,
+    }
+
+
+def test_the_run_that_finished_last_is_taken(mcnn, images):
+    short = ("--recipe", "mlp", "--data", "shapes10", "--epochs", "1", "--workers", "0")
+    mcnn("train", *short)
+    mcnn("train", *short)
+    code, out, err = mcnn("eval")
+    assert code == 0 and "using runs/mlp-2/model.safetensors" in err
+    assert out.startswith("test accuracy") and "on shapes10" in out
+    code, out, err = mcnn("predict", images[0])
+    assert code == 0 and "using runs/mlp-2/model.safetensors" in err and out.startswith(images[0])
+
+
+def test_the_code_that_does_the_same(mcnn, trained, images, capsys):
+    for words in (("predict", "--model", trained, *images[:3]), ("eval", "--model", trained)):
+        _, shown, _ = mcnn(*words, "--show-code")
+        _, out, _ = mcnn(*words)
+        exec(compile(shown, "shown", "exec"), {})
+        for ours, theirs in zip(capsys.readouterr().out.splitlines(), out.splitlines(), strict=True):
+            numbers = re.findall(r"\d\.\d{6,}", ours)
+            assert numbers and ours.split()[0] == theirs.split()[0]
+            for number in map(float, numbers):
+                assert f"{number:.4f}" in theirs or f"{number:.2%}" in theirs
+
+
+def test_bad_files(mcnn, trained, images):
+    with open("no.png", "w") as file:
+        file.write("no image")
+    code, out, err = mcnn("predict", "--model", trained, images[0], "no.png")
+    assert (code, out) == (2, "") and "no.png - expected an image that Pillow can read" in err
+    code, out, err = mcnn("predict", "--model", trained, "absent.png")
+    assert (code, out) == (2, "") and "absent.png: No such file or directory" in err
+    code, _, err = mcnn("predict", "--model", images[0], images[0])
+    assert code == 2 and "expected a safetensors file" in err
+    weights.save("bare", models.create("mlp").state_dict())
+    code, _, err = mcnn("eval", "--model", "bare")
+    assert code == 2 and "expected a classifier, got weights without" in err
+
+
+def test_a_model_of_other_classes(mcnn, trained, monkeypatch):
+    shapes = data.Shapes10(train=False)
+    arrays, facts = weights.load(f"{trained}/model.safetensors")
+    weights.save("other.safetensors", arrays, facts | {"classes": [f"class {i}" for i in range(10)]})
+    code, _, err = mcnn("eval", "--model", "other.safetensors", "--data", "shapes10")
+    assert code == 2 and "mcnn eval: --data - expected the classes" in err and shapes.classes[0] in err

@@ -1,0 +1,152 @@
+"""`mcnn train`: from one line to a folder with a model, and on again after a break."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import cli, nn, train, weights
+
+SHORT = ("--recipe", "mlp", "--data", "shapes10", "--epochs", "1", "--workers", "0")
+
+
+def result_of(folder):
+    with open(os.path.join(folder, "result.json")) as file:
+        return json.load(file)
+
+
+def test_the_result_alone_goes_to_standard_output(mcnn):
+    code, out, err = mcnn("train", *SHORT, "--seed", 3)
+    assert code == 0
+    result = result_of("runs/mlp-1")
+    assert out.startswith(f"test accuracy {result['test_accuracy']:.2%}, loss ") and out.count("\n") == 1
+    assert "runs/mlp-1/result.json" in out
+    assert "epoch 1/1 done: loss" in err
+    expected = {"epochs": 1, "seed": 3, "recipe": "mlp", "dataset": "shapes10", "test_reads": 1, "verified": True}
+    assert {key: result[key] for key in expected} == expected
+    assert 0 <= result["test_accuracy"] <= 1 and result["test_loss"] > 0 and result["seconds"] > 0
+    assert len(result["dataset_digest"]) == 64
+    files = {"run.jsonl", "result.json", "model.safetensors", "curves.png", "confusion.png", "mistakes.png"}
+    assert files <= set(os.listdir("runs/mlp-1"))
+
+
+def test_each_run_gets_a_folder_of_its_own(mcnn):
+    for number in (1, 2):
+        assert mcnn("train", *SHORT)[0] == 0
+        assert os.path.exists(f"runs/mlp-{number}/result.json")
+    code, _, err = mcnn("train", *SHORT, "--run", "runs/mlp-1")
+    assert code == 2 and "expected a new or empty folder, got one that is in use" in err
+
+
+def test_without_cifar10_the_same_network_learns_shapes(mcnn, own_folder, monkeypatch):
+    recipes = []
+    monkeypatch.setattr(cli.train, "_start", lambda recipe, *rest: recipes.append(recipe) or 1 / 0)
+    for words, name in ((("train",), "shapes10"), (("train", "--recipe", "cifar4"), "shapes10")):
+        with pytest.raises(ZeroDivisionError):
+            mcnn(*words)
+        assert (recipes[-1].name, recipes[-1].model, recipes[-1].dataset) == (name, "cifar4", "shapes10")
+
+
+def test_the_message_without_cifar10(mcnn, own_folder):
+    code, _, err = mcnn("train", "--recipe", "mlp", "--epochs", 1, "--workers", 0)
+    assert code == 0
+    assert f"no CIFAR-10 in {own_folder / 'home'}" in err and "`mcnn data get` fetches it" in err
+    assert "Training the same network on shapes10 instead, which needs no download." in err
+    assert result_of("runs/mlp-1")["dataset"] == "shapes10"
+
+
+def test_a_holdout_leaves_the_test_set_alone(mcnn):
+    code, out, _ = mcnn("train", *SHORT, "--holdout", 64, "--lr", "0.002")
+    assert code == 0 and out.startswith("holdout accuracy")
+    result = result_of("runs/mlp-1")
+    assert result["test_accuracy"] is None and result["test_reads"] == 0
+    assert result["settings"]["recipe"]["peak_lr"] == 0.002
+
+
+def test_a_finished_run_gives_its_result_again(mcnn, trained):
+    code, out, err = mcnn("train", "--resume", trained)
+    assert code == 0 and "this run is complete" in err
+    assert f"test accuracy {result_of(trained)['test_accuracy']:.2%}" in out
+    assert result_of(trained)["test_reads"] == 1
+
+
+def stop_after(monkeypatch, steps):
+    """Press Ctrl-C in the middle of a training."""
+    count = train.Progress.count
+
+    def pressed(self, *arguments):
+        if self.step == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        count(self, *arguments)
+
+    monkeypatch.setattr(train.Progress, "count", pressed)
+
+
+def test_ctrl_c_and_resume(mcnn, monkeypatch):
+    words = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", "3", "--workers", "0")
+    assert mcnn(*words, "--run", "whole")[0] == 0
+    with monkeypatch.context() as pressed:
+        stop_after(pressed, 2)
+        code, out, err = mcnn(*words, "--run", "broken")
+    assert (code, out) == (130, "")
+    assert "stopped after batch 3 and saved; go on by: mcnn train --resume broken" in err
+    assert mcnn("train", "--resume", "broken")[0] == 0
+    assert result_of("broken")["weights_sha256"] == result_of("whole")["weights_sha256"]
+
+
+def test_resume_finds_its_images_elsewhere_only_if_they_are_the_same(mcnn, monkeypatch, tmp_path):
+    with monkeypatch.context() as pressed:
+        stop_after(pressed, 0)
+        mcnn("train", *SHORT, "--run", "run")
+    (tmp_path / "other").mkdir()
+    code, _, err = mcnn("train", "--resume", "run", "--data", "other")
+    assert code == 2 and "other" in err
+
+
+def test_divergence_has_an_exit_code_of_its_own(mcnn, monkeypatch):
+    forward = nn.Linear.forward
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: forward(self, x) * np.inf)
+    code, out, err = mcnn("train", *SHORT)
+    assert (code, out) == (3, "")
+    assert "epoch 1, batch 1: the loss is nan" in err and "Stopped before the optimiser's step" in err
+
+
+def test_threads_do_not_change_the_bits(mcnn):
+    script = [sys.executable, "-m", "minitorch_cnn", "train", *SHORT, "--seed", "1"]
+    for threads in ("1", "2"):
+        command = [*script, "--threads", threads, "--run", f"threads-{threads}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if "expected 1 to 1" in done.stderr:
+            pytest.skip("this machine has one core")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("\n") == 1
+    assert result_of("threads-1")["weights_sha256"] == result_of("threads-2")["weights_sha256"]
+
+
+def test_the_code_that_does_the_same(mcnn, trained):
+    code, out, err = mcnn("train", *SHORT, "--run", "again", "--show-code")
+    assert code == 0 and err == "" and not os.path.exists("again")
+    exec(compile(out, "shown", "exec"), {})
+    assert result_of("again")["weights_sha256"] == result_of(trained)["weights_sha256"]
+
+
+def test_the_code_of_a_resume(mcnn, monkeypatch, trained):
+    with monkeypatch.context() as pressed:
+        stop_after(pressed, 0)
+        mcnn("train", *SHORT, "--run", "broken")
+    _, out, _ = mcnn("train", "--resume", "broken", "--threads", "1", "--show-code")
+    exec(compile(out, "shown", "exec"), {})
+    assert result_of("broken")["weights_sha256"] == result_of(trained)["weights_sha256"]
+
+
+def test_a_full_disk_is_no_traceback(mcnn, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(weights, "save", full)
+    code, _, err = mcnn("train", *SHORT)
+    assert code == 1 and "No space left on device" in err and "Traceback" not in err
