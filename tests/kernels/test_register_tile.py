@@ -1,0 +1,217 @@
+"""The register tile: the same sums as its NumPy twin, in registers, on every kind of processor."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_kernels import direct_weight, gemm, register_tile
+from minitorch_kernels.register_tile import ROWS, panel_width, tile, tile_numpy
+
+needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no register tile fits this machine")
+DTYPES = [np.float32, np.float64]
+BAR = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+# ------------------------------------------------------------------------------- sums of a tile
+
+
+@pytest.fixture(scope="module")
+def call_tile():
+    """Return a compiled function that adds up one tile."""
+    return numba.njit(lambda a, b, c, start, rows, c_rows, segments, n: tile(a, b, c, start, rows, c_rows, segments, n))
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_tile_is_its_numpy_twin(call_tile, dtype, data):
+    def integer(low, high):
+        return data.draw(st.integers(low, high))
+
+    rng, width = np.random.default_rng(integer(0, 1000)), panel_width(dtype)
+    first_row, first, count, terms = integer(0, 5), integer(0, 2), integer(1, 4), integer(1, 20)
+    a_step, b_step = integer(0, 7), data.draw(st.sampled_from([0, 1, width, 2 * width + 3]))
+    a_offset, b_offset, c_offset, start_offset, go_on = (integer(0, n) for n in (9, 40, 30, 50, 1))
+    a_rows, c_rows = rng.integers(0, 60, first_row + ROWS), rng.integers(0, 400, first_row + ROWS)  # may overlap in C
+    segments = rng.integers(0, 50, (2, first + count + 1))
+    sizes = 60 + 9 + 50 + 20 * 7 + 1, 40 + 50 + 20 * b_step + width, 400 + 30 + width, 50 + width
+    a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
+    numbers = first_row, first, first + count, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on
+    expected = c.copy()
+    call_tile(a, b, c, start, a_rows, c_rows, segments, numbers)
+    tile_numpy(a, b, expected, start, a_rows, c_rows, segments, numbers)
+    np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * np.sqrt(count * terms))
+    untouched = np.ones(len(c), bool)
+    for row in c_rows[first_row:]:
+        untouched[row + c_offset : row + c_offset + width] = False
+    assert (c[untouched] == expected[untouched]).all()
+
+
+def test_the_twin_by_hand():
+    """Two segments of two terms: 2*B0 + 3*B1 + 5*B2 + 7*B3 in every row, to which the start or C is added."""
+    width = panel_width(np.float64)
+    a, b = np.array([2.0, 3, 0, 5, 7]), np.repeat([1.0, 10, 100, 1000], width)
+    start, rows, segments = np.full(width, 0.5), np.zeros(ROWS, np.int64), np.array([[0, 3], [0, 2 * width]])
+    c_rows = np.arange(ROWS) * width
+    for go_on, begin in ((0, 0.5), (1, 4.0)):
+        c = np.full(ROWS * width, 4.0)
+        tile_numpy(a, b, c, start, rows, c_rows, segments, (0, 0, 2, 2, 0, 1, 0, width, 0, 0, go_on))
+        np.testing.assert_array_equal(c, 7532 + begin)
+
+
+@needs_tile
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
+    width = panel_width(np.float32)
+    rows, c_rows, segments = np.arange(ROWS) * 3, np.arange(ROWS) * width, np.zeros((2, 1), np.int64)
+    numbers = (0, 0, 1, 3, 0, 1, 0, width, 0, 0, 0)
+    for poisoned in (0, 1):
+        arrays = np.ones(ROWS * 3, np.float32), np.ones(3 * width, np.float32), np.zeros(ROWS * width, np.float32)
+        arrays[poisoned][4] = value  # row 1 of A, column 4 of B
+        call_tile(*arrays, np.zeros(width, np.float32), rows, c_rows, segments, numbers)
+        expected = np.full((ROWS, width), 3.0)
+        expected[np.s_[1] if poisoned == 0 else np.s_[:, 4]] = value
+        np.testing.assert_array_equal(arrays[2].reshape(ROWS, width), expected)
+
+
+# ------------------------------------------------------------------------------------ registers
+
+
+def inner_loops(assembly):
+    """Return the blocks of instructions that multiply and add and then jump back to their beginning."""
+    found = []
+    for label, block in re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE):
+        if "vfmadd" in block and re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE):
+            found.append(block)
+    return found
+
+
+@needs_tile
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@pytest.mark.parametrize(
+    ("kernel", "dtype"),
+    [
+        (gemm.gathered_product, np.float32),
+        (gemm.gathered_product, np.float64),
+        (direct_weight._weight_product, np.float32),
+    ],
+)
+def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
+    """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
+    f, i = numba.from_dtype(np.dtype(dtype)), numba.int64
+    signatures = {
+        gemm.gathered_product: (f[::1], f[:, :, ::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]),
+        direct_weight._weight_product: (
+            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
+            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.UniTuple(i, 3)),
+        ),
+    }
+    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
+    fresh = numba.njit(**options)(kernel.dispatcher.py_func)  # what comes from the cache shows no assembly
+    fresh.compile(signatures[kernel])
+    loops = inner_loops(fresh.inspect_asm(fresh.signatures[0]))
+    assert loops
+    for loop in loops:
+        assert len(re.findall("vfmadd", loop)) % (ROWS * register_tile.VECTORS) == 0
+        vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
+        assert not [line for line in vectors if re.search(r"\(%rsp", line)]
+
+
+def test_the_search_for_spilled_registers_finds_them():
+    spilled = ".LBB1_2:\n\tvfmadd231ps\t%zmm1, %zmm2, %zmm3\n\tvmovups\t%zmm3, 64(%rsp)\n\tjne\t.LBB1_2\n"
+    (loop,) = inner_loops(".LBB1_1:\n\tmovq\t%rax, %rbx\n" + spilled)
+    assert re.search(r"%zmm3, 64\(%rsp", loop)
+
+
+# ----------------------------------------------------------------------------------- processors
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "features", "expected"),
+    [
+        ("arm64", None, None, (16, 32)),
+        ("aarch64", "generic", None, (16, 32)),
+        ("x86_64", "haswell", "", (32, 16)),
+        ("x86_64", "skylake", "", (32, 16)),
+        ("x86_64", "skylake-avx512", "", (64, 32)),
+        ("x86_64", "icelake-server", "", (64, 32)),
+        ("x86_64", "znver3", "", (32, 16)),
+        ("x86_64", "znver5", "", (64, 32)),
+        ("x86_64", "nehalem", "", (0, 0)),
+        ("x86_64", "generic", "", (0, 0)),
+        ("x86_64", None, "+avx2,+fma,-avx512f", (32, 16)),
+        ("x86_64", None, "+avx2,-fma", (0, 0)),
+        ("x86_64", "haswell", "+avx512f,+avx2,+fma", (64, 32)),
+    ],
+)
+def test_registers_follow_the_processor_that_numba_compiles_for(monkeypatch, machine, name, features, expected):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(register_tile.config, "CPU_NAME", name)
+    monkeypatch.setattr(register_tile.config, "CPU_FEATURES", features)
+    assert register_tile.host_vectors() == expected
+
+
+def test_without_a_wish_the_machine_itself_is_asked(monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(register_tile.config, "CPU_NAME", None)
+    monkeypatch.setattr(register_tile.config, "CPU_FEATURES", None)
+    for features, expected in (
+        ({"avx512f": True, "avx2": True, "fma": True}, (64, 32)),
+        ({"avx512f": False, "avx2": True, "fma": True}, (32, 16)),
+        ({"sse2": True}, (0, 0)),
+    ):
+        monkeypatch.setattr(register_tile.llvm, "get_host_cpu_features", lambda told=features: told)
+        assert register_tile.host_vectors() == expected
+
+
+ONE_CONVOLUTION = """
+import numpy as np
+from minitorch_cnn import Tensor, ops
+from minitorch_kernels import direct, gemm, register_tile
+assert (register_tile.VECTOR_BYTES, register_tile.ROWS) == {vectors}, register_tile.host_vectors()
+assert direct.available(np.float32) is {available} and not direct.available(np.float16)
+rng = np.random.default_rng(0)
+shapes = (2, 5, 9, 8), (19, 5, 3, 2), (19,)
+arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+results = []
+for algorithm in ("auto", "im2col"):
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    out = ops.conv2d(*tensors, stride=(1, 2), padding=1, algorithm=algorithm)
+    out.backward(np.sin(np.arange(out.data.size)).reshape(out.shape))
+    results.append([out.data, *(t.grad for t in tensors)])
+for got, want in zip(*results, strict=True):
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+a, b = rng.standard_normal((37, 401)), rng.standard_normal((401, 35))
+np.testing.assert_allclose(gemm.matmul(a, b), a @ b, rtol=0, atol=1e-11)
+"""
+
+
+def run(environment, **values):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    command = [sys.executable, "-c", ONE_CONVOLUTION.format(**values)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_tile
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names an x86 processor")
+def test_the_narrower_registers_of_avx2_give_the_same():
+    run({"NUMBA_CPU_NAME": "haswell"}, vectors=(32, 6), available=True)
+
+
+def test_on_a_processor_without_a_tile_auto_is_im2col():
+    run({"NUMBA_CPU_NAME": "generic", "NUMBA_DISABLE_JIT": "1"}, vectors=(0, 6), available=False)
+
+
+def test_without_compilation_auto_is_im2col():
+    run({"NUMBA_DISABLE_JIT": "1"}, vectors=(register_tile.VECTOR_BYTES, ROWS), available=False)
