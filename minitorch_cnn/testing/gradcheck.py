@@ -139,9 +139,8 @@ def _gradients(out, checked, grad_out):
     if out.requires_grad:
         try:
             out.backward(grad_out, retain_graph=True)
-        except AssertionError as error:  # the engine's own check of what a backward returns
-            got = f"got (its shape, its dtype, the shape it should have) = {error}"
-            raise GradcheckError(f"backward gave a gradient that does not fit its array; {got}") from None
+        except ValueError as error:  # such as the engine's own check of what a backward returns
+            raise GradcheckError(f"backward gave what does not fit: {error}") from error
     # Where the output does not depend on an input, its gradient is zero.
     return {name: np.zeros(t.shape) if t.grad is None else np.array(t.grad) for name, t in checked.items()}
 
