@@ -119,7 +119,8 @@ def _cross_entropy_forward(logits, labels, smoothing, losses, probabilities):
         for k in range(classes):
             probabilities[n, k] = math.exp(np.float64(logits[n, k]) - largest - log_total)
         own = np.float64(logits[n, labels[n]]) - largest
-        losses[n] = log_total - (1 - smoothing) * own - smoothing * sum_of_logits / classes
+        spread = smoothing * sum_of_logits / classes if smoothing > 0 else 0.0  # 0 * -inf would be NaN
+        losses[n] = log_total - (1 - smoothing) * own - spread
 
 
 @kernel
