@@ -72,8 +72,9 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         _CIFAR4,
-        # So few epochs do not overfit: strong augmentation would only slow them down.
-        dataclasses.replace(_CIFAR4, name="cifar4_fast", epochs=3, crop_padding=2),
+        # So few epochs do not overfit: strong augmentation would only slow them down. Twice as many steps,
+        # each of half the images, gain a point on 5,000 held-out training images (80.8 to 81.9 %).
+        dataclasses.replace(_CIFAR4, name="cifar4_fast", epochs=3, batch_size=64, crop_padding=2),
         Recipe("mlp", model="mlp", epochs=12, peak_lr=1e-3, crop_padding=0, label_smoothing=0.1),
         dataclasses.replace(_CIFAR4, name="shapes10", dataset="shapes10", epochs=4, crop_padding=2, flip=False),
     )
