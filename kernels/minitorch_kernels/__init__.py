@@ -6,6 +6,7 @@ Every part is loaded on first use, so that importing this package costs nothing 
 =================  ==========================================================================
 reference          the textbook loops: the truth every other algorithm is tested against
 im2col             convolution as one matrix product
+vectors            the vector registers of this processor
 register_tile      the micro-kernel: a block of sums held in vector registers
 direct             convolution without an im2col buffer, on the register tile
 direct_weight      its weight gradient
@@ -33,6 +34,7 @@ _PARTS = (
     "pool",
     "reference",
     "register_tile",
+    "vectors",
     "_jit",
 )
 

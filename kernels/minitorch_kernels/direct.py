@@ -20,7 +20,7 @@ from numba import prange
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import available, cut_segments, gathered_product, whole_tiles
-from minitorch_kernels.register_tile import panel_width
+from minitorch_kernels.vectors import panel_width
 
 __all__ = ["available", "conv2d_backward_input_direct", "conv2d_forward_direct", "pad"]
 

@@ -14,7 +14,8 @@ from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
-from minitorch_kernels.register_tile import BLOCK, ROWS, panel_width, tile
+from minitorch_kernels.register_tile import BLOCK, ROWS, tile
+from minitorch_kernels.vectors import panel_width
 
 __all__ = ["conv2d_backward_weight_direct"]
 

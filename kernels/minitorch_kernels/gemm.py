@@ -17,7 +17,8 @@ from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import jit_enabled, kernel
-from minitorch_kernels.register_tile import BLOCK, ROWS, VECTOR_BYTES, panel_width, tile
+from minitorch_kernels.register_tile import BLOCK, ROWS, tile
+from minitorch_kernels.vectors import VECTOR_BYTES, panel_width
 
 CHUNK = 32 * ROWS
 

@@ -24,51 +24,14 @@ that is the caller's to say: each row has its own offset, and the terms come as 
 long runs of numbers with a fixed step, that begin anywhere.
 """
 
-import platform
-
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-_AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite", "znver4", "znver5")
-_AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3")
+from minitorch_kernels.vectors import REGISTERS, VECTORS, Emitter, panel_width
 
-
-def host_vectors():
-    """Return (bytes of a vector register, number of them) of the machine that Numba compiles for.
-
-    Returns
-    -------
-    (int, int)
-        (0, 0) where no tile is known to fit.
-    """
-    if platform.machine() in ("arm64", "aarch64"):
-        return 16, 32
-    if config.CPU_NAME and not config.CPU_FEATURES:  # a processor that the user named
-        if any(name in config.CPU_NAME for name in _AVX512_NAMES):
-            return 64, 32
-        return (32, 16) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (0, 0)
-    if config.CPU_FEATURES:
-        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
-    else:
-        features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    return (32, 16) if features.get("avx2") and features.get("fma") else (0, 0)
-
-
-VECTOR_BYTES, REGISTERS = host_vectors()
 ROWS = 8 if REGISTERS == 32 else 6
-VECTORS = 2
 BLOCK = 192  # terms between two loads of the accumulators: BLOCK rows of B stay in the first-level cache
-
-
-def panel_width(dtype):
-    """Return the columns of a tile: VECTORS vectors of this dtype; where no tile fits, what a tile would have."""
-    return VECTORS * (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
 
 
 @intrinsic
@@ -95,15 +58,8 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
 
 
 def _emit_tile(context, builder, signature, arguments):
-    element = context.get_data_type(signature.args[0].dtype)
-    lanes = VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8)
-    vector, integer = ir.VectorType(element, lanes), ir.IntType(64)
-    emit = _Emitter(builder, element, vector, integer)
-
-    arrays = [
-        context.make_array(kind)(context, builder, value)
-        for kind, value in zip(signature.args[:7], arguments[:7], strict=True)
-    ]
+    emit = Emitter(context, builder, signature.args[0].dtype)
+    arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
     segment_count = builder.extract_value(arrays[6].shape, 1)
     numbers = [builder.extract_value(arguments[7], i) for i in range(11)]
@@ -126,7 +82,7 @@ def _emit_tile(context, builder, signature, arguments):
             block_start = builder.basic_block
     sums = []
     for i, value in enumerate(loaded_c):
-        phi = builder.phi(vector)
+        phi = builder.phi(emit.vector)
         phi.add_incoming(value, block_c)
         phi.add_incoming(vectors[i % VECTORS], block_start)
         sums.append(phi)
@@ -154,61 +110,6 @@ def _emit_tile(context, builder, signature, arguments):
         for q in range(VECTORS):
             emit.store_vector(sums[m * VECTORS + q], pointer, q)
     return context.get_dummy_value()
-
-
-class _Emitter:
-    """The few instructions that the tile is made of."""
-
-    def __init__(self, builder, element, vector, integer):
-        self.builder, self.element, self.vector, self.integer = builder, element, vector, integer
-        suffix = f"v{vector.count}f{32 if isinstance(element, ir.FloatType) else 64}"
-        kind = ir.FunctionType(vector, [vector, vector, vector])
-        self.fma_function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{suffix}")
-
-    def number(self, value):
-        return ir.Constant(self.integer, value)
-
-    def at(self, pointer, index):
-        return self.builder.gep(pointer, [index])
-
-    def _vector_pointer(self, pointer, q):
-        shifted = self.at(pointer, self.number(q * self.vector.count))
-        return self.builder.bitcast(shifted, self.vector.as_pointer())
-
-    def load_vector(self, pointer, q):
-        value = self.builder.load(self._vector_pointer(pointer, q))
-        value.align = 4  # arrays are aligned to their elements only
-        return value
-
-    def store_vector(self, value, pointer, q):
-        self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
-
-    def broadcast(self, scalar):
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), [0] * self.vector.count)
-        return self.builder.shuffle_vector(first, undefined, zeros)
-
-    def fma(self, x, y, z):
-        return self.builder.call(self.fma_function, [x, y, z])
-
-    def loop(self, first, end, carried, body):
-        """Run ``carried = body(i, carried)`` for i from first to end, at least once; return the last ``carried``."""
-        builder, before = self.builder, self.builder.basic_block
-        inside, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
-        builder.branch(inside)
-        builder.position_at_end(inside)
-        i = builder.phi(self.integer)
-        phis = [builder.phi(value.type) for value in carried]
-        results = body(i, phis)
-        following = builder.add(i, self.number(1))
-        bottom = builder.basic_block
-        for phi, outside, result in zip([i, *phis], [first, *carried], [following, *results], strict=True):
-            phi.add_incoming(outside, before)
-            phi.add_incoming(result, bottom)
-        builder.cbranch(builder.icmp_signed("<", following, end), inside, after)
-        builder.position_at_end(after)
-        return results
 
 
 def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers):

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import gemm
-from minitorch_kernels.register_tile import BLOCK, ROWS, panel_width
+from minitorch_kernels.register_tile import BLOCK, ROWS
+from minitorch_kernels.vectors import panel_width
 
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}

@@ -1,10 +1,7 @@
-"""The register tile: the same sums as its NumPy twin, in registers, on every kind of processor."""
+"""The register tile: the same sums as its NumPy twin, held in registers."""
 
-import os
 import platform
 import re
-import subprocess
-import sys
 
 import numba
 import numpy as np
@@ -12,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels import direct_weight, gemm, register_tile
-from minitorch_kernels.register_tile import ROWS, panel_width, tile, tile_numpy
+from minitorch_kernels import direct_weight, gemm
+from minitorch_kernels.register_tile import ROWS, tile, tile_numpy
+from minitorch_kernels.vectors import VECTORS, panel_width
 
 needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no register tile fits this machine")
 DTYPES = [np.float32, np.float64]
@@ -121,7 +119,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     loops = inner_loops(fresh.inspect_asm(fresh.signatures[0]))
     assert loops
     for loop in loops:
-        assert len(re.findall("vfmadd", loop)) % (ROWS * register_tile.VECTORS) == 0
+        assert len(re.findall("vfmadd", loop)) % (ROWS * VECTORS) == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
 
@@ -130,88 +128,3 @@ def test_the_search_for_spilled_registers_finds_them():
     spilled = ".LBB1_2:\n\tvfmadd231ps\t%zmm1, %zmm2, %zmm3\n\tvmovups\t%zmm3, 64(%rsp)\n\tjne\t.LBB1_2\n"
     (loop,) = inner_loops(".LBB1_1:\n\tmovq\t%rax, %rbx\n" + spilled)
     assert re.search(r"%zmm3, 64\(%rsp", loop)
-
-
-# ----------------------------------------------------------------------------------- processors
-
-
-@pytest.mark.parametrize(
-    ("machine", "name", "features", "expected"),
-    [
-        ("arm64", None, None, (16, 32)),
-        ("aarch64", "generic", None, (16, 32)),
-        ("x86_64", "haswell", "", (32, 16)),
-        ("x86_64", "skylake", "", (32, 16)),
-        ("x86_64", "skylake-avx512", "", (64, 32)),
-        ("x86_64", "icelake-server", "", (64, 32)),
-        ("x86_64", "znver3", "", (32, 16)),
-        ("x86_64", "znver5", "", (64, 32)),
-        ("x86_64", "nehalem", "", (0, 0)),
-        ("x86_64", "generic", "", (0, 0)),
-        ("x86_64", None, "+avx2,+fma,-avx512f", (32, 16)),
-        ("x86_64", None, "+avx2,-fma", (0, 0)),
-        ("x86_64", "haswell", "+avx512f,+avx2,+fma", (64, 32)),
-    ],
-)
-def test_registers_follow_the_processor_that_numba_compiles_for(monkeypatch, machine, name, features, expected):
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    monkeypatch.setattr(register_tile.config, "CPU_NAME", name)
-    monkeypatch.setattr(register_tile.config, "CPU_FEATURES", features)
-    assert register_tile.host_vectors() == expected
-
-
-def test_without_a_wish_the_machine_itself_is_asked(monkeypatch):
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(register_tile.config, "CPU_NAME", None)
-    monkeypatch.setattr(register_tile.config, "CPU_FEATURES", None)
-    for features, expected in (
-        ({"avx512f": True, "avx2": True, "fma": True}, (64, 32)),
-        ({"avx512f": False, "avx2": True, "fma": True}, (32, 16)),
-        ({"sse2": True}, (0, 0)),
-    ):
-        monkeypatch.setattr(register_tile.llvm, "get_host_cpu_features", lambda told=features: told)
-        assert register_tile.host_vectors() == expected
-
-
-ONE_CONVOLUTION = """
-import numpy as np
-from minitorch_cnn import Tensor, ops
-from minitorch_kernels import direct, gemm, register_tile
-assert (register_tile.VECTOR_BYTES, register_tile.ROWS) == {vectors}, register_tile.host_vectors()
-assert direct.available(np.float32) is {available} and not direct.available(np.float16)
-rng = np.random.default_rng(0)
-shapes = (2, 5, 9, 8), (19, 5, 3, 2), (19,)
-arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
-results = []
-for algorithm in ("auto", "im2col"):
-    tensors = [Tensor(a, requires_grad=True) for a in arrays]
-    out = ops.conv2d(*tensors, stride=(1, 2), padding=1, algorithm=algorithm)
-    out.backward(np.sin(np.arange(out.data.size)).reshape(out.shape))
-    results.append([out.data, *(t.grad for t in tensors)])
-for got, want in zip(*results, strict=True):
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
-a, b = rng.standard_normal((37, 401)), rng.standard_normal((401, 35))
-np.testing.assert_allclose(gemm.matmul(a, b), a @ b, rtol=0, atol=1e-11)
-"""
-
-
-def run(environment, **values):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment}
-    command = [sys.executable, "-c", ONE_CONVOLUTION.format(**values)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-
-
-@needs_tile
-@pytest.mark.slow
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names an x86 processor")
-def test_the_narrower_registers_of_avx2_give_the_same():
-    run({"NUMBA_CPU_NAME": "haswell"}, vectors=(32, 6), available=True)
-
-
-def test_on_a_processor_without_a_tile_auto_is_im2col():
-    run({"NUMBA_CPU_NAME": "generic", "NUMBA_DISABLE_JIT": "1"}, vectors=(0, 6), available=False)
-
-
-def test_without_compilation_auto_is_im2col():
-    run({"NUMBA_DISABLE_JIT": "1"}, vectors=(register_tile.VECTOR_BYTES, ROWS), available=False)
