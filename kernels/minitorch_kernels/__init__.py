@@ -10,6 +10,9 @@ vectors            the vector registers of this processor
 register_tile      the micro-kernel: a block of sums held in vector registers
 direct             convolution without an im2col buffer, on the register tile
 direct_weight      its weight gradient
+winograd           3 x 3 convolution with a quarter of the products, on the register tile
+winograd_weight    its weight gradient
+winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile
 pool, norm         pooling; batch normalisation and local response normalisation
 elementwise        activations and other one-pass loops
@@ -35,6 +38,9 @@ _PARTS = (
     "reference",
     "register_tile",
     "vectors",
+    "winograd",
+    "winograd_transform",
+    "winograd_weight",
     "_jit",
 )
 

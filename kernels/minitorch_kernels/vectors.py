@@ -90,6 +90,25 @@ class Emitter:
     def fma(self, x, y, z):
         return self.builder.call(self.fma_function, [x, y, z])
 
+    def combination(self, factors, values):
+        """Return the sum of factor * value; factors 0, 1 and -1 cost no product."""
+        pairs = [(factor, value) for factor, value in zip(factors, values, strict=True) if factor]
+        pairs.sort(key=lambda pair: pair[0] != 1)  # begin with one that needs none, if there is one
+        (first, total), *rest = pairs
+        if first != 1:
+            total = self.builder.fmul(total, self.constant(first))
+        for factor, value in rest:
+            if factor == 1:
+                total = self.builder.fadd(total, value)
+            elif factor == -1:
+                total = self.builder.fsub(total, value)
+            else:
+                total = self.fma(self.constant(factor), value, total)
+        return total
+
+    def constant(self, value):
+        return ir.Constant(self.vector, [float(value)] * self.lanes)
+
     def loop(self, first, end, carried, body):
         """Run ``carried = body(i, carried)`` for i from first to end, at least once; return the last ``carried``."""
         builder, before = self.builder, self.builder.basic_block

@@ -15,7 +15,8 @@ from minitorch_cnn.ops.adaptive import (
     global_max_pool,
 )
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
-from minitorch_cnn.ops.conv import conv1d, conv2d, convolve, register_algorithm
+from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
+from minitorch_cnn.ops.conv_algorithms import register_algorithm
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.elementary import abs, exp, log, power, sqrt
 from minitorch_cnn.ops.loss import cross_entropy, mse_loss, nll_loss

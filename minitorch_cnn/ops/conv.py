@@ -1,89 +1,12 @@
 """Convolution, as deep learning uses the word: cross-correlation, with `convolve` beside it."""
 
-from typing import NamedTuple
-
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.selection import flip, pad
-from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
-
-
-class Algorithm(NamedTuple):
-    """One way to compute a convolution and its two gradients.
-
-    The three functions take and return arrays that read as (N, C, H, W), with the keywords of the
-    functions of the same purpose in `minitorch_kernels.reference`.
-    """
-
-    forward: callable
-    backward_input: callable
-    backward_weight: callable
-
-
-_registered = {}
-_BUILT_IN = ("reference", "im2col", "direct")
-
-
-def register_algorithm(name, forward, backward_input=None, backward_weight=None):
-    """Make an own convolution available as ``conv2d(..., algorithm=name)``.
-
-    Parameters
-    ----------
-    name : str
-        Not one of the built-in names.
-    forward : callable
-        ``forward(x, weight, bias, *, stride, padding, dilation, groups)`` on arrays (N, C_in, H, W),
-        (C_out, C_in/groups, KH, KW), (C_out,) or None; returns (N, C_out, OH, OW).
-    backward_input, backward_weight : callable or None
-        As in `minitorch_kernels.reference`; None takes the gradients of im2col.
-
-    Returns
-    -------
-    Algorithm
-
-    Raises
-    ------
-    ValueError
-        If the name is taken by a built-in algorithm.
-    TypeError
-        If ``forward`` cannot be called.
-    """
-    if name in (*_BUILT_IN, "auto"):
-        raise ValueError(f"register_algorithm: name - expected a new name, got the built-in {name!r}")
-    if not callable(forward):
-        raise TypeError(f"register_algorithm: forward - expected a function, got {type(forward).__name__}")
-    im2col = _algorithm("im2col", None)
-    _registered[name] = Algorithm(
-        forward, backward_input or im2col.backward_input, backward_weight or im2col.backward_weight
-    )
-    return _registered[name]
-
-
-def _channels_last(forward, backward_input, backward_weight):
-    """Wrap kernels that speak (N, H, W, C)."""
-    return Algorithm(
-        lambda x, weight, bias, **hyper: nchw(forward(nhwc(x), weight, bias, **hyper)),
-        lambda grad_out, weight, **hyper: nchw(backward_input(nhwc(grad_out), weight, **hyper)),
-        lambda x, grad_out, **hyper: backward_weight(nhwc(x), nhwc(grad_out), **hyper),
-    )
-
-
-def _algorithm(name, dtype):
-    """Return the functions behind a name; "auto" means "direct" where a register tile fits this machine."""
-    if name == "auto":
-        name = "direct" if kernels.direct.available(dtype) else "im2col"
-    if name in _registered:
-        return _registered[name]
-    if name == "reference":
-        r = kernels.reference
-        return Algorithm(r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
-    if name == "im2col":
-        k = kernels.im2col
-        return _channels_last(k.conv2d_forward_im2col, k.conv2d_backward_input_im2col, k.conv2d_backward_weight_im2col)
-    forward, backward_input = kernels.direct.conv2d_forward_direct, kernels.direct.conv2d_backward_input_direct
-    return _channels_last(forward, backward_input, kernels.direct_weight.conv2d_backward_weight_direct)
+from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
 
 
 class Conv2d(Function):
@@ -116,7 +39,8 @@ class Conv2d(Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, *, algorithm, **hyper):
-        ctx.algorithm, ctx.hyper = _algorithm(algorithm, x.dtype), hyper
+        out_size = Conv2d.output_shape(x.shape, weight.shape, None, algorithm=algorithm, **hyper)[2:]
+        ctx.algorithm, ctx.hyper = conv_algorithms.choose(algorithm, x, weight, out_size, **hyper), hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad
         ctx.save(x if need_weight else None, weight if need_x else None)  # each is read by the other's gradient
@@ -158,9 +82,11 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
         Output channels of group g see input channels of group g alone.
     padding_mode : "zeros" or "reflect"
         What stands outside the image.
-    algorithm : "auto", "reference", "im2col", "direct", or a registered name
-        All give the same result but for rounding; "auto" takes "direct" where a register tile
-        fits this machine, else "im2col".
+    algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
+        All give the same result but for rounding. "auto" takes "im2col" where no register tile fits
+        this machine; elsewhere "winograd" for 3 x 3 filters of stride 1, dilation 1 and one group with at least
+        16 channels on both sides and more than 5 * (patches + 64) output pixels, a patch being 4 x 4 of
+        them; else "direct".
 
     Returns
     -------
@@ -171,7 +97,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     TypeError
         If an argument is no Tensor, or dtypes differ.
     ValueError
-        If a keyword is out of its range, or the algorithm is unknown.
+        If a keyword is out of its range, or the algorithm is unknown or cannot do this convolution.
     ShapeError
         If channels, groups or bias do not fit, or no window fits into the image.
 
@@ -180,13 +106,14 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     Gradients: grad_x spreads each output's gradient over its window times the kernel; grad_weight
     cross-correlates x with grad_out; grad_bias sums grad_out. Rows and columns that the floor
     drops get a gradient of zero.
-    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop; im2col also needs N*C_in*KH*KW*OH*OW elements.
+    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop, a quarter of it by winograd, whose float32 results are
+    off by up to 2e-4 on outputs of unit scale; im2col also needs N*C_in*KH*KW*OH*OW elements.
     """
     tensors("conv2d", x=x, weight=weight)
     optional_tensors("conv2d", bias=bias)
     stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
     groups, _ = pair(groups, "conv2d: groups")
-    if algorithm not in (known := ("auto", *_BUILT_IN, *_registered)):
+    if algorithm not in (known := conv_algorithms.names()):
         raise ValueError(f"conv2d: algorithm - expected one of {', '.join(known)}, got {algorithm!r}")
     if padding_mode not in ("zeros", "reflect"):
         raise ValueError(f"conv2d: padding_mode - expected 'zeros' or 'reflect', got {padding_mode!r}")

@@ -1,18 +1,12 @@
-"""What the tests of kernels share: convolutions with known results, guarded memory, numbers of threads."""
+"""What the tests of kernels share: convolutions with known results."""
 
 import functools
-import os
-import sys
 
 import numpy as np
 import pytest
-import threadpoolctl
 from hypothesis import strategies as st
 
-if "numba" not in sys.modules and len(getattr(os, "sched_getaffinity", lambda _: "12")(0)) == 1:
-    os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two threads on one core prove as much as on two
-
-from minitorch_kernels import _jit, buffers, reference
+from minitorch_kernels import reference
 
 BARS = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 DTYPES = (np.float32, np.float64)
@@ -235,60 +229,56 @@ def _by_taps():
     return by_taps
 
 
-@pytest.fixture
-def same_bits_for_any_threads():
-    """Return a function that requires the same bytes from a call with 1, 2 and all threads."""
-    most = _jit.config.NUMBA_NUM_THREADS
-    if most < 2:
-        pytest.skip("Numba was started with one thread")
-
-    def check(call):
-        results = []
-        for count in (1, 2, most):
-            _jit.set_num_threads(count)
-            results.append([np.asarray(array).tobytes() for array in call()])
-        assert results[0] == results[1] == results[2]
-
-    before = _jit._threads
-    with threadpoolctl.threadpool_limits(1):  # gives BLAS its own number back afterwards
-        yield check
-    _jit.set_num_threads(most)
-    _jit._threads = before
+# --------------------------------------------------------------------- for Winograd's algorithm
 
 
-class GuardedMemory:
-    """Hands out arrays in the middle of larger ones, full of NaN, which shows what was read or not written."""
+@pytest.fixture(scope="session")
+def small_winograd():
+    """Return a hypothesis strategy of convolutions with 3 x 3 filters and stride 1."""
 
-    MARGIN = 1024  # elements; a tile is 8 rows of 32
+    @st.composite
+    def draw_one(draw):
+        batch, channels, filters = (draw(st.integers(1, most)) for most in (3, 20, 20))
+        padding = tuple(draw(st.integers(0, 3)) for _ in range(4))
+        size = [draw(st.integers(max(1, 3 - sum(padding[2 * i : 2 * i + 2])), 11)) for i in range(2)]
+        return Convolution((batch, channels, *size), (filters, channels, 3, 3), oracle=by_taps, padding=padding)
 
-    def __init__(self):
-        self.blocks = []
-
-    def empty(self, shape, dtype):
-        shape = tuple(int(n) for n in shape)
-        size, dtype = int(np.prod(shape)), np.dtype(dtype)
-        block = np.full(size + 2 * self.MARGIN, np.nan if dtype.kind == "f" else 0x5A, dtype)
-        self.blocks.append((block, size, block.tobytes()))
-        return block[self.MARGIN : self.MARGIN + size].reshape(shape)
-
-    def hold(self, array):
-        """Return a guarded copy."""
-        copy = self.empty(array.shape, array.dtype)
-        copy[...] = array
-        return copy
-
-    def check(self):
-        """Require that something was guarded, and that no guard has changed."""
-        assert self.blocks
-        for block, size, before in self.blocks:
-            start, end = self.MARGIN * block.itemsize, (self.MARGIN + size) * block.itemsize
-            assert block.tobytes()[:start] == before[:start] and block.tobytes()[end:] == before[end:]
+    return draw_one()
 
 
-@pytest.fixture
-def guarded(monkeypatch):
-    """Put every large array of the kernels between guards; checked at the end of the test."""
-    memory = GuardedMemory()
-    monkeypatch.setattr(buffers, "empty", memory.empty)
-    yield memory
-    memory.check()
+@pytest.fixture(scope="session")
+def large_winograd():
+    """Return convolutions with 3 x 3 filters that take several blocks, panels, chunks, or ragged parts of them."""
+    return [
+        Convolution(x_shape, weight_shape, oracle=by_taps, padding=padding)
+        for x_shape, weight_shape, padding in [
+            ((40, 16, 18, 17), (33, 16, 3, 3), (1, 1, 1, 1)),
+            ((1, 250, 9, 9), (48, 250, 3, 3), (0, 0, 0, 0)),
+            ((2, 20, 3, 30), (70, 20, 3, 3), (2, 0, 1, 2)),
+        ]
+    ]
+
+
+@pytest.fixture(scope="session")
+def check_winograd():
+    """Return a function that holds the three results of a convolution to Winograd's bar.
+
+    2e-4 (float64: 1e-11) on outputs of unit scale: these are sums of so many products of unit scale.
+    """
+
+    def check(problem, **functions):
+        filters, inner, *_ = problem.weight_shape
+        products = {
+            "forward": 9 * inner,
+            "input_gradient": 9 * filters,
+            "weight_gradient": problem.grad_out.size / filters,
+        }
+        results = dict(zip(products, problem.results, strict=True))
+        for name, function in functions.items():
+            for dtype, bar in ((np.float32, 2e-4), (np.float64, 1e-11)):
+                got = getattr(problem, name)(function, dtype)
+                assert got.dtype == dtype and got.shape == results[name].shape
+                scale = np.sqrt(max(products[name], 1))
+                np.testing.assert_allclose(got, results[name], rtol=0, atol=bar * scale, err_msg=repr(problem))
+
+    return check

@@ -61,14 +61,19 @@ assert direct.available(np.float32) is {available} and not direct.available(np.f
 rng = np.random.default_rng(0)
 shapes = (2, 5, 9, 8), (19, 5, 3, 2), (19,)
 arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
-results = []
-for algorithm in ("auto", "im2col"):
-    tensors = [Tensor(a, requires_grad=True) for a in arrays]
-    out = ops.conv2d(*tensors, stride=(1, 2), padding=1, algorithm=algorithm)
+
+def results(x, weight, bias, **hyper):
+    tensors = [Tensor(a, requires_grad=True) for a in (x, weight, bias)]
+    out = ops.conv2d(*tensors, padding=1, **hyper)
     out.backward(np.sin(np.arange(out.data.size)).reshape(out.shape))
-    results.append([out.data, *(t.grad for t in tensors)])
-for got, want in zip(*results, strict=True):
+    return [out.data, *(t.grad for t in tensors)]
+
+for got, want in zip(*(results(*arrays, stride=(1, 2), algorithm=a) for a in ("auto", "im2col")), strict=True):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+square = arrays[0], np.concatenate([arrays[1], arrays[1][..., :1]], 3), arrays[2]
+for algorithm in ("auto", "winograd" if {available} else "auto"):
+    for got, want in zip(results(*square, algorithm=algorithm), results(*square, algorithm="im2col"), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=2e-3)
 a, b = rng.standard_normal((37, 401)), rng.standard_normal((401, 35))
 np.testing.assert_allclose(gemm.matmul(a, b), a @ b, rtol=0, atol=1e-11)
 """

@@ -194,25 +194,6 @@ def test_trace_knows_the_shape():
     assert records[0].hyper["stride"] == (2, 2)
 
 
-def test_an_own_algorithm_enters_by_name():
-    calls = []
-
-    def mine(x, weight, bias, **hyper):
-        calls.append(hyper)
-        return kernels.reference.conv2d_forward(x, weight, bias, **hyper)
-
-    ops.register_algorithm("mine", mine)
-    x, weight = Tensor(random((1, 1, 4, 4)), requires_grad=True), Tensor(random((1, 1, 2, 2)), requires_grad=True)
-    out = ops.conv2d(x, weight, algorithm="mine")
-    np.testing.assert_allclose(out.data, ops.conv2d(x, weight).data, atol=1e-14)
-    out.backward(np.ones(out.shape))
-    assert calls == [{"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}]
-    with pytest.raises(ValueError, match="name - expected a new name, got the built-in 'direct'"):
-        ops.register_algorithm("direct", mine)
-    with pytest.raises(TypeError, match="forward - expected a function, got int"):
-        ops.register_algorithm("other", 3)
-
-
 def conv(x=(1, 3, 8, 8), weight=(4, 3, 3, 3), bias=None, **hyper):
     tensors = [None if s is None else Tensor(np.zeros(s, np.float32)) for s in (x, weight, bias)]
     return ops.conv2d(*tensors, **hyper)

@@ -1,0 +1,128 @@
+"""The weight gradient by Winograd's F(4x4, 3x3): patches of images against patches of output gradients.
+
+    gradient of g[o, c] = G^T [ sum over patches of (B^T d_c B) * (A dy_o A^T) ] G
+
+Per element of the transformed patches this is one product, channels x patches times patches x filters,
+on the register tile. Chunk by chunk of patches, few enough that both sides stay in the cache.
+"""
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels import buffers
+from minitorch_kernels._jit import kernel
+from minitorch_kernels.gemm import whole_tiles
+from minitorch_kernels.register_tile import BLOCK, ROWS, tile
+from minitorch_kernels.vectors import VECTORS, panel_width
+from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, whole_vectors
+from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, from_filter, from_outputs, to_inputs
+
+_SHARE = 8  # patches that a task transforms
+
+
+@kernel
+def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, numbers):
+    """Fill sums (36, P, C, panel) from the images and the output's gradients.
+
+    ``inputs`` (36, T, C) and ``grads`` (36, P, T, panel) hold the transformed patches of a chunk. All
+    patches of a chunk are transformed in parallel, then all products computed in parallel, each task
+    owning its part of ``sums``.
+    """
+    top, left, lanes = numbers
+    images, out_height, out_width, out_channels = grad_out.shape
+    _, height, width, channels = x.shape
+    _, panels, chunk, panel = grads.shape
+    down, across = -(-out_height // OUT), -(-out_width // OUT)
+    total = images * down * across
+    x_flat, grad_flat, inputs_flat, grads_flat = (
+        x.reshape(-1),
+        grad_out.reshape(-1),
+        inputs.reshape(-1),
+        grads.reshape(-1),
+    )
+    sums_flat = sums.reshape(-1)
+    in_step, grad_step = chunk * channels, panels * chunk * panel
+    zeros = np.zeros(max(channels, panel), x.dtype)
+    for first in range(0, total, chunk):
+        count = min(chunk, total - first)
+        for task in prange(-(-count // _SHARE)):
+            for t in range(task * _SHARE, min(count, (task + 1) * _SHARE)):
+                n, i, j = place(first + t, down, across)
+                begin = ((n * out_height + i) * out_width + j) * out_channels
+                bounds = (0, out_height - i, 0, out_width - j)
+                for p in range(panels):
+                    to = (p * chunk + t) * panel
+                    vectors = min(panel, out_channels - p * panel) // lanes
+                    where = (
+                        begin + p * panel,
+                        out_width * out_channels,
+                        out_channels,
+                        to,
+                        PATCH * grad_step,
+                        grad_step,
+                    )
+                    from_outputs(grad_flat, grads_flat, zeros, where, bounds, vectors)
+                i, j = i - top, j - left
+                begin = ((n * height + i) * width + j) * channels
+                where = (begin, width * channels, channels, t * channels, PATCH * in_step, in_step)
+                to_inputs(x_flat, inputs_flat, zeros, where, (-i, height - i, -j, width - j), channels // lanes)
+        go_on = min(first, 1)
+        for task in prange(ELEMENTS * panels):
+            a, b, target = task // panels * in_step, task * chunk * panel, task * channels * panel
+            for i in range(0, len(rows), ROWS):
+                call = (i, 0, 1, count, a, channels, b, panel, target, 0, go_on)
+                tile(inputs_flat, grads_flat, sums_flat, zeros, rows, columns, segments, call)
+
+
+@kernel
+def _transform_sums(sums, grad_weight):
+    """Transform sums (36, P, C, panel) into grad_weight (O, C, 3, 3); parallel over panels and channels."""
+    out_channels, inner, _, _ = grad_weight.shape
+    _, panels, channels, panel = sums.shape
+    flat, step = sums.reshape(-1), panels * channels * panel
+    for task in prange(panels * inner):
+        p, c = task // inner, task % inner
+        patch = np.empty(KERNEL * KERNEL * panel, sums.dtype)
+        where = ((p * channels + c) * panel, PATCH * step, step, 0, KERNEL * panel, panel)
+        from_filter(flat, patch, patch, where, (0, 0, 0, 0), VECTORS)
+        for j in range(min(panel, out_channels - p * panel)):
+            for u in range(KERNEL):
+                for v in range(KERNEL):
+                    grad_weight[p * panel + j, c, u, v] = patch[(u * KERNEL + v) * panel + j]
+
+
+def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
+    """Return the gradient of 3 x 3 filters: the images, cross-correlated with the output's gradient.
+
+    grad_weight[o, c, u, v] = sum over n, i, j of x[n, i + u - top, j + v - left, c] * grad_out[n, i, j, o]
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
+    grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
+    kernel_size : (3, 3)
+    stride, padding, dilation, groups
+        As in `winograd.conv2d_forward_winograd`.
+
+    Returns
+    -------
+    ndarray, shape (C_out, C_in, 3, 3)
+
+    Notes
+    -----
+    Cost: as forward. Parallel over patches, then over products.
+    """
+    out_channels, inner, panel = grad_out.shape[3], x.shape[3], panel_width(x.dtype)
+    lanes, panels = panel // VECTORS, -(-out_channels // panel)
+    grad_weight = np.zeros((out_channels, inner, *kernel_size), x.dtype)
+    if x.size and grad_out.size:
+        x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
+        channels = x.shape[3]
+        chunk = min(BLOCK, len(x) * patches_of(*grad_out.shape[1:3]))
+        inputs = buffers.empty((ELEMENTS, chunk, channels), x.dtype)
+        grads = buffers.empty((ELEMENTS, panels, chunk, panel), x.dtype)
+        sums = buffers.empty((ELEMENTS, panels, channels, panel), x.dtype)
+        rows, columns = whole_tiles(np.arange(channels)), whole_tiles(np.arange(channels) * panel)
+        _sum_products(x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes))
+        _transform_sums(sums, grad_weight)
+    return grad_weight

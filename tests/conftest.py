@@ -1,0 +1,72 @@
+"""What all tests share: guarded memory, numbers of threads."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+if "numba" not in sys.modules and len(getattr(os, "sched_getaffinity", lambda _: "12")(0)) == 1:
+    os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two threads on one core prove as much as on two
+
+from minitorch_kernels import _jit, buffers
+
+
+@pytest.fixture
+def same_bits_for_any_threads():
+    """Return a function that requires the same bytes from a call with 1, 2 and all threads."""
+    most = _jit.config.NUMBA_NUM_THREADS
+    if most < 2:
+        pytest.skip("Numba was started with one thread")
+
+    def check(call):
+        results = []
+        for count in (1, 2, most):
+            _jit.set_num_threads(count)
+            results.append([np.asarray(array).tobytes() for array in call()])
+        assert results[0] == results[1] == results[2]
+
+    before = _jit._threads
+    with threadpoolctl.threadpool_limits(1):  # gives BLAS its own number back afterwards
+        yield check
+    _jit.set_num_threads(most)
+    _jit._threads = before
+
+
+class GuardedMemory:
+    """Hands out arrays in the middle of larger ones, full of NaN, which shows what was read or not written."""
+
+    MARGIN = 1024  # elements; a tile is 8 rows of 32
+
+    def __init__(self):
+        self.blocks = []
+
+    def empty(self, shape, dtype):
+        shape = tuple(int(n) for n in shape)
+        size, dtype = int(np.prod(shape)), np.dtype(dtype)
+        block = np.full(size + 2 * self.MARGIN, np.nan if dtype.kind == "f" else 0x5A, dtype)
+        self.blocks.append((block, size, block.tobytes()))
+        return block[self.MARGIN : self.MARGIN + size].reshape(shape)
+
+    def hold(self, array):
+        """Return a guarded copy."""
+        copy = self.empty(array.shape, array.dtype)
+        copy[...] = array
+        return copy
+
+    def check(self):
+        """Require that something was guarded, and that no guard has changed."""
+        assert self.blocks
+        for block, size, before in self.blocks:
+            start, end = self.MARGIN * block.itemsize, (self.MARGIN + size) * block.itemsize
+            assert block.tobytes()[:start] == before[:start] and block.tobytes()[end:] == before[end:]
+
+
+@pytest.fixture
+def guarded(monkeypatch):
+    """Put every large array of the kernels between guards; checked at the end of the test."""
+    memory = GuardedMemory()
+    monkeypatch.setattr(buffers, "empty", memory.empty)
+    yield memory
+    memory.check()

@@ -1,0 +1,94 @@
+"""Which algorithm computes a convolution: named, chosen, or a user's own."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minitorch_kernels as kernels
+from minitorch_cnn import Tensor, ops
+from minitorch_cnn.testing import gradcheck
+
+needs_tile = pytest.mark.skipif(not kernels.direct.available(np.float32), reason="no register tile fits this machine")
+
+
+def random(shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def results(x, weight, **hyper):
+    """Return the output and both gradients of a 3 x 3 convolution with padding 1."""
+    tensors = [Tensor(a, requires_grad=True) for a in (x, weight)]
+    out = ops.conv2d(*tensors, padding=1, **hyper)
+    out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
+    return [out.data, *(t.grad for t in tensors)]
+
+
+@needs_tile
+@settings(max_examples=10, deadline=None)
+@given(sizes=st.tuples(*[st.integers(1, 9)] * 5))
+def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes):
+    batch, channels, filters, height, width = sizes
+    x, weight = random((batch, channels, height, width)), random((filters, channels, 3, 3))
+    for got, want in zip(*(results(x, weight, algorithm=a) for a in ("winograd", "reference")), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-11)
+    small = Tensor(x[:1, :2, :4, :5]), Tensor(weight[:2, :2])
+    gradcheck(lambda x, w: ops.conv2d(x, w, padding=1, algorithm="winograd"), *small)
+
+
+@needs_tile
+@pytest.mark.parametrize(
+    ("x", "weight", "expected"),
+    [
+        ((32, 16, 8, 8), (16, 16, 3, 3), "winograd"),
+        ((32, 16, 8, 8), (16, 16, 1, 1), "direct"),
+        ((32, 3, 8, 8), (16, 3, 3, 3), "direct"),
+        ((2, 16, 8, 8), (16, 16, 3, 3), "direct"),
+    ],
+)
+def test_auto_takes_the_algorithm_that_its_rule_names(x, weight, expected):
+    """Each has bits of its own; equal bits show which one it was."""
+    x, weight = (random(shape).astype(np.float32) for shape in (x, weight))
+    auto, named = (results(x, weight, algorithm=algorithm) for algorithm in ("auto", expected))
+    assert all((a == b).all() for a, b in zip(auto, named, strict=True))
+
+
+@needs_tile
+@pytest.mark.parametrize("hyper", [{"stride": 2}, {"dilation": 2}, {"groups": 2}], ids=["stride", "dilation", "groups"])
+def test_winograd_refuses_what_it_cannot_do(hyper):
+    x, weight = Tensor(np.zeros((1, 4, 9, 9))), Tensor(np.zeros((4, 4 // hyper.get("groups", 1), 3, 3)))
+    message = "conv2d: algorithm - expected 3 x 3 filters, stride 1, dilation 1 and groups 1 for 'winograd', got weight"
+    with pytest.raises(ValueError, match=message):
+        ops.conv2d(x, weight, algorithm="winograd", **hyper)
+
+
+def test_where_no_tile_fits_auto_is_im2col_and_the_others_are_refused(monkeypatch):
+    x, weight = random((1, 2, 5, 5)), random((3, 2, 3, 3))
+    expected = results(x, weight, algorithm="im2col")
+    monkeypatch.setattr(kernels.gemm, "VECTOR_BYTES", 0)
+    assert all((a == b).all() for a, b in zip(results(x, weight), expected, strict=True))
+    for name in ("direct", "winograd"):
+        message = f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got '{name}'"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            results(x, weight, algorithm=name)
+
+
+def test_an_own_algorithm_enters_by_name():
+    calls = []
+
+    def mine(x, weight, bias, **hyper):
+        calls.append(hyper)
+        return kernels.reference.conv2d_forward(x, weight, bias, **hyper)
+
+    ops.register_algorithm("mine", mine)
+    x, weight = Tensor(random((1, 1, 4, 4)), requires_grad=True), Tensor(random((1, 1, 2, 2)), requires_grad=True)
+    out = ops.conv2d(x, weight, algorithm="mine")
+    np.testing.assert_allclose(out.data, ops.conv2d(x, weight).data, atol=1e-14)
+    out.backward(np.ones(out.shape))
+    assert calls == [{"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}]
+    with pytest.raises(ValueError, match="name - expected a new name, got the built-in 'direct'"):
+        ops.register_algorithm("direct", mine)
+    with pytest.raises(TypeError, match="forward - expected a function, got int"):
+        ops.register_algorithm("other", 3)
