@@ -15,6 +15,7 @@ winograd_weight    its weight gradient
 winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile
 pool, norm         pooling; batch normalisation and local response normalisation
+fused              batch norm, ReLU and max pooling as one
 elementwise        activations and other one-pass loops
 optimizer          parameter updates in place
 buffers            memory for large arrays, used again
@@ -30,6 +31,7 @@ _PARTS = (
     "direct",
     "direct_weight",
     "elementwise",
+    "fused",
     "gemm",
     "im2col",
     "norm",

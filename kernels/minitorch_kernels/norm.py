@@ -17,7 +17,7 @@ _BLOCK_ELEMENTS = 8192  # pixels times channels of a block
 
 
 @helper
-def _bounds(part, parts, count):
+def bounds(part, parts, count):
     """Return the first and the end of one of ``parts`` ranges of ``count`` items."""
     return part * count // parts, (part + 1) * count // parts
 
@@ -29,7 +29,7 @@ def _range_moments(x, means, squares):
     ranges = len(means)
     block = max(1, _BLOCK_ELEMENTS // channels)
     for part in prange(ranges):
-        first, end = _bounds(part, ranges, pixels)
+        first, end = bounds(part, ranges, pixels)
         mean, square = means[part], squares[part]
         mean[:] = 0
         square[:] = 0
@@ -59,7 +59,7 @@ def _scale_and_shift(x, scale, shift, out):
     """out = x * scale + shift, per channel; parallel over ranges of pixels."""
     pixels, channels = x.shape
     for part in prange(_RANGES):
-        first, end = _bounds(part, _RANGES, pixels)
+        first, end = bounds(part, _RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 out[i, c] = x[i, c] * scale[c] + shift[c]
@@ -72,7 +72,7 @@ def _range_sums(grad, x, mean, sums, products):
     ranges = len(sums)
     block = max(1, _BLOCK_ELEMENTS // channels)
     for part in prange(ranges):
-        first, end = _bounds(part, ranges, pixels)
+        first, end = bounds(part, ranges, pixels)
         sums[part] = 0
         products[part] = 0
         total, product = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
@@ -93,20 +93,20 @@ def _input_gradient(grad, x, mean, slope, projection, level, out):
     """out = slope * grad - projection * (x - mean) - level, per channel; parallel over ranges of pixels."""
     pixels, channels = grad.shape
     for part in prange(_RANGES):
-        first, end = _bounds(part, _RANGES, pixels)
+        first, end = bounds(part, _RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 out[i, c] = slope[c] * grad[i, c] - projection[c] * (x[i, c] - mean[c]) - level[c]
 
 
-def _pixels(x):
+def as_pixels(x):
     """Return (N, H, W, C) as (M, C)."""
     return x.reshape(-1, x.shape[-1])
 
 
-def _partials(x):
+def partials(x):
     """Return two empty float64 arrays (ranges, C) for partial sums over the pixels of x."""
-    pixels, channels = _pixels(x).shape
+    pixels, channels = as_pixels(x).shape
     shape = max(1, min(_RANGES, pixels)), channels
     return np.empty(shape), np.empty(shape)
 
@@ -127,9 +127,9 @@ def batch_norm_stats(x):
     One pass over memory. Means and squared deviations of blocks are merged as in Chan, Golub and
     LeVeque 1983 ("Algorithms for computing the sample variance").
     """
-    means, squares = _partials(x)
-    count = _pixels(x).shape[0]
-    _range_moments(_pixels(x), means, squares)
+    means, squares = partials(x)
+    count = as_pixels(x).shape[0]
+    _range_moments(as_pixels(x), means, squares)
     ends = np.arange(len(means) + 1) * count // len(means)
     sizes = np.diff(ends)[:, None]
     mean = (means * sizes).sum(0) / count
@@ -150,7 +150,7 @@ def batch_norm_apply(x, scale, shift):
     ndarray, shape (N, H, W, C)
     """
     out = buffers.empty_like(x)
-    _scale_and_shift(_pixels(x), scale, shift, _pixels(out))
+    _scale_and_shift(as_pixels(x), scale, shift, as_pixels(out))
     return out
 
 
@@ -169,15 +169,15 @@ def batch_norm_backward(grad_out, x, mean, inv_std, gamma):
     grad_x : ndarray, shape (N, H, W, C)
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
-    sums, products = _partials(x)
-    _range_sums(_pixels(grad_out), _pixels(x), mean, sums, products)
+    sums, products = partials(x)
+    _range_sums(as_pixels(grad_out), as_pixels(x), mean, sums, products)
     grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
-    count = _pixels(x).shape[0]
+    count = as_pixels(x).shape[0]
     slope = gamma.astype(np.float64) * inv_std
     numbers = slope, slope * inv_std * grad_gamma / count, slope * grad_beta / count
     grad_x = buffers.empty_like(x)
     _input_gradient(
-        _pixels(grad_out), _pixels(x), mean, *(number.astype(x.dtype) for number in numbers), _pixels(grad_x)
+        as_pixels(grad_out), as_pixels(x), mean, *(number.astype(x.dtype) for number in numbers), as_pixels(grad_x)
     )
     return grad_x, grad_gamma.astype(x.dtype), grad_beta.astype(x.dtype)
 
@@ -193,8 +193,8 @@ def channel_sums(x):
     -------
     ndarray, shape (C,)
     """
-    sums, products = _partials(x)
-    _range_sums(_pixels(x), _pixels(x), np.zeros(x.shape[-1], x.dtype), sums, products)
+    sums, products = partials(x)
+    _range_sums(as_pixels(x), as_pixels(x), np.zeros(x.shape[-1], x.dtype), sums, products)
     return sums.sum(0).astype(x.dtype)
 
 
@@ -204,7 +204,7 @@ def _response_forward(x, window, numbers, out, base):
     share, beta, k = numbers
     pixels, channels = x.shape
     for part in prange(_RANGES):
-        first, end = _bounds(part, _RANGES, pixels)
+        first, end = bounds(part, _RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 energy = x[i, c] * 0
@@ -220,7 +220,7 @@ def _response_backward(grad, x, out, base, window, numbers, grad_x):
     share, beta = numbers
     pixels, channels = x.shape
     for part in prange(_RANGES):
-        first, end = _bounds(part, _RANGES, pixels)
+        first, end = bounds(part, _RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 spread = x[i, c] * 0
@@ -244,7 +244,7 @@ def local_response_norm_forward(x, *, size, alpha, beta, k):
     """
     out, base = buffers.empty_like(x), buffers.empty_like(x)
     numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta, k))
-    _response_forward(_pixels(x), (size // 2, (size - 1) // 2), numbers, _pixels(out), _pixels(base))
+    _response_forward(as_pixels(x), (size // 2, (size - 1) // 2), numbers, as_pixels(out), as_pixels(base))
     return out, base
 
 
@@ -267,6 +267,6 @@ def local_response_norm_backward(grad_out, x, out, base, *, size, alpha, beta, k
     """
     grad_x = buffers.empty_like(x)
     numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta))
-    arrays = (_pixels(array) for array in (grad_out, x, out, base))
-    _response_backward(*arrays, (size // 2, (size - 1) // 2), numbers, _pixels(grad_x))
+    arrays = (as_pixels(array) for array in (grad_out, x, out, base))
+    _response_backward(*arrays, (size // 2, (size - 1) // 2), numbers, as_pixels(grad_x))
     return grad_x

@@ -24,7 +24,9 @@ from minitorch_kernels.vectors import VECTORS, panel_width
 from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, to_filter, to_inputs, to_outputs
 
 ELEMENTS = PATCH * PATCH
-_BLOCK_BYTES = 1 << 20  # transformed patches of a block, which shall stay in the second-level cache
+_BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
+_SHARE = 4
+_RUN = 8  # channels whose filters are transformed together
 NO_SEGMENTS = np.zeros((2, 1), np.int64)
 
 
@@ -57,21 +59,27 @@ def whole_vectors(x, lanes):
 
 @kernel
 def _transform_filters(weight, filters):
-    """Transform weight (columns, inner, 3, 3) into filters (P, 36, inner padded, width); parallel over panels."""
+    """Transform weight (columns, inner, 3, 3) into filters (36, P, inner padded, width).
+
+    Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the
+    columns of a panel are far apart.
+    """
     columns, inner, _, _ = weight.shape
-    panels, _, padded, width = filters.shape
-    flat = filters.reshape(-1)
-    for task in prange(panels * padded):
-        p, c = task // padded, task % padded
-        patch = np.zeros(KERNEL * KERNEL * width, filters.dtype)
-        if c < inner:
-            for j in range(min(width, columns - p * width)):
+    _, panels, padded, width = filters.shape
+    flat, step = filters.reshape(-1), panels * padded * width
+    runs = -(-padded // _RUN)
+    for task in prange(panels * runs):
+        p, first = task // runs, task % runs * _RUN
+        patch = np.zeros(_RUN * KERNEL * KERNEL * width, filters.dtype)
+        for j in range(min(width, columns - p * width)):
+            for c in range(min(_RUN, inner - first)):
                 for u in range(KERNEL):
                     for v in range(KERNEL):
-                        patch[(u * KERNEL + v) * width + j] = weight[p * width + j, c, u, v]
-        step = padded * width
-        where = (0, KERNEL * width, width, p * ELEMENTS * step + c * width, PATCH * step, step)
-        to_filter(patch, flat, patch, where, (0, 0, 0, 0), VECTORS)
+                        patch[((c * KERNEL + u) * KERNEL + v) * width + j] = weight[p * width + j, first + c, u, v]
+        for c in range(min(_RUN, padded - first)):
+            to = (p * padded + first + c) * width
+            where = (c * KERNEL * KERNEL * width, KERNEL * width, width, to, PATCH * step, step)
+            to_filter(patch, flat, patch, where, (0, 0, 0, 0), VECTORS)
 
 
 @helper
@@ -91,12 +99,12 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
     top, left, block, lanes = numbers
     images, out_height, out_width, out_channels = out.shape
     _, height, width, channels = x.shape
-    panels, _, _, panel = filters.shape
+    _, panels, _, panel = filters.shape
     down, across = -(-out_height // OUT), -(-out_width // OUT)
     total = images * down * across
     blocks, threads = -(-total // block), len(scratch)
     x_flat, out_flat, filters_flat = x.reshape(-1), out.reshape(-1), filters.reshape(-1)
-    in_step, product_step = block * channels, block * panel
+    in_step, product_step = block * channels, panels * block * panel
     for thread in prange(threads):
         inputs = scratch[thread, : ELEMENTS * in_step]
         products = scratch[thread, ELEMENTS * in_step : ELEMENTS * (in_step + product_step)]
@@ -111,29 +119,41 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
                 begin = ((n * height + i) * width + j) * channels
                 where = (begin, width * channels, channels, t * channels, PATCH * in_step, in_step)
                 to_inputs(x_flat, inputs, aside, where, (-i, height - i, -j, width - j), channels // lanes)
-            for p in range(panels):
-                for e in range(ELEMENTS):
-                    source = (p * ELEMENTS + e) * channels * panel
-                    # Element (1, 1) joins every output, times 1: there the bias is added, once.
-                    begin = (p + 1) * panel if e == PATCH + 1 else 0
-                    for c in range(0, channels, BLOCK):  # a part of the filters that stays in the first-level cache
-                        terms, go_on, a = min(BLOCK, channels - c), min(c, 1), e * in_step + c
-                        for i in range(0, count, ROWS):
-                            b, target = source + c * panel, e * product_step
-                            call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on)
-                            tile(inputs, filters_flat, products, start, rows, columns, segments, call)
-                vectors = min(panel, out_channels - p * panel) // lanes
-                for t in range(count):
-                    n, i, j = place(first + t, down, across)
+            for task in range(ELEMENTS * panels):
+                e, p = task // panels, task % panels
+                # Element (1, 1) joins every output, times 1: there the bias is added, once.
+                begin = (p + 1) * panel if e == PATCH + 1 else 0
+                for c in range(0, channels, BLOCK):  # a part of the filters that stays in the first-level cache
+                    terms, go_on = min(BLOCK, channels - c), min(c, 1)
+                    a, b, target = e * in_step + c, (task * channels + c) * panel, task * block * panel
+                    for i in range(0, count, ROWS):
+                        call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on)
+                        tile(inputs, filters_flat, products, start, rows, columns, segments, call)
+            for t in range(count):
+                n, i, j = place(first + t, down, across)
+                row_step = out_width * out_channels
+                bounds = (0, out_height - i, 0, out_width - j)
+                for p in range(panels):
+                    vectors = min(panel, out_channels - p * panel) // lanes
                     to = ((n * out_height + i) * out_width + j) * out_channels + p * panel
-                    row_step = out_width * out_channels
-                    where = (t * panel, PATCH * product_step, product_step, to, row_step, out_channels)
-                    to_outputs(products, out_flat, aside, where, (0, out_height - i, 0, out_width - j), vectors)
+                    begin = (p * block + t) * panel
+                    where = (begin, PATCH * product_step, product_step, to, row_step, out_channels)
+                    to_outputs(products, out_flat, aside, where, bounds, vectors)
 
 
 def patches_of(height, width):
     """Return how many patches of outputs an image has."""
     return -(-height // OUT) * -(-width // OUT)
+
+
+def _block_size(most, channels, out_channels, itemsize):
+    """Return how many patches to take at a time, whole tiles of them.
+
+    As many as fit into the second-level cache, but not so few that the filters, read once for each block, are
+    more than what is read and written for the patches. The result does not depend on it.
+    """
+    fitting = _BLOCK_BYTES // (ELEMENTS * (channels + out_channels) * itemsize)
+    return -(-min(max(fitting, channels // _SHARE), most) // ROWS) * ROWS
 
 
 def _correlate(x, weight, bias, out_size, padding):
@@ -144,17 +164,17 @@ def _correlate(x, weight, bias, out_size, padding):
     images, channels = len(x), x.shape[3]
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
-        filters = buffers.empty((panels, ELEMENTS, channels, panel), x.dtype)
+        filters = buffers.empty((ELEMENTS, panels, channels, panel), x.dtype)
         _transform_filters(weight, filters)
         start = np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
         total = images * patches_of(*out_size)
-        block = max(1, _BLOCK_BYTES // (ELEMENTS * channels * x.itemsize) // ROWS) * ROWS
-        block = min(block, -(-total // ROWS) * ROWS)
+        threads = get_num_threads()
+        block = _block_size(-(-total // threads), channels, panels * panel, x.itemsize)
         rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * panel)
-        size = ELEMENTS * block * (channels + panel) + max(channels, panel)
-        scratch = buffers.empty((get_num_threads(), size), x.dtype)
+        size = ELEMENTS * block * (channels + panels * panel) + max(channels, panel)
+        scratch = buffers.empty((threads, size), x.dtype)
         _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, (*padding[::2], block, lanes))
     return out if out.shape[3] == out_channels else np.ascontiguousarray(out[..., :out_channels])
 

@@ -44,8 +44,8 @@ class Cifar4(nn.Module):
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
-        x = ops.max_pool2d(ops.relu(self.bn1(self.conv1(x))), 2)
-        x = ops.max_pool2d(ops.relu(self.bn2(self.conv2(x))), 2)
-        x = ops.max_pool2d(ops.relu(self.bn3(self.conv3(x))), 2)
-        x = ops.max_pool2d(ops.relu(self.bn4(self.conv4(x))), 2)
+        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x, pool=2)
+        x = nn.conv_bn_act(self.conv2, self.bn2, "relu", x, pool=2)
+        x = nn.conv_bn_act(self.conv3, self.bn3, "relu", x, pool=2)
+        x = nn.conv_bn_act(self.conv4, self.bn4, "relu", x, pool=2)
         return self.fc(ops.global_avg_pool(x))

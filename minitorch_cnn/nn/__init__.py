@@ -5,6 +5,7 @@ from minitorch_cnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmo
 from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
 from minitorch_cnn.nn.conv import Conv1d, Conv2d
 from minitorch_cnn.nn.dropout import Dropout
+from minitorch_cnn.nn.fuse import conv_bn_act, fuse
 from minitorch_cnn.nn.linear import Flatten, Identity, Linear
 from minitorch_cnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
 from minitorch_cnn.nn.module import Module
@@ -63,5 +64,7 @@ __all__ = [
     "Softmax",
     "StateDictError",
     "Tanh",
+    "conv_bn_act",
+    "fuse",
     "init",
 ]

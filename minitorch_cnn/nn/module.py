@@ -52,10 +52,13 @@ class Module:
         Whether dropout drops and batch norm uses the statistics of the batch; see `train`.
     frozen : bool
         Whether `freeze` was called on this module or one around it.
+    fused : bool
+        Whether it may run as one operation with its neighbours; see `nn.fuse`.
     """
 
     training = True
     frozen = False
+    fused = False
     _buffer_names = ()
 
     def forward(self, *inputs):

@@ -3,6 +3,7 @@
 arithmetic, elementary, reduce, movement, selection, matmul        NumPy's vocabulary, with gradients
 activation, softmax, conv, pool, adaptive, norm, dropout, resize   the vocabulary of convolutional networks
 loss                                                               what training makes small
+fused                                                              several of them as one, for speed
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
@@ -19,6 +20,7 @@ from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.elementary import abs, exp, log, power, sqrt
+from minitorch_cnn.ops.fused import batch_norm_relu
 from minitorch_cnn.ops.loss import cross_entropy, mse_loss, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
@@ -39,6 +41,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "batch_norm_relu",
     "broadcast_to",
     "concat",
     "conv1d",

@@ -13,6 +13,35 @@ def _pixels(x):
     return nhwc(x.reshape(*x.shape[:2], *(1,) * (4 - x.ndim), *x.shape[2:]))
 
 
+def batch_norm_shape(x, weight, bias, running_mean, running_var):
+    """Return the shape of x, or raise unless all else is one number per channel."""
+    if not 2 <= len(x) <= 4:
+        raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
+    statistics = [None if r is None else r.shape for r in (running_mean, running_var)]
+    names = ("weight", "bias", "running_mean", "running_var")
+    for name, shape in zip(names, (weight, bias, *statistics), strict=True):
+        if shape is not None and shape != x[1:2]:
+            raise ShapeError(f"batch_norm: {name} - expected shape {x[1:2]}, one per channel, got {shape}")
+    return x
+
+
+def batch_norm_numbers(pixels, weight, bias, running_mean, running_var, training, momentum, eps):
+    """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones."""
+    if training:
+        mean, var = kernels.norm.batch_norm_stats(pixels)
+        count = pixels.size // pixels.shape[-1]
+        if running_mean is not None:
+            running_mean += momentum * (mean - running_mean)
+            running_var += momentum * (var * (count / (count - 1)) - running_var)
+    else:
+        mean, var = running_mean.astype(pixels.dtype), running_var.astype(pixels.dtype)
+    # Statistics are few: float64 costs nothing here and keeps the shift exact where mean >> std.
+    inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
+    scale = inv_std if weight is None else weight * inv_std
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return mean, *(number.astype(pixels.dtype) for number in (inv_std, scale, shift))
+
+
 class BatchNorm(Function):
     """Normalise each channel over the batch, then scale and shift it."""
 
@@ -20,35 +49,16 @@ class BatchNorm(Function):
 
     @staticmethod
     def output_shape(x, weight, bias, *, running_mean, running_var, training, momentum, eps):
-        if not 2 <= len(x) <= 4:
-            raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
-        statistics = [None if r is None else r.shape for r in (running_mean, running_var)]
-        names = ("weight", "bias", "running_mean", "running_var")
-        for name, shape in zip(names, (weight, bias, *statistics), strict=True):
-            if shape is not None and shape != x[1:2]:
-                raise ShapeError(f"batch_norm: {name} - expected shape {x[1:2]}, one per channel, got {shape}")
-        return x
+        return batch_norm_shape(x, weight, bias, running_mean, running_var)
 
     @staticmethod
-    def forward(ctx, x, weight, bias, *, running_mean, running_var, training, momentum, eps):
+    def forward(ctx, x, weight, bias, *, training, **hyper):
         pixels = _pixels(x)
-        if training:
-            mean, var = kernels.norm.batch_norm_stats(pixels)
-            count = x.size // x.shape[1]
-            if running_mean is not None:
-                running_mean += momentum * (mean - running_mean)
-                running_var += momentum * (var * (count / (count - 1)) - running_var)
-        else:
-            mean, var = running_mean.astype(x.dtype), running_var.astype(x.dtype)
-        # Statistics are few: float64 costs nothing here and keeps the shift exact where mean >> std.
-        inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
-        scale = inv_std if weight is None else weight * inv_std
-        shift = -mean * scale if bias is None else bias - mean * scale
-        ctx.training, ctx.eps = training, eps
+        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=training, **hyper)
+        ctx.training = training
         if any(ctx.needs_grad):
-            ctx.save(x, mean, inv_std.astype(x.dtype), weight)  # x, not its normalised form: nobody else needs that
-        out = kernels.norm.batch_norm_apply(pixels, scale.astype(x.dtype), shift.astype(x.dtype))
-        return nchw(out).reshape(x.shape)
+            ctx.save(x, mean, inv_std, weight)  # x, not its normalised form: nobody else needs that
+        return nchw(kernels.norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -60,6 +70,24 @@ class BatchNorm(Function):
             grad_x = kernels.norm.batch_norm_apply(grad_pixels, gamma * inv_std, np.zeros_like(mean))
         _, need_weight, need_bias = ctx.needs_grad
         return nchw(grad_x).reshape(x.shape), grad_weight if need_weight else None, grad_bias if need_bias else None
+
+
+def check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps):
+    """Raise unless these are arguments of `batch_norm`."""
+    tensors("batch_norm", x=x)
+    optional_tensors("batch_norm", weight=weight, bias=bias)
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
+    if not eps > 0:
+        raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
+    shape = x.data.shape
+    if training and len(shape) > 1 and x.data.size <= shape[1]:
+        raise ValueError(
+            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
+            "let the loader drop the last small batch (drop_last=True) or call eval()"
+        )
 
 
 def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5):
@@ -101,20 +129,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum
     Cost: three passes over x forward, two more backward.
     Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
     """
-    tensors("batch_norm", x=x)
-    optional_tensors("batch_norm", weight=weight, bias=bias)
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
-    if not eps > 0:
-        raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
-    if not training and (running_mean is None or running_var is None):
-        raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
-    shape = x.data.shape
-    if training and len(shape) > 1 and x.data.size <= shape[1]:
-        raise ValueError(
-            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
-            "let the loader drop the last small batch (drop_last=True) or call eval()"
-        )
+    check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
     return BatchNorm.apply(
         x,
         weight,

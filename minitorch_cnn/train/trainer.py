@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from minitorch_cnn import data, models, ops, optim, rng
+from minitorch_cnn import data, models, nn, ops, optim, rng
 from minitorch_cnn.train import guard, results, snapshot
 from minitorch_cnn.train.checkpoint import Checkpoints
 from minitorch_cnn.train.classifier import Classifier
@@ -100,7 +100,7 @@ class Trainer:
         if len(self.loader) == 0:
             expected = f"at least one batch of {recipe.batch_size} images"
             raise ValueError(f"Trainer: train_set - expected {expected}, got {len(kept.labels)} images")
-        self.model = models.create(**architecture) if model is None else model
+        self.model = nn.fuse(models.create(**architecture) if model is None else model)
         self.parameters = list(self.model.parameters())
         self.optimizer = optim.Adam(self.parameters, lr=recipe.peak_lr)
         total_steps = recipe.epochs * len(self.loader)

@@ -1,0 +1,113 @@
+"""Several layers as one operation: the same object, parameters, keys and results, in fewer passes over memory.
+
+Models write what a paper writes, ``nn.conv_bn_act(self.conv1, self.bn1, "relu", x, pool=2)``, and run one
+operation after the other, each of which can be looked at. After ``nn.fuse(model)`` batch norm, ReLU and
+max pooling in a row run as one, here and wherever a `Sequential` holds them side by side.
+"""
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn.activation import ReLU
+from minitorch_cnn.nn.norm import BatchNorm2d
+from minitorch_cnn.nn.pool import MaxPool2d
+
+_ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "tanh": ops.tanh, "none": lambda x: x}
+
+
+def fuse(model, fused=True):
+    """Let a model run neighbouring layers as one operation, in place.
+
+    Parameters
+    ----------
+    model : Module
+    fused : bool
+        False goes back to one operation after the other.
+
+    Returns
+    -------
+    Module
+        The model itself; its parameters, keys and results stay what they are.
+
+    Notes
+    -----
+    While a model is traced it runs operation by operation all the same, so that every one is seen.
+    """
+    for module in model.modules():
+        module.fused = bool(fused)
+    return model
+
+
+def conv_bn_act(conv, bn, activation, x, pool=1):
+    """Run convolution, batch norm, activation and max pooling.
+
+    out = max_pool2d(activation(bn(conv(x))), pool)
+
+    Parameters
+    ----------
+    conv : Module
+    bn : BatchNorm2d
+    activation : "relu", "gelu", "tanh" or "none"
+    x : Tensor, shape (N, C, H, W)
+    pool : int, pixels, >= 1
+        Side and stride of the windows; 1 pools nothing.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH // pool, OW // pool)
+
+    Raises
+    ------
+    ValueError
+        If the activation is unknown.
+
+    Notes
+    -----
+    Where `fuse` was called, all behind the convolution is one operation for "relu", unless the
+    convolution runs by ``algorithm="reference"``, where everything shall be the textbook's.
+    """
+    if activation not in _ACTIVATIONS:
+        expected = ", ".join(map(repr, _ACTIVATIONS))
+        raise ValueError(f"conv_bn_act: activation - expected one of {expected}, got {activation!r}")
+    x = conv(x)
+    if _together(bn, x, pool) and activation == "relu" and getattr(conv, "algorithm", None) != "reference":
+        return bn(x, relu=True, pool=pool)
+    x = _ACTIVATIONS[activation](bn(x))
+    return x if pool == 1 else ops.max_pool2d(x, pool)
+
+
+def _together(bn, x, pool):
+    return type(bn) is BatchNorm2d and bn.fused and not x.traced and pool <= ops.fused.LARGEST_POOL
+
+
+def run_in_row(modules, x):
+    """Run modules one after the other, batch norm with the ReLU and pooling behind it where they are fused.
+
+    Parameters
+    ----------
+    modules : list of Module
+    x : Tensor
+
+    Returns
+    -------
+    Tensor
+    """
+    position = 0
+    while position < len(modules):
+        module, *following = modules[position : position + 3]
+        if following and type(following[0]) is ReLU and type(module) is BatchNorm2d and _together(module, x, 1):
+            pool = _side_by_side(following[1]) if len(following) > 1 else 1
+            x = module(x, relu=True, pool=pool)
+            position += 2 if pool == 1 else 3
+        else:
+            x = module(x)
+            position += 1
+    return x
+
+
+def _side_by_side(module):
+    """Return the side of the windows of a max pooling that can be fused, 1 for any other module."""
+    if type(module) is not MaxPool2d or module.padding not in (0, (0, 0), (0, 0, 0, 0)):
+        return 1
+    size, stride = (
+        n if isinstance(n, tuple) else (n, n) for n in (module.kernel_size, module.stride or module.kernel_size)
+    )
+    return size[0] if size == stride and size[0] == size[1] <= ops.fused.LARGEST_POOL else 1

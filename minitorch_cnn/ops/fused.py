@@ -1,0 +1,91 @@
+"""Operations that are others in a row, in fewer passes over memory; each equals its parts, one after the other."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+
+LARGEST_POOL = 15  # the place in a window is kept as one byte
+
+
+class BatchNormReLU(Function):
+    """Batch norm, ReLU, and max pooling with windows side by side."""
+
+    rule = "the gradient passes where the output is positive, to the pixel that won; from there as in batch norm"
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, running_mean, running_var, training, momentum, eps, pool):
+        if len(x) != 4:
+            raise ShapeError(f"batch_norm_relu: x - expected 4 axes (N, C, H, W), got shape {x}")
+        batch_norm_shape(x, weight, bias, running_mean, running_var)
+        if min(x[2:]) < pool:
+            raise ShapeError(f"batch_norm_relu: x - expected at least {pool} x {pool} pixels to pool, got shape {x}")
+        return (*x[:2], x[2] // pool, x[3] // pool)
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, training, pool, **hyper):
+        pixels = nhwc(x)
+        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=training, **hyper)
+        argmax = deviations = None
+        if pool == 1:
+            out = kernels.fused.batch_norm_relu_forward(pixels, scale, shift)
+        else:
+            out, argmax, deviations = kernels.fused.batch_norm_relu_pool_forward(pixels, mean, scale, shift, pool)
+        ctx.training, ctx.pool = training, pool
+        if any(ctx.needs_grad):
+            ctx.save(x, out, mean, inv_std, weight, argmax, deviations)
+        return nchw(out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, out, mean, inv_std, weight, argmax, deviations = ctx.saved
+        gamma = np.ones_like(mean) if weight is None else weight
+        pooled = None if ctx.pool == 1 else (ctx.pool, argmax, deviations)
+        grad_x, grad_weight, grad_bias = kernels.fused.batch_norm_relu_backward(
+            nhwc(grad_out), out, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
+        )
+        _, need_weight, need_bias = ctx.needs_grad
+        return nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
+
+    @staticmethod
+    def choices(ctx):
+        out, argmax = ctx.saved[1], ctx.saved[5]
+        return out > 0 if argmax is None else np.where(out > 0, argmax, -1)
+
+
+def batch_norm_relu(x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5, pool=1):
+    """Normalise each channel, cut off what is negative, and take the largest value of each window.
+
+    out = max_pool2d(relu(batch_norm(x, ...)), pool)
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W), float32 or float64
+    weight, bias, running_mean, running_var, training, momentum, eps
+        As for `batch_norm`.
+    pool : int, pixels, 1 to 15
+        Side and stride of the windows; 1 pools nothing.
+
+    Returns
+    -------
+    Tensor, shape (N, C, H // pool, W // pool)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `batch_norm`, or if pool is out of range.
+    ShapeError
+        As `batch_norm`, or if x has not four axes, or less than one window of pixels.
+
+    Notes
+    -----
+    Gradients are those of the three operations. Two passes over x forward and one and a bit backward,
+    where the three take five and eight.
+    """
+    check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
+    if isinstance(pool, bool) or not isinstance(pool, int) or not 1 <= pool <= LARGEST_POOL:
+        raise ValueError(f"batch_norm_relu: pool - expected an integer, 1 to {LARGEST_POOL}, got {pool!r}")
+    hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
+    return BatchNormReLU.apply(x, weight, bias, training=training, pool=pool, **hyper)

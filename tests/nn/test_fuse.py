@@ -1,0 +1,95 @@
+"""nn.fuse: the same model and results, with batch norm, ReLU and pooling as one operation."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, autograd, manual_seed, models, nn, ops
+
+
+def make_sequential():
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.BatchNorm2d(6),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+    )
+
+
+def results(model, x):
+    """Return output, gradients and state after one step forward and back, and the operations that ran."""
+    x = Tensor(x, requires_grad=True)
+    out = model(x)
+    names, node = [], out.node
+    while isinstance(node, autograd.Node):
+        names.append(node.function.__name__)
+        node = node.edges[0]
+    out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
+    return [out.data, x.grad, *(p.grad for p in model.parameters()), *model.state_dict().values()], names[::-1]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("make", [make_sequential, lambda: models.create("cifar4")], ids=["sequential", "cifar4"])
+def test_a_fused_model_gives_the_same(make, training):
+    manual_seed(0)
+    plain = make().double().train(training)
+    together = nn.fuse(copy.deepcopy(plain))
+    assert list(together.state_dict()) == list(plain.state_dict())
+    x = np.random.default_rng(0).standard_normal((4, 3, 16, 16))
+    (expected, names), (got, fused_names) = results(plain, x), results(together, x)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    assert "BatchNormReLU" not in names and "ReLU" not in fused_names
+    assert fused_names.count("BatchNormReLU") == names.count("ReLU")
+
+
+def test_what_stands_behind_decides_what_is_fused():
+    model = nn.fuse(make_sequential())
+    _, names = results(model, np.ones((2, 3, 16, 16), np.float32))
+    expected = ["Conv2d", "BatchNormReLU", "Conv2d", "BatchNormReLU", "MaxPool2d", "BatchNorm", "BatchNormReLU"]
+    assert names == expected
+
+
+def test_fuse_returns_the_model_itself_and_can_be_taken_back():
+    model = make_sequential()
+    assert nn.fuse(model) is model and all(module.fused for module in model.modules())
+    nn.fuse(model, False)
+    _, names = results(model, np.ones((2, 3, 16, 16), np.float32))
+    assert "BatchNormReLU" not in names
+
+
+def test_windows_that_cannot_be_fused_are_pooled_on_their_own():
+    for window in (nn.MaxPool2d(2, padding=1), nn.MaxPool2d((2, 1)), nn.MaxPool2d(16), nn.AvgPool2d(2)):
+        model = nn.fuse(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), window))
+        _, names = results(model, np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32))
+        assert names[0] == "BatchNormReLU" and len(names) == 2
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "none"])
+def test_conv_bn_act_is_its_parts(activation):
+    conv, bn = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 2, 8, 8)).astype(np.float32))
+    part = {"relu": ops.relu, "gelu": ops.gelu, "tanh": ops.tanh, "none": lambda x: x}[activation]
+    expected = ops.max_pool2d(part(bn(conv(x))), 3).data
+    for fused in (False, True):
+        nn.fuse(bn, fused)
+        np.testing.assert_array_equal(nn.conv_bn_act(conv, bn, activation, x, pool=3).data, expected)
+
+
+def test_the_textbooks_algorithm_is_never_fused():
+    conv, bn = nn.Conv2d(1, 1, 3, algorithm="reference"), nn.fuse(nn.BatchNorm2d(1))
+    out = nn.conv_bn_act(conv, bn, "relu", Tensor(np.ones((2, 1, 4, 4), np.float32)))
+    assert out.node.function.__name__ == "ReLU"
+
+
+def test_an_unknown_activation():
+    with pytest.raises(ValueError, match="conv_bn_act: activation - expected one of 'relu', .*, got 'swish'"):
+        nn.conv_bn_act(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), "swish", Tensor(np.ones((2, 1, 4, 4), np.float32)))

@@ -1,0 +1,76 @@
+"""batch_norm_relu: the three operations in a row, their gradients and their errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import Tensor, ops
+from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.testing import gradcheck
+
+
+def statistics(channels):
+    """Return running mean and variance."""
+    return np.linspace(-0.5, 0.5, channels), np.linspace(0.5, 1.5, channels)
+
+
+def in_a_row(x, weight, bias, running_mean, running_var, *, pool, **hyper):
+    out = ops.relu(ops.batch_norm(x, weight, bias, running_mean, running_var, **hyper))
+    return out if pool == 1 else ops.max_pool2d(out, pool)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(2, 3), st.integers(1, 4), st.integers(3, 7), st.integers(3, 7)),
+    pool=st.integers(1, 3),
+    training=st.booleans(),
+    affine=st.booleans(),
+)
+def test_it_is_batch_norm_relu_and_pooling(normal, sizes, pool, training, affine):
+    x, channels = normal(sizes), sizes[1]
+    results = []
+    for operation in (ops.batch_norm_relu, in_a_row):
+        tensors = [Tensor(a, requires_grad=True) for a in (x, normal((channels,)), normal((channels,), 1))]
+        learned = tensors[1:] if affine else (None, None)
+        running = statistics(channels)
+        out = operation(tensors[0], *learned, *running, training=training, momentum=0.3, pool=pool)
+        out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
+        results.append([out.data, *running, *(t.grad for t in tensors[: 3 if affine else 1])])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_match_finite_differences(normal, pool, training):
+    x, weight, bias = Tensor(normal((2, 2, 5, 4))), Tensor(normal((2,))), Tensor(normal((2,), 1))
+    gradcheck(
+        lambda x, w, b: ops.batch_norm_relu(x, w, b, *statistics(2), training=training, momentum=0.0, pool=pool),
+        *(x, weight, bias),
+    )
+
+
+def test_feature_maps_stay_channels_last(stays_channels_last):
+    stays_channels_last(lambda x: ops.batch_norm_relu(x, None, None, None, None, training=True))
+
+
+def test_what_does_not_fit():
+    x = Tensor(np.zeros((2, 3, 4, 4), np.float32))
+
+    def call(x=x, weight=None, training=True, **hyper):
+        return ops.batch_norm_relu(x, weight, None, None, None, training=training, **hyper)
+
+    with pytest.raises(ShapeError, match=r"batch_norm_relu: x - expected 4 axes \(N, C, H, W\), got shape \(4, 3\)"):
+        call(Tensor(np.zeros((4, 3))))
+    with pytest.raises(ShapeError, match=r"batch_norm_relu: x - expected at least 5 x 5 pixels to pool"):
+        call(pool=5)
+    with pytest.raises(ShapeError, match=r"batch_norm: weight - expected shape \(3,\)"):
+        call(weight=Tensor(np.zeros(2, np.float32)))
+    with pytest.raises(ValueError, match="batch_norm: running_mean - expected arrays for evaluation, got None"):
+        call(training=False)
+    for pool in (0, 16, 2.0, True):
+        with pytest.raises(ValueError, match="batch_norm_relu: pool - expected an integer, 1 to 15, got"):
+            call(pool=pool)
+    with pytest.raises(TypeError, match="batch_norm: x - expected a Tensor, got ndarray"):
+        call(x.data)
