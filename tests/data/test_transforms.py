@@ -1,0 +1,131 @@
+"""Augmentation: which pixels each transform chooses, in one pass or one after the other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from minitorch_cnn.data import Cutout, Flip, PadCrop, Resize, Translate, transforms
+from minitorch_cnn.data.philox import Draws
+
+seeds = st.integers(0, 10_000)
+sizes = st.tuples(st.integers(1, 4), st.integers(3, 9), st.integers(3, 9))
+
+
+def numbered(count, height, width):
+    """Return images whose every pixel is positive and unlike its neighbours."""
+    rng = np.random.default_rng([count, height, width])
+    return rng.integers(1, 256, (count, height, width, 3), np.uint8)
+
+
+def apply(transform, images, seed=0):
+    return transform(images, Draws(seed, 0, np.arange(len(images))))
+
+
+@given(size=sizes, seed=seeds, padding=st.integers(0, 2), mode=st.sampled_from(["zero", "reflect"]))
+def test_a_crop_is_a_window_of_the_padded_image(size, seed, padding, mode):
+    images = numbered(*size)
+    out = apply(PadCrop(padding, mode), images, seed)
+    assert out.shape == images.shape and out.dtype == np.uint8
+    around = ((padding, padding), (padding, padding), (0, 0))
+    for image, cropped in zip(images, out, strict=True):
+        padded = np.pad(image, around, mode="constant" if mode == "zero" else "reflect")
+        windows = [
+            padded[i : i + image.shape[0], j : j + image.shape[1]]
+            for i in range(2 * padding + 1)
+            for j in range(2 * padding + 1)
+        ]
+        assert any((window == cropped).all() for window in windows)
+
+
+def test_all_windows_and_both_mirrors_come_up():
+    image = numbered(1, 8, 8)
+    crops = {apply(PadCrop(1), image, seed).tobytes() for seed in range(200)}
+    assert len(crops) == 9
+    assert {apply(Flip(), image, seed).tobytes() for seed in range(50)} == {
+        image.tobytes(),
+        image[:, :, ::-1].tobytes(),
+    }
+
+
+def test_a_translation_brings_in_black_or_the_mirrored_border():
+    image = numbered(1, 6, 6)
+    black = [(apply(Translate(2), image, seed) == 0).all(3).sum() for seed in range(50)]
+    assert min(black) == 0 and max(black) == 36 - 16
+    assert all((apply(Translate(2, mode="reflect"), image, seed) > 0).all() for seed in range(50))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
+def test_the_share_of_mirrored_images(probability):
+    images = numbered(2000, 3, 3)
+    mirrored = (apply(Flip(probability), images) == images[:, :, ::-1]).all((1, 2, 3)).mean()
+    assert abs(mirrored - probability) < 0.05
+
+
+@given(size=sizes, seed=seeds, side=st.integers(1, 5))
+def test_cutout_blacks_out_one_square(size, seed, side):
+    images = numbered(*size)
+    for image, cut in zip(images, apply(Cutout(side), images, seed), strict=True):
+        dark = (cut == 0).all(2)
+        rows, columns = dark.any(1), dark.any(0)
+        assert 1 <= rows.sum() <= side and 1 <= columns.sum() <= side
+        np.testing.assert_array_equal(dark, rows[:, None] & columns)
+        assert np.ptp(np.flatnonzero(rows)) == rows.sum() - 1 and np.ptp(np.flatnonzero(columns)) == columns.sum() - 1
+        np.testing.assert_array_equal(cut[~dark], image[~dark])
+
+
+def test_resize_is_pillows():
+    images = numbered(2, 9, 7)
+    out = apply(Resize((4, 5)), images)
+    assert out.shape == (2, 4, 5, 3)
+    expected = Image.fromarray(images[1]).resize((5, 4), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(out[1], np.asarray(expected))
+
+
+def darker(images, draws):
+    """A transform of a user: half as bright, by a number of its own for each sample."""
+    return (images * (0.5 * draws.uniform())[:, None, None, None]).astype(np.uint8)
+
+
+@given(
+    size=sizes, seed=seeds, order=st.permutations([PadCrop(1), Flip(), Cutout(2), Translate(1), darker, Resize((5, 4))])
+)
+def test_many_in_one_pass_are_the_same_as_one_after_the_other(size, seed, order):
+    images, indices = numbered(*size), np.arange(size[0])
+    draws, expected = Draws(seed, 2, indices), images
+    for transform in order:
+        expected = transform(expected, draws)
+    np.testing.assert_array_equal(transforms.finished(images, indices, order, seed, 2), expected)
+
+
+@given(seed=seeds)
+def test_a_sample_is_augmented_alike_in_any_batch(seed):
+    images, steps = numbered(9, 6, 6), (PadCrop(2), Flip(), Cutout(3), darker)
+    together = transforms.finished(images, np.arange(9), steps, seed, 1)
+    for index in (8, 0, 4):
+        alone = transforms.finished(images, np.array([index]), steps, seed, 1)
+        np.testing.assert_array_equal(alone[0], together[index])
+
+
+def test_other_epochs_are_augmented_otherwise():
+    images = numbered(20, 8, 8)
+    first, second = (transforms.finished(images, np.arange(20), (PadCrop(4), Flip()), 0, epoch) for epoch in (0, 1))
+    assert (first != second).any((1, 2, 3)).sum() > 15
+
+
+def test_settings_out_of_range():
+    with pytest.raises(ValueError, match="PadCrop: mode - expected 'zero' or 'reflect', got 'wrap'"):
+        PadCrop(2, "wrap")
+    with pytest.raises(ValueError, match="PadCrop: padding - expected at least 0, got -1"):
+        PadCrop(-1)
+    with pytest.raises(NotImplementedError):
+        transforms._Chooser().choose(None, None)
+
+
+@pytest.mark.parametrize(
+    ("result", "got"), [(lambda images: images / 2, "float64"), (lambda images: images[:1], "uint8"), (list, "list")]
+)
+def test_a_transform_that_returns_no_images(result, got):
+    with pytest.raises(TypeError, match=f"result - expected 3 uint8 images .* got {got}"):
+        transforms.finished(numbered(3, 4, 4), np.arange(3), [lambda images, draws: result(images)], 0, 0)
