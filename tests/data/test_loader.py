@@ -1,0 +1,106 @@
+"""DataLoader: which samples, in which order, augmented and normalised how; the same bytes for any workers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import data
+from minitorch_cnn.data import transforms
+
+AUGMENTATION = (data.PadCrop(2), data.Flip(), data.Cutout(3))
+
+
+def make(count=50, side=6):
+    rng = np.random.default_rng(count)
+    images = rng.integers(0, 256, (count, side, side, 3), np.uint8)
+    return data.ArrayDataset(images, np.arange(count) % 5, tuple("abcde"), (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
+
+def epoch_bytes(loader, epoch=0):
+    loader.set_epoch(epoch)
+    return [(images.data.tobytes(), labels.tobytes()) for images, labels in loader]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    batch=st.integers(1, 12),
+    shuffle=st.booleans(),
+    drop_last=st.booleans(),
+    epoch=st.integers(0, 3),
+)
+def test_every_sample_once_in_order_and_normalised(count, batch, shuffle, drop_last, epoch):
+    dataset = make(count)
+    loader = data.DataLoader(dataset, batch, shuffle=shuffle, drop_last=drop_last, transforms=AUGMENTATION, seed=7)
+    loader.set_epoch(epoch)
+    order = loader.order()
+    assert sorted(order) == list(range(count)) and (shuffle or (order == np.arange(count)).all())
+    batches = list(loader)
+    assert len(batches) == len(loader) == (count // batch if drop_last else -(-count // batch))
+    for i, (images, labels) in enumerate(batches):
+        indices = order[i * batch : (i + 1) * batch]
+        pixels = transforms.finished(dataset.images, indices, AUGMENTATION, 7, epoch)
+        expected = (pixels / 255 - np.array(dataset.mean)) / np.array(dataset.std)
+        assert images.dtype == np.float32 and images.data.transpose(0, 2, 3, 1).flags.c_contiguous
+        np.testing.assert_allclose(images.data, expected.transpose(0, 3, 1, 2), atol=1e-6)
+        np.testing.assert_array_equal(labels, dataset.labels[indices])
+
+
+def test_the_same_bytes_for_0_1_2_and_4_workers():
+    expected = None
+    for workers in (0, 1, 2, 4):
+        with data.DataLoader(
+            make(), 8, shuffle=True, num_workers=workers, transforms=(*AUGMENTATION, data.Resize((5, 7))), seed=3
+        ) as loader:
+            got = [epoch_bytes(loader, epoch) for epoch in (0, 1)]
+        expected = expected or got
+        assert got == expected
+    assert expected[0] != expected[1]
+
+
+def test_seeds_differ_and_equal_seeds_do_not():
+    first, again, other = (
+        epoch_bytes(data.DataLoader(make(), 8, shuffle=True, transforms=AUGMENTATION, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_can_be_entered_at_any_batch(workers):
+    with data.DataLoader(make(), 8, shuffle=True, num_workers=workers, transforms=AUGMENTATION) as loader:
+        whole = epoch_bytes(loader)
+        for start in (0, 3, len(loader)):
+            rest = [(images.data.tobytes(), labels.tobytes()) for images, labels in loader.iterate(start)]
+            assert rest == whole[start:]
+
+
+def test_an_iteration_that_is_left_does_not_spoil_the_next():
+    with data.DataLoader(make(), 8, num_workers=2, prefetch=3, transforms=AUGMENTATION) as loader:
+        expected = epoch_bytes(loader)
+        for _ in loader:
+            break
+        assert epoch_bytes(loader) == expected
+
+
+def test_batches_that_were_handed_out_do_not_change_when_the_next_come():
+    with data.DataLoader(make(), 8, num_workers=1, prefetch=1, transforms=AUGMENTATION) as loader:
+        kept = [images for images, _ in loader]
+        assert [images.data.tobytes() for images in kept] == [images for images, _ in epoch_bytes(loader)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"batch_size": 0}, "batch_size - expected an integer >= 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size - expected an integer >= 1, got 2.5"),
+        ({"num_workers": -1}, "num_workers - expected an integer >= 0, got -1"),
+        ({"prefetch": 0}, "prefetch - expected an integer >= 1, got 0"),
+        ({"seed": -1}, "seed - expected an integer >= 0, got -1"),
+        ({"seed": True}, "seed - expected an integer >= 0, got True"),
+        ({"timeout": 0}, "timeout - expected a positive number of seconds, got 0"),
+    ],
+)
+def test_settings_out_of_range(setting, message):
+    with pytest.raises(ValueError, match=f"DataLoader: {message}"):
+        data.DataLoader(make(), **setting)

@@ -1,0 +1,180 @@
+"""Worker processes that fail, die or hang: one clear error in time, and nothing left behind."""
+
+import os
+import pickle
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import data
+from minitorch_cnn.data import messages, pool, worker
+
+FAULTS = """
+import os, signal, time
+
+
+class Fault:
+    def __init__(self, kind, sample=None):
+        self.kind, self.sample = kind, sample
+
+    def __call__(self, images, draws):
+        if self.sample is not None and self.sample in draws.indices.tolist():
+            if self.kind == "raise":
+                raise RuntimeError("cannot do this one")
+            if self.kind == "hang":
+                time.sleep(60)
+            os.kill(os.getpid(), signal.SIGKILL if self.kind == "kill" else signal.SIGSEGV)
+        return images
+"""
+
+
+@pytest.fixture
+def fault(tmp_path, monkeypatch):
+    """Return the class of a transform that a worker can import."""
+    (tmp_path / "faults_of_a_user.py").write_text(FAULTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import faults_of_a_user
+
+    yield faults_of_a_user.Fault
+    del sys.modules["faults_of_a_user"]
+
+
+def open_pipes():
+    """Return the pipes that this process holds, where the system tells."""
+    links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return {target for link in links if os.path.islink(link) and (target := os.readlink(link)).startswith("pipe:")}
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Return the list of all processes that were started; at the end none may be alive, and no pipe open."""
+    processes, popen = [], pool.subprocess.Popen
+    before = open_pipes()
+
+    def start(*args, **kwargs):
+        processes.append(popen(*args, **kwargs))
+        return processes[-1]
+
+    monkeypatch.setattr(pool.subprocess, "Popen", start)
+    yield processes
+    assert processes and all(process.poll() is not None for process in processes)
+    assert open_pipes() <= before
+
+
+def make_loader(*transforms, **options):
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3), np.uint8)
+    dataset = data.ArrayDataset(images, np.zeros(40, int), ("a",), (0.5,) * 3, (0.5,) * 3)
+    return data.DataLoader(dataset, 8, transforms=transforms, **({"num_workers": 2} | options))
+
+
+def test_an_exception_comes_with_worker_sample_and_traceback(fault, started):
+    loader = make_loader(fault("raise", 19))
+    with pytest.raises(data.WorkerError, match=r"worker 0 \(pid \d+\) failed on sample 19 of epoch 4") as caught:
+        loader.set_epoch(4)
+        list(loader)
+    assert "RuntimeError: cannot do this one" in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("kill", "SIGKILL"), ("segv", "SIGSEGV")])
+def test_a_worker_that_is_killed_is_named_with_the_signal(fault, started, kind, name):
+    message = rf"worker 1 \(pid \d+\) was killed by {name} while preparing samples 24 ... 31 of epoch 0"
+    with pytest.raises(data.WorkerError, match=message):
+        list(make_loader(fault(kind, 30)))
+
+
+def test_a_worker_that_hangs_is_given_up_after_the_timeout(fault, started, monkeypatch):
+    monkeypatch.setattr(pool, "_GRACE", 0.1)
+    loader = make_loader(fault("hang", 2), timeout=2.0)
+    with pytest.raises(
+        data.WorkerError, match=r"worker 0 \(pid \d+\) hangs: no answer for 2 s while preparing samples 0"
+    ):
+        list(loader)
+
+
+def test_a_worker_killed_from_outside_between_batches(started):
+    with make_loader(prefetch=1) as loader:
+        batches = iter(loader)
+        next(batches)
+        for process in started:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        with pytest.raises(data.WorkerError, match="was killed by SIGKILL"):
+            list(batches)
+        assert len(list(loader)) == 5  # the next iteration starts new ones
+
+
+def test_a_worker_that_does_not_start(started, monkeypatch):
+    monkeypatch.setattr(pool.sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
+    with pytest.raises(data.WorkerError, match="ended with exit code 1 while preparing start"):
+        list(make_loader())
+
+
+def test_closing_stops_the_workers_and_may_be_repeated(started):
+    loader = make_loader()
+    list(loader)
+    loader.close()
+    assert all(process.poll() is not None for process in started)
+    loader.close()
+
+
+def test_workers_stop_when_their_loader_is_forgotten(started):
+    loader = make_loader()
+    list(loader)
+    del loader
+    deadline = time.monotonic() + 20
+    while any(process.poll() is None for process in started) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+# --------------------------------------------------------------- transforms that cannot travel
+
+
+def test_transforms_that_cannot_be_pickled_or_imported(fault):
+    with pytest.raises(
+        TypeError, match="transforms - expected ones that can be pickled, got <function .*num_workers=0"
+    ):
+        list(make_loader(lambda images, draws: images))
+    with pytest.raises(TypeError, match="expected ones that can be pickled"):
+        list(make_loader(fault(lambda: 0)))
+
+
+def test_transforms_of_the_main_program(fault, monkeypatch):
+    monkeypatch.setattr(fault, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Fault", fault, raising=False)
+    with pytest.raises(TypeError, match="expected ones that a worker process can import, got .* of the main program"):
+        list(make_loader(fault("none")))
+
+
+def test_transforms_that_only_this_process_can_import(fault, started, tmp_path):
+    (tmp_path / "faults_of_a_user.py").write_text("raise ImportError('not here')")
+    with pytest.raises(TypeError, match="(?s)expected ones that a worker process can import, got .*not here"):
+        list(make_loader(fault("none")))
+
+
+# ------------------------------------------------------------------------------- the other side
+
+
+def test_a_worker_serves_tasks_until_its_pipe_ends(fault):
+    (request_end, request), (reply, reply_end) = os.pipe(), os.pipe()
+    files = [pool.anonymous_file(size) for size in (5 * 4 * 4 * 3, 8 * 4 * 4 * 3)]
+    images, slots = (
+        messages.map_array(f, shape) for f, shape in zip(files, ((5, 4, 4, 3), (2, 4, 4, 4, 3)), strict=True)
+    )
+    steps = [data.Flip(1.0), fault("raise", 2)]
+    images[...] = np.arange(images.size).reshape(images.shape) % 251
+    messages.send(request, messages.Setup(*files, images.shape, slots.shape, pickle.dumps(steps), 0))
+    messages.send(request, messages.Task(1, 0, np.array([3, 0])))
+    messages.send(request, messages.Task(0, 0, np.array([1, 2])))
+    os.close(request)
+    with pytest.raises(EOFError):
+        worker.main(request_end, reply_end)
+    assert messages.receive(reply) is None  # it has started
+    assert messages.receive(reply) is None
+    np.testing.assert_array_equal(slots[1, :2], images[[3, 0], :, ::-1])
+    failure = messages.receive(reply)
+    assert failure.kind == "sample" and failure.sample == 2 and "cannot do this one" in failure.traceback
+    for descriptor in (request_end, reply, reply_end, *files):
+        os.close(descriptor)
