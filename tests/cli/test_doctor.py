@@ -19,8 +19,8 @@ def test_the_report(mcnn, monkeypatch):
     for word in ("python 3.", "numpy", "numba", "threads", "cache", "GFLOP/s by our own kernel", "GB/s"):
         assert word in out
     assert re.search(r"BLAS .* core \w+: right, \d+ GFLOP/s", out)
-    for recipe in train.RECIPES:
-        assert re.search(rf"{recipe} .* epochs on \w+: about .* \(250 ms a step of 128 images\)", out)
+    for name, recipe in train.RECIPES.items():
+        assert re.search(rf"{name} .* epochs on \w+: about .* \(250 ms a step of {recipe.batch_size} images\)", out)
     assert re.search(r"compiled +\d+ kernels now", out)
 
 

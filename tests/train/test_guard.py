@@ -27,7 +27,7 @@ def poison(trainer, step, do):
     [
         (np.nan, "0.weight", "the first NaN comes out of Conv2d in layer 0"),
         (np.nan, "5.bias", "the first NaN comes out of .* in layer 5"),
-        (np.inf, "1.bias", "the first infinity comes out of BatchNorm in layer 1"),
+        (np.inf, "1.bias", r"the first infinity comes out of BatchNorm\w* in layer 1"),
     ],
 )
 def test_the_first_layer_is_named(start, value, layer, message):
