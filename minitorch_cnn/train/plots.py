@@ -65,7 +65,7 @@ def curves(history, title, test_accuracy=None):
         axes.grid(alpha=0.3)
     loss.set_ylim(bottom=0)
     if test_accuracy is not None:
-        accuracy.axhline(test_accuracy, color=ORANGE, ls="--", lw=3, label=f"test, at the end: {test_accuracy:.1%}")
+        accuracy.axhline(test_accuracy, color=ORANGE, ls="--", lw=3, label=f"test, at the end: {test_accuracy:.2%}")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     accuracy.legend(fontsize=14, loc="lower right")
     return figure
@@ -93,12 +93,15 @@ def confusion(labels, predictions, classes):
     for row, column in np.ndindex(percent.shape):
         if counts[row, column]:
             color = "white" if percent[row, column] < 50 else "black"
-            axes.text(column, row, f"{percent[row, column]:.0f}", ha="center", va="center", color=color, fontsize=14)
+            whole = f"{percent[row, column]:.0f}"
+            rounded_away = whole in ("0", "100") and float(whole) != percent[row, column]  # one image is not none
+            text = f"{percent[row, column]:.1f}" if rounded_away else whole
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=14)
     axes.set_xticks(range(len(classes)), classes, fontsize=14, rotation=30, ha="right")
     axes.set_yticks(range(len(classes)), classes, fontsize=14)
     axes.set_xlabel("Answer", fontsize=16)
     axes.set_ylabel("True class", fontsize=16)
-    axes.set_title(f"{np.mean(labels == predictions):.1%} of {len(labels):,} images are right", fontsize=20)
+    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels):,} images are right", fontsize=20)
     bar = figure.colorbar(image, ax=axes)
     bar.set_label("% of the true class", fontsize=14)
     bar.ax.tick_params(labelsize=12)

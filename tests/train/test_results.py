@@ -22,7 +22,7 @@ def test_curves_show_the_history():
     np.testing.assert_array_equal(lines(loss)["training"], [2.0, 1.0])
     np.testing.assert_array_equal(lines(loss)["held-out images"], [2.1, 1.2])
     np.testing.assert_array_equal(lines(accuracy)["training"], [0.3, 0.6])
-    assert lines(accuracy)["test, at the end: 50.0%"][0] == 0.5
+    assert lines(accuracy)["test, at the end: 50.00%"][0] == 0.5
 
 
 def test_curves_of_a_single_epoch():
@@ -35,7 +35,14 @@ def test_confusion_gives_percent_of_the_true_class():
     axes = figure.axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 25], [0, 100]])
     assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
-    assert "80.0% of 5 images are right" in axes.get_title()
+    assert "80.00% of 5 images are right" in axes.get_title()
+
+
+def test_confusion_does_not_round_one_image_away():
+    labels, predictions = np.zeros(300, int), np.zeros(300, int)
+    predictions[0] = 1
+    axes = plots.confusion(labels, predictions, ["cat", "dog"]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["99.7", "0.3"]
 
 
 def test_mistakes_show_the_surest_first():
