@@ -70,7 +70,7 @@ def test_resume_with_another_number_of_workers(start, go_on, whole):
 
 
 def test_ctrl_c_finishes_the_batch_saves_and_can_be_resumed(start, go_on, whole):
-    trainer = start()
+    trainer, handler = start(), signal.getsignal(signal.SIGINT)
     count = trainer.progress.count
 
     def interrupted(*arguments):
@@ -81,7 +81,7 @@ def test_ctrl_c_finishes_the_batch_saves_and_can_be_resumed(start, go_on, whole)
     trainer.progress.count = interrupted
     assert trainer.fit() is False
     assert trainer.progress.step == 9
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     resumed = go_on()
     assert resumed.progress.step == 9
     assert resumed.fit()
