@@ -77,9 +77,9 @@ def _cache_line(jit):
         return "kernels    not compiled: NUMBA_DISABLE_JIT is set, so everything runs slowly"
     if folder is None:
         return "kernels    cannot be kept: no cache folder is writable, so every process compiles anew; set MCNN_HOME"
-    files = [path for path in folder.rglob("*") if path.suffix in (".nbc", ".nbi")]
+    files = list(folder.rglob("*.kernel"))
     size = sum(path.stat().st_size for path in files) / 1e6
-    state = f"{sum(path.suffix == '.nbi' for path in files)} compiled, {size:.1f} MB" if files else "empty"
+    state = f"{len(files)} compiled, {size:.1f} MB" if files else "empty"
     return f"kernels    cache {folder}: {state}"
 
 
