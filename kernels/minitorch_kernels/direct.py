@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numba import prange
 
-from minitorch_kernels import buffers
+from minitorch_kernels import buffers, few_channels
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import available, cut_segments, gathered_product, whole_tiles
 from minitorch_kernels.vectors import panel_width
@@ -213,7 +213,8 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
 
     Notes
     -----
-    Cost: as forward. Parallel over blocks of input pixels and panels of input channels.
+    Cost: as forward. Parallel over blocks of input pixels and panels of input channels; images with few
+    channels take `few_channels`.
     """
     (sh, sw), (dh, dw), (height, width) = stride, dilation, input_size
     images, out_height, out_width, out_channels = grad_out.shape
@@ -222,6 +223,10 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
     grad_x = buffers.empty((images, height, width, channels), grad_out.dtype)
     if grad_x.size == 0:
         return grad_x
+    if grad_out.size and few_channels.pays(channels, groups, grad_out.dtype):
+        return few_channels.conv2d_backward_input_spread(
+            grad_out, weight, input_size=input_size, stride=stride, padding=padding, dilation=dilation
+        )
     rows = [_residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
     columns = [_residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):

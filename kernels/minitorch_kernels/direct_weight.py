@@ -3,6 +3,10 @@
 A product of images and output gradients on the register tile, as in `direct`: row = position (u, v, c)
 in the kernel, column = output channel, terms = output pixels. There are few rows and columns and very
 many terms, so the work is also cut along the terms: chunks of images that stay in the cache.
+
+Where the images have few channels, as in a first layer, a gradient read from memory takes part in so
+few products that reading is what takes the time. Then the tile reads the gradients where they are, all
+panels of a pixel one after the other, and fetches those of the next block while it adds up this one.
 """
 
 from functools import lru_cache
@@ -11,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from minitorch_kernels import buffers
-from minitorch_kernels._jit import kernel
+from minitorch_kernels._jit import helper, kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
 from minitorch_kernels.register_tile import BLOCK, ROWS, tile
@@ -21,6 +25,7 @@ __all__ = ["conv2d_backward_weight_direct"]
 
 _ROW_GROUP = 24 * ROWS  # kernel positions that one task sums up
 _CHUNK_BYTES = 1 << 20  # images and gradients that shall stay in the second-level cache
+_NARROW_BYTES = 256  # gradients of a pixel up to here lie close enough together for the first-level cache
 _TASKS = 16  # below this the images are split too, whatever the number of threads
 
 
@@ -28,32 +33,51 @@ _TASKS = 16  # below this the images are split too, whatever the number of threa
 def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
     """Sum up kernel positions over output pixels; sums (splits, panels, K, width).
 
-    Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, panel
+    Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, panels
     of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
-    ``parts`` (splits, chunks + 1) gives the blocks of each chunk.
+    ``parts`` (splits, chunks + 1) gives the blocks of each chunk. With ``in_place`` a task has all panels,
+    otherwise one.
     """
-    a_step, out_channels, rows = numbers
+    a_step, out_channels, rows, in_place = numbers
     splits, panel_count, terms, width = sums.shape
-    groups = -(-rows // _ROW_GROUP)
+    together = panel_count if in_place else 1
+    groups, shares = -(-rows // _ROW_GROUP), panel_count // together
     flat = sums.reshape(-1)
     for chunk in range(parts.shape[1] - 1):
-        for task in prange(splits * panel_count * groups):
-            split, p, group = task // groups // panel_count, task // groups % panel_count, task % groups
-            a_offset, channel, valid = panels[p]
-            c_offset = (split * panel_count + p) * terms * width
-            panel = np.zeros((BLOCK, width), x.dtype)
+        for task in prange(splits * shares * groups):
+            split, first_panel = task // groups // shares, task // groups % shares * together
+            first_row = task % groups * _ROW_GROUP
+            last_row = min(rows, first_row + _ROW_GROUP)
+            copy = np.empty(0 if in_place else BLOCK * width, x.dtype)
+            source = grad_out if in_place else copy
+            tiles = together * ((last_row - first_row) // ROWS)  # that see a block
+            fetch_step = -(-out_channels // tiles) if in_place else 0
             for block in range(parts[split, chunk], parts[split, chunk + 1]):
                 begin, end, length = blocks[block]
-                for s in range(begin, end):  # a contiguous copy of the panel of grad_out, for all tiles below
-                    for k in range(length):
-                        source = (pixels[s] + k) * out_channels + channel
-                        line = panel[(s - begin) * length + k]
-                        for j in range(valid):
-                            line[j] = grad_out[source + j]
+                fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
                 go_on = 0 if block == parts[split, 0] else 1
-                for i in range(group * _ROW_GROUP, min(rows, (group + 1) * _ROW_GROUP), ROWS):
-                    call = (i, begin, end, length, a_offset, a_step, 0, width, c_offset, 0, go_on)
-                    tile(x, panel, flat, zeros, a_rows, c_rows, segments, call)
+                for p in range(first_panel, first_panel + together):
+                    a_offset, channel, valid = panels[p]
+                    if not in_place:
+                        _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channels, valid, width)
+                    b_offset, b_step = (channel, out_channels) if in_place else (0, width)
+                    c_offset = (split * panel_count + p) * terms * width
+                    for i in range(first_row, last_row, ROWS):
+                        call = (i, begin, end, length, a_offset, a_step, b_offset, b_step, c_offset, 0, go_on)
+                        tile(x, source, flat, zeros, a_rows, c_rows, segments, call + (fetch, fetch_step))
+                        fetch += (end - begin) * length * fetch_step
+
+
+@helper
+def _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channels, valid, width):
+    """Copy a panel of a block's gradients side by side, for all tiles to come."""
+    for s in range(begin, end):
+        for k in range(length):
+            source, target = (pixels[s] + k) * out_channels + channel, ((s - begin) * length + k) * width
+            for j in range(valid):
+                copy[target + j] = grad_out[source + j]
+            for j in range(valid, width):
+                copy[target + j] = 0
 
 
 @kernel
@@ -73,10 +97,11 @@ def _unpack_weight(sums, grad_weight):
 
 
 @lru_cache(maxsize=512)
-def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, width):
+def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, b_step, in_place):
     """Return segments, pixels, blocks and parts of `_weight_product`.
 
-    ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column.
+    ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column;
+    ``b_step`` is that from pixel to pixel where the tile reads gradients: in the copy or in place.
     """
     (out_height, out_width), (image_step, row_step, column_step) = out_size, x_steps
     bounds = np.linspace(0, images, splits + 1).astype(int)
@@ -98,8 +123,10 @@ def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, width):
             parts[split, chunk + 1] = block_count
     segments, blocks = np.concatenate(all_segments, 1), np.concatenate(all_blocks)
     pixels = segments[1].copy()
-    for begin, end, length in blocks:  # where each segment stands in the panel of its block
-        segments[1, begin:end] = np.arange(end - begin) * length * width
+    segments[1] *= b_step
+    if not in_place:
+        for begin, end, length in blocks:  # where each segment stands in the copy of its block
+            segments[1, begin:end] = np.arange(end - begin) * length * b_step
     return segments, pixels, blocks, parts
 
 
@@ -141,12 +168,14 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
             for c in range(inner)
         ]
         a_rows, c_rows = whole_tiles(np.array(taps)), whole_tiles(np.arange(terms) * panel)
-        tasks = groups * per_group * -(-len(a_rows) // _ROW_GROUP)
+        in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
+        tasks = (1 if in_place else groups * per_group) * -(-len(a_rows) // _ROW_GROUP)
         splits = min(images, max(1, _TASKS // tasks))
         image_bytes = (padded[0].size + grad_out[0].size) * x.itemsize
         per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
         x_steps = height * width * channels, sh * width * channels, sw * channels
-        plan = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk, panel)
+        b_step = out_channels if in_place else panel
+        plan = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk, b_step, in_place)
         sums = buffers.empty((splits, groups * per_group, terms, panel), x.dtype)
         panels = np.array(
             [
@@ -157,7 +186,7 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
             np.int64,
         )
         zeros = np.zeros(panel, x.dtype)
-        numbers = (sw * channels, out_channels, len(a_rows))
+        numbers = (sw * channels, out_channels, len(a_rows), in_place)
         _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, zeros, a_rows, c_rows, *plan, panels, numbers)
         _unpack_weight(sums.reshape(splits, groups, per_group, terms, panel), grad_weight)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

@@ -49,9 +49,10 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
     segments : int64 ndarray, shape (2, S)
         Offsets into A and B of the first term of each segment.
-    numbers : tuple of 11 int64
+    numbers : tuple of 11 or 13 int64
         i0, first segment, end of segments, terms in a segment (>= 1), a_offset, a_step, b_offset, b_step,
-        c_offset, start_offset, and whether to go on from C (1) or from ``start`` (0).
+        c_offset, start_offset, and whether to go on from C (1) or from ``start`` (0). Two more name a part
+        of B to fetch from memory meanwhile: its offset, and how far to go with every term.
     """
     signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
     return signature, _emit_tile
@@ -62,8 +63,8 @@ def _emit_tile(context, builder, signature, arguments):
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
     segment_count = builder.extract_value(arrays[6].shape, 1)
-    numbers = [builder.extract_value(arguments[7], i) for i in range(11)]
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers
+    numbers = [builder.extract_value(arguments[7], i) for i in range(len(signature.args[7]))]
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, *ahead = numbers
 
     def row_pointers(table, base, offset):
         rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(ROWS)]
@@ -95,17 +96,21 @@ def _emit_tile(context, builder, signature, arguments):
 
         def term(k, carried):
             a_index, b_index, *carried = carried  # one index for all rows, a pointer each would be ROWS additions
+            fetched, carried = carried[: len(ahead[:1])], carried[len(ahead[:1]) :]
+            for index in fetched:
+                emit.prefetch(emit.at(b, index))
             b_row = emit.at(b_segment, b_index)
             columns = [emit.load_vector(b_row, q) for q in range(VECTORS)]
             updated = []
             for m, row in enumerate(rows):
                 copies = emit.broadcast(builder.load(emit.at(row, a_index)))
                 updated += [emit.fma(copies, columns[q], carried[m * VECTORS + q]) for q in range(VECTORS)]
-            return [builder.add(a_index, a_step), builder.add(b_index, b_step), *updated]
+            fetched = [builder.add(index, ahead[1]) for index in fetched]
+            return [builder.add(a_index, a_step), builder.add(b_index, b_step), *fetched, *updated]
 
         return emit.loop(emit.number(0), terms, [emit.number(0), emit.number(0), *carried], term)[2:]
 
-    sums = emit.loop(first, end, sums, segment)
+    sums = emit.loop(first, end, [*ahead[:1], *sums], segment)[len(ahead[:1]) :]
     for m, pointer in enumerate(c_pointers):
         for q in range(VECTORS):
             emit.store_vector(sums[m * VECTORS + q], pointer, q)
@@ -114,7 +119,7 @@ def _emit_tile(context, builder, signature, arguments):
 
 def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers):
     """The same sums in NumPy, for reading and for tests; parameters as `tile`."""
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers[:11]
     width, k = panel_width(a.dtype), np.arange(terms)
     columns = np.arange(width)
     rows = range(first_row, first_row + ROWS)

@@ -81,6 +81,14 @@ class Emitter:
     def store_vector(self, value, pointer, q):
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
 
+    def prefetch(self, pointer):
+        """Ask for the cache line of an address, which may lie anywhere; the sums go on while it comes."""
+        integer = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        read, nearest_cache, data = (ir.Constant(integer, value) for value in (0, 3, 1))
+        self.builder.call(function, [pointer, read, nearest_cache, data])
+
     def broadcast(self, scalar):
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))

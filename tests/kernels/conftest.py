@@ -188,6 +188,8 @@ def large_convolutions():
         Convolution(x_shape, weight_shape, oracle=by_taps, **hyper)
         for x_shape, weight_shape, hyper in [
             ((2, 3, 32, 31), (32, 3, 5, 5), {"padding": (2, 2, 2, 2)}),
+            ((18, 3, 20, 19), (64, 3, 3, 3), padded),
+            ((3, 4, 9, 17), (64, 2, 3, 5), {**padded, "stride": (1, 2), "groups": 2}),
             ((3, 16, 9, 9), (48, 16, 3, 3), padded),
             ((2, 33, 7, 5), (65, 33, 3, 3), padded),
             ((1, 193, 4, 4), (7, 193, 1, 1), {}),

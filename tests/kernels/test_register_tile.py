@@ -44,6 +44,8 @@ def test_a_tile_is_its_numpy_twin(call_tile, dtype, data):
     sizes = 60 + 9 + 50 + 20 * 7 + 1, 40 + 50 + 20 * b_step + width, 400 + 30 + width, 50 + width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
     numbers = first_row, first, first + count, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on
+    if data.draw(st.booleans()):
+        numbers += integer(0, len(b) - 1), integer(0, 40)  # fetching ahead changes nothing, even behind the end
     expected = c.copy()
     call_tile(a, b, c, start, a_rows, c_rows, segments, numbers)
     tile_numpy(a, b, expected, start, a_rows, c_rows, segments, numbers)
@@ -110,7 +112,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         gemm.gathered_product: (f[::1], f[:, :, ::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]),
         direct_weight._weight_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
-            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.UniTuple(i, 3)),
+            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, numba.boolean))),
         ),
     }
     options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
