@@ -58,15 +58,14 @@ def whole_vectors(x, lanes):
 
 
 @kernel
-def _transform_filters(weight, filters):
-    """Transform weight (columns, inner, 3, 3) into filters (36, P, inner padded, width).
+def _transform_filters(weight, filters, padded, width):
+    """Transform weight (columns, inner, 3, 3) into filters (36, plane of P * inner padded * width).
 
     Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the
     columns of a panel are far apart.
     """
     columns, inner, _, _ = weight.shape
-    _, panels, padded, width = filters.shape
-    flat, step = filters.reshape(-1), panels * padded * width
+    panels, step, flat = -(-columns // width), filters.shape[1], filters.reshape(-1)
     runs = -(-padded // _RUN)
     for task in prange(panels * runs):
         p, first = task // runs, task % runs * _RUN
@@ -80,6 +79,16 @@ def _transform_filters(weight, filters):
             to = (p * padded + first + c) * width
             where = (c * KERNEL * KERNEL * width, KERNEL * width, width, to, PATCH * step, step)
             to_filter(patch, flat, patch, where, (0, 0, 0, 0), VECTORS)
+
+
+@helper
+def plane(size, lanes):
+    """Return the offset from one element of the patches to the next, for ``size`` numbers each.
+
+    A cache line more than these take: a transform touches all 36 planes at once, and at a power of two
+    apart they would all want the same few places in the cache.
+    """
+    return size + lanes
 
 
 @helper
@@ -99,12 +108,13 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
     top, left, block, lanes = numbers
     images, out_height, out_width, out_channels = out.shape
     _, height, width, channels = x.shape
-    _, panels, _, panel = filters.shape
+    panel = VECTORS * lanes
+    panels = -(-out_channels // panel)
     down, across = -(-out_height // OUT), -(-out_width // OUT)
     total = images * down * across
     blocks, threads = -(-total // block), len(scratch)
     x_flat, out_flat, filters_flat = x.reshape(-1), out.reshape(-1), filters.reshape(-1)
-    in_step, product_step = block * channels, panels * block * panel
+    in_step, product_step = plane(block * channels, lanes), plane(panels * block * panel, lanes)
     for thread in prange(threads):
         inputs = scratch[thread, : ELEMENTS * in_step]
         products = scratch[thread, ELEMENTS * in_step : ELEMENTS * (in_step + product_step)]
@@ -125,7 +135,8 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
                 begin = (p + 1) * panel if e == PATCH + 1 else 0
                 for c in range(0, channels, BLOCK):  # a part of the filters that stays in the first-level cache
                     terms, go_on = min(BLOCK, channels - c), min(c, 1)
-                    a, b, target = e * in_step + c, (task * channels + c) * panel, task * block * panel
+                    a, b = e * in_step + c, e * filters.shape[1] + (p * channels + c) * panel
+                    target = e * product_step + p * block * panel
                     for i in range(0, count, ROWS):
                         call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on)
                         tile(inputs, filters_flat, products, start, rows, columns, segments, call)
@@ -164,8 +175,8 @@ def _correlate(x, weight, bias, out_size, padding):
     images, channels = len(x), x.shape[3]
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
-        filters = buffers.empty((ELEMENTS, panels, channels, panel), x.dtype)
-        _transform_filters(weight, filters)
+        filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
+        _transform_filters(weight, filters, channels, panel)
         start = np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
@@ -173,7 +184,8 @@ def _correlate(x, weight, bias, out_size, padding):
         threads = get_num_threads()
         block = _block_size(-(-total // threads), channels, panels * panel, x.itemsize)
         rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * panel)
-        size = ELEMENTS * block * (channels + panels * panel) + max(channels, panel)
+        planes = plane(block * channels, lanes) + plane(block * panels * panel, lanes)
+        size = ELEMENTS * planes + max(channels, panel)
         scratch = buffers.empty((threads, size), x.dtype)
         _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, (*padding[::2], block, lanes))
     return out if out.shape[3] == out_channels else np.ascontiguousarray(out[..., :out_channels])

@@ -12,26 +12,28 @@ from numba import prange
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import whole_tiles
-from minitorch_kernels.register_tile import BLOCK, ROWS, tile
+from minitorch_kernels.register_tile import ROWS, tile
 from minitorch_kernels.vectors import VECTORS, panel_width
-from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, whole_vectors
+from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
 from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, from_filter, from_outputs, to_inputs
 
 _SHARE = 8  # patches that a task transforms
+_CHUNK = 64  # patches whose transforms stay in the second-level cache; fewer would touch the sums more often
 
 
 @kernel
 def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, numbers):
-    """Fill sums (36, P, C, panel) from the images and the output's gradients.
+    """Fill sums (36, plane of P * C * panel) from the images and the output's gradients.
 
-    ``inputs`` (36, T, C) and ``grads`` (36, P, T, panel) hold the transformed patches of a chunk. All
-    patches of a chunk are transformed in parallel, then all products computed in parallel, each task
+    ``inputs`` (36, plane of T * C) and ``grads`` (36, plane of P * T * panel) hold the transformed patches
+    of a chunk. All patches of a chunk are transformed in parallel, then all products computed in parallel, each task
     owning its part of ``sums``.
     """
-    top, left, lanes = numbers
+    top, left, lanes, chunk = numbers
     images, out_height, out_width, out_channels = grad_out.shape
     _, height, width, channels = x.shape
-    _, panels, chunk, panel = grads.shape
+    panel = VECTORS * lanes
+    panels = -(-out_channels // panel)
     down, across = -(-out_height // OUT), -(-out_width // OUT)
     total = images * down * across
     x_flat, grad_flat, inputs_flat, grads_flat = (
@@ -41,7 +43,7 @@ def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, num
         grads.reshape(-1),
     )
     sums_flat = sums.reshape(-1)
-    in_step, grad_step = chunk * channels, panels * chunk * panel
+    in_step, grad_step, sum_step = inputs.shape[1], grads.shape[1], sums.shape[1]
     zeros = np.zeros(max(channels, panel), x.dtype)
     for first in range(0, total, chunk):
         count = min(chunk, total - first)
@@ -68,18 +70,18 @@ def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, num
                 to_inputs(x_flat, inputs_flat, zeros, where, (-i, height - i, -j, width - j), channels // lanes)
         go_on = min(first, 1)
         for task in prange(ELEMENTS * panels):
-            a, b, target = task // panels * in_step, task * chunk * panel, task * channels * panel
+            e, p = task // panels, task % panels
+            a, b, target = e * in_step, e * grad_step + p * chunk * panel, e * sum_step + p * channels * panel
             for i in range(0, len(rows), ROWS):
                 call = (i, 0, 1, count, a, channels, b, panel, target, 0, go_on)
                 tile(inputs_flat, grads_flat, sums_flat, zeros, rows, columns, segments, call)
 
 
 @kernel
-def _transform_sums(sums, grad_weight):
-    """Transform sums (36, P, C, panel) into grad_weight (O, C, 3, 3); parallel over panels and channels."""
+def _transform_sums(sums, grad_weight, channels, panel):
+    """Transform sums (36, plane of P * C * panel) into grad_weight (O, C, 3, 3); parallel over both channels."""
     out_channels, inner, _, _ = grad_weight.shape
-    _, panels, channels, panel = sums.shape
-    flat, step = sums.reshape(-1), panels * channels * panel
+    panels, step, flat = -(-out_channels // panel), sums.shape[1], sums.reshape(-1)
     for task in prange(panels * inner):
         p, c = task // inner, task % inner
         patch = np.empty(KERNEL * KERNEL * panel, sums.dtype)
@@ -118,11 +120,10 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     if x.size and grad_out.size:
         x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
         channels = x.shape[3]
-        chunk = min(BLOCK, len(x) * patches_of(*grad_out.shape[1:3]))
-        inputs = buffers.empty((ELEMENTS, chunk, channels), x.dtype)
-        grads = buffers.empty((ELEMENTS, panels, chunk, panel), x.dtype)
-        sums = buffers.empty((ELEMENTS, panels, channels, panel), x.dtype)
+        chunk = min(_CHUNK, len(x) * patches_of(*grad_out.shape[1:3]))
+        sizes = chunk * channels, panels * chunk * panel, panels * channels * panel
+        inputs, grads, sums = (buffers.empty((ELEMENTS, plane(size, lanes)), x.dtype) for size in sizes)
         rows, columns = whole_tiles(np.arange(channels)), whole_tiles(np.arange(channels) * panel)
-        _sum_products(x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes))
-        _transform_sums(sums, grad_weight)
+        _sum_products(x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes, chunk))
+        _transform_sums(sums, grad_weight, channels, panel)
     return grad_weight
