@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numba import prange
 
-from minitorch_kernels import buffers, few_channels
+from minitorch_kernels import buffers, depthwise, few_channels
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import available, cut_segments, gathered_product, whole_tiles
 from minitorch_kernels.vectors import panel_width
@@ -126,8 +126,11 @@ def _panels(groups, columns, inner, terms, width):
 
 
 def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
-    """Run `gathered_product` for one set of taps; weight (G, columns, inner, KH, KW)."""
+    """Compute rows of out from rows of a with one set of taps; weight (G, columns, inner, KH, KW)."""
     groups, columns, inner = weight.shape[:3]
+    if inner == 1 and depthwise.fits(groups, groups * columns, groups, a.dtype):
+        depthwise.correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows)
+        return
     width, terms = panel_width(a.dtype), len(taps) * inner
     per_group = -(-columns // width)
     packed = buffers.empty((groups, per_group, terms, width), a.dtype)

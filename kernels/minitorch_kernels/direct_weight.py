@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numba import prange
 
-from minitorch_kernels import buffers
+from minitorch_kernels import buffers, depthwise
 from minitorch_kernels._jit import helper, kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
@@ -157,6 +157,8 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     images, height, width, channels = padded.shape
     _, out_height, out_width, out_channels = grad_out.shape
     inner, columns = channels // groups, out_channels // groups
+    if grad_out.size and depthwise.fits(channels, out_channels, groups, x.dtype):
+        return depthwise.backward_weight(padded, grad_out, kernel_size, stride, dilation)
     grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
     if 0 not in (grad_out.size, grad_weight.size):
         panel, terms = panel_width(x.dtype), kernel_height * kernel_width * inner

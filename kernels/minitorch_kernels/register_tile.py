@@ -22,7 +22,12 @@ A larger tile would load less, but its row pointers no longer fit into the integ
 Convolution, its two gradients and the matrix product differ only in where the numbers of A lie, and
 that is the caller's to say: each row has its own offset, and the terms come as segments, equally
 long runs of numbers with a fixed step, that begin anywhere.
+
+In a depthwise convolution each channel has a filter of its own. There the numbers of A are not copied
+into all lanes but loaded as vectors, and `channel_tile` multiplies channel by channel.
 """
+
+from functools import partial
 
 import numpy as np
 from numba import types
@@ -55,10 +60,29 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
         of B to fetch from memory meanwhile: its offset, and how far to go with every term.
     """
     signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, _emit_tile
+    return signature, partial(_emit_tile, _one_for_all_lanes)
 
 
-def _emit_tile(context, builder, signature, arguments):
+@intrinsic
+def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
+    """Add up one tile in which each lane has its own number of A; parameters as `tile`.
+
+    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
+        A[a_rows[i0 + m] + segments[0, s] + k * a_step, :] * B[b_offset + segments[1, s] + k * b_step, :]
+    """
+    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
+    return signature, partial(_emit_tile, _one_a_lane)
+
+
+def _one_for_all_lanes(emit, pointer):
+    return [emit.broadcast(emit.builder.load(pointer))] * VECTORS
+
+
+def _one_a_lane(emit, pointer):
+    return [emit.load_vector(pointer, q) for q in range(VECTORS)]
+
+
+def _emit_tile(load_a, context, builder, signature, arguments):
     emit = Emitter(context, builder, signature.args[0].dtype)
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
@@ -103,8 +127,8 @@ def _emit_tile(context, builder, signature, arguments):
             columns = [emit.load_vector(b_row, q) for q in range(VECTORS)]
             updated = []
             for m, row in enumerate(rows):
-                copies = emit.broadcast(builder.load(emit.at(row, a_index)))
-                updated += [emit.fma(copies, columns[q], carried[m * VECTORS + q]) for q in range(VECTORS)]
+                factors = load_a(emit, emit.at(row, a_index))
+                updated += [emit.fma(factors[q], columns[q], carried[m * VECTORS + q]) for q in range(VECTORS)]
             fetched = [builder.add(index, ahead[1]) for index in fetched]
             return [builder.add(a_index, a_step), builder.add(b_index, b_step), *fetched, *updated]
 
@@ -117,8 +141,8 @@ def _emit_tile(context, builder, signature, arguments):
     return context.get_dummy_value()
 
 
-def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers):
-    """The same sums in NumPy, for reading and for tests; parameters as `tile`."""
+def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers, by_channel=False):
+    """The sums of `tile`, or of `channel_tile`, in NumPy, for reading and for tests."""
     first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers[:11]
     width, k = panel_width(a.dtype), np.arange(terms)
     columns = np.arange(width)
@@ -127,6 +151,9 @@ def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers):
     for s in range(first, end):
         b_rows = b[(b_offset + segments[1, s] + k * b_step)[:, None] + columns]  # (terms, width)
         for m, i in enumerate(rows):
-            sums[m] = sums[m] + a[a_rows[i] + a_offset + segments[0, s] + k * a_step] @ b_rows
+            places = a_rows[i] + a_offset + segments[0, s] + k * a_step
+            sums[m] = sums[m] + (
+                (a[places[:, None] + columns] * b_rows).sum(axis=0) if by_channel else a[places] @ b_rows
+            )
     for m, i in enumerate(rows):
         c[c_rows[i] + c_offset + columns] = sums[m]

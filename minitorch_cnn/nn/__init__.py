@@ -5,6 +5,7 @@ from minitorch_cnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmo
 from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
 from minitorch_cnn.nn.conv import Conv1d, Conv2d
 from minitorch_cnn.nn.dropout import Dropout
+from minitorch_cnn.nn.fold import fold_batch_norm
 from minitorch_cnn.nn.fuse import conv_bn_act, fuse
 from minitorch_cnn.nn.linear import Flatten, Identity, Linear
 from minitorch_cnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
@@ -65,6 +66,7 @@ __all__ = [
     "StateDictError",
     "Tanh",
     "conv_bn_act",
+    "fold_batch_norm",
     "fuse",
     "init",
 ]

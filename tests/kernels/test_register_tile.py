@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels import direct_weight, gemm
-from minitorch_kernels.register_tile import ROWS, tile, tile_numpy
+from minitorch_kernels import depthwise, direct_weight, gemm
+from minitorch_kernels.register_tile import ROWS, channel_tile, tile, tile_numpy
 from minitorch_kernels.vectors import VECTORS, panel_width
 
 needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no register tile fits this machine")
@@ -27,11 +27,21 @@ def call_tile():
     return numba.njit(lambda a, b, c, start, rows, c_rows, segments, n: tile(a, b, c, start, rows, c_rows, segments, n))
 
 
+@pytest.fixture(scope="module")
+def call_channel_tile():
+    """Return a compiled function that adds up one tile channel by channel."""
+
+    def call(a, b, c, start, rows, c_rows, segments, n):
+        channel_tile(a, b, c, start, rows, c_rows, segments, n)
+
+    return numba.njit(call)
+
+
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_tile_is_its_numpy_twin(call_tile, dtype, data):
+def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
     def integer(low, high):
         return data.draw(st.integers(low, high))
 
@@ -41,14 +51,15 @@ def test_a_tile_is_its_numpy_twin(call_tile, dtype, data):
     a_offset, b_offset, c_offset, start_offset, go_on = (integer(0, n) for n in (9, 40, 30, 50, 1))
     a_rows, c_rows = rng.integers(0, 60, first_row + ROWS), rng.integers(0, 400, first_row + ROWS)  # may overlap in C
     segments = rng.integers(0, 50, (2, first + count + 1))
-    sizes = 60 + 9 + 50 + 20 * 7 + 1, 40 + 50 + 20 * b_step + width, 400 + 30 + width, 50 + width
+    by_channel = data.draw(st.booleans())
+    sizes = 60 + 9 + 50 + 20 * 7 + width, 40 + 50 + 20 * b_step + width, 400 + 30 + width, 50 + width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
     numbers = first_row, first, first + count, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on
     if data.draw(st.booleans()):
         numbers += integer(0, len(b) - 1), integer(0, 40)  # fetching ahead changes nothing, even behind the end
     expected = c.copy()
-    call_tile(a, b, c, start, a_rows, c_rows, segments, numbers)
-    tile_numpy(a, b, expected, start, a_rows, c_rows, segments, numbers)
+    (call_channel_tile if by_channel else call_tile)(a, b, c, start, a_rows, c_rows, segments, numbers)
+    tile_numpy(a, b, expected, start, a_rows, c_rows, segments, numbers, by_channel)
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * np.sqrt(count * terms))
     untouched = np.ones(len(c), bool)
     for row in c_rows[first_row:]:
@@ -103,6 +114,8 @@ def inner_loops(assembly):
         (gemm.gathered_product, np.float32),
         (gemm.gathered_product, np.float64),
         (direct_weight._weight_product, np.float32),
+        (depthwise._filter_pixels, np.float32),
+        (depthwise._sum_pixels, np.float32),
     ],
 )
 def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
@@ -113,6 +126,11 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         direct_weight._weight_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
             *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, numba.boolean))),
+        ),
+        depthwise._filter_pixels: (f[::1], f[:, ::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
+        depthwise._sum_pixels: (
+            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1], i[::1]),
+            numba.types.UniTuple(i, 4),
         ),
     }
     options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}

@@ -1,0 +1,78 @@
+"""Batch norm as part of the convolution before it: in inference both are linear, and two linear maps are one."""
+
+import copy
+from collections import Counter
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.nn.conv import Conv2d
+from minitorch_cnn.nn.linear import Identity
+from minitorch_cnn.nn.module import Parameter
+from minitorch_cnn.nn.norm import BatchNorm2d
+from minitorch_cnn.tensor import Tensor
+
+
+def fold_batch_norm(model, input_shape):
+    """Return a copy of a model for inference, with batch norm folded into the convolutions.
+
+    With s = gamma / sqrt(running_var + eps), per output channel:
+
+        batch_norm(conv(x; weight, bias)) = conv(x; s * weight, s * (bias - running_mean) + beta)
+
+    Parameters
+    ----------
+    model : Module
+        Stays as it is.
+    input_shape : tuple of int
+        (N, C, H, W) of an input that the model takes; a trace of it shows which convolution feeds which
+        batch norm.
+
+    Returns
+    -------
+    Module
+        A frozen copy in evaluation mode. Each batch norm that alone takes the output of a convolution
+        is an `Identity` there; one behind anything else, or behind a convolution that is used more
+        than once, stays. The results are the same but for rounding.
+
+    Raises
+    ------
+    ShapeError
+        If the model does not take inputs of this shape.
+
+    Notes
+    -----
+    Cost: one pass over the weights, computed in float64.
+    """
+    folded = copy.deepcopy(model).eval().freeze()
+    dtype = next((p.data.dtype for p in folded.parameters()), np.float32)
+    with no_grad(), trace() as records:
+        folded(Tensor.like_shape(input_shape, dtype))
+    modules = dict(folded.named_modules())
+    uses = Counter(id(v) for record in records for v in record.inputs)
+    runs = Counter(record.path for record in records if record.op in (ops.conv.Conv2d, ops.norm.BatchNorm))
+    maker = {id(record.output): record for record in records}
+    for record in records:
+        before = maker.get(id(record.inputs[0]))
+        if record.op is not ops.norm.BatchNorm or before is None or before.op is not ops.conv.Conv2d:
+            continue
+        conv, bn = modules[before.path], modules[record.path]
+        alone = uses[id(before.output)] == runs[before.path] == runs[record.path] == 1
+        if not (alone and type(conv) is Conv2d and type(bn) is BatchNorm2d and before.inputs[1] is conv.weight):
+            continue
+        if uses[id(conv.weight)] == 1:
+            _fold(conv, bn)
+            parent, _, name = record.path.rpartition(".")
+            setattr(modules[parent], name, Identity())
+    return folded
+
+
+def _fold(conv, bn):
+    dtype = conv.weight.data.dtype
+    one, zero = np.ones(bn.num_features), np.zeros(bn.num_features)
+    gamma, beta = (bn.weight.data, bn.bias.data) if bn.affine else (one, zero)
+    scale = gamma / np.sqrt(bn.running_var.astype(np.float64) + bn.eps)
+    bias = zero if conv.bias is None else conv.bias.data
+    conv.weight.data = (conv.weight.data * scale[:, None, None, None]).astype(dtype)
+    conv.bias = Parameter(((bias - bn.running_mean) * scale + beta).astype(dtype), requires_grad=False)

@@ -1,0 +1,107 @@
+"""nn.fold_batch_norm: the same results from fewer layers, in a copy."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, manual_seed, models, nn, ops
+from minitorch_cnn.shapes import ShapeError
+
+SHAPE = (2, 3, 16, 16)
+
+
+def lived_in(model):
+    """Return the model as if it had been trained: no number of a batch norm is where it began."""
+    rng = np.random.default_rng(1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean[...] = rng.standard_normal(module.num_features)
+            module.running_var[...] = rng.uniform(0.3, 3, module.num_features)
+            if module.affine:
+                module.weight.data[...] = rng.uniform(-2, 2, module.num_features)
+                module.bias.data[...] = rng.standard_normal(module.num_features)
+    return model.eval()
+
+
+def norms_left(model):
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def same(model, folded, dtype=np.float64):
+    x = Tensor(np.random.default_rng(0).standard_normal(SHAPE).astype(dtype))
+    np.testing.assert_allclose(folded(x).data, model(x).data, rtol=1e-9, atol=1e-9)
+
+
+class Shortcut(nn.Module):
+    """The convolution's output goes two ways."""
+
+    def __init__(self):
+        self.conv, self.bn = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.bn(x) + x
+
+
+class Twice(nn.Module):
+    """One convolution, two batch norms."""
+
+    def __init__(self):
+        self.conv, self.bn1, self.bn2 = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return self.bn2(self.conv(ops.relu(self.bn1(self.conv(x)))))
+
+
+class Tied(nn.Module):
+    """Two convolutions with one weight."""
+
+    def __init__(self):
+        self.a, self.b, self.bn = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.b(ops.relu(self.bn(self.a(x))))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_cifar4_loses_all_its_batch_norms(fused):
+    manual_seed(0)
+    model = nn.fuse(lived_in(models.create("cifar4").double()), fused)
+    folded = nn.fold_batch_norm(model, SHAPE)
+    assert norms_left(folded) == 0 and norms_left(model) == 4
+    same(model, folded)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_with_and_without_biases(affine, bias):
+    conv = nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3, bias=bias)
+    model = lived_in(nn.Sequential(conv, nn.BatchNorm2d(6, affine=affine), nn.ReLU()).double())
+    folded = nn.fold_batch_norm(model, SHAPE)
+    assert norms_left(folded) == 0
+    same(model, folded)
+
+
+@pytest.mark.parametrize("make", [Shortcut, Twice, Tied, lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3))])
+def test_what_cannot_be_folded_stays(make):
+    model = lived_in(make().double())
+    folded = nn.fold_batch_norm(model, SHAPE)
+    assert norms_left(folded) == norms_left(model) > 0
+    same(model, folded)
+
+
+def test_the_copy_is_frozen_and_the_model_left_alone():
+    model = lived_in(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    folded = nn.fold_batch_norm(model, SHAPE)
+    assert model.training and not folded.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert not any(p.requires_grad for p in folded.parameters())
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert all(p.data.dtype == np.float32 for p in folded.parameters())
+
+
+def test_a_shape_that_does_not_fit():
+    with pytest.raises(ShapeError, match="expected 3 channels"):
+        nn.fold_batch_norm(models.create("cifar4"), (1, 4, 32, 32))
