@@ -1,6 +1,7 @@
 """Memory of a training step: the most that a process held during 20 steps, less what it held before.
 
     python benchmarks/memory.py --peer torch
+    python benchmarks/memory.py --growth 1000        what our process holds after so many steps, and after 50
 
 Before means after the imports and with the batch in memory. Each side has a process of its own; the
 numbers are Linux's VmHWM and VmRSS.
@@ -36,12 +37,29 @@ def side(prepare):
     return make
 
 
+def growth(options):
+    """Run many of our steps, and print what the process holds after 50 and at the end, and their ratio."""
+    options.steps = 1
+    step, sizes = train_step.ours(options), []
+    for number in range(1, options.growth + 1):
+        step()
+        if number in (50, options.growth):
+            sizes.append(status("VmRSS"))
+            print(f"after step {number}: {sizes[-1] / 1e6:.1f} MB", flush=True)
+    print(f"ratio {sizes[-1] / sizes[0]:.4f}")
+
+
 def main():
     """Measure and report."""
     parser = _race.parser(__doc__, rounds=1)
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
+    parser.add_argument("--growth", type=int, metavar="N", help="instead, compare step N, above 50, with step 50")
     options = parser.parse_args()
     options.steps = STEPS
+    if options.growth:
+        options.before = lambda: None
+        growth(options)
+        return
     modes = {mode: side(train_step.torch_side(mode)) for mode in _peers.TORCH_MODES}
     _race.run("memory", options, {_race.OURS: side(train_step.ours)} | modes, unit=("MB", 1e6), warm_up=0)
 
