@@ -39,6 +39,17 @@ def _activate_pixels(x, scale, shift, out):
 
 
 @kernel
+def _add_and_activate_pixels(x, scale, shift, residual, out):
+    count, channels = x.shape
+    for part in prange(_RANGES):
+        first, end = bounds(part, _RANGES, count)
+        for i in range(first, end):
+            for c in range(channels):
+                value = x[i, c] * scale[c] + shift[c] + residual[i, c]
+                out[i, c] = 0 if value <= 0 else value
+
+
+@kernel
 def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
     """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won."""
     images, out_height, out_width, channels = out.shape
@@ -135,20 +146,24 @@ def _pooled_input_gradient(grad, out, argmax, x, mean, slope, projection, level,
             _without_gradient(x[n, h], mean, projection, level, grad_x[n, h])
 
 
-def batch_norm_relu_forward(x, scale, shift):
-    """Return max(x * scale + shift, 0), per channel.
+def batch_norm_relu_forward(x, scale, shift, residual=None):
+    """Return max(x * scale + shift + residual, 0), per channel.
 
     Parameters
     ----------
     x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
     scale, shift : ndarray, shape (C,)
+    residual : ndarray, shape (N, H, W, C), C-contiguous, or None
 
     Returns
     -------
     ndarray, shape (N, H, W, C)
     """
     out = buffers.empty_like(x)
-    _activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
+    if residual is None:
+        _activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
+    else:
+        _add_and_activate_pixels(as_pixels(x), scale, shift, as_pixels(residual), as_pixels(out))
     return out
 
 

@@ -9,6 +9,7 @@ from minitorch_cnn import ops
 from minitorch_cnn.nn.activation import ReLU
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.nn.pool import MaxPool2d
+from minitorch_cnn.shapes import ShapeError
 
 _ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "tanh": ops.tanh, "none": lambda x: x}
 
@@ -36,10 +37,10 @@ def fuse(model, fused=True):
     return model
 
 
-def conv_bn_act(conv, bn, activation, x, pool=1):
-    """Run convolution, batch norm, activation and max pooling.
+def conv_bn_act(conv, bn, activation, x, pool=1, residual=None):
+    """Run convolution, batch norm, activation and max pooling, as most networks since 2015 do.
 
-    out = max_pool2d(activation(bn(conv(x))), pool)
+    out = max_pool2d(activation(bn(conv(x)) + residual), pool)
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def conv_bn_act(conv, bn, activation, x, pool=1):
     x : Tensor, shape (N, C, H, W)
     pool : int, pixels, >= 1
         Side and stride of the windows; 1 pools nothing.
+    residual : Tensor, shape (N, C_out, OH, OW), or None
+        The shortcut of a residual block (He et al. 2015, figure 2, arXiv 1512.03385).
 
     Returns
     -------
@@ -58,20 +61,62 @@ def conv_bn_act(conv, bn, activation, x, pool=1):
     ------
     ValueError
         If the activation is unknown.
+    ShapeError
+        If the residual has not the shape of the convolution's output.
 
     Notes
     -----
     Where `fuse` was called, all behind the convolution is one operation for "relu", unless the
     convolution runs by ``algorithm="reference"``, where everything shall be the textbook's.
     """
+    _check_activation("conv_bn_act", activation)
+    x = conv(x)
+    if residual is not None and residual.shape != x.shape:
+        raise ShapeError(f"conv_bn_act: residual - expected shape {x.shape}, got {residual.shape}")
+    one_pass = activation == "relu" and getattr(conv, "algorithm", None) != "reference"
+    if one_pass and _together(bn, x, pool) and (residual is None or pool == 1):
+        return bn(x, relu=True, pool=pool, residual=residual)
+    x = bn(x) if residual is None else bn(x) + residual
+    x = _ACTIVATIONS[activation](x)
+    return x if pool == 1 else ops.max_pool2d(x, pool)
+
+
+def bn_act_conv(bn, activation, conv, x):
+    """Run batch norm, activation and convolution: the order of DenseNet and of pre-activation ResNets.
+
+    out = conv(activation(bn(x)))
+
+    Parameters
+    ----------
+    bn : BatchNorm2d
+    activation : "relu", "gelu", "tanh" or "none"
+    conv : Module
+    x : Tensor, shape (N, C, H, W)
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW)
+
+    Raises
+    ------
+    ValueError
+        If the activation is unknown.
+
+    Notes
+    -----
+    Where `fuse` was called, batch norm and ReLU are one operation.
+    Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
+    """
+    _check_activation("bn_act_conv", activation)
+    if activation == "relu" and _together(bn, x, 1) and getattr(conv, "algorithm", None) != "reference":
+        return conv(bn(x, relu=True))
+    return conv(_ACTIVATIONS[activation](bn(x)))
+
+
+def _check_activation(function, activation):
     if activation not in _ACTIVATIONS:
         expected = ", ".join(map(repr, _ACTIVATIONS))
-        raise ValueError(f"conv_bn_act: activation - expected one of {expected}, got {activation!r}")
-    x = conv(x)
-    if _together(bn, x, pool) and activation == "relu" and getattr(conv, "algorithm", None) != "reference":
-        return bn(x, relu=True, pool=pool)
-    x = _ACTIVATIONS[activation](bn(x))
-    return x if pool == 1 else ops.max_pool2d(x, pool)
+        raise ValueError(f"{function}: activation - expected one of {expected}, got {activation!r}")
 
 
 def _together(bn, x, pool):

@@ -71,15 +71,18 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
 
-    def forward(self, x, relu=False, pool=1):
-        """Return x normalised; with ``relu`` cut off below 0 and max-pooled by ``pool`` in the same operation."""
+    def forward(self, x, relu=False, pool=1, residual=None):
+        """Return x normalised; with ``relu``, all that `ops.batch_norm_relu` does in the same operation."""
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
             raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
         training = self.training and not self.frozen
         arguments = x, self.weight, self.bias, self.running_mean, self.running_var
         hyper = {"training": training, "momentum": self.momentum, "eps": self.eps}
-        out = ops.batch_norm_relu(*arguments, **hyper, pool=pool) if relu else ops.batch_norm(*arguments, **hyper)
+        if relu:
+            out = ops.batch_norm_relu(*arguments, **hyper, pool=pool, residual=residual)
+        else:
+            out = ops.batch_norm(*arguments, **hyper)
         if training and not x.traced:
             self.num_batches_tracked += 1
         return out

@@ -11,26 +11,32 @@ LARGEST_POOL = 15  # the place in a window is kept as one byte
 
 
 class BatchNormReLU(Function):
-    """Batch norm, ReLU, and max pooling with windows side by side."""
+    """Batch norm, a residual added, ReLU, and max pooling with windows side by side."""
 
-    rule = "the gradient passes where the output is positive, to the pixel that won; from there as in batch norm"
+    rule = (
+        "the gradient passes where the output is positive, to the pixel that won; from there as it is to the residual, "
+        "and to x as in batch norm"
+    )
 
     @staticmethod
-    def output_shape(x, weight, bias, *, running_mean, running_var, training, momentum, eps, pool):
+    def output_shape(x, weight, bias, residual, *, running_mean, running_var, training, momentum, eps, pool):
         if len(x) != 4:
             raise ShapeError(f"batch_norm_relu: x - expected 4 axes (N, C, H, W), got shape {x}")
         batch_norm_shape(x, weight, bias, running_mean, running_var)
+        if residual is not None and residual != x:
+            raise ShapeError(f"batch_norm_relu: residual - expected the shape of x {x}, got {residual}")
         if min(x[2:]) < pool:
             raise ShapeError(f"batch_norm_relu: x - expected at least {pool} x {pool} pixels to pool, got shape {x}")
         return (*x[:2], x[2] // pool, x[3] // pool)
 
     @staticmethod
-    def forward(ctx, x, weight, bias, *, training, pool, **hyper):
+    def forward(ctx, x, weight, bias, residual, *, training, pool, **hyper):
         pixels = nhwc(x)
         mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=training, **hyper)
         argmax = deviations = None
         if pool == 1:
-            out = kernels.fused.batch_norm_relu_forward(pixels, scale, shift)
+            shortcut = None if residual is None else nhwc(residual)
+            out = kernels.fused.batch_norm_relu_forward(pixels, scale, shift, shortcut)
         else:
             out, argmax, deviations = kernels.fused.batch_norm_relu_pool_forward(pixels, mean, scale, shift, pool)
         ctx.training, ctx.pool = training, pool
@@ -46,8 +52,12 @@ class BatchNormReLU(Function):
         grad_x, grad_weight, grad_bias = kernels.fused.batch_norm_relu_backward(
             nhwc(grad_out), out, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
         )
-        _, need_weight, need_bias = ctx.needs_grad
-        return nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
+        _, need_weight, need_bias, need_residual = ctx.needs_grad
+        grads = nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
+        if not need_residual:
+            return *grads, None
+        passed = kernels.elementwise.relu_backward(nhwc(grad_out).reshape(-1), out.reshape(-1))
+        return *grads, nchw(passed.reshape(out.shape))
 
     @staticmethod
     def choices(ctx):
@@ -55,10 +65,12 @@ class BatchNormReLU(Function):
         return out > 0 if argmax is None else np.where(out > 0, argmax, -1)
 
 
-def batch_norm_relu(x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5, pool=1):
+def batch_norm_relu(
+    x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5, pool=1, residual=None
+):
     """Normalise each channel, cut off what is negative, and take the largest value of each window.
 
-    out = max_pool2d(relu(batch_norm(x, ...)), pool)
+    out = max_pool2d(relu(batch_norm(x, ...) + residual), pool)
 
     Parameters
     ----------
@@ -67,6 +79,8 @@ def batch_norm_relu(x, weight, bias, running_mean, running_var, *, training, mom
         As for `batch_norm`.
     pool : int, pixels, 1 to 15
         Side and stride of the windows; 1 pools nothing.
+    residual : Tensor, shape (N, C, H, W), or None
+        Added before what is negative is cut off, as at the end of a residual block; not with a pool.
 
     Returns
     -------
@@ -75,17 +89,20 @@ def batch_norm_relu(x, weight, bias, running_mean, running_var, *, training, mom
     Raises
     ------
     TypeError, ValueError
-        As `batch_norm`, or if pool is out of range.
+        As `batch_norm`, or if pool is out of range, or given together with a residual.
     ShapeError
-        As `batch_norm`, or if x has not four axes, or less than one window of pixels.
+        As `batch_norm`, or if x has not four axes, or less than one window of pixels, or if the residual
+        has another shape.
 
     Notes
     -----
-    Gradients are those of the three operations. Two passes over x forward and one and a bit backward,
-    where the three take five and eight.
+    Gradients are those of the operations. Two passes over x forward and one and a bit backward,
+    where one after the other takes five and eight.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
     if isinstance(pool, bool) or not isinstance(pool, int) or not 1 <= pool <= LARGEST_POOL:
         raise ValueError(f"batch_norm_relu: pool - expected an integer, 1 to {LARGEST_POOL}, got {pool!r}")
+    if residual is not None and pool != 1:
+        raise ValueError(f"batch_norm_relu: pool - expected 1 together with a residual, got {pool}")
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
-    return BatchNormReLU.apply(x, weight, bias, training=training, pool=pool, **hyper)
+    return BatchNormReLU.apply(x, weight, bias, residual, training=training, pool=pool, **hyper)

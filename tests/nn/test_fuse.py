@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, autograd, manual_seed, models, nn, ops
+from minitorch_cnn.shapes import ShapeError
 
 
 def make_sequential():
@@ -84,6 +85,32 @@ def test_conv_bn_act_is_its_parts(activation):
         np.testing.assert_array_equal(nn.conv_bn_act(conv, bn, activation, x, pool=3).data, expected)
 
 
+@pytest.mark.parametrize("pool", [1, 2])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_residual_block_is_its_parts(activation, pool):
+    conv, bn = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32), requires_grad=True)
+    expected = getattr(ops, activation)(bn(conv(x)) + x)
+    expected = expected if pool == 1 else ops.max_pool2d(expected, pool)
+    for fused in (False, True):
+        out = nn.conv_bn_act(conv, nn.fuse(bn, fused), activation, x, pool=pool, residual=x)
+        np.testing.assert_allclose(out.data, expected.data, rtol=1e-6, atol=1e-6)
+        assert (out.node.function.__name__ == "BatchNormReLU") == (fused and activation == "relu" and pool == 1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "none"])
+def test_bn_act_conv_is_its_parts(activation):
+    conv, bn = nn.Conv2d(3, 2, 3), nn.BatchNorm2d(3)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32), requires_grad=True)
+    between = bn(x)
+    expected = conv(ops.relu(between) if activation == "relu" else between).data
+    for fused in (False, True):
+        out = nn.bn_act_conv(nn.fuse(bn, fused), activation, conv, x)
+        np.testing.assert_allclose(out.data, expected, rtol=1e-6, atol=1e-6)
+        before = out.node.edges[0].function.__name__
+        assert before == ("BatchNorm" if activation == "none" else "BatchNormReLU" if fused else "ReLU")
+
+
 def test_the_textbooks_algorithm_is_never_fused():
     conv, bn = nn.Conv2d(1, 1, 3, algorithm="reference"), nn.fuse(nn.BatchNorm2d(1))
     out = nn.conv_bn_act(conv, bn, "relu", Tensor(np.ones((2, 1, 4, 4), np.float32)))
@@ -93,3 +120,11 @@ def test_the_textbooks_algorithm_is_never_fused():
 def test_an_unknown_activation():
     with pytest.raises(ValueError, match="conv_bn_act: activation - expected one of 'relu', .*, got 'swish'"):
         nn.conv_bn_act(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), "swish", Tensor(np.ones((2, 1, 4, 4), np.float32)))
+    with pytest.raises(ValueError, match="bn_act_conv: activation - expected one of 'relu', .*, got None"):
+        nn.bn_act_conv(nn.BatchNorm2d(1), None, nn.Conv2d(1, 1, 1), Tensor(np.ones((2, 1, 4, 4), np.float32)))
+
+
+def test_a_residual_of_another_shape():
+    conv, bn, x = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), Tensor(np.ones((2, 1, 4, 4), np.float32))
+    with pytest.raises(ShapeError, match=r"conv_bn_act: residual - expected shape \(2, 2, 4, 4\), got \(2, 1, 4, 4\)"):
+        nn.conv_bn_act(conv, bn, "relu", x, residual=x)

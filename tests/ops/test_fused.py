@@ -15,8 +15,9 @@ def statistics(channels):
     return np.linspace(-0.5, 0.5, channels), np.linspace(0.5, 1.5, channels)
 
 
-def in_a_row(x, weight, bias, running_mean, running_var, *, pool, **hyper):
-    out = ops.relu(ops.batch_norm(x, weight, bias, running_mean, running_var, **hyper))
+def in_a_row(x, weight, bias, running_mean, running_var, *, pool=1, residual=None, **hyper):
+    out = ops.batch_norm(x, weight, bias, running_mean, running_var, **hyper)
+    out = ops.relu(out if residual is None else out + residual)
     return out if pool == 1 else ops.max_pool2d(out, pool)
 
 
@@ -39,6 +40,28 @@ def test_it_is_batch_norm_relu_and_pooling(normal, sizes, pool, training, affine
         results.append([out.data, *running, *(t.grad for t in tensors[: 3 if affine else 1])])
     for got, want in zip(*results, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(2, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)), training=st.booleans()
+)
+def test_a_residual_is_added_before_the_relu(normal, sizes, training):
+    results = []
+    for operation in (ops.batch_norm_relu, in_a_row):
+        x, residual = (Tensor(normal(sizes, seed), requires_grad=True) for seed in (0, 1))
+        out = operation(x, None, None, *statistics(sizes[1]), training=training, residual=residual)
+        out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
+        results.append([out.data, x.grad, residual.grad])
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_with_a_residual_match_finite_differences(normal):
+    gradcheck(
+        lambda x, r: ops.batch_norm_relu(x, None, None, None, None, training=True, residual=r),
+        *(Tensor(normal((2, 2, 3, 4))), Tensor(normal((2, 2, 3, 4), 1))),
+    )
 
 
 @pytest.mark.parametrize("pool", [1, 2])
@@ -72,5 +95,11 @@ def test_what_does_not_fit():
     for pool in (0, 16, 2.0, True):
         with pytest.raises(ValueError, match="batch_norm_relu: pool - expected an integer, 1 to 15, got"):
             call(pool=pool)
+    with pytest.raises(
+        ShapeError, match=r"batch_norm_relu: residual - expected the shape of x \(2, 3, 4, 4\), got \(2, 3,"
+    ):
+        call(residual=Tensor(np.zeros((2, 3, 4, 1), np.float32)))
+    with pytest.raises(ValueError, match="batch_norm_relu: pool - expected 1 together with a residual, got 2"):
+        call(residual=x, pool=2)
     with pytest.raises(TypeError, match="batch_norm: x - expected a Tensor, got ndarray"):
         call(x.data)
