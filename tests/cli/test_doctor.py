@@ -97,3 +97,7 @@ def test_the_code_that_does_the_same(mcnn, monkeypatch, capsys):
     exec(compile(shown, "shown", "exec"), {})
     out = capsys.readouterr().out
     assert "GFLOP/s" in out and all(name in out for name in train.RECIPES)
+
+
+def test_the_peak_of_the_registers_is_above_that_of_whole_products():
+    assert 0.5 * measure.matmul_gflops(256) < measure.peak_gflops() < 10_000

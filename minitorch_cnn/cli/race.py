@@ -1,0 +1,219 @@
+"""`mcnn race conv`: one convolution by every algorithm, side by side, a user's own among them."""
+
+import json
+import statistics
+import time
+
+from minitorch_cnn.cli.parser import UsageError, integer
+
+_SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
+_LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
+PASSES = ("forward", "input gradient", "weight gradient")
+
+
+def add_commands(commands):
+    """Add ``mcnn race``."""
+    parser = commands.add_parser(
+        "race",
+        help="time the algorithms of convolution side by side",
+        description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd, and "
+        "print time, GFLOP/s by the definition of convolution, the share of what this machine can do, and the largest "
+        "error in units of the result's standard deviation. Winograd needs a quarter of the products, so its share may "
+        "be above 100%. The loops run on a small part; their time is an estimate.",
+        examples=("mcnn race conv", "mcnn race conv --own mine.py:convolution --batch 8"),
+    )
+    parser.add_argument("what", choices=["conv"], help="what is raced")
+    sizes = {"batch": 128, "channels": 64, "filters": 128, "size": 16, "kernel": 3, "stride": 1}
+    for option, default in sizes.items():
+        parser.add_argument(f"--{option}", type=integer(1), default=default, metavar="N", help=f"(default: {default})")
+    parser.add_argument("--padding", type=integer(0), default=1, metavar="N", help="pixels of zeros (default: 1)")
+    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
+    parser.add_argument(
+        "--own",
+        metavar="FILE:NAME",
+        help="also race a function of a Python file: forward(x, weight, bias, *, stride, padding, dilation, groups) on "
+        "arrays (N, C, H, W) and (C_out, C, KH, KW), returning (N, C_out, OH, OW)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=_run, code=_code, parser=parser)
+
+
+def _run(arguments):
+    import minitorch_cnn
+    from minitorch_cnn import ops
+    from minitorch_cnn.cli import measure
+
+    if arguments.threads:
+        try:
+            minitorch_cnn.set_num_threads(arguments.threads)
+        except ValueError as error:
+            raise UsageError(f"mcnn race: --threads - {error}") from error
+    x, weight, hyper = _problem(arguments)
+    names = [name for name in ops.conv_algorithms.names() if name != "auto"]
+    if arguments.own:
+        ops.register_algorithm("own", own_function(arguments.own))
+        names.append("own")
+    peak = measure.peak_gflops()
+    results = race(x, weight, names, **hyper)
+    if arguments.json:
+        print(json.dumps({"peak_gflops": peak, "results": results}, indent=2))
+        return
+    print(f"images {x.shape}, filters {weight.shape}, stride {arguments.stride}, padding {arguments.padding}")
+    print(f"this machine multiplies and adds {peak:.0f} GFLOP/s in registers")
+    print(f"{'':12}" + "".join(f"{name:>30}" for name in PASSES) + f"{'error':>10}")
+    print(f"{'algorithm':12}" + f"{'ms':>13}{'GFLOP/s':>10}{'peak':>7}" * len(PASSES))
+    for name, result in results.items():
+        print(f"{name:12}" + _cells(result, peak))
+
+
+def _problem(arguments):
+    import numpy as np
+
+    from minitorch_cnn.shapes import nchw
+
+    a, rng = arguments, np.random.default_rng(0)
+    if a.size + 2 * a.padding < a.kernel:
+        expected = f"at most the padded size of the images, {a.size + 2 * a.padding}"
+        raise UsageError(f"mcnn race: --kernel - expected {expected}, got {a.kernel}")
+    x = nchw(rng.standard_normal((a.batch, a.size, a.size, a.channels), np.float32))
+    weight = rng.standard_normal((a.filters, a.channels, a.kernel, a.kernel), np.float32)
+    hyper = {"stride": (a.stride,) * 2, "padding": (a.padding,) * 4, "dilation": (1, 1), "groups": 1}
+    return x, weight, hyper
+
+
+def own_function(place):
+    """Return the function that ``FILE:NAME`` names; NAME may be left out where it is ``forward``."""
+    import importlib.util
+    import pathlib
+
+    path, _, name = place.partition(":")
+    if not (path.endswith(".py") and pathlib.Path(path).is_file()):
+        raise UsageError(f"mcnn race: --own - expected a Python file, got {path!r}, which is none")
+    spec = importlib.util.spec_from_file_location("own", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function = getattr(module, name or "forward", None)
+    if not callable(function):
+        raise UsageError(f"mcnn race: --own - expected a function {name or 'forward'!r} in {path}, found none")
+    return function
+
+
+def race(x, weight, names, **hyper):
+    """Run a convolution and its gradients by several algorithms.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W), float32
+    weight : ndarray, shape (C_out, C, KH, KW), float32
+    names : list of str
+        Of `ops.conv_algorithms.names`; of "reference", a part is run and the time of the whole estimated.
+    hyper
+        ``stride``, ``padding``, ``dilation``, ``groups``, as for the kernels.
+
+    Returns
+    -------
+    dict of str to dict
+        Of each algorithm, for each of PASSES: "ms", "gflops" and "error", the largest difference from
+        float64 in units of the result's standard deviation; or "failure", and why.
+    """
+    small = _part(x, weight, hyper)
+    results = {}
+    for name in names:
+        images, filters = small if name == "reference" else (x, weight)
+        scale = _products(x, weight, hyper) / _products(images, filters, hyper)
+        try:
+            results[name] = _measure(name, images, filters, scale, hyper)
+        except Exception as error:  # a user's function may raise anything; the others still run
+            results[name] = {"failure": f"{type(error).__name__}: {error}"}
+    return results
+
+
+def _output_size(x, weight, hyper):
+    from minitorch_cnn.shapes import conv_output_size
+
+    return [
+        conv_output_size(x.shape[2 + i], weight.shape[2 + i], hyper["stride"][i], *hyper["padding"][2 * i : 2 * i + 2])
+        for i in range(2)
+    ]
+
+
+def _products(x, weight, hyper):
+    height, width = _output_size(x, weight, hyper)
+    return len(x) * height * width * weight.size
+
+
+def _part(x, weight, hyper):
+    """Return one image and so many filters and channels that the textbook's loops take about a second."""
+    image = x[:1]
+    for axis in (0, 1):
+        spare = _LOOP_PRODUCTS * weight.shape[axis] // _products(image, weight, hyper)
+        weight = weight.take(range(min(weight.shape[axis], max(1, spare))), axis)
+        image = image[:, : weight.shape[1]]
+    return image, weight
+
+
+def _measure(name, x, weight, scale, hyper):
+    import numpy as np
+
+    from minitorch_cnn.ops import conv_algorithms
+    from minitorch_cnn.shapes import nchw
+
+    size = _output_size(x, weight, hyper)
+    grad_out = nchw(np.random.default_rng(1).standard_normal((len(x), *size, len(weight)), np.float32))
+    work = 2 * _products(x, weight, hyper)
+    result = {}
+    for which, operands, rest in (
+        ("forward", (x, weight), {}),
+        ("input gradient", (grad_out, weight), {"input_size": x.shape[2:]}),
+        ("weight gradient", (x, grad_out), {"kernel_size": weight.shape[2:]}),
+    ):
+        function, exact = (
+            conv_algorithms.choose(algorithm, x, weight, size, **hyper)[PASSES.index(which)]
+            for algorithm in (name, "im2col")
+        )
+        bias = (None,) if which == "forward" else ()
+        got = function(*operands, *bias, **rest, **hyper)
+        expected = exact(*(array.astype(np.float64) for array in operands), *bias, **rest, **hyper)
+        if got.shape != expected.shape:
+            raise ValueError(f"{which} - expected shape {expected.shape}, got {got.shape}")
+        seconds = _median_seconds(lambda f=function, o=operands, b=bias, r=rest: f(*o, *b, **r, **hyper))
+        error = float(np.abs(got - expected).max() / expected.std())
+        result[which] = {"ms": 1e3 * seconds * scale, "gflops": work / seconds / 1e9, "error": error}
+    return result
+
+
+def _median_seconds(call):
+    times = []
+    while not times or sum(times) < _SECONDS:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _cells(result, peak):
+    if "failure" in result:
+        return "  " + result["failure"]
+    text = ""
+    for which in PASSES:
+        ms, gflops = result[which]["ms"], result[which]["gflops"]
+        text += f"{ms:>13,.2f}{gflops:>10.{0 if gflops >= 10 else 4}f}{gflops / peak:>7.0%}"
+    return text + f"{max(result[which]['error'] for which in PASSES):>10.1e}"
+
+
+def _code(arguments):
+    a = arguments
+    return (
+        "import time\n\n"
+        "import numpy as np\n\n"
+        "from minitorch_cnn import Tensor, ops\n\n"
+        "rng = np.random.default_rng(0)\n"
+        f"x = Tensor(rng.standard_normal(({a.batch}, {a.channels}, {a.size}, {a.size}), np.float32))\n"
+        f"weight = Tensor(rng.standard_normal(({a.filters}, {a.channels}, {a.kernel}, {a.kernel}), np.float32))\n"
+        "for algorithm in ('im2col', 'direct', 'winograd'):\n"
+        "    for _ in range(2):  # the first time compiles\n"
+        "        start = time.perf_counter()\n"
+        f"        ops.conv2d(x, weight, stride={a.stride}, padding={a.padding}, algorithm=algorithm)\n"
+        "    print(algorithm, time.perf_counter() - start, 'seconds')\n"
+    )

@@ -1,0 +1,121 @@
+"""`mcnn race conv`: every algorithm measured on the same convolution, a user's own among them."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from minitorch_cnn.cli import measure, race
+from minitorch_cnn.ops import conv_algorithms
+from minitorch_cnn.shapes import nchw
+
+SMALL = ("--batch", 2, "--channels", 3, "--filters", 4, "--size", 6)
+OWN = """
+import numpy as np
+
+def by_shifts(x, weight, bias, *, stride, padding, dilation, groups):
+    x = np.pad(x, ((0, 0), (0, 0), padding[:2], padding[2:]))
+    height, width = x.shape[2] - weight.shape[2] + 1, x.shape[3] - weight.shape[3] + 1
+    out = 0
+    for u, v in np.ndindex(weight.shape[2:]):
+        out = out + np.einsum("nchw,oc->nohw", x[:, :, u : u + height, v : v + width], weight[:, :, u, v])
+    return out
+
+def forward(*arguments, **hyper):
+    return 2 * by_shifts(*arguments, **hyper)
+
+def of_another_shape(x, weight, bias, **hyper):
+    return x
+
+def broken(*arguments, **hyper):
+    raise KeyError("oops")
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(race, "_SECONDS", 0.0)
+    monkeypatch.setattr(measure, "peak_gflops", lambda: 100.0)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a function that races a function of a user's file, and returns its results."""
+    (tmp_path / "mine.py").write_text(OWN)
+
+    def run(mcnn, name):
+        code, out, err = mcnn("race", "conv", *SMALL, "--json", "--own", f"{tmp_path}/mine.py{name}")
+        assert code == 0, err
+        return json.loads(out)["results"]["own"]
+
+    yield run
+    conv_algorithms._registered.clear()
+
+
+def test_the_table(mcnn):
+    code, out, err = mcnn("race", "conv", *SMALL)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "images (2, 3, 6, 6), filters (4, 3, 3, 3), stride 1, padding 1"
+    assert "100 GFLOP/s" in lines[1]
+    assert [line.split()[0] for line in lines[4:]] == ["reference", "im2col", "direct", "winograd"]
+    assert all(len(line.split()) == 11 for line in lines[4:])
+
+
+def test_json_holds_what_was_measured(mcnn):
+    code, out, _ = mcnn("race", "conv", *SMALL, "--stride", 2, "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["peak_gflops"] == 100
+    assert "expected 3 x 3 filters, stride 1" in answer["results"]["winograd"]["failure"]
+    for which in race.PASSES:
+        cell = answer["results"]["direct"][which]
+        work = 2 * 2 * 4 * 3 * 3 * 3 * 9  # batch, filters, channels, kernel, 3 x 3 outputs
+        assert cell["gflops"] == pytest.approx(work / (cell["ms"] / 1e3) / 1e9)
+        assert 0 < cell["error"] < 1e-5
+
+
+def test_the_loops_run_on_a_part_and_the_rest_is_estimated():
+    rng = np.random.default_rng(0)
+    x, weight = nchw(rng.standard_normal((8, 20, 20, 16), np.float32)), rng.standard_normal((9, 16, 3, 3), np.float32)
+    hyper = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    image, filters = race._part(x, weight, hyper)
+    assert len(image) == 1 and image.shape[1] == filters.shape[1]
+    products = filters.size * 18 * 18
+    assert 0.5 * race._LOOP_PRODUCTS < products <= race._LOOP_PRODUCTS
+    measured = race.race(x, weight, ["reference"], **hyper)["reference"]["forward"]
+    assert measured["ms"] / 1e3 * measured["gflops"] * 1e9 == pytest.approx(2 * 8 * 18 * 18 * weight.size)
+
+
+def test_a_users_own_function_joins(mcnn, own):
+    result = own(mcnn, ":by_shifts")
+    assert result["forward"]["error"] < 1e-5 and result["weight gradient"]["error"] < 1e-5
+
+
+def test_an_own_function_that_is_wrong_shows_its_error(mcnn, own):
+    assert own(mcnn, "")["forward"]["error"] > 0.5
+    assert "forward - expected shape (2, 4, 6, 6), got (2, 3, 6, 6)" in own(mcnn, ":of_another_shape")["failure"]
+    assert own(mcnn, ":broken")["failure"] == "KeyError: 'oops'"
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("--own", "none.py"), "--own - expected a Python file, got 'none.py', which is none"),
+        (("--own", "."), "--own - expected a Python file, got '.', which is none"),
+        (("--own", f"{__file__}:nothing"), "--own - expected a function 'nothing' in .*, found none"),
+        (("--kernel", 9), "--kernel - expected at most the padded size of the images, 8, got 9"),
+        (("--threads", 100_000), "--threads - set_num_threads: count - expected 1 to"),
+    ],
+)
+def test_bad_input(mcnn, words, message):
+    code, out, err = mcnn("race", "conv", *SMALL, *words)
+    assert code == 2 and not out
+    assert re.search(message, err)
+
+
+def test_the_code_that_does_the_same_runs(mcnn, capsys):
+    code, out, _ = mcnn("race", "conv", *SMALL, "--show-code")
+    assert code == 0
+    exec(compile(out, "shown", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["im2col", "direct", "winograd"]
