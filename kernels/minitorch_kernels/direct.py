@@ -170,13 +170,17 @@ def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, gr
     output pixels and panels of output channels; the same bits for any number of threads.
     """
     (sh, sw), (dh, dw) = stride, dilation
-    padded = pad(x, padding)
-    images, height, width, channels = padded.shape
     out_channels, _, kernel_height, kernel_width = weight.shape
+    images, height, width, channels = x.shape
+    height, width = height + padding[0] + padding[1], width + padding[2] + padding[3]
     out_height, out_width = (
         (height - dh * (kernel_height - 1) - 1) // sh + 1,
         (width - dw * (kernel_width - 1) - 1) // sw + 1,
     )
+    if depthwise.fits(channels, out_channels, groups, x.dtype):
+        size = out_height, out_width
+        return depthwise.forward(x, weight, bias, size, stride=stride, padding=padding, dilation=dilation)
+    padded = pad(x, padding)
     out = buffers.empty((images, out_height, out_width, out_channels), x.dtype)
     if out.size == 0:
         return out
@@ -230,6 +234,14 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
         return few_channels.conv2d_backward_input_spread(
             grad_out, weight, input_size=input_size, stride=stride, padding=padding, dilation=dilation
         )
+    if depthwise.fits(channels, out_channels, groups, grad_out.dtype) and stride == (1, 1):
+        reach = dh * (kernel_height - 1), dw * (kernel_width - 1)
+        around = tuple(reach[i // 2] - padding[i] for i in range(4))
+        if min(around) >= 0:  # the images, filtered by the filters turned by 180 degrees
+            turned = weight[:, :, ::-1, ::-1]
+            return depthwise.forward(
+                grad_out, turned, None, input_size, stride=stride, padding=around, dilation=dilation
+            )
     rows = [_residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
     columns = [_residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):

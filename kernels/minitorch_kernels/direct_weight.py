@@ -153,12 +153,13 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     these are few, a number of image ranges that the shapes alone decide.
     """
     (sh, sw), (dh, dw), (kernel_height, kernel_width) = stride, dilation, kernel_size
+    _, out_height, out_width, out_channels = grad_out.shape
+    if grad_out.size and depthwise.fits(x.shape[3], out_channels, groups, x.dtype):
+        around = {"stride": stride, "padding": padding, "dilation": dilation}
+        return depthwise.backward_weight(x, grad_out, kernel_size, **around)
     padded = pad(x, padding)
     images, height, width, channels = padded.shape
-    _, out_height, out_width, out_channels = grad_out.shape
     inner, columns = channels // groups, out_channels // groups
-    if grad_out.size and depthwise.fits(channels, out_channels, groups, x.dtype):
-        return depthwise.backward_weight(padded, grad_out, kernel_size, stride, dilation)
     grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
     if 0 not in (grad_out.size, grad_weight.size):
         panel, terms = panel_width(x.dtype), kernel_height * kernel_width * inner

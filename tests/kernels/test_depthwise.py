@@ -1,0 +1,45 @@
+"""Depthwise convolution: every channel by its own filter; `test_direct` and `test_direct_weight` run it, too."""
+
+import numpy as np
+import pytest
+
+from minitorch_kernels import depthwise, direct
+from minitorch_kernels.vectors import panel_width
+
+pytestmark = pytest.mark.skipif(not direct.available(np.float32), reason="no register tile fits this machine")
+
+PANEL = panel_width(np.float32)
+
+
+@pytest.mark.parametrize("channels", [PANEL, PANEL + 1, 2 * PANEL - 1, 3 * PANEL])
+def test_each_channel_is_filtered_alone(channels):
+    """The last panel overlaps the one before where the channels fill no whole number of panels."""
+    rng = np.random.default_rng(channels)
+    x, weight = rng.standard_normal((2, 5, 6, channels)), rng.standard_normal((channels, 1, 3, 2))
+    keywords = {"stride": (2, 1), "padding": (1, 0, 0, 2), "dilation": (1, 2)}
+    out = depthwise.forward(x.astype(np.float32), weight.astype(np.float32), None, (2, 6), **keywords)
+    for c in range(channels):
+        alone = direct.conv2d_forward_direct(x[..., c : c + 1].copy(), weight[c : c + 1], groups=1, **keywords)
+        np.testing.assert_allclose(out[..., c], alone[..., 0], atol=1e-5)
+
+
+def test_images_are_cut_into_shares_that_all_count(monkeypatch):
+    x, weight = np.ones((3, 9, 4, PANEL), np.float32), np.ones((PANEL, 1, 3, 3), np.float32)
+    keywords = {"stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1)}
+    results = []
+    for size in (1, 1 << 14, 1 << 20):  # one row a share, some, all
+        monkeypatch.setattr(depthwise, "_LOCAL_BYTES", size)
+        out = depthwise.forward(x, weight, None, (9, 4), **keywords)
+        results.append((out, depthwise.backward_weight(x, out, (3, 3), **keywords)))
+    rows, columns = np.r_[2, np.full(7, 3), 2], np.r_[2, 3, 3, 2]
+    for out, grad in results:
+        np.testing.assert_array_equal(out[1, :, :, 0], np.outer(rows, columns))
+        np.testing.assert_allclose(grad, results[0][1], rtol=1e-6)
+    assert results[0][1][0, 0, 1, 1] == 3 * rows.sum() * columns.sum()
+
+
+def test_which_convolutions_fit():
+    assert depthwise.fits(PANEL, PANEL, PANEL, np.float32)
+    assert not depthwise.fits(PANEL - 1, PANEL - 1, PANEL - 1, np.float32)
+    assert not depthwise.fits(PANEL, 2 * PANEL, PANEL, np.float32)
+    assert not depthwise.fits(PANEL, PANEL, 1, np.float32)
