@@ -15,9 +15,10 @@ _NAMES = {
     "Tensor": "minitorch_cnn.tensor",
     "no_grad": "minitorch_cnn.autograd",
     "manual_seed": "minitorch_cnn.rng",
+    "release_memory": "minitorch_kernels.buffers",
     "set_num_threads": "minitorch_kernels._jit",
 }
-__all__ = ["Tensor", "manual_seed", "no_grad", "set_num_threads", *(r for r in _ROOMS)]
+__all__ = ["Tensor", "manual_seed", "no_grad", "release_memory", "set_num_threads", *(r for r in _ROOMS)]
 
 
 def __getattr__(name):

@@ -1,7 +1,27 @@
 """Models, one paper or idea a file, and their registry."""
 
+from minitorch_cnn.models.alexnet import AlexNet, AlexNet2012
+from minitorch_cnn.models.allcnn import AllCNN, AllCNNImageNet
 from minitorch_cnn.models.cifar4 import Cifar4
+from minitorch_cnn.models.densenet import DenseNet
+from minitorch_cnn.models.lenet import LeNet5
 from minitorch_cnn.models.mlp import MLP
 from minitorch_cnn.models.registry import create, list, register
+from minitorch_cnn.models.resnet import ResNet
+from minitorch_cnn.models.vgg import VGG
 
-__all__ = ["MLP", "Cifar4", "create", "list", "register"]
+__all__ = [
+    "MLP",
+    "VGG",
+    "AlexNet",
+    "AlexNet2012",
+    "AllCNN",
+    "AllCNNImageNet",
+    "Cifar4",
+    "DenseNet",
+    "LeNet5",
+    "ResNet",
+    "create",
+    "list",
+    "register",
+]

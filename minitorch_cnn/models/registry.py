@@ -27,9 +27,8 @@ def register(name):
 
     def add(build):
         if name in _models:
-            raise ValueError(
-                f"register: name - expected a new name, got {name!r}, which is {_models[name].__qualname__}"
-            )
+            known = getattr(_models[name], "__qualname__", repr(_models[name]))
+            raise ValueError(f"register: name - expected a new name, got {name!r}, which is {known}")
         _models[name] = build
         return build
 

@@ -14,9 +14,9 @@ SHAPE = (64, 1024)
 @pytest.fixture(autouse=True)
 def clean_shelf():
     gc.collect()
-    buffers.release()
+    buffers.release_memory()
     yield
-    buffers.release()
+    buffers.release_memory()
 
 
 def address(array):
@@ -90,7 +90,7 @@ def test_release_empties_the_shelf_and_leaves_what_is_in_use():
     held[...] = 3
     buffers.empty(SHAPE, np.float64)
     assert buffers.statistics() == (held.nbytes, 2 * held.nbytes)
-    buffers.release()
+    buffers.release_memory()
     assert buffers.statistics() == (held.nbytes, 0)
     assert (held == 3).all()
 

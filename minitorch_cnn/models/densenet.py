@@ -1,0 +1,194 @@
+"""Densely connected networks: every layer sees the maps of all layers before it in its block."""
+
+from functools import partial
+
+from minitorch_cnn import nn, ops
+from minitorch_cnn.models.registry import register
+
+_BOTTLENECK = 4  # width of the 1 x 1 convolution, in growth rates
+
+
+class DenseLayer(nn.Module):
+    """Batch norm, ReLU and 3 x 3 convolution to ``growth`` new maps, in DenseNet-B behind the same with 1 x 1.
+
+    Parameters
+    ----------
+    channels, growth : int
+    bottleneck : bool
+
+    Returns
+    -------
+    Tensor, shape (N, channels + growth, H, W)
+        On call, x and the new maps behind it, for x of shape (N, channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if x has other channels.
+    """
+
+    def __init__(self, channels, growth, bottleneck):
+        self.norm1 = nn.BatchNorm2d(channels)
+        if bottleneck:
+            self.conv1 = nn.Conv2d(channels, _BOTTLENECK * growth, 1, bias=False)
+            self.norm2 = nn.BatchNorm2d(_BOTTLENECK * growth)
+            self.conv2 = nn.Conv2d(_BOTTLENECK * growth, growth, 3, padding=1, bias=False)
+        else:
+            self.conv1 = nn.Conv2d(channels, growth, 3, padding=1, bias=False)
+        self.bottleneck = bottleneck
+
+    def forward(self, x):
+        """Return x, (N, C, H, W), and behind it the new maps."""
+        new = nn.bn_act_conv(self.norm1, "relu", self.conv1, x)
+        if self.bottleneck:
+            new = nn.bn_act_conv(self.norm2, "relu", self.conv2, new)
+        return ops.concat([x, new], axis=1)
+
+
+class Transition(nn.Module):
+    """Batch norm, ReLU, 1 x 1 convolution and average pooling between two blocks.
+
+    Parameters
+    ----------
+    channels, filters : int
+
+    Returns
+    -------
+    Tensor, shape (N, filters, H // 2, W // 2)
+        On call, for x of shape (N, channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if x has other channels.
+    """
+
+    def __init__(self, channels, filters):
+        self.norm = nn.BatchNorm2d(channels)
+        self.conv = nn.Conv2d(channels, filters, 1, bias=False)
+        self.pool = nn.AvgPool2d(2)
+
+    def forward(self, x):
+        """Return half as many maps, or as many, of half the size."""
+        return self.pool(nn.bn_act_conv(self.norm, "relu", self.conv, x))
+
+
+class DenseNet(nn.Module):
+    """A stem, dense blocks with transitions between them, batch norm, the mean of each map, one full connection.
+
+        for ImageNet   layers in the blocks    growth   stem
+        121            6, 12, 24, 16               32     64
+        169            6, 12, 32, 32               32     64
+        201            6, 12, 48, 32               32     64
+        161            6, 12, 36, 24               48     96
+        for CIFAR
+        40-k12         12, 12, 12                  12     16   no bottleneck, theta 1
+        100-k12        32, 32, 32                  12     16   no bottleneck, theta 1
+        BC-100-k12     16, 16, 16                  12     24
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Layers in each block.
+    growth : int
+        New maps of a layer, k of the paper.
+    stem_filters : int
+    num_classes, in_channels : int
+    image_size : int, pixels
+        For the check alone.
+    stem : "imagenet" or "cifar"
+        7 x 7 with stride 2, batch norm, ReLU and max pooling; or 3 x 3 alone.
+    bottleneck : bool
+        B of the paper: 1 x 1 convolutions before the 3 x 3.
+    theta : float, above 0 to 1
+        C of the paper: the share of the maps that a transition leaves.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small.
+
+    Notes
+    -----
+    Source: Huang, Liu, van der Maaten and Weinberger 2016, "Densely Connected Convolutional Networks",
+    section 3 and table 1, arXiv 1608.06993; state_dict keys are torchvision's.
+    """
+
+    def __init__(
+        self,
+        counts,
+        growth,
+        stem_filters,
+        num_classes=1000,
+        in_channels=3,
+        image_size=224,
+        stem="imagenet",
+        bottleneck=True,
+        theta=0.5,
+    ):
+        least = 2 ** (len(counts) - 1) * (4 if stem == "imagenet" else 1)
+        if image_size < least:
+            raise ValueError(f"DenseNet: image_size - expected at least {least}, got {image_size}")
+        self.features, channels = nn.Module(), stem_filters
+        if stem == "imagenet":
+            self.features.conv0 = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
+            self.features.norm0 = nn.BatchNorm2d(channels)
+            self.features.pool0 = nn.MaxPool2d(3, stride=2, padding=1)
+        else:
+            self.features.conv0 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        for number, count in enumerate(counts, start=1):
+            layers = {f"denselayer{i + 1}": DenseLayer(channels + i * growth, growth, bottleneck) for i in range(count)}
+            setattr(self.features, f"denseblock{number}", nn.Sequential(layers))
+            channels += count * growth
+            if number < len(counts):
+                filters = int(channels * theta)
+                setattr(self.features, f"transition{number}", Transition(channels, filters))
+                channels = filters
+        setattr(self.features, "norm5" if stem == "imagenet" else "norm", nn.BatchNorm2d(channels))
+        self.classifier = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, x):
+        """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
+        parts = dict(self.features.named_children())
+        x = _stem(parts, x)
+        for name, part in parts.items():
+            if name.startswith(("denseblock", "transition")):
+                x = part(x)
+        return self.classifier(nn.bn_act_conv(parts[_last(parts)], "relu", ops.global_avg_pool, x))
+
+
+def _stem(parts, x):
+    if "norm0" not in parts:
+        return parts["conv0"](x)
+    return parts["pool0"](nn.conv_bn_act(parts["conv0"], parts["norm0"], "relu", x))
+
+
+def _last(parts):
+    return "norm5" if "norm5" in parts else "norm"
+
+
+def _cifar(num_classes=10, in_channels=3, image_size=32, **options):
+    sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return DenseNet(**sizes, stem="cifar", **options)
+
+
+_IMAGENET = {  # layers in the blocks, growth, maps of the stem
+    "densenet121": ((6, 12, 24, 16), 32, 64),
+    "densenet161": ((6, 12, 36, 24), 48, 96),
+    "densenet169": ((6, 12, 32, 32), 32, 64),
+    "densenet201": ((6, 12, 48, 32), 32, 64),
+}
+_CIFAR = {  # layers in each of three blocks, maps of the stem, bottleneck, theta
+    "densenet40_k12": (12, 16, False, 1.0),
+    "densenet100_k12": (32, 16, False, 1.0),
+    "densenet_bc_100_k12": (16, 24, True, 0.5),
+}
+for _name, _sizes in _IMAGENET.items():
+    register(_name)(partial(DenseNet, *_sizes))
+for _name, (_count, _maps, _narrow, _theta) in _CIFAR.items():
+    _sizes = {"counts": (_count,) * 3, "growth": 12, "stem_filters": _maps}
+    register(_name)(partial(_cifar, **_sizes, bottleneck=_narrow, theta=_theta))

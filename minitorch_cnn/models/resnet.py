@@ -1,0 +1,239 @@
+"""Residual networks: blocks that learn what to add to their input."""
+
+from functools import partial
+
+from minitorch_cnn import nn, ops
+from minitorch_cnn.models.registry import register
+
+
+def _conv(in_channels, out_channels, kernel, stride=1):
+    return nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False)
+
+
+class Subsample(nn.Module):
+    """The shortcut without parameters, option A of the paper: every second pixel, and new channels of zeros.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Half of the new channels come before the old ones, half behind.
+    stride : int, pixels
+
+    Returns
+    -------
+    Tensor, shape (N, out_channels, ceil(H / stride), ceil(W / stride))
+        On call, for x of shape (N, in_channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if x has not four axes.
+    """
+
+    def __init__(self, in_channels, out_channels, stride):
+        self.stride, before = stride, (out_channels - in_channels) // 2
+        self.new_channels = before, out_channels - in_channels - before
+
+    def forward(self, x):
+        """Return the pixels of x, (N, C, H, W), at multiples of the stride."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return ops.pad(x, [(0, 0), self.new_channels, (0, 0), (0, 0)])
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions, and the shortcut around them.
+
+    relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))
+
+    Parameters
+    ----------
+    in_channels, filters : int
+    stride : int
+        Of the first convolution.
+    downsample : Module or None
+        The shortcut where input and output differ in shape; None passes x itself.
+
+    Returns
+    -------
+    Tensor, shape (N, filters, OH, OW)
+        On call, for x of shape (N, in_channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if the shortcut's shape is another than the body's.
+    """
+
+    expansion = 1
+
+    def __init__(self, in_channels, filters, stride=1, downsample=None):
+        self.conv1, self.bn1 = _conv(in_channels, filters, 3, stride), nn.BatchNorm2d(filters)
+        self.conv2, self.bn2 = _conv(filters, filters, 3), nn.BatchNorm2d(filters)
+        self.downsample = downsample
+
+    def forward(self, x):
+        """Return the block's output for x, (N, C, H, W)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
+        return nn.conv_bn_act(self.conv2, self.bn2, "relu", x, residual=shortcut)
+
+
+class Bottleneck(nn.Module):
+    """A 1 x 1, a 3 x 3 and a 1 x 1 convolution, narrow in between, and the shortcut around them.
+
+    Parameters
+    ----------
+    in_channels, filters : int
+        The output has 4 * filters channels.
+    stride : int
+        Of the 3 x 3 convolution, as everybody has it; the paper's was the first's.
+    downsample : Module or None
+        As in `BasicBlock`.
+
+    Returns
+    -------
+    Tensor, shape (N, 4 * filters, OH, OW)
+        On call, for x of shape (N, in_channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if the shortcut's shape is another than the body's.
+    """
+
+    expansion = 4
+
+    def __init__(self, in_channels, filters, stride=1, downsample=None):
+        self.conv1, self.bn1 = _conv(in_channels, filters, 1), nn.BatchNorm2d(filters)
+        self.conv2, self.bn2 = _conv(filters, filters, 3, stride), nn.BatchNorm2d(filters)
+        self.conv3, self.bn3 = _conv(filters, 4 * filters, 1), nn.BatchNorm2d(4 * filters)
+        self.downsample = downsample
+
+    def forward(self, x):
+        """Return the block's output for x, (N, C, H, W)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
+        x = nn.conv_bn_act(self.conv2, self.bn2, "relu", x)
+        return nn.conv_bn_act(self.conv3, self.bn3, "relu", x, residual=shortcut)
+
+
+class ResNet(nn.Module):
+    """A stem, stages of residual blocks, the mean of each map, and one full connection.
+
+        stage      filters   side of 224   18      34      50            101           152
+        stem            64   112, then 56  7 x 7, stride 2; max pooling 3 x 3, stride 2
+        layer1          64   56            2 x 2   3 x 2   3 x 3         3 x 3         3 x 3
+        layer2         128   28            2 x 2   4 x 2   4 x 3         4 x 3         8 x 3
+        layer3         256   14            2 x 2   6 x 2   6 x 3         23 x 3        36 x 3
+        layer4         512   7             2 x 2   3 x 2   3 x 3         3 x 3         3 x 3
+        (blocks x convolutions in a block; from 50 on the blocks are bottlenecks)
+
+    The networks for CIFAR have three stages of n basic blocks with 16, 32 and 64 filters on 32, 16 and 8
+    pixels a side, 6n + 2 layers with weights.
+
+    Parameters
+    ----------
+    block : type
+        `BasicBlock` or `Bottleneck`.
+    counts, filters : sequence of int
+        Blocks of each stage, and filters of their convolutions.
+    num_classes, in_channels : int
+    image_size : int, pixels
+        For the check alone.
+    stem : "imagenet" or "cifar"
+        7 x 7 with stride 2 and max pooling, or 3 x 3 with stride 1.
+    option : "A" or "B"
+        Shortcuts that change shape: `Subsample`, or a 1 x 1 convolution and batch norm.
+    zero_init_residual : bool
+        Begin with blocks that pass their input on: the last gamma of each is 0.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small.
+
+    Notes
+    -----
+    Source: He, Zhang, Ren and Sun 2015, "Deep Residual Learning for Image Recognition", table 1 and
+    section 4.2, arXiv 1512.03385; state_dict keys are torchvision's.
+    """
+
+    def __init__(
+        self,
+        block,
+        counts,
+        filters=(64, 128, 256, 512),
+        num_classes=1000,
+        in_channels=3,
+        image_size=224,
+        stem="imagenet",
+        option="B",
+        zero_init_residual=False,
+    ):
+        least = 32 if stem == "imagenet" else 2 ** (len(counts) - 1)
+        if image_size < least:
+            raise ValueError(f"ResNet: image_size - expected at least {least}, got {image_size}")
+        kernel, stride = (7, 2) if stem == "imagenet" else (3, 1)
+        self.conv1, self.bn1 = _conv(in_channels, filters[0], kernel, stride), nn.BatchNorm2d(filters[0])
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else None
+        channels = filters[0]
+        for number, (count, width) in enumerate(zip(counts, filters, strict=True), start=1):
+            stage = nn.Sequential()
+            for i in range(count):
+                stride = 2 if i == 0 and number > 1 else 1
+                stage.append(
+                    block(channels, width, stride, _shortcut(channels, width * block.expansion, stride, option))
+                )
+                channels = width * block.expansion
+            setattr(self, f"layer{number}", stage)
+        self.fc = nn.Linear(channels, num_classes)
+        self._initialise(zero_init_residual)
+
+    def _initialise(self, zero_init_residual):
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
+                nn.init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
+
+    def forward(self, x):
+        """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
+        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
+        x = x if self.maxpool is None else self.maxpool(x)
+        for name, stage in self.named_children():
+            x = stage(x) if name.startswith("layer") else x
+        return self.fc(ops.global_avg_pool(x))
+
+
+def _shortcut(in_channels, out_channels, stride, option):
+    if stride == 1 and in_channels == out_channels:
+        return None
+    if option == "A":
+        return Subsample(in_channels, out_channels, stride)
+    return nn.Sequential(_conv(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels))
+
+
+def _cifar(blocks, num_classes=10, in_channels=3, image_size=32, *, option, **options):
+    shape = {"counts": (blocks,) * 3, "filters": (16, 32, 64), "stem": "cifar", "option": option}
+    sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return ResNet(BasicBlock, **shape, **sizes, **options)
+
+
+@register("resnet18_cifar")
+def resnet18_cifar(num_classes=10, in_channels=3, image_size=32, **options):
+    """ResNet-18 for 32 x 32 pixels: a 3 x 3 stem with stride 1, and no pooling behind it."""
+    sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return ResNet(BasicBlock, (2, 2, 2, 2), stem="cifar", **sizes, **options)
+
+
+for _depth, _block, _counts in (
+    (18, BasicBlock, (2, 2, 2, 2)),
+    (34, BasicBlock, (3, 4, 6, 3)),
+    (50, Bottleneck, (3, 4, 6, 3)),
+    (101, Bottleneck, (3, 4, 23, 3)),
+    (152, Bottleneck, (3, 8, 36, 3)),
+):
+    register(f"resnet{_depth}")(partial(ResNet, _block, _counts))
+for _depth in (20, 32, 44, 56, 110):
+    register(f"resnet{_depth}")(partial(_cifar, (_depth - 2) // 6, option="A"))
+    register(f"resnet{_depth}_b")(partial(_cifar, (_depth - 2) // 6, option="B"))
