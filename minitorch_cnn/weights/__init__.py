@@ -1,5 +1,6 @@
 """Files of weights."""
 
 from minitorch_cnn.weights.file import WeightFileError, load, save
+from minitorch_cnn.weights.pth import load_pth, save_pth
 
-__all__ = ["WeightFileError", "load", "save"]
+__all__ = ["WeightFileError", "load", "load_pth", "save", "save_pth"]

@@ -9,8 +9,8 @@ import os
 import numpy as np
 import pytest
 
+from benchmarks._twin import twin, without_dropout
 from minitorch_cnn import Tensor, manual_seed, models, nn, ops
-from tests.models.torch_twin import twin
 from tests.models.zoo_rows import ROWS
 
 CAMPAIGN = bool(os.environ.get("MCNN_CAMPAIGN"))
@@ -24,12 +24,10 @@ def small(name):
     """Return a model with few classes and no dropout, and a batch of images and labels, in float64."""
     manual_seed(0)
     channels, side, _ = ROWS[name][0]
-    model = nn.fuse(models.create(name, num_classes=5).double())
+    model = nn.fuse(without_dropout(models.create(name, num_classes=5)).double())
     rng = np.random.default_rng(1)
     for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        elif isinstance(module, nn.BatchNorm2d):  # as if it had been trained
+        if isinstance(module, nn.BatchNorm2d):  # as if it had been trained
             module.running_mean[...] = 0.1 * rng.standard_normal(module.num_features)
             module.running_var[...] = rng.uniform(0.5, 1.5, module.num_features)
     side = side if CAMPAIGN else min(side, 64)
@@ -42,7 +40,8 @@ def test_logits_loss_and_gradients(name, training):
     torch = pytest.importorskip("torch")
     model, images, labels = small(name)
     model.train(training)
-    expected, parameters = twin(model, images, torch)
+    theirs = twin(torch, model, images.shape)
+    expected = theirs(torch.from_numpy(images))
     expected_loss = torch.nn.functional.cross_entropy(expected, torch.from_numpy(labels))
     expected_loss.backward()
     logits = model(Tensor(images))
@@ -50,7 +49,8 @@ def test_logits_loss_and_gradients(name, training):
     loss.backward()
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-8)
     pairs = {"logits": (logits.data, expected.detach())}
-    pairs |= {path: (parameter.grad, parameters[path].grad) for path, parameter in model.named_parameters()}
+    named = zip(model.named_parameters(), theirs.parameters(), strict=True)
+    pairs |= {path: (mine.grad, parameter.grad) for (path, mine), parameter in named}
     for path, (got, want) in pairs.items():
         want = want.numpy()
         assert np.linalg.norm(got - want) <= 1e-8 * np.linalg.norm(want) + 1e-14, path
@@ -60,7 +60,7 @@ def test_logits_loss_and_gradients(name, training):
 def test_float32_logits(name):
     torch = pytest.importorskip("torch")
     model, images, _ = small(name)
-    expected, _ = twin(model.eval(), images, torch)
+    expected = twin(torch, model.eval(), images.shape)(torch.from_numpy(images))
     model.float()
     got = model(Tensor(images.astype(np.float32))).data
     expected = expected.detach().numpy()

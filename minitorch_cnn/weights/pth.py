@@ -1,0 +1,189 @@
+"""PyTorch's files of weights, read and written without PyTorch and without running any code of the file.
+
+What `torch.save` has written since version 1.6 is a zip file with nothing compressed in it:
+
+    NAME/data.pkl    a pickle: names, and for each tensor its dtype, storage, offset, shape and strides
+    NAME/data/0 ...  the storages: raw numbers
+    NAME/byteorder   "little" or "big"; older files have none
+    NAME/version     "3"
+
+A pickle is a program that may call any function of any module. `pickle_program` runs the thirty
+instructions that such files need, and knows eight names to call, none of which does more than to write
+down what was asked for.
+
+Source: pytorch, caffe2/serialize/inline_container.h, and the documentation of `pickletools`.
+"""
+
+import io
+import math
+import pathlib
+import re
+import struct
+import zipfile
+
+import numpy as np
+
+from minitorch_cnn import files
+from minitorch_cnn.weights.file import WeightFileError
+from minitorch_cnn.weights.pickle_program import Storage, Tensor, build, run
+
+_DTYPES = {
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",  # the upper half of a float32
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+_STORAGES = {np.dtype(kind): name for name, kind in _DTYPES.items() if name != "BFloat16Storage"}
+_LARGEST_PROGRAM = 1 << 24  # bytes; a network of a thousand tensors has a hundred thousand
+_ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
+_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+
+
+def load_pth(path):
+    """Read the tensors of a file that `torch.save` wrote from a state_dict.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict of str to ndarray
+        In the file's order, C-contiguous, of the file's dtypes; bfloat16 becomes float32. DenseNet's
+        names of before 2017 are given as today's.
+
+    Raises
+    ------
+    WeightFileError
+        If it is no such file, is damaged, was cut short, asks for anything but tensors, or claims more
+        numbers than it holds.
+    OSError
+        If it cannot be read.
+
+    Notes
+    -----
+    Cost: the file is read once; memory for its bytes three times.
+    """
+    data = pathlib.Path(path).read_bytes()
+    try:
+        if not data.startswith(b"PK\3\4"):
+            raise WeightFileError("expected a zip file, which torch.save writes since version 1.6, got another kind")
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _state(archive, len(data))
+    except WeightFileError as error:
+        raise WeightFileError(f"{path}: {error}") from None
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise WeightFileError(f"{path}: damaged: {error}") from error
+
+
+def _state(archive, size):
+    entries = _entries(archive, size)
+    if "data.pkl" not in entries:
+        raise WeightFileError("expected an entry data.pkl, got none")
+    if entries["data.pkl"].file_size > _LARGEST_PROGRAM:
+        raise WeightFileError(f"data.pkl - expected at most {_LARGEST_PROGRAM} bytes")
+    byteorder = archive.read(entries["byteorder"]) if "byteorder" in entries else b"little"
+    if byteorder not in (b"little", b"big"):
+        raise WeightFileError(f"byteorder - expected little or big, got {byteorder[:20]!r}")
+    state = run(archive.read(entries["data.pkl"]))
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]  # what training scripts write beside an epoch and an optimiser
+    if not isinstance(state, dict) or not state:
+        raise WeightFileError(f"expected a state_dict, got {type(state).__name__}")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise WeightFileError(f"{name!r} - expected a tensor under a name, got {type(tensor).__name__}")
+    wanted = sum(math.prod(tensor.shape) * np.dtype(_DTYPES[tensor.storage.kind]).itemsize for tensor in state.values())
+    if wanted > 2 * size:  # strides of 0 could make any number of numbers from one
+        raise WeightFileError(f"expected tensors of at most {2 * size} bytes in a file of {size}, got {wanted}")
+    storages = {}
+    for tensor in state.values():
+        if tensor.storage not in storages:
+            storages[tensor.storage] = _storage(archive, entries, tensor.storage, byteorder)
+    return {_OLD_DENSENET.sub(r"\1\2", name): _array(name, t, storages[t.storage]) for name, t in state.items()}
+
+
+def _entries(archive, size):
+    """Return the entries by name behind the folder's; none compressed, encrypted, twice, or overlapping in size."""
+    entries = {}
+    for info in archive.infolist():
+        name = info.filename.partition("/")[2]
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
+            raise WeightFileError(f"{info.filename} - expected an entry that is stored as it is")
+        if name in entries:
+            raise WeightFileError(f"{info.filename} - expected one entry of a name, got two")
+        entries[name] = info
+    if sum(info.file_size for info in entries.values()) > size:
+        raise WeightFileError(f"expected entries of at most {size} bytes in all")
+    return entries
+
+
+def _storage(archive, entries, storage, byteorder):
+    name = f"data/{storage.key}"
+    dtype = np.dtype(_DTYPES[storage.kind])
+    if name not in entries:
+        raise WeightFileError(f"expected an entry {name}, got none")
+    if entries[name].file_size != storage.count * dtype.itemsize:
+        expected = f"{storage.count} numbers of {dtype.itemsize} bytes"
+        raise WeightFileError(f"{name} - expected {expected}, got {entries[name].file_size} bytes")
+    order = "<" if byteorder == b"little" else ">"
+    numbers = np.frombuffer(archive.read(entries[name]), dtype.newbyteorder(order)).astype(dtype, copy=False)
+    if storage.kind == "BFloat16Storage":
+        return (numbers.astype(np.uint32) << 16).view(np.float32)
+    return numbers
+
+
+def _array(name, tensor, numbers):
+    shape, strides = tensor.shape, tensor.strides
+    last = tensor.offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if 0 in shape:
+        return np.zeros(shape, numbers.dtype)
+    if last >= len(numbers):
+        raise WeightFileError(f"{name} - expected at most {len(numbers)} numbers in its storage, got place {last}")
+    steps = [step * numbers.itemsize for step in strides]
+    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], shape, steps).copy()
+
+
+def save_pth(path, state_dict):
+    """Write a state_dict as a file that ``torch.load(path, weights_only=True)`` reads, all or nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+    state_dict : dict of str to ndarray
+        float16, float32, float64, int64, int32, uint8 or bool.
+
+    Raises
+    ------
+    TypeError
+        If a name is no string, or an array has another dtype.
+    """
+    tensors, storages = {}, []
+    for name, array in state_dict.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype not in _STORAGES:
+            got = getattr(array, "dtype", type(array).__name__)
+            raise TypeError(f"save_pth: {name!r} - expected an array of numbers that PyTorch has, got {got}")
+        storage = Storage(_STORAGES[array.dtype], str(len(storages)), array.size)
+        strides = tuple(math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim))
+        tensors[name] = Tensor(storage, 0, array.shape, strides)
+        storages.append(array.astype(array.dtype.newbyteorder("<")).tobytes())  # C-contiguous
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        _add(archive, memory, "data.pkl", build(tensors))
+        _add(archive, memory, "byteorder", b"little")
+        for number, data in enumerate(storages):
+            _add(archive, memory, f"data/{number}", data)
+        _add(archive, memory, "version", b"3\n")
+    files.atomic_write(path, memory.getvalue())
+
+
+def _add(archive, memory, name, data):
+    """Add an entry whose data begins at a multiple of 64 bytes, so that PyTorch can map it into memory."""
+    entry = zipfile.ZipInfo(f"archive/{name}")
+    begin = memory.tell() + _HEADER + len(entry.filename)
+    entry.extra = b"FB" + struct.pack("<H", gap := -(begin + 4) % _ALIGNMENT) + bytes(gap)
+    archive.writestr(entry, data)

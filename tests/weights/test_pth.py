@@ -1,0 +1,294 @@
+"""PyTorch's weight files: read and written without PyTorch, and nothing that a file says is ever run."""
+
+import io
+import os
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minitorch_cnn import models, weights
+from minitorch_cnn.weights import pickle_program
+from minitorch_cnn.weights.pickle_program import Storage, Tensor
+
+STATE = {
+    "conv.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
+    "bn.num_batches_tracked": np.array(7, np.int64),
+    "fc.bias": np.linspace(-1, 1, 5),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights.pth"
+
+
+def same(got, want):
+    assert list(got) == list(want)
+    for name, array in want.items():
+        assert got[name].dtype == array.dtype and got[name].shape == array.shape and got[name].flags.c_contiguous
+        np.testing.assert_array_equal(got[name], array)
+
+
+# ------------------------------------------------------------------------------ there and back
+
+
+def test_there_and_back(path):
+    weights.save_pth(path, STATE)
+    same(weights.load_pth(path), STATE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_arrays_in_any_memory_order(tmp_path_factory, data):
+    dtype = data.draw(st.sampled_from([np.float16, np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_]))
+    array = data.draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)))
+    if array.ndim and data.draw(st.booleans()):
+        array = array.T[::-1]
+    path = tmp_path_factory.mktemp("any") / "weights.pth"
+    weights.save_pth(path, {"ä.b": array})
+    same(weights.load_pth(path), {"ä.b": np.ascontiguousarray(array).reshape(array.shape)})
+
+
+def test_a_whole_network(path):
+    state = models.create("resnet20").state_dict()
+    weights.save_pth(path, state)
+    other = models.create("resnet20")
+    other.load_state_dict(weights.load_pth(path))
+    same(other.state_dict(), state)
+
+
+def test_entries_begin_at_multiples_of_64_bytes(path):
+    weights.save_pth(path, STATE)
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        for info in archive.infolist():
+            file.seek(info.header_offset + 26)
+            name, extra = struct.unpack("<HH", file.read(4))
+            assert (info.header_offset + 30 + name + extra) % 64 == 0
+
+
+@pytest.mark.parametrize("state", [{3: np.zeros(2)}, {"a": [1.0]}, {"a": np.zeros(2, np.complex64)}])
+def test_what_cannot_be_written(path, state):
+    with pytest.raises(TypeError, match="save_pth: .* - expected an array of numbers that PyTorch has, got"):
+        weights.save_pth(path, state)
+    assert not path.exists()
+
+
+def test_names_of_old_densenets(path):
+    old = "features.denseblock1.denselayer2."
+    weights.save_pth(path, {f"{old}norm.1.weight": np.zeros(2), f"{old}conv.2.weight": np.zeros(2)})
+    assert list(weights.load_pth(path)) == [f"{old}norm1.weight", f"{old}conv2.weight"]
+
+
+# ------------------------------------------------------------------------------------ PyTorch
+
+
+@pytest.mark.oracle
+def test_pytorch_reads_what_we_write(path):
+    torch = pytest.importorskip("torch")
+    weights.save_pth(path, STATE)
+    for mmap in (False, True):
+        got = torch.load(path, weights_only=True, mmap=mmap)
+        same({name: tensor.numpy() for name, tensor in got.items()}, STATE)
+
+
+@pytest.mark.oracle
+def test_we_read_what_pytorch_writes(path):
+    torch = pytest.importorskip("torch")
+    shared = torch.arange(12.0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3))
+    state = {
+        **model.state_dict(),
+        "transposed": shared.reshape(3, 4).T,
+        "part": shared[5:9],
+        "expanded": torch.ones(1).expand(4),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "half": torch.linspace(0, 1, 3).half(),
+        "flag": torch.tensor(True),
+        "empty": torch.zeros(0, 3),
+        "double": torch.zeros(2, dtype=torch.float64),
+    }
+    torch.save(state, path)
+    same(weights.load_pth(path), {name: tensor.detach().numpy() for name, tensor in state.items()})
+    torch.save({"epoch": 3, "state_dict": model.state_dict()}, path)
+    same(weights.load_pth(path), {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+    torch.save({"x": torch.tensor([1.5, -2.25]).bfloat16()}, path)
+    same(weights.load_pth(path), {"x": np.array([1.5, -2.25], np.float32)})
+
+
+@pytest.mark.oracle
+def test_the_old_format_is_refused(path):
+    torch = pytest.importorskip("torch")
+    torch.save({"x": torch.zeros(2)}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(weights.WeightFileError, match="expected a zip file, which torch.save writes since version 1.6"):
+        weights.load_pth(path)
+
+
+# ------------------------------------------------------------------------------- hostile files
+
+
+def written(path, entries, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(f"archive/{name}", data)
+    return path
+
+
+def program(**changes):
+    """Return the pickle of one tensor of six float32, with some of its facts changed."""
+    facts = {"kind": "FloatStorage", "key": "0", "count": 6, "offset": 0, "shape": (2, 3), "strides": (3, 1)} | changes
+    storage = Storage(facts["kind"], facts["key"], facts["count"])
+    return pickle_program.build({"x": Tensor(storage, facts["offset"], facts["shape"], facts["strides"])})
+
+
+class Evil:
+    def __init__(self, function, *arguments):
+        self.what = function, arguments
+
+    def __reduce__(self):
+        return self.what
+
+
+DATA = bytes(24)
+ONE = b"\x80\x02}X\x01\x00\x00\x00x"  # a dict and a name, for a value to follow
+PICKLES = {
+    "runs a command": pickle.dumps({"x": Evil(os.system, "touch executed")}, 2),
+    "evaluates": pickle.dumps({"x": Evil(eval, "open('executed', 'w')")}, 2),
+    "evaluates, protocol 4": pickle.dumps({"x": Evil(eval, "open('executed', 'w')")}, 4),
+    "opens a file": pickle.dumps(Evil(open, "executed", "w"), 2),
+    "imports a module": b"\x80\x02cthis\ns\n.",
+    "asks for an attribute of torch": b"\x80\x02ctorch\nload\n.",
+    "asks for a dotted name": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2.__globals__\n.",
+    "calls a storage type": b"\x80\x02ctorch\nFloatStorage\n)R.",
+    "fills an OrderedDict by arguments": b"\x80\x02ccollections\nOrderedDict\n]]\x85\x85R.",
+    "sets the state of a name": b"\x80\x02ctorch\nFloatStorage\n}b.",
+    "makes an instance": b"(icollections\nOrderedDict\n.",
+    "makes an object": b"\x80\x02ccollections\nOrderedDict\n)\x81.",
+    "uses an extension code": b"\x80\x02\x82\x01.",
+    "asks for too much memo": b"\x80\x02}r\xff\xff\xff\xff.",  # harmless here: a dict with one entry
+    "gets from an empty memo": b"\x80\x02h\x05.",
+    "pops from an empty stack": b"\x80\x02R.",
+    "never ends": b"\x80\x02}",
+    "ends with a mark": b"\x80\x02(.",
+    "is empty": b"",
+    "is no pickle": b"\xff" * 50,
+    "holds a string of four gigabytes": b"\x80\x02X\xff\xff\xff\xffabc.",
+    "is a list": b"\x80\x02].",
+    "is an empty dict": b"\x80\x02}.",
+    "holds a number": ONE + b"K\x05s.",
+    "names a tensor by a tuple": b"\x80\x02})K\x05s.",
+    "puts items into a list": b"\x80\x02])K\x05s.",
+    "has a storage that is none": ONE + b"X\x01\x00\x00\x00yQs.",
+    "has a storage of another kind": ONE
+    + b"(X\x03\x00\x00\x00xxxctorch\nFloatStorage\nX\x01\x00\x00\x000K\x01K\x01tQs.",
+    "has another storage type": program(kind="CharStorage"),
+    "has negative sizes": program(shape=(-2, -3)),
+    "has negative strides": program(strides=(-3, 1)),
+    "has a stride too few": program(strides=(1,)),
+    "has a negative offset": program(offset=-1),
+    "begins behind the end": program(offset=1),
+    "reaches behind the end": program(shape=(2, 4)),
+    "makes a terabyte of one number": program(shape=(1 << 40,), strides=(0,)),
+    "overflows": program(shape=(1 << 40, 1 << 40), strides=(0, 0)),
+    "claims more numbers than there are": program(count=7),
+    "claims fewer numbers than there are": program(count=5),
+    "claims no numbers": program(count=-6),
+    "names no entry": program(key="1"),
+    "leaves the folder": program(key="../data.pkl"),
+}
+
+
+@pytest.mark.parametrize("what", PICKLES)
+def test_a_hostile_pickle(path, monkeypatch, what):
+    monkeypatch.chdir(path.parent)
+    written(path, {"data.pkl": PICKLES[what], "data/0": DATA})
+    size = path.stat().st_size
+    tracemalloc.start()
+    with pytest.raises(weights.WeightFileError, match=f"^{path}: "):
+        weights.load_pth(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * size + 500_000  # tables of zipfile and pickletools among them
+    assert not (path.parent / "executed").exists()
+
+
+def test_a_sound_pickle_is_read(path):
+    """The control: what the files above are made from is read, so they fail for what is wrong with them."""
+    written(path, {"data.pkl": program(), "data/0": DATA})
+    same(weights.load_pth(path), {"x": np.zeros((2, 3), np.float32)})
+    written(path, {"data.pkl": program(), "data/0": np.arange(6, dtype=">f4").tobytes(), "byteorder": "big"})
+    same(weights.load_pth(path), {"x": np.arange(6, dtype=np.float32).reshape(2, 3)})
+
+
+@pytest.mark.parametrize(
+    "entries, message",
+    [
+        ({"data/0": DATA}, "expected an entry data.pkl, got none"),
+        ({"data.pkl": program()}, "expected an entry data/0, got none"),
+        ({"data.pkl": program(), "data/0": DATA, "byteorder": "middle"}, "byteorder - expected little or big"),
+        ({"data.pkl": bytes((1 << 24) + 1)}, "data.pkl - expected at most"),
+    ],
+)
+def test_entries_that_are_missing_or_wrong(path, entries, message):
+    with pytest.raises(weights.WeightFileError, match=message):
+        weights.load_pth(written(path, entries))
+
+
+def test_archives_that_no_torch_writes(path):
+    entries = {"data.pkl": program(), "data/0": DATA}
+    with pytest.raises(weights.WeightFileError, match="expected an entry that is stored as it is"):
+        weights.load_pth(written(path, entries, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in ("a", "b"):
+            archive.writestr(f"{folder}/data.pkl", program())
+    with pytest.raises(weights.WeightFileError, match="expected one entry of a name, got two"):
+        weights.load_pth(path)
+    memory = io.BytesIO(written(path, entries).read_bytes())
+    with zipfile.ZipFile(memory, "a") as archive:
+        (entry,) = [info for info in archive.infolist() if info.filename.endswith("data/0")]
+        entry.file_size = entry.compress_size = 1 << 30  # the directory claims what the file cannot hold
+        archive._didModify = True
+    path.write_bytes(memory.getvalue())
+    with pytest.raises(weights.WeightFileError, match="expected entries of at most"):
+        weights.load_pth(path)
+
+
+def test_files_that_are_something_else(path, tmp_path):
+    for data in (b"", b"PK", b"PK\3\4", b"\x80\x02.", b"<html>404</html>", b"PK\3\4" + bytes(100)):
+        path.write_bytes(data)
+        with pytest.raises(weights.WeightFileError, match=f"^{path}: "):
+            weights.load_pth(path)
+    with pytest.raises(FileNotFoundError):
+        weights.load_pth(tmp_path / "none.pth")
+
+
+def test_every_cut_is_noticed(path):
+    weights.save_pth(path, STATE)
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(weights.WeightFileError):
+            weights.load_pth(path)
+
+
+def test_ten_thousand_flipped_bits(path):
+    """Each is noticed, or lies where it does not matter."""
+    weights.save_pth(path, STATE)
+    sound, rng, noticed = path.read_bytes(), np.random.default_rng(0), 0
+    for bit in rng.integers(0, 8 * len(sound), 10_000):
+        data = bytearray(sound)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            got = weights.load_pth(path)
+        except weights.WeightFileError:
+            noticed += 1
+        else:
+            same(got, STATE)
+    assert noticed > 3_000
