@@ -6,7 +6,7 @@ from minitorch_cnn.models.cifar4 import Cifar4
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.lenet import LeNet5
 from minitorch_cnn.models.mlp import MLP
-from minitorch_cnn.models.registry import create, list, register
+from minitorch_cnn.models.registry import create, list, native_input, register
 from minitorch_cnn.models.resnet import ResNet
 from minitorch_cnn.models.vgg import VGG
 
@@ -23,5 +23,6 @@ __all__ = [
     "ResNet",
     "create",
     "list",
+    "native_input",
     "register",
 ]

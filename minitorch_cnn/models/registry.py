@@ -1,6 +1,7 @@
 """Models by name."""
 
 import difflib
+import inspect
 
 _models = {}
 
@@ -57,11 +58,38 @@ def create(name, num_classes=None, in_channels=None, image_size=None, **options)
     ValueError
         If there is no such model; the message names the nearest.
     """
+    build = _find("create", name)
+    given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    return build(**{key: value for key, value in given.items() if value is not None}, **options)
+
+
+def native_input(name):
+    """Return (channels, pixels a side) of the images that a model is made for.
+
+    Parameters
+    ----------
+    name : str
+        One of `list`.
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    known = inspect.signature(_find("native_input", name)).parameters
+    return known["in_channels"].default, known["image_size"].default
+
+
+def _find(function, name):
     if name not in _models:
         near = difflib.get_close_matches(str(name), _models, n=1, cutoff=0.0)
-        raise ValueError(f"create: name - expected one of {', '.join(list())}, got {name!r}; did you mean {near[0]!r}?")
-    given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
-    return _models[name](**{key: value for key, value in given.items() if value is not None}, **options)
+        expected = f"expected one of {', '.join(list())}"
+        raise ValueError(f"{function}: name - {expected}, got {name!r}; did you mean {near[0]!r}?")
+    return _models[name]
 
 
 def list():

@@ -69,7 +69,7 @@ class VGG(nn.Module):
     Recognition", table 1, arXiv 1409.1556; state_dict keys are torchvision's.
     """
 
-    def __init__(self, configuration, num_classes, in_channels, image_size, batch_norm=False, cifar=False):
+    def __init__(self, configuration, num_classes=1000, in_channels=3, image_size=224, batch_norm=False, cifar=False):
         if image_size < 32:
             raise ValueError(f"VGG: image_size - expected at least 32 for five poolings by 2, got {image_size}")
         self.features = _features(configuration, in_channels, batch_norm)
@@ -99,12 +99,6 @@ class VGG(nn.Module):
         return self.classifier(ops.flatten(self.avgpool(self.features(x))))
 
 
-def _build(num_classes=None, in_channels=3, image_size=None, *, configuration, batch_norm, cifar):
-    own_classes, own_size = (10, 32) if cifar else (1000, 224)
-    classes, size = num_classes or own_classes, image_size or own_size
-    return VGG(configuration, classes, in_channels, size, batch_norm=batch_norm, cifar=cifar)
-
-
 def _register_all():
     """Register vgg_a, vgg_a_bn, vgg_a_cifar, vgg_a_bn_cifar, ..., and vgg11, ... for those that have a depth's name."""
     for configuration in _BLOCKS:
@@ -112,9 +106,9 @@ def _register_all():
         names = [letters] + ([f"vgg{_DEPTHS[configuration]}"] if configuration in _DEPTHS else [])
         for name in names:
             for norm in ("", "_bn") if configuration != "A-LRN" else ("",):
-                for form in ("", "_cifar"):
-                    build = partial(_build, configuration=configuration, batch_norm=bool(norm), cifar=bool(form))
-                    register(name + norm + form)(build)
+                build = partial(VGG, configuration, batch_norm=bool(norm))
+                register(name + norm)(build)
+                register(name + norm + "_cifar")(partial(build, num_classes=10, image_size=32, cifar=True))
 
 
 _register_all()

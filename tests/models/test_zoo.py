@@ -53,7 +53,18 @@ def test_every_network_has_a_row_or_is_another_one_with_a_few_layers_changed():
     assert all(name.startswith("vgg") for name in rest)
     for alias, name in ALIASES.items():
         for form in ("", "_bn", "_cifar", "_bn_cifar"):
-            assert registry._models[alias + form].keywords == registry._models[name + form].keywords
+            one, other = registry._models[alias + form], registry._models[name + form]
+            assert (one.func, one.args, one.keywords) == (other.func, other.args, other.keywords)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_native_inputs(name):
+    assert models.native_input(name) == ROWS[name][0][:2]
+
+
+def test_the_native_input_of_an_unknown_network():
+    with pytest.raises(ValueError, match="native_input: name - expected one of .*, got 'vgg_f'; did you mean 'vgg_"):
+        models.native_input("vgg_f")
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in ("cifar4",)])
