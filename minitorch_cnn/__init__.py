@@ -10,7 +10,7 @@ import importlib
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "models", "nn", "ops", "optim", "testing", "train", "weights")
+_ROOMS = ("data", "explain", "models", "nn", "ops", "optim", "testing", "train", "weights")
 _NAMES = {
     "Tensor": "minitorch_cnn.tensor",
     "no_grad": "minitorch_cnn.autograd",

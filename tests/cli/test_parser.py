@@ -42,7 +42,10 @@ def test_python_m_is_mcnn():
     "words, message",
     [
         ("", "mcnn: the following arguments are required: COMMAND"),
-        ("trian", "expected one of doctor, data, train, predict, eval, race, got 'trian'; did you mean train?"),
+        (
+            "trian",
+            "expected one of doctor, data, train, predict, eval, race, summary, got 'trian'; did you mean train?",
+        ),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),

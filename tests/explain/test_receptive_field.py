@@ -1,0 +1,67 @@
+"""Receptive fields: the formula, and what really changes when a pixel does."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import Tensor, autograd, explain, models, nn
+
+
+def fields(model, shape):
+    x = Tensor.like_shape(shape)
+    with autograd.trace() as records:
+        out = model(x)
+    return explain.receptive_fields(records, x).get(id(out))
+
+
+@pytest.mark.parametrize(
+    "name, size",
+    [("alexnet", 195), ("vgg_a", 150), ("vgg_d", 212), ("resnet18", 435), ("resnet50", 427), ("densenet121", 2071)],
+)
+def test_known_networks(monkeypatch, name, size):
+    for draw in ("uniform_", "normal_", "kaiming_normal_"):
+        monkeypatch.setattr(nn.init, draw, lambda tensor, *arguments, **options: tensor)
+    assert explain.summary(models.create(name), (1, 3, 224, 224)).receptive_field == (size, size)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_pixel_matters_exactly_inside_the_box(data):
+    """With weights of ones, the gradient of an output is positive inside its box, of the size and jump given."""
+    layers, size = [], 60
+    for _ in range(data.draw(st.integers(1, 4))):
+        kernel, stride, dilation = (tuple(data.draw(st.integers(1, most)) for _ in range(2)) for most in (3, 2, 2))
+        kind = data.draw(st.sampled_from(["conv", "average", "relu"]))
+        if kind == "conv":
+            layers.append(nn.Conv2d(1, 1, kernel, stride=stride, dilation=dilation, bias=False))
+            layers[-1].weight.data[...] = 1
+        elif kind == "average":
+            layers.append(nn.AvgPool2d(kernel, stride=stride))
+        else:
+            layers.append(nn.ReLU())
+    model = nn.Sequential(*layers).double()
+    field = fields(model.float(), (1, 1, size, size))
+    boxes = []
+    for place in (0, 1):
+        x = Tensor(np.ones((1, 1, size, size), np.float32), requires_grad=True)
+        out = model(x)
+        grad = np.zeros(out.shape, np.float32)
+        grad[0, 0, place, place] = 1
+        out.backward(grad)
+        rows, columns = np.nonzero(x.grad[0, 0])
+        boxes.append((rows.min(), columns.min(), rows.max() + 1, columns.max() + 1))
+    assert (boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]) == field.size
+    assert (boxes[1][0] - boxes[0][0], boxes[1][1] - boxes[0][1]) == field.jump
+
+
+def test_shortcuts_and_subsampling():
+    block = nn.Residual(nn.Conv2d(2, 2, 5, padding=2))
+    assert fields(block, (1, 2, 8, 8)) == explain.Field((5, 5), (1, 1))
+    shortcut = models.resnet.Subsample(2, 4, 2)
+    assert fields(shortcut, (1, 2, 8, 8)) == explain.Field((1, 1), (2, 2))
+
+
+def test_what_sees_the_whole_image_has_no_field():
+    for last in (nn.GlobalAvgPool(), nn.AdaptiveAvgPool2d(2), nn.Flatten()):
+        assert fields(nn.Sequential(nn.Conv2d(1, 1, 3), last), (1, 1, 8, 8)) is None

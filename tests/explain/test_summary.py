@@ -1,0 +1,88 @@
+"""The table of a model: counts, memory, and what is frozen."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import explain, models, nn, ops
+from minitorch_cnn.shapes import ShapeError
+
+
+def rows(model, shape):
+    return {(layer.name, layer.type): layer for layer in explain.summary(model, shape).layers}
+
+
+def test_totals_are_those_of_the_paper():
+    got = explain.summary(models.create("lenet5"), (1, 1, 32, 32))
+    assert (got.params, got.macs, got.flops) == (61_706, 416_520, 833_040)
+    assert sum(layer.params for layer in got.layers) == got.params == got.trainable
+    assert [layer.type for layer in got.layers][:3] == ["Conv2d", "Tanh", "AvgPool2d"]
+
+
+def test_a_batch_counts_every_image():
+    one, three = (explain.summary(models.create("lenet5"), (n, 1, 32, 32)) for n in (1, 3))
+    assert three.macs == 3 * one.macs and three.params == one.params
+    assert three.training_bytes == 3 * one.training_bytes and three.inference_bytes == 3 * one.inference_bytes
+
+
+def test_operations_between_layers_are_rows_too():
+    table = rows(models.create("resnet20"), (1, 3, 32, 32))
+    assert table["layer1.0", "Add"].output_shape == (1, 16, 32, 32)
+    assert table["", "GlobalAvgPool"].output_shape == (1, 64)
+    assert table["fc", "Linear"].params == 650 and table["fc", "Linear"].macs == 640
+
+
+def test_a_layer_that_runs_twice_has_its_parameters_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            self.conv = nn.Conv2d(2, 2, 1)
+
+        def forward(self, x):
+            return self.conv(ops.relu(self.conv(x)))
+
+    got = explain.summary(Twice(), (1, 2, 4, 4))
+    assert [layer.params for layer in got.layers] == [6, 0, 0] and got.params == 6
+    assert [layer.macs for layer in got.layers] == [64, 0, 64]
+
+
+def test_frozen_layers():
+    model = models.create("resnet18", num_classes=10)
+    model.freeze(until="layer3")
+    got = explain.summary(model, (1, 3, 64, 64))
+    frozen = {layer.name for layer in got.layers if layer.frozen}
+    assert "conv1" in frozen and "layer3.1.bn2" in frozen and not frozen & {"layer4.0.conv1", "fc"}
+    assert got.trainable == sum(p.size for p in model.parameters() if p.requires_grad) < got.params
+    assert f"{got.params - got.trainable:,} of them frozen" in str(got)
+
+
+def test_memory_by_hand():
+    """Maps of 4, 8, 8 and 2 numbers of 4 bytes: at most two are alive at once, and a training step keeps all."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.GlobalAvgPool())
+    got = explain.summary(model, (1, 1, 2, 2))
+    assert [layer.activation_bytes for layer in got.layers] == [32, 32, 16]
+    assert got.inference_bytes == 64 and got.training_bytes == 32 + 32 + 16 + 32
+    assert explain.summary(model.double(), (1, 1, 2, 2)).inference_bytes == 128
+
+
+def test_nothing_is_computed_or_changed():
+    model = models.create("resnet18")
+    before = {key: array.copy() for key, array in model.state_dict().items()}
+    explain.summary(model, (512, 3, 4096, 4096))  # would take terabytes
+    for key, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+    with pytest.raises(ShapeError, match="expected 3 channels"):
+        explain.summary(model, (1, 4, 64, 64))
+
+
+def test_a_model_without_parameters():
+    got = explain.summary(nn.Sequential(nn.MaxPool2d(2)), (1, 1, 4, 6))
+    assert got.params == got.macs == 0 and got.receptive_field == (2, 2)
+    flat = explain.summary(nn.Sequential(nn.Flatten()), (1, 1, 4, 6))
+    assert flat.receptive_field is None and "each number sees all pixels" in str(flat)
+
+
+def test_the_table_lines_up():
+    lines = str(explain.summary(models.create("cifar4"), (1, 3, 32, 32))).splitlines()
+    assert lines[0] == "Cifar4, input 1 x 3 x 32 x 32"
+    assert lines[1].split() == ["layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump"]
+    assert lines[3].split()[:8] == ["conv1", "Conv2d", "64", "x", "32", "x", "32", "1,728"]
+    assert len({line.index("MB") for line in lines[3:20]}) == 1
