@@ -35,7 +35,7 @@ def _first_channels(channels, width):
 
 
 @kernel
-def _filter_pixels(a, filters, out, start, a_rows, c_rows, segments, panels):
+def _filter_pixels(a, filters, out, start, a_rows, c_rows, segments, panels, width):
     """Compute rows of out from rows of a, flat arrays; filters (taps, C), ``panels`` their first channels.
 
     Parallel over chunks of rows, each with all panels: where two overlap they write the same numbers.
@@ -44,7 +44,7 @@ def _filter_pixels(a, filters, out, start, a_rows, c_rows, segments, panels):
     for task in prange(-(-len(a_rows) // _CHUNK)):
         for i in range(task * _CHUNK, min((task + 1) * _CHUNK, len(a_rows)), ROWS):
             for channel in panels:
-                call = (i, 0, taps, 1, channel, 0, channel, 0, channel, channel, 0)
+                call = (i, 0, taps, 1, channel, 0, channel, 0, channel, channel, 0, width)
                 channel_tile(a, flat, out, start, a_rows, c_rows, segments, call)
 
 
@@ -54,8 +54,9 @@ def correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     filters = np.ascontiguousarray(np.stack([weight[:, 0, 0, u, v] for u, v in taps]))
     start = np.zeros(channels, a.dtype) if bias is None else bias
     segments = np.array([tap_offsets, np.arange(len(taps)) * channels], np.int64)
-    panels = _first_channels(channels, panel_width(a.dtype))
-    _filter_pixels(a.reshape(-1), filters, out.reshape(-1), start, a_rows, c_rows, segments, panels)
+    width = panel_width(a.dtype)
+    panels = _first_channels(channels, width)
+    _filter_pixels(a.reshape(-1), filters, out.reshape(-1), start, a_rows, c_rows, segments, panels, width)
 
 
 class _Rows:
@@ -98,7 +99,7 @@ def _filter_images(x, filters, out, start, a_rows, c_rows, segments, panels, scr
     Each thread copies the image rows of a share into its part of ``scratch`` (threads, rows, PW*C).
     """
     together, padded, row_step, top, left = rows
-    a_step, length, channels = steps
+    a_step, length, channels, width = steps
     images, out_height, out_width = out.shape
     shares, filters_flat, out_flat = -(-out_height // together), filters.reshape(-1), out.reshape(-1)
     threads = len(scratch)
@@ -113,7 +114,7 @@ def _filter_images(x, filters, out, start, a_rows, c_rows, segments, panels, scr
                 for m in range(0, len(a_rows), ROWS):
                     for channel in panels:
                         offsets = (a + channel, a_step, channel, channels, c + channel, channel)
-                        call = (m, 0, segments.shape[1], length, *offsets, 0)
+                        call = (m, 0, segments.shape[1], length, *offsets, 0, width)
                         channel_tile(local_flat, filters_flat, out_flat, start, a_rows, c_rows, segments, call)
 
 
@@ -127,9 +128,10 @@ def forward(x, weight, bias, out_size, *, stride, padding, dilation):
     start = np.zeros(channels, x.dtype) if bias is None else bias
     j = np.arange(out_size[1]) * channels
     segments = np.stack([np.array(rows.taps[0]) * rows.padded, np.arange(kernel_height) * kernel_width * channels])
-    panels = _first_channels(channels, panel_width(x.dtype))
+    panel = panel_width(x.dtype)
+    panels = _first_channels(channels, panel)
     lines = x.reshape(images, height, width * channels), out.reshape(images, out_size[0], out_size[1] * channels)
-    steps = (dilation[1] * channels, kernel_width, channels)
+    steps = (dilation[1] * channels, kernel_width, channels, panel)
     tables = whole_tiles(j * stride[1]), whole_tiles(j), segments, panels
     scratch = rows.scratch(get_num_threads(), x.dtype)
     _filter_images(lines[0], filters, lines[1], start, *tables, scratch, rows.numbers, steps)
@@ -158,7 +160,7 @@ def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, bounds, 
             for p in range(len(panels)):
                 for m in range(0, len(tap_rows), ROWS):
                     c = (split * len(panels) + p) * taps * width
-                    call = (m, 0, end, length, panels[p], a_step, b + panels[p], channels, c, 0, go_on)
+                    call = (m, 0, end, length, panels[p], a_step, b + panels[p], channels, c, 0, go_on, width)
                     channel_tile(local_flat, grad_flat, flat, zeros, tap_rows, sum_rows, segments, call)
 
 

@@ -131,7 +131,7 @@ def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     if inner == 1 and depthwise.fits(groups, groups * columns, groups, a.dtype):
         depthwise.correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows)
         return
-    width, terms = panel_width(a.dtype), len(taps) * inner
+    width, terms = panel_width(a.dtype, columns), len(taps) * inner
     per_group = -(-columns // width)
     packed = buffers.empty((groups, per_group, terms, width), a.dtype)
     _pack_weight(weight, np.array(taps, np.int64), packed)

@@ -64,7 +64,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
                     c_offset = (split * panel_count + p) * terms * width
                     for i in range(first_row, last_row, ROWS):
                         call = (i, begin, end, length, a_offset, a_step, b_offset, b_step, c_offset, 0, go_on)
-                        tile(x, source, flat, zeros, a_rows, c_rows, segments, call + (fetch, fetch_step))
+                        tile(x, source, flat, zeros, a_rows, c_rows, segments, call + (width, fetch, fetch_step))
                         fetch += (end - begin) * length * fetch_step
 
 
@@ -162,7 +162,7 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     inner, columns = channels // groups, out_channels // groups
     grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
     if 0 not in (grad_out.size, grad_weight.size):
-        panel, terms = panel_width(x.dtype), kernel_height * kernel_width * inner
+        panel, terms = panel_width(x.dtype, columns), kernel_height * kernel_width * inner
         per_group = -(-columns // panel)
         taps = [
             (u * dh * width + v * dw) * channels + c

@@ -28,6 +28,7 @@ def pays(channels, groups, dtype):
 def _spread_windows(grads, packed, image_sums, zeros, a_rows, segments, blocks, numbers):
     """Add the windows of all output pixels to image_sums (N, PH, PW*C); parallel over images."""
     pixels, out_width, out_channels, channels, row_step, column_step, row_dilation, dilation, height, width = numbers
+    runs, run = (1, width * channels) if dilation == 1 else (width, channels)  # numbers of a window side by side
     panels, _, lanes = packed.shape
     line = panels * lanes
     packed_flat = packed.reshape(-1)
@@ -43,7 +44,7 @@ def _spread_windows(grads, packed, image_sums, zeros, a_rows, segments, blocks, 
                     begin, end, terms = blocks[block]
                     for i in range(0, count, ROWS):
                         offsets = (n * pixels * out_channels, 1, p * packed.shape[1] * lanes, lanes, p * lanes, 0)
-                        call = (0, begin, end, terms, *offsets, min(block, 1))
+                        call = (0, begin, end, terms, *offsets, min(block, 1), lanes)
                         rows, c_rows = a_rows[first + i :], window_rows[i:]
                         tile(grads, packed_flat, windows, zeros, rows, c_rows, segments, call)
             for pixel in range(first, min(first + count, pixels)):  # whole_tiles repeats the last pixel
@@ -51,11 +52,11 @@ def _spread_windows(grads, packed, image_sums, zeros, a_rows, segments, blocks, 
                 source = (pixel - first) * line
                 for u in range(height):
                     target = image[i * row_step + u * row_dilation]
-                    for v in range(width):
+                    for v in range(runs):
                         start = (j * column_step + v * dilation) * channels
-                        for c in range(channels):
-                            target[start + c] += windows[source + c]
-                        source += channels
+                        for k in range(run):
+                            target[start + k] += windows[source + k]
+                        source += run
 
 
 def conv2d_backward_input_spread(grad_out, weight, *, input_size, stride, padding, dilation):
@@ -81,7 +82,7 @@ def conv2d_backward_input_spread(grad_out, weight, *, input_size, stride, paddin
     (height, width), (top, bottom, left, right) = input_size, padding
     _, channels, kernel_height, kernel_width = weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(out_channels, -1)  # (C_out, KH*KW*C_in)
-    lanes = panel_width(grad_out.dtype)
+    lanes = panel_width(grad_out.dtype, matrix.shape[1])
     packed = buffers.empty((-(-matrix.shape[1] // lanes), out_channels, lanes), grad_out.dtype)
     pack_panels(matrix, packed)
     sums = buffers.empty((images, top + height + bottom, (left + width + right) * channels), grad_out.dtype)

@@ -104,11 +104,11 @@ def gathered_product(a, packed, c, start, a_rows, c_rows, segments, blocks, pane
             go_on = min(block, 1)
             for i in range(first, last, ROWS):
                 if narrow:  # the last columns of C: a whole tile would write over its neighbours
-                    numbers = (0, begin, end, terms, a_offset, 1, b_offset, width, 0, start_offset, go_on)
+                    numbers = (0, begin, end, terms, a_offset, 1, b_offset, width, 0, start_offset, go_on, width)
                     part = scratch_rows[i - first :]
                     tile(a, packed, scratch, start, a_rows[i:], part, segments, numbers)
                 else:
-                    numbers = (i, begin, end, terms, a_offset, 1, b_offset, width, c_offset, start_offset, go_on)
+                    numbers = (i, begin, end, terms, a_offset, 1, b_offset, width, c_offset, start_offset, go_on, width)
                     tile(a, packed, c, start, a_rows, c_rows, segments, numbers)
         if narrow:
             for i in range(first, last):
@@ -159,7 +159,7 @@ def matmul(a, b):
         return a @ b
     if 0 in (rows, terms, columns):
         return np.zeros((rows, columns), a.dtype)
-    width = panel_width(a.dtype)
+    width = panel_width(a.dtype, columns)
     packed = buffers.empty((-(-columns // width), terms, width), a.dtype)
     pack_panels(b, packed)
     c = buffers.empty((rows, columns), a.dtype)

@@ -17,7 +17,8 @@ copied into all lanes, for ROWS * VECTORS multiply-adds:
     C[row, :] += A[row, r] * B[r, :]
 
 8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON; AVX2 has 16 registers, so 6 x 2 there.
-A larger tile would load less, but its row pointers no longer fit into the integer registers.
+A larger tile would load less, but its row pointers no longer fit into the integer registers. Where one
+vector holds all columns there is, the tile is one vector wide.
 
 Convolution, its two gradients and the matrix product differ only in where the numbers of A lie, and
 that is the caller's to say: each row has its own offset, and the terms come as segments, equally
@@ -33,7 +34,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.vectors import REGISTERS, VECTORS, Emitter, panel_width
+from minitorch_kernels.vectors import REGISTERS, VECTORS, Emitter
 
 ROWS = 8 if REGISTERS == 32 else 6
 BLOCK = 192  # terms between two loads of the accumulators: BLOCK rows of B stay in the first-level cache
@@ -54,10 +55,11 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
     segments : int64 ndarray, shape (2, S)
         Offsets into A and B of the first term of each segment.
-    numbers : tuple of 11 or 13 int64
+    numbers : tuple of 12 or 14 int64
         i0, first segment, end of segments, terms in a segment (>= 1), a_offset, a_step, b_offset, b_step,
-        c_offset, start_offset, and whether to go on from C (1) or from ``start`` (0). Two more name a part
-        of B to fetch from memory meanwhile: its offset, and how far to go with every term.
+        c_offset, start_offset, whether to go on from C (1) or from ``start`` (0), and the panel's width.
+        Two more name a part of B to fetch from memory meanwhile: its offset, and how far to go with every
+        term.
     """
     signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
     return signature, partial(_emit_tile, _one_for_all_lanes)
@@ -74,21 +76,33 @@ def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
     return signature, partial(_emit_tile, _one_a_lane)
 
 
-def _one_for_all_lanes(emit, pointer):
-    return [emit.broadcast(emit.builder.load(pointer))] * VECTORS
+def _one_for_all_lanes(emit, pointer, vectors):
+    return [emit.broadcast(emit.builder.load(pointer))] * vectors
 
 
-def _one_a_lane(emit, pointer):
-    return [emit.load_vector(pointer, q) for q in range(VECTORS)]
+def _one_a_lane(emit, pointer, vectors):
+    return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
 def _emit_tile(load_a, context, builder, signature, arguments):
+    """Emit the tile with one vector and that with VECTORS, and the choice between them."""
     emit = Emitter(context, builder, signature.args[0].dtype)
+    width = builder.extract_value(arguments[7], 11)
+    with builder.if_else(builder.icmp_signed("==", width, emit.number(emit.lanes))) as (narrow, wide):
+        with narrow:
+            _emit_tile_of(1, emit, load_a, signature, arguments)
+        with wide:
+            _emit_tile_of(VECTORS, emit, load_a, signature, arguments)
+    return context.get_dummy_value()
+
+
+def _emit_tile_of(vectors, emit, load_a, signature, arguments):
+    builder = emit.builder
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
     segment_count = builder.extract_value(arrays[6].shape, 1)
     numbers = [builder.extract_value(arguments[7], i) for i in range(len(signature.args[7]))]
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, *ahead = numbers
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, _, *ahead = numbers
 
     def row_pointers(table, base, offset):
         rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(ROWS)]
@@ -100,16 +114,16 @@ def _emit_tile(load_a, context, builder, signature, arguments):
     # The accumulators begin as C or as the start vector, chosen by one branch per tile.
     with builder.if_else(builder.icmp_signed("!=", go_on, emit.number(0))) as (from_c, from_start):
         with from_c:
-            loaded_c = [emit.load_vector(p, q) for p in c_pointers for q in range(VECTORS)]
+            loaded_c = [emit.load_vector(p, q) for p in c_pointers for q in range(vectors)]
             block_c = builder.basic_block
         with from_start:
-            vectors = [emit.load_vector(start_pointer, q) for q in range(VECTORS)]
+            loaded_start = [emit.load_vector(start_pointer, q) for q in range(vectors)]
             block_start = builder.basic_block
     sums = []
     for i, value in enumerate(loaded_c):
         phi = builder.phi(emit.vector)
         phi.add_incoming(value, block_c)
-        phi.add_incoming(vectors[i % VECTORS], block_start)
+        phi.add_incoming(loaded_start[i % vectors], block_start)
         sums.append(phi)
 
     def segment(s, carried):
@@ -124,11 +138,11 @@ def _emit_tile(load_a, context, builder, signature, arguments):
             for index in fetched:
                 emit.prefetch(emit.at(b, index))
             b_row = emit.at(b_segment, b_index)
-            columns = [emit.load_vector(b_row, q) for q in range(VECTORS)]
+            columns = [emit.load_vector(b_row, q) for q in range(vectors)]
             updated = []
             for m, row in enumerate(rows):
-                factors = load_a(emit, emit.at(row, a_index))
-                updated += [emit.fma(factors[q], columns[q], carried[m * VECTORS + q]) for q in range(VECTORS)]
+                factors = load_a(emit, emit.at(row, a_index), vectors)
+                updated += [emit.fma(factors[q], columns[q], carried[m * vectors + q]) for q in range(vectors)]
             fetched = [builder.add(index, ahead[1]) for index in fetched]
             return [builder.add(a_index, a_step), builder.add(b_index, b_step), *fetched, *updated]
 
@@ -136,15 +150,16 @@ def _emit_tile(load_a, context, builder, signature, arguments):
 
     sums = emit.loop(first, end, [*ahead[:1], *sums], segment)[len(ahead[:1]) :]
     for m, pointer in enumerate(c_pointers):
-        for q in range(VECTORS):
-            emit.store_vector(sums[m * VECTORS + q], pointer, q)
-    return context.get_dummy_value()
+        for q in range(vectors):
+            emit.store_vector(sums[m * vectors + q], pointer, q)
 
 
 def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers, by_channel=False):
     """The sums of `tile`, or of `channel_tile`, in NumPy, for reading and for tests."""
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on = numbers[:11]
-    width, k = panel_width(a.dtype), np.arange(terms)
+    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, width = numbers[
+        :12
+    ]
+    k = np.arange(terms)
     columns = np.arange(width)
     rows = range(first_row, first_row + ROWS)
     sums = [c[c_rows[i] + c_offset + columns] if go_on else start[start_offset + columns] for i in rows]

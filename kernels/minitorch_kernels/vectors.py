@@ -39,12 +39,18 @@ def host_vectors():
 
 
 VECTOR_BYTES, REGISTERS = host_vectors()
-VECTORS = 2  # vectors side by side in a panel of columns
+VECTORS = 2  # vectors side by side in a panel of columns, unless one holds them all
 
 
-def panel_width(dtype):
-    """Return the columns of a panel: VECTORS vectors of this dtype; where no tile fits, what a tile would have."""
-    return VECTORS * (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
+def lanes(dtype):
+    """Return the numbers of a vector register; where no tile fits, what AVX-512 has."""
+    return (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
+
+
+def panel_width(dtype, columns=None):
+    """Return the columns of a panel: VECTORS vectors of this dtype, or one vector if it holds all the columns."""
+    one = lanes(dtype)
+    return one if columns is not None and columns <= one else VECTORS * one
 
 
 class Emitter:

@@ -20,11 +20,13 @@ from minitorch_kernels import buffers
 from minitorch_kernels._jit import get_num_threads, helper, kernel
 from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.register_tile import BLOCK, ROWS, tile
-from minitorch_kernels.vectors import VECTORS, panel_width
+from minitorch_kernels.vectors import lanes as vector_lanes
+from minitorch_kernels.vectors import panel_width
 from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, to_filter, to_inputs, to_outputs
 
 ELEMENTS = PATCH * PATCH
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
+_RANGES = 64  # of pixels, to be shared out
 _SHARE = 4
 _RUN = 8  # channels whose filters are transformed together
 NO_SEGMENTS = np.zeros((2, 1), np.int64)
@@ -38,27 +40,43 @@ def fits(kernel_size, stride, dilation, groups):
 def pays(images, out_size, channels, out_channels):
     """Return True where this algorithm is faster than `direct`.
 
-    Measured on AVX-512, forward and both gradients together: from 16 channels on both sides, and more
+    Measured on AVX-512, forward and both gradients together: from 12 channels on both sides, and more
     than 5 * (patches + 64) output pixels. So patches must be well filled (16 pixels at best, 4 in maps
     of 2 x 2), and enough of them must share the transformed filters, which weigh as much as 64 patches.
     """
     patches = images * patches_of(*out_size)
-    return min(channels, out_channels) >= 16 and images * out_size[0] * out_size[1] > 5 * (patches + 64)
-
-
-def whole_vectors(x, lanes):
-    """Return x (N, H, W, C), or a copy with zero channels behind the last one where C is no multiple of ``lanes``."""
-    *shape, channels = x.shape
-    if channels % lanes == 0:
-        return x
-    out = buffers.empty((*shape, -(-channels // lanes) * lanes), x.dtype)
-    out[..., :channels] = x
-    out[..., channels:] = 0
-    return out
+    return min(channels, out_channels) >= 12 and images * out_size[0] * out_size[1] > 5 * (patches + 64)
 
 
 @kernel
-def _transform_filters(weight, filters, padded, width):
+def _copy_channels(x, out):
+    """Copy pixels x (M, C) into out (M, C'): the first channels, or all and zeros behind them."""
+    count, kept = len(x), min(x.shape[1], out.shape[1])
+    for part in prange(_RANGES):
+        for i in range(part * count // _RANGES, (part + 1) * count // _RANGES):
+            source, target = x[i], out[i]
+            for c in range(kept):
+                target[c] = source[c]
+            for c in range(kept, len(target)):
+                target[c] = 0
+
+
+def with_channels(x, channels):
+    """Return x (N, H, W, C) itself, or a copy with fewer channels, or with zero channels behind the last one."""
+    if x.shape[3] == channels:
+        return x
+    out = buffers.empty((*x.shape[:3], channels), x.dtype)
+    _copy_channels(x.reshape(-1, x.shape[3]), out.reshape(-1, channels))
+    return out
+
+
+def whole_vectors(x, lanes):
+    """Return x (N, H, W, C) with C rounded up to a multiple of ``lanes``."""
+    return with_channels(x, -(-x.shape[3] // lanes) * lanes)
+
+
+@kernel
+def _transform_filters(weight, filters, padded, width, lanes):
     """Transform weight (columns, inner, 3, 3) into filters (36, plane of P * inner padded * width).
 
     Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the
@@ -78,7 +96,7 @@ def _transform_filters(weight, filters, padded, width):
         for c in range(min(_RUN, padded - first)):
             to = (p * padded + first + c) * width
             where = (c * KERNEL * KERNEL * width, KERNEL * width, width, to, PATCH * step, step)
-            to_filter(patch, flat, patch, where, (0, 0, 0, 0), VECTORS)
+            to_filter(patch, flat, patch, where, (0, 0, 0, 0), width // lanes)
 
 
 @helper
@@ -105,10 +123,9 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
     ``start`` holds a panel of zeros, then the bias; ``scratch`` (threads, S) a block of transformed
     patches, their products and a pixel.
     """
-    top, left, block, lanes = numbers
+    top, left, block, lanes, panel = numbers
     images, out_height, out_width, out_channels = out.shape
     _, height, width, channels = x.shape
-    panel = VECTORS * lanes
     panels = -(-out_channels // panel)
     down, across = -(-out_height // OUT), -(-out_width // OUT)
     total = images * down * across
@@ -138,7 +155,7 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
                     a, b = e * in_step + c, e * filters.shape[1] + (p * channels + c) * panel
                     target = e * product_step + p * block * panel
                     for i in range(0, count, ROWS):
-                        call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on)
+                        call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on, panel)
                         tile(inputs, filters_flat, products, start, rows, columns, segments, call)
             for t in range(count):
                 n, i, j = place(first + t, down, across)
@@ -169,14 +186,15 @@ def _block_size(most, channels, out_channels, itemsize):
 
 def _correlate(x, weight, bias, out_size, padding):
     """Cross-correlate x (N, H, W, C) with weight (O, C, 3, 3) into (N, *out_size, O)."""
-    out_channels, panel = len(weight), panel_width(x.dtype)
-    lanes, panels = panel // VECTORS, -(-out_channels // panel)
+    out_channels, lanes = len(weight), vector_lanes(x.dtype)
+    panel = panel_width(x.dtype, out_channels)
+    panels = -(-out_channels // panel)
     x = whole_vectors(x, lanes)
     images, channels = len(x), x.shape[3]
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
         filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
-        _transform_filters(weight, filters, channels, panel)
+        _transform_filters(weight, filters, channels, panel, lanes)
         start = np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
@@ -187,8 +205,8 @@ def _correlate(x, weight, bias, out_size, padding):
         planes = plane(block * channels, lanes) + plane(block * panels * panel, lanes)
         size = ELEMENTS * planes + max(channels, panel)
         scratch = buffers.empty((threads, size), x.dtype)
-        _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, (*padding[::2], block, lanes))
-    return out if out.shape[3] == out_channels else np.ascontiguousarray(out[..., :out_channels])
+        _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, (*padding[::2], block, lanes, panel))
+    return with_channels(out, out_channels)
 
 
 def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups):

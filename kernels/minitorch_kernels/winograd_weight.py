@@ -13,7 +13,8 @@ from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.register_tile import ROWS, tile
-from minitorch_kernels.vectors import VECTORS, panel_width
+from minitorch_kernels.vectors import lanes as vector_lanes
+from minitorch_kernels.vectors import panel_width
 from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
 from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, from_filter, from_outputs, to_inputs
 
@@ -29,10 +30,9 @@ def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, num
     of a chunk. All patches of a chunk are transformed in parallel, then all products computed in parallel, each task
     owning its part of ``sums``.
     """
-    top, left, lanes, chunk = numbers
+    top, left, lanes, chunk, panel = numbers
     images, out_height, out_width, out_channels = grad_out.shape
     _, height, width, channels = x.shape
-    panel = VECTORS * lanes
     panels = -(-out_channels // panel)
     down, across = -(-out_height // OUT), -(-out_width // OUT)
     total = images * down * across
@@ -73,12 +73,12 @@ def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, num
             e, p = task // panels, task % panels
             a, b, target = e * in_step, e * grad_step + p * chunk * panel, e * sum_step + p * channels * panel
             for i in range(0, len(rows), ROWS):
-                call = (i, 0, 1, count, a, channels, b, panel, target, 0, go_on)
+                call = (i, 0, 1, count, a, channels, b, panel, target, 0, go_on, panel)
                 tile(inputs_flat, grads_flat, sums_flat, zeros, rows, columns, segments, call)
 
 
 @kernel
-def _transform_sums(sums, grad_weight, channels, panel):
+def _transform_sums(sums, grad_weight, channels, panel, lanes):
     """Transform sums (36, plane of P * C * panel) into grad_weight (O, C, 3, 3); parallel over both channels."""
     out_channels, inner, _, _ = grad_weight.shape
     panels, step, flat = -(-out_channels // panel), sums.shape[1], sums.reshape(-1)
@@ -86,7 +86,7 @@ def _transform_sums(sums, grad_weight, channels, panel):
         p, c = task // inner, task % inner
         patch = np.empty(KERNEL * KERNEL * panel, sums.dtype)
         where = ((p * channels + c) * panel, PATCH * step, step, 0, KERNEL * panel, panel)
-        from_filter(flat, patch, patch, where, (0, 0, 0, 0), VECTORS)
+        from_filter(flat, patch, patch, where, (0, 0, 0, 0), panel // lanes)
         for j in range(min(panel, out_channels - p * panel)):
             for u in range(KERNEL):
                 for v in range(KERNEL):
@@ -114,8 +114,9 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     -----
     Cost: as forward. Parallel over patches, then over products.
     """
-    out_channels, inner, panel = grad_out.shape[3], x.shape[3], panel_width(x.dtype)
-    lanes, panels = panel // VECTORS, -(-out_channels // panel)
+    out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
+    panel = panel_width(x.dtype, out_channels)
+    panels = -(-out_channels // panel)
     grad_weight = np.zeros((out_channels, inner, *kernel_size), x.dtype)
     if x.size and grad_out.size:
         x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
@@ -124,6 +125,8 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
         sizes = chunk * channels, panels * chunk * panel, panels * channels * panel
         inputs, grads, sums = (buffers.empty((ELEMENTS, plane(size, lanes)), x.dtype) for size in sizes)
         rows, columns = whole_tiles(np.arange(channels)), whole_tiles(np.arange(channels) * panel)
-        _sum_products(x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes, chunk))
-        _transform_sums(sums, grad_weight, channels, panel)
+        _sum_products(
+            x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes, chunk, panel)
+        )
+        _transform_sums(sums, grad_weight, channels, panel, lanes)
     return grad_weight

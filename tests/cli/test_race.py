@@ -35,6 +35,7 @@ def broken(*arguments, **hyper):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    monkeypatch.setattr(conv_algorithms, "_registered", {})  # other tests' own ones
     monkeypatch.setattr(race, "_SECONDS", 0.0)
     monkeypatch.setattr(measure, "peak_gflops", lambda: 100.0)
 
@@ -49,8 +50,7 @@ def own(tmp_path):
         assert code == 0, err
         return json.loads(out)["results"]["own"]
 
-    yield run
-    conv_algorithms._registered.clear()
+    return run
 
 
 def test_the_table(mcnn):

@@ -90,4 +90,5 @@ def test_it_is_taken_where_patches_are_many_and_well_filled():
     assert winograd.pays(128, (4, 4), 256, 512)
     assert not winograd.pays(64, (2, 2), 512, 512)  # a quarter of each patch is used
     assert not winograd.pays(1, (14, 14), 256, 256)  # transforming the filters would cost more than it saves
+    assert winograd.pays(128, (32, 32), 100, 12)  # a layer of DenseNet
     assert not winograd.pays(128, (32, 32), 3, 64)  # too few channels share a transformed patch
