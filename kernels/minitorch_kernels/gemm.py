@@ -152,11 +152,14 @@ def matmul(a, b):
 
     Notes
     -----
-    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous).
+    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous). The weights of a linear
+    layer come as a transposed view; where they are larger than the result, B^T A^T copies A instead.
     """
     (rows, terms), columns = a.shape, b.shape[1]
     if not available(a.dtype):
         return a @ b
+    if rows < min(terms, columns) and b.T.flags.c_contiguous and not b.flags.c_contiguous:
+        return np.ascontiguousarray(matmul(b.T, a.T).T)
     if 0 in (rows, terms, columns):
         return np.zeros((rows, columns), a.dtype)
     width = panel_width(a.dtype, columns)

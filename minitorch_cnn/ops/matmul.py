@@ -44,17 +44,21 @@ class MatMul(Function):
         ctx.shapes = a.shape, b.shape
         need_a, need_b = ctx.needs_grad
         ctx.save(a if need_b else None, b if need_a else None)  # each is read by the other's gradient
+        ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # as the weights of a linear layer are
         return _product(a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
         a, b = ctx.saved
         need_a, need_b = ctx.needs_grad
-        # (M, N) @ (N, K) -> (M, K) and (K, M) @ (M, N) -> (K, N)
-        return (
-            unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0]) if need_a else None,
-            unbroadcast(_product(a.swapaxes(-1, -2), grad_out), ctx.shapes[1]) if need_b else None,
-        )
+        grad_a = grad_b = None
+        if need_a:
+            grad_a = unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0])  # (M, N) @ (N, K) -> (M, K)
+        if need_b and ctx.transposed:  # in b's own order of memory
+            grad_b = _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # (N, M) @ (M, K) -> (N, K)
+        elif need_b:
+            grad_b = _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N) -> (K, N)
+        return grad_a, None if grad_b is None else unbroadcast(grad_b, ctx.shapes[1])
 
 
 def matmul(a, b):
