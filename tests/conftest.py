@@ -70,3 +70,12 @@ def guarded(monkeypatch):
     monkeypatch.setattr(buffers, "empty", memory.empty)
     yield memory
     memory.check()
+
+
+@pytest.fixture
+def undrawn_weights(monkeypatch):
+    """Let nobody draw weights: of large networks that takes most of the time, and counts do not need them."""
+    from minitorch_cnn.nn import init
+
+    for draw in ("uniform_", "normal_", "kaiming_normal_"):
+        monkeypatch.setattr(init, draw, lambda tensor, *arguments, **options: tensor)

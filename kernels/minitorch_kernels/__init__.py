@@ -10,6 +10,8 @@ vectors            the vector registers of this processor
 register_tile      the micro-kernel: a block of sums held in vector registers
 direct             convolution without an im2col buffer, on the register tile
 direct_weight      its weight gradient
+few_channels       its input gradient where images have few channels, as a first layer's have
+depthwise          all three where each channel has a filter of its own
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
 winograd_transform the matrices that it transforms patches with
@@ -28,9 +30,11 @@ import importlib
 _PARTS = (
     "augment",
     "buffers",
+    "depthwise",
     "direct",
     "direct_weight",
     "elementwise",
+    "few_channels",
     "fused",
     "gemm",
     "im2col",

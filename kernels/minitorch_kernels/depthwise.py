@@ -51,7 +51,7 @@ def _filter_pixels(a, filters, out, start, a_rows, c_rows, segments, panels, wid
 def correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     """Compute rows of out from rows of a with some taps of weight (C, 1, 1, KH, KW); parameters as in `direct`."""
     channels = len(weight)
-    filters = np.ascontiguousarray(np.stack([weight[:, 0, 0, u, v] for u, v in taps]))
+    filters = np.stack([weight[:, 0, 0, u, v] for u, v in taps])  # (taps, C)
     start = np.zeros(channels, a.dtype) if bias is None else bias
     segments = np.array([tap_offsets, np.arange(len(taps)) * channels], np.int64)
     width = panel_width(a.dtype)

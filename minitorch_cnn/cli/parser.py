@@ -79,3 +79,19 @@ def positive(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
+
+
+def add_threads_option(parser):
+    """Add ``--threads`` to a command."""
+    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
+
+
+def use_threads(arguments):
+    """Compute with ``--threads``, if it was given."""
+    import minitorch_cnn
+
+    if arguments.threads is not None:
+        try:
+            minitorch_cnn.set_num_threads(arguments.threads)
+        except ValueError as error:
+            raise UsageError(f"mcnn {arguments.command}: --threads - {error}") from error

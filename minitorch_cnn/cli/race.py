@@ -4,7 +4,7 @@ import json
 import statistics
 import time
 
-from minitorch_cnn.cli.parser import UsageError, integer
+from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, use_threads
 
 _SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
 _LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
@@ -27,7 +27,7 @@ def add_commands(commands):
     for option, default in sizes.items():
         parser.add_argument(f"--{option}", type=integer(1), default=default, metavar="N", help=f"(default: {default})")
     parser.add_argument("--padding", type=integer(0), default=1, metavar="N", help="pixels of zeros (default: 1)")
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
+    add_threads_option(parser)
     parser.add_argument(
         "--own",
         metavar="FILE:NAME",
@@ -40,15 +40,10 @@ def add_commands(commands):
 
 
 def _run(arguments):
-    import minitorch_cnn
     from minitorch_cnn import ops
     from minitorch_cnn.cli import measure
 
-    if arguments.threads:
-        try:
-            minitorch_cnn.set_num_threads(arguments.threads)
-        except ValueError as error:
-            raise UsageError(f"mcnn race: --threads - {error}") from error
+    use_threads(arguments)
     x, weight, hyper = _problem(arguments)
     names = [name for name in ops.conv_algorithms.names() if name != "auto"]
     if arguments.own:

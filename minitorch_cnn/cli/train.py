@@ -6,7 +6,7 @@ import os.path
 import sys
 
 from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import UsageError, integer, positive
+from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, positive, use_threads
 
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
 _CHOSEN_ONCE = ("recipe", "epochs", "lr", "seed", "holdout", "run_folder")  # and not again by --resume
@@ -33,7 +33,7 @@ def add_commands(commands):
         help="judge by N training images and leave the test set alone: to choose a schedule",
     )
     parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
+    add_threads_option(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
@@ -114,15 +114,10 @@ def _resume_plan(arguments, options):
 
 
 def _run(arguments):
-    import minitorch_cnn
     import minitorch_kernels as kernels
     from minitorch_cnn import train
 
-    if arguments.threads is not None:
-        try:
-            minitorch_cnn.set_num_threads(arguments.threads)
-        except ValueError as error:
-            raise UsageError(f"mcnn train: --threads - {error}") from error
+    use_threads(arguments)
     plan = _plan(arguments)
     if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
         _say("this run is complete; here is its result again")

@@ -81,14 +81,14 @@ def summary(model, input_shape):
     layers, seen = [], set()
     for group in _groups(records, modules):
         path, module, last = group[0].path, modules[group[0].path], group[-1]
-        own = [] if list(module.children()) else [p for p in module.parameters() if id(p) not in seen]
+        own = [p for p in module.parameters() if id(p) not in seen] if _is_layer(module) else []
         seen.update(map(id, own))
         macs = sum(map(_macs, group))
         field = fields.get(id(last.output))
         layers.append(
             Layer(
                 name=path,
-                type=_operation(group) if list(module.children()) else type(module).__name__,
+                type=type(module).__name__ if _is_layer(module) else _operation(group),
                 output_shape=tuple(last.output.shape),
                 params=sum(p.size for p in own),
                 macs=macs,
@@ -119,13 +119,17 @@ def _groups(records, modules):
     """Yield the operations that make a row: those of one run of a layer, or one of a module with layers inside."""
     group = []
     for record in records:
-        one_layer = group and group[-1].path == record.path and not list(modules[record.path].children())
+        one_layer = group and group[-1].path == record.path and _is_layer(modules[record.path])
         if group and not one_layer and not _is_mean([group[-1], record]):
             yield group
             group = []
         group.append(record)
     if group:
         yield group
+
+
+def _is_layer(module):
+    return not list(module.children())
 
 
 def _is_mean(records):

@@ -3,6 +3,7 @@
 from functools import partial
 
 from minitorch_cnn import nn
+from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 # (kernel, filters, stride) of a convolution, or "pool": max pooling of 3 x 3, stride 2. Tables 1 and 2 of the paper;
@@ -30,10 +31,7 @@ class _AllConvolutional(nn.Module):
     def __init__(self, layers):
         self.features = nn.Sequential(*layers)
         self.pool = nn.GlobalAvgPool()
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        he_convolutions(self)
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""

@@ -3,6 +3,7 @@
 from functools import partial
 
 from minitorch_cnn import nn, ops
+from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 _BOTTLENECK = 4  # width of the 1 x 1 convolution, in growth rates
@@ -146,9 +147,7 @@ class DenseNet(nn.Module):
                 channels = filters
         setattr(self.features, "norm5" if stem == "imagenet" else "norm", nn.BatchNorm2d(channels))
         self.classifier = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        he_convolutions(self)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x):

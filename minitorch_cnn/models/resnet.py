@@ -3,6 +3,7 @@
 from functools import partial
 
 from minitorch_cnn import nn, ops
+from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 
@@ -190,10 +191,9 @@ class ResNet(nn.Module):
         self._initialise(zero_init_residual)
 
     def _initialise(self, zero_init_residual):
+        he_convolutions(self, mode="fan_out")
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
+            if zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
                 nn.init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
 
     def forward(self, x):

@@ -3,6 +3,7 @@
 from functools import partial
 
 from minitorch_cnn import nn, ops
+from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 # Filters of each convolution by blocks, table 1 of the paper; a pooling follows every block.
@@ -86,11 +87,9 @@ class VGG(nn.Module):
                 nn.Dropout(0.5),
                 nn.Linear(4096, num_classes),
             )
-        for module in self.modules():  # torchvision's: the paper's normal deviates of 0.01 need A trained first
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Linear) and not cifar:
+        he_convolutions(self, mode="fan_out")  # torchvision's: the paper's deviates of 0.01 need A trained first
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and not cifar:
                 nn.init.normal_(module.weight, 0, 0.01)
                 nn.init.zeros_(module.bias)
 

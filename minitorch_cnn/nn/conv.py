@@ -83,7 +83,7 @@ class Conv2d(_Convolution):
     flip_kernel : bool
         True convolves in the mathematical sense (`ops.convolve`): the kernel is flipped before use.
     algorithm : str
-        "auto", "reference", "im2col", "direct" or a registered one; see `ops.conv2d`.
+        "auto", "reference", "im2col", "direct", "winograd" or a registered one; see `ops.conv2d`.
 
     Returns
     -------

@@ -73,8 +73,7 @@ def conv_bn_act(conv, bn, activation, x, pool=1, residual=None):
     x = conv(x)
     if residual is not None and residual.shape != x.shape:
         raise ShapeError(f"conv_bn_act: residual - expected shape {x.shape}, got {residual.shape}")
-    one_pass = activation == "relu" and getattr(conv, "algorithm", None) != "reference"
-    if one_pass and _together(bn, x, pool) and (residual is None or pool == 1):
+    if _one_pass(conv, bn, activation, x, pool) and (residual is None or pool == 1):
         return bn(x, relu=True, pool=pool, residual=residual)
     x = bn(x) if residual is None else bn(x) + residual
     x = _ACTIVATIONS[activation](x)
@@ -108,7 +107,7 @@ def bn_act_conv(bn, activation, conv, x):
     Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
     """
     _check_activation("bn_act_conv", activation)
-    if activation == "relu" and _together(bn, x, 1) and getattr(conv, "algorithm", None) != "reference":
+    if _one_pass(conv, bn, activation, x, pool=1):
         return conv(bn(x, relu=True))
     return conv(_ACTIVATIONS[activation](bn(x)))
 
@@ -117,6 +116,10 @@ def _check_activation(function, activation):
     if activation not in _ACTIVATIONS:
         expected = ", ".join(map(repr, _ACTIVATIONS))
         raise ValueError(f"{function}: activation - expected one of {expected}, got {activation!r}")
+
+
+def _one_pass(conv, bn, activation, x, pool):
+    return activation == "relu" and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
 
 
 def _together(bn, x, pool):

@@ -85,7 +85,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
         All give the same result but for rounding. "auto" takes "im2col" where no register tile fits
         this machine; elsewhere "winograd" for 3 x 3 filters of stride 1, dilation 1 and one group with at least
-        16 channels on both sides and more than 5 * (patches + 64) output pixels, a patch being 4 x 4 of
+        12 channels on both sides and more than 5 * (patches + 64) output pixels, a patch being 4 x 4 of
         them; else "direct".
 
     Returns

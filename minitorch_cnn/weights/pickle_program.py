@@ -11,10 +11,20 @@ from typing import NamedTuple
 
 from minitorch_cnn.weights.file import WeightFileError
 
+DTYPES = {  # of the numbers in each kind of storage
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",  # the upper half of a float32
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
 _MODULES = {  # the names that may be asked for
     "collections": {"OrderedDict"},
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter"},
-    "torch": {f"{kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Byte", "Bool")},
+    "torch": set(DTYPES),
 }
 _MARK = object()
 

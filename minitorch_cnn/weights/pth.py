@@ -25,19 +25,9 @@ import numpy as np
 
 from minitorch_cnn import files
 from minitorch_cnn.weights.file import WeightFileError
-from minitorch_cnn.weights.pickle_program import Storage, Tensor, build, run
+from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 
-_DTYPES = {
-    "FloatStorage": "f4",
-    "DoubleStorage": "f8",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "u2",  # the upper half of a float32
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-_STORAGES = {np.dtype(kind): name for name, kind in _DTYPES.items() if name != "BFloat16Storage"}
+_STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name != "BFloat16Storage"}
 _LARGEST_PROGRAM = 1 << 24  # bytes; a network of a thousand tensors has a hundred thousand
 _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
@@ -97,7 +87,7 @@ def _state(archive, size):
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise WeightFileError(f"{name!r} - expected a tensor under a name, got {type(tensor).__name__}")
-    wanted = sum(math.prod(tensor.shape) * np.dtype(_DTYPES[tensor.storage.kind]).itemsize for tensor in state.values())
+    wanted = sum(math.prod(tensor.shape) * np.dtype(DTYPES[tensor.storage.kind]).itemsize for tensor in state.values())
     if wanted > 2 * size:  # strides of 0 could make any number of numbers from one
         raise WeightFileError(f"expected tensors of at most {2 * size} bytes in a file of {size}, got {wanted}")
     storages = {}
@@ -124,7 +114,7 @@ def _entries(archive, size):
 
 def _storage(archive, entries, storage, byteorder):
     name = f"data/{storage.key}"
-    dtype = np.dtype(_DTYPES[storage.kind])
+    dtype = np.dtype(DTYPES[storage.kind])
     if name not in entries:
         raise WeightFileError(f"expected an entry {name}, got none")
     if entries[name].file_size != storage.count * dtype.itemsize:

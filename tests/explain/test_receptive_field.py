@@ -19,9 +19,7 @@ def fields(model, shape):
     "name, size",
     [("alexnet", 195), ("vgg_a", 150), ("vgg_d", 212), ("resnet18", 435), ("resnet50", 427), ("densenet121", 2071)],
 )
-def test_known_networks(monkeypatch, name, size):
-    for draw in ("uniform_", "normal_", "kaiming_normal_"):
-        monkeypatch.setattr(nn.init, draw, lambda tensor, *arguments, **options: tensor)
+def test_known_networks(undrawn_weights, name, size):
     assert explain.summary(models.create(name), (1, 3, 224, 224)).receptive_field == (size, size)
 
 
