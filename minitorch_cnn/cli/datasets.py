@@ -93,9 +93,9 @@ def add_commands(commands):
 
 def _get(arguments):
     from minitorch_cnn import data
-    from minitorch_cnn.cli.transfer import TransferBar
+    from minitorch_cnn.cli.download_bar import DownloadBar
 
-    with TransferBar("CIFAR-10", sys.stderr) as bar:
+    with DownloadBar("CIFAR-10", sys.stderr) as bar:
         print(data.fetch(arguments.source, arguments.to, progress=bar.show))
 
 

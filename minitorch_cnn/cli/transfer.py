@@ -1,36 +1,91 @@
-"""How a download shows: a bar on a terminal, a line every ten seconds in a pipe."""
+"""`mcnn transfer`: a pretrained network learns new classes; the rest is `mcnn train`."""
 
-import time
+import sys
 
-_INTERVAL = 10.0  # seconds
+from minitorch_cnn.cli import training
+from minitorch_cnn.cli.datasets import Source, add_source_options, source
+from minitorch_cnn.cli.parser import add_threads_option, integer, positive, use_threads
 
 
-class TransferBar:
-    """Shows the progress that `files.download` reports.
+def add_commands(commands):
+    """Add ``mcnn transfer``."""
+    parser = commands.add_parser(
+        "transfer",
+        help="let a pretrained network learn new classes",
+        description="Give a pretrained network a new last layer and train it on: all layers, or those behind "
+        "--freeze-until. The run's folder is that of mcnn train, whose --resume goes on with it.",
+        examples=("mcnn transfer --help", "mcnn transfer --weights resnet18.pth --freeze-until layer4 --show-code"),
+    )
+    parser.add_argument("--model", default="resnet18", metavar="NAME", help="the network (default: resnet18)")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="of torch.save or weights.save (default: torchvision's, fetched once)"
+    )
+    add_source_options(parser)
+    parser.add_argument(
+        "--image-size", type=integer(1), metavar="S", help="pixels (default: what it was pretrained at)"
+    )
+    parser.add_argument("--freeze-until", metavar="LAYER", help="layers up to this one, such as layer4, do not learn")
+    parser.add_argument(
+        "--cache-features",
+        action="store_true",
+        help="run the frozen layers once, and not every epoch: images are then neither moved nor mirrored",
+    )
+    parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
+    parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate of the new layer")
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--holdout", type=integer(1), metavar="N", help="judge by N training images, not the test set")
+    parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
+    add_threads_option(parser)
+    parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/transfer-1, ...)")
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=_run, code=_code, parser=parser)
 
-    Parameters
-    ----------
-    name : str
-    stream : text stream
-    """
 
-    def __init__(self, name, stream):
-        self._name, self._stream = name, stream
-        self._next_line = time.monotonic() + _INTERVAL
+def _changes(arguments):
+    """Return what the command line changes in the recipe."""
+    cached = {"cache_features": True, "crop_padding": 0, "flip": False} if arguments.cache_features else {}
+    changes = {
+        "model": arguments.model,
+        "epochs": arguments.epochs,
+        "peak_lr": arguments.lr,
+        "image_size": arguments.image_size,
+        "freeze_until": arguments.freeze_until,
+    }
+    return training.given(changes) | cached
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *error):
-        if self._stream.isatty():
-            print(file=self._stream)
+def _plan(arguments):
+    """Return the `Source` of the images, the run's folder, and the options of the trainer."""
+    place = source(arguments.data, arguments.unverified)
+    if place is None:
+        training.say_no_cifar10()
+        place = Source("shapes10")
+    options = {"source": place.root, "seed": arguments.seed, "holdout": arguments.holdout, "workers": arguments.workers}
+    return place, arguments.run_folder or training.free_folder("transfer"), training.given(options)
 
-    def show(self, done, total, rate):
-        """Show ``done`` of ``total`` bytes (None if not known) at ``rate`` bytes a second."""
-        of_all = f" of {total / 1e6:.0f}" if total else ""
-        text = f"{self._name}: {done / 1e6:.0f}{of_all} MB, {rate / 1e6:.1f} MB/s"
-        if self._stream.isatty():
-            print(f"\r\033[K{text}", end="", file=self._stream, flush=True)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _INTERVAL
-            print(text, file=self._stream, flush=True)
+
+def _run(arguments):
+    from minitorch_cnn import models, train
+    from minitorch_cnn.cli.download_bar import DownloadBar
+
+    use_threads(arguments)
+    place, folder, options = _plan(arguments)
+
+    def trainer(train_set, reporter):
+        recipe = train.recipe("transfer", **_changes(arguments))
+        with DownloadBar(arguments.model, sys.stderr) as bar:
+            pretrained = models.load_pretrained(arguments.model, arguments.weights, bar.show)
+        return train.transfer(recipe, pretrained, train_set, folder, reporter=reporter, **options)
+
+    return training.train_to_the_end("transfer", trainer, place, folder, arguments.holdout is None)
+
+
+def _code(arguments):
+    place, folder, options = _plan(arguments)
+    train_set, options = place.code(train=True), training.arguments_code(options)
+    lines = [
+        f"recipe = train.recipe('transfer'{training.arguments_code(_changes(arguments))})",
+        f"pretrained = models.load_pretrained({arguments.model!r}, {arguments.weights!r})",
+        f"trainer = train.transfer(recipe, pretrained, {train_set}, {folder!r}{options})",
+    ]
+    return training.code("data, models, train", arguments.threads, lines, place, arguments.holdout is None)

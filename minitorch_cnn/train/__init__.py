@@ -15,6 +15,7 @@ from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
 from minitorch_cnn.train.reporter import Reporter
 from minitorch_cnn.train.run_folder import RunFolder, RunFolderError
 from minitorch_cnn.train.trainer import Trainer
+from minitorch_cnn.train.transfer import replace_head, transfer
 
 __all__ = [
     "RECIPES",
@@ -33,4 +34,6 @@ __all__ = [
     "TrainingDivergedError",
     "environment",
     "recipe",
+    "replace_head",
+    "transfer",
 ]

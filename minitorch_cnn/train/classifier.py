@@ -101,20 +101,22 @@ class Classifier:
         Parameters
         ----------
         images : ndarray of uint8, shape (N, H, W, 3)
+            Of another size than the model's they are scaled to it.
 
         Returns
         -------
         ndarray of float32, shape (N, classes)
         """
-        nameless = np.zeros(len(images), np.int64)
+        nameless, size = np.zeros(len(images), np.int64), (self.image_size, self.image_size)
         dataset = data.ArrayDataset(images, nameless, self.classes, self.facts["mean"], self.facts["std"])
+        scale = [] if images.shape[1:3] == size else [data.Resize(size)]
         was_training = self.model.training
         self.model.eval()
-        parts = [np.empty((0, len(self.classes)), np.float32)]
         with no_grad():
-            parts += [self.model(batch).data for batch, _ in data.DataLoader(dataset, batch_size=_BATCH)]
+            batches = data.DataLoader(dataset, batch_size=_BATCH, transforms=scale)
+            parts = [self.model(batch).data for batch, _ in batches]
         self.model.train(was_training)
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
     def evaluate(self, dataset):
         """Compare the answers with the labels of a dataset.

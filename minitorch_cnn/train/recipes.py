@@ -2,15 +2,20 @@
 
 recipe("cifar4")              the recipe of that name
 recipe("cifar4", epochs=2)    the same with the whole schedule squeezed into two epochs
+recipe("resnet32")            the recipe for a network, by its family
 """
 
 import dataclasses
 import difflib
 
+from minitorch_cnn import models
+
+_OPTIMIZERS = ("adam", "sgd")
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The numbers of one training; Adam with a one-cycle schedule in all of them.
+    """The numbers of one training; the learning rate follows a one-cycle schedule in all of them.
 
     Parameters
     ----------
@@ -27,6 +32,10 @@ class Recipe:
         The highest learning rate.
     rise : float, 0 to 1
         Share of the steps that climb to it.
+    optimizer : "adam" or "sgd"
+        SGD has Nesterov momentum of 0.9.
+    weight_decay : float, >= 0
+        Times the weight, added to its gradient.
     label_smoothing : float, 0 to below 1
     crop_padding : int, >= 0, pixels
         Images are padded with so many zeros and cut back to their size at a random place.
@@ -34,6 +43,16 @@ class Recipe:
         Whether every other image, at random, is mirrored left to right.
     workers : int, >= 0
         Processes that read and augment; the batches are the same for any number.
+    image_size : int >= 1, pixels, or None
+        Images are scaled to so many pixels a side behind the other changes; None leaves them as they are.
+    freeze_until : str or None
+        The layers up to this one do not learn; see `Module.freeze`.
+    cache_features : bool
+        Run the frozen layers once and not every epoch; needs all but the last full connection frozen,
+        and images that stay as they are: no crops and no flips.
+    body_rate : float, 0 to 1
+        The learning rate of all but the last full connection, as a share of the schedule's: what was
+        learned on other images should change less than what is new.
 
     Raises
     ------
@@ -52,21 +71,38 @@ class Recipe:
     crop_padding: int = 4
     flip: bool = True
     workers: int = 4
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    image_size: int | None = None
+    freeze_until: str | None = None
+    cache_features: bool = False
+    body_rate: float = 1.0
 
     def __post_init__(self):
-        for field, least in (("epochs", 1), ("batch_size", 2), ("crop_padding", 0), ("workers", 0)):
+        for field, least in (("epochs", 1), ("batch_size", 2), ("crop_padding", 0), ("workers", 0), ("image_size", 1)):
             value = getattr(self, field)
+            if field == "image_size" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"Recipe: {field} - expected an integer of at least {least}, got {value!r}")
         if not 0 < self.peak_lr < float("inf"):
             raise ValueError(f"Recipe: peak_lr - expected a positive number, got {self.peak_lr!r}")
-        if not 0 <= self.rise <= 1:
-            raise ValueError(f"Recipe: rise - expected 0 to 1, got {self.rise!r}")
+        for field in ("rise", "body_rate"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ValueError(f"Recipe: {field} - expected 0 to 1, got {getattr(self, field)!r}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"Recipe: label_smoothing - expected 0 to below 1, got {self.label_smoothing!r}")
+        if self.cache_features and (self.crop_padding or self.flip):
+            raise ValueError("Recipe: cache_features - expected crop_padding=0 and flip=False with it, got others")
+        if self.optimizer not in _OPTIMIZERS:
+            raise ValueError(f"Recipe: optimizer - expected 'adam' or 'sgd', got {self.optimizer!r}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"Recipe: weight_decay - expected at least 0, got {self.weight_decay!r}")
 
 
 _CIFAR4 = Recipe("cifar4")
+# The optimiser of the ResNet and the DenseNet paper, with the one cycle in place of its steps.
+_RESIDUAL = {"optimizer": "sgd", "peak_lr": 0.2, "weight_decay": 1e-4}
 
 RECIPES = {
     recipe.name: recipe
@@ -77,8 +113,30 @@ RECIPES = {
         dataclasses.replace(_CIFAR4, name="cifar4_fast", epochs=3, batch_size=64, crop_padding=2),
         Recipe("mlp", model="mlp", epochs=12, peak_lr=1e-3, crop_padding=0, label_smoothing=0.1),
         dataclasses.replace(_CIFAR4, name="shapes10", dataset="shapes10", epochs=4, crop_padding=2, flip=False),
+        Recipe("lenet5_cifar", model="lenet5_cifar", epochs=10, peak_lr=2e-3, crop_padding=2),
+        # Without batch norm a deep network starts to learn at small steps only.
+        Recipe("vgg_a_cifar", model="vgg_a_cifar", epochs=10, peak_lr=1e-3),
+        Recipe("vgg_a_bn_cifar", model="vgg_a_bn_cifar", optimizer="sgd", peak_lr=0.1, weight_decay=5e-4),
+        Recipe("allcnn_c", model="allcnn_c", epochs=10, optimizer="sgd", peak_lr=0.05, weight_decay=1e-3),
+        Recipe("resnet20", model="resnet20", epochs=15, **_RESIDUAL),
+        Recipe("resnet9", model="resnet9", optimizer="sgd", peak_lr=0.1, weight_decay=5e-4, label_smoothing=0.1),
+        Recipe("transfer", model="resnet18", optimizer="sgd", peak_lr=0.05, body_rate=0.4, label_smoothing=0.1),
+        Recipe("densenet40_k12", model="densenet40_k12", epochs=3, batch_size=64, **_RESIDUAL),
     )
 }
+# Which recipe a network is trained by that has none of its own: the first whose beginning and end fit its name.
+_FAMILIES = (
+    ("lenet", "", "lenet5_cifar"),
+    ("vgg", "_bn_cifar", "vgg_a_bn_cifar"),
+    ("vgg", "_bn", "vgg_a_bn_cifar"),
+    ("vgg", "", "vgg_a_cifar"),
+    ("alexnet", "", "vgg_a_cifar"),
+    ("allcnn", "", "allcnn_c"),
+    ("strided_cnn", "", "allcnn_c"),
+    ("convpool_cnn", "", "allcnn_c"),
+    ("resnet", "", "resnet20"),
+    ("densenet", "", "densenet40_k12"),
+)
 
 
 def recipe(name, **changes):
@@ -87,7 +145,8 @@ def recipe(name, **changes):
     Parameters
     ----------
     name : str
-        "cifar4", "cifar4_fast", "mlp" or "shapes10".
+        A key of ``RECIPES``, such as "cifar4_fast", or a network, one of `models.list`: a network
+        without a recipe of its own is trained by that of its family.
     changes
         Fields of `Recipe`.
 
@@ -98,12 +157,18 @@ def recipe(name, **changes):
     Raises
     ------
     ValueError
-        If there is no such recipe or field, or a number is out of its range.
+        If there is no such recipe, network or field, or a number is out of its range.
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(str(name), RECIPES, n=1, cutoff=0.0)[0]
-        raise ValueError(f"recipe: name - expected one of {', '.join(RECIPES)}, got {name!r}; did you mean {near!r}?")
+    networks = models.list()
+    if name not in RECIPES and name not in networks:
+        near = difflib.get_close_matches(str(name), [*RECIPES, *networks], n=1, cutoff=0.0)[0]
+        expected = f"expected one of {', '.join(RECIPES)}, or a network of models.list()"
+        raise ValueError(f"recipe: name - {expected}, got {name!r}; did you mean {near!r}?")
     known = [field.name for field in dataclasses.fields(Recipe)]
     if unknown := sorted(changes.keys() - set(known)):
         raise ValueError(f"recipe: {unknown[0]} - expected one of {', '.join(known)}")
+    if name not in RECIPES:
+        fits = (recipe for start, end, recipe in _FAMILIES if name.startswith(start) and name.endswith(end))
+        changes = {"name": name, "model": name} | changes
+        return dataclasses.replace(RECIPES[next(fits, "cifar4")], **changes)
     return dataclasses.replace(RECIPES[name], **changes)

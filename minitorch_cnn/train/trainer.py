@@ -1,12 +1,14 @@
 """The training loop, and all that surrounds it: saving, resuming, stopping, the final test."""
 
 import contextlib
+import dataclasses
 import time
 
-from minitorch_cnn import data, models, nn, ops, optim, rng
-from minitorch_cnn.train import guard, results, snapshot
+from minitorch_cnn import data, models, nn, ops, rng
+from minitorch_cnn.train import guard, parts, results, snapshot
 from minitorch_cnn.train.checkpoint import Checkpoints
 from minitorch_cnn.train.classifier import Classifier
+from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.progress import Progress
 from minitorch_cnn.train.recipes import Recipe
@@ -58,7 +60,8 @@ class Trainer:
     RunFolderError
         If the folder is in use.
     ValueError
-        If the images are too few for a batch, or the holdout leaves too few.
+        If the images are too few for a batch, the holdout leaves too few, or features shall be cached
+        that change because more than the last layer learns.
     """
 
     average_gradients = staticmethod(keep_gradients)
@@ -81,7 +84,7 @@ class Trainer:
         architecture = {
             "name": recipe.model,
             "num_classes": len(train_set.classes),
-            "image_size": train_set.images.shape[1],
+            "image_size": recipe.image_size or train_set.images.shape[1],
         }
         self.recipe, self.train_set, self.source, self.seed, self.holdout = recipe, train_set, source, seed, holdout
         self.save_every = save_every
@@ -94,18 +97,23 @@ class Trainer:
             shuffle=True,
             drop_last=True,
             num_workers=recipe.workers if workers is None else workers,
-            transforms=_augmentation(recipe),
+            transforms=parts.augmentation(recipe),
             seed=seed,
         )
         if len(self.loader) == 0:
             expected = f"at least one batch of {recipe.batch_size} images"
             raise ValueError(f"Trainer: train_set - expected {expected}, got {len(kept.labels)} images")
         self.model = nn.fuse(models.create(**architecture) if model is None else model)
-        self.parameters = list(self.model.parameters())
-        self.optimizer = optim.Adam(self.parameters, lr=recipe.peak_lr)
-        total_steps = recipe.epochs * len(self.loader)
-        self.schedule = optim.OneCycleLR(self.optimizer, recipe.peak_lr, total_steps, pct_start=recipe.rise)
+        if recipe.freeze_until is not None:
+            self.model.freeze(recipe.freeze_until)
+        self.optimizer = parts.optimizer(recipe, self.model)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.schedule = parts.schedule(recipe, self.optimizer, recipe.epochs * len(self.loader))
         self.classifier = Classifier(self.model, {"architecture": architecture, **snapshot.settings(self)})
+        self.learner = self.model  # what the batches go through
+        if recipe.cache_features:
+            self.learner = parts.only_learner(self.model)
+            self.loader = FeatureLoader(self.classifier, self.loader, self.reporter.say)
         self.folder = folder if isinstance(folder, RunFolder) else RunFolder.create(folder)
         self.checkpoints = Checkpoints(self.folder.path)
 
@@ -143,10 +151,10 @@ class Trainer:
         return True
 
     def step(self, images, labels):
-        """Learn from one batch: images (N, 3, H, W) and labels (N,)."""
-        logits = self.model(images)
+        """Learn from one batch: images (N, 3, H, W), or cached features (N, D), and labels (N,)."""
+        logits = self.learner(images)
         loss = ops.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self._stop_at(guard.bad_loss(self.model, images, loss.item()))
+        self._stop_at(guard.bad_loss(self.learner, images, loss.item()))
         self.optimizer.zero_grad()
         loss.backward()
         self.average_gradients(self.parameters)
@@ -181,7 +189,7 @@ class Trainer:
             self.loader.close()
 
     def _end_epoch(self):
-        rate = self.schedule.lr(self.progress.step - 1)[0]  # that of the last step
+        rate = max(self.schedule.lr(self.progress.step - 1))  # that of the last step
         judged = self.classifier.evaluate(self.held_out) if self.holdout else None
         record = self.progress.end_epoch(rate, judged)
         self.save()
@@ -203,7 +211,7 @@ class Trainer:
         ----------
         folder : str or Path
         train_set : dataset
-            The same images as before.
+            The same images as before; they are normalised as the run began.
         options
             ``workers``, ``model``, ``save_every`` and ``reporter`` as for `Trainer`.
 
@@ -224,6 +232,7 @@ class Trainer:
         if train_set.digest != settings["dataset_digest"]:
             expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
             raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
+        train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
         kept = {key: settings[key] for key in ("source", "seed", "holdout")}
         trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
         for note in notes:
@@ -267,9 +276,3 @@ class Trainer:
             self.progress.test_reads += 1
             self.save()  # before the look, so that a crash cannot hide it
         return results.write(self, judges, "holdout" if test_set is None else "test")
-
-
-def _augmentation(recipe):
-    """Return the random changes of the training images."""
-    crop = [data.PadCrop(recipe.crop_padding)] if recipe.crop_padding else []
-    return crop + ([data.Flip()] if recipe.flip else [])

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from minitorch_cnn.cli.transfer import TransferBar
+from minitorch_cnn.cli.download_bar import DownloadBar
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ class Terminal(io.StringIO):
 
 def test_a_transfer_shows_its_speed():
     stream = Terminal()
-    with TransferBar("CIFAR-10", stream) as bar:
+    with DownloadBar("CIFAR-10", stream) as bar:
         bar.show(50_000_000, 170_000_000, 2_500_000)
         bar.show(60_000_000, None, 2_500_000)
     assert "CIFAR-10: 50 of 170 MB, 2.5 MB/s" in stream.getvalue()
@@ -81,7 +81,7 @@ def test_a_transfer_shows_its_speed():
 def test_a_transfer_in_a_pipe_writes_a_line_now_and_then(monkeypatch):
     now, stream = [0.0], io.StringIO()
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    with TransferBar("CIFAR-10", stream) as bar:
+    with DownloadBar("CIFAR-10", stream) as bar:
         for second in range(1, 31):
             now[0] = float(second)
             bar.show(second * 1_000_000, 170_000_000, 1_000_000)

@@ -34,7 +34,7 @@ def test_json(mcnn):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("resnet19",), "mcnn summary: NAME - expected one of alexnet, .*, got 'resnet19'; did you mean 'resnet1"),
+        (("resnet19",), "mcnn summary: NAME - expected one of alexnet, .*, got 'resnet19'; did you mean 'resnet"),
         (("vgg_a", "--image-size", 16), "mcnn summary: VGG: image_size - expected at least 32"),
     ],
 )

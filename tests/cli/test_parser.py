@@ -44,7 +44,7 @@ def test_python_m_is_mcnn():
         ("", "mcnn: the following arguments are required: COMMAND"),
         (
             "trian",
-            "expected one of doctor, data, train, predict, eval, race, summary, got 'trian'; did you mean train?",
+            "expected one of doctor, data, train, transfer, predict, eval, race, summary, got 'trian'; did you mean train?",
         ),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
@@ -55,7 +55,7 @@ def test_python_m_is_mcnn():
         ("train --lr 0", "--lr: expected a positive number, got '0'"),
         ("train --lr inf", "--lr: expected a positive number, got 'inf'"),
         ("train --lr x", "--lr: expected a positive number, got 'x'"),
-        ("train --recipe cifr4", "--recipe: name - expected one of cifar4, cifar4_fast, mlp, shapes10, got 'cifr4'"),
+        ("train --recipe cifr4", "got 'cifr4'; did you mean 'cifar4'?"),
         ("train --recipe cifr4", "did you mean 'cifar4'?"),
         ("train --data nowhere", "--data - expected shapes10 or a folder, got 'nowhere', which does not exist"),
         ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),

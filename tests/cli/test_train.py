@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from minitorch_cnn import cli, nn, train, weights
+from minitorch_cnn import nn, train, weights
 
 SHORT = ("--recipe", "mlp", "--data", "shapes10", "--epochs", "1", "--workers", "0")
 
@@ -44,11 +44,23 @@ def test_each_run_gets_a_folder_of_its_own(mcnn):
 
 def test_without_cifar10_the_same_network_learns_shapes(mcnn, own_folder, monkeypatch):
     recipes = []
-    monkeypatch.setattr(cli.train, "_start", lambda recipe, *rest: recipes.append(recipe) or 1 / 0)
+    monkeypatch.setattr(train, "Trainer", lambda recipe, *rest, **options: recipes.append(recipe) or 1 / 0)
     for words, name in ((("train",), "shapes10"), (("train", "--recipe", "cifar4"), "shapes10")):
         with pytest.raises(ZeroDivisionError):
             mcnn(*words)
         assert (recipes[-1].name, recipes[-1].model, recipes[-1].dataset) == (name, "cifar4", "shapes10")
+
+
+def test_a_network_by_the_recipe_of_its_family(mcnn):
+    words = ("--model", "resnet20_b", "--data", "shapes10", "--epochs", 1, "--workers", 0, "--run", "run")
+    assert mcnn("train", *words, "--image-size", 12)[0] == 0
+    result = result_of("run")
+    recipe = result["settings"]["recipe"]
+    assert (result["model"], recipe["peak_lr"], recipe["image_size"]) == ("resnet20_b", 0.2, 12)
+    code, _, err = mcnn("train", "--model", "resnet21")
+    assert code == 2 and "--model: name - expected one of" in err and "got 'resnet21'; did you mean" in err
+    code, _, err = mcnn("train", "--model", "alexnet", "--data", "shapes10", "--run", "other")
+    assert code == 2 and "AlexNet: image_size - expected at least" in err
 
 
 def test_the_message_without_cifar10(mcnn, own_folder):

@@ -26,6 +26,31 @@ def test_changes():
     )
 
 
+@pytest.mark.parametrize(
+    "network, like",
+    [
+        ("resnet20", "resnet20"),
+        ("resnet32_b", "resnet20"),
+        ("resnet9", "resnet9"),
+        ("densenet_bc_100_k12", "densenet40_k12"),
+        ("vgg_d_cifar", "vgg_a_cifar"),
+        ("vgg16_bn", "vgg_a_bn_cifar"),
+        ("vgg_d_bn_cifar", "vgg_a_bn_cifar"),
+        ("strided_cnn_c", "allcnn_c"),
+        ("convpool_cnn_c", "allcnn_c"),
+        ("lenet5", "lenet5_cifar"),
+        ("alexnet", "vgg_a_cifar"),
+    ],
+)
+def test_a_network_without_a_recipe_takes_that_of_its_family(network, like):
+    assert train.recipe(network) == dataclasses.replace(train.RECIPES[like], name=network, model=network)
+    assert train.recipe(network, epochs=2).epochs == 2
+
+
+def test_there_is_a_recipe_for_every_network():
+    assert {train.recipe(network).model for network in models.list()} == set(models.list())
+
+
 def test_unknown_names():
     with pytest.raises(ValueError, match="name - expected one of cifar4, .*, got 'cifr4'; did you mean 'cifar4'"):
         train.recipe("cifr4")
@@ -45,6 +70,10 @@ def test_unknown_names():
         ({"peak_lr": float("nan")}, "peak_lr - expected a positive number, got nan"),
         ({"rise": 1.1}, "rise - expected 0 to 1, got 1.1"),
         ({"label_smoothing": 1}, "label_smoothing - expected 0 to below 1, got 1"),
+        ({"body_rate": -0.1}, "body_rate - expected 0 to 1, got -0.1"),
+        ({"image_size": 0}, "image_size - expected an integer of at least 1, got 0"),
+        ({"optimizer": "lion"}, "optimizer - expected 'adam' or 'sgd', got 'lion'"),
+        ({"weight_decay": -1}, "weight_decay - expected at least 0, got -1"),
     ],
 )
 def test_numbers_out_of_range(change, message):

@@ -1,0 +1,106 @@
+"""What `mcnn train` and `mcnn transfer` share: from a trainer to the line of the result."""
+
+import itertools
+import os.path
+import sys
+
+from minitorch_cnn.cli.parser import UsageError
+
+EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
+
+
+def given(options):
+    """Return the entries of a dict that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def say(text):
+    """Write a line to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_no_cifar10():
+    """Say that CIFAR-10 is not here, and what is taken instead."""
+    from minitorch_cnn.data import cifar10
+
+    say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` fetches it, --data DIR names another folder.")
+    say("Training the same network on shapes10 instead, which needs no download.")
+
+
+def free_folder(recipe):
+    """Return the first of runs/RECIPE-1, -2, ... that is not there yet."""
+    return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{recipe}-{i}")))
+
+
+def train_to_the_end(command, make, place, folder, tested):
+    """Train, judge, and print the result.
+
+    Parameters
+    ----------
+    command : str
+        Whose errors these are.
+    make : callable
+        Returns a Trainer for (train_set, reporter).
+    place : Source
+    folder : str
+        Of the run.
+    tested : bool
+        Whether the test set is looked at in the end.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    import minitorch_kernels as kernels
+    from minitorch_cnn import train
+
+    reporter = train.Reporter()
+    forget = kernels._jit.on_compile(reporter.compiling)
+    try:
+        train_set = place.open(train=True)
+        try:
+            trainer = make(train_set, reporter)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise  # those that have a name of their own say it all
+            raise UsageError(f"mcnn {command}: {error}") from error
+        if not trainer.fit():
+            say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
+            return EXIT_STOPPED
+        result = trainer.final_eval(place.open(train=False) if tested else None)
+    finally:
+        forget()
+    print(summary(result, folder))
+    return 0
+
+
+def summary(result, folder):
+    """Return ``result.json`` as a line."""
+    kind = "test" if result["test_reads"] else "holdout"
+    accuracy, loss = result[f"{kind}_accuracy"], result[f"{kind}_loss"]
+    unverified = "" if result["verified"] else " (unverified images)"
+    return (
+        f"{kind} accuracy {accuracy:.2%}, loss {loss:.4f}: {result['recipe']} on {result['dataset']}{unverified}, "
+        f"{result['epochs']} epochs in {result['seconds']:.0f} s, seed {result['seed']}; "
+        f"{os.path.join(folder, 'result.json')}"
+    )
+
+
+def code(imports, threads, lines, place, tested):
+    """Return the Python of a training: ``lines`` make the trainer, the rest is the same for all."""
+    head = [f"from minitorch_cnn import {imports}", ""]
+    if threads is not None:
+        head = ["import minitorch_cnn", *head, f"minitorch_cnn.set_num_threads({threads})"]
+    kind, test_set = ("test", place.code(train=False)) if tested else ("holdout", "")
+    tail = [
+        "if trainer.fit():  # False after Ctrl-C",
+        f"    result = trainer.final_eval({test_set})",
+        f"    print('{kind} accuracy', result['{kind}_accuracy'])",
+    ]
+    return "\n".join([*head, *lines, *tail]) + "\n"
+
+
+def arguments_code(options):
+    """Return a dict as further keyword arguments of a call."""
+    return "".join(f", {name}={value!r}" for name, value in options.items())

@@ -1,0 +1,149 @@
+"""Networks with weights that somebody trained: from torchvision's files, or from any file of the user's."""
+
+import dataclasses
+import pathlib
+
+from minitorch_cnn import files, nn, weights
+from minitorch_cnn.models.registry import create, native_input
+
+# Of the 1.28 million photographs of ImageNet, for pixels in 0 .. 1; what torchvision's files were trained with.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TINY_IMAGENET = 200, 64  # classes, pixels a side
+_MATRIX = 2  # axes of the weights of a full connection
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file of weights at its official address."""
+
+    address: str
+    size: int  # bytes
+    sha256: str
+
+
+FILES = {
+    "resnet18": File(
+        "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        46_830_571,
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A network with its weights, and how it wants its images: pixels a side, mean and std of each channel."""
+
+    model: nn.Module
+    image_size: int
+    mean: tuple
+    std: tuple
+
+
+def load_pretrained(name, path=None, progress=None):
+    """Make a network with weights from a file.
+
+    Parameters
+    ----------
+    name : str
+        One of `models.list`.
+    path : str, Path or None
+        A file that `torch.save` wrote from a state_dict, or that `weights.save` wrote. None takes
+        torchvision's, which is fetched the first time; see `fetch`.
+    progress : callable or None
+        As for `files.download`.
+
+    Returns
+    -------
+    Pretrained
+        In evaluation mode. The number of classes is that of the file. The images are those of
+        ImageNet, at the size that the network is made for; 64 pixels where there are 200 classes,
+        as Tiny-ImageNet has. A file of `weights.save` may say otherwise.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or no file of torchvision's is known for it.
+    WeightFileError
+        If the file is damaged, or holds weights of another network.
+    OSError
+        If it cannot be read or fetched.
+    """
+    _, image_size = native_input(name)
+    path = fetch(name, progress) if path is None else pathlib.Path(path)
+    arrays, facts = (weights.load(path)) if path.suffix == ".safetensors" else (weights.load_pth(path), {})
+    matrices = [array for array in arrays.values() if array.ndim == _MATRIX]
+    if not matrices:
+        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no full connection among them")
+    classes = len(matrices[-1])  # the last full connection has a row a class
+    model = create(name, num_classes=classes)
+    try:
+        model.load_state_dict(arrays)
+    except nn.StateDictError as error:
+        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got {error}") from error
+    if classes == _TINY_IMAGENET[0]:
+        image_size = _TINY_IMAGENET[1]
+    image_size = facts.get("architecture", {}).get("image_size", image_size)
+    mean, std = facts.get("mean", IMAGENET_MEAN), facts.get("std", IMAGENET_STD)
+    return Pretrained(model.eval(), image_size, tuple(mean), tuple(std))
+
+
+def fetch(name, progress=None):
+    """Return the path of torchvision's file for a network; it is fetched if it is not here yet.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``FILES``.
+    progress : callable or None
+        As for `files.download`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If no file is known.
+    DownloadError
+        If it cannot be fetched whole; the sha256 of all bytes is checked.
+    """
+    if name not in FILES:
+        known = ", ".join(FILES)
+        raise ValueError(f"load_pretrained: name - expected {known}, or a file of weights besides, got {name!r} alone")
+    file = FILES[name]
+    path = files.mcnn_home() / "weights" / file.address.rsplit("/", 1)[1]
+    if not path.is_file() or files.hash_file(path) != file.sha256:
+        files.download([file.address], path, size=file.size, digest=file.sha256, progress=progress)
+    return path
+
+
+def resnet18(pretrained=False, path=None, **options):
+    """Make a ResNet-18, with torchvision's weights for ImageNet or those of a file.
+
+    Parameters
+    ----------
+    pretrained : bool
+        Fetch torchvision's file the first time, and load it.
+    path : str, Path or None
+        A file to load instead.
+    options
+        As for `create`; not together with weights, which have their own number of classes.
+
+    Returns
+    -------
+    Module
+
+    Raises
+    ------
+    TypeError
+        If there are both weights and options.
+    ValueError, WeightFileError, OSError
+        As `load_pretrained`.
+    """
+    if not pretrained and path is None:
+        return create("resnet18", **options)
+    if options:
+        raise TypeError(f"resnet18: {next(iter(options))} - expected nothing beside weights, which decide it")
+    return load_pretrained("resnet18", path).model

@@ -1,0 +1,96 @@
+"""The parts of a training that follow from its recipe: augmentation, optimiser and schedule."""
+
+from minitorch_cnn import data, nn, optim
+
+MOMENTUM = 0.9
+
+
+def augmentation(recipe):
+    """Return the changes that the training images go through, in their order."""
+    crop = [data.PadCrop(recipe.crop_padding)] if recipe.crop_padding else []
+    flip = [data.Flip()] if recipe.flip else []
+    scale = [data.Resize((recipe.image_size,) * 2)] if recipe.image_size else []
+    return crop + flip + scale  # small images are quicker to change than large ones
+
+
+def optimizer(recipe, model):
+    """Return the optimiser of the layers that learn: one group of parameters, or body and head.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    model : Module
+        Its frozen layers are left out.
+
+    Returns
+    -------
+    Optimizer
+    """
+    head = {id(parameter) for parameter in last_linear(model)[1].parameters()} if recipe.body_rate < 1 else set()
+    groups = {"body": [], "head": []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups["body" if head and id(parameter) not in head else "head"].append(parameter)
+    rates = {"body": recipe.peak_lr * recipe.body_rate, "head": recipe.peak_lr}
+    groups = [{"params": params, "lr": rates[name]} for name, params in groups.items() if params]
+    options = {"lr": recipe.peak_lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "adam":
+        return optim.Adam(groups, **options)
+    return optim.SGD(groups, momentum=MOMENTUM, nesterov=True, **options)
+
+
+def schedule(recipe, optimizer, total_steps):
+    """Return the one-cycle schedule, each group with its own peak."""
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    return optim.OneCycleLR(optimizer, peaks, total_steps, pct_start=recipe.rise)
+
+
+def last_linear(model):
+    """Return path and layer of the last full connection of a model, the one with an output a class.
+
+    Parameters
+    ----------
+    model : Module
+
+    Returns
+    -------
+    (str, Linear)
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    found = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise ValueError(f"last_linear: model - expected a full connection at its end, got {type(model).__name__}")
+    return found[-1]
+
+
+def only_learner(model):
+    """Return the last full connection of a model of which all else is frozen.
+
+    Parameters
+    ----------
+    model : Module
+
+    Returns
+    -------
+    Linear
+
+    Raises
+    ------
+    ValueError
+        If another layer learns too.
+    """
+    path, head = last_linear(model)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and not name.startswith(f"{path}."):
+            raise ValueError(f"only_learner: model - expected all but {path} frozen, got {name} that learns")
+    return head
+
+
+def put(model, path, layer):
+    """Put a layer into the place of another one of a model."""
+    parent, _, name = path.rpartition(".")
+    setattr(dict(model.named_modules())[parent], name, layer)

@@ -1,0 +1,120 @@
+"""Networks with weights from files, and the file that is fetched."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import files, models, rng, weights
+from minitorch_cnn.models import pretrained
+
+
+@pytest.fixture
+def resnet(tmp_path):
+    """Return a ResNet-20 of four classes, and the path of its weights in PyTorch's format."""
+    rng.manual_seed(3)
+    model = models.create("resnet20", num_classes=4)
+    weights.save_pth(tmp_path / "r20.pth", model.state_dict())
+    return model, tmp_path / "r20.pth"
+
+
+def equal(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_the_file_decides_the_number_of_classes(resnet):
+    model, path = resnet
+    loaded = models.load_pretrained("resnet20", path)
+    assert equal(loaded.model, model) and not loaded.model.training
+    assert (loaded.image_size, loaded.mean, loaded.std) == (32, models.IMAGENET_MEAN, models.IMAGENET_STD)
+
+
+def test_a_file_of_before_2018_without_counts_of_batches(resnet, tmp_path):
+    model, _ = resnet
+    old = {key: array for key, array in model.state_dict().items() if not key.endswith("num_batches_tracked")}
+    weights.save_pth(tmp_path / "old.pth", old)
+    assert equal(models.load_pretrained("resnet20", tmp_path / "old.pth").model, model)
+
+
+def test_two_hundred_classes_are_those_of_tiny_imagenet(tmp_path):
+    weights.save_pth(tmp_path / "tin.pth", models.create("resnet18", num_classes=200).state_dict())
+    assert models.load_pretrained("resnet18", tmp_path / "tin.pth").image_size == 64
+    assert models.native_input("resnet18")[1] == 224
+
+
+def test_our_own_files_say_more(resnet, tmp_path):
+    model, _ = resnet
+    facts = {"architecture": {"image_size": 24}, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
+    weights.save(tmp_path / "own.safetensors", model.state_dict(), facts)
+    loaded = models.load_pretrained("resnet20", tmp_path / "own.safetensors")
+    assert (loaded.image_size, loaded.mean, loaded.std) == (24, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert equal(loaded.model, model)
+
+
+def test_weights_of_another_network(resnet, tmp_path):
+    _, path = resnet
+    with pytest.raises(weights.WeightFileError, match=r"r20.pth: expected the weights of resnet32, got (?s:.*)missing"):
+        models.load_pretrained("resnet32", path)
+    weights.save_pth(tmp_path / "c.pth", models.create("allcnn_c").state_dict())
+    with pytest.raises(weights.WeightFileError, match="expected the weights of resnet20, got no full connection"):
+        models.load_pretrained("resnet20", tmp_path / "c.pth")
+
+
+def test_names_that_are_none(resnet):
+    with pytest.raises(ValueError, match="got 'resnet21'; did you mean"):
+        models.load_pretrained("resnet21", resnet[1])
+    expected = "load_pretrained: name - expected resnet18, or a file of weights besides, got 'resnet20' alone"
+    with pytest.raises(ValueError, match=expected):
+        models.load_pretrained("resnet20")
+
+
+# ------------------------------------------------------------------------- the file that is fetched
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Let the official address serve a ResNet-18 of three classes from this disk; return (model, path)."""
+    monkeypatch.setenv("MCNN_HOME", str(tmp_path / "home"))
+    model = models.create("resnet18", num_classes=3)
+    path = tmp_path / "resnet18-0.pth"
+    weights.save_pth(path, model.state_dict())
+    content = path.read_bytes()
+    file = pretrained.File(path.as_uri(), len(content), hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(pretrained.FILES, "resnet18", file)
+    return model, path
+
+
+def test_the_official_file_is_known_by_all_its_bytes():
+    file = pretrained.FILES["resnet18"]
+    assert len(file.sha256) == 64 and file.address.endswith(f"/resnet18-{file.sha256[:8]}.pth")
+
+
+def test_it_is_fetched_once(served):
+    model, path = served
+    assert equal(models.resnet18(pretrained=True), model)
+    path.unlink()
+    assert equal(models.resnet18(pretrained=True), model)
+
+
+def test_a_copy_that_was_changed_is_fetched_again(served):
+    model, _ = served
+    copy = pretrained.fetch("resnet18")
+    copy.write_bytes(b"something else")
+    assert equal(models.load_pretrained("resnet18").model, model)
+
+
+def test_an_address_that_serves_something_else(served):
+    _, path = served
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(files.DownloadError, match="expected sha256"):
+        models.resnet18(pretrained=True)
+    assert not list((path.parent / "home" / "weights").glob("*.pth"))
+
+
+def test_resnet18_with_a_file_and_without(served, tmp_path):
+    model, path = served
+    assert equal(models.resnet18(path=path), model)
+    assert models.resnet18(num_classes=7).fc.out_features == 7
+    with pytest.raises(TypeError, match="resnet18: num_classes - expected nothing beside weights"):
+        models.resnet18(pretrained=True, num_classes=10)

@@ -1,0 +1,68 @@
+"""Parts of a training: what a recipe makes of a model."""
+
+import dataclasses
+
+import pytest
+
+from minitorch_cnn import data, nn, optim, train
+from minitorch_cnn.train import parts
+
+RECIPE = train.Recipe("small", peak_lr=0.1)
+
+
+def changed(**fields):
+    return dataclasses.replace(RECIPE, **fields)
+
+
+def two_layers():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool(), nn.Linear(4, 5), nn.Linear(5, 2))
+
+
+def test_small_images_are_changed_before_they_are_scaled():
+    names = [type(transform) for transform in parts.augmentation(changed(image_size=16))]
+    assert names == [data.PadCrop, data.Flip, data.Resize]
+    assert parts.augmentation(changed(crop_padding=0, flip=False)) == []
+
+
+def test_adam_and_sgd():
+    adam, sgd = (parts.optimizer(changed(optimizer=name, weight_decay=0.01), two_layers()) for name in ("adam", "sgd"))
+    assert isinstance(adam, optim.Adam) and isinstance(sgd, optim.SGD)
+    (group,) = sgd.param_groups
+    assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.9, True, 0.01)
+    assert len(group["params"]) == 6
+
+
+def test_the_last_layer_learns_faster_than_the_rest():
+    model = two_layers()
+    optimizer = parts.optimizer(changed(body_rate=0.25), model)
+    body, head = optimizer.param_groups
+    assert (body["lr"], head["lr"], len(body["params"])) == (0.025, 0.1, 4)
+    assert [id(parameter) for parameter in head["params"]] == [id(parameter) for parameter in model[3].parameters()]
+    schedule = parts.schedule(RECIPE, optimizer, 10)
+    highest = [max(rates) for rates in zip(*(schedule.lr(step) for step in range(10)), strict=True)]
+    assert highest == pytest.approx([0.025, 0.1])
+
+
+def test_frozen_layers_get_no_optimiser():
+    model = two_layers().freeze("2")
+    optimizer = parts.optimizer(changed(body_rate=0.25), model)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2]
+    assert parts.only_learner(model) is model[3]
+
+
+def test_more_than_one_layer_that_learns():
+    with pytest.raises(ValueError, match="only_learner: model - expected all but 3 frozen, got 2.weight that learns"):
+        parts.only_learner(two_layers().freeze("1"))
+
+
+def test_a_model_without_a_full_connection():
+    with pytest.raises(ValueError, match="last_linear: model - expected a full connection at its end, got Sequential"):
+        parts.last_linear(nn.Sequential(nn.ReLU()))
+
+
+def test_another_layer_in_the_place_of_one_deep_inside():
+    model = nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(4, 5)))
+    path, layer = parts.last_linear(model)
+    assert path == "0.1" and layer is model[0][1]
+    parts.put(model, path, nn.Identity())
+    assert isinstance(model[0][1], nn.Identity)
