@@ -1,35 +1,12 @@
 """The pictures of a run: learning curves, confusion matrix, worst mistakes.
 
-Each function returns a matplotlib `Figure` without touching matplotlib's global state, so that it
-works without a screen and inside notebooks. matplotlib is imported on the first call.
+Each function returns a matplotlib `Figure`; `figures.save` writes it.
 """
-
-import io
 
 import numpy as np
 
-from minitorch_cnn import files
-
-# Two of the colours of Okabe and Ito, which people with any colour vision can tell apart.
-BLUE, ORANGE = "#0072B2", "#D55E00"
-_SIZE = (12, 6.75)  # inches; 1600 by 900 pixels, the shape of a slide
-_DPI = 1600 / 12
-
-
-def _figure():
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure, path):
-    """Write a figure as a PNG of 1600 by 900 pixels, all or nothing."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    files.atomic_write(path, buffer.getvalue())
+from minitorch_cnn import figures
+from minitorch_cnn.figures import BLUE, ORANGE
 
 
 def curves(history, title, test_accuracy=None):
@@ -49,7 +26,7 @@ def curves(history, title, test_accuracy=None):
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = _figure()
+    figure = figures.blank()
     figure.suptitle(title, fontsize=20)
     loss, accuracy = figure.subplots(1, 2)
     epochs = [record["epoch"] for record in history]
@@ -87,7 +64,7 @@ def confusion(labels, predictions, classes):
     counts = np.zeros((len(classes), len(classes)))
     np.add.at(counts, (labels, predictions), 1)
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = _figure()
+    figure = figures.blank()
     axes = figure.subplots()
     image = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100, aspect="auto")  # even lightness, for all eyes
     for row, column in np.ndindex(percent.shape):
@@ -127,7 +104,7 @@ def mistakes(images, labels, probabilities, classes):
     wrong = np.flatnonzero(predictions != labels)
     sureness = probabilities[wrong, predictions[wrong]]
     chosen = wrong[np.argsort(-sureness, kind="stable")][:18]
-    figure = _figure()
+    figure = figures.blank()
     figure.suptitle(f"The surest of {len(wrong):,} wrong answers among {len(labels):,} images", fontsize=20)
     grid = figure.subplots(3, 6, squeeze=False)
     for axes in grid.flat:

@@ -1,5 +1,6 @@
 """What a finished run leaves behind: the model, ``result.json`` and three pictures."""
 
+from minitorch_cnn import figures
 from minitorch_cnn.train import plots, snapshot
 from minitorch_cnn.train.machine import environment
 
@@ -49,8 +50,8 @@ def write(trainer, judges, kind):
     folder.write_result(result)
     title = f"{trainer.recipe.name} on {settings['dataset']}, seed {trainer.seed}"
     test_accuracy = judged.accuracy if kind == "test" else None
-    plots.save(plots.curves(progress.history, title, test_accuracy), folder.curves)
+    figures.save(plots.curves(progress.history, title, test_accuracy), folder.curves)
     classes = trainer.classifier.classes
-    plots.save(plots.confusion(judges.labels, judged.predictions, classes), folder.confusion)
-    plots.save(plots.mistakes(judges.images, judges.labels, judged.probabilities, classes), folder.mistakes)
+    figures.save(plots.confusion(judges.labels, judged.predictions, classes), folder.confusion)
+    figures.save(plots.mistakes(judges.images, judges.labels, judged.probabilities, classes), folder.mistakes)
     return result

@@ -1,9 +1,11 @@
-"""`mcnn summary`."""
+"""`mcnn summary` and `mcnn topology`."""
 
 import json
 import re
 
 import pytest
+
+from minitorch_cnn import explain, figures
 
 
 def test_the_table(mcnn):
@@ -48,3 +50,53 @@ def test_the_code_that_does_the_same_runs(mcnn, capsys):
     _, shown, _ = mcnn("summary", "lenet5", "--classes", 3, "--show-code")
     exec(compile(shown, "shown", "exec"), {})
     assert capsys.readouterr().out == mcnn("summary", "lenet5", "--classes", 3)[1]
+
+
+# ---------------------------------------------------------------------------------- topology
+
+
+def test_a_topology_as_text_and_as_a_picture(mcnn, own_folder):
+    code, out, _ = mcnn("topology", "lenet5")
+    assert code == 0 and out.startswith("lenet5\n   0  input") and out.endswith("then 3 full connections\n")
+    for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        code, out, err = mcnn("topology", "resnet20", "--classes", 4, "-o", f"r.{kind}")
+        assert (code, out, err) == (0, "", "")
+        assert (own_folder / f"r.{kind}").read_bytes().startswith(start)
+
+
+def test_the_poster_and_the_chart(mcnn, own_folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(explain, "poster", lambda: drawn.append("poster") or figures.blank())
+    monkeypatch.setattr(explain, "efficiency", lambda: drawn.append("efficiency") or figures.blank())
+    for name in ("poster", "efficiency"):
+        assert mcnn("topology", f"--{name}", "-o", f"{name}.png")[0] == 0
+        assert (own_folder / f"{name}.png").exists()
+    assert drawn == ["poster", "efficiency"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ((), "expected NAME, --poster or --efficiency, one of them"),
+        (("lenet5", "--poster"), "expected NAME, --poster or --efficiency, one of them"),
+        (("--poster",), "-o - expected a .png or .svg file for --poster, got none"),
+        (("lenet5", "-o", "a.jpg"), "-o - expected an end of .png or .svg, got 'a.jpg'"),
+        (("lenet6",), "mcnn topology: NAME - expected one of"),
+        (("vgg_a", "--image-size", 16), "mcnn topology: VGG: image_size - expected at least 32"),
+        (("lenet5", "-o", "nowhere/a.png"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_drawn(mcnn, words, message):
+    code, out, err = mcnn("topology", *words)
+    assert code == 2 and not out and message in err and "Traceback" not in err
+
+
+def test_the_code_of_a_topology_draws_the_same(mcnn, own_folder):
+    for words in (("lenet5", "-o", "a.svg"), ("lenet5",)):
+        code, text, _ = mcnn("topology", *words, "--show-code")
+        assert code == 0
+        exec(text, {})
+    drawn = (own_folder / "a.svg").read_bytes()
+    assert mcnn("topology", "lenet5", "-o", "a.svg")[0] == 0
+    assert (own_folder / "a.svg").read_bytes() == drawn
+    assert "figures.save(explain.poster(), 'p.png')" in mcnn("topology", "--poster", "-o", "p.png", "--show-code")[1]

@@ -1,0 +1,155 @@
+"""Topologies as pictures: a bar a layer, as high as its map, and an arc over whatever is passed by."""
+
+import math
+
+from minitorch_cnn import figures
+
+COLOURS = {
+    "input": figures.GREY,
+    "conv": figures.BLUE,
+    "pool": figures.ORANGE,
+    "full": figures.GREEN,
+    "add": figures.YELLOW,
+    "concat": figures.YELLOW,
+}
+NAMES = {"conv": "convolution", "pool": "pooling", "full": "full connection", "add": "sum", "concat": "concatenation"}
+_SIGNS = {"add": "+", "concat": "||"}
+_ROW = 44  # columns; longer networks go on in the next row
+_LABELLED = 32  # columns; in longer networks the first layer of each size is labelled alone
+
+
+def bar_height(node, largest):
+    """Return the height of a layer, 0.12 to 1: as the root of its side, so that small maps can be seen."""
+    return max(0.12, math.sqrt(node.side / largest))
+
+
+def draw(topology):
+    """Draw a topology.
+
+    Parameters
+    ----------
+    topology : Topology
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Long networks are cut into rows at layers that all later ones read through.
+    """
+    columns = topology.columns
+    rows = _rows(topology.nodes, columns)
+    widest = max(last - first + 1 for first, last in rows)
+    labelled = max(columns) <= _LABELLED
+    height = 1.0 + len(rows) * (3.4 if labelled else 2.2)
+    figure = figures.blank((figures.SLIDE[0] * max(1, widest / _ROW), max(4.5, height)))
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    figure.suptitle(topology.name, fontsize=18)
+    for (first, last), row in zip(rows, axes, strict=True):
+        _draw_row(row, topology, _places(topology.nodes, columns, first, last), labelled)
+        row.set_xlim(-1.2, widest - 0.2)
+    _legend(figure, {node.kind for node in topology.nodes})
+    return figure
+
+
+def _rows(nodes, columns):
+    """Return (first column, last column) of each row."""
+    end = max(columns)
+    sources = [set() for _ in range(end + 1)]  # whose numbers are needed behind a column
+    for number, node in enumerate(nodes):
+        for i in node.inputs:
+            for column in range(columns[i], columns[number]):
+                sources[column].add(i)
+    rows, first = [], 0
+    while end - first + 1 > _ROW:
+        cuts = [column for column in range(first, end) if len(sources[column]) == 1]
+        near = [column for column in cuts if column - first < _ROW] or cuts[:1]
+        if not near:
+            break
+        rows.append((first, near[-1]))
+        first = near[-1] + 1
+    return [*rows, (first, end)]
+
+
+def _places(nodes, columns, first, last):
+    """Return {number: (x, y)}: the column, and 0 or a floor below for what runs beside the main way."""
+    places, floor, reader = {}, {}, {}
+    for number, node in enumerate(nodes):
+        for i in node.inputs:
+            reader[i] = min(reader.get(i, columns[number]), columns[number])
+    inside = [n for n, column in enumerate(columns) if first <= column <= last]
+    # What is read in the next column is on the longest way; a shortcut waits for it.
+    for number in sorted(inside, key=lambda n: (columns[n], reader.get(n, 0), n)):
+        column = columns[number]
+        places[number] = (column - first, -1.0 * floor.get(column, 0))
+        floor[column] = floor.get(column, 0) + 1
+    return places
+
+
+def _draw_row(axes, topology, places, labelled):
+    nodes, lowest = topology.nodes, min(y for _, y in places.values())
+    largest = max(node.side for node in nodes)
+    arcs = any(len(node.inputs) > 1 for node in nodes)
+    shown = None
+    for number, (x, y) in places.items():
+        node = nodes[number]
+        height = bar_height(node, largest)
+        _draw_node(axes, node, x, y, height)
+        size = _size(node)
+        if y == 0 and (size != shown if labelled else shown is None or size.split()[-1] != shown.split()[-1]):
+            shown = size
+            below = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": 10}
+            axes.text(x + 0.2, lowest - 0.6, size, **below)
+        if labelled and node.kind not in _SIGNS:
+            text = " ".join(filter(None, [node.text, *node.notes]))
+            if y == 0:
+                above = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor", "fontsize": 9}
+                axes.text(x, max(height / 2, 0.7 if arcs else 0) + 0.08, text, **above)
+            else:
+                axes.text(x + 0.45, y - height / 2, text, ha="left", va="center", fontsize=9)
+        for i in node.inputs:
+            outside = (-1.0, 0.0)  # in the row before
+            start = places.get(i, outside)
+            _connect(axes, start, (x, y), bar_height(nodes[i], largest) if nodes[i].kind not in _SIGNS else 0.1)
+    axes.set_ylim(lowest - (1.5 if labelled else 1.2), 1.9 if labelled else 0.9)
+    axes.axis("off")
+
+
+def _draw_node(axes, node, x, y, height):
+    from matplotlib.patches import FancyBboxPatch
+
+    if node.kind in _SIGNS:
+        axes.plot(x, y, "o", ms=12, mfc=COLOURS[node.kind], mec="black", zorder=4)
+        axes.text(x, y, _SIGNS[node.kind], ha="center", va="center", fontsize=9, zorder=5)
+        return
+    style = {"boxstyle": "round,pad=0,rounding_size=0.05", "fc": COLOURS[node.kind], "ec": "black", "zorder": 3}
+    axes.add_patch(FancyBboxPatch((x - 0.3, y - height / 2), 0.6, height, **style))
+
+
+def _connect(axes, start, end, height):
+    """Draw an arrow to the neighbour, and an arc over what is passed by; ``height`` is that of the start."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    (x0, y0), (x1, y1) = start, end
+    line = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#333333", "lw": 1.3}
+    if x1 - x0 <= 1 or y0 != y1:
+        axes.add_patch(FancyArrowPatch((x0 + 0.3, y0), (x1 - 0.3, y1), shrinkA=0, shrinkB=0, zorder=2, **line))
+        return
+    top = 0.85 + 0.01 * (x1 - x0)
+    points = [(x0, y0 + height / 2), (x0 + 0.2, y0 + top), (x1 - 0.2, y1 + top), (x1, y1 + 0.14)]
+    path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+    axes.add_patch(FancyArrowPatch(path=path, fc="none", zorder=6, **line))
+
+
+def _size(node):
+    """Return the shape of a map as "64 × 56²", or the length of a row."""
+    if len(node.shape) == 3 and node.shape[1] == node.shape[2]:
+        return f"{node.shape[0]} × {node.shape[1]}²" if node.shape[1] > 1 else str(node.shape[0])
+    return " × ".join(map(str, node.shape))
+
+
+def _legend(figure, kinds):
+    from matplotlib.patches import Patch
+
+    shown = [kind for kind in NAMES if kind in kinds]
+    patches = [Patch(fc=COLOURS[kind], ec="black", label=NAMES[kind]) for kind in shown]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False, fontsize=11)

@@ -1,0 +1,98 @@
+"""What networks have in common, found in their topologies: stages of convolutions, each on smaller maps."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Neighbouring convolutions on maps of one size."""
+
+    convolutions: int
+    side: int  # pixels of its first map
+    channels: int  # of its last map
+    halved_by: str  # what made the maps smaller before it: "pooling" or "stride"; "" for the first
+    joined_by: str  # "sum", "concatenation" or ""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The stages of a network, and how it ends."""
+
+    stages: list
+    mean: bool  # a mean over each whole map before the end
+    full: int  # full connections
+    depth: int  # layers with weights along the longest way
+
+    def __str__(self):
+        counts = [stage.convolutions for stage in self.stages]
+        low, high = min(counts), max(counts)
+        inside = f"{low}" if low == high else f"{low} to {high}"
+        plural = "" if high == 1 else "s"
+        joined = {stage.joined_by for stage in self.stages} - {""}
+        shortcuts = f" with {' and '.join(sorted(joined))}" if joined else ""
+        halved = " or ".join(sorted({stage.halved_by for stage in self.stages} - {""}))
+        end = ["the mean of each map"] if self.mean else []
+        end += [f"{self.full} full connection{'s' if self.full > 1 else ''}"] if self.full else []
+        return (
+            f"{len(self.stages)} stages of {inside} convolution{plural}{shortcuts}, "
+            f"halved by {halved}; then {' and '.join(end)}"
+        )
+
+
+def pattern(topology):
+    """Find the stages of a network.
+
+    Parameters
+    ----------
+    topology : Topology
+
+    Returns
+    -------
+    Pattern
+        A stage begins at the first convolution behind a pooling, or with a stride. Convolutions
+        without padding that make their maps smaller by a few pixels begin none.
+    """
+    stages, pooled = [], False
+    convolutions = side = channels = 0
+    halved_by = joined_by = ""
+    for node in topology.nodes:
+        if node.kind == "conv" and convolutions and node.side < side and (pooled or "/" in node.text):
+            stages.append(Stage(convolutions, side, channels, halved_by, joined_by))
+            convolutions, halved_by, joined_by = 0, "pooling" if pooled else "stride", ""
+        if node.kind == "conv":
+            side = side if convolutions else node.side
+            convolutions, channels, pooled = convolutions + 1, node.shape[0], False
+        elif node.kind == "pool":
+            pooled = True
+        elif node.kind in ("add", "concat") and convolutions:
+            joined_by, channels = {"add": "sum", "concat": "concatenation"}[node.kind], node.shape[0]
+    stages.append(Stage(convolutions, side, channels, halved_by, joined_by))
+    mean = any(node.kind == "pool" and node.side == 1 and node.text == "mean" for node in topology.nodes)
+    depths = []
+    for node in topology.nodes:
+        depths.append((node.kind in ("conv", "full")) + max((depths[i] for i in node.inputs), default=0))
+    return Pattern(stages, mean, sum(node.kind == "full" for node in topology.nodes), max(depths))
+
+
+def shared(patterns):
+    """Return (sentence, number of networks that it holds for) for what most networks do.
+
+    Parameters
+    ----------
+    patterns : list of Pattern
+
+    Returns
+    -------
+    list of (str, int)
+    """
+    questions = {
+        "the maps get smaller from stage to stage": lambda p: _falls([s.side for s in p.stages]),
+        "the maps get more, from the first stage to the last": lambda p: p.stages[-1].channels > p.stages[0].channels,
+        "pooling or a stride halves the maps": lambda p: all(s.halved_by for s in p.stages[1:]),
+        "full connections, or the mean of each map, turn maps into classes": lambda p: p.mean or p.full > 0,
+    }
+    return [(sentence, sum(map(holds, patterns))) for sentence, holds in questions.items()]
+
+
+def _falls(numbers):
+    return all(a > b for a, b in zip(numbers, numbers[1:], strict=False))

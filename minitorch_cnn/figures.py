@@ -1,0 +1,57 @@
+"""What all pictures share: the shape of a slide, colours that everybody can tell apart, files all or nothing.
+
+Nothing here touches matplotlib's global state, so that it works without a screen and inside
+notebooks. matplotlib is imported on the first call.
+"""
+
+import io
+import pathlib
+
+from minitorch_cnn import files
+
+# Colours of Okabe and Ito, which people with any colour vision can tell apart.
+BLUE, ORANGE, GREEN, YELLOW, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#888888"
+SLIDE = (12, 6.75)  # inches; 1600 by 900 pixels
+_DPI = 1600 / 12
+
+
+def blank(size=SLIDE):
+    """Return an empty matplotlib Figure of ``size`` inches, (width, height)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def encoded(figure, kind):
+    """Return a figure as the bytes of a "png" or "svg" file; the same figure gives the same bytes."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "minitorch_cnn"}):
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()
+
+
+def save(figure, path):
+    """Write a figure, all or nothing.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str or Path
+        Ends with ``.png`` or ``.svg``.
+
+    Raises
+    ------
+    ValueError
+        If it ends otherwise.
+    OSError
+        If it cannot be written.
+    """
+    kind = pathlib.Path(path).suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise ValueError(f"figures.save: path - expected an end of .png or .svg, got {str(path)!r}")
+    files.atomic_write(path, encoded(figure, kind))

@@ -1,0 +1,58 @@
+"""Patterns: the stages that the papers' tables list."""
+
+import pytest
+
+from minitorch_cnn import explain, models
+
+pytestmark = pytest.mark.usefixtures("undrawn_weights")  # only shapes are looked at
+
+
+def of(name):
+    channels, side = models.native_input(name)
+    return explain.pattern(explain.topology(models.create(name), (1, channels, side, side)))
+
+
+def test_the_table_of_the_vgg_paper():
+    found = of("vgg_d")
+    assert [stage.convolutions for stage in found.stages] == [2, 2, 3, 3, 3]
+    assert [stage.side for stage in found.stages] == [224, 112, 56, 28, 14]
+    assert [stage.channels for stage in found.stages] == [64, 128, 256, 512, 512]
+    assert [stage.halved_by for stage in found.stages] == ["", *["pooling"] * 4]
+    assert str(found) == "5 stages of 2 to 3 convolutions, halved by pooling; then 3 full connections"
+
+
+@pytest.mark.parametrize(
+    "name, depth",
+    [
+        ("lenet5", 5),
+        ("alexnet_2012", 8),
+        ("vgg_a", 11),
+        ("vgg_e", 19),
+        ("resnet18", 18),
+        ("resnet34", 34),
+        ("resnet50", 50),
+        ("resnet20", 20),
+        ("densenet121", 121),
+        ("densenet40_k12", 40),
+        ("allcnn_imagenet", 12),
+    ],
+)
+def test_the_number_in_the_name_is_the_depth_of_the_longest_way(name, depth):
+    assert of(name).depth == depth
+
+
+def test_shortcuts_and_the_end():
+    resnet, densenet, allcnn = of("resnet18"), of("densenet121"), of("allcnn_c")
+    assert [stage.joined_by for stage in resnet.stages] == ["", *["sum"] * 4]
+    assert resnet.mean and resnet.full == 1
+    assert densenet.stages[2].joined_by == "concatenation"
+    assert str(allcnn) == "3 stages of 2 to 4 convolutions, halved by stride; then the mean of each map"
+
+
+def test_what_networks_share_is_counted():
+    class Widening:
+        stages = [explain.Stage(1, 8, 4, "", ""), explain.Stage(1, 16, 2, "", "")]
+        mean, full = False, 0
+
+    counts = [count for _, count in explain.shared([of("lenet5"), Widening])]
+    assert counts == [1, 1, 1, 1]
