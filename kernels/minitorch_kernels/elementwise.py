@@ -1,7 +1,7 @@
 """Activations and the softmax cross-entropy: loops that read each number once and write it once.
 
-All but the cross-entropy take flat arrays: an activation does not care where in an image a number
-stands. Every element is computed on its own, so threads change nothing.
+Activations take flat arrays: they do not care where in an image a number stands. Every element is
+computed on its own, so threads change nothing.
 """
 
 import math
@@ -100,6 +100,24 @@ def gelu_backward(grad_out, x):
     """Return grad_out * (P(normal variable <= x) + x * density(x))."""
     grad_x = buffers.empty_like(x)
     _gelu_backward(grad_out, x, grad_x)
+    return grad_x
+
+
+@kernel
+def _tanh_backward(grad_out, out, grad_x):
+    for i in prange(len(out)):
+        grad_x[i] = grad_out[i] * (1 - out[i] * out[i])
+
+
+def tanh_forward(x):
+    """Return tanh(x) by NumPy, whose own loop uses the vector registers, in recycled memory."""
+    return np.tanh(x, out=buffers.empty_like(x))
+
+
+def tanh_backward(grad_out, out):
+    """Return grad_out * (1 - out**2)."""
+    grad_x = buffers.empty_like(out)
+    _tanh_backward(grad_out, out, grad_x)
     return grad_x
 
 

@@ -98,14 +98,15 @@ class Tanh(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        out = np.tanh(x)
+        flat, ctx.order, restore = memory_flat(x)
+        out = restore(kernels.elementwise.tanh_forward(flat))
         ctx.save(out)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        (out,) = ctx.saved
-        return grad_out * (1 - out * out)
+        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
+        return restore(kernels.elementwise.tanh_backward(memory_flat(grad_out, order)[0], flat))
 
 
 def relu(x):

@@ -47,6 +47,18 @@ def test_relu_is_numpys(dtype, data):
     same_bits(elementwise.relu_backward(grad_out, out), np.where(x > 0, grad_out, dtype(0)))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_tanh_is_numpys(dtype, data):
+    x = np.concatenate([data.draw(vectors(dtype)), special(dtype)])
+    grad_out = np.linspace(-2, 2, len(x), dtype=dtype)
+    out = elementwise.tanh_forward(x)
+    same_bits(out, np.tanh(x))
+    np.testing.assert_allclose(elementwise.tanh_backward(grad_out, out), grad_out * (1 - out * out), rtol=ULPS[dtype])
+
+
 def test_relu_of_minus_zero_is_plus_zero_and_its_slope_at_zero_is_zero():
     x = np.array([-0.0, 0.0, np.nan, 1e-45], np.float32)
     out = elementwise.relu_forward(x)
