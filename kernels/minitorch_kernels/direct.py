@@ -142,7 +142,7 @@ def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     panels = _panels(groups, columns, inner, terms, width)
     packed = packed.reshape(-1, terms, width)
     gathered_product(
-        a.reshape(-1), packed, out.reshape(-1), start.reshape(-1), a_rows, c_rows, segments, blocks, panels
+        a.reshape(-1), packed, width, out.reshape(-1), start.reshape(-1), a_rows, c_rows, segments, blocks, panels
     )
 
 

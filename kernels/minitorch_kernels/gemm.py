@@ -67,7 +67,7 @@ def cut_segments(starts_a, starts_b, length, step_a, step_b):
 
 
 @kernel
-def gathered_product(a, packed, c, start, a_rows, c_rows, segments, blocks, panels):
+def gathered_product(a, packed, b_step, c, start, a_rows, c_rows, segments, blocks, panels):
     """Compute rows of C from rows of A that lie anywhere, and from packed panels of B.
 
     C[c_rows[i] + column] = start[column] + sum over segments s and terms k of
@@ -77,7 +77,9 @@ def gathered_product(a, packed, c, start, a_rows, c_rows, segments, blocks, pane
     ----------
     a, c, start : ndarray, 1-D, the same dtype
         ``start`` holds what the sums begin with, a panel of columns after the other.
-    packed : ndarray, shape (panels, K, panel width)
+    packed : ndarray, shape (panels, K, panel width), or (K, panels, panel width): B where it lies
+    b_step : int
+        Numbers from one row of a panel to the next: the panel width, or all columns of B.
     a_rows, c_rows : int64 ndarray, shape (M,)
         M a multiple of ROWS, see `whole_tiles`.
     segments, blocks : int64 ndarray
@@ -104,11 +106,24 @@ def gathered_product(a, packed, c, start, a_rows, c_rows, segments, blocks, pane
             go_on = min(block, 1)
             for i in range(first, last, ROWS):
                 if narrow:  # the last columns of C: a whole tile would write over its neighbours
-                    numbers = (0, begin, end, terms, a_offset, 1, b_offset, width, 0, start_offset, go_on, width)
+                    numbers = (0, begin, end, terms, a_offset, 1, b_offset, b_step, 0, start_offset, go_on, width)
                     part = scratch_rows[i - first :]
                     tile(a, packed, scratch, start, a_rows[i:], part, segments, numbers)
                 else:
-                    numbers = (i, begin, end, terms, a_offset, 1, b_offset, width, c_offset, start_offset, go_on, width)
+                    numbers = (
+                        i,
+                        begin,
+                        end,
+                        terms,
+                        a_offset,
+                        1,
+                        b_offset,
+                        b_step,
+                        c_offset,
+                        start_offset,
+                        go_on,
+                        width,
+                    )
                     tile(a, packed, c, start, a_rows, c_rows, segments, numbers)
         if narrow:
             for i in range(first, last):
@@ -131,9 +146,10 @@ def pack_panels(b, packed):
 
 
 @lru_cache(maxsize=256)
-def panel_table(columns, terms, width):
+def panel_table(columns, terms, width, in_place=False):
     """Return the ``panels`` of `gathered_product` for B of ``terms`` rows and ``columns`` columns."""
-    table = [(p * terms * width, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
+    apart = width if in_place else terms * width
+    table = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
     return np.array(table, np.int64).reshape(-1, 5)
 
 
@@ -152,7 +168,8 @@ def matmul(a, b):
 
     Notes
     -----
-    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous). The weights of a linear
+    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous); B is read where it lies
+    if all rows of A fit one tile, as in a linear layer's input gradient for a small batch. The weights of a linear
     layer come as a transposed view; where they are larger than the result, B^T A^T copies A instead.
     """
     (rows, terms), columns = a.shape, b.shape[1]
@@ -163,12 +180,16 @@ def matmul(a, b):
     if 0 in (rows, terms, columns):
         return np.zeros((rows, columns), a.dtype)
     width = panel_width(a.dtype, columns)
-    packed = buffers.empty((-(-columns // width), terms, width), a.dtype)
-    pack_panels(b, packed)
+    in_place = rows <= ROWS and columns % width == 0 and b.flags.c_contiguous  # each number of B is read once
+    if in_place:
+        packed, b_step = b.reshape(terms, columns // width, width), columns
+    else:
+        packed, b_step = buffers.empty((-(-columns // width), terms, width), a.dtype), width
+        pack_panels(b, packed)
     c = buffers.empty((rows, columns), a.dtype)
-    segments, blocks = cut_segments([0], [0], terms, 1, width)
+    segments, blocks = cut_segments([0], [0], terms, 1, b_step)
     a_rows, c_rows = (whole_tiles(np.arange(rows, dtype=np.int64) * n) for n in (terms, columns))
     flat_a, start = np.ascontiguousarray(a).reshape(-1), np.zeros(width, a.dtype)
-    panels = panel_table(columns, terms, width)
-    gathered_product(flat_a, packed, c.reshape(-1), start, a_rows, c_rows, segments, blocks, panels)
+    panels = panel_table(columns, terms, width, in_place)
+    gathered_product(flat_a, packed, b_step, c.reshape(-1), start, a_rows, c_rows, segments, blocks, panels)
     return c

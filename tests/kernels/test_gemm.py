@@ -120,6 +120,19 @@ def test_cut_segments_holds_every_term_once_in_order(starts, length, steps):
 
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, ROWS), terms=st.integers(1, 2 * BLOCK), panels=st.integers(2, 4))
+def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
+    a, b, expected = matrices(rows, terms, panels * panel_width(dtype), dtype)
+    packs = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gemm, "pack_panels", lambda *_: packs.append(1))
+        agree(gemm.matmul(a, b), expected, terms, dtype)
+    assert not packs
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     """A moving sum: row i of A begins at number i, and the columns of B give sums with several weights."""
     width, terms = panel_width(dtype), 5
@@ -130,7 +143,7 @@ def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     rows = gemm.whole_tiles(np.arange(26))
     segments, blocks = gemm.cut_segments([0], [0], terms, 1, width)
     panels = np.array([[0, 0, 0, 0, 2]])
-    gemm.gathered_product(numbers, b, c, start, rows, rows * 2, segments, blocks, panels)
+    gemm.gathered_product(numbers, b, width, c, start, rows, rows * 2, segments, blocks, panels)
     moving = np.arange(26)[:, None] * [5, 10] + [10 + 0.5, 20 + 0.25]
     np.testing.assert_array_equal(c.reshape(26, 2), moving)
 

@@ -123,7 +123,10 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
     f, i = numba.from_dtype(np.dtype(dtype)), numba.int64
     signatures = {
-        gemm.gathered_product: (f[::1], f[:, :, ::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]),
+        gemm.gathered_product: (
+            *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
+            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]),
+        ),
         direct_weight._weight_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
             *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, numba.boolean))),
