@@ -100,6 +100,7 @@ def _pad(torch, x, *, padding, mode, value):
 _OPERATIONS = {
     "Add": lambda torch, a, b: a + b,
     "AdaptiveAvgPool2d": lambda torch, x, *, output_size: torch.nn.functional.adaptive_avg_pool2d(x, output_size),
+    "AdaptiveMaxPool2d": lambda torch, x, *, output_size: torch.nn.functional.adaptive_max_pool2d(x, output_size),
     "AvgPool2d": _avg_pool,
     "BatchNorm": _batch_norm,
     "Concat": lambda torch, *tensors, axis: torch.cat(tensors, axis),
@@ -110,6 +111,7 @@ _OPERATIONS = {
     "LocalResponseNorm": lambda torch, x, **hyper: torch.nn.functional.local_response_norm(x, **hyper),
     "MatMul": lambda torch, a, b: a @ b,
     "MaxPool2d": _max_pool,
+    "Mul": lambda torch, a, b: a * b,
     "Pad": _pad,
     "ReLU": lambda torch, x, *, inplace: torch.nn.functional.relu(x, inplace=inplace),
     "Reshape": lambda torch, x, *, shape: x.reshape(shape),

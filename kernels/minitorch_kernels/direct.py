@@ -141,9 +141,8 @@ def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     segments, blocks = _tap_segments(tuple(tap_offsets), inner, width)
     panels = _panels(groups, columns, inner, terms, width)
     packed = packed.reshape(-1, terms, width)
-    gathered_product(
-        a.reshape(-1), packed, width, out.reshape(-1), start.reshape(-1), a_rows, c_rows, segments, blocks, panels
-    )
+    arrays = a.reshape(-1), packed, width, out.reshape(-1), start.reshape(-1)
+    gathered_product(*arrays, a_rows, c_rows, segments, blocks, panels, False)
 
 
 def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, groups):

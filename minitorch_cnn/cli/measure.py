@@ -49,7 +49,7 @@ def peak_gflops():
     a_rows, c_rows = np.arange(rows) % tile.ROWS * terms, np.arange(rows) * width  # the same rows of A, again and again
     segments, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
     panels = kernels.gemm.panel_table(width, terms, width)
-    arguments = a, packed, width, c, start, a_rows, c_rows, segments, blocks, panels
+    arguments = a, packed, width, c, start, a_rows, c_rows, segments, blocks, panels, False
     kernels.gemm.gathered_product(*arguments)  # compiles
     work = 2 * rows * width * terms * repeats
     return work / _best(lambda: kernels.gemm.gathered_product(*arguments), 5) / 1e9

@@ -143,7 +143,7 @@ def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     rows = gemm.whole_tiles(np.arange(26))
     segments, blocks = gemm.cut_segments([0], [0], terms, 1, width)
     panels = np.array([[0, 0, 0, 0, 2]])
-    gemm.gathered_product(numbers, b, width, c, start, rows, rows * 2, segments, blocks, panels)
+    gemm.gathered_product(numbers, b, width, c, start, rows, rows * 2, segments, blocks, panels, False)
     moving = np.arange(26)[:, None] * [5, 10] + [10 + 0.5, 20 + 0.25]
     np.testing.assert_array_equal(c.reshape(26, 2), moving)
 

@@ -125,7 +125,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     signatures = {
         gemm.gathered_product: (
             *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
-            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]),
+            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
         ),
         direct_weight._weight_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
