@@ -11,6 +11,7 @@ register_tile      the micro-kernel: a block of sums held in vector registers
 direct             convolution without an im2col buffer, on the register tile
 direct_weight      its weight gradient
 few_channels       its input gradient where images have few channels, as a first layer's have
+few_filters        both where few channels come out: the lanes hold neighbouring pixels
 depthwise          all three where each channel has a filter of its own
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
@@ -35,6 +36,7 @@ _PARTS = (
     "direct_weight",
     "elementwise",
     "few_channels",
+    "few_filters",
     "fused",
     "gemm",
     "im2col",

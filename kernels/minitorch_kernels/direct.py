@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numba import prange
 
-from minitorch_kernels import buffers, depthwise, few_channels
+from minitorch_kernels import buffers, depthwise, few_channels, few_filters
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import available, cut_segments, gathered_product, whole_tiles
 from minitorch_kernels.vectors import panel_width
@@ -179,10 +179,12 @@ def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, gr
     if depthwise.fits(channels, out_channels, groups, x.dtype):
         size = out_height, out_width
         return depthwise.forward(x, weight, bias, size, stride=stride, padding=padding, dilation=dilation)
-    padded = pad(x, padding)
     out = buffers.empty((images, out_height, out_width, out_channels), x.dtype)
     if out.size == 0:
         return out
+    if few_filters.pays(weight.shape, stride, groups, x.dtype):
+        return few_filters.forward(x, weight, bias, (out_height, out_width), padding=padding, dilation=dilation)
+    padded = pad(x, padding)
     taps = [(u, v) for u in range(kernel_height) for v in range(kernel_width)]
     offsets = [(u * dh * width + v * dw) * channels for u, v in taps]
     row = width * channels
@@ -220,7 +222,7 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
     Notes
     -----
     Cost: as forward. Parallel over blocks of input pixels and panels of input channels; images with few
-    channels take `few_channels`.
+    channels take `few_channels` or, with stride 1, `few_filters`.
     """
     (sh, sw), (dh, dw), (height, width) = stride, dilation, input_size
     images, out_height, out_width, out_channels = grad_out.shape
@@ -233,14 +235,15 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
         return few_channels.conv2d_backward_input_spread(
             grad_out, weight, input_size=input_size, stride=stride, padding=padding, dilation=dilation
         )
-    if depthwise.fits(channels, out_channels, groups, grad_out.dtype) and stride == (1, 1):
-        reach = dh * (kernel_height - 1), dw * (kernel_width - 1)
-        around = tuple(reach[i // 2] - padding[i] for i in range(4))
-        if min(around) >= 0:  # the images, filtered by the filters turned by 180 degrees
-            turned = weight[:, :, ::-1, ::-1]
-            return depthwise.forward(
-                grad_out, turned, None, input_size, stride=stride, padding=around, dilation=dilation
-            )
+    reach = dh * (kernel_height - 1), dw * (kernel_width - 1)
+    around = tuple(reach[i // 2] - padding[i] for i in range(4))
+    if stride == (1, 1) and min(around) >= 0:  # the gradients, filtered by the filters turned by 180 degrees
+        turned, sizes = weight[:, :, ::-1, ::-1], {"padding": around, "dilation": dilation}
+        if depthwise.fits(channels, out_channels, groups, grad_out.dtype):
+            return depthwise.forward(grad_out, turned, None, input_size, stride=stride, **sizes)
+        swapped = turned.transpose(1, 0, 2, 3)  # (C_in, C_out, KH, KW)
+        if grad_out.size and few_filters.pays(swapped.shape, stride, groups, grad_out.dtype):
+            return few_filters.forward(grad_out, swapped, None, input_size, **sizes)
     rows = [_residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
     columns = [_residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):

@@ -7,6 +7,9 @@ many terms, so the work is also cut along the terms: chunks of images that stay 
 Where the images have few channels, as in a first layer, a gradient read from memory takes part in so
 few products that reading is what takes the time. Then the tile reads the gradients where they are, all
 panels of a pixel one after the other, and fetches those of the next block while it adds up this one.
+
+Where the filters are few too (six in LeNet-5), they would leave lanes empty, and the two change places:
+row = output channel, column = number in a row of the window, of which KW * C lie side by side.
 """
 
 from functools import lru_cache
@@ -36,7 +39,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
     Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, panels
     of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
     ``parts`` (splits, chunks + 1) gives the blocks of each chunk. With ``in_place`` a task has all panels,
-    otherwise one.
+    otherwise one. x and grad_out change places where the caller plans it so, see `_few_filters`.
     """
     a_step, out_channels, rows, in_place = numbers
     splits, panel_count, terms, width = sums.shape
@@ -130,6 +133,48 @@ def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, b_step,
     return segments, pixels, blocks, parts
 
 
+def _few_filters_pay(kernel_size, dilation, channels, out_channels, groups, dtype):
+    """Return True where tiles of output channels by numbers of a window's row are fewer than the other way round."""
+    row = kernel_size[1] * channels
+    if groups > 1 or dilation[1] > 1 or channels * np.dtype(dtype).itemsize > _NARROW_BYTES:
+        return False
+
+    def tiles(rows, columns):
+        return -(-rows // ROWS) * -(-columns // panel_width(dtype, columns))
+
+    return kernel_size[0] * tiles(out_channels, row) < tiles(kernel_size[0] * row, out_channels)
+
+
+def _few_filters(padded, grad_out, kernel_size, stride, dilation):
+    """Return the gradient of few filters, (C_out, C_in, KH, KW); the tile reads the gradients as A, the images as B."""
+    images, height, width, channels = padded.shape
+    _, out_height, out_width, out_channels = grad_out.shape
+    line, row = width * channels, kernel_size[1] * channels
+    panel = panel_width(padded.dtype, row)
+    per_row = -(-row // panel)
+    readable = buffers.empty((padded.size + panel,), padded.dtype)  # the last window's panels end behind the images
+    readable[: padded.size], readable[padded.size :] = padded.reshape(-1), 0
+    splits = min(images, _TASKS)
+    x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels
+    image_bytes = (padded[0].size + grad_out[0].size) * padded.itemsize
+    per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
+    (starts, pixels), _, blocks, parts = _pixel_segments(
+        images, (out_height, out_width), x_steps, splits, per_chunk, 1, True
+    )
+    segments = np.stack([pixels * out_channels, starts])
+    panels = np.array(
+        [(0, u * dilation[0] * line + p * panel, 0) for u in range(kernel_size[0]) for p in range(per_row)]
+    )
+    a_rows, c_rows = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
+    sums = buffers.empty((splits, len(panels), out_channels, panel), padded.dtype)
+    numbers = (out_channels, b_step, len(a_rows), True)
+    arrays = grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype)
+    _weight_product(*arrays, a_rows, c_rows, segments, starts // b_step, blocks, parts, panels, numbers)
+    rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
+    rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]
+    return np.ascontiguousarray(rows.reshape(out_channels, *kernel_size, channels).transpose(0, 3, 1, 2))
+
+
 def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
     """Return the gradient of the filters: the images, cross-correlated with the output's gradient.
 
@@ -160,6 +205,10 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     padded = pad(x, padding)
     images, height, width, channels = padded.shape
     inner, columns = channels // groups, out_channels // groups
+    if 0 not in (grad_out.size, padded.size) and _few_filters_pay(
+        kernel_size, dilation, channels, out_channels, groups, x.dtype
+    ):
+        return _few_filters(padded, grad_out, kernel_size, stride, dilation)
     grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
     if 0 not in (grad_out.size, grad_weight.size):
         panel, terms = panel_width(x.dtype, columns), kernel_height * kernel_width * inner

@@ -5,6 +5,8 @@ innermost loop runs over contiguous numbers. Parallel over images and rows of th
 overlapping windows do not share; backward runs over images, whose gradients they do not share.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numba import prange
 
@@ -55,44 +57,68 @@ def _max_backward(grad_out, argmax, window, grad_x):
 
 
 @kernel
-def _average_forward(x, window, count_include_pad, out):
-    kernel_height, kernel_width, sh, sw, top, left = window
-    images, out_height, out_width, channels = out.shape
-    _, height, width, _ = x.shape
-    for task in prange(images * out_height):
-        n, i = task // out_height, task % out_height
-        u_first, u_end = max(0, top - i * sh), min(kernel_height, height + top - i * sh)
-        for j in range(out_width):
-            v_first, v_end = max(0, left - j * sw), min(kernel_width, width + left - j * sw)
-            total = out[n, i, j]
-            total[:] = 0
-            for u in range(u_first, u_end):
-                for v in range(v_first, v_end):
-                    pixel = x[n, i * sh + u - top, j * sw + v - left]
-                    for c in range(channels):
-                        total[c] += pixel[c]
-            count = kernel_height * kernel_width if count_include_pad else (u_end - u_first) * (v_end - v_first)
-            for c in range(channels):
-                total[c] /= count
+def _average_forward(x, window, starts, shares, out):
+    """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
+
+    ``starts`` (OW*C,) are the first numbers of the windows in a padded row, ``shares`` (OH, OW*C) what each counts.
+    """
+    kernel_height, kernel_width, sh, top, left, padded, channels = window
+    images, out_height, numbers = out.shape
+    _, height, width = x.shape
+    for n in prange(images):
+        sums = np.zeros(padded, x.dtype)
+        inside = sums[left : left + width]
+        for i in range(out_height):
+            first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
+            inside[:] = 0
+            for h in range(first, end):
+                row = x[n, h]
+                for k in range(width):
+                    inside[k] += row[k]
+            total, share = out[n, i], shares[i]
+            for k in range(numbers):
+                value = sums[starts[k]]
+                for v in range(1, kernel_width):
+                    value += sums[starts[k] + v * channels]
+                total[k] = value * share[k]
 
 
 @kernel
-def _average_backward(grad_out, window, count_include_pad, grad_x):
-    kernel_height, kernel_width, sh, sw, top, left = window
-    images, out_height, out_width, channels = grad_out.shape
-    _, height, width, _ = grad_x.shape
+def _average_backward(grad_out, window, starts, shares, grad_x):
+    """The way back: spread each output's share along a row, and add the row to all rows of its window."""
+    kernel_height, kernel_width, sh, top, left, padded, channels = window
+    images, out_height, numbers = grad_out.shape
+    _, height, width = grad_x.shape
     for n in prange(images):
+        sums = np.zeros(padded, grad_x.dtype)
+        inside = sums[left : left + width]
         grad_x[n] = 0
         for i in range(out_height):
-            u_first, u_end = max(0, top - i * sh), min(kernel_height, height + top - i * sh)
-            for j in range(out_width):
-                v_first, v_end = max(0, left - j * sw), min(kernel_width, width + left - j * sw)
-                count = kernel_height * kernel_width if count_include_pad else (u_end - u_first) * (v_end - v_first)
-                for u in range(u_first, u_end):
-                    for v in range(v_first, v_end):
-                        pixel = grad_x[n, i * sh + u - top, j * sw + v - left]
-                        for c in range(channels):
-                            pixel[c] += grad_out[n, i, j, c] / count
+            sums[:] = 0
+            grad, share = grad_out[n, i], shares[i]
+            for k in range(numbers):
+                part = grad[k] * share[k]
+                for v in range(kernel_width):
+                    sums[starts[k] + v * channels] += part
+            for h in range(max(0, i * sh - top), min(height, i * sh - top + kernel_height)):
+                row = grad_x[n, h]
+                for k in range(width):
+                    row[k] += inside[k]
+
+
+@lru_cache(maxsize=256)
+def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad, dtype):
+    """Return window, starts and shares of `_average_forward`."""
+    top, bottom, left, right = padding
+    starts = (np.arange(out_size[1])[:, None] * stride[1] * channels + np.arange(channels)).reshape(-1)
+    inside = []
+    for axis, before in enumerate((top, left)):
+        first = np.arange(out_size[axis]) * stride[axis] - before
+        inside.append(np.minimum(first + kernel_size[axis], size[axis]) - np.maximum(first, 0))
+    counts = np.outer(*inside) if not count_include_pad else np.full(out_size, kernel_size[0] * kernel_size[1])
+    shares = np.repeat((1 / counts).astype(dtype), channels, axis=1)
+    padded = (left + size[1] + right) * channels
+    return (*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
 
 
 def _prepare(x, kernel_size, stride, padding):
@@ -103,6 +129,12 @@ def _prepare(x, kernel_size, stride, padding):
     out_width = (width + left + right - kernel_size[1]) // stride[1] + 1
     out = buffers.empty((images, out_height, out_width, channels), x.dtype)
     return (*kernel_size, *stride, top, left), out
+
+
+def _lines(maps):
+    """Return maps (N, H, W, C) as (N, H, W*C)."""
+    images, height, width, channels = maps.shape
+    return maps.reshape(images, height, width * channels)
 
 
 def max_pool2d_forward(x, *, kernel_size, stride, padding):
@@ -159,8 +191,11 @@ def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=Tru
     -------
     ndarray, shape (N, OH, OW, C)
     """
-    window, out = _prepare(x, kernel_size, stride, padding)
-    _average_forward(x, window, count_include_pad, out)
+    _, out = _prepare(x, kernel_size, stride, padding)
+    if out.size:
+        sizes = x.shape[1:3], out.shape[1:3], x.shape[3]
+        plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, x.dtype)
+        _average_forward(_lines(x), *plan, _lines(out))
     return out
 
 
@@ -179,5 +214,7 @@ def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, c
     ndarray, shape (N, H, W, C)
     """
     grad_x = buffers.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
-    _average_backward(grad_out, (*kernel_size, *stride, padding[0], padding[2]), count_include_pad, grad_x)
+    sizes = input_size, grad_out.shape[1:3], grad_out.shape[3]
+    plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, grad_out.dtype)
+    _average_backward(_lines(grad_out), *plan, _lines(grad_x))
     return grad_x

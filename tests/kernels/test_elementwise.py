@@ -55,8 +55,20 @@ def test_tanh_is_numpys(dtype, data):
     x = np.concatenate([data.draw(vectors(dtype)), special(dtype)])
     grad_out = np.linspace(-2, 2, len(x), dtype=dtype)
     out = elementwise.tanh_forward(x)
-    same_bits(out, np.tanh(x))
-    np.testing.assert_allclose(elementwise.tanh_backward(grad_out, out), grad_out * (1 - out * out), rtol=ULPS[dtype])
+    info = np.finfo(dtype)
+    np.testing.assert_allclose(out, np.tanh(x), rtol=5 * info.eps, atol=info.smallest_subnormal)
+    assert out.dtype == dtype and np.all((np.abs(out) <= 1) | np.isnan(x))
+    np.testing.assert_array_equal(np.signbit(out[x == 0]), np.signbit(x[x == 0]))
+    want = grad_out * (1 - out * out)  # rounds out * out, which matters where it is nearly 1
+    np.testing.assert_allclose(elementwise.tanh_backward(grad_out, out), want, rtol=ULPS[dtype], atol=4 * info.eps)
+
+
+def test_tanh_is_odd_and_exact_to_5_units_everywhere():
+    x = np.concatenate([np.linspace(0, 12, 200_001), np.geomspace(1e-37, 1e-2, 20_000)]).astype(np.float32)
+    out, exact = elementwise.tanh_forward(x), np.tanh(x.astype(np.float64))
+    assert np.max(np.abs(out - exact)[1:] / np.spacing(exact[1:].astype(np.float32))) < 5
+    np.testing.assert_array_equal(elementwise.tanh_forward(-x), -out)
+    assert elementwise.tanh_forward(np.array([9.1, np.inf], np.float32)).tolist() == [1, 1]
 
 
 def test_relu_of_minus_zero_is_plus_zero_and_its_slope_at_zero_is_zero():
