@@ -10,6 +10,7 @@ The token is the ``base`` of every array cut from the block, so it dies exactly 
 dies, and only then the block goes back on the shelf. Nothing that anybody still holds is used again.
 """
 
+import math
 import mmap
 import threading
 import weakref
@@ -41,8 +42,7 @@ def empty(shape, dtype):
     -------
     ndarray, ``shape``, C-contiguous
     """
-    count = int(np.prod(shape, dtype=np.int64))
-    size = count * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < _SMALLEST:
         return np.empty(shape, dtype)
     block = _take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
