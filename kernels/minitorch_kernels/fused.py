@@ -51,25 +51,31 @@ def _add_and_activate_pixels(x, scale, shift, residual, out):
 
 @kernel
 def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
-    """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won."""
+    """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won.
+
+    Its place is kept as a number of x's type, which fills a lane as the values do, until the window is done.
+    """
     images, out_height, out_width, channels = out.shape
+    places = np.arange(size * size).astype(x.dtype)
     for task in prange(images * out_height):
         n, i = task // out_height, task % out_height
-        y = np.empty(channels, x.dtype)
+        y, won = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
             best, where, deviation = out[n, i, j], argmax[n, i, j], deviations[n, i, j]
             for position in range(size * size):
-                pixel = x[n, i * size + position // size, j * size + position % size]
+                pixel, here = x[n, i * size + position // size, j * size + position % size], places[position]
                 _activate(pixel, scale, shift, y)
                 if position == 0:
                     for c in range(channels):
-                        best[c], where[c] = y[c], 0
+                        best[c], won[c] = y[c], here
                 for c in range(channels):  # as in pooling: the first of equal ones, and NaN before all
                     wins = (y[c] > best[c]) | ((y[c] != y[c]) & (best[c] == best[c]))
                     best[c] = y[c] if wins else best[c]
-                    where[c] = position if wins else where[c]
+                    won[c] = here if wins else won[c]
                 for c in range(channels):
-                    deviation[c] = pixel[c] - mean[c] if where[c] == position else deviation[c]
+                    deviation[c] = pixel[c] - mean[c] if won[c] == here else deviation[c]
+            for c in range(channels):
+                where[c] = np.int32(won[c])
 
 
 @kernel

@@ -16,27 +16,32 @@ from minitorch_kernels._jit import kernel
 
 @kernel
 def _max_forward(x, window, out, argmax):
+    """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end."""
     kernel_height, kernel_width, sh, sw, top, left = window
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
+    places = np.arange(kernel_height * kernel_width).astype(x.dtype)
     for task in prange(images * out_height):
         n, i = task // out_height, task % out_height
+        won = np.empty(channels, x.dtype)
         for j in range(out_width):
             best, where = out[n, i, j], argmax[n, i, j]
             empty = True
             for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
                 for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
-                    pixel, position = x[n, i * sh + u - top, j * sw + v - left], u * kernel_width + v
+                    pixel, here = x[n, i * sh + u - top, j * sw + v - left], places[u * kernel_width + v]
                     if empty:
                         for c in range(channels):
-                            best[c], where[c] = pixel[c], position
+                            best[c], won[c] = pixel[c], here
                         empty = False
                     else:
                         for c in range(channels):
                             # A NaN beats every number and no later value beats a NaN.
                             wins = (pixel[c] > best[c]) | ((pixel[c] != pixel[c]) & (best[c] == best[c]))
                             best[c] = pixel[c] if wins else best[c]
-                            where[c] = position if wins else where[c]
+                            won[c] = here if wins else won[c]
+            for c in range(channels):
+                where[c] = np.int32(won[c])
 
 
 @kernel
