@@ -1,0 +1,16 @@
+"""`mcnn explain ...`: the pictures of the lecture, one command each, from the shipped kernels."""
+
+FAMILIES = ()  # modules; each adds its commands to the group by `add_commands(group)`
+
+
+def add_commands(commands):
+    """Add ``mcnn explain`` and the commands below it."""
+    parser = commands.add_parser(
+        "explain",
+        help="show how a convolution, a pooling or a network works",
+        description="Show with numbers and pictures how it works. Every number comes from the kernels that train.",
+        examples=("mcnn explain conv --input 5 --kernel 3 --stride 2 --pad 1", "mcnn explain conv --help"),
+    )
+    group = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for family in FAMILIES:
+        family.add_commands(group)

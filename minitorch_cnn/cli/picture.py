@@ -1,0 +1,49 @@
+"""What the commands of `mcnn explain` share: `-o FILE`, text where there is none, and `--show-code`."""
+
+from minitorch_cnn.cli.parser import UsageError
+
+
+def add_options(parser, kinds, run, code):
+    """Add ``-o`` and ``--show-code`` to a command, and say what it does.
+
+    Parameters
+    ----------
+    parser : Parser
+    kinds : str
+        The ends of files that the result can be saved as, such as ".png or .svg".
+    run, code : callable
+        Take the arguments; one runs the command, the other returns the Python that does the same.
+    """
+    parser.add_argument("-o", dest="output", metavar="FILE", help=f"a {kinds} file (default: print text)")
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=run, code=code, parser=parser)
+
+
+def show(arguments, make):
+    """Print what ``make()`` returns, or save it as ``-o``; a ValueError becomes one line.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Of a command with `add_options`.
+    make : callable
+        Returns an object with ``save(path)`` and a text by ``str``.
+
+    Raises
+    ------
+    UsageError
+        If the arguments do not fit together, or the end of the file is none that can be written.
+    """
+    try:
+        made = make()
+        if arguments.output is None:
+            print(made)
+        else:
+            made.save(arguments.output)
+    except ValueError as error:
+        raise UsageError(f"{arguments.parser.prog}: {error}") from error
+
+
+def ending(arguments):
+    """Return the last line of ``--show-code`` for a result called ``made``."""
+    return "print(made)\n" if arguments.output is None else f"made.save({arguments.output!r})\n"
