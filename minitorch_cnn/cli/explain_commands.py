@@ -1,6 +1,8 @@
 """`mcnn explain ...`: the pictures of the lecture, one command each, from the shipped kernels."""
 
-FAMILIES = ()  # modules; each adds its commands to the group by `add_commands(group)`
+from minitorch_cnn.cli import explain_arithmetic
+
+FAMILIES = (explain_arithmetic,)  # each adds its commands to the group by `add_commands(group)`
 
 
 def add_commands(commands):

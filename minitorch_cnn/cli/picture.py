@@ -19,7 +19,7 @@ def add_options(parser, kinds, run, code):
     parser.set_defaults(run=run, code=code, parser=parser)
 
 
-def show(arguments, make):
+def show(arguments, make, **options):
     """Print what ``make()`` returns, or save it as ``-o``; a ValueError becomes one line.
 
     Parameters
@@ -28,6 +28,8 @@ def show(arguments, make):
         Of a command with `add_options`.
     make : callable
         Returns an object with ``save(path)`` and a text by ``str``.
+    options
+        Of ``save``.
 
     Raises
     ------
@@ -39,11 +41,12 @@ def show(arguments, make):
         if arguments.output is None:
             print(made)
         else:
-            made.save(arguments.output)
+            made.save(arguments.output, **options)
     except ValueError as error:
         raise UsageError(f"{arguments.parser.prog}: {error}") from error
 
 
-def ending(arguments):
+def ending(arguments, **options):
     """Return the last line of ``--show-code`` for a result called ``made``."""
-    return "print(made)\n" if arguments.output is None else f"made.save({arguments.output!r})\n"
+    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    return "print(made)\n" if arguments.output is None else f"made.save({arguments.output!r}{given})\n"

@@ -1,21 +1,30 @@
-"""Pictures and numbers of any model, all from its one trace."""
+"""Pictures and numbers: of single convolutions and poolings, and of any model from its one trace."""
 
+from minitorch_cnn.explain.arithmetic import Arithmetic, MismatchError
 from minitorch_cnn.explain.pattern import Pattern, Stage, pattern, shared
+from minitorch_cnn.explain.pooling import pool, pool_gradient
 from minitorch_cnn.explain.poster import efficiency, poster
 from minitorch_cnn.explain.receptive_field import Field, receptive_fields
 from minitorch_cnn.explain.summary import Layer, Summary, summary
 from minitorch_cnn.explain.topology import Node, Topology, topology
+from minitorch_cnn.explain.windows import conv, conv_gradient
 
 __all__ = [
+    "Arithmetic",
     "Field",
     "Layer",
+    "MismatchError",
     "Node",
     "Pattern",
     "Stage",
     "Summary",
     "Topology",
+    "conv",
+    "conv_gradient",
     "efficiency",
     "pattern",
+    "pool",
+    "pool_gradient",
     "poster",
     "receptive_fields",
     "shared",

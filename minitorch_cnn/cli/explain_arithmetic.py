@@ -1,0 +1,119 @@
+"""`mcnn explain conv`, `pool` and `xcorr`: the arithmetic of the lecture, number by number."""
+
+from minitorch_cnn.cli import picture
+from minitorch_cnn.cli.parser import integer
+
+_KINDS = ".png, .gif, .svg, .html (arrow keys and clicks) or .txt"
+_SEED = 0  # of the small numbers that are shown
+
+
+def add_commands(group):
+    """Add the commands to ``mcnn explain``."""
+    conv = group.add_parser(
+        "conv",
+        help="a convolution, or its gradients, number by number",
+        description="Show the output size with its formula, and every result as the sum of its products. The input "
+        "and the kernel are small integers drawn from a fixed seed; the results come from the kernels that train.",
+        examples=(
+            "mcnn explain conv --input 5 --kernel 3 --stride 2 --pad 1",
+            "mcnn explain conv --input 6 --kernel 3 --backward input -o gradient.html",
+        ),
+    )
+    _add_sizes(conv, kernel=3, stride=1)
+    conv.add_argument("--dilation", type=integer(1), default=1, metavar="D", help="distance of taps (default: 1)")
+    conv.add_argument("--filters", type=integer(1), default=1, metavar="K", help="kernels (default: 1)")
+    conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or the weight")
+    picture.add_options(conv, _KINDS, _run_conv, _conv_code)
+    pool = group.add_parser(
+        "pool",
+        help="a pooling, or its gradient, number by number",
+        description="Show the output size with its formula, and every result with its window. The input is small "
+        "integers drawn from a fixed seed; the results come from the kernels that train.",
+        examples=("mcnn explain pool --input 6 --kernel 3 --stride 2", "mcnn explain pool --kind avg -o pool.gif"),
+    )
+    _add_sizes(pool, kernel=2, stride=None)
+    pool.add_argument("--kind", choices=["max", "avg"], default="max", help="(default: max)")
+    pool.add_argument("--backward", action="store_true", help="show where the gradient goes")
+    picture.add_options(pool, _KINDS, _run_pool, _pool_code)
+
+
+def _add_sizes(parser, kernel, stride):
+    parser.add_argument("--input", type=integer(1), default=5, metavar="N", help="pixels a side (default: 5)")
+    parser.add_argument("--kernel", type=integer(1), default=kernel, metavar="N", help=f"(default: {kernel})")
+    text = stride or "the kernel"
+    parser.add_argument("--stride", type=integer(1), default=stride, metavar="N", help=f"(default: {text})")
+    parser.add_argument("--pad", type=integer(0), default=0, metavar="N", help="pixels on each side (default: 0)")
+    parser.add_argument("--channels", type=integer(1), default=1, metavar="C", help="of the input (default: 1)")
+    parser.add_argument("--one-d", action="store_true", help="a signal in place of an image")
+    parser.add_argument(
+        "--step", type=integer(1), metavar="I", help="mark the window of the I-th result in a .png or .svg"
+    )
+
+
+def _conv(arguments):
+    """Return (shape of x, shape of the weight, name of the function, its options)."""
+    a = arguments
+    several = a.channels > 1 or a.filters > 1
+    x = _image(a, several)
+    weight = (a.filters, a.channels) * several + (a.kernel,) * (1 if a.one_d else 2)
+    options = {"stride": a.stride, "padding": a.pad, "dilation": a.dilation}
+    if a.backward:
+        return x, weight, "conv_gradient", {"wrt": a.backward, **options}
+    return x, weight, "conv", options
+
+
+def _pool(arguments):
+    """Return (shape of x, size of the window, name of the function, its options)."""
+    a = arguments
+    several = a.channels > 1
+    kernel = (a.kernel,) if a.one_d and several else a.kernel
+    options = {"kind": a.kind, "stride": a.stride, "padding": a.pad}
+    return _image(a, several), kernel, "pool_gradient" if a.backward else "pool", options
+
+
+def _image(arguments, several):
+    return (arguments.channels,) * several + (arguments.input,) * (1 if arguments.one_d else 2)
+
+
+def _run_conv(arguments):
+    import numpy as np
+
+    from minitorch_cnn import explain
+
+    rng = np.random.default_rng(_SEED)
+    x_shape, weight_shape, name, options = _conv(arguments)
+    x, weight = rng.integers(0, 10, x_shape), rng.integers(-2, 3, weight_shape)
+    picture.show(arguments, lambda: getattr(explain, name)(x, weight, **options), **_marked(arguments))
+
+
+def _run_pool(arguments):
+    import numpy as np
+
+    from minitorch_cnn import explain
+
+    x_shape, kernel, name, options = _pool(arguments)
+    x = np.random.default_rng(_SEED).integers(0, 10, x_shape)
+    picture.show(arguments, lambda: getattr(explain, name)(x, kernel, **options), **_marked(arguments))
+
+
+def _marked(arguments):
+    return {} if arguments.step is None else {"step": arguments.step - 1}
+
+
+def _conv_code(arguments):
+    x, weight, name, options = _conv(arguments)
+    return _code(arguments, x, f"weight = rng.integers(-2, 3, {weight})\n", "weight", name, options)
+
+
+def _pool_code(arguments):
+    x, kernel, name, options = _pool(arguments)
+    return _code(arguments, x, "", repr(kernel), name, options)
+
+
+def _code(arguments, x, more, second, name, options):
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
+    return (
+        "import numpy as np\n\nfrom minitorch_cnn import explain\n\n"
+        f"rng = np.random.default_rng({_SEED})\nx = rng.integers(0, 10, {x})\n{more}"
+        f"made = explain.{name}(x, {second}{given})\n{picture.ending(arguments, **_marked(arguments))}"
+    )
