@@ -19,7 +19,8 @@ _LARGEST_CELL, _ROOM = 84, 540  # of a cell, and the height of the grids
 _SMALLEST_NUMBER = 22  # pixels of a cell below which colours alone are left
 _LINES = 3  # of an equation
 _GAP = 0.4  # cells between planes
-_BETWEEN = 130  # pixels between grids
+_BETWEEN = 100  # pixels between grids
+_HEADING = 24
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,12 @@ def scene(story, number=None, *, equation=True):
     shown = len(story.steps) if number is None else number + 1
     known = {s.place for s in story.steps[:shown]}
     cell, widths, height = _cell(story)
-    total = sum(widths) * cell + _BETWEEN * (len(widths) - 1)
-    x = (WIDTH - total) / 2
+    x = (WIDTH - sum(widths) - _BETWEEN * (len(widths) - 1)) / 2
     for (name, grid), width, sign in zip(grids(story).items(), widths, (*story.signs, ""), strict=False):
-        heading = f"{grid.name} {grid.letter}"
-        parts.append(Text(x + width * cell / 2, y - 30, heading, 24, bold=True, colour=EDGES[name]))
-        cells = list(_cells(name, grid, x, y + (height - _rows(grid)) * cell / 2, cell, marked, known))
-        parts += sorted(cells, key=_layer)
-        x += width * cell + _BETWEEN
+        parts.append(Text(x + width / 2, y - 30, _heading(grid), _HEADING, bold=True, colour=EDGES[name]))
+        corner = x + (width - _columns(grid) * cell) / 2, y + (height - _rows(grid)) * cell / 2
+        parts += sorted(_cells(name, grid, *corner, cell, marked, known), key=_layer)
+        x += width + _BETWEEN
         parts.append(Text(x - _BETWEEN / 2, y + height * cell / 2, sign, 40))
     y += height * cell + 20
     for line in _legend(story):
@@ -140,12 +139,21 @@ def _columns(grid):
     return grid.columns * (grid.values.shape[2] + sum(grid.padding[2:])) + _GAP * (grid.columns - 1)
 
 
+def _heading(grid):
+    return f"{grid.name} {grid.letter}"
+
+
 def _cell(story):
-    """Return (pixels of a cell, columns of each grid, rows of the highest)."""
-    widths = [_columns(grid) for grid in grids(story).values()]
-    height = max(map(_rows, grids(story).values()))
-    across = WIDTH - 2 * MARGIN - _BETWEEN * (len(widths) - 1)
-    return min(_LARGEST_CELL, across / sum(widths), _ROOM / height), widths, height
+    """Return (pixels of a cell, pixels across each grid and its heading, rows of the highest)."""
+    every = list(grids(story).values())
+    height = max(map(_rows, every))
+    room = WIDTH - 2 * MARGIN - _BETWEEN * (len(every) - 1)
+    cell = min(_LARGEST_CELL, _ROOM / height)
+    while True:
+        widths = [max(_columns(grid) * cell, 0.7 * _HEADING * len(_heading(grid))) for grid in every]
+        if sum(widths) <= room:
+            return cell, widths, height
+        cell *= 0.97
 
 
 def _marked(story, step):

@@ -1,11 +1,11 @@
 """Poolings told number by number, and where their gradients go."""
 
-import minitorch_kernels.reference as textbook
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minitorch_kernels.reference as textbook
 from minitorch_cnn import explain
 
 
