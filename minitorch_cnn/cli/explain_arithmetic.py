@@ -35,6 +35,16 @@ def add_commands(group):
     pool.add_argument("--kind", choices=["max", "avg"], default="max", help="(default: max)")
     pool.add_argument("--backward", action="store_true", help="show where the gradient goes")
     picture.add_options(pool, _KINDS, _run_pool, _pool_code)
+    xcorr = group.add_parser(
+        "xcorr",
+        help="cross-correlation and convolution side by side",
+        description="Show what a kernel of the numbers 1, 2, 3, ... makes of an impulse, by cross-correlation and by "
+        "convolution; or let two layers learn its answers by one and by the other, and compare what they learned.",
+        examples=("mcnn explain xcorr -o xcorr.png", "mcnn explain xcorr --learn"),
+    )
+    xcorr.add_argument("--kernel", type=integer(1), default=3, metavar="N", help="rows and columns (default: 3)")
+    xcorr.add_argument("--learn", action="store_true", help="show that learning makes the flip irrelevant")
+    picture.add_options(xcorr, ".png, .svg or .txt", _run_xcorr, _xcorr_code)
 
 
 def _add_sizes(parser, kernel, stride):
@@ -98,6 +108,25 @@ def _run_pool(arguments):
 
 def _marked(arguments):
     return {} if arguments.step is None else {"step": arguments.step - 1}
+
+
+def _run_xcorr(arguments):
+    import numpy as np
+
+    from minitorch_cnn import explain
+
+    side = arguments.kernel
+    weight = np.arange(1, side * side + 1).reshape(side, side)
+    picture.show(arguments, lambda: explain.learn_flip(weight) if arguments.learn else explain.side_by_side(weight))
+
+
+def _xcorr_code(arguments):
+    side, name = arguments.kernel, "learn_flip" if arguments.learn else "side_by_side"
+    return (
+        "import numpy as np\n\nfrom minitorch_cnn import explain\n\n"
+        f"weight = np.arange(1, {side * side + 1}).reshape({side}, {side})\n"
+        f"made = explain.{name}(weight)\n{picture.ending(arguments)}"
+    )
 
 
 def _conv_code(arguments):

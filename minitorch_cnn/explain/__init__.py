@@ -1,6 +1,7 @@
 """Pictures and numbers: of single convolutions and poolings, and of any model from its one trace."""
 
 from minitorch_cnn.explain.arithmetic import Arithmetic, MismatchError
+from minitorch_cnn.explain.flip import LearnedFlip, SideBySide, learn_flip, side_by_side
 from minitorch_cnn.explain.pattern import Pattern, Stage, pattern, shared
 from minitorch_cnn.explain.pooling import pool, pool_gradient
 from minitorch_cnn.explain.poster import efficiency, poster
@@ -13,21 +14,25 @@ __all__ = [
     "Arithmetic",
     "Field",
     "Layer",
+    "LearnedFlip",
     "MismatchError",
     "Node",
     "Pattern",
+    "SideBySide",
     "Stage",
     "Summary",
     "Topology",
     "conv",
     "conv_gradient",
     "efficiency",
+    "learn_flip",
     "pattern",
     "pool",
     "pool_gradient",
     "poster",
     "receptive_fields",
     "shared",
+    "side_by_side",
     "summary",
     "topology",
 ]

@@ -1,4 +1,4 @@
-"""`mcnn explain conv` and `mcnn explain pool`."""
+"""`mcnn explain conv`, `pool` and `xcorr`."""
 
 import pytest
 
@@ -18,6 +18,8 @@ def test_the_text_of_a_convolution(mcnn):
         (("pool", "--input", 6), "Max pooling of 2 x 2, stride 2\n"),
         (("pool", "--one-d", "--kind", "avg", "--channels", 2), "Average pooling of 2, stride 2\n"),
         (("pool", "--backward", "--kernel", 3, "--stride", 1), "Gradient of max pooling of 3 x 3, stride 1\n"),
+        (("xcorr", "--kernel", 2), "input I\n  0 0 0\n  0 1 0\n"),
+        (("xcorr", "--learn"), "the kernel that made the answers\n  1 2 3\n"),
     ],
 )
 def test_the_code_that_does_the_same_prints_the_same(mcnn, capsys, words, title):
@@ -49,6 +51,7 @@ def test_files(mcnn, own_folder):
         (("conv", "--step", 10, "-o", "a.png"), "step - expected 0 to 8, got 9"),
         (("conv", "--step", 0), "--step: expected an integer of at least 1"),
         (("pool", "--pad", 2), "padding - expected less than the window's height 2, got 2"),
+        (("xcorr", "-o", "a.gif"), "expected an end of .png or .svg, got 'a.gif'"),
         (("pol",), "expected one of"),
         ((), "mcnn explain: the following arguments are required: WHAT"),
         (("conv", "--fuzz"), "unknown option --fuzz"),

@@ -44,8 +44,8 @@ def test_python_m_is_mcnn():
         ("", "mcnn: the following arguments are required: COMMAND"),
         (
             "trian",
-            "expected one of doctor, data, train, transfer, predict, eval, race, topology, summary, got 'trian'; "
-            "did you mean train?",
+            "expected one of doctor, data, train, transfer, predict, eval, race, topology, summary, explain, "
+            "got 'trian'; did you mean train?",
         ),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
