@@ -1,0 +1,94 @@
+# %% [markdown]
+# # 1. Cross-correlation, and what deep learning calls convolution
+#
+# A kernel K slides over an image I. At each place, the numbers of the window are multiplied with those of the kernel,
+# and the products are added up:
+#
+#     S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)
+#
+# That is *cross-correlation*. Mathematicians call something else convolution:
+#
+#     S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)
+#
+# This chapter computes both, shows every product, and lets a network learn by each. It writes its pictures into
+# the folder `--out`, by default `pictures`.
+
+# %%
+import argparse
+import pathlib
+
+import numpy as np
+
+from minitorch_cnn import Tensor, data, explain, figures, ops
+
+parser = argparse.ArgumentParser(description="Cross-correlation and convolution, number by number.")
+parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
+out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
+out.mkdir(parents=True, exist_ok=True)
+
+# %% [markdown]
+# ## Every product of a small example
+#
+# The page can be walked through by the arrow keys, or by a click on a result; the film does so by itself.
+
+# %%
+image = np.array([[0, 0, 0, 9, 9], [0, 0, 0, 9, 9], [0, 0, 9, 9, 9], [0, 9, 9, 9, 9], [0, 9, 9, 9, 9]])
+edge = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]  # large where it is brighter on the left
+story = explain.conv(image, edge)
+print(story)
+story.save(out / "01_cross_correlation.png", step=3)
+story.save(out / "01_cross_correlation.gif")
+story.save(out / "01_cross_correlation.html")
+
+# %% [markdown]
+# ## In one dimension, and with several channels
+#
+# A signal is an image of one row. With C channels a kernel has C planes, and one sum runs over all of them.
+
+# %%
+explain.conv([0, 0, 1, 4, 4, 4, 1, 0], [1, -1]).save(out / "01_signal.png", step=2)
+rng = np.random.default_rng(0)
+colours, kernels = rng.integers(0, 4, (3, 4, 4)), rng.integers(-1, 2, (2, 3, 3, 3))
+explain.conv(colours, kernels).save(out / "01_channels.png", step=5)
+
+# %% [markdown]
+# ## The flip
+#
+# The answer to a single 1 among zeros, an impulse, tells the two apart: convolution answers with the kernel itself,
+# cross-correlation with the kernel turned upside down and left to right.
+
+# %%
+kernel = np.arange(1, 10).reshape(3, 3)
+both = explain.side_by_side(kernel)
+print(both)
+both.save(out / "01_flip.png")
+
+# %% [markdown]
+# ## Learning makes the flip irrelevant
+#
+# Two layers see the same images and the same answers. One cross-correlates, the other convolves, and each starts
+# from random weights of its own. Both learn the task; one kernel is the flip of the other.
+
+# %%
+learned = explain.learn_flip(kernel)
+print(learned)
+learned.save(out / "01_learned.png")
+assert learned.difference < 1e-6
+
+# %% [markdown]
+# ## On a picture
+#
+# The same kernel finds the vertical edges of a drawing, and turned by a quarter the horizontal ones.
+
+# %%
+picture = data.Shapes10(train=False, size=8).images[2].mean(2) / 255
+axes = (figure := figures.blank((12, 4.8))).subplots(1, 3)
+filters = {"input": None, "vertical edges": np.array(edge), "horizontal edges": np.array(edge).T}
+for part, (name, weight) in zip(axes, filters.items(), strict=True):
+    shown = picture if weight is None else ops.conv2d(Tensor(picture[None, None]), Tensor(weight[None, None] * 1.0))
+    values = picture if weight is None else shown.data[0, 0]
+    limit = np.abs(values).max()
+    part.imshow(values, cmap="viridis" if weight is None else "PuOr", vmin=0 if weight is None else -limit, vmax=limit)
+    part.set_title(name, fontsize=18)
+    part.axis("off")
+figures.save(figure, out / "01_edges.png")
