@@ -76,6 +76,10 @@ class Arithmetic:
 
         return tell(self)
 
+    def goes_to(self, place):
+        """Return the steps whose results a number of the first grid has a part in; ``place`` is its place there."""
+        return [step for step in self.steps if place in step.left]
+
     def save(self, path, step=None):
         """Write a picture, a film, a page or a text, all or nothing.
 
@@ -83,7 +87,8 @@ class Arithmetic:
         ----------
         path : str or Path
             ``.png`` and ``.svg`` show the whole, ``.gif`` one result after the other, ``.html`` does so by
-            keys and clicks, without a network; ``.txt`` is ``str()``.
+            keys and clicks, on a number of the first grid too, to see where it goes, without a network;
+            ``.txt`` is ``str()``.
         step : int or None
             The result, counted from 0, whose window is marked in a ``.png`` or ``.svg``; None marks none.
 

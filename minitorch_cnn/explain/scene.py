@@ -89,7 +89,7 @@ def scene(story, number=None, *, equation=True):
     """
     parts, y = [], 45
     parts.append(Text(MARGIN, y, story.title, 34, middle=False, bold=True))
-    for line in [story.rule, *(line for text in story.sizes for line in textwrap.wrap(text, 112))]:
+    for line in [story.rule, *(line for text in story.sizes for line in textwrap.wrap(text, 125))]:
         y += 38
         parts.append(Text(MARGIN, y, line, 23, middle=False))
     y += 90

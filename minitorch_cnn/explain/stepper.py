@@ -4,6 +4,8 @@ import json
 from html import escape
 from string import Template
 
+import numpy as np
+
 from minitorch_cnn.explain.scene import EDGES, key, scene
 from minitorch_cnn.explain.vector import drawing
 
@@ -18,18 +20,20 @@ svg { display: block; width: 100%; max-height: 78vh; }
 #equation { min-height: 3em; margin: 0.3em 2em; font-size: 1.4em; font-weight: bold; text-align: center; }
 #controls { text-align: center; }
 button { margin: 0 0.5em; padding: 0.4em 1em; font-size: 1.1em; }
-[data-cell^="result"] { cursor: pointer; }
+[data-cell^="result"], [data-cell^="left"] { cursor: pointer; }
 </style>
 </head>
 <body>
 $drawing
 <p id="equation" role="status"></p>
 <p id="controls"><button id="back">&#9664; back</button><span id="position"></span><button
-id="next">next &#9654;</button><br>arrow keys, Home, End; or click on a result</p>
+id="next">next &#9654;</button><br>arrow keys, Home, End; a click on a result shows where it
+comes from, one on the first grid where it goes</p>
 <script>
 "use strict";
 const steps = $steps;
 const edges = $edges;
+const names = $names;
 let at = 0;
 const cells = {}, texts = {}, plain = {};
 for (const part of document.querySelectorAll("[data-cell]")) {
@@ -49,17 +53,20 @@ function mark(name, edge) {
   set(rect, [["stroke", edge], ["stroke-width", width], ["stroke-dasharray", null]]);
   rect.classList.add("marked");
 }
-function show(number) {
-  at = Math.min(Math.max(number, 0), steps.length - 1);
-  const step = steps[at];
+function clear(known) {
   for (const [name, rect] of Object.entries(cells)) {
     set(rect, plain[name]);
     rect.classList.remove("marked");
   }
-  steps.forEach((other, i) => {
-    if (texts[other.result]) texts[other.result].style.visibility = i <= at ? "visible" : "hidden";
-    if (i > at) cells[other.result].setAttribute("fill", "white");
+  steps.forEach((step, i) => {
+    if (texts[step.result]) texts[step.result].style.visibility = i < known ? "visible" : "hidden";
+    if (i >= known) cells[step.result].setAttribute("fill", "white");
   });
+}
+function show(number) {
+  at = Math.min(Math.max(number, 0), steps.length - 1);
+  const step = steps[at];
+  clear(at + 1);
   step.left.forEach(name => mark(name, edges.left));
   step.right.forEach(name => mark(name, edges.right));
   mark(step.result, edges.result);
@@ -67,6 +74,17 @@ function show(number) {
   document.getElementById("equation").textContent = step.equation;
   document.getElementById("equation").dataset.value = step.value;
   document.getElementById("position").textContent = (at + 1) + " of " + steps.length;
+}
+function spread(name) {
+  const to = steps.filter(step => step.left.includes(name));
+  clear(steps.length);
+  mark(name, edges.left);
+  for (const step of to) {
+    step.left.forEach((source, i) => { if (source === name && i in step.right) mark(step.right[i], edges.right); });
+    mark(step.result, edges.result);
+  }
+  const receivers = to.map(step => names[step.result]).join(", ");
+  document.getElementById("equation").textContent = names[name] + " goes to " + (receivers || "no result");
 }
 const moves = { ArrowRight: 1, ArrowDown: 1, " ": 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 };
 document.addEventListener("keydown", event => {
@@ -79,6 +97,7 @@ document.addEventListener("keydown", event => {
 document.addEventListener("click", event => {
   const cell = event.target.dataset.cell;
   if (cell in place) show(place[cell]);
+  else if (cell in names) spread(cell);
 });
 document.getElementById("back").addEventListener("click", event => { show(at - 1); event.target.blur(); });
 document.getElementById("next").addEventListener("click", event => { show(at + 1); event.target.blur(); });
@@ -99,7 +118,8 @@ def page(story):
     Returns
     -------
     str
-        Arrow keys, Home, End and two buttons go through the steps, a click on a result goes to it.
+        Arrow keys, Home, End and two buttons go through the steps, a click on a result goes to it, and one
+        on a number of the first grid marks the results that it goes to.
     """
     steps = [
         {
@@ -112,11 +132,17 @@ def page(story):
         }
         for step in story.steps
     ]
+    names = {
+        key(name, place): grid.label(place)
+        for name, grid in (("left", story.left), ("result", story.result))
+        for place in np.ndindex(grid.values.shape)
+    }
     return _PAGE.substitute(
         title=escape(story.title),
         drawing=drawing(scene(story, equation=False)),
         steps=_script(steps),
         edges=_script(EDGES),
+        names=_script(names),
     )
 
 

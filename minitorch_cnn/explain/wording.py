@@ -91,6 +91,11 @@ def tell(story):
     lines += [] if story.windows else [""]
     for step in story.steps:
         lines += ["", step.equation, *_window(story, step)] if story.windows else [step.equation]
+    if story.left.letter == "dS":
+        lines += ["", "where each gradient goes"]
+        for place in np.ndindex(story.left.values.shape):
+            receivers = ", ".join(story.result.label(step.place) for step in story.goes_to(place))
+            lines.append(f"{story.left.label(place)} = {short(story.left.at(place))} goes to {receivers}")
     return "\n".join(lines)
 
 

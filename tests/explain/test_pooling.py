@@ -44,6 +44,7 @@ def test_the_first_of_equal_values_is_chosen_and_gets_the_gradient():
     text = str(explain.pool_gradient(x, 2, grad_out=[[5.0]]))
     assert "dx[0, 0] = dS[0, 0] = 5\n" in text
     assert "dx[1, 1] = 0, as it is the largest of no window" in text
+    assert text.endswith("where each gradient goes\ndS[0, 0] = 5 goes to dx[0, 0]")
 
 
 def test_overlapping_windows_add_up():
@@ -51,6 +52,7 @@ def test_overlapping_windows_add_up():
     assert "dx[1] = dS[0] + dS[1] = 1 + 2 = 3\n" in text
     text = str(explain.pool_gradient([1, 9, 2], 2, "avg", stride=1))
     assert "dx[1] = dS[0]/2 + dS[1]/2 = 1/2 + 2/2 = 1.5\n" in text
+    assert text.endswith("dS[0] = 1 goes to dx[0], dx[1]\ndS[1] = 2 goes to dx[1], dx[2]")
 
 
 def test_signals_of_several_channels():

@@ -152,6 +152,24 @@ def test_the_gradient_of_a_maximum(browser, tmp_path):
         assert page["results"] == leaf.grad.ravel()[: number + 1].tolist()
         assert sum(value for _, value in page["left"]) == page["value"]
         browser.press("ArrowRight")
+    browser.click("rect[data-cell='left-0-1-0']")  # dS[1, 0], whose window is 5 0 3 1
+    page = shown(browser)
+    assert page["equation"] == "dS[1, 0] goes to dx[1, 0]" and page["results"] == leaf.grad.ravel().tolist()
+    assert page["left"] == [["left-0-1-0", 3]] and page["right"] == [["right-0-1-0", 5]]
+    assert page["result"] == [["result-0-1-0", leaf.grad[0, 0, 1, 0]]]
+
+
+def test_a_pixel_goes_to_every_window_that_reads_it(browser, tmp_path):
+    story = explain.conv([1, 2, 3, 4], [5, 6], stride=1)
+    story.save(tmp_path / "signal.html")
+    browser.open(tmp_path / "signal.html")
+    browser.click("rect[data-cell='left-0-0-1']")
+    page = shown(browser)
+    assert page["equation"] == "x[1] goes to S[0], S[1]" and page["results"] == [17, 28, 39]
+    assert [cell for cell, _ in page["result"]] == ["result-0-0-0", "result-0-0-1"]
+    assert {cell for cell, _ in page["right"]} == {"right-0-0-0", "right-0-0-1"}
+    browser.press("Home")
+    assert shown(browser)["equation"] == "S[0] = 1*5 + 2*6 = 17"
 
 
 def test_the_page_shows_text_as_text(browser, tmp_path):
