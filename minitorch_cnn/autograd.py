@@ -74,7 +74,7 @@ class ModuleCall:
 
     paths: dict  # id(module) -> dotted path from the outermost module
     path: str = ""
-    steps: list = field(default_factory=list)  # (path, operation name, input shapes, output shape)
+    steps: list = field(default_factory=list)  # (path, operation name, input shapes, output shape, hyper)
 
 
 class Context:
@@ -292,7 +292,7 @@ class Function:
             output.requires_grad = True
             output.node = Node(cls, ctx, inputs, output, path)
         if call:
-            call.steps.append((path, cls.__name__, shapes, output.data.shape))
+            call.steps.append((path, cls.__name__, shapes, output.data.shape, hyper))
         if (records := _recorder.get()) is not None:
             records.append(Record(cls, inputs, output, hyper, path))
         return output

@@ -7,6 +7,7 @@ import numpy as np
 from minitorch_cnn import ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import one_of, positive_int
+from minitorch_cnn.nn.chain import SMALLER_WINDOW
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import padding4, pair
@@ -49,6 +50,15 @@ class _Convolution(Module):
         if self.bias is not None:
             bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
             init.uniform_(self.bias, -bound, bound)
+
+    def shape_repair(self, shape):
+        """Return the layer for so many channels; where its window is larger than the maps, what would help."""
+        layer = type(self).__name__
+        if len(shape) != self.weight.data.ndim:
+            return ""
+        if shape[1] != self.in_channels:
+            return f"{layer} expects {self.in_channels} channels: use {layer}({shape[1]}, {self.out_channels}, ...)"
+        return f"the window {self.kernel_size} is larger than the maps: {SMALLER_WINDOW}"
 
     def _hyper(self):
         return {

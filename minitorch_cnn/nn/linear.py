@@ -56,6 +56,13 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
+    def shape_repair(self, shape):
+        """Return the Linear that takes rows of this length; of maps, what to put before it."""
+        if len(shape) > 2:
+            before = "nn.Flatten() or nn.GlobalAvgPool()"
+            return f"Linear expects rows (N, {self.in_features}), got maps {shape}: use {before} before it"
+        return f"Linear expects {self.in_features}: use Linear({shape[-1]}, {self.out_features})"
+
     def forward(self, x):
         """Return x @ weight.T + bias."""
         return ops.linear(x, self.weight, self.bias)

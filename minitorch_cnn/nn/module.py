@@ -7,8 +7,9 @@ with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)
 
 import numpy as np
 
-from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, running_module, setting
+from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, running_module, setting
 from minitorch_cnn.nn import describe, state
+from minitorch_cnn.nn.chain import chain
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import ShapeError
 
@@ -19,13 +20,17 @@ class LayerShapeError(ShapeError):
     """A ShapeError inside a module, whose message says where."""
 
 
-def _where(error, call):
-    """Return the message of a ShapeError, the module that ran, and the shapes up to there."""
-    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape in call.steps]
+def _where(error, call, module, inputs):
+    """Return the message of a ShapeError, the module that ran, how to mend it, and the shapes up to there."""
+    inside = f"\nin module {call.path}" if call.path else ""
+    if not call.steps:  # the fault is the input's, not the model's
+        return f"{error}{inside}"
+    repair = module.shape_repair(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
+    story = ", ".join(filter(None, [chain(call.steps), repair]))
+    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.steps]
     if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
         steps = [f"... {hidden} operations before", *steps[hidden:]]
-    inside = f"\nin module {call.path}" if call.path else ""
-    return f"{error}{inside}" + ("\nshapes so far:" if steps else "") + "".join(f"\n    {step}" for step in steps)
+    return "\n".join([f"{error}{inside}", *filter(None, [story]), "shapes so far:", *(f"    {step}" for step in steps)])
 
 
 class Module:
@@ -43,8 +48,8 @@ class Module:
     NotImplementedError
         On call, if the subclass has no ``forward``.
     ShapeError
-        On call, from any operation inside: the message gains the path of the module that ran it and
-        the shapes of all operations before.
+        On call, from any operation inside: the message gains the path of the module that ran it, the
+        chain of sizes up to there, how to mend the layer, and the shapes of all operations before.
 
     Attributes
     ----------
@@ -81,9 +86,13 @@ class Module:
         except LayerShapeError:
             raise  # a module inside this one has already said where
         except ShapeError as error:
-            raise LayerShapeError(_where(error, call)) from error
+            raise LayerShapeError(_where(error, call, self, inputs)) from error
         finally:
             call.path = outer
+
+    def shape_repair(self, shape):
+        """Return what to write instead of this layer for inputs of this shape, "" if it cannot say."""
+        return ""
 
     # ------------------------------------------------------------------------------- parts
 

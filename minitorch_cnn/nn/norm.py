@@ -71,6 +71,13 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
 
+    def shape_repair(self, shape):
+        """Return the layer for so many channels."""
+        layer = type(self).__name__
+        if len(shape) not in self._axes or shape[1] == self.num_features:
+            return ""
+        return f"{layer} expects {self.num_features} channels: use {layer}({shape[1]})"
+
     def forward(self, x, relu=False, pool=1, residual=None):
         """Return x normalised; with ``relu``, all that `ops.batch_norm_relu` does in the same operation."""
         if len(x.shape) not in self._axes:

@@ -2,6 +2,7 @@
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import positive_int
+from minitorch_cnn.nn.chain import SMALLER_WINDOW
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.shapes import padding4, pair
 
@@ -35,6 +36,10 @@ class MaxPool2d(Module):
     def __init__(self, kernel_size, stride=None, padding=0):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def shape_repair(self, shape):
+        """Return what would help where the window is larger than the maps."""
+        return _window_repair(self.kernel_size)
 
     def forward(self, x):
         """Return the maxima of x, (N, C, H, W)."""
@@ -99,6 +104,10 @@ class AvgPool2d(Module):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad = bool(count_include_pad)
+
+    def shape_repair(self, shape):
+        """Return what would help where the window is larger than the maps."""
+        return _window_repair(self.kernel_size)
 
     def forward(self, x):
         """Return the means of x, (N, C, H, W)."""
@@ -274,6 +283,10 @@ class GlobalMaxPool(Module):
     def forward(self, x):
         """Return the maxima of x, (N, C, H, W)."""
         return ops.global_max_pool(x)
+
+
+def _window_repair(kernel_size):
+    return f"the window {kernel_size} is larger than the maps: {SMALLER_WINDOW}"
 
 
 def _check_window(layer, kernel_size, stride, padding):

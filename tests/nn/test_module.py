@@ -298,6 +298,7 @@ def test_a_shape_error_names_the_module_and_the_shapes_before_it():
     assert str(caught.value).splitlines() == [
         "conv2d: x - expected 5 channels (weight (2, 5, 1, 1), groups 1), got 4 (x (2, 4, 6, 6))",
         "in module block2.0",
+        "6 -conv3 s1 p1-> 6, Conv2d expects 5 channels: use Conv2d(4, 2, ...)",
         "shapes so far:",
         "    block1.conv Conv2d (2, 3, 6, 6) -> (2, 4, 6, 6)",
         "    block1.bn BatchNorm (2, 4, 6, 6) -> (2, 4, 6, 6)",
@@ -307,7 +308,9 @@ def test_a_shape_error_names_the_module_and_the_shapes_before_it():
 
 def test_a_long_chain_of_shapes_shows_its_end():
     net = nn.Sequential(*(nn.ReLU() for _ in range(40)), nn.Linear(3, 1))
-    with pytest.raises(ShapeError, match=r"in module 40\nshapes so far:\n    \.\.\. 10 operations before\n    10 ReLU"):
+    repair = r"Linear expects 3: use Linear\(5, 1\)"
+    end = rf"in module 40\n{repair}\nshapes so far:\n    \.\.\. 10 operations before\n    10 ReLU"
+    with pytest.raises(ShapeError, match=end):
         net(images((2, 5)))
 
 
