@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minitorch_cnn.story import Story
+
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _grad_enabled = ContextVar("grad_enabled", default=True)
 _recorder = ContextVar("recorder", default=None)
@@ -181,7 +183,7 @@ class Variable:
         ----------
         grad : ndarray of the shape of ``data``, or None for 1, the gradient of a single element
         retain_graph : bool, whether to keep what forward saved, so that backward can run again
-        trace : bool, whether to return the walk, a list of BackwardStep
+        trace : bool, whether to return the walk, a `Story` of BackwardSteps
 
         Raises
         ------
@@ -198,12 +200,12 @@ class Variable:
         grad = np.ones_like(self.data) if grad is None else np.asarray(grad, self.data.dtype)
         if grad.shape != self.data.shape:
             raise ValueError(f"backward: grad - expected shape {self.data.shape}, got {grad.shape}")
-        order = _topological_order(self.node) if self.node else []
+        order = topological_order(self.node) if self.node else []
         for node in order:  # before the first gradient is touched, so that a failure changes nothing
             node.check()
         if self.node is None:
             _accumulate(self, grad, owned=False)
-        grads, steps = {self.node: grad}, []
+        grads, steps = {self.node: grad}, Story()
         for node in reversed(order):
             if node in grads:
                 step = _step_back(node, grads.pop(node), grads)
@@ -213,7 +215,7 @@ class Variable:
         return steps if trace else None
 
 
-def _topological_order(root):
+def topological_order(root):
     """Return the nodes behind ``root``, each after all that it depends on; iterative, so any depth."""
     order, seen, stack = [], set(), [(root, False)]
     while stack:

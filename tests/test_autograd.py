@@ -338,7 +338,7 @@ def test_operations_note_the_module_that_called_them():
     with autograd.setting(autograd.running_module, call):
         y = Exp.apply(leaf(1.0))
     assert y.node.path == "block.conv"
-    assert call.steps == [("block.conv", "Exp", [(1,)], (1,))]
+    assert call.steps == [("block.conv", "Exp", [(1,)], (1,), {})]
     y.bump_version()
     with pytest.raises(GraphError, match=r"Exp in block\.conv"):
         y.backward()

@@ -2,10 +2,13 @@
 
 from minitorch_cnn.explain.arithmetic import Arithmetic, MismatchError
 from minitorch_cnn.explain.flip import LearnedFlip, SideBySide, learn_flip, side_by_side
+from minitorch_cnn.explain.gradient_norms import GradientNorms, deep_network, gradient_norms
+from minitorch_cnn.explain.graph import Graph, Operation, graph
 from minitorch_cnn.explain.pattern import Pattern, Stage, pattern, shared
 from minitorch_cnn.explain.pooling import pool, pool_gradient
 from minitorch_cnn.explain.poster import efficiency, poster
 from minitorch_cnn.explain.receptive_field import Field, receptive_fields
+from minitorch_cnn.explain.shift import ShiftSensitivity, shift_sensitivity
 from minitorch_cnn.explain.summary import Layer, Summary, summary
 from minitorch_cnn.explain.topology import Node, Topology, topology
 from minitorch_cnn.explain.windows import conv, conv_gradient
@@ -13,18 +16,25 @@ from minitorch_cnn.explain.windows import conv, conv_gradient
 __all__ = [
     "Arithmetic",
     "Field",
+    "GradientNorms",
+    "Graph",
     "Layer",
     "LearnedFlip",
     "MismatchError",
     "Node",
+    "Operation",
     "Pattern",
+    "ShiftSensitivity",
     "SideBySide",
     "Stage",
     "Summary",
     "Topology",
     "conv",
     "conv_gradient",
+    "deep_network",
     "efficiency",
+    "gradient_norms",
+    "graph",
     "learn_flip",
     "pattern",
     "pool",
@@ -32,6 +42,7 @@ __all__ = [
     "poster",
     "receptive_fields",
     "shared",
+    "shift_sensitivity",
     "side_by_side",
     "summary",
     "topology",

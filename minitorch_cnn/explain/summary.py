@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from minitorch_cnn import notebook
 from minitorch_cnn.autograd import no_grad, trace
 from minitorch_cnn.explain.receptive_field import receptive_fields
 from minitorch_cnn.tensor import Tensor
@@ -48,7 +49,11 @@ class Summary:
         return json.dumps(asdict(self), indent=2)
 
     def __str__(self):
-        return _table(self)
+        return "\n".join(_lines(self))
+
+    def _repr_html_(self):
+        title, *totals = _totals(self)
+        return notebook.table(_rows(self), title) + notebook.text("\n".join(totals))
 
 
 def summary(model, input_shape):
@@ -164,7 +169,7 @@ def _most_alive(records, x, dtype):
     return most
 
 
-def _table(summary):
+def _rows(summary):
     rows = [("layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump", "")]
     for layer in summary.layers:
         rows.append(
@@ -180,6 +185,11 @@ def _table(summary):
                 "frozen" if layer.frozen else "",
             )
         )
+    return rows
+
+
+def _lines(summary):
+    rows = _rows(summary)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -189,19 +199,22 @@ def _table(summary):
         for row in rows
     ]
     lines.insert(1, "-" * max(map(len, lines)))
+    title, *totals = _totals(summary)
+    return [title, *lines, *totals]
+
+
+def _totals(summary):
+    """Return the line above the table and those below it."""
     shape = " x ".join(map(str, summary.input_shape))
     frozen = summary.params - summary.trainable
-    return "\n".join(
-        [
-            f"{summary.model}, input {shape}",
-            *lines,
-            f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
-            f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP)",
-            f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
-            f"{_megabytes(summary.training_bytes)} in training",
-            f"last map     each number sees {_pixels(summary.receptive_field) or 'all'} pixels",
-        ]
-    )
+    return [
+        f"{summary.model}, input {shape}",
+        f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
+        f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP)",
+        f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
+        f"{_megabytes(summary.training_bytes)} in training",
+        f"last map     each number sees {_pixels(summary.receptive_field) or 'all'} pixels",
+    ]
 
 
 def _megabytes(size):

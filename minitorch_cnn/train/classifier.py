@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import data, models, ops, weights
+from minitorch_cnn import data, models, notebook, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.tensor import Tensor
 
@@ -38,6 +38,10 @@ class Evaluation:
     def predictions(self):
         """The likeliest class of each image, (N,) int64."""
         return self.probabilities.argmax(axis=1)
+
+    def _repr_html_(self):
+        numbers = f"{self.accuracy:.2%}", f"{self.loss:.4f}", f"{len(self.probabilities):,}"
+        return notebook.table([("accuracy", "loss", "images"), numbers])
 
 
 class Classifier:

@@ -10,7 +10,7 @@ checkpoint-<step>.safetensors
 import json
 import pathlib
 
-from minitorch_cnn import files
+from minitorch_cnn import files, notebook
 
 
 class RunFolderError(ValueError):
@@ -64,6 +64,13 @@ class RunFolder:
         if not pathlib.Path(path).is_dir():
             raise RunFolderError(f"{path} - expected the folder of an earlier run, got no folder")
         return cls(path)
+
+    def _repr_html_(self):
+        """The numbers of the result, as far as there is one, and the curves, inside one piece of HTML."""
+        result = self.read_result() or {}
+        facts = [(name, str(value)) for name, value in result.items() if not isinstance(value, dict)]
+        shown = notebook.table([("run", str(self.path)), *facts])
+        return shown + (notebook.png(self.curves.read_bytes()) if self.curves.exists() else "")
 
     def write_history(self, records):
         """Write ``run.jsonl`` anew from a list of dicts."""

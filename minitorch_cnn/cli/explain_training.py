@@ -1,0 +1,98 @@
+"""`mcnn explain graph`, `shift` and `shortcuts`: the way of the gradient, and why pooling and shortcuts help."""
+
+from minitorch_cnn.cli import picture
+from minitorch_cnn.cli.parser import UsageError, integer
+
+
+def add_commands(group):
+    """Add the three commands to ``mcnn explain``."""
+    parser = group.add_parser(
+        "graph",
+        help="draw the graph that autograd keeps of a loss, or tell its backward step by step",
+        description="Run a network once on random images and show the graph behind its loss: operations, who feeds "
+        "whom, and the parameters at its ends. With --backward, print the walk back step by step.",
+        examples=("mcnn explain graph lenet5 -o graph.png", "mcnn explain graph cifar4 --backward"),
+    )
+    parser.add_argument("name", metavar="NAME", help="of the network; a wrong one lists all")
+    parser.add_argument(
+        "--backward", action="store_true", help="operation, incoming gradient, rule and result of each step"
+    )
+    picture.add_options(parser, ".png or .svg", _graph, _graph_code)
+    parser = group.add_parser(
+        "shift",
+        help="why pooling: how much maps change when the image moves",
+        description="Move images by 1 to N pixels and measure how much the maps of a convolution change after no "
+        "pooling, max pooling, average pooling and a strided convolution.",
+        examples=("mcnn explain shift", "mcnn explain shift --pixels 6 -o shift.png"),
+    )
+    parser.add_argument("--pixels", type=integer(1), default=4, metavar="N", help="the largest shift (default: 4)")
+    picture.add_options(parser, ".png or .svg", _shift, _shift_code)
+    parser = group.add_parser(
+        "shortcuts",
+        help="why shortcuts: the gradient at each layer of plain, residual and dense networks",
+        description="Measure the norm of the gradient at each convolution of networks with and without shortcuts.",
+        examples=("mcnn explain shortcuts", "mcnn explain shortcuts --depths 20 56 -o shortcuts.png"),
+    )
+    parser.add_argument(
+        "--depths", type=integer(8), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
+    )
+    picture.add_options(parser, ".png or .svg", _shortcuts, _shortcuts_code)
+
+
+def _graph(arguments):
+    import numpy as np
+
+    from minitorch_cnn import Tensor, explain, manual_seed, models, ops
+
+    if arguments.backward and arguments.output:
+        raise UsageError("mcnn explain graph: -o - expected no file with --backward, which is text")
+
+    def make():
+        channels, size = models.native_input(arguments.name)
+        manual_seed(0)
+        model = models.create(arguments.name)
+        x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))
+        loss = ops.cross_entropy(model(x), np.array([0, 1]))
+        return loss.backward(trace=True) if arguments.backward else explain.graph(loss, model)
+
+    picture.show(arguments, make)
+
+
+def _graph_code(arguments):
+    made = "loss.backward(trace=True)" if arguments.backward else "explain.graph(loss, model)"
+    return (
+        "import numpy as np\n\n"
+        "from minitorch_cnn import Tensor, explain, manual_seed, models, ops\n\n"
+        f"channels, size = models.native_input({arguments.name!r})\n"
+        "manual_seed(0)\n"
+        f"model = models.create({arguments.name!r})\n"
+        "x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))\n"
+        "loss = ops.cross_entropy(model(x), np.array([0, 1]))\n"
+        f"made = {made}\n{picture.ending(arguments)}"
+    )
+
+
+def _shift(arguments):
+    from minitorch_cnn import explain
+
+    picture.show(arguments, lambda: explain.shift_sensitivity(shifts=range(1, arguments.pixels + 1)))
+
+
+def _shift_code(arguments):
+    return (
+        "from minitorch_cnn import explain\n\n"
+        f"made = explain.shift_sensitivity(shifts=range(1, {arguments.pixels + 1}))\n{picture.ending(arguments)}"
+    )
+
+
+def _shortcuts(arguments):
+    from minitorch_cnn import explain
+
+    picture.show(arguments, lambda: explain.gradient_norms(arguments.depths))
+
+
+def _shortcuts_code(arguments):
+    return (
+        "from minitorch_cnn import explain\n\n"
+        f"made = explain.gradient_norms({arguments.depths})\n{picture.ending(arguments)}"
+    )

@@ -1,0 +1,181 @@
+"""Why shortcuts: how large the gradient is at each layer of deep networks with and without them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minitorch_cnn import nn, notebook, ops, rng
+from minitorch_cnn.data import Shapes10
+from minitorch_cnn.models.densenet import DenseNet
+from minitorch_cnn.models.resnet import BasicBlock, ResNet
+from minitorch_cnn.tensor import Tensor
+
+KINDS = ("plain", "residual", "dense")
+DEPTHS = (20, 56, 110)
+_FILTERS, _GROWTH = (8, 16, 32), 4  # half of the networks of the papers, and less, to keep it in seconds
+_IMAGES, _SIDE = 8, 16
+
+
+class PlainBlock(BasicBlock):
+    """The block of a residual network without its shortcut.
+
+    relu(bn2(conv2(relu(bn1(conv1(x))))))
+
+    Parameters
+    ----------
+    in_channels, filters, stride, downsample
+        As in `BasicBlock`; ``downsample`` is not used.
+
+    Returns
+    -------
+    Tensor, shape (N, filters, OH, OW)
+        On call, for x of shape (N, in_channels, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if x has other channels.
+    """
+
+    def __init__(self, in_channels, filters, stride=1, downsample=None):
+        super().__init__(in_channels, filters, stride)
+
+    def forward(self, x):
+        """Return the block's output for x, (N, C, H, W)."""
+        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
+        return nn.conv_bn_act(self.conv2, self.bn2, "relu", x)
+
+
+@dataclass(frozen=True)
+class GradientNorms:
+    """The norms of the gradients of all convolutions, from the first to the last, by (kind, depth)."""
+
+    norms: dict
+
+    def spread(self, kind, depth):
+        """Return how many times larger the largest norm of a network is than its smallest."""
+        norms = self.norms[kind, depth]
+        return max(norms) / min(norms)
+
+    @property
+    def _rows(self):
+        rows = [("network", "layers", "first layer", "last convolution", "first / last", "largest / smallest")]
+        for (kind, depth), norms in self.norms.items():
+            numbers = norms[0], norms[-1], norms[0] / norms[-1], self.spread(kind, depth)
+            rows.append((kind, str(depth), *(f"{number:.2g}" for number in numbers)))
+        return rows
+
+    def __str__(self):
+        """The figure as text: a line a network."""
+        widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in self._rows]
+        return "\n".join(["norm of the gradient of the weights, before the first step", *lines])
+
+    def _repr_html_(self):
+        return notebook.table(self._rows, "norm of the gradient of the weights, before the first step")
+
+    def figure(self):
+        """Return the curves as a matplotlib Figure: the norm of each layer, on a logarithmic axis."""
+        from minitorch_cnn import figures
+
+        figure = figures.blank()
+        figure.suptitle("The gradient on its way back to the first layer", fontsize=20)
+        depths = list(dict.fromkeys(depth for _, depth in self.norms))
+        looks = {"plain": (figures.ORANGE, "-"), "residual": (figures.BLUE, "--"), "dense": (figures.GREEN, ":")}
+        panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)[0]
+        for axes, depth in zip(panels, depths, strict=True):
+            for kind in dict.fromkeys(kind for kind, _ in self.norms):
+                norms, (colour, line) = self.norms[kind, depth], looks[kind]
+                axes.semilogy(range(1, len(norms) + 1), norms, line, color=colour, lw=3, label=kind)
+            axes.set_title(f"{depth} layers", fontsize=18)
+            axes.set_xlabel("convolution, 1 is next to the image", fontsize=13)
+            axes.tick_params(labelsize=13)
+            axes.grid(alpha=0.3)
+        panels[0].set_ylabel("norm of the gradient of its weights", fontsize=15)
+        panels[0].legend(fontsize=14)
+        return figure
+
+    def save(self, path):
+        """Draw it into a .png or .svg file."""
+        from minitorch_cnn import figures
+
+        figures.save(self.figure(), path)
+
+
+def deep_network(kind, depth):
+    """Make a narrow network of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        Of KINDS: "residual" has three stages of basic blocks, "plain" the same without the shortcuts,
+        "dense" three dense blocks.
+    depth : int
+        Layers with weights along the way, the full connection and transitions among them: 6n + 2 for blocks.
+
+    Returns
+    -------
+    Module
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or no such network of this depth.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"deep_network: kind - expected one of {', '.join(KINDS)}, got {kind!r}")
+    if depth < 8 or (depth - 2) % 6:
+        raise ValueError(f"deep_network: depth - expected 6n + 2, at least 8, got {depth!r}")
+    if kind == "dense":
+        layers = depth - 4  # without the stem, two transitions and the full connection
+        counts = [layers // 3 + (i < layers % 3) for i in range(3)]
+        return DenseNet(counts, _GROWTH, 2 * _GROWTH, num_classes=10, image_size=_SIDE, stem="cifar", bottleneck=False)
+    block = BasicBlock if kind == "residual" else PlainBlock
+    counts = ((depth - 2) // 6,) * 3
+    return ResNet(block, counts, _FILTERS, num_classes=10, image_size=_SIDE, stem="cifar", option="A")
+
+
+def gradient_norms(depths=DEPTHS, kinds=KINDS, seed=0):
+    """Measure the gradient of the loss with respect to the weights of every convolution, before any training.
+
+    Parameters
+    ----------
+    depths : sequence of int
+        Layers with weights; each 6n + 2.
+    kinds : sequence of str
+        Of KINDS; see `deep_network`.
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    GradientNorms
+
+    Raises
+    ------
+    ValueError
+        As `deep_network`.
+
+    Notes
+    -----
+    One batch of drawn shapes at half their size. All networks have batch norm and He's initial weights:
+    without shortcuts the gradient then does not vanish but grows from layer to layer on its way back,
+    because each batch norm behind a ReLU makes it a little larger; a shortcut carries it past them.
+    Source: He, Zhang, Ren and Sun 2015, arXiv 1512.03385; Yang, Pennington, Rao, Sohl-Dickstein and
+    Schoenholz 2019, "A Mean Field Theory of Batch Normalization", arXiv 1902.08129.
+    """
+    shapes, state = Shapes10(train=True, size=_IMAGES), rng.get_state()
+    small = shapes.images[:, ::2, ::2].transpose(0, 3, 1, 2).astype(np.float32) / 255
+    x = Tensor((small - small.mean()) / small.std())
+    try:
+        return GradientNorms({(k, d): _norms(k, d, x, shapes.labels, seed) for d in depths for k in kinds})
+    finally:
+        rng.set_state(state)
+
+
+def _norms(kind, depth, x, labels, seed):
+    rng.manual_seed(seed)
+    model = deep_network(kind, depth)
+    ops.cross_entropy(model(x), labels).backward()
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    return [float(np.linalg.norm(module.weight.grad)) for module in convolutions]

@@ -1,0 +1,131 @@
+"""Why pooling: how much feature maps change when the image moves by a few pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minitorch_cnn import notebook, ops
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.data import Shapes10
+from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
+
+METHODS = {
+    "no pooling": lambda x, weight: ops.relu(ops.conv2d(x, weight)),
+    "strided convolution, 2": lambda x, weight: ops.relu(ops.conv2d(x, weight, stride=2)),
+    "average pooling 2": lambda x, weight: ops.avg_pool2d(ops.relu(ops.conv2d(x, weight)), 2),
+    "max pooling 2": lambda x, weight: ops.max_pool2d(ops.relu(ops.conv2d(x, weight)), 2),
+    "max pooling 3, stride 2": lambda x, weight: ops.max_pool2d(ops.relu(ops.conv2d(x, weight)), 3, stride=2),
+}
+_EDGES = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]  # Sobel's filter
+
+
+@dataclass(frozen=True)
+class ShiftSensitivity:
+    """The change of the maps by method, a number a shift: 0 for none, sqrt(2) for maps with nothing in common."""
+
+    shifts: tuple  # pixels
+    changes: dict  # method -> list
+
+    @property
+    def _rows(self):
+        rows = [("change of the maps after a shift of", *(f"{s} pixel{'s' * (s > 1)}" for s in self.shifts))]
+        return rows + [(name, *(f"{change:.0%}" for change in line)) for name, line in self.changes.items()]
+
+    def __str__(self):
+        """The figure as text: a line a method, a column a shift."""
+        widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
+        return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in self._rows)
+
+    def _repr_html_(self):
+        return notebook.table(self._rows)
+
+    def figure(self):
+        """Return the curves as a matplotlib Figure."""
+        from minitorch_cnn import figures
+
+        figure = figures.blank()
+        axes = figure.subplots()
+        looks = zip(
+            (figures.GREY, figures.YELLOW, figures.GREEN, figures.BLUE, figures.ORANGE),
+            ("o-", "D:", "s--", "^-", "v-"),
+            strict=True,
+        )
+        for (name, line), (colour, mark) in zip(self.changes.items(), looks, strict=True):
+            axes.plot(self.shifts, [100 * change for change in line], mark, color=colour, lw=3, ms=10, label=name)
+        axes.set_title("The image moves: how much do the maps change?", fontsize=20)
+        axes.set_xlabel("shift of the image, pixels", fontsize=16)
+        axes.set_ylabel("change of the maps, % of their size", fontsize=16)
+        axes.set_xticks(self.shifts)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=14)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=14)
+        return figure
+
+    def save(self, path):
+        """Draw it into a .png or .svg file."""
+        from minitorch_cnn import figures
+
+        figures.save(self.figure(), path)
+
+
+def shift_sensitivity(images=None, weight=None, shifts=(1, 2, 3, 4)):
+    """Measure how much the maps of a convolution change when the image moves, after different poolings.
+
+    change = ||a - b|| / sqrt((||a||**2 + ||b||**2) / 2) for the maps a of all images and b of the moved images
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W), or None
+        None takes 64 drawn shapes in grey.
+    weight : ndarray, shape (K, C, KH, KW), or None
+        Filters, such as ``model.conv1.weight.data``; None takes Sobel's filters for edges in four directions.
+    shifts : sequence of int, pixels
+        To the left. What moves is a window on the image, so no border moves in.
+
+    Returns
+    -------
+    ShiftSensitivity
+
+    Raises
+    ------
+    ShapeError
+        If images and filters do not fit, or the image is too small.
+    ValueError
+        If a shift is negative.
+    """
+    images = _grey_shapes() if images is None else np.asarray(images, np.float32)
+    weight = _edge_filters() if weight is None else np.asarray(weight, np.float32)
+    shifts = tuple(shifts)
+    if not shifts or min(shifts) < 0:
+        raise ValueError(f"shift_sensitivity: shifts - expected pixels of at least 0, got {shifts}")
+    width = images.shape[-1] - max(shifts)
+    if images.ndim != 4 or weight.ndim != 4 or width < weight.shape[3] + 2:
+        expected = (
+            f"images (N, C, H, W) with at least {max(shifts) + weight.shape[-1] + 2} columns and filters of 4 axes"
+        )
+        raise ShapeError(f"shift_sensitivity: images - expected {expected}, got {images.shape} and {weight.shape}")
+    changes = {}
+    with no_grad():
+        filters = Tensor(weight)
+        for name, method in METHODS.items():
+            still, *moved = (
+                method(Tensor(np.ascontiguousarray(images[..., s : s + width])), filters).data for s in (0, *shifts)
+            )
+            changes[name] = [_distance(still, maps) for maps in moved]
+    return ShiftSensitivity(shifts, changes)
+
+
+def _distance(a, b):
+    size = np.sqrt((np.linalg.norm(a) ** 2 + np.linalg.norm(b) ** 2) / 2)
+    return float(np.linalg.norm(a - b) / size) if size else 0.0
+
+
+def _grey_shapes():
+    return Shapes10(train=False, size=64).images.mean(axis=3, dtype=np.float32)[:, None] / 255
+
+
+def _edge_filters():
+    edges = np.array(_EDGES, np.float32)
+    return np.stack([edges, -edges, edges.T, -edges.T])[:, None]

@@ -1,0 +1,32 @@
+"""The steps of a walk back, as text."""
+
+import numpy as np
+
+from minitorch_cnn import Tensor, ops
+from minitorch_cnn.story import Story, gradient
+
+
+def test_a_step_tells_operation_incoming_gradient_rule_and_results():
+    x, w = Tensor([1.0, -2.0], requires_grad=True), Tensor([3.0, 4.0])
+    story = ops.sum(ops.relu(ops.mul(x, w))).backward(trace=True)
+    assert isinstance(story, Story) and [step.op for step in story] == ["Sum", "ReLU", "Mul"]
+    assert str(story).splitlines() == [
+        "1. Sum",
+        "     incoming  one number, norm 1: 1",
+        "     rule      every term gets grad_out",
+        "     input 0   2, norm 1.414: 1 1",
+        "2. ReLU",
+        "     incoming  2, norm 1.414: 1 1",
+        "     rule      the gradient passes where x > 0",
+        "     input 0   2, norm 1: 1 0",
+        "3. Mul",
+        "     incoming  2, norm 1: 1 0",
+        "     rule      each factor gets grad_out times the other factor",
+        "     input 0   2, norm 3: 3 0",
+        "     input 1   none wanted",
+    ]
+    np.testing.assert_array_equal(x.grad, [3, 0])
+
+
+def test_long_gradients_are_cut():
+    assert gradient(np.ones((4, 2))) == "4 x 2, norm 2.828: 1 1 1 1 1 1 ..."
