@@ -6,7 +6,18 @@ Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers
 import os
 import sys
 
-from minitorch_cnn.cli import datasets, doctor, explain, explain_commands, predict, race, train, training, transfer
+from minitorch_cnn.cli import (
+    datasets,
+    doctor,
+    exercise,
+    explain,
+    explain_commands,
+    predict,
+    race,
+    train,
+    training,
+    transfer,
+)
 from minitorch_cnn.cli.parser import Parser, UsageError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
@@ -58,7 +69,7 @@ def _parse(argv):
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for family in (doctor, datasets, train, transfer, predict, race, explain, explain_commands):
+    for family in (doctor, datasets, train, transfer, predict, race, explain, explain_commands, exercise):
         family.add_commands(commands)
     arguments, extras = parser.parse_known_args(argv)
     if extras:

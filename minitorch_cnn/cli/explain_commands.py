@@ -3,6 +3,8 @@
 from minitorch_cnn.cli import explain_arithmetic, explain_training
 
 FAMILIES = (explain_arithmetic, explain_training)  # each adds its commands to the group by `add_commands(group)`
+
+
 def add_commands(commands):
     """Add ``mcnn explain`` and the commands below it."""
     parser = commands.add_parser(

@@ -1,0 +1,65 @@
+"""`mcnn exercise`: write an operation yourself, and have it graded."""
+
+from minitorch_cnn.cli.parser import UsageError
+
+
+def add_commands(commands):
+    """Add ``mcnn exercise start`` and ``mcnn exercise check``."""
+    parser = commands.add_parser(
+        "exercise",
+        help="write an operation yourself, and have it graded",
+        description="Write forward and backward of an operation, and have them compared with the textbook's loops and "
+        "with differences of forward.",
+        examples=("mcnn exercise start conv2d", "mcnn exercise check conv2d.py"),
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    begin = actions.add_parser(
+        "start",
+        help="write a file with two functions to complete",
+        description="Write a file with formula, shapes, and two functions to complete: of conv2d, max_pool2d, relu, "
+        "linear, batch_norm or cross_entropy.",
+        examples=("mcnn exercise start conv2d", "mcnn exercise start relu -o my_relu.py"),
+    )
+    begin.add_argument("name", metavar="NAME", help="of the exercise; a wrong one lists all")
+    begin.add_argument("-o", dest="output", metavar="FILE", help="(default: NAME.py)")
+    begin.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    begin.set_defaults(run=_start, code=_start_code, parser=begin)
+    grade = actions.add_parser(
+        "check",
+        help="grade a file",
+        description="Run the file and grade its forward and backward. Exit code 1 if something is not right.",
+        examples=("mcnn exercise check conv2d.py",),
+    )
+    grade.add_argument("file", metavar="FILE", help="that start made, and you completed; it is run")
+    grade.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    grade.set_defaults(run=_check, code=_check_code, parser=grade)
+
+
+def _start(arguments):
+    from minitorch_cnn import exercises
+
+    try:
+        path = exercises.start(arguments.name, arguments.output)
+    except ValueError as error:
+        raise UsageError(f"mcnn exercise start: {str(error).removeprefix('exercise: ')}") from error
+    print(f"{path}: write forward and backward, then run: mcnn exercise check {path}")
+
+
+def _start_code(arguments):
+    path = f", {arguments.output!r}" if arguments.output else ""
+    return f"from minitorch_cnn import exercises\n\nprint(exercises.start({arguments.name!r}{path}))\n"
+
+
+def _check(arguments):
+    from minitorch_cnn import exercises
+
+    try:
+        report = exercises.check(arguments.file)
+    except exercises.ExerciseError as error:
+        raise UsageError(f"mcnn exercise check: {str(error).removeprefix('check: ')}") from error
+    print(report)
+    return 0 if report.passed else 1
+
+
+def _check_code(arguments):
+    return f"from minitorch_cnn import exercises\n\nprint(exercises.check({arguments.file!r}))\n"
