@@ -16,11 +16,29 @@ def fields(model, shape):
 
 
 @pytest.mark.parametrize(
-    "name, size",
-    [("alexnet", 195), ("vgg_a", 150), ("vgg_d", 212), ("resnet18", 435), ("resnet50", 427), ("densenet121", 2071)],
+    "name, layer, size",
+    [
+        ("alexnet", "features.12", 195),
+        ("vgg_a", "features", 150),
+        ("vgg_b", "features", 156),
+        ("vgg_c", "features", 156),
+        ("vgg_d", "features", 212),
+        ("vgg_e", "features", 268),
+        ("resnet18", "layer4", 435),
+        ("resnet50", "layer4", 427),
+        ("densenet121", "features", 2071),
+        ("resnet20", "layer3", 81),
+        ("lenet5", "pool", 16),
+        ("allcnn_c", "features", 27),
+    ],
 )
-def test_known_networks(undrawn_weights, name, size):
-    assert explain.summary(models.create(name), (1, 3, 224, 224)).receptive_field == (size, size)
+def test_known_networks(undrawn_weights, name, layer, size):
+    model, (channels, side) = models.create(name), models.native_input(name)
+    shape = (1, channels, side, side)
+    assert explain.summary(model, shape).receptive_field == (size, size)
+    unit = explain.receptive_field(model, layer, 0, 0, input_shape=shape, images=0)
+    assert unit.size == (size, size)
+    assert unit.box[:2] == (0, 0) and unit.box[2] == min(side, unit.formula.start[0] + size)
 
 
 @settings(max_examples=40, deadline=None)
@@ -51,13 +69,14 @@ def test_a_pixel_matters_exactly_inside_the_box(data):
         boxes.append((rows.min(), columns.min(), rows.max() + 1, columns.max() + 1))
     assert (boxes[0][2] - boxes[0][0], boxes[0][3] - boxes[0][1]) == field.size
     assert (boxes[1][0] - boxes[0][0], boxes[1][1] - boxes[0][1]) == field.jump
+    assert boxes == [field.box(0, 0), field.box(1, 1)]
 
 
 def test_shortcuts_and_subsampling():
     block = nn.Residual(nn.Conv2d(2, 2, 5, padding=2))
-    assert fields(block, (1, 2, 8, 8)) == explain.Field((5, 5), (1, 1))
+    assert fields(block, (1, 2, 8, 8)) == explain.Field((5, 5), (1, 1), (-2, -2))
     shortcut = models.resnet.Subsample(2, 4, 2)
-    assert fields(shortcut, (1, 2, 8, 8)) == explain.Field((1, 1), (2, 2))
+    assert fields(shortcut, (1, 2, 8, 8)) == explain.Field((1, 1), (2, 2), (0, 0))
 
 
 def test_what_sees_the_whole_image_has_no_field():

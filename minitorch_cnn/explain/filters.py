@@ -1,0 +1,293 @@
+"""The weights of a layer as pictures, the maps that they make of an image, and both while a network learns."""
+
+import io
+import math
+import pathlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures, files, weights
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.explain.picture import Picture
+from minitorch_cnn.explain.replay import Replay
+from minitorch_cnn.nn import Conv2d
+from minitorch_cnn.tensor import Tensor
+
+_MOST = 16  # filters and channels of a grid that is not in colour
+
+
+def tile(weight, scale=None):
+    """Arrange filters as one picture.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (C_out, C_in, KH, KW)
+        Of three channels, a filter is a tile in colour; else a row of tiles, one a channel.
+    scale : float or None
+        The weight that is drawn in full colour; None takes the largest of each filter.
+
+    Returns
+    -------
+    ndarray
+        (height, width, 3) in 0 .. 1 for three channels, zero weights are grey there; else (height, width) in
+        -1 .. 1. NaN lies between the tiles.
+    """
+    largest = np.abs(weight).max((1, 2, 3), keepdims=True) if scale is None else scale
+    tiles = weight / np.where(largest == 0, 1, largest)
+    if weight.shape[1] == 3:
+        tiles = (0.5 + tiles.clip(-1, 1) / 2).transpose(0, 2, 3, 1)
+        across = math.ceil(math.sqrt(len(tiles) * 1.6))
+    else:
+        tiles = tiles[:_MOST, :_MOST].reshape(-1, *weight.shape[2:], 1)
+        across = min(weight.shape[1], _MOST)
+        if across == 1:
+            across = math.ceil(math.sqrt(len(tiles) * 1.6))
+    return mosaic(tiles, across).squeeze()
+
+
+def mosaic(tiles, across):
+    """Lay tiles, (count, height, width, channels), out in rows of ``across``, NaN between them."""
+    height, width = tiles.shape[1:3]
+    down = -(-len(tiles) // across)
+    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1, tiles.shape[3]), np.nan)
+    for number, one in enumerate(tiles):
+        y, x = number // across * (height + 1), number % across * (width + 1)
+        sheet[y : y + height, x : x + width] = one
+    return sheet
+
+
+@dataclass(frozen=True)
+class FilterGrid(Picture):
+    """All filters of a layer."""
+
+    layer: str
+    weight: np.ndarray = field(repr=False)  # (C_out, C_in, KH, KW)
+
+    def __str__(self):
+        """The figure as text: of each filter its length and its mean, the strongest first."""
+        count, channels, height, width = self.weight.shape
+        lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
+        lines = [f"{self.layer}: {count} filters of {height} x {width} x {channels} = {self.weight.size:,} weights"]
+        lines += [f"{'filter':>6} {'length':>9} {'mean':>10}"]
+        for i in np.argsort(-lengths, kind="stable"):
+            lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing; each filter is scaled by its own largest weight."""
+        count, channels, height, width = self.weight.shape
+        sheet = tile(self.weight)
+        drawing = figures.blank()
+        axes = drawing.subplots()
+        _show(axes, sheet)
+        title = f"{self.layer}: {count} filters of {height} x {width} x {channels}"
+        if channels != 3 and (count > _MOST or channels > _MOST):
+            title += f", the first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
+        axes.set_title(title, fontsize=16)
+        return drawing
+
+
+def _show(axes, sheet):
+    """Draw a sheet of tiles: colours as they are, numbers from blue by white to orange."""
+    if sheet.ndim == 3:
+        axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
+    else:
+        axes.imshow(sheet, interpolation="nearest", cmap=diverging(), vmin=-1, vmax=1)
+    axes.axis("off")
+
+
+def diverging():
+    """Return the colours of signed numbers: blue, white, orange."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("blue-orange", [figures.BLUE, "white", figures.ORANGE])
+
+
+def filters(model, layer=None):
+    """Look at the filters of a convolution.
+
+    Parameters
+    ----------
+    model : Module
+    layer : str or None
+        Path of a `Conv2d`; None takes the first one.
+
+    Returns
+    -------
+    FilterGrid
+
+    Raises
+    ------
+    ValueError
+        If there is no convolution of that path.
+    """
+    path, module = _convolution("filters", model, layer)
+    return FilterGrid(path, module.weight.data.copy())
+
+
+def _convolution(function, model, layer):
+    known = {path: module for path, module in model.named_modules() if isinstance(module, Conv2d)}
+    if layer is None and known:
+        layer = next(iter(known))
+    if layer not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "expected a model with a Conv2d"
+        raise ValueError(f"{function}: layer - {expected}, got {layer!r}")
+    return layer, known[layer]
+
+
+@dataclass(frozen=True)
+class FeatureMaps(Picture):
+    """What an image becomes on its way through a network."""
+
+    image: np.ndarray = field(repr=False)  # (C, H, W) as the network got it
+    maps: dict = field(repr=False)  # layer -> (C, H, W)
+
+    def __str__(self):
+        """The figure as text: of each layer the shape, the share of zeros and the map that answers most."""
+        lines = [f"{'layer':<20} {'maps':>6} {'pixels':>9} {'zeros':>7} {'strongest map':>14} {'its mean':>10}"]
+        for layer, array in self.maps.items():
+            means = array.mean((1, 2))
+            pixels, zeros = f"{array.shape[1]} x {array.shape[2]}", f"{np.mean(array == 0):.0%}"
+            best = int(means.argmax())
+            lines.append(f"{layer:<20} {len(array):6d} {pixels:>9} {zeros:>7} {best:14d} {means[best]:10.4f}")
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing: the image, then for each layer the sixteen maps that answer most."""
+        drawing = figures.blank((figures.SLIDE[0], figures.SLIDE[0] / (len(self.maps) + 1) + 1.2))
+        first, *rest = drawing.subplots(1, len(self.maps) + 1)
+        picture = displayed(self.image[None])[0]
+        first.imshow(picture, interpolation="nearest")
+        first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=13)
+        first.axis("off")
+        for axes, (layer, array) in zip(rest, self.maps.items(), strict=True):
+            chosen = array[np.argsort(-array.mean((1, 2)), kind="stable")[:16]]
+            low, high = chosen.min((1, 2), keepdims=True), chosen.max((1, 2), keepdims=True)
+            scaled = (chosen - low) / np.where(high > low, high - low, 1)
+            axes.imshow(mosaic(scaled[..., None], 4)[..., 0], cmap="viridis", interpolation="nearest")
+            axes.set_title(f"{layer}\n16 of {len(array)}, {array.shape[1]} x {array.shape[2]}"[:60], fontsize=13)
+            axes.axis("off")
+        return drawing
+
+
+def displayed(x):
+    """Return images (N, C, H, W) of any scale as (N, H, W, 3) in 0 .. 1; one channel becomes grey."""
+    low, high = x.min((1, 2, 3), keepdims=True), x.max((1, 2, 3), keepdims=True)
+    scaled = ((x - low) / np.where(high > low, high - low, 1)).transpose(0, 2, 3, 1)
+    return scaled if scaled.shape[3] == 3 else np.repeat(scaled.mean(3, keepdims=True), 3, 3)
+
+
+def feature_maps(model, image, layers=None):
+    """Run an image through a network, and keep what the layers make of it.
+
+    Parameters
+    ----------
+    model : Module
+        Used in evaluation mode.
+    image : ndarray, shape (C, H, W)
+        As the model takes it: normalised.
+    layers : list of str or None
+        Module paths; each is looked at behind the normalisation and the activation that follow it
+        directly. None takes up to five convolutions, spread evenly.
+
+    Returns
+    -------
+    FeatureMaps
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or it does not give maps.
+    """
+    replay = Replay(model, (1, *np.shape(image)))
+    if layers is None:
+        known = [path for path, module in model.named_modules() if isinstance(module, Conv2d)]
+        layers = [known[i] for i in np.unique(np.linspace(0, len(known) - 1, 5).round().astype(int))] if known else []
+    x, maps = Tensor(np.asarray(image, replay.dtype)[None]), {}
+    with no_grad():
+        for layer in layers:
+            out = replay.run([(replay.x, x)], replay.end_of(layer, activated=True))
+            if out.ndim != 4:
+                raise ValueError(f"feature_maps: layers - expected layers that give maps, got {layer!r}: {out.shape}")
+            maps[layer] = out.data[0]
+    return FeatureMaps(x.data[0], maps)
+
+
+@dataclass(frozen=True)
+class FilterFilm:
+    """The filters of a layer while a network learns: one scale for all frames, so that they can be compared."""
+
+    layer: str
+    frames: tuple = field(repr=False)  # of (title, weight)
+
+    def __str__(self):
+        """The film as text: how far the weights moved from frame to frame."""
+        lines, before = [f"{self.layer}: {len(self.frames)} frames"], None
+        for title, weight in self.frames:
+            moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
+            lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
+            before = weight
+        return "\n".join(lines)
+
+    def gif(self, milliseconds=400):
+        """Return the film as the bytes of a GIF that repeats for ever."""
+        from PIL import Image
+
+        scale = max(float(np.abs(weight).max()) for _, weight in self.frames)
+        pages = []
+        for title, weight in self.frames:
+            drawing = figures.blank((8, 5))
+            axes = drawing.subplots()
+            _show(axes, tile(weight, scale))
+            axes.set_title(f"{self.layer}, {title}", fontsize=16)
+            pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
+        buffer = io.BytesIO()
+        pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)
+        return buffer.getvalue()
+
+    def save(self, path):
+        """Write the film to a .gif file; ValueError if the name ends otherwise."""
+        if pathlib.Path(path).suffix.lower() != ".gif":
+            raise ValueError(f"FilterFilm.save: path - expected an end of .gif, got {str(path)!r}")
+        files.atomic_write(path, self.gif())
+
+    def _repr_html_(self):
+        import base64
+
+        return f'<img alt="{self.layer}" src="data:image/gif;base64,{base64.b64encode(self.gif()).decode()}">'
+
+
+def filter_film(layer, folder=None, frames=None):
+    """Make a film of the filters of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        Path of a convolution.
+    folder : str or Path
+        Of a run: a frame for each checkpoint that is there, and one for the finished model.
+    frames : list of (str, ndarray)
+        Titles and weights, (C_out, C_in, KH, KW) each, in place of a folder.
+
+    Returns
+    -------
+    FilterFilm
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show.
+    """
+    if frames is None and folder is not None:
+        frames = [
+            (f"step {int(path.stem.partition('-')[2])}", weights.load(path)[0].get(f"model/{layer}.weight"))
+            for path in sorted(pathlib.Path(folder).glob("checkpoint-*.safetensors"))
+        ]
+        if (finished := pathlib.Path(folder) / "model.safetensors").exists():
+            frames.append(("finished", weights.load(finished)[0].get(f"{layer}.weight")))
+    if not frames or any(weight is None or weight.ndim != 4 for _, weight in frames):
+        raise ValueError(
+            f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"
+        )
+    return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames))

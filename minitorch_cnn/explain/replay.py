@@ -1,0 +1,126 @@
+"""The operations of a model for one shape of input, and any part of them run again on real numbers.
+
+Layers are named by module paths, which every operation of a trace carries; so a module may run twice,
+and what a module computes between its parts can be looked at too.
+"""
+
+import contextlib
+import difflib
+
+import numpy as np
+
+from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.tensor import Tensor
+
+# What may stand between a layer and the numbers that it hands on.
+_SAME_PLACE = ("BatchNorm", "ReLU", "Tanh", "GELU", "Sigmoid")
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    """Put a model into evaluation mode inside a ``with`` block; every module gets its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class Replay:
+    """The trace of a model in evaluation mode.
+
+    Parameters
+    ----------
+    model : Module
+        Nothing is computed, and nothing in it changes.
+    input_shape : tuple of int
+        (N, C, H, W), or (N, C, W) of signals.
+
+    Raises
+    ------
+    ShapeError
+        If the model does not take inputs of this shape.
+    """
+
+    def __init__(self, model, input_shape):
+        parameters = list(model.parameters())
+        self.dtype = parameters[0].data.dtype if parameters else np.dtype(np.float32)
+        self.modules, self.name = dict(model.named_modules()), type(model).__name__
+        self.x = Tensor.like_shape(tuple(input_shape), self.dtype)
+        with evaluating(model), no_grad(), trace() as self.records:
+            model(self.x)
+        self._maker = {id(record.output): i for i, record in enumerate(self.records)}
+
+    def end_of(self, layer, activated=False):
+        """Return the position of the last operation of a layer, in its last run if there are several.
+
+        Parameters
+        ----------
+        layer : str
+            Module path, such as ``"layer3.1"``; ``""`` is the whole model.
+        activated : bool
+            Whether to go on through the normalisation and the activation that follow it directly.
+
+        Raises
+        ------
+        ValueError
+            If there is no such module, or it did not run.
+        """
+        if layer not in self.modules:
+            known = [path for path in self.modules if path]
+            near = difflib.get_close_matches(str(layer), known, n=1, cutoff=0.0)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"explain: layer - expected a module's path, got {layer!r}{hint}")
+        inside = [i for i, r in enumerate(self.records) if layer == "" or f"{r.path}.".startswith(f"{layer}.")]
+        if not inside:
+            raise ValueError(f"explain: layer - expected one that runs, got {layer!r}, which does not")
+        end = inside[-1]
+        while activated and (following := self._same_place(end)) is not None:
+            end = following
+        return end
+
+    def _same_place(self, position):
+        """Return the only reader of an output if it is a normalisation or an activation, else None."""
+        output = self.records[position].output
+        readers = [i for i, r in enumerate(self.records) if any(v is output for v in r.inputs)]
+        return readers[0] if len(readers) == 1 and self.records[readers[0]].op.__name__ in _SAME_PLACE else None
+
+    def run(self, given, wanted):
+        """Run the operations that lead from given variables to wanted ones, and no others.
+
+        Parameters
+        ----------
+        given : list of (Variable, Tensor)
+            A variable of the trace, such as `x`, and what shall stand in its place.
+        wanted : int
+            A position in ``records``.
+
+        Returns
+        -------
+        Tensor
+            Its gradient leads back to what was given, not to the parameters.
+        """
+        values = {id(variable): tensor for variable, tensor in given}
+        needed = self.ancestors(wanted, values)
+        last_use = {id(v): i for i in needed for v in self.records[i].inputs}
+        for i in needed:
+            record = self.records[i]
+            inputs = [v if v is None else values[id(v)] if v.traced else v.detach() for v in record.inputs]
+            values[id(record.output)] = record.op.apply(*inputs, **record.hyper)
+            for v in record.inputs:  # what nobody reads any more makes room
+                if last_use[id(v)] == i:
+                    values.pop(id(v), None)
+        return values[id(self.records[wanted].output)]
+
+    def ancestors(self, wanted, known=()):
+        """Return the positions, in order, of ``wanted`` and what it depends on, but for ids of known variables."""
+        needed, stack = set(), [wanted]
+        while stack:
+            i = stack.pop()
+            if i in needed or id(self.records[i].output) in known:
+                continue
+            needed.add(i)
+            stack += [self._maker[id(v)] for v in self.records[i].inputs if v is not None and id(v) in self._maker]
+        return sorted(needed)
