@@ -19,6 +19,7 @@ winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile
 pool, norm         pooling; batch normalisation and local response normalisation
 fused              batch norm, ReLU and max pooling as one
+dense              a block of densely connected layers in one buffer
 elementwise        activations and other one-pass loops
 optimizer          parameter updates in place
 buffers            memory for large arrays, used again
@@ -31,6 +32,7 @@ import importlib
 _PARTS = (
     "augment",
     "buffers",
+    "dense",
     "depthwise",
     "direct",
     "direct_weight",

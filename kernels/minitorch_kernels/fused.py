@@ -22,7 +22,7 @@ _BLOCK_ELEMENTS = 8192
 
 
 @helper
-def _activate(pixel, scale, shift, y):
+def activate(pixel, scale, shift, y):
     """y = max(pixel * scale + shift, 0); NaN stays NaN."""
     for c in range(len(y)):
         value = pixel[c] * scale[c] + shift[c]
@@ -30,16 +30,17 @@ def _activate(pixel, scale, shift, y):
 
 
 @kernel
-def _activate_pixels(x, scale, shift, out):
+def activate_pixels(x, scale, shift, out):
+    """out (M, C) = max(x * scale + shift, 0) of the first C channels of x."""
     count = len(x)
     for part in prange(_RANGES):
         first, end = bounds(part, _RANGES, count)
         for i in range(first, end):
-            _activate(x[i], scale, shift, out[i])
+            activate(x[i], scale, shift, out[i])
 
 
 @kernel
-def _add_and_activate_pixels(x, scale, shift, residual, out):
+def _add_andactivate_pixels(x, scale, shift, residual, out):
     count, channels = x.shape
     for part in prange(_RANGES):
         first, end = bounds(part, _RANGES, count)
@@ -64,7 +65,7 @@ def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
             best, where, deviation = out[n, i, j], argmax[n, i, j], deviations[n, i, j]
             for position in range(size * size):
                 pixel, here = x[n, i * size + position // size, j * size + position % size], places[position]
-                _activate(pixel, scale, shift, y)
+                activate(pixel, scale, shift, y)
                 if position == 0:
                     for c in range(channels):
                         best[c], won[c] = y[c], here
@@ -167,9 +168,9 @@ def batch_norm_relu_forward(x, scale, shift, residual=None):
     """
     out = buffers.empty_like(x)
     if residual is None:
-        _activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
+        activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
     else:
-        _add_and_activate_pixels(as_pixels(x), scale, shift, as_pixels(residual), as_pixels(out))
+        _add_andactivate_pixels(as_pixels(x), scale, shift, as_pixels(residual), as_pixels(out))
     return out
 
 
@@ -198,6 +199,22 @@ def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
     return out, argmax, deviations
 
 
+def gradient_numbers(grad_out, out, deviations, mean, inv_std, gamma, count, training):
+    """Return (slope, projection, level) of `_input_gradient` and the gradients of gamma and beta; pixels (M, C).
+
+    ``count`` pixels made the statistics.
+    """
+    sums, products = partials(grad_out)
+    _range_sums(grad_out, out, deviations, mean, sums, products)
+    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
+    slope = gamma.astype(np.float64) * inv_std
+    numbers = [slope, np.zeros_like(slope), np.zeros_like(slope)]  # nothing flows through constants
+    if training:
+        numbers[1:] = slope * inv_std * grad_gamma / count, slope * grad_beta / count
+    dtype = grad_out.dtype
+    return [number.astype(dtype) for number in numbers], grad_gamma.astype(dtype), grad_beta.astype(dtype)
+
+
 def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training, pooled=None):
     """Return the gradients of batch norm and ReLU, and of pooling behind them.
 
@@ -220,20 +237,13 @@ def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training
     grad_x : ndarray, shape (N, H, W, C)
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
-    sums, products = partials(grad_out)
     deviations, center = (x, mean) if pooled is None else (pooled[2], np.zeros_like(mean))
-    _range_sums(as_pixels(grad_out), as_pixels(out), as_pixels(deviations), center, sums, products)
-    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
-    slope = gamma.astype(np.float64) * inv_std
-    numbers = [slope, np.zeros_like(slope), np.zeros_like(slope)]  # nothing flows through constants
-    if training:
-        count = as_pixels(x).shape[0]
-        numbers[1:] = slope * inv_std * grad_gamma / count, slope * grad_beta / count
-    numbers = [number.astype(x.dtype) for number in numbers]
+    arrays = map(as_pixels, (grad_out, out, deviations))
+    numbers, grad_gamma, grad_beta = gradient_numbers(*arrays, center, inv_std, gamma, as_pixels(x).shape[0], training)
     grad_x = buffers.empty_like(x)
     if pooled is None:
         _input_gradient(*map(as_pixels, (grad_out, out, x)), mean, *numbers, as_pixels(grad_x))
     else:
         size, argmax, _ = pooled
         _pooled_input_gradient(grad_out, out, argmax, x, mean, *numbers, size, grad_x)
-    return grad_x, grad_gamma.astype(x.dtype), grad_beta.astype(x.dtype)
+    return grad_x, grad_gamma, grad_beta

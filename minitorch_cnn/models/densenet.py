@@ -38,12 +38,40 @@ class DenseLayer(nn.Module):
             self.conv1 = nn.Conv2d(channels, growth, 3, padding=1, bias=False)
         self.bottleneck = bottleneck
 
+    def stages(self):
+        """Return the pairs of batch norm and convolution, in the order in which they run."""
+        first = (self.norm1, self.conv1)
+        return [first, (self.norm2, self.conv2)] if self.bottleneck else [first]
+
     def forward(self, x):
         """Return x, (N, C, H, W), and behind it the new maps."""
-        new = nn.bn_act_conv(self.norm1, "relu", self.conv1, x)
-        if self.bottleneck:
-            new = nn.bn_act_conv(self.norm2, "relu", self.conv2, new)
+        new = x
+        for norm, conv in self.stages():
+            new = nn.bn_act_conv(norm, "relu", conv, new)
         return ops.concat([x, new], axis=1)
+
+
+class DenseBlock(nn.Sequential):
+    """Dense layers in a row; after `nn.fuse` all of them are one operation, in one buffer.
+
+    Parameters
+    ----------
+    layers : dict of str to DenseLayer
+
+    Returns
+    -------
+    Tensor, shape (N, C + the new maps of all layers, H, W)
+        On call, for x of shape (N, C, H, W).
+
+    Raises
+    ------
+    ShapeError
+        On call, if x has other channels than the first layer.
+    """
+
+    def forward(self, x):
+        """Return x, (N, C, H, W), and behind it the new maps of all layers."""
+        return nn.dense_block(list(self), x)
 
 
 class Transition(nn.Module):
@@ -71,7 +99,7 @@ class Transition(nn.Module):
 
     def forward(self, x):
         """Return half as many maps, or as many, of half the size."""
-        return self.pool(nn.bn_act_conv(self.norm, "relu", self.conv, x))
+        return nn.bn_act_conv(self.norm, "relu", self.conv, x, pool=self.pool)
 
 
 class DenseNet(nn.Module):
@@ -139,7 +167,7 @@ class DenseNet(nn.Module):
             self.features.conv0 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
         for number, count in enumerate(counts, start=1):
             layers = {f"denselayer{i + 1}": DenseLayer(channels + i * growth, growth, bottleneck) for i in range(count)}
-            setattr(self.features, f"denseblock{number}", nn.Sequential(layers))
+            setattr(self.features, f"denseblock{number}", DenseBlock(layers))
             channels += count * growth
             if number < len(counts):
                 filters = int(channels * theta)

@@ -6,7 +6,7 @@ from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
 from minitorch_cnn.nn.conv import Conv1d, Conv2d
 from minitorch_cnn.nn.dropout import Dropout
 from minitorch_cnn.nn.fold import fold_batch_norm
-from minitorch_cnn.nn.fuse import bn_act_conv, conv_bn_act, fuse
+from minitorch_cnn.nn.fuse import bn_act_conv, conv_bn_act, dense_block, fuse
 from minitorch_cnn.nn.linear import Flatten, Identity, Linear
 from minitorch_cnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
 from minitorch_cnn.nn.module import Module
@@ -67,6 +67,7 @@ __all__ = [
     "Tanh",
     "bn_act_conv",
     "conv_bn_act",
+    "dense_block",
     "fold_batch_norm",
     "fuse",
     "init",

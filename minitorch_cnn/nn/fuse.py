@@ -7,9 +7,11 @@ max pooling in a row run as one, here and wherever a `Sequential` holds them sid
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn.activation import ReLU
+from minitorch_cnn.nn.conv import Conv2d
+from minitorch_cnn.nn.linear import Identity
 from minitorch_cnn.nn.norm import BatchNorm2d
-from minitorch_cnn.nn.pool import MaxPool2d
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.nn.pool import AvgPool2d, MaxPool2d
+from minitorch_cnn.shapes import ShapeError, padding4, pair
 
 _ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "tanh": ops.tanh, "none": lambda x: x}
 
@@ -80,10 +82,10 @@ def conv_bn_act(conv, bn, activation, x, pool=1, residual=None):
     return x if pool == 1 else ops.max_pool2d(x, pool)
 
 
-def bn_act_conv(bn, activation, conv, x):
+def bn_act_conv(bn, activation, conv, x, pool=None):
     """Run batch norm, activation and convolution: the order of DenseNet and of pre-activation ResNets.
 
-    out = conv(activation(bn(x)))
+    out = pool(conv(activation(bn(x))))
 
     Parameters
     ----------
@@ -91,6 +93,8 @@ def bn_act_conv(bn, activation, conv, x):
     activation : "relu", "gelu", "tanh" or "none"
     conv : Module
     x : Tensor, shape (N, C, H, W)
+    pool : Module or None
+        What stands behind the convolution.
 
     Returns
     -------
@@ -103,13 +107,81 @@ def bn_act_conv(bn, activation, conv, x):
 
     Notes
     -----
-    Where `fuse` was called, batch norm and ReLU are one operation.
+    Where `fuse` was called, batch norm and ReLU are one operation, and an average pooling runs before a 1 x 1
+    convolution: a mean of weighted sums is the weighted sum of the means, and windows of 2 x 2 leave a quarter
+    of the pixels to multiply.
     Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
     """
     _check_activation("bn_act_conv", activation)
     if _one_pass(conv, bn, activation, x, pool=1):
-        return conv(bn(x, relu=True))
-    return conv(_ACTIVATIONS[activation](bn(x)))
+        x = bn(x, relu=True)
+        if _change_places(conv, pool):
+            return conv(pool(x))
+    else:
+        x = _ACTIVATIONS[activation](bn(x))
+    return conv(x) if pool is None else pool(conv(x))
+
+
+def _change_places(conv, pool):
+    """Return whether pool(conv(x)) = conv(pool(x)): means of whole windows, and a convolution pixel by pixel."""
+    if type(pool) is not AvgPool2d or type(conv) is not Conv2d or pool.padding not in (0, (0, 0), (0, 0, 0, 0)):
+        return False
+    return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
+
+
+def dense_block(layers, x):
+    """Run the layers of a dense block, each of which puts new maps behind its input.
+
+    x = concat([x, layer.new_maps(x)]) for every layer
+
+    Parameters
+    ----------
+    layers : sequence of Module
+        On call each returns x with its new maps behind; ``layer.stages()`` is a list of (batch norm, convolution),
+        which stand for batch norm, ReLU, convolution.
+    x : Tensor, shape (N, C, H, W)
+
+    Returns
+    -------
+    Tensor, shape (N, C + the new maps of all layers, H, W)
+
+    Raises
+    ------
+    ShapeError
+        If a layer does not take the maps before it.
+
+    Notes
+    -----
+    Where `fuse` was called, the whole block is one operation, `ops.dense_block`, unless a stage is none of ours,
+    or a convolution is told how to run.
+    Source: Huang et al. 2016, section 3, arXiv 1608.06993.
+    """
+    stages = [layer.stages() for layer in layers]
+    if x.traced or not all(_is_dense_stage(bn, conv) for layer in stages for bn, conv in layer):
+        for layer in layers:
+            x = layer(x)
+        return x
+    out = ops.dense_block(x, [[_dense_stage(bn, conv) for bn, conv in layer] for layer in stages])
+    for bn in (bn for layer in stages for bn, _ in layer):
+        if type(bn) is BatchNorm2d and bn.training and not bn.frozen:
+            bn.num_batches_tracked += 1
+    return out
+
+
+def _is_dense_stage(bn, conv):
+    known = type(bn) in (BatchNorm2d, Identity) and type(conv) is Conv2d and bn.fused
+    return known and (conv.algorithm, conv.padding_mode, conv.flip_kernel) == ("auto", "zeros", False)
+
+
+def _dense_stage(bn, conv):
+    stride, dilation, (groups, _) = (pair(n, "dense_block") for n in (conv.stride, conv.dilation, conv.groups))
+    padding = padding4(conv.padding, "dense_block", (1, 1), conv.weight.shape[2:], (1, 1), dilation)
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if type(bn) is Identity:
+        return ops.DenseStage(None, None, conv.weight, conv.bias, None, hyper)
+    norm = {"running_mean": bn.running_mean, "running_var": bn.running_var}
+    norm |= {"training": bn.training and not bn.frozen, "momentum": bn.momentum, "eps": bn.eps}
+    return ops.DenseStage(bn.weight, bn.bias, conv.weight, conv.bias, norm, hyper)
 
 
 def _check_activation(function, activation):

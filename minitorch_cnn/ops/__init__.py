@@ -3,7 +3,7 @@
 arithmetic, elementary, reduce, movement, selection, matmul        NumPy's vocabulary, with gradients
 activation, softmax, conv, pool, adaptive, norm, dropout, resize   the vocabulary of convolutional networks
 loss                                                               what training makes small
-fused                                                              several of them as one, for speed
+fused, dense                                                       several of them as one, for speed
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
@@ -18,6 +18,7 @@ from minitorch_cnn.ops.adaptive import (
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
 from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
+from minitorch_cnn.ops.dense import DenseStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.elementary import abs, exp, log, power, sqrt
 from minitorch_cnn.ops.fused import batch_norm_relu
@@ -32,6 +33,7 @@ from minitorch_cnn.ops.selection import broadcast_to, flip, index, pad, split
 from minitorch_cnn.ops.softmax import log_softmax, softmax
 
 __all__ = [
+    "DenseStage",
     "abs",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
@@ -48,6 +50,7 @@ __all__ = [
     "conv2d",
     "convolve",
     "cross_entropy",
+    "dense_block",
     "div",
     "dropout",
     "exp",

@@ -25,10 +25,13 @@ def batch_norm_shape(x, weight, bias, running_mean, running_var):
     return x
 
 
-def batch_norm_numbers(pixels, weight, bias, running_mean, running_var, training, momentum, eps):
-    """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones."""
+def batch_norm_numbers(pixels, weight, bias, running_mean, running_var, training, momentum, eps, statistics=None):
+    """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones.
+
+    ``statistics`` are mean and variance of the batch, where they are known.
+    """
     if training:
-        mean, var = kernels.norm.batch_norm_stats(pixels)
+        mean, var = statistics or kernels.norm.batch_norm_stats(pixels)
         count = pixels.size // pixels.shape[-1]
         if running_mean is not None:
             running_mean += momentum * (mean - running_mean)

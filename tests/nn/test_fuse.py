@@ -37,6 +37,59 @@ def results(model, x):
     return [out.data, x.grad, *(p.grad for p in model.parameters()), *model.state_dict().values()], names[::-1]
 
 
+def make_densenet(bottleneck=True):
+    sizes = {"num_classes": 5, "image_size": 16, "stem": "cifar", "bottleneck": bottleneck}
+    return models.densenet.DenseNet((2, 3), 4, 6, **sizes)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("bottleneck", [True, False])
+def test_a_fused_densenet_gives_the_same(bottleneck, training):
+    manual_seed(0)
+    plain = make_densenet(bottleneck).double().train(training)
+    together = nn.fuse(copy.deepcopy(plain))
+    assert list(together.state_dict()) == list(plain.state_dict())
+    x = np.random.default_rng(0).standard_normal((4, 3, 16, 16))
+    (expected, names), (got, fused_names) = results(plain, x), results(together, x)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+    assert fused_names.count("DenseBlock") == 2 and "DenseBlock" not in names
+    with autograd.no_grad():
+        folded = nn.fuse(nn.fold_batch_norm(plain, x.shape))
+        want = plain.eval()(Tensor(x)).data
+        for model in (together.eval(), folded):
+            np.testing.assert_allclose(model(Tensor(x)).data, want, rtol=1e-8, atol=1e-10)
+
+
+def test_a_frozen_dense_block_counts_no_batches():
+    model = nn.fuse(make_densenet()).freeze()
+    model(Tensor(np.ones((2, 3, 16, 16), np.float32)))
+    assert not any(array.any() for name, array in model.state_dict().items() if name.endswith("num_batches_tracked"))
+
+
+@pytest.mark.parametrize("replace", [{"algorithm": "reference"}, {"flip_kernel": True}, {"padding_mode": "reflect"}])
+def test_a_dense_block_with_a_convolution_of_its_own_way_is_not_fused(replace):
+    model = nn.fuse(make_densenet())
+    conv = model.features.denseblock1.denselayer1.conv2
+    for name, value in replace.items():
+        setattr(conv, name, value)
+    _, names = results(model, np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32))
+    assert names.count("DenseBlock") == 1
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2])
+@pytest.mark.parametrize("window", [nn.AvgPool2d(2), nn.AvgPool2d(2, padding=1), nn.MaxPool2d(2)])
+def test_means_and_pixelwise_convolutions_change_places(kernel_size, window):
+    conv, bn = nn.Conv2d(3, 2, kernel_size), nn.BatchNorm2d(3)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 9, 8)).astype(np.float32), requires_grad=True)
+    expected = window(conv(ops.relu(bn(x)))).data
+    for fused in (False, True):
+        out = nn.bn_act_conv(nn.fuse(bn, fused), "relu", conv, x, pool=window)
+        np.testing.assert_allclose(out.data, expected, rtol=1e-5, atol=1e-6)
+        changed = fused and kernel_size == 1 and type(window) is nn.AvgPool2d and window.padding == 0
+        assert (out.node.function.__name__ == "Conv2d") == changed
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("make", [make_sequential, lambda: models.create("cifar4")], ids=["sequential", "cifar4"])
 def test_a_fused_model_gives_the_same(make, training):

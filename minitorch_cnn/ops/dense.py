@@ -1,0 +1,231 @@
+"""A block of densely connected layers as one operation; it equals its parts, one after the other."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function, Variable
+from minitorch_cnn.ops import conv_algorithms
+from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.conv import Conv2d
+from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+
+
+class DenseStage(NamedTuple):
+    """Batch norm, ReLU and convolution inside a dense layer; see `dense_block`.
+
+    Without running statistics there is no batch norm, as where it was folded into the convolution before.
+    """
+
+    gamma: Variable | None  # (C,)
+    beta: Variable | None  # (C,)
+    weight: Variable  # (C_out, C/groups, KH, KW)
+    bias: Variable | None  # (C_out,)
+    norm: dict | None  # running_mean, running_var, training, momentum, eps of `batch_norm`
+    hyper: dict  # stride, padding (of four), dilation, groups of `conv2d`
+
+
+class _Arrays(NamedTuple):
+    """A stage in forward and backward: its arrays, and how its input is normalised."""
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+    gamma: np.ndarray
+    mean: np.ndarray
+    inv_std: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    training: bool
+    hyper: dict
+
+    @property
+    def pointwise(self):
+        plain = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+        return self.weight.shape[2:] == (1, 1) and self.hyper == plain
+
+    def convolution(self, x):
+        """Return the algorithm for this convolution of maps (N, H, W, C)."""
+        out_size = Conv2d.output_shape(nchw(x).shape, self.weight.shape, None, algorithm="auto", **self.hyper)[2:]
+        return conv_algorithms.choose("auto", nchw(x), self.weight, out_size, **self.hyper)
+
+    def convolve(self, x):
+        return nhwc(self.convolution(x).forward(nchw(x), self.weight, self.bias, **self.hyper))
+
+
+def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
+    channels = weight.shape[1] * hyper["groups"]
+    one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
+    if norm is None:
+        return _Arrays(weight, bias, one, zero, one, one, zero, False, hyper)
+    numbers = batch_norm_numbers(pixels, gamma, beta, **norm, statistics=statistics)
+    return _Arrays(weight, bias, one if gamma is None else gamma, *numbers, norm["training"], hyper)
+
+
+class DenseBlock(Function):
+    """Layers whose new maps go behind their input, in one buffer."""
+
+    rule = (
+        "new maps hand their gradient back through convolution, ReLU and batch norm to all maps before them, "
+        "where it is added up, the last layer first"
+    )
+
+    @staticmethod
+    def output_shape(x, *shapes, layers):
+        channels, groups_of_four = x[1:2], iter(zip(*[iter(shapes)] * 4, strict=True))
+        for number, layer in enumerate(layers):
+            maps = (*x[:1], *channels, *x[2:])
+            for norm, hyper in layer:
+                gamma, beta, weight, bias = next(groups_of_four)
+                if norm is not None:
+                    batch_norm_shape(maps, gamma, beta, norm["running_mean"], norm["running_var"])
+                maps = Conv2d.output_shape(maps, weight, bias, **hyper, algorithm="auto")
+            if maps[2:] != x[2:]:
+                raise ShapeError(f"dense_block: layers[{number}] - expected new maps of {x[2:]} pixels, got {maps[2:]}")
+            channels = (channels[0] + maps[1],)
+        return (*x[:1], *channels, *x[2:])
+
+    @staticmethod
+    def forward(ctx, x, *parameters, layers):
+        shape = DenseBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
+        channels, total = x.shape[1], shape[1]
+        block = kernels.buffers.empty((shape[0], *shape[2:], total), x.dtype)
+        kernels.dense.put_channels(nhwc(x), block, 0)
+        training = any(norm and norm["training"] for layer in layers for norm, _ in layer)
+        mean, var = np.empty(total, x.dtype), np.empty(total, x.dtype)
+        groups_of_four, known, ctx.kept, ctx.channels = iter(zip(*[iter(parameters)] * 4, strict=True)), 0, [], channels
+        for layer in layers:
+            arguments = [(*next(groups_of_four), norm, hyper) for norm, hyper in layer]
+            if training:  # statistics of a channel are the same for every layer that reads it
+                new = kernels.dense.take_channels(block, known, channels - known)
+                mean[known:channels], var[known:channels] = kernels.norm.batch_norm_stats(new)
+                known = channels
+            if training or any(ctx.needs_grad):
+                maps, stages = _learn(block, arguments, (mean[:channels], var[:channels]))
+                ctx.kept.append((channels, stages))
+            else:
+                maps = _infer(block, [_arrays(block, *one) for one in arguments])
+            kernels.dense.put_channels(maps, block, channels)
+            channels += maps.shape[3]
+        if any(ctx.needs_grad):
+            ctx.save(block, *parameters)
+        return nchw(block)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        block = ctx.saved[0]
+        grad_block = kernels.dense.take_channels(nhwc(grad_out), 0, block.shape[3])  # of our own: it grows
+        grads, end = [], block.shape[3]
+        needed = [list(four) for four in zip(*[iter(ctx.needs_grad[1:])] * 4, strict=True)]
+        for channels, stages in reversed(ctx.kept):
+            grad = kernels.dense.take_channels(grad_block, channels, end - channels)
+            for stage, maps, active in reversed(stages):
+                grad, found = _stage_backward(stage, block, maps, active, grad, grad_block, needed.pop())
+                grads[:0] = found
+            end = channels
+        grad_x = kernels.dense.take_channels(grad_block, 0, ctx.channels)
+        every = nchw(grad_x), *grads
+        return tuple(grad if need else None for grad, need in zip(every, ctx.needs_grad, strict=True))
+
+
+def _infer(block, stages):
+    """Return the new maps of a layer; a batch norm behind a 1 x 1 convolution becomes a part of it."""
+    maps, active = block, False
+    for stage, following in zip(stages, [*stages[1:], None], strict=True):
+        if stage.pointwise and not active:
+            weight, bias = stage.weight[:, :, 0, 0], stage.bias
+            if following is not None:
+                weight = weight * following.scale[:, None]
+                bias = following.shift if bias is None else bias * following.scale + following.shift
+            maps = kernels.dense.activated_product(maps, stage.scale, stage.shift, weight, bias, relu=bool(following))
+            active = following is not None
+        else:
+            maps = stage.convolve(maps if active else kernels.dense.activated(maps, stage.scale, stage.shift))
+            active = False
+    return maps
+
+
+def _learn(block, arguments, statistics):
+    """Return the new maps of a layer, and (stage, input, its positive part) of each stage for backward.
+
+    Of the first, which reads the block, neither is kept: with the block they would grow as the square of the layers.
+    """
+    maps, stages = block, []
+    for one in arguments:
+        stage = _arrays(maps, *one, statistics=statistics if maps is block else None)
+        active = None
+        if maps is block and stage.pointwise:
+            weight = stage.weight[:, :, 0, 0]
+            out = kernels.dense.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
+        else:
+            active = kernels.dense.activated(maps, stage.scale, stage.shift)
+            out = stage.convolve(active)
+        stages.append((stage, None, None) if maps is block else (stage, maps, active))
+        maps = out
+    return maps, stages
+
+
+def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
+    """Return the gradient of the stage's input and those of gamma, beta, weight and bias; that of the block grows."""
+    if maps is None:
+        active = kernels.dense.activated(block, stage.scale, stage.shift)
+    algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
+    grad = nhwc(algorithm.backward_input(nchw(grad_out), stage.weight, input_size=sizes[0], **stage.hyper))
+    grad_weight = grad_bias = None
+    if needed[2]:
+        grad_weight = algorithm.backward_weight(nchw(active), nchw(grad_out), kernel_size=sizes[1], **stage.hyper)
+    if needed[3]:
+        grad_bias = kernels.norm.channel_sums(grad_out)
+    numbers = stage.mean, stage.inv_std, stage.gamma
+    if maps is None:
+        grad_gamma, grad_beta = kernels.dense.add_batch_norm_relu_gradient(
+            grad, active, block, *numbers, grad_block, training=stage.training
+        )
+        grad = None
+    else:
+        grad, grad_gamma, grad_beta = kernels.fused.batch_norm_relu_backward(
+            grad, active, maps, *numbers, training=stage.training
+        )
+    return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)
+
+
+def dense_block(x, layers):
+    """Run layers that each put new maps behind all maps before them.
+
+    x = concat([x, layer(x)]) for every layer, where a layer is conv2d(relu(batch_norm(x))), once or several times
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W), float32 or float64
+    layers : sequence of sequences of DenseStage
+        ``norm`` of a stage holds the keywords of `batch_norm`, running statistics among them, ``hyper`` those of
+        `conv2d`, as pairs and with a padding of four numbers.
+
+    Returns
+    -------
+    Tensor, shape (N, C + the new maps of all layers, H, W)
+
+    Raises
+    ------
+    TypeError
+        If anything but a Tensor stands for one.
+    ShapeError
+        If a layer does not take the maps before it, or gives maps of another size.
+
+    Notes
+    -----
+    Gradients are those of the operations. The maps lie in one buffer, to which each layer writes only its own;
+    where no gradient is wanted, batch norm and ReLU run while a 1 x 1 convolution reads its input, and the batch
+    norm behind it is a part of its weight. For backward what a layer reads from the buffer is normalised
+    again, instead of kept (Pleiss et al. 2017, arXiv 1707.06990), so memory grows with the layers and not with
+    their square.
+    Source: Huang et al. 2016, section 3, arXiv 1608.06993.
+    """
+    tensors("dense_block", x=x)
+    stages = [stage for layer in layers for stage in layer]
+    for stage in stages:
+        tensors("dense_block", weight=stage.weight)
+        optional_tensors("dense_block", gamma=stage.gamma, beta=stage.beta, bias=stage.bias)
+    hyper = tuple(tuple((stage.norm, stage.hyper) for stage in layer) for layer in layers)
+    return DenseBlock.apply(x, *(v for stage in stages for v in stage[:4]), layers=hyper)
