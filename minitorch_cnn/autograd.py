@@ -3,12 +3,11 @@
 An operation is a subclass of `Function` with two static methods, ``forward`` and ``backward``;
 ``apply`` runs the first and leaves a `Node` behind; ``Variable.backward`` runs the second:
 
-    for node in reversed(topological order):
-        for each input of node:
-            gradient of the input += node's backward (gradient of the output)
+    for node in reversed(topological order), and each input of node:
+        gradient of the input += node's backward (gradient of the output)
 
-A node points to the nodes before it and never to the variables between them, so an array lives
-only as long as the user or a ``ctx.save`` keeps it, and the graph has no reference cycle.
+A node points to nodes before it, never to variables between them: an array lives only as long as
+the user or a ``ctx.save`` keeps it, and the graph has no reference cycle.
 """
 
 import contextlib
@@ -101,10 +100,8 @@ class Node:
         # An edge leads to the node that made the input, or to the leaf itself, or nowhere.
         self.edges = [(v.node or v) if needed else None for v, needed in zip(inputs, ctx.needs_grad, strict=True)]
         arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
-        watched = [
-            v for v in (*inputs, output) if v is not None and any(np.may_share_memory(v.data, a) for a in arrays)
-        ]
-        self.versions = [(v._version, v.version) for v in watched]
+        held = [v for v in (*inputs, output) if v is not None and any(np.may_share_memory(v.data, a) for a in arrays)]
+        self.versions = [(v._version, v.version) for v in held]
         self.expected = [None if v is None else (v.data.shape, str(v.data.dtype)) for v in inputs]
 
     def check(self):
@@ -176,7 +173,7 @@ class Variable:
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
-    def backward(self, grad=None, *, retain_graph=False, trace=False):
+    def backward(self, grad=None, *, retain_graph=False, trace=False, ready=None):
         """Add the gradient of this variable to ``grad`` of every leaf that it depends on.
 
         Parameters
@@ -184,12 +181,11 @@ class Variable:
         grad : ndarray of the shape of ``data``, or None for 1, the gradient of a single element
         retain_graph : bool, whether to keep what forward saved, so that backward can run again
         trace : bool, whether to return the walk, a `Story` of BackwardSteps
+        ready : callable or None, called with each leaf as soon as its gradient is final, while the walk goes on
 
         Raises
         ------
-        GraphError, TraceError, ValueError
-            If nothing here needs a gradient, the graph was freed, or an array that it needs was
-            changed in place; if this variable is traced; if ``grad`` is missing or misshapen.
+        GraphError, TraceError, ValueError : nothing needs a gradient, or the graph or ``grad`` does not fit
         """
         if self.traced:
             raise TraceError("backward: expected a variable computed from real data, got a traced one without values")
@@ -205,11 +201,15 @@ class Variable:
             node.check()
         if self.node is None:
             _accumulate(self, grad, owned=False)
+        last = {edge: node for node in reversed(order) for edge in node.edges}  # that gives it a gradient
         grads, steps = {self.node: grad}, Story()
         for node in reversed(order):
             if node in grads:
                 step = _step_back(node, grads.pop(node), grads)
                 steps += [step] if trace else []
+            for edge in dict.fromkeys(node.edges) if ready else ():
+                if isinstance(edge, Variable) and last[edge] is node:
+                    ready(edge)
             if not retain_graph:
                 node.ctx, node.edges = None, []
         return steps if trace else None

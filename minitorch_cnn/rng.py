@@ -37,6 +37,25 @@ def get_state():
     return _generator.bit_generator.state
 
 
+def jump(times):
+    """Go ahead by ``times`` stretches so long that streams never meet: an own stream for each of several processes.
+
+    Parameters
+    ----------
+    times : int, >= 0
+        0 stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    """
+    if times < 0:
+        raise ValueError(f"jump: times - expected an integer >= 0, got {times!r}")
+    if times:
+        set_state(_generator.bit_generator.jumped(times).state)
+
+
 def set_state(state):
     """Go to a position that `get_state` gave.
 

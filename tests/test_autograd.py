@@ -344,6 +344,16 @@ def test_operations_note_the_module_that_called_them():
         y.backward()
 
 
+def test_each_leaf_is_told_once_when_its_gradient_is_final():
+    a, b = (Variable(np.array([value]), requires_grad=True) for value in (2.0, 3.0))
+    told = []
+    product = Multiply.apply(a, a)
+    Multiply.apply(Multiply.apply(product, b), a).backward(ready=lambda leaf: told.append((leaf, leaf.grad.copy())))
+    assert [leaf for leaf, _ in told] == [b, a]  # a is used once more, by the first product
+    for leaf, grad in told:
+        np.testing.assert_array_equal(leaf.grad, grad)
+
+
 def test_engine_stays_readable():
     with open(autograd.__file__) as source:
         assert len(source.readlines()) <= 300

@@ -35,3 +35,16 @@ def test_seed_is_a_whole_number(seed):
 def test_foreign_state_is_refused():
     with pytest.raises(ValueError, match="expected a dict of a PCG64 stream"):
         rng.set_state({"bit_generator": "MT19937"})
+
+
+def test_a_jump_leads_to_another_stream_that_can_be_repeated():
+    numbers = []
+    for times in (0, 1, 2, 1):
+        manual_seed(3)
+        rng.jump(times)
+        numbers.append(rng.generator().random(3).tolist())
+    manual_seed(3)
+    assert numbers[0] == rng.generator().random(3).tolist()
+    assert numbers[1] == numbers[3] and numbers[0] != numbers[1] != numbers[2] != numbers[0]
+    with pytest.raises(ValueError, match="jump: times - expected an integer >= 0, got -1"):
+        rng.jump(-1)

@@ -169,17 +169,47 @@ def batch_norm_backward(grad_out, x, mean, inv_std, gamma):
     grad_x : ndarray, shape (N, H, W, C)
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
+    sums, products = batch_norm_sums(grad_out, x, mean)
+    grad_x = batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products, as_pixels(x).shape[0])
+    return grad_x, (products * inv_std).astype(x.dtype), sums.astype(x.dtype)
+
+
+def batch_norm_sums(grad_out, x, mean):
+    """Return the sums of grad_out, and of grad_out * (x - mean), of each channel.
+
+    Parameters
+    ----------
+    grad_out, x, mean : ndarray, shapes (N, H, W, C), C-contiguous, twice, and (C,)
+
+    Returns
+    -------
+    sums, products : ndarray of float64, shape (C,)
+    """
     sums, products = partials(x)
     _range_sums(as_pixels(grad_out), as_pixels(x), mean, sums, products)
-    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
-    count = as_pixels(x).shape[0]
+    return sums.sum(0), products.sum(0)
+
+
+def batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products, count):
+    """Return grad_x of `batch_norm_backward`, from sums over ``count`` pixels, which may be more than those of x.
+
+    Parameters
+    ----------
+    grad_out, x : ndarray, shape (N, H, W, C), C-contiguous
+    mean, inv_std, gamma, sums, products : ndarray, shape (C,), the last two from `batch_norm_sums`
+    count : int, >= 1
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
     slope = gamma.astype(np.float64) * inv_std
-    numbers = slope, slope * inv_std * grad_gamma / count, slope * grad_beta / count
+    numbers = slope, slope * inv_std * (products * inv_std) / count, slope * sums / count
     grad_x = buffers.empty_like(x)
     _input_gradient(
         as_pixels(grad_out), as_pixels(x), mean, *(number.astype(x.dtype) for number in numbers), as_pixels(grad_x)
     )
-    return grad_x, grad_gamma.astype(x.dtype), grad_beta.astype(x.dtype)
+    return grad_x
 
 
 def channel_sums(x):
@@ -193,9 +223,7 @@ def channel_sums(x):
     -------
     ndarray, shape (C,)
     """
-    sums, products = partials(x)
-    _range_sums(as_pixels(x), as_pixels(x), np.zeros(x.shape[-1], x.dtype), sums, products)
-    return sums.sum(0).astype(x.dtype)
+    return batch_norm_sums(x, x, np.zeros(x.shape[-1], x.dtype))[0].astype(x.dtype)
 
 
 @kernel

@@ -86,9 +86,12 @@ def _explain(error):
         nn.StateDictError,
         train.CheckpointError,
         train.ClassifierError,
+        train.RanksError,
         train.RunFolderError,
         weights.WeightFileError,
     )
+    if isinstance(error, UsageError):
+        return EXIT_USAGE, str(error)
     if isinstance(error, train.TrainingDivergedError):
         return EXIT_DIVERGED, str(error)
     if isinstance(error, bad_input):

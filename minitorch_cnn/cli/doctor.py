@@ -15,6 +15,29 @@ def add_commands(commands):
 
 
 def _run(arguments):
+    from minitorch_cnn import train
+
+    with train.connect() as ranks:
+        for line in layout(ranks):
+            print(line, flush=True)
+        if ranks.rank == 0:
+            _report()
+        ranks.first(None)  # so that the others wait quietly
+
+
+def layout(ranks):
+    """Yield a line for each machine that the ranks of ``mpiexec`` run on."""
+    if ranks.size == 1:
+        return
+    threads = ranks.exchange(ranks.threads)
+    for host in dict.fromkeys(host for host, _ in ranks.layout):
+        here = [rank for rank, (name, _) in enumerate(ranks.layout) if name == host]
+        cores = len({core for rank in here for core in ranks.layout[rank][1]})
+        each = ", ".join(f"rank {rank}: {threads[rank]}" for rank in here)
+        yield f"ranks      {len(here)} of {ranks.size} on {host}, cores: {cores}; threads of {each}"
+
+
+def _report():
     import minitorch_kernels as kernels
     from minitorch_cnn import train
 

@@ -86,12 +86,13 @@ def add_threads_option(parser):
     parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
 
 
-def use_threads(arguments):
-    """Compute with ``--threads``, if it was given."""
+def use_threads(arguments, default=None):
+    """Compute with ``--threads``, or with ``default`` if it was not given; None leaves all as it is."""
     import minitorch_cnn
 
-    if arguments.threads is not None:
+    threads = default if arguments.threads is None else arguments.threads
+    if threads is not None:
         try:
-            minitorch_cnn.set_num_threads(arguments.threads)
+            minitorch_cnn.set_num_threads(threads)
         except ValueError as error:
             raise UsageError(f"mcnn {arguments.command}: --threads - {error}") from error

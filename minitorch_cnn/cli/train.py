@@ -14,6 +14,8 @@ _CHOSEN_ONCE = (
     "lr",
     "seed",
     "holdout",
+    "sync_bn",
+    "accumulate",
     "run_folder",
 )  # and not again by --resume
 
@@ -43,6 +45,7 @@ def add_commands(commands):
     )
     parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
     add_threads_option(parser)
+    training.add_ranks_options(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
@@ -60,14 +63,14 @@ class Plan:
     options: dict  # of the Trainer
     tested: bool  # whether the test set is looked at in the end
 
-    def trainer(self, train_set, reporter):
+    def trainer(self, train_set, **others):
         """Return the Trainer."""
         from minitorch_cnn import train
 
         if self.recipe is None:
-            return train.Trainer.resume(self.folder, train_set, reporter=reporter, **self.options)
+            return train.Trainer.resume(self.folder, train_set, **others, **self.options)
         recipe = train.recipe(self.recipe, **self.changes)
-        return train.Trainer(recipe, train_set, self.folder, reporter=reporter, **self.options)
+        return train.Trainer(recipe, train_set, self.folder, **others, **self.options)
 
 
 def _plan(arguments):
@@ -78,6 +81,7 @@ def _plan(arguments):
     recipe, place = _choose(arguments)
     changes = {"epochs": arguments.epochs, "peak_lr": arguments.lr, "image_size": arguments.image_size}
     options = {"source": place.root, "seed": arguments.seed or 0, "holdout": arguments.holdout}
+    options |= {"sync_bn": arguments.sync_bn, "accumulate": arguments.accumulate}
     return Plan(
         source=place,
         folder=arguments.run_folder or training.free_folder(recipe),
@@ -115,7 +119,7 @@ def _resume_plan(arguments, options):
 
     for name in _CHOSEN_ONCE:
         if getattr(arguments, name) is not None:
-            option = "run" if name == "run_folder" else name
+            option = "run" if name == "run_folder" else name.replace("_", "-")
             raise UsageError(f"mcnn train: --{option} - expected nothing with --resume: it was chosen at the start")
     folder = train.RunFolder.open(arguments.resume)
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
@@ -128,13 +132,18 @@ def _resume_plan(arguments, options):
 def _run(arguments):
     from minitorch_cnn import train
 
-    use_threads(arguments)
-    plan = _plan(arguments)
-    if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
-        training.say("this run is complete; here is its result again")
-        print(training.summary(result, plan.folder))
-        return 0
-    return training.train_to_the_end("train", plan.trainer, plan.source, plan.folder, plan.tested)
+    with training.connect(arguments) as ranks:
+        use_threads(arguments, ranks.threads)
+        plan = _plan(arguments)
+        if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
+            training.say("this run is complete; here is its result again")
+            print(training.summary(result, plan.folder))
+            return 0
+
+        def make(train_set, reporter):
+            return plan.trainer(train_set, reporter=reporter, ranks=ranks)
+
+        return training.train_to_the_end("train", make, plan.source, plan.folder, plan.tested)
 
 
 def _code(arguments):

@@ -36,6 +36,8 @@ class DataLoader:
     seed : int, >= 0
     timeout : float, seconds
         How long a worker may take for a batch.
+    share : (int, int)
+        (i, n): serve the i-th of n nearly equal parts of every batch; n loaders serve the batches of one.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class DataLoader:
         transforms=(),
         seed=0,
         timeout=60.0,
+        share=(0, 1),
     ):
         limits = {
             "batch_size": (batch_size, 1),
@@ -71,11 +74,14 @@ class DataLoader:
         for name, (value, least) in limits.items():
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"DataLoader: {name} - expected an integer >= {least}, got {value!r}")
+        if not 0 <= share[0] < share[1] <= batch_size:
+            expected = f"(i, n) with 0 <= i < n <= {batch_size}, the size of a batch"
+            raise ValueError(f"DataLoader: share - expected {expected}, got {share!r}")
         if not timeout > 0:
             raise ValueError(f"DataLoader: timeout - expected a positive number of seconds, got {timeout!r}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.num_workers, self.prefetch, self.transforms, self.seed = num_workers, prefetch, tuple(transforms), seed
-        self.timeout = timeout
+        self.timeout, self.share = timeout, share
         self.epoch = 0
         # The normalised value of each of the 256 bytes, per channel: (C, 256).
         values = (np.arange(256) / 255 - np.array(dataset.mean)[:, None]) / np.array(dataset.std)[:, None]
@@ -98,6 +104,13 @@ class DataLoader:
             return np.arange(count)
         return np.random.Generator(np.random.PCG64([self.seed, self.epoch, 1])).permutation(count)
 
+    def batches(self, start_batch=0):
+        """Yield the samples of each batch from ``start_batch`` on, of its share only: int64, shape (N,)."""
+        order, (part, parts) = self.order(), self.share
+        for i in range(start_batch, len(self)):
+            batch = order[i * self.batch_size : (i + 1) * self.batch_size]
+            yield batch[part * len(batch) // parts : (part + 1) * len(batch) // parts]
+
     def __iter__(self):
         return self.iterate()
 
@@ -112,8 +125,7 @@ class DataLoader:
         -------
         iterator of (Tensor, ndarray)
         """
-        order = self.order()
-        batches = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(start_batch, len(self))]
+        batches = list(self.batches(start_batch))
         return self._with_workers(batches) if self.num_workers else self._alone(batches)
 
     def _alone(self, batches):

@@ -26,6 +26,7 @@ from minitorch_cnn.nn.pool import (
 )
 from minitorch_cnn.nn.resize import Resize
 from minitorch_cnn.nn.state import StateDictError
+from minitorch_cnn.nn.sync_norm import SyncBatchNorm2d, sync_batch_norm
 
 __all__ = [
     "GELU",
@@ -64,6 +65,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "StateDictError",
+    "SyncBatchNorm2d",
     "Tanh",
     "bn_act_conv",
     "conv_bn_act",
@@ -71,4 +73,5 @@ __all__ = [
     "fold_batch_norm",
     "fuse",
     "init",
+    "sync_batch_norm",
 ]

@@ -31,6 +31,7 @@ from minitorch_cnn.ops.reduce import max, mean, min, sum, var
 from minitorch_cnn.ops.resize import resize
 from minitorch_cnn.ops.selection import broadcast_to, flip, index, pad, split
 from minitorch_cnn.ops.softmax import log_softmax, softmax
+from minitorch_cnn.ops.sync_norm import sync_batch_norm
 
 __all__ = [
     "DenseStage",
@@ -88,6 +89,7 @@ __all__ = [
     "stack",
     "sub",
     "sum",
+    "sync_batch_norm",
     "tanh",
     "transpose",
     "var",

@@ -59,7 +59,7 @@ def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
     one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
     if norm is None:
         return _Arrays(weight, bias, one, zero, one, one, zero, False, hyper)
-    numbers = batch_norm_numbers(pixels, gamma, beta, **norm, statistics=statistics)
+    numbers = batch_norm_numbers(pixels, gamma, beta, **norm, batch=statistics)
     return _Arrays(weight, bias, one if gamma is None else gamma, *numbers, norm["training"], hyper)
 
 

@@ -25,14 +25,32 @@ def batch_norm_shape(x, weight, bias, running_mean, running_var):
     return x
 
 
-def batch_norm_numbers(pixels, weight, bias, running_mean, running_var, training, momentum, eps, statistics=None):
+def statistics(pixels, total=None):
+    """Return mean, biased variance and number of values of each channel of maps (N, H, W, C).
+
+    ``total`` adds arrays up over several processes, each of which has other maps.
+    """
+    mean, var = kernels.norm.batch_norm_stats(pixels)
+    count = pixels.size // pixels.shape[-1]
+    if total is None:
+        return mean, var, count
+    # The mean of all squares is the variance of a process plus its squared mean; float64 bears the cancellation.
+    mean = mean.astype(np.float64)
+    sums = total(count * np.stack([np.ones_like(mean), mean, var + mean**2]))
+    count = round(sums[0, 0])
+    mean = sums[1] / count
+    return mean.astype(pixels.dtype), np.maximum(sums[2] / count - mean**2, 0).astype(pixels.dtype), count
+
+
+def batch_norm_numbers(
+    pixels, weight, bias, running_mean, running_var, training, momentum, eps, total=None, batch=None
+):
     """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones.
 
-    ``statistics`` are mean and variance of the batch, where they are known.
+    ``batch`` are mean and variance of the batch, where they need not be computed again.
     """
     if training:
-        mean, var = statistics or kernels.norm.batch_norm_stats(pixels)
-        count = pixels.size // pixels.shape[-1]
+        mean, var, count = statistics(pixels, total) if batch is None else (*batch, pixels.size // pixels.shape[-1])
         if running_mean is not None:
             running_mean += momentum * (mean - running_mean)
             running_var += momentum * (var * (count / (count - 1)) - running_var)

@@ -11,6 +11,7 @@ from minitorch_cnn.train.classifier import Classifier, ClassifierError, Evaluati
 from minitorch_cnn.train.guard import TrainingDivergedError
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.progress import Progress
+from minitorch_cnn.train.ranks import Alone, Mpi, RanksError, connect
 from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
 from minitorch_cnn.train.reporter import Reporter
 from minitorch_cnn.train.run_folder import RunFolder, RunFolderError
@@ -18,20 +19,24 @@ from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.train.transfer import replace_head, transfer
 
 __all__ = [
+    "Alone",
     "RECIPES",
     "CheckpointError",
     "Checkpoints",
     "Classifier",
     "ClassifierError",
     "Evaluation",
+    "Mpi",
     "Prediction",
     "Progress",
+    "RanksError",
     "Recipe",
     "Reporter",
     "RunFolder",
     "RunFolderError",
     "Trainer",
     "TrainingDivergedError",
+    "connect",
     "environment",
     "recipe",
     "replace_head",

@@ -40,9 +40,7 @@ class FeatureLoader:
             images = self._loader.dataset.images
             self._say(f"running the frozen layers once over {len(images):,} images")
             self._features = features(self._classifier, images)
-        order, size = self._loader.order(), self._loader.batch_size
-        for start in range(start_batch * size, len(self) * size, size):
-            chosen = order[start : start + size]
+        for chosen in self._loader.batches(start_batch):
             yield Tensor(self._features[chosen]), self._loader.dataset.labels[chosen]
 
     def close(self):

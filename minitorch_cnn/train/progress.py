@@ -53,23 +53,23 @@ class Progress:
         self.seconds += now - self._last
         self._last = now
 
-    def count(self, loss, logits, labels):
+    def count(self, loss_sum, correct, images):
         """Count one step.
 
         Parameters
         ----------
-        loss : float
-            Mean over the batch.
-        logits : ndarray, shape (N, classes)
-        labels : ndarray of int, shape (N,)
+        loss_sum : float
+            Sum of the losses of its images.
+        correct, images : int
+            Right answers, and number of images.
         """
         self.batch += 1
         self.step += 1
-        self.loss_sum += loss * len(labels)
-        self.correct += int(np.count_nonzero(logits.argmax(axis=1) == labels))
-        self.images += len(labels)
+        self.loss_sum += loss_sum
+        self.correct += correct
+        self.images += images
         if self.step <= FINGERPRINT_STEP:
-            self.fingerprint = np.array(loss, ">f4").tobytes().hex()
+            self.fingerprint = np.array(loss_sum / images, ">f4").tobytes().hex()
         self._tick()
 
     def end_epoch(self, rate, judged=None):

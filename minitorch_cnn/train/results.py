@@ -19,10 +19,13 @@ def write(trainer, judges, kind):
     Returns
     -------
     dict
-        ``result.json``. It is written before the pictures, which can be drawn again from the rest.
+        ``result.json``. It is written before the pictures, which can be drawn again from the rest, and by
+        rank 0 alone.
     """
     folder, progress, settings = trainer.folder, trainer.progress, snapshot.settings(trainer)
-    judged = trainer.classifier.evaluate(judges)
+    judged = trainer.classifier.evaluate(judges, trainer.ranks)
+    if trainer.ranks.rank:
+        return trainer.ranks.first(None)
     digest = trainer.classifier.save(folder.model)
     result = {
         "recipe": trainer.recipe.name,
@@ -45,6 +48,7 @@ def write(trainer, judges, kind):
         "loss_fingerprint": progress.fingerprint,
         "weights_sha256": digest,
         "settings": settings,
+        "ranks": trainer.ranks.size,
         "environment": environment(),
     }
     folder.write_result(result)
@@ -54,4 +58,4 @@ def write(trainer, judges, kind):
     classes = trainer.classifier.classes
     figures.save(plots.confusion(judges.labels, judged.predictions, classes), folder.confusion)
     figures.save(plots.mistakes(judges.images, judges.labels, judged.probabilities, classes), folder.mistakes)
-    return result
+    return trainer.ranks.first(result)

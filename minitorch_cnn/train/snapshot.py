@@ -1,6 +1,7 @@
 """Everything that decides how a training goes on, taken from a `Trainer` and put back into one."""
 
 import dataclasses
+import hashlib
 
 from minitorch_cnn import rng
 from minitorch_cnn.train.progress import Progress
@@ -13,6 +14,8 @@ def settings(trainer):
         "recipe": dataclasses.asdict(trainer.recipe),
         "seed": trainer.seed,
         "holdout": trainer.holdout,
+        "sync_bn": trainer.sync_bn,
+        "accumulate": trainer.accumulate,
         "dataset": train_set.name,
         "source": trainer.source,
         "dataset_digest": train_set.digest,
@@ -40,6 +43,14 @@ def take(trainer):
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": trainer.schedule.state_dict(),
     }
+
+
+def digest(parameters):
+    """Return the sha256 of the bits of parameters, in hexadecimal."""
+    sha256 = hashlib.sha256()
+    for parameter in parameters:
+        sha256.update(parameter.data.tobytes())
+    return sha256.hexdigest()
 
 
 def put_back(trainer, state):

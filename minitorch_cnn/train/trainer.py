@@ -4,20 +4,17 @@ import contextlib
 import dataclasses
 import time
 
-from minitorch_cnn import data, models, nn, ops, rng
-from minitorch_cnn.train import guard, parts, results, snapshot
+from minitorch_cnn import data, models, nn, rng
+from minitorch_cnn.train import agreement, gradients, guard, parts, results, snapshot
 from minitorch_cnn.train.checkpoint import Checkpoints
 from minitorch_cnn.train.classifier import Classifier
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.progress import Progress
+from minitorch_cnn.train.ranks import Alone, Silence
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.reporter import Reporter
 from minitorch_cnn.train.run_folder import RunFolder
-
-
-def keep_gradients(parameters):
-    """Leave the gradients as they are: this process trains alone."""
 
 
 class Trainer:
@@ -47,24 +44,28 @@ class Trainer:
     save_every : float, seconds
         Between checkpoints; each epoch ends with one besides.
     reporter : Reporter or None
-        Where progress is shown; None takes standard error.
+        Where progress is shown; None takes standard error, on rank 0.
+    ranks : Alone, Mpi or None
+        The processes that share each batch, see `connect`; None trains alone. A resume may have others.
+    sync_bn : bool
+        Normalise by the statistics of the whole batch and not of each rank's share; see `nn.SyncBatchNorm2d`.
+    accumulate : int, >= 1
+        Go through a batch in so many parts, each with its own batch norm, for batches beyond memory.
 
     Attributes
     ----------
     average_gradients : callable
         Called with the list of parameters between ``backward()`` and the optimiser's step: the one
-        place where several processes that share the work would average their gradients.
+        place where several processes that share the work average their gradients.
 
     Raises
     ------
     RunFolderError
         If the folder is in use.
     ValueError
-        If the images are too few for a batch, the holdout leaves too few, or features shall be cached
-        that change because more than the last layer learns.
+        If the images are too few for a batch, the holdout leaves too few, a batch is too small for all its
+        shares, or features shall be cached that change because more than the last layer learns.
     """
-
-    average_gradients = staticmethod(keep_gradients)
 
     def __init__(
         self,
@@ -79,6 +80,9 @@ class Trainer:
         model=None,
         save_every=30.0,
         reporter=None,
+        ranks=None,
+        sync_bn=False,
+        accumulate=1,
     ):
         rng.manual_seed(seed)
         architecture = {
@@ -87,8 +91,12 @@ class Trainer:
             "image_size": recipe.image_size or train_set.images.shape[1],
         }
         self.recipe, self.train_set, self.source, self.seed, self.holdout = recipe, train_set, source, seed, holdout
-        self.save_every = save_every
-        self.reporter = reporter or Reporter()
+        self.save_every, self.sync_bn, self.accumulate = save_every, sync_bn, accumulate
+        self.ranks = ranks = ranks or Alone()
+        least = recipe.batch_size // ranks.size  # images of the smallest share
+        if not 1 <= accumulate <= least:
+            raise ValueError(f"Trainer: accumulate - expected 1 to {least}, the images of a rank, got {accumulate!r}")
+        self.reporter = (reporter or Reporter()) if ranks.rank == 0 else Reporter(Silence())
         self.progress = Progress()
         kept, self.held_out = data.hold_out(train_set, holdout) if holdout else (train_set, None)
         self.loader = data.DataLoader(
@@ -96,14 +104,17 @@ class Trainer:
             batch_size=recipe.batch_size,
             shuffle=True,
             drop_last=True,
-            num_workers=recipe.workers if workers is None else workers,
+            num_workers=-(-recipe.workers // ranks.local_size) if workers is None else workers,
             transforms=parts.augmentation(recipe),
             seed=seed,
+            share=(ranks.rank, ranks.size),
         )
         if len(self.loader) == 0:
             expected = f"at least one batch of {recipe.batch_size} images"
             raise ValueError(f"Trainer: train_set - expected {expected}, got {len(kept.labels)} images")
         self.model = nn.fuse(models.create(**architecture) if model is None else model)
+        if sync_bn and ranks.size > 1:
+            nn.sync_batch_norm(self.model, ranks.sum)
         if recipe.freeze_until is not None:
             self.model.freeze(recipe.freeze_until)
         self.optimizer = parts.optimizer(recipe, self.model)
@@ -114,7 +125,10 @@ class Trainer:
         if recipe.cache_features:
             self.learner = parts.only_learner(self.model)
             self.loader = FeatureLoader(self.classifier, self.loader, self.reporter.say)
-        self.folder = folder if isinstance(folder, RunFolder) else RunFolder.create(folder)
+        self.average_gradients = gradients.average(ranks, self.parameters)
+        if ranks.rank == 0 and not isinstance(folder, RunFolder):
+            folder = RunFolder.create(folder)
+        self.folder = RunFolder(ranks.first(str(getattr(folder, "path", folder))))  # that of rank 0, which writes it
         self.checkpoints = Checkpoints(self.folder.path)
 
     # ------------------------------------------------------------------------------ training
@@ -142,29 +156,29 @@ class Trainer:
                 with contextlib.closing(self.loader.iterate(start_batch=progress.batch)) as batches:
                     for images, labels in batches:
                         self.step(images, labels)
-                        if ctrl_c.requested:
+                        wishes = self.ranks.sum([int(ctrl_c.requested), int(time.monotonic() >= self._next_save)])
+                        if wishes.any():  # of one rank, which all follow
                             self.save()
+                        if wishes[0]:
                             return False
-                        if time.monotonic() >= self._next_save:
-                            self.save()
                 self._end_epoch()
         return True
 
     def step(self, images, labels):
-        """Learn from one batch: images (N, 3, H, W), or cached features (N, D), and labels (N,)."""
-        logits = self.learner(images)
-        loss = ops.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self._stop_at(guard.bad_loss(self.learner, images, loss.item()))
+        """Learn from this rank's share of a batch: images (N, 3, H, W), or cached features (N, D), and labels (N,)."""
         self.optimizer.zero_grad()
-        loss.backward()
+        counted = gradients.of_batch(self, images, labels)
         self.average_gradients(self.parameters)
-        self._stop_at(guard.bad_gradient(self.model))
+        self.stop_at(guard.bad_gradient(self.model))
         self.optimizer.step()
         self.schedule.step()
-        self.progress.count(loss.item(), logits.data, labels)
+        loss_sum, correct, count = self.ranks.sum(counted).tolist()
+        self.progress.count(loss_sum, int(correct), int(count))
+        agreement.on_parameters(self)
         self.reporter.step(self.progress)
 
-    def _stop_at(self, fault):
+    def stop_at(self, fault):
+        """Raise TrainingDivergedError if there is a fault, a sentence of `guard`."""
         if fault:
             epoch, batch, peak = self.progress.epoch + 1, self.progress.batch + 1, self.recipe.peak_lr
             good = next(iter(self.checkpoints.paths()), None)
@@ -176,9 +190,11 @@ class Trainer:
     @contextlib.contextmanager
     def _running(self):
         """Keep clock, progress bar and worker processes for the time of a `fit`."""
-        if not self.checkpoints.paths():
+        agreement.at_start(self)
+        rng.jump(self.ranks.rank)  # each rank has its own dropout
+        if not self.ranks.first(bool(self.checkpoints.paths())):
             self.save()  # so that there is one to go back to from the first step on
-        self.folder.write_history(self.progress.history)  # a killed run may have been a line ahead of its checkpoint
+        self._write_history()  # a killed run may have been a line ahead of its checkpoint
         self._next_save = time.monotonic() + self.save_every
         self.progress.start_clock()
         self.reporter.begin(self.recipe, len(self.loader), self.progress.step)
@@ -190,18 +206,24 @@ class Trainer:
 
     def _end_epoch(self):
         rate = max(self.schedule.lr(self.progress.step - 1))  # that of the last step
-        judged = self.classifier.evaluate(self.held_out) if self.holdout else None
+        self.ranks.average_statistics(self.model)
+        judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
         record = self.progress.end_epoch(rate, judged)
         self.save()
-        self.folder.write_history(self.progress.history)
+        self._write_history()
         self.reporter.end_epoch(record)
+
+    def _write_history(self):
+        if self.ranks.rank == 0:
+            self.folder.write_history(self.progress.history)
 
     # --------------------------------------------------------------------- saving and resuming
 
     def save(self):
-        """Write a checkpoint of this moment and return its path."""
+        """Write a checkpoint of this moment and return its path, or None if another rank does it."""
         self._next_save = time.monotonic() + self.save_every
-        return self.checkpoints.save(self.progress.step, snapshot.take(self))
+        self.ranks.average_statistics(self.model)
+        return None if self.ranks.rank else self.checkpoints.save(self.progress.step, snapshot.take(self))
 
     @classmethod
     def resume(cls, folder, train_set, **options):
@@ -213,7 +235,7 @@ class Trainer:
         train_set : dataset
             The same images as before; they are normalised as the run began.
         options
-            ``workers``, ``model``, ``save_every`` and ``reporter`` as for `Trainer`.
+            ``workers``, ``model``, ``save_every``, ``reporter`` and ``ranks`` as for `Trainer`.
 
         Returns
         -------
@@ -233,7 +255,7 @@ class Trainer:
             expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
             raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
         train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
-        kept = {key: settings[key] for key in ("source", "seed", "holdout")}
+        kept = {key: settings[key] for key in ("source", "seed", "holdout", "sync_bn", "accumulate") if key in settings}
         trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
         for note in notes:
             trainer.reporter.say(note)

@@ -105,3 +105,14 @@ def test_the_code_that_does_the_same(mcnn, monkeypatch, capsys):
 def test_speeds_are_numbers_of_this_world():
     for speed in (measure.matmul_gflops(256), measure.peak_gflops(), measure.memory_gbytes(1)):
         assert 0 < speed < 100_000  # which is the larger one says the noise of the machine, too
+
+
+def test_the_layout_of_ranks():
+    assert list(doctor.layout(train.Alone())) == []
+    ranks = train.Alone()
+    ranks.size, ranks.threads, ranks.layout = 3, 1, [["a", [0, 1]], ["a", [0, 1]], ["b", [0]]]
+    ranks.exchange = lambda threads: [threads] * 3
+    assert list(doctor.layout(ranks)) == [
+        "ranks      2 of 3 on a, cores: 2; threads of rank 0: 1, rank 1: 1",
+        "ranks      1 of 3 on b, cores: 1; threads of rank 2: 1",
+    ]

@@ -98,9 +98,24 @@ def test_batches_that_were_handed_out_do_not_change_when_the_next_come():
         ({"prefetch": 0}, "prefetch - expected an integer >= 1, got 0"),
         ({"seed": -1}, "seed - expected an integer >= 0, got -1"),
         ({"seed": True}, "seed - expected an integer >= 0, got True"),
+        ({"share": (2, 2)}, r"share - expected \(i, n\) with 0 <= i < n <= 128, .*, got \(2, 2\)"),
+        ({"batch_size": 2, "share": (0, 3)}, r"share - expected \(i, n\) with 0 <= i < n <= 2"),
         ({"timeout": 0}, "timeout - expected a positive number of seconds, got 0"),
     ],
 )
 def test_settings_out_of_range(setting, message):
     with pytest.raises(ValueError, match=f"DataLoader: {message}"):
         data.DataLoader(make(), **setting)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_shares_side_by_side_are_the_batches_of_one_loader(workers):
+    options = {"shuffle": True, "transforms": AUGMENTATION, "seed": 4}
+    whole = list(data.DataLoader(make(), 8, **options))
+    parts = []
+    for share in range(3):
+        with data.DataLoader(make(), 8, num_workers=workers, share=(share, 3), **options) as loader:
+            parts.append(list(loader))
+    for (images, labels), *shares in zip(whole, *parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate([share.data for share, _ in shares]), images.data)
+        np.testing.assert_array_equal(np.concatenate([share for _, share in shares]), labels)

@@ -79,6 +79,7 @@ CASES = [
     Case(SIGNALS, "BatchNorm1d", 2, momentum=0.3),
     Case(MAPS, "BatchNorm2d", 2),
     Case(MAPS, "BatchNorm2d", 2, eps=0.1, affine=False),
+    Case(MAPS, "SyncBatchNorm2d", 2, torch=lambda t, _: t.BatchNorm2d(2)),
     Case((1, 4, 2, 2), "LocalResponseNorm", 3, alpha=0.5, beta=0.6, k=2.0),
     Case(MAPS, "ReLU"),
     Case(MAPS, "LeakyReLU", 0.2),
@@ -95,7 +96,7 @@ CASES = [
     Case(MAPS, "Resize", (6, 2), torch=lambda t, _: t.Upsample((6, 2), mode="bilinear")),
     Case(MAPS, "Resize", 5, mode="nearest", torch=lambda t, _: t.Upsample((5, 5))),
 ]
-WITH_MODES = {"BatchNorm1d", "BatchNorm2d", "Dropout"}
+WITH_MODES = {"BatchNorm1d", "BatchNorm2d", "SyncBatchNorm2d", "Dropout"}
 OTHERS = {  # tested by their own files
     "CrossEntropyLoss",
     "NLLLoss",

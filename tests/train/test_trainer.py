@@ -126,7 +126,7 @@ def test_the_test_set_is_looked_at_once_and_last(start, test_set):
 def test_a_look_at_the_test_set_is_counted_even_if_the_run_dies_in_it(start, go_on, test_set, monkeypatch):
     trainer = start()
     trainer.fit()
-    monkeypatch.setattr(trainer.classifier, "evaluate", lambda images: 1 / 0)
+    monkeypatch.setattr(trainer.classifier, "evaluate", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trainer.final_eval(test_set)
     assert go_on().progress.test_reads == 1

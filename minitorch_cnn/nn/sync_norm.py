@@ -1,0 +1,79 @@
+"""Batch norm for a batch that several processes share."""
+
+from minitorch_cnn import ops
+from minitorch_cnn.nn.norm import BatchNorm2d
+from minitorch_cnn.shapes import ShapeError
+
+
+def own_sum(array):
+    """Return an array as it is: the sum over a single process."""
+    return array
+
+
+class SyncBatchNorm2d(BatchNorm2d):
+    """Normalise each channel over the pixels of the whole batch, of which every process holds a share.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    Parameters
+    ----------
+    num_features, eps, momentum, affine
+        As in `BatchNorm2d`.
+    total : callable
+        Returns the sum of an array over all processes, such as ``train.connect().sum``; by default
+        there is only one. All processes run the layer as often and in the same order.
+
+    Returns
+    -------
+    Tensor, of the shape of x
+        On call, for x of shape (N, C, H, W), the share of this process.
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `BatchNorm2d`.
+
+    Notes
+    -----
+    In evaluation, and where it is frozen, it is a `BatchNorm2d`. `fuse` leaves it alone.
+    """
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, total=own_sum):
+        super().__init__(num_features, eps, momentum, affine)
+        self.total = total
+
+    def forward(self, x):
+        """Return x normalised."""
+        if not self.training or self.frozen:
+            return super().forward(x)
+        if len(x.shape) not in self._axes:
+            raise ShapeError(f"SyncBatchNorm2d: x - expected {self._axes[4]}, got shape {x.shape}")
+        arguments = x, self.weight, self.bias, self.running_mean, self.running_var
+        out = ops.sync_batch_norm(*arguments, total=self.total, momentum=self.momentum, eps=self.eps)
+        if not x.traced:
+            self.num_batches_tracked += 1
+        return out
+
+
+def sync_batch_norm(model, total):
+    """Put a `SyncBatchNorm2d` with the same parameters and statistics into the place of every `BatchNorm2d`.
+
+    Parameters
+    ----------
+    model : Module
+        Changed in place.
+    total : callable
+        As for `SyncBatchNorm2d`.
+
+    Returns
+    -------
+    Module
+        The model itself.
+    """
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is BatchNorm2d:
+                layer = SyncBatchNorm2d(child.num_features, child.eps, child.momentum, child.affine, total)
+                layer.__dict__.update(child.__dict__)
+                setattr(module, name, layer)
+    return model

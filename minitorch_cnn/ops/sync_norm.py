@@ -1,0 +1,84 @@
+"""Batch norm over a batch that several processes share."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+
+
+class SyncBatchNorm(Function):
+    """Batch norm in training whose sums over the batch are those of all processes."""
+
+    rule = "as in batch norm, with the mean of grad_out and its projection taken over the shares of all processes"
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, running_mean, running_var, momentum, eps, total):
+        if len(x) != 4:
+            raise ShapeError(f"sync_batch_norm: x - expected 4 axes (N, C, H, W), got shape {x}")
+        return batch_norm_shape(x, weight, bias, running_mean, running_var)
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, *, total, **hyper):
+        pixels = nhwc(x)
+        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=True, total=total, **hyper)
+        ctx.total = total
+        if any(ctx.needs_grad):
+            ctx.save(x, mean, inv_std, weight)
+        return nchw(kernels.norm.batch_norm_apply(pixels, scale, shift))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, mean, inv_std, weight = ctx.saved
+        gamma = np.ones_like(mean) if weight is None else weight
+        pixels, grad_pixels = nhwc(x), nhwc(grad_out)
+        sums, products = kernels.norm.batch_norm_sums(grad_pixels, pixels, mean)
+        count = pixels.size // len(mean)
+        all_sums, all_products, counts = ctx.total(np.stack([sums, products, np.full(len(mean), count, np.float64)]))
+        grad_x = kernels.norm.batch_norm_input_gradient(
+            grad_pixels, pixels, mean, inv_std, gamma, all_sums, all_products, counts[0]
+        )
+        # The gradients of weight and bias stay those of this process: they are added up with all the others.
+        _, need_weight, need_bias = ctx.needs_grad
+        grad_weight = (products * inv_std).astype(x.dtype) if need_weight else None
+        return nchw(grad_x), grad_weight, sums.astype(x.dtype) if need_bias else None
+
+
+def sync_batch_norm(x, weight, bias, running_mean, running_var, *, total, momentum=0.1, eps=1e-5):
+    """Normalise each channel over a batch of which every process holds a share, then scale and shift it.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
+
+    with mean and var those of the whole batch.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, H, W)
+        The share of this process.
+    weight, bias, running_mean, running_var, momentum, eps
+        As for `batch_norm` in training.
+    total : callable
+        Returns the sum of an array over all processes; called once in forward and once in backward, by
+        all of them in the same order.
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `batch_norm`.
+    ShapeError
+        As `batch_norm`, or if x has not four axes.
+
+    Notes
+    -----
+    The gradient of x is that of the sum of the losses of all processes; those of weight and bias are the
+    part of this process, so that the sum over the processes is right for all parameters alike.
+    Cost: that of `batch_norm`, and two messages of 3 C numbers.
+    """
+    check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
+    hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
+    return SyncBatchNorm.apply(x, weight, bias, total=total, **hyper)

@@ -1,0 +1,136 @@
+"""The gradients of a step: of the parts of a batch, and of several ranks, added up to those of the whole.
+
+Between ranks they travel in buckets, while backward still computes the others.
+"""
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.train import guard
+
+BUCKET_BYTES = 1 << 20  # so much at once: small messages cost latency, large ones start late
+
+
+class _Bucket:
+    """Some parameters that lie side by side in one array."""
+
+    def __init__(self, parameters):
+        self.parameters, self.missing = parameters, set()
+        self.array = np.zeros(sum(p.size for p in parameters), parameters[0].dtype)
+        ends = np.cumsum([p.size for p in parameters])[:-1]
+        parts = np.split(self.array, ends)  # views
+        self.views = {id(p): part.reshape(p.shape) for p, part in zip(parameters, parts, strict=True)}
+
+    def empty(self):
+        """Forget what is inside."""
+        self.missing = set(self.views)
+
+    def put(self, parameter):
+        """Take in the gradient of a parameter; one that has none counts as zero."""
+        self.views[id(parameter)][...] = 0 if parameter.grad is None else parameter.grad
+        self.missing.discard(id(parameter))
+
+
+class GradientSum:
+    """Replaces the gradients of parameters by their sums over all ranks.
+
+    The sum is the average that is wanted, because the loss of each rank counts by its share of the batch.
+
+    Parameters
+    ----------
+    ranks : Mpi
+    parameters : list of Parameter
+        The same on all ranks, in the order of the model.
+    bucket_bytes : int, >= 1
+        A bucket is closed once it holds so much.
+
+    Notes
+    -----
+    Buckets are filled from the last parameter to the first, as backward goes, and sent in this order on
+    every rank, as MPI demands. Memory: another array of the size of each parameter.
+    Source: Li et al. 2020, "PyTorch Distributed", section 3.2, arXiv 2006.15704.
+    """
+
+    def __init__(self, ranks, parameters, bucket_bytes=BUCKET_BYTES):
+        self._ranks = ranks
+        self._buckets, group = [], []
+        for parameter in reversed(parameters):
+            if group and (parameter.dtype != group[0].dtype or sum(p.data.nbytes for p in group) >= bucket_bytes):
+                self._buckets.append(_Bucket(group))
+                group = []
+            group.append(parameter)
+        self._buckets.append(_Bucket(group))
+        self._where = {key: bucket for bucket in self._buckets for key in bucket.views}
+        self._begin()
+
+    def _begin(self):
+        self._requests = []
+        for bucket in self._buckets:
+            bucket.empty()
+
+    def ready(self, leaf):
+        """Take the final gradient of a leaf of the graph, while backward goes on; see `Variable.backward`."""
+        bucket = self._where.get(id(leaf))
+        if bucket is None:  # a leaf that is not learned here
+            return
+        bucket.put(leaf)
+        self._send()
+        self._ranks.progress(self._requests)
+
+    def _send(self):
+        while len(self._requests) < len(self._buckets) and not self._buckets[len(self._requests)].missing:
+            self._requests.append(self._ranks.start_sum(self._buckets[len(self._requests)].array))
+
+    def __call__(self, parameters):
+        """Finish the sums and put them into ``grad`` of the parameters; call it on all ranks behind backward."""
+        for bucket in self._buckets:
+            for parameter in bucket.parameters:
+                if id(parameter) in bucket.missing:
+                    bucket.put(parameter)
+        self._send()
+        for bucket, request in zip(self._buckets, self._requests, strict=True):
+            self._ranks.wait(request)
+            for parameter in bucket.parameters:
+                if parameter.grad is not None:
+                    parameter.grad = bucket.views[id(parameter)]
+        self._begin()
+
+
+def keep(parameters):
+    """Leave the gradients as they are: this process trains alone."""
+
+
+def average(ranks, parameters):
+    """Return what a trainer calls between ``backward()`` and the optimiser's step."""
+    return GradientSum(ranks, parameters) if ranks.size > 1 else keep
+
+
+def of_batch(trainer, images, labels):
+    """Add the gradients of this rank's share of a batch, part by part.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    images : Tensor, shape (N, 3, H, W) or (N, D)
+    labels : ndarray of int, shape (N,)
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        Sum of the losses, right answers, images.
+    """
+    counted, recipe = np.zeros(3), trainer.recipe
+    for i in range(trainer.accumulate):
+        part = slice(*(len(labels) * end // trainer.accumulate for end in (i, i + 1)))
+        batch, answers = Tensor(images.data[part]), labels[part]
+        logits = trainer.learner(batch)
+        loss = ops.cross_entropy(logits, answers, label_smoothing=recipe.label_smoothing)
+        trainer.stop_at(guard.bad_loss(trainer.learner, batch, loss.item()))
+        # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
+        share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
+        final = i == trainer.accumulate - 1
+        loss.backward(share, ready=getattr(trainer.average_gradients, "ready", None) if final else None)
+        correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
+        counted += loss.item() * len(answers), correct, len(answers)
+    return counted

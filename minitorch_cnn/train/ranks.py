@@ -1,0 +1,222 @@
+"""Several processes that train one model: who they are, what they say to each other, and how they fail.
+
+The engine is MPI through mpi4py, which is imported only where `connect` finds that it is wanted. Every call of
+MPI here starts an operation and then asks whether it is done until a deadline, so that no rank waits for ever
+for one that hangs: it says so and ends them all.
+"""
+
+import contextlib
+import io
+import json
+import os
+import socket
+import sys
+import time
+import traceback
+
+import numpy as np
+
+MODES = ("auto", "mpi", "off")
+COMPILING = 10  # times the timeout: how long the first step may take, while kernels are compiled
+_STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")  # what mpiexec of MPICH, PMIx and Open MPI set
+_SPINS = 2000  # questions without a pause; then the processor is left to the others in between
+
+
+class RanksError(RuntimeError):
+    """Ranks that cannot work together: one differs from another, or does not answer, or MPI is not there."""
+
+
+class Silence(io.TextIOBase):
+    """A stream that forgets."""
+
+    def write(self, text):
+        return len(text)
+
+
+class Alone:
+    """The one process of an ordinary training; everything that ranks do together is nothing here."""
+
+    rank, size, local_size, threads = 0, 1, 1, None  # threads: as many as Numba likes
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        return False
+
+    def share(self, count, rank=None):
+        """Return the first and the end of what a rank, by default this one, takes of ``count`` things in a row."""
+        rank = self.rank if rank is None else rank
+        return rank * count // self.size, (rank + 1) * count // self.size
+
+    def sum(self, array):
+        """Return the sum of an array over all ranks, in the same bits on each."""
+        return np.asarray(array)
+
+    def exchange(self, fact):
+        """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
+        return [fact]
+
+    def first(self, fact):
+        """Return what rank 0 gave."""
+        return self.exchange(fact)[0]
+
+    def agree(self, facts):
+        """Refuse facts that are not the same everywhere.
+
+        Parameters
+        ----------
+        facts : dict
+            By name; JSON can hold them.
+
+        Raises
+        ------
+        RanksError
+            Naming the first that differs, and both values.
+        """
+        mine, *others = self.exchange(facts)
+        for rank, theirs in enumerate(others, start=1):
+            for name in mine | theirs:
+                if mine.get(name) != theirs.get(name):
+                    values = f"rank 0 has {mine.get(name)!r}, rank {rank} has {theirs.get(name)!r}"
+                    raise RanksError(f"ranks: {name} - expected the same on all ranks, but {values}")
+
+    def average_statistics(self, model):
+        """Average the running statistics of batch norm over the ranks, each of which saw other images."""
+        buffers = [array for module in model.modules() for _, array in module._own_buffers() if array.dtype.kind == "f"]
+        if self.size == 1 or not buffers:
+            return
+        means = self.sum(np.concatenate([array.astype(np.float64).ravel() for array in buffers])) / self.size
+        ends = np.cumsum([array.size for array in buffers])[:-1]
+        for array, mean in zip(buffers, np.split(means, ends), strict=True):
+            array[...] = mean.reshape(array.shape)
+
+
+class Mpi(Alone):
+    """The ranks of ``mpiexec``. As a context it ends all of them with one message if one fails.
+
+    Inside the context rank 0 alone speaks: what the others print is dropped, except why they stop.
+
+    Parameters
+    ----------
+    timeout : float, seconds, > 0
+        How long a rank may keep the others waiting; ten times as long until the first step is done.
+    explain : callable or None
+        Returns (exit code, sentence) for an exception, or (None, None) for one that needs its traceback.
+
+    Notes
+    -----
+    An exception leaves the context by ``MPI_Abort``: the launcher kills every rank of the run.
+    """
+
+    def __init__(self, timeout=60.0, explain=None):
+        if not timeout > 0:
+            raise ValueError(f"Mpi: timeout - expected a positive number of seconds, got {timeout!r}")
+        from mpi4py import MPI
+
+        self._mpi, self._comm = MPI, MPI.COMM_WORLD
+        self.rank, self.size = self._comm.rank, self._comm.size
+        self.timeout, self._explain = timeout, explain or (lambda error: (None, None))
+        self.compiled = False  # set by the trainer behind the first step
+        self.layout = self.exchange([socket.gethostname(), sorted(_cores())])
+        self.local_size = sum(host == self.layout[self.rank][0] for host, _ in self.layout)
+
+    @property
+    def threads(self):
+        """How many threads this rank may use, so that those on the same cores of a machine share them."""
+        return max(1, len(self.layout[self.rank][1]) // self.layout.count(self.layout[self.rank]))
+
+    def __enter__(self):
+        self._streams = contextlib.ExitStack()
+        if self.rank:
+            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr):
+                self._streams.enter_context(redirect(Silence()))
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._streams.close()
+        if error is not None:
+            time.sleep(0.3 * min(self.rank, 5))  # a fault that all have is told by the first of them
+            code, text = (130, "stopped") if kind is KeyboardInterrupt else self._explain(error)
+            if code is None:
+                code, text = 1, "".join(traceback.format_exception(error)).rstrip()
+            self._abort(text, code)
+        return False
+
+    def _abort(self, text, code):
+        print(f"rank {self.rank} of {self.size}: {text}\nall ranks are stopped", file=sys.__stderr__, flush=True)
+        self._comm.Abort(code)
+
+    def sum(self, array):
+        """Return the sum of an array over all ranks, in the same bits on each."""
+        total = np.array(array, copy=True, order="C")
+        self.wait(self.start_sum(total))
+        return total
+
+    def start_sum(self, array):
+        """Begin to replace an array by its sum over all ranks; return the request, for `wait` and `progress`."""
+        return self._comm.Iallreduce(self._mpi.IN_PLACE, array)
+
+    def progress(self, requests):
+        """Let MPI go on with operations that were begun: it works only while it is called."""
+        for request in requests:
+            request.Test()
+
+    def wait(self, request):
+        """Wait for an operation; end all ranks if it is not done before the deadline."""
+        allowed = self.timeout * (1 if self.compiled else COMPILING)
+        deadline, spins = time.monotonic() + allowed, 0
+        while not request.Test():
+            spins += 1
+            if spins > _SPINS:
+                time.sleep(1e-4)
+                if time.monotonic() > deadline:
+                    self._abort(f"another rank did not answer for {allowed:g} s: it hangs, or its machine is gone", 1)
+
+    def exchange(self, fact):
+        """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
+        text = np.frombuffer(json.dumps(fact).encode(), np.uint8)
+        sizes = np.empty(self.size, np.int64)
+        self.wait(self._comm.Iallgather(np.array([text.size], np.int64), sizes))
+        texts = np.empty(sizes.sum(), np.uint8)
+        self.wait(self._comm.Iallgatherv(text, [texts, sizes.tolist()]))
+        return [json.loads(part.tobytes()) for part in np.split(texts, np.cumsum(sizes)[:-1])]
+
+
+def connect(mode="auto", timeout=60.0, explain=None):
+    """Return the ranks that this process belongs to.
+
+    Parameters
+    ----------
+    mode : "auto", "mpi" or "off"
+        "auto" asks for MPI where ``mpiexec`` started the process.
+    timeout, explain
+        As for `Mpi`.
+
+    Returns
+    -------
+    Alone or Mpi
+
+    Raises
+    ------
+    ValueError
+        If the mode is unknown.
+    RanksError
+        If MPI is wanted and mpi4py cannot be imported.
+    """
+    if mode not in MODES:
+        raise ValueError(f"connect: mode - expected one of {', '.join(MODES)}, got {mode!r}")
+    if mode == "off" or (mode == "auto" and not any(name in os.environ for name in _STARTED_BY)):
+        return Alone()
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise RanksError(
+            f"connect: mpi4py - expected it with an MPI library, `pip install 'minitorch-cnn[mpi]'`, got: {error}"
+        ) from error
+    return Mpi(timeout, explain) if MPI.COMM_WORLD.size > 1 else Alone()
+
+
+def _cores():
+    """Return the numbers of the processor cores that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)

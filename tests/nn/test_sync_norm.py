@@ -1,0 +1,97 @@
+"""Batch norm over shares: threads play the processes, and together they do what one batch norm does."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, nn, ops
+from minitorch_cnn.shapes import ShapeError
+
+SHARES = (slice(0, 2), slice(2, 5))  # of different size
+
+
+class Meeting:
+    """Adds up what several threads bring."""
+
+    def __init__(self, count):
+        self._barrier, self._brought = threading.Barrier(count), {}
+
+    def total(self, array):
+        self._brought[threading.get_ident()] = array
+        self._barrier.wait(10)
+        total = sum(self._brought.values())
+        self._barrier.wait(10)
+        return total
+
+
+def batch(dtype=np.float64):
+    stream = np.random.default_rng(3)
+    return stream.normal(4, 2, (5, 3, 4, 2)).astype(dtype), stream.normal(0, 1, (5, 3, 4, 2)).astype(dtype)
+
+
+def learn(layer, x, grad_out):
+    """Return output, gradients and running statistics."""
+    x = Tensor(x, requires_grad=True)
+    out = layer(x)
+    out.backward(grad_out)
+    return out.data, x.grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 2e-5)])
+def test_shares_of_a_batch_give_what_the_batch_gives(dtype, tolerance):
+    x, grad_out = batch(dtype)
+    expected = learn(nn.BatchNorm2d(3).to_dtype(dtype), x, grad_out)
+    meeting, results = Meeting(len(SHARES)), {}
+
+    def work(share):
+        layer = nn.SyncBatchNorm2d(3, total=meeting.total).to_dtype(dtype)
+        results[share.start] = learn(layer, x[share], grad_out[share])
+
+    threads = [threading.Thread(target=work, args=(share,)) for share in SHARES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first, second = (results[share.start] for share in SHARES)
+    close = {"rtol": tolerance, "atol": tolerance}
+    for i in (0, 1):  # output and gradient of x: the shares side by side
+        np.testing.assert_allclose(np.concatenate([first[i], second[i]]), expected[i], **close)
+    for i in (2, 3):  # gradients of weight and bias: to be added up
+        np.testing.assert_allclose(first[i] + second[i], expected[i], **close)
+    for i in (4, 5):
+        np.testing.assert_array_equal(first[i], second[i])
+        np.testing.assert_allclose(first[i], expected[i], **close)
+
+
+def test_a_model_is_changed_in_place_and_keeps_parameters_and_keys():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4, momentum=0.3), nn.ReLU()), nn.Flatten())
+    before, keys = list(model.parameters()), list(model.state_dict())
+    assert nn.sync_batch_norm(model, sum) is model
+    layer = model[1][0]
+    assert type(layer) is nn.SyncBatchNorm2d and layer.momentum == 0.3 and layer.total is sum
+    assert all(mine is theirs for mine, theirs in zip(model.parameters(), before, strict=True))
+    assert list(model.state_dict()) == keys
+
+
+def test_it_is_not_fused():
+    x, _ = batch(np.float32)
+    sums = []
+    row = nn.fuse(nn.Sequential(nn.SyncBatchNorm2d(3, total=lambda array: sums.append(array) or array), nn.ReLU()))
+    plain = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())
+    np.testing.assert_allclose(row(Tensor(x)).data, plain(Tensor(x)).data, rtol=1e-5, atol=1e-6)
+    assert len(sums) == 1
+
+
+def test_evaluation_asks_nobody():
+    layer = nn.SyncBatchNorm2d(3, total=lambda array: 1 / 0).eval()
+    x, _ = batch(np.float32)
+    np.testing.assert_array_equal(layer(Tensor(x)).data, nn.BatchNorm2d(3).eval()(Tensor(x)).data)
+
+
+def test_the_number_of_axes_is_checked():
+    with pytest.raises(ShapeError, match=r"SyncBatchNorm2d: x - expected \(N, C, H, W\), got shape \(2, 3\)"):
+        nn.SyncBatchNorm2d(3)(Tensor(np.zeros((2, 3), np.float32)))
+    statistics = np.zeros(3, np.float32), np.ones(3, np.float32)
+    with pytest.raises(ShapeError, match=r"sync_batch_norm: x - expected 4 axes \(N, C, H, W\), got shape \(2, 3\)"):
+        ops.sync_batch_norm(Tensor(np.zeros((2, 3), np.float32)), None, None, *statistics, total=sum)
