@@ -8,7 +8,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.data.messages import Task
 from minitorch_cnn.data.philox import Draws
 from minitorch_cnn.data.pool import WorkerPool
-from minitorch_cnn.data.transforms import Choice, augment, finished
+from minitorch_cnn.data.transforms import Choice, augment
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
 
@@ -164,10 +164,14 @@ class DataLoader:
 
     def _workers(self):
         if self._pool is None:
-            sample = finished(self.dataset.images, np.arange(1), self.transforms, self.seed, 0)
-            shape = (self.num_workers * self.prefetch, self.batch_size, *sample.shape[1:])
             self._pool = WorkerPool(
-                self.dataset.images, shape, self.transforms, self.seed, self.num_workers, self.timeout
+                self.dataset.images,
+                self.num_workers * self.prefetch,
+                self.batch_size,
+                self.transforms,
+                self.seed,
+                self.num_workers,
+                self.timeout,
             )
         return self._pool
 

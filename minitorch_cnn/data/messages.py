@@ -16,7 +16,6 @@ class Setup:
     data_file: int
     slot_file: int
     data_shape: tuple
-    slot_shape: tuple  # (slots, batch, H, W, C)
     transforms: bytes  # pickled
     seed: int
 

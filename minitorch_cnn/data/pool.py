@@ -1,8 +1,10 @@
 """The parent's side of the worker processes: starting, asking, and noticing when one has died."""
 
+import contextlib
+import math
 import os
 import pickle
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -10,11 +12,11 @@ import tempfile
 import time
 import weakref
 
-import numpy as np
+from minitorch_cnn.data.messages import Failure, Setup, map_array, receive, send
 
-from minitorch_cnn.data.messages import Setup, map_array, receive, send
-
+_STARTING = "start, which tries sample 0"
 _GRACE = 2.0  # seconds for a worker to stop by itself
+_START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
 
 
 class WorkerError(RuntimeError):
@@ -39,8 +41,9 @@ class WorkerPool:
     ----------
     images : uint8 ndarray, shape (N, H, W, C)
         Copied once into shared memory, for all workers together.
-    slot_shape : tuple
-        (slots, batch, H, W, C) of the finished batches.
+    slots : int
+        Finished batches that there is room for.
+    batch_size : int
     transforms : sequence of callables
     seed : int
     workers : int, >= 1
@@ -55,20 +58,24 @@ class WorkerPool:
         If a worker does not start.
     """
 
-    def __init__(self, images, slot_shape, transforms, seed, workers, timeout):
+    def __init__(self, images, slots, batch_size, transforms, seed, workers, timeout):
         payload = _pickled(transforms)
         self.timeout = timeout
-        data_file, slot_file = anonymous_file(images.size), anonymous_file(int(np.prod(slot_shape)))
+        data_file, slot_file = anonymous_file(images.size), anonymous_file(0)
         map_array(data_file, images.shape)[...] = images
-        self.slots = map_array(slot_file, slot_shape)
-        setup = Setup(data_file, slot_file, images.shape, tuple(slot_shape), payload, seed)
+        setup = Setup(data_file, slot_file, images.shape, payload, seed)
         self.processes, self.requests, self.replies = [], [], []
         self._finalizer = weakref.finalize(self, _stop, self.processes, self.requests, self.replies)
         try:
             for _ in range(workers):
                 self._start(setup)
+            # The workers try the transforms, not this process: a transform may crash.
+            (shape, *_) = [self._answer(number, _STARTING, transforms=transforms) for number in range(workers)]
+            slot_shape = (slots, batch_size, *shape)
+            os.ftruncate(slot_file, max(math.prod(slot_shape), 1))
+            self.slots = map_array(slot_file, slot_shape)
             for number in range(workers):
-                self._answer(number, "start", None, transforms)
+                self._tell(number, slot_shape)
         except BaseException:
             self.close()
             raise
@@ -88,46 +95,47 @@ class WorkerPool:
         self.replies.append(reply)
         os.close(request_end)
         os.close(reply_end)
-        self._send(len(self.processes) - 1, setup, "start")
+        self._tell(len(self.processes) - 1, setup)
 
     def ask(self, number, task):
         """Give worker ``number`` a task."""
-        self._send(number, task, _samples(task))
+        # A worker that has died did so on an earlier batch: waiting for that one tells which.
+        with contextlib.suppress(BrokenPipeError):
+            send(self.requests[number], task)
 
     def wait(self, number, task):
         """Wait until worker ``number`` has finished its oldest task."""
-        self._answer(number, _samples(task), task, ())
+        self._answer(number, _samples(task), task)
 
-    def _send(self, number, message, doing):
+    def _tell(self, number, message):
+        """Send what a starting worker has to know."""
         try:
             send(self.requests[number], message)
         except BrokenPipeError:
-            raise self._death(number, doing) from None
+            raise self._death(number, _STARTING) from None
 
-    def _answer(self, number, doing, task, transforms):
-        ready, _, _ = select.select([self.replies[number]], [], [], self.timeout)
+    def _answer(self, number, doing, task=None, transforms=()):
+        timeout = self.timeout if task else max(self.timeout, _START)
         process = self.processes[number]
-        if not ready:
+        if not _readable(self.replies[number], timeout):
             self.close()
             raise WorkerError(
-                f"worker {number} (pid {process.pid}) hangs: no answer for {self.timeout:g} s while preparing {doing}"
+                f"worker {number} (pid {process.pid}) hangs: no answer for {timeout:g} s while preparing {doing}"
             )
         try:
-            failure = receive(self.replies[number])
+            answer = receive(self.replies[number])
         except EOFError:
             raise self._death(number, doing) from None
-        if failure is None:
-            return
+        if not isinstance(answer, Failure):
+            return answer
         self.close()
-        if failure.kind == "transforms":
+        if answer.kind == "transforms":
             raise TypeError(
                 f"DataLoader: transforms - expected ones that a worker process can import, got {list(transforms)!r}; "
-                f"define them in a module, or use num_workers=0\n{failure.traceback}"
+                f"define them in a module, or use num_workers=0\n{answer.traceback}"
             )
-        raise WorkerError(
-            f"worker {number} (pid {process.pid}) failed on sample {failure.sample} of epoch {task.epoch}:\n"
-            f"{failure.traceback}"
-        )
+        where = f"sample {answer.sample} of epoch {task.epoch if task else 0}"
+        raise WorkerError(f"worker {number} (pid {process.pid}) failed on {where}:\n{answer.traceback}")
 
     def _death(self, number, doing):
         """Return the error for a worker whose pipe has closed."""
@@ -143,6 +151,13 @@ class WorkerPool:
     def close(self):
         """Stop all workers; none is left when this returns."""
         self._finalizer()
+
+
+def _readable(descriptor, timeout):
+    """Wait until there is something to read; `select.select` knows no descriptors above 1023."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
 
 
 def _samples(task):

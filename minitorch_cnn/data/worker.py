@@ -3,16 +3,19 @@
 It is started as ``python -m minitorch_cnn.data.worker`` and so never imports the user's main program.
 Its parent talks to it over two pipes:
 
-    parent -> worker   Task(slot, epoch, indices), or the end of the pipe: stop
-    worker -> parent   None when the slot is filled, or a Failure
+    parent -> worker   Setup; the shape of all slots; Task(slot, epoch, indices) ...; the end of the pipe: stop
+    worker -> parent   the shape of a finished sample; None when a slot is filled ...; or a Failure
 
 The images of the dataset and the slots for finished batches lie in two anonymous files that both
 processes map. They have no name anywhere, so nothing is left behind however a process ends.
 """
 
 import contextlib
+import os
 import pickle
 import sys
+import threading
+import time
 import traceback
 
 import numpy as np
@@ -40,13 +43,18 @@ def main(requests, replies):
         File descriptors of the pipes.
     """
     setup = receive(requests)
-    images, slots = map_array(setup.data_file, setup.data_shape), map_array(setup.slot_file, setup.slot_shape)
+    images = map_array(setup.data_file, setup.data_shape)
     try:
         transforms = pickle.loads(setup.transforms)
     except Exception:
         send(replies, Failure("transforms", traceback.format_exc()))
         return
-    send(replies, None)
+    try:
+        send(replies, finished(images, np.arange(1), transforms, setup.seed, 0).shape[1:])
+    except Exception:
+        send(replies, Failure("sample", traceback.format_exc(), 0))
+        return
+    slots = map_array(setup.slot_file, receive(requests))
     while True:
         task = receive(requests)
         try:
@@ -59,7 +67,15 @@ def main(requests, replies):
             send(replies, None)
 
 
+def follow(parent):
+    """End this process when its parent has died, also in the middle of a long batch."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     # The end of a pipe: the parent has closed it or died. On Ctrl-C the parent decides.
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         main(int(sys.argv[1]), int(sys.argv[2]))

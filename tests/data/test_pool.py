@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import time
 
@@ -64,6 +65,15 @@ def started(monkeypatch):
     assert open_pipes() <= before
 
 
+def is_running(pid):
+    """Return whether a process runs; one that has ended and was not collected does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def make_loader(*transforms, **options):
     images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3), np.uint8)
     dataset = data.ArrayDataset(images, np.zeros(40, int), ("a",), (0.5,) * 3, (0.5,) * 3)
@@ -85,6 +95,47 @@ def test_a_worker_that_is_killed_is_named_with_the_signal(fault, started, kind, 
         list(make_loader(fault(kind, 30)))
 
 
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("segv", "was killed by SIGSEGV while preparing start"), ("raise", "failed on sample 0 of epoch 0")],
+)
+def test_the_first_sample_is_tried_by_a_worker_and_not_by_the_parent(fault, started, kind, message):
+    with pytest.raises(data.WorkerError, match=message):
+        list(make_loader(fault(kind, 0)))
+
+
+def test_a_worker_may_start_slowly(fault, started):
+    """The imports of a busy machine are no hang, however short the timeout of a batch."""
+    slow = "import time\ntime.sleep(1.5)\n"
+    module = sys.modules["faults_of_a_user"].__file__
+    with open(module, "w") as file:
+        file.write(slow + FAULTS)
+    with make_loader(fault("none"), timeout=1.0) as loader:
+        assert len(list(loader)) == 5
+
+
+def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, fault):
+    code = f"""
+import sys
+sys.path[:0] = {[str(tmp_path), os.path.dirname(__file__)]!r}
+import faults_of_a_user, test_pool
+loader = test_pool.make_loader(faults_of_a_user.Fault("hang", 9), prefetch=1)
+batches = iter(loader)
+next(batches)
+print(*[process.pid for process in loader._pool.processes], flush=True)
+next(batches)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+        pids = process.stdout.readline().split()
+        process.kill()
+    assert len(pids) == 2
+    deadline = time.monotonic() + 30
+    while any(is_running(int(pid)) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(int(pid)) for pid in pids)
+
+
 def test_a_worker_that_hangs_is_given_up_after_the_timeout(fault, started, monkeypatch):
     monkeypatch.setattr(pool, "_GRACE", 0.1)
     loader = make_loader(fault("hang", 2), timeout=2.0)
@@ -92,6 +143,16 @@ def test_a_worker_that_hangs_is_given_up_after_the_timeout(fault, started, monke
         data.WorkerError, match=r"worker 0 \(pid \d+\) hangs: no answer for 2 s while preparing samples 0"
     ):
         list(loader)
+
+
+def test_the_batch_is_named_on_which_a_worker_died_not_the_one_it_was_asked_next(fault, started):
+    loader = make_loader(fault("kill", 18), prefetch=1)  # worker 0: batches 0, 2, 4
+    batches = iter(loader)
+    next(batches)  # asks for batch 2
+    started[0].wait()
+    loader._pool.ask(0, messages.Task(0, 0, np.arange(32, 40)))
+    with pytest.raises(data.WorkerError, match=r"worker 0 .* while preparing samples 16 ... 23 of epoch 0"):
+        list(batches)
 
 
 def test_a_worker_killed_from_outside_between_batches(started):
@@ -108,7 +169,7 @@ def test_a_worker_killed_from_outside_between_batches(started):
 
 def test_a_worker_that_does_not_start(started, monkeypatch):
     monkeypatch.setattr(pool.sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
-    with pytest.raises(data.WorkerError, match="ended with exit code 1 while preparing start"):
+    with pytest.raises(data.WorkerError, match="ended with exit code 1 while preparing start, which tries sample 0"):
         list(make_loader())
 
 
@@ -165,13 +226,14 @@ def test_a_worker_serves_tasks_until_its_pipe_ends(fault):
     )
     steps = [data.Flip(1.0), fault("raise", 2)]
     images[...] = np.arange(images.size).reshape(images.shape) % 251
-    messages.send(request, messages.Setup(*files, images.shape, slots.shape, pickle.dumps(steps), 0))
+    messages.send(request, messages.Setup(*files, images.shape, pickle.dumps(steps), 0))
+    messages.send(request, slots.shape)
     messages.send(request, messages.Task(1, 0, np.array([3, 0])))
     messages.send(request, messages.Task(0, 0, np.array([1, 2])))
     os.close(request)
     with pytest.raises(EOFError):
         worker.main(request_end, reply_end)
-    assert messages.receive(reply) is None  # it has started
+    assert messages.receive(reply) == (4, 4, 3)  # it has started
     assert messages.receive(reply) is None
     np.testing.assert_array_equal(slots[1, :2], images[[3, 0], :, ::-1])
     failure = messages.receive(reply)
