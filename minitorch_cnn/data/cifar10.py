@@ -6,10 +6,8 @@ else does.
 """
 
 import hashlib
-import io
 import os
 import pathlib
-import pickle
 import shutil
 import tarfile
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from minitorch_cnn import files
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
+from minitorch_cnn.pickle_machine import Machine, PickleError, expect
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -140,31 +139,44 @@ def _parse(name, data, is_binary):
     return _unpickle(name, data)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows the three names that a pickled uint8 array needs, and refuses all others."""
+_NAMES = {"numpy.core.multiarray": {"_reconstruct"}, "numpy": {"ndarray", "dtype"}}
 
-    _ALLOWED = {
-        ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
 
-    def find_class(self, module, name):
-        try:
-            return self._ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a file of images") from None
+class _Array:
+    """A pickled array, which gets its pixels after it has been made."""
+
+    pixels = None
+
+
+def _call(name, arguments):
+    """Return what NumPy's functions would make; of dtypes there is one."""
+    if name.name == "dtype":
+        if arguments[:1] != (b"u1",):
+            raise PickleError(f"expected bytes as pixels, got {arguments!r:.40}")
+        return np.uint8
+    return _Array()
+
+
+def _build(value, state):
+    if isinstance(value, _Array):
+        _, shape, dtype, column_order, content = state
+        if dtype is not np.uint8 or column_order is not False:
+            raise PickleError("expected rows of bytes")
+        value.pixels = np.frombuffer(content, np.uint8).reshape(shape)
+    elif value is not np.uint8:  # the state of a dtype says what its name says
+        raise PickleError(f"expected an array, got {type(value).__name__}")
 
 
 def _unpickle(name, data):
     try:
-        batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
-        pixels, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
-        if pixels.dtype != np.uint8 or pixels.shape != (_PER_FILE, 3072) or labels.shape != (_PER_FILE,):
-            raise ValueError(f"got {pixels.dtype} {pixels.shape} with labels {labels.shape}")
-    except Exception as error:  # a damaged pickle can raise almost anything
+        batch = Machine(_NAMES, _call, _build).run(data)
+        pixels, labels = expect(expect(batch, dict)[b"data"], _Array).pixels, expect(batch[b"labels"], list)
+        if pixels is None or pixels.shape != (_PER_FILE, 3072) or len(labels) != _PER_FILE:
+            raise PickleError(f"got {getattr(pixels, 'shape', None)} with {len(labels)} labels")
+        labels = np.array([expect(label, int) for label in labels], np.uint8)
+    except (PickleError, KeyError, OverflowError) as error:
         raise DatasetError(f"CIFAR-10: {name} - expected a pickled batch of {_PER_FILE} images: {error}") from error
-    return np.concatenate([labels.astype(np.uint8)[:, None], pixels], 1)
+    return np.concatenate([labels[:, None], pixels], 1)
 
 
 def fetch(source=None, folder=None, progress=None):

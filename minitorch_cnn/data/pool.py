@@ -154,10 +154,15 @@ class WorkerPool:
 
 
 def _readable(descriptor, timeout):
-    """Wait until there is something to read; `select.select` knows no descriptors above 1023."""
+    """Wait until there is something to read, in short waits.
+
+    Time in which both processes are stopped (Ctrl-Z) counts for one of them at most: it is no hang.
+    `select.select` knows no descriptors above 1023.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
-        return bool(selector.select(timeout))
+        waits = max(8, math.ceil(timeout))
+        return any(selector.select(timeout / waits) for _ in range(waits))
 
 
 def _samples(task):

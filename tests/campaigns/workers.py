@@ -99,6 +99,8 @@ def one_fault(kind, rng, folder, faults):
     except data.WorkerError as error:
         caught = error
     now = time.monotonic()
+    if not killed and not note.exists():
+        return 0.0, f"{kind}: expected a fault before the error, got {caught}", workers
     begin, pid = killed[0] if killed else map(float, note.read_text().split())
     wrong = []
     match = re.match(r"worker (\d+) \(pid (\d+)\) ", str(caught))

@@ -170,7 +170,7 @@ def test_damaged_pickles(tmp_path, records, damage):
 
 def test_a_pickle_of_the_wrong_shape(tmp_path, records):
     records["test_batch"] = records["test_batch"][:, :-1]
-    with pytest.raises(DatasetError, match=r"got uint8 \(20, 3071\) with labels \(20,\)"):
+    with pytest.raises(DatasetError, match=r"got \(20, 3071\) with 20 labels"):
         CIFAR10(write_python(tmp_path, records), train=False)
 
 
@@ -184,7 +184,7 @@ def test_a_pickle_that_wants_to_run_something_is_refused(tmp_path, records, monk
     monkeypatch.chdir(tmp_path)
     place = write_python(tmp_path, records)
     (place / "test_batch").write_bytes(pickle.dumps(payload, 2))
-    with pytest.raises(DatasetError, match="posix.system is not allowed in a file of images"):
+    with pytest.raises(DatasetError, match="expected names of numbers alone, got posix.system"):
         CIFAR10(place, train=False)
     assert not (tmp_path / "was-here").exists()
 

@@ -27,6 +27,11 @@ class Fault:
                 raise RuntimeError("cannot do this one")
             if self.kind == "hang":
                 time.sleep(60)
+            if self.kind == "slow":
+                begin = time.process_time()
+                while time.process_time() < begin + 0.3:  # of its own work: being stopped does not count
+                    pass
+                return images
             os.kill(os.getpid(), signal.SIGKILL if self.kind == "kill" else signal.SIGSEGV)
         return images
 """
@@ -112,6 +117,27 @@ def test_a_worker_may_start_slowly(fault, started):
         file.write(slow + FAULTS)
     with make_loader(fault("none"), timeout=1.0) as loader:
         assert len(list(loader)) == 5
+
+
+def test_stopping_all_processes_for_a_while_is_no_hang(tmp_path, fault):
+    code = f"""
+import sys
+sys.path[:0] = {[str(tmp_path), os.path.dirname(__file__)]!r}
+import faults_of_a_user, test_pool
+with test_pool.make_loader(faults_of_a_user.Fault("slow", 9), prefetch=1, timeout=2.0) as loader:
+    batches = iter(loader)
+    next(batches)
+    print("begun", flush=True)
+    list(batches)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        os.killpg(process.pid, signal.SIGCONT)
+    assert process.returncode == 0
 
 
 def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, fault):

@@ -1,0 +1,63 @@
+"""The machine for pickles: plain values come out, and nothing is run."""
+
+import pickle
+
+import pytest
+
+from minitorch_cnn.pickle_machine import Machine, Name, PickleError, expect
+
+
+def run(program, names=None, call=None, build=None, persistent=None):
+    return Machine(names or {}, call, build, persistent).run(program)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_plain_values(protocol):
+    value = {"a": [1, 300, 70_000, -5, 1 << 40, 2.5], "b": (None, True, False, ()), 7: {"c": ("x", "y", "z", "w")}}
+    assert run(pickle.dumps(value, protocol)) == value
+
+
+def test_strings_of_python_2_are_bytes():
+    assert run(b"\x80\x02}U\x01aT\x03\x00\x00\x00\xff\x00bs.") == {b"a": b"\xff\x00b"}
+
+
+def test_allowed_names_are_called_built_and_looked_up_by_their_user_alone():
+    told = []
+    program = b"\x80\x02cmodule\nname\nK\x01\x85R(K\x02tb" + b"K\x03Q\x86."
+    got = run(
+        program,
+        names={"module": {"name"}},
+        call=lambda name, arguments: [name, arguments],
+        build=lambda value, state: told.append((value, state)),
+        persistent=lambda identity: identity + 1,
+    )
+    assert got == ([Name("module", "name"), (1,)], 4) and told == [([Name("module", "name"), (1,)], (2,))]
+
+
+@pytest.mark.parametrize(
+    "program, message",
+    [
+        (b"\x80\x02cos\nsystem\nX\x01\x00\x00\x00x\x85R.", "names of numbers alone, got os.system, which might do"),
+        (b"\x80\x02K\x01Q.", "expected instructions that make numbers, got BINPERSID"),
+        (b"\x80\x02\x82\x01.", "expected instructions that make numbers, got EXT1"),
+        (b"\x80\x02K\x01)R.", "expected .*Name.*, got int"),
+        (b"\x80\x02}}K\x01s.", "got dict"),
+        (b"\x80\x02(.", "expected a value, got a mark"),
+        (b"\x80\x02}", "expected an end, got none|got ValueError"),
+        (b"\x80\x02" + b"]" * 300_000, "expected at most 262144 instructions"),
+        (b"\x80\x02R.", "expected a program that makes numbers, got IndexError"),
+    ],
+)
+def test_refusals(program, message):
+    with pytest.raises(PickleError, match=message):
+        run(program)
+
+
+def test_a_large_memo_takes_no_memory():
+    assert run(b"\x80\x02}r\xff\xff\xff\xff.") == {}
+
+
+def test_expect():
+    assert expect(3, int) == 3
+    with pytest.raises(PickleError, match="expected <class 'int'>, got bool"):
+        expect(True, int)
