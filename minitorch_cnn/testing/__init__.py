@@ -1,5 +1,14 @@
-"""For users' tests: the gradient checker."""
+"""For users' tests: the gradient checker, its proof by mutants, and inputs for it."""
 
-from minitorch_cnn.testing.gradcheck import GradcheckError, GradcheckReport, gradcheck
+import importlib
 
-__all__ = ["GradcheckError", "GradcheckReport", "gradcheck"]
+from minitorch_cnn.testing.gradcheck import gradcheck
+from minitorch_cnn.testing.report import CheckedTensor, GradcheckError, GradcheckReport
+
+__all__ = ["CheckedTensor", "GradcheckError", "GradcheckReport", "gradcheck", "mutants", "strategies"]
+
+
+def __getattr__(name):
+    if name in ("mutants", "strategies"):  # strategies needs hypothesis, which only tests have
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
