@@ -42,7 +42,12 @@ class _Problem:
         (rows, columns), stride = self.hyper["kernel_size"], self.hyper["stride"]
         window = f"{columns}" if self.signal else f"{rows} x {columns}"
         step = stride[1] if self.signal or stride[0] == stride[1] else f"{stride[0]} x {stride[1]}"
-        return f"{TITLES[self.kind]} of {window}, stride {step}"
+        (top, bottom, left, right), padding = self.hyper["padding"], ""
+        if any(self.hyper["padding"]):
+            same = left == right and (self.signal or top == bottom == left)
+            sides = (left, right) if self.signal else (top, bottom, left, right)
+            padding = f", padding {left if same else sides}"
+        return f"{TITLES[self.kind]} of {window}, stride {step}{padding}"
 
     def input(self):
         fill = -np.inf if self.kind == "max" else 0.0

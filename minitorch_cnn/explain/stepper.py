@@ -35,32 +35,26 @@ const steps = $steps;
 const edges = $edges;
 const names = $names;
 let at = 0;
-const cells = {}, texts = {}, plain = {};
+const cells = {}, texts = {}, fills = {};
 for (const part of document.querySelectorAll("[data-cell]")) {
   (part.tagName === "rect" ? cells : texts)[part.dataset.cell] = part;
 }
-for (const [name, rect] of Object.entries(cells)) {
-  plain[name] = ["stroke", "stroke-width", "stroke-dasharray", "fill"].map(a => [a, rect.getAttribute(a)]);
-}
+for (const [name, rect] of Object.entries(cells)) fills[name] = rect.getAttribute("fill");
 const place = Object.fromEntries(steps.map((step, i) => [step.result, i]));
-function set(rect, attributes) {
-  for (const [name, value] of attributes) {
-    if (value === null) rect.removeAttribute(name); else rect.setAttribute(name, value);
-  }
-}
-function mark(name, edge) {
-  const rect = cells[name], width = Math.max(3, rect.getAttribute("width") / 14);
-  set(rect, [["stroke", edge], ["stroke-width", width], ["stroke-dasharray", null]]);
-  rect.classList.add("marked");
+function mark(name, edge) {  // by a frame on top of all cells, within its own
+  const frame = cells[name].cloneNode(), side = Number(frame.getAttribute("width")), width = Math.max(3, side / 14);
+  const look = { fill: "none", stroke: edge, "stroke-width": width, "pointer-events": "none", class: "marked" };
+  for (const axis of ["x", "y"]) look[axis] = Number(frame.getAttribute(axis)) + width / 2;
+  look.width = look.height = side - width;
+  for (const [attribute, value] of Object.entries(look)) frame.setAttribute(attribute, value);
+  frame.removeAttribute("stroke-dasharray");
+  cells[name].parentNode.appendChild(frame);
 }
 function clear(known) {
-  for (const [name, rect] of Object.entries(cells)) {
-    set(rect, plain[name]);
-    rect.classList.remove("marked");
-  }
+  document.querySelectorAll(".marked").forEach(frame => frame.remove());
   steps.forEach((step, i) => {
     if (texts[step.result]) texts[step.result].style.visibility = i < known ? "visible" : "hidden";
-    if (i >= known) cells[step.result].setAttribute("fill", "white");
+    cells[step.result].setAttribute("fill", i < known ? fills[step.result] : "white");
   });
 }
 function show(number) {

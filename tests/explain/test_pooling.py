@@ -61,6 +61,23 @@ def test_signals_of_several_channels():
     assert "length: floor((4 + 2*0 - 2)/2) + 1 = floor(1) + 1 = 2" in str(story)
 
 
+@pytest.mark.parametrize(
+    "x, options, title",
+    [
+        ([1, 2, 3], {"padding": (1, 0)}, "Max pooling of 2, stride 2, padding (1, 0)"),
+        (np.ones((3, 3)), {"padding": 1, "stride": (1, 2)}, "Max pooling of 2 x 2, stride 1 x 2, padding 1"),
+        (
+            np.ones((3, 3)),
+            {"padding": (0, 1), "kind": "avg"},
+            "Average pooling of 2 x 2, stride 2, padding (0, 0, 1, 1)",
+        ),
+        (np.ones((3, 3)), {}, "Max pooling of 2 x 2, stride 2"),
+    ],
+)
+def test_titles_name_what_was_asked_for(x, options, title):
+    assert explain.pool(x, 2, **options).title == title
+
+
 def test_padding_of_the_maximum_never_wins_and_of_the_mean_counts_as_asked():
     x = [[-1.0, -2.0], [-3.0, -4.0]]
     assert explain.pool(x, 2, padding=1).steps[0].equation == "S[0, 0] = max(-1) = -1"
