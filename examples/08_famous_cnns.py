@@ -1,0 +1,75 @@
+# %% [markdown]
+# # 8. Famous networks, and the pattern that they share
+#
+# From LeNet-5 to DenseNet, the same few parts come again: convolutions with a ReLU, something that halves the maps,
+# and a few full connections or one mean a map at the end. Everything here is read from the *trace* of each network:
+# it runs on shapes alone, nothing is computed, so that a VGG with 138 million weights is drawn in a moment.
+
+# %%
+import argparse
+import pathlib
+
+from minitorch_cnn import explain, figures, models, nn
+from minitorch_cnn.tensor import Tensor
+
+parser = argparse.ArgumentParser(description="Famous networks side by side.")
+parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
+out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
+out.mkdir(parents=True, exist_ok=True)
+
+# %% [markdown]
+# ## Six networks, one pattern
+#
+# A bar is a layer, as high as the side of its map: the maps get smaller, and there are more of them.
+
+# %%
+figures.save(explain.poster(), out / "08_poster.png")
+
+# %% [markdown]
+# ## The pattern, in words
+#
+# The lecture draws it as: some convolutions, a pooling, and that again and again; then full connections.
+
+# %%
+patterns = []
+for name in ("lenet5", "allcnn_c", "vgg_a_cifar", "resnet20", "densenet40_k12"):
+    channels, side = models.native_input(name)
+    topology = explain.topology(models.create(name), (1, channels, side, side), name)
+    patterns.append(explain.pattern(topology))
+    print(f"{name:12} {patterns[-1]}")
+for sentence, count in explain.shared(patterns):
+    print(f"{count} of {len(patterns)}: {sentence}")
+
+# %% [markdown]
+# ## One network as a drawing and as a table
+#
+# (`mcnn topology --efficiency -o FILE.png` compares what the answers of the large networks cost.)
+#
+# The arcs of a ResNet are its shortcuts. In the table, `sees` is the receptive field: how many pixels a side a number
+# of that layer depends on.
+
+# %%
+model = models.create("resnet20")
+topology = explain.topology(model, (1, 3, 32, 32), "ResNet-20 for CIFAR-10")
+figures.save(topology.figure(), out / "08_resnet20.png")
+print(explain.summary(models.create("lenet5"), (1, 1, 28, 28)))
+
+# %% [markdown]
+# ## When the sizes do not fit
+#
+# Sooner or later a full connection gets another number of inputs than it expects. The message does the arithmetic.
+
+# %%
+wrong = nn.Sequential(
+    nn.Conv2d(3, 6, 5),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(6, 16, 5),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
+    nn.Linear(256, 10),
+)
+try:
+    wrong(Tensor.like_shape((1, 3, 32, 32)))
+except ValueError as error:
+    print(str(error).partition("\nshapes so far:")[0])
