@@ -149,6 +149,9 @@ def _run(arguments):
 def _code(arguments):
     plan = _plan(arguments)
     train_set, options = plan.source.code(train=True), training.arguments_code(plan.options)
+    connected = []
+    if arguments.distributed not in (None, "off"):
+        connected, options = [f"ranks = train.connect({arguments.distributed!r})"], f"{options}, ranks=ranks"
     if plan.recipe is None:
         lines = [f"trainer = train.Trainer.resume({plan.folder!r}, {train_set}{options})"]
     else:
@@ -156,4 +159,4 @@ def _code(arguments):
             f"recipe = train.recipe({plan.recipe!r}{training.arguments_code(plan.changes)})",
             f"trainer = train.Trainer(recipe, {train_set}, {plan.folder!r}{options})",
         ]
-    return training.code("data, train", arguments.threads, lines, plan.source, plan.tested)
+    return training.code("data, train", arguments.threads, connected + lines, plan.source, plan.tested)

@@ -162,3 +162,20 @@ def test_a_full_disk_is_no_traceback(mcnn, monkeypatch):
     monkeypatch.setattr(weights, "save", full)
     code, _, err = mcnn("train", *SHORT)
     assert code == 1 and "No space left on device" in err and "Traceback" not in err
+
+
+def test_what_ranks_are_told_reaches_the_run(mcnn):
+    words = ("train", *SHORT, "--distributed", "off", "--sync-bn", "--accumulate", 2, "--rank-timeout", 5)
+    assert mcnn(*words)[0] == 0
+    result = result_of("runs/mlp-1")
+    assert (result["ranks"], result["settings"]["sync_bn"], result["settings"]["accumulate"]) == (1, True, 2)
+    code, _, err = mcnn("train", "--resume", "runs/mlp-1", "--sync-bn")
+    assert code == 2 and "--sync-bn - expected nothing with --resume" in err
+    code, _, err = mcnn("train", *SHORT, "--distributed", "gloo")
+    assert code == 2 and "gloo" in err
+
+
+def test_the_code_of_a_distributed_training(mcnn):
+    code, out, _ = mcnn("train", *SHORT, "--distributed", "mpi", "--sync-bn", "--show-code")
+    assert code == 0
+    assert "ranks = train.connect('mpi')\n" in out and "sync_bn=True, workers=0, ranks=ranks)" in out

@@ -1,0 +1,107 @@
+"""Two ranks in two network namespaces with a shaped link between them: does the forecast of a step come true?
+
+    sudo python tests/campaigns/shaped_links.py --batch 32 --gbits 1 10
+
+Needs Linux, root, and `ip` and `tc` of iproute2. The forecast takes the compute time of a step from two ranks
+that share memory, the latency and bandwidth from sums over the shaped link, and the formula of
+`benchmarks/scaling_mpi.py`; a step over the link is measured beside it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import scaling_mpi
+
+MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
+SIDES = ("mcnn0", "mcnn1")  # namespaces; the interface inside has the name of the namespace
+OVER_TCP = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}  # not shared memory
+
+
+def run(*words):
+    """Run a command that must succeed."""
+    subprocess.run([str(word) for word in words], check=True)
+
+
+@contextlib.contextmanager
+def link(gbits):
+    """Keep two namespaces with a link of so many Gbit/s in each direction."""
+    try:
+        for side in SIDES:
+            run("ip", "netns", "add", side)
+        run(
+            "ip",
+            "link",
+            "add",
+            SIDES[0],
+            "netns",
+            SIDES[0],
+            "type",
+            "veth",
+            "peer",
+            "name",
+            SIDES[1],
+            "netns",
+            SIDES[1],
+        )
+        for number, side in enumerate(SIDES, start=1):
+            run("ip", "-n", side, "addr", "add", f"10.77.0.{number}/24", "dev", side)
+            for device in (side, "lo"):
+                run("ip", "-n", side, "link", "set", device, "up")
+            shape = ("rate", f"{gbits}gbit", "burst", f"{256 * gbits}kb", "latency", "50ms")
+            run("ip", "netns", "exec", side, "tc", "qdisc", "add", "dev", side, "root", "tbf", *shape)
+        yield
+    finally:
+        for side in SIDES:
+            subprocess.run(["ip", "netns", "del", side], check=False)
+
+
+def measure(options, shaped):
+    """Return what `scaling_mpi` measures on two ranks, over the link or in shared memory."""
+    words = ["--json", "--model", options.model, "--batch", str(options.batch), "--rounds", str(options.rounds)]
+    program = [sys.executable, scaling_mpi.__file__, *words, "--threads", "1"]
+    command = [MPIEXEC, "-n", "2", *program]
+    if shaped:
+        ranks = [["-n", "1", "-env", "FI_TCP_IFACE", s, "ip", "netns", "exec", s, *program] for s in SIDES]
+        command = [MPIEXEC, *ranks[0], ":", *ranks[1]]
+    environment = os.environ | (OVER_TCP if shaped else {})
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(answer.splitlines()[-1])
+
+
+def main():
+    """Measure and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="cifar4")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gbits", type=int, nargs="+", default=[1, 10])
+    options = parser.parse_args()
+    local = measure(options, shaped=False)
+    print(f"shared memory: compute {1000 * local['compute']:.1f} ms, step {1000 * local['step']:.1f} ms", flush=True)
+    for gbits in options.gbits:
+        with link(gbits):
+            measured = measure(options, shaped=True)
+        network = {key: measured[key] for key in ("latency", "bandwidth", "bytes", "buckets")}
+        sums = scaling_mpi.ring(2, network["bytes"], network["latency"], network["bandwidth"], network["buckets"])
+        for what, key, share in (
+            ("no overlap", "step_without_overlap", 1.0),
+            ("overlap", "step", 1 - scaling_mpi.hidden(local)),
+        ):
+            expected = local["compute"] + share * sums
+            print(
+                f"{gbits} Gbit/s, {what}: forecast {1000 * expected:.1f} ms, measured {1000 * measured[key]:.1f} ms, "
+                f"{expected / measured[key] - 1:+.0%} (link {network['latency'] * 1e6:.0f} us, "
+                f"{network['bandwidth'] * 8e-9:.2f} Gbit/s)",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
