@@ -26,6 +26,7 @@ _FLAGS = frozenset({"contract", "arcp", "nsz"})
 _REORDER = frozenset({"reassoc"})
 
 _lock = threading.RLock()
+_forked_after_openmp = False
 _threads = None  # None: as many as Numba found
 _listeners = []
 
@@ -179,6 +180,11 @@ def kernel(function=None, *, parallel=True, reorder=False):
 
     @functools.wraps(function)
     def call(*args):
+        if parallel and _forked_after_openmp:
+            raise RuntimeError(
+                f"{function.__name__}: expected a process that was started by spawn or forkserver, got one made by "
+                "fork after its parent had run a kernel: OpenMP cannot go on in it and would abort"
+            )
         with _lock:
             if _threads is not None and numba.get_num_threads() != _threads:
                 numba.set_num_threads(_threads)
@@ -210,6 +216,17 @@ def set_num_threads(count):
     with _lock:
         _threads = count
         threadpoolctl.threadpool_limits(count)
+
+
+def _after_fork():
+    """Give a forked child a free lock, for another thread may have held it; OpenMP aborts such a child."""
+    global _lock, _forked_after_openmp
+    _lock = threading.RLock()
+    with contextlib.suppress(ValueError):  # no parallel kernel has run yet
+        _forked_after_openmp = numba.threading_layer() == "omp"
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def get_num_threads():

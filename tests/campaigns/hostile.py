@@ -332,9 +332,10 @@ def attack(reader):
         for problem in problems[:8]:
             print("  ", problem)
         deaths = sum(end != "exit 0" for end in ends)
+        most = f"{max(worst, 0):.1f} times the file + {reader.fixed / 1e6:.1f} MB"
         figure = (
             f"{len(crafted)} crafted files and {length(300, 10_000)} mutations: {deaths} crashes, {len(problems)} "
-            f"accepted, executed or with another error, memory at most {max(worst, 0):.1f} times the file + {reader.fixed / 1e6:.1f} MB"
+            f"accepted, executed or with another error, memory at most {most}"
         )
         return figure, not deaths and not problems and accepted[:2] == [1, 0] and worst <= 3
 

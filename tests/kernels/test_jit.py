@@ -195,6 +195,38 @@ crowd = [threading.Thread(target=work) for _ in range(8)]
     assert run(STEP + crowd, home=home, **layer) == ([], results * 200)
 
 
+FORK = """
+import os
+def relu():
+    return kernels.elementwise.relu_forward(np.arange(-2, 3).astype("float32")).tolist()
+relu()
+results, (reading, writing) = [], os.pipe()
+with _jit._lock:  # as another thread might
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = str(relu())
+        except RuntimeError as error:
+            answer = str(error)
+        os.write(writing, answer.encode())
+        os._exit(0)
+results += [os.waitpid(child, 0)[1], os.read(reading, 1000).decode(), relu()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "answer"),
+    [
+        ("workqueue", r"\[0.0, 0.0, 0.0, 1.0, 2.0\]"),
+        ("omp", "relu_forward: expected a process that was started by spawn or forkserver, got one made by fork"),
+    ],
+)
+def test_a_forked_child_computes_or_says_why_not(tmp_path, layer, answer):
+    """And neither aborts nor waits for a lock that its parent held."""
+    (status, told, after) = run(FORK, home=tmp_path, NUMBA_THREADING_LAYER=layer)[1]
+    assert status == 0 and after == [0, 0, 0, 1, 2] and re.match(answer.replace("relu_forward", "_?relu_forward"), told)
+
+
 @pytest.fixture
 def thread_settings(same_bits_for_any_threads):
     """Set the number of threads back after the test."""
