@@ -12,6 +12,7 @@ from minitorch_cnn.cli import (
     exercise,
     explain,
     explain_commands,
+    gradcheck,
     predict,
     race,
     train,
@@ -69,7 +70,7 @@ def _parse(argv):
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for family in (doctor, datasets, train, transfer, predict, race, explain, explain_commands, exercise):
+    for family in (doctor, datasets, train, transfer, predict, race, explain, explain_commands, gradcheck, exercise):
         family.add_commands(commands)
     arguments, extras = parser.parse_known_args(argv)
     if extras:

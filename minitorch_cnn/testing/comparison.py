@@ -48,6 +48,8 @@ def compare(run, checked, settings, which):
     for j, row in enumerate(weights):
         for name, grad in gradients(out, checked, row.reshape(out.shape)).items():
             jacobians[name][j] = grad.ravel()
+    if full:
+        _check_linear(out, checked, jacobians)
     watch, rows = bool(_choices(out)), []
     for name, tensor in checked.items():
         steps, analytic, numeric, kinks = [], [], [], []
@@ -77,6 +79,15 @@ def compare(run, checked, settings, which):
         shown = f"{place}{failure}" if failure else ""
         rows.append(CheckedTensor(name, which, tensor.shape, a.size, total, len(kinks), largest, shown))
     return rows
+
+
+def _check_linear(out, checked, jacobians):
+    """Raise unless the gradient of a mixture of outputs is the mixture of their gradients."""
+    mixed = np.cos(np.arange(out.size, dtype=np.float64))
+    for name, grad in gradients(out, checked, mixed.reshape(out.shape)).items():
+        expected = mixed @ jacobians[name]
+        if np.linalg.norm(grad.ravel() - expected) > 1e-8 * (1 + np.linalg.norm(expected)):
+            raise GradcheckError(f"{name}: backward is not linear: of a mixture of outputs it gives another gradient")
 
 
 def _directions(settings, size, draw):
@@ -165,7 +176,7 @@ def _one_sided(run, tensor, out, steps, bad, analytic, settings):
     j, column = np.argwhere(bad)[0]
     ends = [_moved(run, tensor, steps[column], step, False)[0][j] for step in (settings.eps, -settings.eps)]
     right, left = (
-        (end - out.data.flat[j]) / step for end, step in zip(ends, (settings.eps, -settings.eps), strict=True)
+        (end - out.data.flat[j]) / step + 0.0 for end, step in zip(ends, (settings.eps, -settings.eps), strict=True)
     )
     two_slopes = abs(right - left) > 0.1 * max(abs(right), abs(left))
     if two_slopes and min(abs(analytic[j, column] - slope) for slope in (left, right)) < 1e-3:

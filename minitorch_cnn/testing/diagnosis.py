@@ -24,7 +24,7 @@ def looks_like(analytic, numeric, out_shape):
     str
         Such as "the wrong sign", or "no known mistake".
     """
-    suspects = (_not_a_number, _nothing, _offset, _factor, _one_image, _kernel, _shift, _mean, _border, _some)
+    suspects = (_not_a_number, _nothing, _offset, _factor, _one_image, _border, _kernel, _shift, _mean, _some)
     return next(filter(None, (suspect(analytic, numeric, out_shape) for suspect in suspects)), "no known mistake")
 
 
@@ -105,7 +105,7 @@ def _kernel(analytic, numeric, out_shape):
     """The right numbers in the wrong order, inside the window of each output."""
     if analytic.ndim >= 4:
         a, n = _windows(analytic, numeric)
-        if n.shape[-2:] != (1, 1) and _same(a, n[..., ::-1, ::-1]):
+        if not _same(a, n) and _same(a, n[..., ::-1, ::-1]):
             return "an unflipped kernel, or one that was flipped once too often"
         if n.shape[-2] == n.shape[-1] > 1 and _same(a, n.swapaxes(-1, -2)):
             return "a transposed kernel: its two axes are swapped"

@@ -165,3 +165,87 @@ def test_what_cannot_be_checked():
         gradcheck(lambda x: 1.0, Tensor(X))
     with pytest.raises(ValueError, match="gradcheck: inputs - expected a floating Tensor or a module with parameters"):
         gradcheck(lambda x: x, Tensor([1, 2]))
+
+
+@pytest.mark.parametrize("mode", ["random", "projection"])
+def test_the_cheap_modes_catch_the_same_factor_and_count_what_they_looked_at(mode):
+    x = Tensor(np.random.default_rng(0).standard_normal((10, 10)))
+    report = gradcheck(cube(right), x, mode=mode)
+    assert report.n_checked == {"random": 20, "projection": 2}[mode] and report.n_total == 100**2
+    assert gradcheck(cube(right), x, mode=mode, samples=5).n_checked == 5
+    with pytest.raises(GradcheckError, match=r"ratio 2, in the derivative of a random sum .* a factor 2"):
+        gradcheck(cube(lambda grad_out, x: 2 * right(grad_out, x)), x, mode=mode)
+    with pytest.raises(GradcheckError, match="no known mistake in this mode"):
+        gradcheck(cube(lambda grad_out, x: grad_out * np.sin(x)), x, mode=mode)
+
+
+def test_few_steps_across_kinks_are_left_out_and_counted():
+    x = np.linspace(-3, 3, 40)
+    x[7] = 0
+    report = gradcheck(ops.relu, Tensor(x))
+    assert report.n_kinks == 1 and report.n_checked == 40 * 39 < report.n_total == 1600
+    assert "1560 of 1600 checked (full), 1 steps left out at kinks" in str(report)
+    with pytest.raises(GradcheckError, match="1 of 40 steps cross a kink"):
+        gradcheck(ops.relu, Tensor(x), max_kinks=0.01)
+
+
+def test_a_direction_that_crosses_a_kink_is_drawn_anew():
+    report = gradcheck(lambda a, b: ops.relu(a - b), Tensor(np.ones(2)), Tensor(np.zeros(2)), mode="projection")
+    assert report.n_checked == 4
+    with pytest.raises(GradcheckError, match="20 of 20 steps cross a kink"):
+        gradcheck(ops.relu, Tensor(np.zeros(2)), mode="projection")
+
+
+def test_a_kink_that_the_operation_does_not_tell_of_is_suspected():
+    corner = cube(lambda grad_out, x: grad_out * (x > 0), lambda x: np.maximum(x, 0))
+    with pytest.raises(GradcheckError, match="looks like a kink: the slope is 0 below and 1 above"):
+        gradcheck(corner, Tensor(np.array([0.0, 1.0])))
+
+
+def test_a_module_is_checked_in_training_and_in_evaluation():
+    class Wrong(nn.Module):
+        def forward(self, x):
+            return x if self.training else x + x.detach()
+
+    x = Tensor(np.ones(2))
+    assert gradcheck(Wrong(), x, training=True).passed
+    with pytest.raises(GradcheckError, match=r"input 0 \(eval mode\) \[0\]: analytic 1, numeric 2"):
+        gradcheck(Wrong(), x)
+    with pytest.raises(GradcheckError, match="eval mode"):
+        gradcheck(Wrong(), x, training=False)
+
+
+def test_a_backward_that_is_not_linear_is_caught():
+    with pytest.raises(GradcheckError, match="backward is not linear"):
+        gradcheck(cube(lambda grad_out, x: right(np.maximum(grad_out, 0), x)), Tensor(X))
+
+
+def test_the_report_is_a_table_and_an_error_carries_it():
+    report = gradcheck(nn.Linear(2, 3), Tensor(np.ones((1, 2))))
+    page = report._repr_html_()
+    assert page.count("<tr>") == 1 + len(report.tensors) == 7  # a head, and three tensors in two modes
+    assert "gradcheck passed: 66 of 66 checked (full)" in page and "<td>weight</td>" in page
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(lambda a, b: a * b.detach(), Tensor(X), Tensor(X))
+    names = [(t.name, bool(t.failure)) for t in caught.value.report.tensors]
+    assert names == [("input 0", False), ("input 1", True)] and not caught.value.report.passed
+    assert "the gradient is 0 everywhere" in caught.value.report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause"),
+    [
+        (lambda grad, x: 1.7 * grad, "a constant factor 1.7"),
+        (lambda grad, x: -3 * grad, "the wrong sign and a factor 3"),
+        (lambda grad, x: 6 * grad, "a forgotten division by 6"),
+        (lambda grad, x: np.where(grad == 0, 0, np.nan), "NaN in the gradient"),
+    ],
+)
+def test_what_a_mistake_looks_like(spoil, cause):
+    with pytest.raises(GradcheckError, match=f"looks like .*{cause}"):
+        gradcheck(cube(lambda grad_out, x: spoil(right(grad_out, x), x)), Tensor(X))
+
+
+def test_an_unknown_mode():
+    with pytest.raises(ValueError, match="gradcheck: mode - expected 'full', 'random' or 'projection', got 'fast'"):
+        gradcheck(ops.exp, Tensor(X), mode="fast")

@@ -1,0 +1,101 @@
+"""`mcnn gradcheck`: the gradients of the operations, and whether the checker sees planted mistakes."""
+
+import json
+
+from minitorch_cnn.cli.parser import UsageError, hint
+
+
+def add_commands(commands):
+    """Add ``mcnn gradcheck``."""
+    parser = commands.add_parser(
+        "gradcheck",
+        help="check gradients against finite differences, or the checker against planted mistakes",
+        description="Compare the backward of the operations of a family with differences of their forward, in "
+        "float64. With --mutants, plant the classic mistakes of backward one after the other and show which check sees "
+        "which, and what the full one says it looks like.",
+        examples=("mcnn gradcheck conv", "mcnn gradcheck conv --mutants", "mcnn gradcheck --mutants --json"),
+    )
+    parser.add_argument("family", nargs="?", help="conv, pool, norm, activation, ... (default: all)")
+    parser.add_argument("--mutants", action="store_true", help="plant mistakes, and see which are caught")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=_run, code=_code, parser=parser)
+
+
+def _run(arguments):
+    from minitorch_cnn.testing import mutants
+
+    if arguments.family not in (None, *mutants.families()):
+        known = mutants.families()
+        near = hint(arguments.family, known)
+        raise UsageError(f"mcnn gradcheck: family - expected one of {', '.join(known)}, got {arguments.family!r}{near}")
+    return _mutants(arguments) if arguments.mutants else _operations(arguments)
+
+
+def _operations(arguments):
+    """Check the right backwards; exit code 1 if one fails."""
+    from minitorch_cnn.testing import GradcheckError, mutants
+
+    cases = {}  # an operation is tried on several cases, and a case serves several mutants
+    for mutant in mutants.select(arguments.family):
+        cases.setdefault(id(mutant.case), (mutant.target, mutant.case))
+    rows = []
+    for target, case in cases.values():
+        try:
+            passed, says = True, str(mutants.check(case))
+        except GradcheckError as error:
+            passed, says = False, str(error)
+        rows.append({"operation": target, "passed": passed, "says": says})
+    passed = sum(row["passed"] for row in rows)
+    if arguments.json:
+        print(json.dumps({"passed": passed, "of": len(rows), "checks": rows}, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['operation']:28}{row['says']}")
+        print(f"passed {passed} of {len(rows)}")
+    return 0 if passed == len(rows) else 1
+
+
+def _mutants(arguments):
+    """Try every mutant; exit code 1 if the full check misses one."""
+    from minitorch_cnn.testing import mutants
+
+    results = []
+    if not arguments.json:
+        print(f"{'planted mistake':58}" + "".join(f"{name:>12}" for name in mutants.CHECKS) + "  the full check says")
+    for result in mutants.trial(arguments.family):
+        results.append(result)
+        if not arguments.json:
+            marks = "".join(f"{'caught' if says else '-':>12}" for says in result.says.values())
+            print(f"{result.mutant.name:58}{marks}  {_cause(result.says['full'])}", flush=True)
+    caught = {name: sum(bool(result.says[name]) for result in results) for name in mutants.CHECKS}
+    if arguments.json:
+        rows = [
+            {"family": r.mutant.family, "name": r.mutant.name, "operation": r.mutant.target} | r.says for r in results
+        ]
+        print(json.dumps({"caught": caught, "of": len(results), "mutants": rows}, indent=2))
+    else:
+        print(f"{'caught':58}" + "".join(f"{count:>12}" for count in caught.values()))
+        print(f"caught {caught['full']} of {len(results)}")
+    return 0 if caught["full"] == len(results) else 1
+
+
+def _cause(sentence):
+    return sentence.split("looks like ")[-1] if sentence else "nothing"
+
+
+def _code(arguments):
+    family = repr(arguments.family) if arguments.family else ""
+    if arguments.mutants:
+        return (
+            "from minitorch_cnn.testing import mutants\n\n"
+            f"results = list(mutants.trial({family}))\n"
+            "for result in results:\n"
+            "    print(result.mutant.name, '-', result.says['full'] or 'not caught')\n"
+            "print('caught', sum(bool(r.says['full']) for r in results), 'of', len(results))\n"
+        )
+    return (
+        "from minitorch_cnn.testing import mutants\n\n"
+        f"for mutant in mutants.select({family}):\n"
+        "    print(mutant.target, mutants.check(mutant.case))\n"
+    )

@@ -1,0 +1,233 @@
+"""Wrong backwards of activations, arithmetic, products, movement and losses, with what each is tried on."""
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn import ops
+from minitorch_cnn.testing.mutant import (
+    BATCH,
+    BESIDE,
+    HALF,
+    MASK,
+    MEAN,
+    SIGN,
+    TURNED,
+    TWICE,
+    apart,
+    beside,
+    changed,
+    family,
+    first,
+    instead,
+    misread,
+    normal,
+    only,
+    seeing,
+    times,
+)
+
+_MAP, _ROWS, _SQUARE = normal(3, 1, 4, 4), normal(3, 4), normal(4, 4)
+_POSITIVE = np.abs(_ROWS) + 0.5
+_SIGNED = apart(3, 4)
+_LABELS = np.array([2, 0, 3])
+
+
+def _parts(g, axis, i, j):
+    """Swap two equal parts of the gradient of a concatenation."""
+    parts = list(np.split(g, 2, axis))
+    parts[i], parts[j] = parts[j], parts[i]
+    return np.concatenate(parts, axis)
+
+
+def _overwritten(right, ctx, g):
+    """Write where adding was meant, so that of two equal indices only the last counts."""
+    grad = np.zeros(ctx.shape)
+    grad[ctx.key] = g
+    return grad
+
+
+FUNCTIONS = (
+    *family(
+        "activation",
+        "activation.ReLU",
+        (ops.relu, _SIGNED),
+        ("relu: no mask", lambda right, ctx, g: g, MASK),
+        ("relu: mask turned round", lambda right, ctx, g: g - right(ctx, g)),
+        ("relu: wrong sign", times(-1), SIGN),
+        ("relu: only positive gradients pass", lambda right, ctx, g: np.maximum(right(ctx, g), 0), "not linear"),
+        ("relu: leaks a little", lambda right, ctx, g: right(ctx, g) + 0.001 * (g - right(ctx, g)), MASK),
+    ),
+    *family(
+        "activation",
+        "activation.LeakyReLU",
+        (lambda x: ops.leaky_relu(x, 0.1), _SIGNED),
+        ("leaky: slope forgotten", misread(slope=lambda slope: 0.0), "terms that were left out"),
+        ("leaky: slope squared", misread(slope=lambda slope: slope**2), "a factor 0.1 at"),
+    ),
+    *family(
+        "activation",
+        "activation.GELU",
+        (ops.gelu, _ROWS),
+        (
+            "gelu: density forgotten",
+            instead(lambda g, x: g * kernels.elementwise.gelu_forward(x.ravel()).reshape(x.shape) / x),
+        ),
+        (
+            "gelu: derivative of x * sigmoid(1.702 x)",
+            instead(lambda g, x: g * (s := 1 / (1 + np.exp(-1.702 * x))) * (1 + 1.702 * x * (1 - s))),
+        ),
+    ),
+    *family(
+        "activation",
+        "activation.Sigmoid",
+        (ops.sigmoid, _ROWS),
+        ("sigmoid: out alone", instead(lambda g, out: g * out)),
+        ("sigmoid: 1 + out", instead(lambda g, out: g * out * (1 + out))),
+    ),
+    *family(
+        "activation",
+        "activation.Tanh",
+        (ops.tanh, _ROWS),
+        ("tanh: square forgotten", instead(lambda g, out: g * (1 - out))),
+        ("tanh: derivative of the sigmoid", instead(lambda g, out: g * out * (1 - out))),
+    ),
+    *family(
+        "activation",
+        "softmax.Softmax",
+        (ops.softmax, _ROWS),
+        ("softmax: sum forgotten", instead(lambda g, out: g * out), MEAN),
+        ("softmax: sum over the wrong axis", misread(axis=lambda axis: 0)),
+    ),
+    *family(
+        "activation",
+        "softmax.LogSoftmax",
+        (ops.log_softmax, _ROWS),
+        ("log softmax: sum forgotten", lambda right, ctx, g: g, MEAN),
+        ("log softmax: wrong sign of the sum", lambda right, ctx, g: 2 * g - right(ctx, g), MEAN),
+    ),
+    *family(
+        "activation",
+        "dropout.Dropout",
+        (lambda x: ops.dropout(x, 0.5), _ROWS),
+        ("dropout: not scaled", times(0.5), HALF),
+        ("dropout: no mask", lambda right, ctx, g: g * ctx.scale, MASK),
+    ),
+    *family(
+        "arithmetic",
+        "arithmetic.Add",
+        (ops.add, _ROWS, normal(4)),
+        (
+            "add: forgot to sum what was repeated",
+            only(1, lambda right, ctx, g, grad: g),
+            "a missing sum over the batch",
+        ),
+        ("add: mean of what was repeated", times(1 / 3, 1), "a mean over the batch"),
+    ),
+    *family("arithmetic", "arithmetic.Sub", (ops.sub, _ROWS, _POSITIVE), ("sub: sign forgotten", times(-1, 1), SIGN)),
+    *family(
+        "arithmetic",
+        "arithmetic.Mul",
+        (ops.mul, _ROWS, _POSITIVE),
+        ("mul: own factor", misread(lambda a, b: (b, a))),
+        ("mul: factor forgotten", only(1, lambda right, ctx, g, grad: g)),
+    ),
+    *family(
+        "arithmetic",
+        "arithmetic.Div",
+        (ops.div, _ROWS, _POSITIVE),
+        ("div: sign forgotten", times(-1, 1), SIGN),
+        ("div: square forgotten", only(1, lambda right, ctx, g, grad: grad * ctx.saved[1])),
+    ),
+    *family(
+        "arithmetic",
+        "elementary.Power",
+        (lambda x: ops.power(x, 3.0), _POSITIVE),
+        ("power: exponent forgotten", times(1 / 3), "a mean over the batch|a needless division by 3"),
+        ("power: exponent not lowered", instead(lambda g, x: g * 3 * x**3)),
+    ),
+    *family("arithmetic", "elementary.Sqrt", (ops.sqrt, _POSITIVE), ("sqrt: half forgotten", times(2), TWICE)),
+    *family("arithmetic", "elementary.Exp", (ops.exp, _ROWS), ("exp: factor forgotten", lambda right, ctx, g: g)),
+    *family("arithmetic", "elementary.Log", (ops.log, _POSITIVE), ("log: times x", instead(lambda g, x: g * x))),
+    *family(
+        "arithmetic",
+        "elementary.Abs",
+        (ops.abs, _SIGNED),
+        ("abs: sign forgotten", lambda right, ctx, g: g, "wrong sign there"),
+    ),
+    *family(
+        "arithmetic",
+        "reduce.Sum",
+        (lambda x: ops.sum(x, 1), _ROWS),
+        ("sum: gradient of the mean", times(1 / 4), "a needless division by 4"),
+    ),
+    *family(
+        "arithmetic",
+        "reduce.Max",
+        (lambda x: ops.max(x, 1), _SIGNED),
+        ("max: next element", misread(lambda at: ((at + 1) % 4,))),
+        ("max: to all", lambda right, ctx, g: np.repeat(g[:, None], 4, 1), MASK),
+    ),
+    *family(
+        "matmul",
+        "matmul.MatMul",
+        (ops.matmul, _SQUARE, normal(4, 4) + 1),
+        ("matmul: b not transposed", misread(lambda a, b: (a, b.T.copy())), TURNED),
+        ("matmul: result transposed", changed(lambda grad: grad.T.copy(), 1), TURNED),
+        ("matmul: sum over the rows forgotten", misread(lambda a, b: (first(a), b), 1), BATCH),
+        ("matmul: mean over the rows", times(1 / 4, 1), "a mean over the batch"),
+    ),
+    *family(
+        "movement",
+        "movement.Concat",
+        (lambda a, b: ops.concat([a, b]), _ROWS, _POSITIVE),
+        ("concat: parts swapped", lambda right, ctx, g: right(ctx, _parts(g, 1, 0, 1))),
+        ("concat: slice off by one", seeing(beside, 1)),
+    ),
+    *family(
+        "movement",
+        "movement.Reshape",
+        (lambda x: ops.reshape(x, (4, 3)), _ROWS),
+        ("reshape: column-major", lambda right, ctx, g: g.reshape(ctx.shape, order="F")),
+    ),
+    *family(
+        "movement",
+        "movement.Transpose",
+        (lambda x: ops.transpose(x, (1, 2, 0)), normal(2, 2, 2)),
+        ("transpose: moved on, not back", lambda right, ctx, g: g.transpose(ctx.axes)),
+    ),
+    *family(
+        "movement",
+        "selection.BroadcastTo",
+        (lambda x: ops.broadcast_to(x, (3, 4)), normal(4)),
+        ("broadcast: first copy alone", seeing(first), BATCH),
+    ),
+    *family(
+        "movement",
+        "selection.Index",
+        (lambda x: ops.index(x, ([0, 1, 1, 2],)), _ROWS),
+        ("index: repeated index overwritten", _overwritten),
+    ),
+    *family(
+        "movement",
+        "selection.Pad",
+        (lambda x: ops.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect"), _MAP),
+        ("pad: mirrored part forgotten", misread(mode=lambda _: "zero"), "terms that were left out"),
+        ("pad: cropped one beside", changed(beside), BESIDE),
+    ),
+    *family(
+        "movement",
+        "resize.Resize",
+        (lambda x: ops.resize(x, (4, 6)), normal(1, 1, 4, 4)),
+        ("resize: spread evenly", changed(lambda grad: grad**0 * grad.mean())),
+    ),
+    *family(
+        "loss",
+        "loss.CrossEntropy",
+        (lambda x: ops.cross_entropy(x, _LABELS, label_smoothing=0.1), _ROWS),
+        ("cross-entropy: target forgotten", lambda right, ctx, g: ctx.saved[0] * g[:, None], MEAN),
+        ("cross-entropy: wrong sign", times(-1), SIGN),
+        ("cross-entropy: divided by the batch twice", times(1 / 3), "a needless division by 3"),
+        ("cross-entropy: smoothing forgotten", misread(smoothing=lambda _: 0.0)),
+        ("cross-entropy: first row alone", seeing(first)),
+    ),
+)
