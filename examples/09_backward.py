@@ -1,0 +1,80 @@
+# %% [markdown]
+# # 9. Backward, step by step
+#
+# A network is a chain of operations. Backward walks it from the loss to the first layer, and at each operation applies
+# one *local rule*: from the gradient of its output, make the gradients of its inputs. This chapter draws the chain,
+# tells the walk, and checks it against differences.
+
+# %%
+import argparse
+import pathlib
+
+import numpy as np
+
+import minitorch_cnn as mt
+from minitorch_cnn import Tensor, data, explain, figures, models, nn, ops
+from minitorch_cnn.testing import gradcheck
+
+parser = argparse.ArgumentParser(description="The backward pass, step by step.")
+parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
+out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
+out.mkdir(parents=True, exist_ok=True)
+
+# %% [markdown]
+# ## The graph
+#
+# Forward leaves a node for each operation. Arrows show forward; backward goes against them.
+
+# %%
+mt.manual_seed(0)
+shapes = data.Shapes10(train=True, size=8)
+x = Tensor(np.ascontiguousarray(shapes.images.transpose(0, 3, 1, 2)).astype(np.float32) / 255)
+model = nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 14 * 14, 10))
+loss = ops.cross_entropy(model(x), shapes.labels)
+graph = explain.graph(loss, model)
+print(graph)
+graph.save(out / "09_graph.png")
+
+# %% [markdown]
+# ## The walk
+#
+# Each step: the gradient that comes in, the rule, and what each input gets.
+
+# %%
+story = loss.backward(trace=True)
+print(story)
+
+# %% [markdown]
+# ## How large the gradient is on its way
+#
+# The norm of the gradient that comes in at each step, from the loss on the left to the first layer on the right.
+
+# %%
+figure = figures.blank()
+axes = figure.subplots()
+axes.bar(range(len(story)), [np.linalg.norm(step.grad_out) for step in story], color=figures.BLUE)
+axes.set_xticks(range(len(story)), [step.op for step in story], fontsize=14, rotation=30, ha="right")
+axes.set_ylabel("norm of the incoming gradient", fontsize=16)
+axes.set_title("Backward, from the loss to the first layer", fontsize=20)
+axes.tick_params(axis="y", labelsize=14)
+figures.save(figure, out / "09_norms.png")
+
+# %% [markdown]
+# ## A shortcut in the graph
+#
+# Where a value is read twice, its two gradients are added. The orange way of a residual block passes its operations by.
+
+# %%
+block = models.resnet.BasicBlock(3, 3)
+figure = explain.graph(ops.sum(block(x)), block).figure()
+figures.save(figure, out / "09_shortcut.png")
+
+# %% [markdown]
+# ## Is it right?
+#
+# The gradient check moves each number by a millionth and compares the change of the output with what backward says.
+
+# %%
+small = Tensor(np.random.default_rng(0).standard_normal((1, 2, 5, 5)))
+report = gradcheck(nn.Conv2d(2, 2, 3, stride=2, padding=1), small)
+print(report.n_checked, "derivatives right")
