@@ -52,8 +52,9 @@ print(story)
 # %%
 figure = figures.blank()
 axes = figure.subplots()
-axes.bar(range(len(story)), [np.linalg.norm(step.grad_out) for step in story], color=figures.BLUE)
-axes.set_xticks(range(len(story)), [step.op for step in story], fontsize=14, rotation=30, ha="right")
+walk = [step for step in story if step.op != "Transpose"]  # of a weight, beside the way of the image
+axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
+axes.set_xticks(range(len(walk)), [step.op for step in walk], fontsize=14, rotation=30, ha="right")
 axes.set_ylabel("norm of the incoming gradient", fontsize=16)
 axes.set_title("Backward, from the loss to the first layer", fontsize=20)
 axes.tick_params(axis="y", labelsize=14)
@@ -65,9 +66,8 @@ figures.save(figure, out / "09_norms.png")
 # Where a value is read twice, its two gradients are added. The orange way of a residual block passes its operations by.
 
 # %%
-block = models.resnet.BasicBlock(3, 3)
-figure = explain.graph(ops.sum(block(x)), block).figure()
-figures.save(figure, out / "09_shortcut.png")
+net = nn.Sequential({"stem": nn.Conv2d(3, 4, 3, padding=1), "block": models.resnet.BasicBlock(4, 4)})
+explain.graph(ops.sum(net(x)), net).save(out / "09_shortcut.png")
 
 # %% [markdown]
 # ## Is it right?

@@ -92,6 +92,7 @@ def fit(model, dataset, test_set, epochs, rate, size=40):
 # ## Learn the old classes
 
 # %%
+mt.set_num_threads(1)  # for maps as small as these, handing out the work takes longer than the work
 mt.manual_seed(0)
 pretrained = small_network(len(OLD))
 old = fit(pretrained, many_old, only(tests, OLD, 200), epochs=15, rate=5e-3)
