@@ -52,7 +52,7 @@ for sentence, count in explain.shared(patterns):
 model = models.create("resnet20")
 topology = explain.topology(model, (1, 3, 32, 32), "ResNet-20 for CIFAR-10")
 figures.save(topology.figure(), out / "08_resnet20.png")
-print(explain.summary(models.create("lenet5"), (1, 1, 28, 28)))
+print(explain.summary(models.create("lenet5"), (1, 1, 32, 32)))
 
 # %% [markdown]
 # ## When the sizes do not fit

@@ -62,16 +62,18 @@ def _box(axes, x, y, operation, last):
 
 def _arrow(axes, start, end, passes):
     from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = start, end
     line = {"arrowstyle": "-|>", "mutation_scale": 13, "lw": 2.2 if passes else 1.6, "zorder": 2}
     if passes:
-        arc = {"color": figures.YELLOW, "zorder": 5, "shrinkA": 0, "shrinkB": 0}
+        line |= {"color": figures.YELLOW, "zorder": 5}
         if y0 == y1:
-            points, bend = ((x0, y0 + 0.16), (x1, y1 + 0.16)), -0.3 if x1 > x0 else 0.3
+            points = [(x0, y0 + 0.16), (x0, y0 + 0.55), (x1, y1 + 0.55), (x1, y1 + 0.16)]
         else:
-            points, bend = ((x0, y0 - 0.16), (x1, y1 + 0.16)), 0.15
-        axes.add_patch(FancyArrowPatch(*points, connectionstyle=f"arc3,rad={bend}", **(line | arc)))
+            points = [(x0, y0 - 0.16), (x0, y0 - 0.5), (x1, y1 + 0.5), (x1, y1 + 0.16)]
+        path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+        axes.add_patch(FancyArrowPatch(path=path, fc="none", **line))
         return
     if y0 == y1:
         side = 0.4 if x1 > x0 else -0.4
