@@ -37,9 +37,10 @@ def _max_forward(x, window, out, argmax):
                     else:
                         for c in range(channels):
                             # A NaN beats every number and no later value beats a NaN.
-                            wins = (pixel[c] > best[c]) | ((pixel[c] != pixel[c]) & (best[c] == best[c]))
-                            best[c] = pixel[c] if wins else best[c]
-                            won[c] = here if wins else won[c]
+                            new, old, place = pixel[c], best[c], won[c]  # all loaded first: no masked store
+                            wins = (new > old) | ((new != new) & (old == old))
+                            best[c] = new if wins else old
+                            won[c] = here if wins else place
             for c in range(channels):
                 where[c] = np.int32(won[c])
 
