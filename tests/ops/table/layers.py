@@ -1,0 +1,239 @@
+"""Normalisation, dropout, losses and matrix products."""
+
+import numpy as np
+
+from minitorch_cnn import Tensor, ops, rng
+from minitorch_cnn.shapes import ShapeError
+from tests.ops.table.row import INTEGERS, Op, bare, normal, positive, reference, sample, softmax, tensor
+from tests.ops.table.windows import pool2d
+
+MEAN, VAR = np.array([0.5, -1.0, 0.2]), np.array([2.0, 0.7, 1.1])
+
+
+def batch_norm(x, weight=None, bias=None, *, training, eps=1e-5, **_):
+    axes = (0, *range(2, x.ndim))
+    mean, var = (x.mean(axes), x.var(axes)) if training else (MEAN, VAR)
+    weight, bias = np.ones(3) if weight is None else weight, np.zeros(3) if bias is None else bias
+    mean, var, weight, bias = (a.reshape(-1, *[1] * (x.ndim - 2)) for a in (mean, var, weight, bias))
+    return (x - mean) / np.sqrt(var + eps) * weight + bias
+
+
+def run_batch_norm(x, weight=None, bias=None, **hyper):
+    return ops.batch_norm(x, weight, bias, MEAN.copy(), VAR.copy(), **hyper)
+
+
+def batch_norm_relu(x, weight=None, bias=None, residual=None, *, pool=1, **hyper):
+    out = batch_norm(x, weight, bias, **hyper)
+    out = np.maximum(out if residual is None else out + residual, 0)
+    return pool2d(reference.max_pool2d_forward)(out, pool)
+
+
+def run_batch_norm_relu(x, weight=None, bias=None, residual=None, **hyper):
+    return ops.batch_norm_relu(x, weight, bias, MEAN.copy(), VAR.copy(), residual=residual, **hyper)
+
+
+AFFINE = normal(3) + 2, normal(3)
+BN = [
+    *(sample(normal(*shape), *AFFINE, training=True) for shape in ((4, 3), (3, 3, 4), (2, 3, 3, 4), (1, 3, 2, 2))),
+    *(sample(normal(*shape), *AFFINE, training=False) for shape in ((4, 3), (2, 3, 3, 4))),
+    sample(normal(2, 3, 3, 4), training=True),
+    sample(normal(2, 3, 3, 4), training=False, eps=0.1),
+]
+FUSED = [
+    *(
+        sample(normal(2, 3, 4, 4), *AFFINE, training=training, pool=size)
+        for training in (True, False)
+        for size in (1, 2, 3)
+    ),
+    sample(normal(2, 3, 4, 4), *AFFINE, normal(2, 3, 4, 4) + 0.3, training=True),
+    sample(normal(2, 3, 4, 4), training=True, eps=0.1),
+]
+
+
+def bn_errors(run, name):
+    def call(shape=(2, 3, 2, 2), *rest, **hyper):
+        return lambda: run(tensor(*shape), *rest, **{"training": True, **hyper})
+
+    return [
+        (call((2, 4, 2, 2)), ShapeError, "batch_norm: running_mean - expected shape (4,), one per channel, got (3,)"),
+        (
+            call((2, 3, 2, 2), tensor(2)),
+            ShapeError,
+            "batch_norm: weight - expected shape (3,), one per channel, got (2,)",
+        ),
+        (call(momentum=2), ValueError, "batch_norm: momentum - expected 0 to 1, got 2"),
+        (call(eps=0), ValueError, "batch_norm: eps - expected a positive number, got 0"),
+        (call((1, 3, 1, 1)), ValueError, "batch_norm: x - expected more than one value per channel in training"),
+        (call((3,)), ShapeError, f"{name}: x - expected"),
+    ]
+
+
+def run_dropout(x, p, **hyper):
+    rng.manual_seed(4)
+    return ops.dropout(x, p, **hyper)
+
+
+def dropout(x, p, *, training=True):
+    rng.manual_seed(4)
+    return x if not training else x * (rng.generator().random(x.shape, np.float32) >= p) / (1 - p)
+
+
+LABELS = np.array([2, 0, 1])
+
+
+def reduced(losses, reduction="mean"):
+    return losses if reduction == "none" else getattr(np, reduction)(losses)
+
+
+def cross_entropy(x, labels, *, label_smoothing=0.0, **hyper):
+    target = (1 - label_smoothing) * np.eye(x.shape[1])[labels] + label_smoothing / x.shape[1]
+    return reduced(-(target * np.log(softmax(x, 1))).sum(1), **hyper)
+
+
+def label_errors(name, argument):
+    op = getattr(ops, name)
+    return [
+        *bare(name, LABELS, argument=argument),
+        (
+            lambda: op(tensor(3, 3), [0, 1]),
+            ShapeError,
+            f"{name}: labels - expected shape (3,), one per row of (3, 3), got (2,)",
+        ),
+        (lambda: op(tensor(3, 3), [0, 1, 3]), ValueError, f"{name}: labels - expected 0 to 2 for 3 classes, got 3"),
+        (lambda: op(tensor(3, 3), [0.0] * 3), TypeError, f"{name}: labels - expected integers"),
+        (lambda: op(tensor(3, 3), LABELS, reduction="max"), ValueError, f"{name}: reduction - expected one of"),
+    ]
+
+
+REDUCTIONS = [{"reduction": reduction} for reduction in ("mean", "sum", "none")]
+LABELLED = [sample(normal(3, classes), at=(LABELS,), **hyper) for classes in (3, 5, 8) for hyper in REDUCTIONS]
+
+
+ROWS = {
+    "batch_norm": Op(batch_norm, BN, bn_errors(run_batch_norm, "batch_norm"), run=run_batch_norm),
+    "batch_norm_relu": Op(
+        batch_norm_relu,
+        FUSED,
+        bn_errors(run_batch_norm_relu, "batch_norm_relu")[:-1]
+        + [
+            (
+                lambda: run_batch_norm_relu(tensor(2, 3, 2, 2), training=True, pool=0),
+                ValueError,
+                "pool - expected an integer, 1 to 15",
+            )
+        ],
+        sample(np.zeros((1, 3, 1, 2)), np.ones(3), MEAN / np.sqrt(VAR + 1e-5), training=False),
+        run_batch_norm_relu,
+    ),
+    "local_response_norm": Op(
+        lambda x, size, alpha=1e-4, beta=0.75, k=1.0: reference.local_response_norm_forward(
+            x, size=size, alpha=alpha, beta=beta, k=k
+        ),
+        [
+            sample(normal(*shape), at=(size,), alpha=0.7)
+            for shape in ((1, 5, 2, 2), (2, 3, 1, 4))
+            for size in (1, 2, 3, 5)
+        ],
+        [
+            *bare("local_response_norm", 3),
+            (
+                lambda: ops.local_response_norm(tensor(2, 2), 3),
+                ShapeError,
+                "x - expected 4 axes (N, C, H, W), got shape (2, 2)",
+            ),
+            (
+                lambda: ops.local_response_norm(tensor(1, 2, 1, 1), 0),
+                ValueError,
+                "size - expected an integer >= 1, got 0",
+            ),
+        ],
+    ),
+    "dropout": Op(
+        dropout,
+        [sample(normal(*shape), at=(p,)) for shape in ((7,), (3, 4), (2, 3, 4)) for p in (0.0, 0.5, 0.9)]
+        + [sample(normal(3, 4), at=(0.5,), training=False)],
+        [
+            *bare("dropout"),
+            (lambda: ops.dropout(tensor(2), 1.0), ValueError, "dropout: p - expected a number, 0 <= p < 1, got 1.0"),
+            (lambda: ops.dropout(Tensor([1, 2]), 0.5), *INTEGERS),
+        ],
+        run=run_dropout,
+    ),
+    "cross_entropy": Op(
+        cross_entropy,
+        LABELLED + [sample(normal(3, 4), at=(LABELS,), label_smoothing=0.3)],
+        label_errors("cross_entropy", "logits"),
+    ),
+    "nll_loss": Op(
+        lambda x, labels, **hyper: reduced(-x[np.arange(3), labels], **hyper),
+        LABELLED,
+        label_errors("nll_loss", "log_probs"),
+    ),
+    "mse_loss": Op(
+        lambda x, target, **hyper: reduced((x - target) ** 2, **hyper),
+        [sample(normal(*shape), positive(*shape), **hyper) for shape in ((), (4,), (2, 3)) for hyper in REDUCTIONS],
+        [
+            *bare("mse_loss", Tensor(1.0)),
+            (
+                lambda: ops.mse_loss(tensor(2), tensor(3)),
+                ShapeError,
+                "mse_loss: target - expected shape (2,), got (3,)",
+            ),
+            (
+                lambda: ops.mse_loss(tensor(2), tensor(2), reduction=""),
+                ValueError,
+                "mse_loss: reduction - expected one of",
+            ),
+        ],
+    ),
+    "matmul": Op(
+        np.matmul,
+        [
+            sample(normal(*a), normal(*b))
+            for a, b in (
+                ((3, 4), (4, 2)),
+                ((4,), (4, 2)),
+                ((3, 4), (4,)),
+                ((4,), (4,)),
+                ((1, 1), (1, 1)),
+                ((2, 3, 4), (2, 4, 2)),
+                ((2, 3, 4), (4, 2)),
+                ((2, 1, 3, 4), (3, 4, 1)),
+            )
+        ],
+        [
+            *bare("matmul", tensor(2, 2), argument="a"),
+            (
+                lambda: ops.matmul(tensor(2, 3), tensor(2, 3)),
+                ShapeError,
+                "matmul: b - expected 3 rows, the columns of a (2, 3), got 2",
+            ),
+            (
+                lambda: ops.matmul(tensor(), tensor(2, 3)),
+                ShapeError,
+                "matmul: a - expected at least one axis, got a scalar",
+            ),
+        ],
+    ),
+    "linear": Op(
+        lambda x, weight, bias=0: x @ weight.T + bias,
+        [
+            sample(normal(*x), normal(*w), *([normal(w[0])] if bias else []))
+            for bias in (False, True)
+            for x, w in (((3, 4), (2, 4)), ((2, 3, 4), (2, 4)), ((1, 1), (1, 1)), ((2, 2, 1, 3), (5, 3)))
+        ],
+        [
+            *bare("linear", tensor(2, 2)),
+            (
+                lambda: ops.linear(tensor(2, 3), tensor(2, 4)),
+                ShapeError,
+                "linear: x - expected (..., 4) for weight (2, 4), got (2, 3)",
+            ),
+            (
+                lambda: ops.linear(tensor(2, 3), tensor(2)),
+                ShapeError,
+                "linear: weight - expected (out_features, in_features), got shape (2,)",
+            ),
+        ],
+    ),
+}

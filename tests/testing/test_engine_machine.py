@@ -1,0 +1,154 @@
+"""Random graphs, grown, walked back, freed and spoilt in random order, against differences of their forward."""
+
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from minitorch_cnn import Tensor, no_grad, ops
+from minitorch_cnn.autograd import GraphError
+
+SHAPE = (2, 3)
+EPS = 1e-6
+
+UNARY = {
+    "tanh": ops.tanh,
+    "gelu": ops.gelu,
+    "softmax": ops.softmax,
+    "flip": lambda x: ops.flip(x, 1),
+    "transpose twice": lambda x: ops.transpose(ops.transpose(x)),
+    "repeat a row": lambda x: ops.index(x, ([0, 0],)),
+    "less its mean": lambda x: x - ops.mean(x, 1, keepdims=True),
+    "twice the same": lambda x: x * x * 0.3,
+    "halves joined": lambda x: ops.concat(ops.split(x, [1, 2]), 1),
+}
+BINARY = {
+    "add": ops.add,
+    "sub": ops.sub,
+    "mul": lambda a, b: ops.tanh(a * b),
+    "div": lambda a, b: a / (b * b + 1.0),
+    "matmul": lambda a, b: ops.tanh(ops.matmul(ops.matmul(a, ops.transpose(b)), a)),
+}
+
+
+class Value(NamedTuple):
+    """A Tensor and how it came about: a leaf has ``past``, its values from write to write, all others a recipe."""
+
+    tensor: Tensor
+    past: list | None = None
+    function: callable = None
+    sources: tuple = ()  # (number of the value, how many values its past had)
+    constant: bool = False  # made under no_grad
+
+
+seeds = st.integers(0, 2**32 - 1)
+numbers = st.integers(0, 10**6)
+
+
+class Engine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.values, self.freed = [], set()
+
+    def pick(self, number):
+        return number % len(self.values)
+
+    @initialize(seed=seeds)
+    def begin(self, seed):
+        self.add_leaf(seed)
+
+    @rule(seed=seeds)
+    def add_leaf(self, seed):
+        array = np.random.default_rng(seed).uniform(-1, 1, SHAPE)
+        self.values.append(Value(Tensor(array.copy(), requires_grad=True), past=[array]))
+
+    def grow(self, function, numbers, constant=False):
+        used = [self.pick(number) for number in numbers]
+        sources = tuple((i, len(self.values[i].past or [0])) for i in used)
+        tensors = [self.values[i].tensor for i in used]
+        if constant:
+            with no_grad():
+                out = function(*tensors)
+            assert not out.requires_grad
+        else:
+            out = function(*tensors)
+        self.values.append(Value(out, function=function, sources=sources, constant=constant))
+
+    @rule(name=st.sampled_from(sorted(UNARY)), number=numbers, constant=st.sampled_from([False, False, False, True]))
+    def unary(self, name, number, constant):
+        self.grow(UNARY[name], [number], constant)
+
+    @rule(name=st.sampled_from(sorted(BINARY)), one=numbers, other=numbers)
+    def binary(self, name, one, other):
+        self.grow(BINARY[name], [one, other])
+
+    @rule(number=numbers, factor=st.sampled_from([0.5, -1.0]))
+    def write_in_place(self, number, factor):
+        leaf = [value for value in self.values if value.past][number % sum(bool(value.past) for value in self.values)]
+        try:
+            leaf.tensor.mul_(factor)
+        except GraphError:
+            pass
+        else:
+            raise AssertionError("a leaf that requires a gradient let itself be written to")
+        with no_grad():
+            leaf.tensor.mul_(factor)
+        leaf.past.append(leaf.tensor.data.copy())
+
+    def behind(self, i):
+        """Return the numbers of all values that the gradient of value i goes through."""
+        seen, stack = set(), [i]
+        while stack:
+            k = stack.pop()
+            if k not in seen and self.values[k].tensor.requires_grad:
+                seen.add(k)
+                stack.extend(source for source, _ in self.values[k].sources)
+        return seen
+
+    def replay(self, i, age, moves, done):
+        """Compute value i anew from leaves moved by ``moves``, by number; constants stay as they were."""
+        value = self.values[i]
+        if value.past:
+            return Tensor(value.past[age - 1] + moves[i])
+        if value.constant:
+            return value.tensor
+        if i not in done:
+            done[i] = value.function(*(self.replay(k, then, moves, done) for k, then in value.sources))
+        return done[i]
+
+    @rule(number=numbers, retain=st.booleans(), seed=seeds)
+    def walk_back(self, number, retain, seed):
+        i, draw = self.pick(number), np.random.default_rng(seed)
+        root, behind = self.values[i].tensor, self.behind(i)
+        leaves = {k: value.tensor for k, value in enumerate(self.values) if value.past}
+        for leaf in leaves.values():
+            leaf.grad = None
+        grad_out = draw.uniform(-1, 1, SHAPE)
+        inner = {k for k in behind if not self.values[k].past}
+        written = any(
+            self.values[k].past and len(self.values[k].past) > age for j in inner for k, age in self.values[j].sources
+        )
+        try:
+            root.backward(grad_out, retain_graph=retain)
+        except GraphError:
+            assert not behind or behind & self.freed or written
+            assert all(leaf.grad is None for leaf in leaves.values()), "a failed backward changed a gradient"
+            return
+        assert behind and not behind & self.freed
+        moves = {k: EPS * draw.uniform(-1, 1, SHAPE) for k in leaves}
+        with no_grad():
+            age = len(self.values[i].past or [0])
+            above = self.replay(i, age, moves, {}).data
+            below = self.replay(i, age, {k: -move for k, move in moves.items()}, {}).data
+        numeric = (grad_out * (above - below)).sum() / (2 * EPS)
+        analytic = sum((leaf.grad * moves[k]).sum() / EPS for k, leaf in leaves.items() if leaf.grad is not None)
+        np.testing.assert_allclose(analytic, numeric, rtol=1e-5, atol=1e-6)
+        assert all((leaf.grad is None) or k in behind for k, leaf in leaves.items())
+        if not retain:
+            self.freed |= inner
+
+
+Engine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestEngine = Engine.TestCase
