@@ -45,7 +45,7 @@ class SyncBatchNorm(Function):
         return nchw(grad_x), grad_weight, sums.astype(x.dtype) if need_bias else None
 
 
-def sync_batch_norm(x, weight, bias, running_mean, running_var, *, total, momentum=0.1, eps=1e-5):
+def sync_batch_norm(x, weight, bias, running_mean, running_var, *, momentum=0.1, eps=1e-5, total):
     """Normalise each channel over a batch of which every process holds a share, then scale and shift it.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
