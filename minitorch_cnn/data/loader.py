@@ -37,7 +37,8 @@ class DataLoader:
     timeout : float, seconds
         How long a worker may take for a batch.
     share : (int, int)
-        (i, n): serve the i-th of n nearly equal parts of every batch; n loaders serve the batches of one.
+        (i, n): serve the i-th of n nearly equal parts of every batch; n loaders serve the batches of
+        one. Needs ``drop_last``.
 
     Raises
     ------
@@ -77,6 +78,10 @@ class DataLoader:
         if not 0 <= share[0] < share[1] <= batch_size:
             expected = f"(i, n) with 0 <= i < n <= {batch_size}, the size of a batch"
             raise ValueError(f"DataLoader: share - expected {expected}, got {share!r}")
+        if share[1] > 1 and not drop_last:
+            raise ValueError(
+                f"DataLoader: share - expected drop_last=True with it, got {share!r} of a smaller last batch"
+            )
         if not timeout > 0:
             raise ValueError(f"DataLoader: timeout - expected a positive number of seconds, got {timeout!r}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last

@@ -100,6 +100,7 @@ def test_batches_that_were_handed_out_do_not_change_when_the_next_come():
         ({"seed": True}, "seed - expected an integer >= 0, got True"),
         ({"share": (2, 2)}, r"share - expected \(i, n\) with 0 <= i < n <= 128, .*, got \(2, 2\)"),
         ({"batch_size": 2, "share": (0, 3)}, r"share - expected \(i, n\) with 0 <= i < n <= 2"),
+        ({"share": (0, 2)}, "share - expected drop_last=True with it"),
         ({"timeout": 0}, "timeout - expected a positive number of seconds, got 0"),
     ],
 )
@@ -110,7 +111,7 @@ def test_settings_out_of_range(setting, message):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_shares_side_by_side_are_the_batches_of_one_loader(workers):
-    options = {"shuffle": True, "transforms": AUGMENTATION, "seed": 4}
+    options = {"shuffle": True, "drop_last": True, "transforms": AUGMENTATION, "seed": 4}
     whole = list(data.DataLoader(make(), 8, **options))
     parts = []
     for share in range(3):
