@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import pathlib
+import secrets
 import stat
 import time
 import urllib.error
@@ -15,6 +16,7 @@ _BLOCK = 1 << 20
 _SLOW = 200_000  # bytes a second: below this for _PATIENCE seconds, another address is tried
 _PATIENCE = 20.0
 _TIMEOUT = 30.0
+_RUN = secrets.token_hex(4)  # tells this process from an earlier one of the same number: in a container all have it
 
 
 class DownloadError(OSError):
@@ -63,7 +65,7 @@ def atomic_write(path, data):
     path = pathlib.Path(path)
     # In the same folder, because a rename is atomic only within a file system. A killed process
     # leaves its temporary file; `remove_stale` knows them by the name.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_RUN}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             if path.exists():
@@ -97,8 +99,9 @@ def remove_stale(folder):
     """
     removed = []
     for path in pathlib.Path(folder).glob(".*.tmp"):
-        pid = path.name.split(".")[-2]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        run, pid = path.name.split(".")[-3:-1]
+        earlier = pid == str(os.getpid()) and run != _RUN
+        if pid.isdigit() and (earlier or not _is_alive(int(pid))):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed

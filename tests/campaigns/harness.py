@@ -74,8 +74,8 @@ def main(description, checks):
             {"bar": int(bar), "what": what, "figure": figure, "passed": bool(passed), "seconds": seconds}
             | {"full": options.full, "command": command}
         )
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(records, indent=1) + "\n")
+        if options.json:  # after each bar, so that a campaign that is stopped leaves what it has
+            pathlib.Path(options.json).write_text(json.dumps(records, indent=1) + "\n")
     sys.exit(0 if records and all(record["passed"] for record in records) else 1)
 
 
