@@ -1,5 +1,8 @@
 """Kernels from many Python threads, and in processes that begin after a kernel has run."""
 
+import pathlib
+import tempfile
+
 import harness
 
 LAYERS = ("workqueue", "omp")
@@ -103,8 +106,8 @@ def crowd(length):
 def workers(length):
     """Bar 13: the parent has run a kernel and a product; then four workers do both."""
     count = length(1, 10)
-    with harness.tempfile.TemporaryDirectory() as folder:
-        (harness.pathlib.Path(folder) / "threaded_by_a_user.py").write_text(TRANSFORM)
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "threaded_by_a_user.py").write_text(TRANSFORM)
         good = [run(CHILDREN, count, layer=layer, path=folder) for layer in LAYERS]
     return f"{sum(good)}/{2 * count} loaders of 4 workers, on {' and '.join(LAYERS)}", good == [count, count]
 

@@ -1,0 +1,41 @@
+"""The kernels' own tests with bounds checked, and without compilation."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import harness
+
+SMALL = ["tests/kernels/test_pool.py", "tests/kernels/test_elementwise.py", "tests/kernels/test_norm.py"]
+# these compare threads, or large arrays that plain Python would take minutes for
+LEFT_OUT = "not threads and not large and not long and not huge and not any_"
+
+
+def suite(tests, **settings):
+    """Run tests in a process of its own with an empty cache; return what pytest says in its last line."""
+    with tempfile.TemporaryDirectory() as home:
+        paths = os.pathsep.join(filter(None, sys.path))
+        environment = {**os.environ, "PYTHONPATH": paths, "MCNN_HOME": home, **settings}
+        # plain Python warns of the infinities and NaN that these tests are about; compiled code does not
+        quiet = ["-W", "ignore::RuntimeWarning", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *quiet, "-k", LEFT_OUT, *tests]
+        done = subprocess.run(command, cwd=harness.ROOT, env=environment, capture_output=True, text=True)
+    return done.returncode == 0, re.sub(r" in .*", "", done.stdout.strip().splitlines()[-1])
+
+
+def bounds(length):
+    """Bar 7: every index is checked."""
+    passed, told = suite(length(SMALL[1:2], SMALL), NUMBA_BOUNDSCHECK="1")
+    return f"NUMBA_BOUNDSCHECK=1: {told}", passed
+
+
+def interpreted(length):
+    """Bar 7: the same files as plain Python."""
+    passed, told = suite(length(SMALL[1:2], SMALL), NUMBA_DISABLE_JIT="1")
+    return f"NUMBA_DISABLE_JIT=1: {told}", passed
+
+
+if __name__ == "__main__":
+    harness.main(__doc__, {"7 bounds": bounds, "7 plain Python": interpreted})
