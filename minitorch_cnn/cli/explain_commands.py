@@ -1,10 +1,8 @@
 """`mcnn explain ...`: the pictures of the lecture, one command each, from the shipped kernels."""
 
-from minitorch_cnn.cli import explain_arithmetic, explain_training
+from minitorch_cnn.cli import explain_arithmetic, explain_layers, explain_training, explain_units
 
-FAMILIES = (explain_arithmetic, explain_training)  # each adds its commands to the group by `add_commands(group)`
-
-
+FAMILIES = (explain_arithmetic, explain_layers, explain_training, explain_units)  # each adds its commands to the group by `add_commands(group)`
 def add_commands(commands):
     """Add ``mcnn explain`` and the commands below it."""
     parser = commands.add_parser(

@@ -37,7 +37,7 @@ def add_commands(commands):
         command.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
 
 
-def _model_path(arguments):
+def model_path(arguments):
     """Return --model, or the model of the run that finished last."""
     if arguments.model is not None:
         return arguments.model
@@ -54,7 +54,7 @@ def _model_path(arguments):
 def _predict(arguments):
     from minitorch_cnn import train
 
-    answers = train.Classifier.load(_model_path(arguments)).classify(arguments.images)
+    answers = train.Classifier.load(model_path(arguments)).classify(arguments.images)
     if arguments.json:
         print(json.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))
         return
@@ -65,7 +65,7 @@ def _predict(arguments):
 def _predict_code(arguments):
     return (
         "from minitorch_cnn import train\n\n"
-        f"classifier = train.Classifier.load({_model_path(arguments)!r})\n"
+        f"classifier = train.Classifier.load({model_path(arguments)!r})\n"
         f"for answer in classifier.classify({arguments.images!r}):\n"
         "    print(answer.file, answer.label, answer.probability)\n"
     )
@@ -81,7 +81,7 @@ def _test_source(arguments, facts):
 def _evaluate(arguments):
     from minitorch_cnn import train
 
-    path = _model_path(arguments)
+    path = model_path(arguments)
     classifier = train.Classifier.load(path)
     test_set = _test_source(arguments, classifier.facts).open(train=False)
     if tuple(test_set.classes) != tuple(classifier.classes):
@@ -96,7 +96,7 @@ def _evaluate(arguments):
 def _evaluate_code(arguments):
     from minitorch_cnn import train
 
-    path = _model_path(arguments)
+    path = model_path(arguments)
     test_set = _test_source(arguments, train.Classifier.load(path).facts).code(train=False)
     return (
         "from minitorch_cnn import data, train\n\n"

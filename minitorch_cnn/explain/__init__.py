@@ -15,7 +15,7 @@ from minitorch_cnn.explain.gradient_norms import GradientNorms, deep_network, gr
 from minitorch_cnn.explain.graph import Graph, Operation, graph
 from minitorch_cnn.explain.growth import Growth, field_growth
 from minitorch_cnn.explain.matrix import ConvMatrix, as_matrix
-from minitorch_cnn.explain.patches import Patches, patches
+from minitorch_cnn.explain.patches import Patches, normalised, patches
 from minitorch_cnn.explain.pattern import Pattern, Stage, pattern, shared
 from minitorch_cnn.explain.pooling import pool, pool_gradient
 from minitorch_cnn.explain.poster import efficiency, poster
@@ -62,6 +62,7 @@ __all__ = [
     "gradient_norms",
     "graph",
     "learn_flip",
+    "normalised",
     "occlusion",
     "patches",
     "pattern",

@@ -49,6 +49,7 @@ class Growth(Picture):
         above.set_title("What a number sees, and how often it was bent", fontsize=18)
         above.set_ylabel("receptive field, pixels", fontsize=14)
         below.set_ylabel("non-linearities", fontsize=14)
+        below.xaxis.get_major_locator().set_params(integer=True)
         below.set_xlabel("depth, convolutions on the longest way", fontsize=14)
         above.legend(fontsize=13, frameon=False)
         for axes in (above, below):

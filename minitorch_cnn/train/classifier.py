@@ -150,6 +150,16 @@ class Classifier:
             probabilities=probabilities,
         )
 
+    def read(self, paths):
+        """Return image files as uint8 (N, image_size, image_size, 3); errors as `classify`."""
+        images = [_read_image(path, self.image_size) for path in paths]
+        return np.stack(images) if images else np.empty((0, self.image_size, self.image_size, 3), np.uint8)
+
+    def normalised(self, images):
+        """Return uint8 images (N, H, W, C) as the model takes them: float32 (N, C, H, W)."""
+        x = (images / 255 - self.facts["mean"]) / self.facts["std"]
+        return x.transpose(0, 3, 1, 2).astype(np.float32)
+
     def classify(self, paths):
         """Look at image files.
 
@@ -170,9 +180,7 @@ class Classifier:
             If it cannot be read.
         """
         paths = list(paths)
-        images = [_read_image(path, self.image_size) for path in paths]
-        images = np.stack(images) if images else np.empty((0, self.image_size, self.image_size, 3), np.uint8)
-        probabilities = ops.softmax(Tensor(self.logits(images))).data
+        probabilities = ops.softmax(Tensor(self.logits(self.read(paths)))).data
         answers = []
         for path, row in zip(paths, probabilities, strict=True):
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}

@@ -1,0 +1,73 @@
+# %% [markdown]
+# # 4. Weights are filters, and maps are what they find
+#
+# A filter of the first layer is a small picture: what it looks like is what it answers to. This chapter trains a small
+# network on shapes that are drawn on the spot, and watches its filters.
+
+# %%
+import argparse
+import pathlib
+
+from minitorch_cnn import Tensor, data, explain, manual_seed, nn, ops, optim
+
+parser = argparse.ArgumentParser(description="Filters while they learn, and the maps that they make.")
+parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
+out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
+out.mkdir(parents=True, exist_ok=True)
+manual_seed(0)
+
+# %%
+shapes = data.Shapes10(train=True, size=1500)
+x, labels = explain.normalised(shapes.images, shapes).astype("float32"), shapes.labels
+model = nn.Sequential(
+    nn.Conv2d(3, 16, 5, padding=2),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(16, 32, 3, padding=1),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(32, 32, 3, padding=1),
+    nn.ReLU(),
+    nn.GlobalAvgPool(),
+    nn.Linear(32, 10),
+)
+
+# %% [markdown]
+# ## Training, and a frame of the film every twelve steps
+
+# %%
+optimizer = optim.Adam(model.parameters(), lr=3e-3)
+frames = [("step 0", model[0].weight.data.copy())]
+for step in range(1, 97):
+    batch = slice(step * 64 % 1472, step * 64 % 1472 + 64)
+    loss = ops.cross_entropy(model(Tensor(x[batch])), labels[batch])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % 12 == 0:
+        frames.append((f"step {step}", model[0].weight.data.copy()))
+        print(f"step {step}: loss {loss.item():.3f}")
+
+# %%
+film = explain.filter_film("0", frames=frames)
+print(film)
+film.save(out / "04_training.gif")
+
+# %% [markdown]
+# ## The filters, and the filters of the second layer, which read maps and not colours
+#
+# Blue is negative, orange positive.
+
+# %%
+filters = explain.filters(model)
+print(filters)
+filters.save(out / "04_filters.png")
+explain.filters(model, "3").save(out / "04_second_layer.png")
+
+# %% [markdown]
+# ## What they make of an image
+
+# %%
+maps = explain.feature_maps(model, x[3])
+print(maps)
+maps.save(out / "04_maps.png")

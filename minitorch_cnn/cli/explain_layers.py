@@ -1,0 +1,132 @@
+"""`mcnn explain matrix`, `field` and `growth`: who is connected with whom."""
+
+from minitorch_cnn.cli import picture
+from minitorch_cnn.cli.parser import UsageError, integer
+
+_KINDS = ".png or .svg"
+
+
+def add_commands(group):
+    """Add the commands to ``mcnn explain``."""
+    matrix = group.add_parser(
+        "matrix",
+        help="a convolution as a matrix",
+        description="Write a convolution out as the matrix that it is, each of its weights in one colour, and count "
+        "the weights of a dense, a local and a shared connection.",
+        examples=(
+            "mcnn explain matrix --input 6 --kernel 3 --pad 1 -o matrix.png",
+            "mcnn explain matrix --input 32 --channels 3 --filters 96 --kernel 5 --pad 2",
+        ),
+    )
+    sizes = (("input", 1, 6), ("kernel", 1, 3), ("stride", 1, 1), ("pad", 0, 0), ("dilation", 1, 1))
+    for name, least, default in (*sizes, ("channels", 1, 1), ("filters", 1, 1), ("groups", 1, 1)):
+        matrix.add_argument(
+            f"--{name}", type=integer(least), default=default, metavar="N", help=f"(default: {default})"
+        )
+    matrix.add_argument("--one-d", action="store_true", help="a signal in place of an image")
+    picture.add_options(matrix, _KINDS, _matrix, _matrix_code)
+
+    field = group.add_parser(
+        "field",
+        help="what one unit of a network sees",
+        description="Find the exact box of pixels that a unit depends on, through shortcuts and concatenations, and "
+        "measure by gradients how much each of them matters in a network with random weights.",
+        examples=("mcnn explain field resnet20 layer2.1 7 2", "mcnn explain field cifar4 conv3 4 4 -o field.png"),
+    )
+    field.add_argument("name", metavar="NAME", help="of the network; a wrong one lists all")
+    field.add_argument("layer", metavar="LAYER", help="as `mcnn summary NAME` lists them")
+    field.add_argument("y", type=integer(0), metavar="Y", help="row of the unit")
+    field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
+    field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels a side (default: the network's own)")
+    field.add_argument("--images", type=integer(0), default=4, metavar="N", help="to measure with (default: 4)")
+    picture.add_options(field, _KINDS, _field, _field_code)
+
+    growth = group.add_parser(
+        "growth",
+        help="field size and non-linearities against depth",
+        description="Show for each layer how many pixels its numbers see, and how often they were bent.",
+        examples=("mcnn explain growth vgg_a vgg_d resnet18 -o growth.png",),
+    )
+    growth.add_argument("names", nargs="+", metavar="NAME", help="of networks; a wrong one lists all")
+    picture.add_options(growth, _KINDS, _growth, _growth_code)
+
+
+def _matrix(arguments):
+    picture.show(arguments, lambda: _layer_and_matrix(arguments))
+
+
+def _layer_and_matrix(arguments):
+    from minitorch_cnn import explain, nn
+
+    a = arguments
+    kind = nn.Conv1d if a.one_d else nn.Conv2d
+    layer = kind(a.channels, a.filters, a.kernel, a.stride, a.pad, a.dilation, a.groups)
+    return explain.as_matrix(layer, _matrix_shape(arguments))
+
+
+def _matrix_shape(arguments):
+    return (1, arguments.channels) + (arguments.input,) * (1 if arguments.one_d else 2)
+
+
+def _matrix_code(arguments):
+    a = arguments
+    kind = "Conv1d" if a.one_d else "Conv2d"
+    sizes = f"{a.channels}, {a.filters}, {a.kernel}, {a.stride}, {a.pad}, {a.dilation}, {a.groups}"
+    return (
+        "from minitorch_cnn import explain, nn\n\n"
+        f"made = explain.as_matrix(nn.{kind}({sizes}), {_matrix_shape(a)})\n" + picture.ending(arguments)
+    )
+
+
+def _network(arguments, name):
+    """Return (arguments of `models.create`, input shape)."""
+    from minitorch_cnn import models
+
+    try:
+        channels, size = models.native_input(name)
+    except ValueError as error:
+        raise UsageError(f"{arguments.parser.prog}: NAME - {str(error).partition(' - ')[2]}") from error
+    size = getattr(arguments, "image_size", None) or size
+    return {"image_size": size}, (1, channels, size, size)
+
+
+def _field(arguments):
+    from minitorch_cnn import explain, models
+
+    a = arguments
+    given, shape = _network(a, a.name)
+
+    def make():
+        model = models.create(a.name, **given)
+        return explain.receptive_field(model, a.layer, a.y, a.x, input_shape=shape, images=a.images)
+
+    picture.show(arguments, make)
+
+
+def _field_code(arguments):
+    a = arguments
+    given, shape = _network(a, a.name)
+    return (
+        "from minitorch_cnn import explain, models\n\n"
+        f"model = models.create({a.name!r}, image_size={given['image_size']})\n"
+        f"made = explain.receptive_field(model, {a.layer!r}, {a.y}, {a.x}, input_shape={shape}, images={a.images})\n"
+        + picture.ending(arguments)
+    )
+
+
+def _growth(arguments):
+    from minitorch_cnn import explain, models
+
+    networks = {name: _network(arguments, name)[1] for name in arguments.names}
+    picture.show(
+        arguments,
+        lambda: explain.field_growth({name: (models.create(name), shape) for name, shape in networks.items()}),
+    )
+
+
+def _growth_code(arguments):
+    lines = [f"    {n!r}: (models.create({n!r}), {_network(arguments, n)[1]}),\n" for n in arguments.names]
+    return (
+        f"from minitorch_cnn import explain, models\n\nnetworks = {{\n{''.join(lines)}}}\n"
+        "made = explain.field_growth(networks)\n" + picture.ending(arguments)
+    )
