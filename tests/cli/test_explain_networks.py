@@ -62,7 +62,7 @@ def test_the_code_that_does_the_same_runs(mcnn, network, capsys, own_folder, wor
     code, out, err = mcnn("explain", *words, "-o", "picture.png")
     assert (code, out, err) == (0, "", "")
     with Image.open("picture.png") as picture:
-        assert min(picture.size) > 300
+        assert min(picture.size) > 200
 
 
 def test_a_film(mcnn, network, own_folder):
