@@ -2,7 +2,10 @@
 
 from minitorch_cnn.cli import explain_arithmetic, explain_layers, explain_training, explain_units
 
-FAMILIES = (explain_arithmetic, explain_layers, explain_training, explain_units)  # each adds its commands to the group by `add_commands(group)`
+# Each adds its commands to the group by `add_commands(group)`.
+FAMILIES = (explain_arithmetic, explain_layers, explain_training, explain_units)
+
+
 def add_commands(commands):
     """Add ``mcnn explain`` and the commands below it."""
     parser = commands.add_parser(
