@@ -24,7 +24,7 @@ def looks_like(analytic, numeric, out_shape):
     str
         Such as "the wrong sign", or "no known mistake".
     """
-    suspects = (_not_a_number, _nothing, _offset, _factor, _one_image, _border, _kernel, _shift, _mean, _some)
+    suspects = (_not_a_number, _nothing, _offset, _factor, _one_image, _kernel, _border, _shift, _mean, _some)
     return next(filter(None, (suspect(analytic, numeric, out_shape) for suspect in suspects)), "no known mistake")
 
 
@@ -107,7 +107,7 @@ def _kernel(analytic, numeric, out_shape):
         a, n = _windows(analytic, numeric)
         if not _same(a, n) and _same(a, n[..., ::-1, ::-1]):
             return "an unflipped kernel, or one that was flipped once too often"
-        if n.shape[-2] == n.shape[-1] > 1 and _same(a, n.swapaxes(-1, -2)):
+        if n.shape[-2] == n.shape[-1] and not _same(a, n) and _same(a, n.swapaxes(-1, -2)):
             return "a transposed kernel: its two axes are swapped"
     for i, j in itertools.combinations(range(1, analytic.ndim), 2):
         if analytic.shape[i] == analytic.shape[j] and _same(analytic, numeric.swapaxes(i, j)):
