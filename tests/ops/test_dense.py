@@ -86,9 +86,10 @@ def test_gradients_match_finite_differences(normal, training):
     learned = [v for layer in layers for one in layer for v in one[:3]]
 
     def run(x, *learned):
-        stages = iter(zip(*[iter(learned)] * 3, strict=True))
-        return ops.dense_block(x, [[one._replace(gamma=g, beta=b, weight=w) for one in layer
-                                    for g, b, w in [next(stages)]] for layer in layers])  # fmt: skip
+        three = iter(zip(*[iter(learned)] * 3, strict=True))
+        names = "gamma", "beta", "weight"
+        given = [[one._replace(**dict(zip(names, next(three), strict=True))) for one in layer] for layer in layers]
+        return ops.dense_block(x, given)
 
     gradcheck(run, Tensor(normal((2, 3, 3, 2))), *learned)
 
