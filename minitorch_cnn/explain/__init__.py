@@ -23,6 +23,7 @@ from minitorch_cnn.explain.receptive_field import Field, receptive_fields
 from minitorch_cnn.explain.shift import ShiftSensitivity, shift_sensitivity
 from minitorch_cnn.explain.summary import Layer, Summary, summary
 from minitorch_cnn.explain.topology import Node, Topology, topology
+from minitorch_cnn.explain.unit_field import UnitField, receptive_field
 from minitorch_cnn.explain.windows import conv, conv_gradient
 
 __all__ = [
