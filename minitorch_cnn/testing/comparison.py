@@ -64,7 +64,7 @@ def compare(run, checked, settings, which):
             numeric.append(slope if full else weights @ slope)
             if settings.mode == "projection" and len(steps) == settings.samples:
                 break
-        a, n = (np.array(columns).reshape(-1, len(weights)).T for columns in (analytic, numeric))
+        a, n = (np.array(columns).reshape(len(steps), len(weights)).T for columns in (analytic, numeric))
         error = np.abs(a - n)
         bad = ~(error <= settings.atol + settings.rtol * np.abs(n))  # written so that NaN is bad
         failure = _too_many_kinks(settings, len(steps), kinks)

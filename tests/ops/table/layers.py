@@ -32,6 +32,25 @@ def run_batch_norm_relu(x, weight=None, bias=None, residual=None, **hyper):
     return ops.batch_norm_relu(x, weight, bias, MEAN.copy(), VAR.copy(), residual=residual, **hyper)
 
 
+def run_sync_batch_norm(x, weight=None, bias=None, *, training=True, **hyper):
+    return ops.sync_batch_norm(x, weight, bias, MEAN.copy(), VAR.copy(), total=lambda array: array, **hyper)
+
+
+def dense_hyper(weight):
+    return {"stride": (1, 1), "padding": (weight.shape[2] // 2,) * 4, "dilation": (1, 1), "groups": 1}
+
+
+def run_dense_block(x, weight, gamma, beta, *, training):
+    statistics = {"running_mean": MEAN.copy(), "running_var": VAR.copy(), "momentum": 0.1, "eps": 1e-5}
+    stage = ops.DenseStage(gamma, beta, weight, None, {"training": training, **statistics}, dense_hyper(weight))
+    return ops.dense_block(x, [[stage]])
+
+
+def dense_block(x, weight, gamma, beta, *, training):
+    active = np.maximum(batch_norm(x, gamma, beta, training=training), 0)
+    return np.concatenate([x, reference.conv2d_forward(active, weight, **dense_hyper(weight))], 1)
+
+
 AFFINE = normal(3) + 2, normal(3)
 BN = [
     *(sample(normal(*shape), *AFFINE, training=True) for shape in ((4, 3), (3, 3, 4), (2, 3, 3, 4), (1, 3, 2, 2))),
@@ -110,6 +129,40 @@ LABELLED = [sample(normal(3, classes), at=(LABELS,), **hyper) for classes in (3,
 
 
 ROWS = {
+    "sync_batch_norm": Op(
+        batch_norm,
+        [
+            sample(normal(*shape), *affine, training=True, eps=eps)
+            for shape in ((2, 3, 3, 4), (1, 3, 2, 2))
+            for affine in (AFFINE, ())
+            for eps in (1e-5, 0.1)
+        ],
+        bn_errors(run_sync_batch_norm, "sync_batch_norm")[:4],
+        run=run_sync_batch_norm,
+    ),
+    "dense_block": Op(
+        dense_block,
+        [
+            sample(normal(*shape), normal(2, 3, size, size), *AFFINE, training=training)
+            for shape in ((2, 3, 4, 4), (1, 3, 3, 2))
+            for size in (1, 3)
+            for training in (True, False)
+        ],
+        [
+            (lambda: ops.dense_block(np.ones((1, 3, 2, 2)), []), TypeError, "dense_block: x - expected a Tensor, got"),
+            (
+                lambda: run_dense_block(tensor(2, 3, 2, 2), np.ones((2, 3, 1, 1)), None, None, training=True),
+                TypeError,
+                "dense_block: weight - expected a Tensor, got",
+            ),
+            (
+                lambda: run_dense_block(tensor(2, 3, 2, 2), tensor(2, 3, 1, 1), np.ones(3), None, training=True),
+                TypeError,
+                "dense_block: gamma - expected a Tensor",
+            ),
+        ],
+        run=run_dense_block,
+    ),
     "batch_norm": Op(batch_norm, BN, bn_errors(run_batch_norm, "batch_norm"), run=run_batch_norm),
     "batch_norm_relu": Op(
         batch_norm_relu,
