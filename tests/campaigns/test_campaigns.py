@@ -8,7 +8,8 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent
-CAMPAIGNS = sorted(path.stem for path in FOLDER.glob("*.py") if "harness.main(" in path.read_text())
+SCRIPTS = set(FOLDER.glob("*.py")) - {pathlib.Path(__file__)}
+CAMPAIGNS = sorted(path.stem for path in SCRIPTS if "harness.main(" in path.read_text())
 
 
 @pytest.mark.slow
