@@ -3,7 +3,7 @@
     python tests/campaigns/same_losses.py --recipe shapes10 --steps 50
 
 Trains on shapes10 and compares the loss of every step with that of one process. Sums in another order differ in
-the last bit of a float32; Adam turns that into whole steps where a gradient is nearly zero, SGD does not.
+the last bit of a float32, and training amplifies that: Adam at once, where a gradient is nearly zero, SGD step by step.
 """
 
 import argparse
