@@ -15,11 +15,14 @@ WORK = """
     weight = np.linspace(-1, 1, 8 * 4 * 9, dtype=np.float32).reshape(8, 4, 3, 3)
     hyper = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
     square = np.linspace(-1, 1, 200 * 200, dtype=np.float32).reshape(200, 200)
+    product = square.astype(np.float64) @ square.astype(np.float64)
 
     def work(_=None):
         out = kernels.direct.conv2d_forward_direct(x, weight, **hyper)
         out = kernels.elementwise.relu_forward(out.reshape(-1))
-        return hashlib.sha256(out.tobytes() + (square @ square).tobytes()).hexdigest()
+        # A BLAS gives other bits for another number of threads, and a worker has one: right to rounding, then.
+        assert np.allclose(square @ square, product, atol=1e-3)
+        return hashlib.sha256(out.tobytes()).hexdigest()
 """
 CROWD = (
     WORK
