@@ -120,7 +120,16 @@ RECIPES = {
         Recipe("allcnn_c", model="allcnn_c", epochs=10, optimizer="sgd", peak_lr=0.05, weight_decay=1e-3),
         Recipe("resnet20", model="resnet20", epochs=15, **_RESIDUAL),
         Recipe("resnet9", "resnet9", epochs=10, optimizer="sgd", peak_lr=0.3, weight_decay=5e-4, label_smoothing=0.1),
-        Recipe("transfer", model="resnet18", optimizer="sgd", peak_lr=0.05, body_rate=0.4, label_smoothing=0.1),
+        Recipe(
+            "transfer",
+            model="resnet18",
+            optimizer="sgd",
+            peak_lr=0.1,
+            body_rate=0.4,
+            rise=0.2,
+            weight_decay=5e-4,
+            label_smoothing=0.1,
+        ),
         Recipe("densenet40_k12", model="densenet40_k12", epochs=3, batch_size=64, **_RESIDUAL),
     )
 }
