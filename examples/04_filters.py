@@ -17,34 +17,35 @@ out.mkdir(parents=True, exist_ok=True)
 manual_seed(0)
 
 # %%
-shapes = data.Shapes10(train=True, size=1500)
+shapes = data.Shapes10(train=True, size=3000)
 x, labels = explain.normalised(shapes.images, shapes).astype("float32"), shapes.labels
 model = nn.Sequential(
-    nn.Conv2d(3, 16, 5, padding=2),
-    nn.ReLU(),
-    nn.MaxPool2d(2),
-    nn.Conv2d(16, 32, 3, padding=1),
+    nn.Conv2d(3, 32, 7, stride=2, padding=3),
     nn.ReLU(),
     nn.MaxPool2d(2),
     nn.Conv2d(32, 32, 3, padding=1),
     nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(32, 64, 3, padding=1),
+    nn.ReLU(),
     nn.GlobalAvgPool(),
-    nn.Linear(32, 10),
+    nn.Linear(64, 10),
 )
+model[0].weight.data *= 0.1  # begin near zero: what is seen later was learned, and is not what chance put there
 
 # %% [markdown]
-# ## Training, and a frame of the film every twelve steps
+# ## Training, and a frame of the film every thirty steps
 
 # %%
 optimizer = optim.Adam(model.parameters(), lr=3e-3)
 frames = [("step 0", model[0].weight.data.copy())]
-for step in range(1, 97):
-    batch = slice(step * 64 % 1472, step * 64 % 1472 + 64)
+for step in range(1, 301):
+    batch = slice(step * 64 % 2944, step * 64 % 2944 + 64)
     loss = ops.cross_entropy(model(Tensor(x[batch])), labels[batch])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    if step % 12 == 0:
+    if step % 30 == 0:
         frames.append((f"step {step}", model[0].weight.data.copy()))
         print(f"step {step}: loss {loss.item():.3f}")
 

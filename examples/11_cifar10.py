@@ -20,7 +20,7 @@ from minitorch_cnn import data, explain, models, train
 parser = argparse.ArgumentParser(description="Train four convolutions.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 parser.add_argument("--data", metavar="DIR", help="folder of CIFAR-10 (default: a few drawn shapes)")
-parser.add_argument("--epochs", type=int, default=2, metavar="N")
+parser.add_argument("--epochs", type=int, default=3, metavar="N")
 options = parser.parse_known_args()[0]  # a notebook has arguments of its own
 out = pathlib.Path(options.out)
 out.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ if options.data:
     train_set, test_set = data.CIFAR10(options.data, train=True), data.CIFAR10(options.data, train=False)
     recipe = train.recipe("cifar4", epochs=options.epochs)
 else:
-    train_set, test_set = data.Shapes10(train=True, size=600), data.Shapes10(train=False, size=100)
+    train_set, test_set = data.Shapes10(train=True, size=2000), data.Shapes10(train=False, size=200)
     recipe = train.recipe("shapes10", epochs=options.epochs, batch_size=50)
 
 # %% [markdown]

@@ -124,6 +124,7 @@ axes.set_title(f"{len(NEW)} new classes from {len(few_new.labels)} images", font
 axes.set_xlabel("epoch", fontsize=16)
 axes.set_ylabel("test images right, %", fontsize=16)
 axes.set_ylim(0, 100)
+axes.set_xticks(range(0, EPOCHS + 1, 5))
 axes.tick_params(labelsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=14, loc="lower right")

@@ -14,7 +14,10 @@ def add_commands(group):
         "filters",
         help="the filters of a layer",
         description="Draw the filters of a convolution; into a .gif, as a film of the checkpoints of the run.",
-        examples=("mcnn explain filters --model runs/cifar4-1 -o filters.png",),
+        examples=(
+            "mcnn explain filters --model runs/cifar4-1 -o filters.png",
+            "mcnn explain filters --network resnet18 --model resnet18.pth -o filters.png",
+        ),
     )
     filters.add_argument("--layer", metavar="PATH", help="of a convolution (default: the first)")
     _finish(filters, f"{_KINDS}, or for a film .gif", _filters, _filters_code)
@@ -72,13 +75,22 @@ def _with_images(group, name, text, examples, count, files=True):
 
 def _finish(parser, kinds, make, code):
     parser.add_argument("--model", metavar="PATH", help="a run's folder or model file (default: the last in runs/)")
+    parser.add_argument("--network", metavar="NAME", help="then --model is a file of weights alone, as of torch.save")
     picture.add_options(parser, kinds, lambda a: picture.show(a, lambda: make(a)), code)
 
 
 def _classifier(arguments):
     from minitorch_cnn import train
 
-    return train.Classifier.load(model_path(arguments))
+    if arguments.network is None:
+        return train.Classifier.load(model_path(arguments))
+    return train.Classifier.pretrained(arguments.network, arguments.model)
+
+
+def _classifier_code(arguments):
+    if arguments.network is None:
+        return f"train.Classifier.load({model_path(arguments)!r})"
+    return f"train.Classifier.pretrained({arguments.network!r}, {arguments.model!r})"
 
 
 def _source(arguments):
@@ -100,7 +112,7 @@ def _images_code(arguments):
         images = f"{_source(arguments).code(train=False)}.images[:{arguments.count}]"
     return (
         "from minitorch_cnn import data, explain, train\n\n"
-        f"classifier = train.Classifier.load({model_path(arguments)!r})\n"
+        f"classifier = {_classifier_code(arguments)}\n"
         f"x = classifier.normalised({images})\n"
     )
 
@@ -118,11 +130,12 @@ def _filters(arguments):
 
 
 def _filters_code(arguments):
-    path = model_path(arguments)
-    film = f"made = explain.filter_film(made.layer, folder={path!r})\n" if _is_film(arguments) else ""
+    film = ""
+    if _is_film(arguments):
+        film = f"made = explain.filter_film(made.layer, folder={model_path(arguments)!r})\n"
     return (
         "from minitorch_cnn import explain, train\n\n"
-        f"made = explain.filters(train.Classifier.load({path!r}).model, {arguments.layer!r})\n"
+        f"made = explain.filters({_classifier_code(arguments)}.model, {arguments.layer!r})\n"
         + film
         + picture.ending(arguments)
     )
@@ -153,7 +166,7 @@ def _patches_code(arguments):
     a = arguments
     return (
         "from minitorch_cnn import data, explain, train\n\n"
-        f"model = train.Classifier.load({model_path(a)!r}).model\n"
+        f"model = {_classifier_code(a)}.model\n"
         f"dataset = {_source(a).code(train=False)}.select(slice(0, {a.count}))\n"
         f"made = explain.patches(model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + picture.ending(a)
     )

@@ -68,8 +68,8 @@ class FilterGrid(Picture):
         """The figure as text: of each filter its length and its mean, the strongest first."""
         count, channels, height, width = self.weight.shape
         lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
-        lines = [f"{self.layer}: {count} filters of {height} x {width} x {channels} = {self.weight.size:,} weights"]
-        lines += [f"{'filter':>6} {'length':>9} {'mean':>10}"]
+        size = f"{height} x {width} x {channels} = {self.weight.size:,} weights"
+        lines = [f"{_named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'length':>9} {'mean':>10}"]
         for i in np.argsort(-lengths, kind="stable"):
             lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
         return "\n".join(lines)
@@ -81,11 +81,16 @@ class FilterGrid(Picture):
         drawing = figures.blank()
         axes = drawing.subplots()
         _show(axes, sheet)
-        title = f"{self.layer}: {count} filters of {height} x {width} x {channels}"
+        title = f"{_named(self.layer)}: {count} filters of {height} x {width} x {channels}"
         if channels != 3 and (count > _MOST or channels > _MOST):
             title += f", the first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
         axes.set_title(title, fontsize=16)
         return drawing
+
+
+def _named(layer):
+    """Return a module's path as a name; the paths of a `Sequential` are mere numbers."""
+    return f"layer {layer}" if layer.isdigit() else layer
 
 
 def _show(axes, sheet):
@@ -166,7 +171,8 @@ class FeatureMaps(Picture):
             low, high = chosen.min((1, 2), keepdims=True), chosen.max((1, 2), keepdims=True)
             scaled = (chosen - low) / np.where(high > low, high - low, 1)
             axes.imshow(mosaic(scaled[..., None], 4)[..., 0], cmap="viridis", interpolation="nearest")
-            axes.set_title(f"{layer}\n16 of {len(array)}, {array.shape[1]} x {array.shape[2]}"[:60], fontsize=13)
+            title = f"{_named(layer)}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
+            axes.set_title(title[:60], fontsize=13)
             axes.axis("off")
         return drawing
 
@@ -223,7 +229,7 @@ class FilterFilm:
 
     def __str__(self):
         """The film as text: how far the weights moved from frame to frame."""
-        lines, before = [f"{self.layer}: {len(self.frames)} frames"], None
+        lines, before = [f"{_named(self.layer)}: {len(self.frames)} frames"], None
         for title, weight in self.frames:
             moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
             lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
@@ -240,7 +246,7 @@ class FilterFilm:
             drawing = figures.blank((8, 5))
             axes = drawing.subplots()
             _show(axes, tile(weight, scale))
-            axes.set_title(f"{self.layer}, {title}", fontsize=16)
+            axes.set_title(f"{_named(self.layer)}, {title}", fontsize=16)
             pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
         buffer = io.BytesIO()
         pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)

@@ -97,6 +97,7 @@ class ConvMatrix(Picture):
     def figure(self):
         """Return the drawing: the kernel, and the matrix with each of its weights in one colour."""
         drawing = figures.blank((13, 7))
+        drawing.get_layout_engine().set(wspace=0.08)  # a tall name of the rows must not touch the kernel
         kernel, matrix = drawing.subplots(1, 2, width_ratios=(1, 3.2))
         colours = {"cmap": "viridis", "vmin": 0, "vmax": max(self.weight.size - 1, 1)}
         self._draw_kernel(kernel, colours)

@@ -32,9 +32,12 @@ FILES = {
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network with its weights, and how it wants its images: pixels a side, mean and std of each channel."""
+    """A network with its weights, the number of its classes, and how it wants its images: pixels a side,
+    mean and std of each channel.
+    """
 
     model: nn.Module
+    classes: int
     image_size: int
     mean: tuple
     std: tuple
@@ -85,7 +88,7 @@ def load_pretrained(name, path=None, progress=None):
         image_size = _TINY_IMAGENET[1]
     image_size = facts.get("architecture", {}).get("image_size", image_size)
     mean, std = facts.get("mean", IMAGENET_MEAN), facts.get("std", IMAGENET_STD)
-    return Pretrained(model.eval(), image_size, tuple(mean), tuple(std))
+    return Pretrained(model.eval(), classes, image_size, tuple(mean), tuple(std))
 
 
 def fetch(name, progress=None):

@@ -100,6 +100,26 @@ class Classifier:
         model.load_state_dict(arrays)
         return cls(model, facts)
 
+    @classmethod
+    def pretrained(cls, name, path=None):
+        """Make a classifier of a network with weights from a file that holds nothing else.
+
+        Parameters
+        ----------
+        name, path
+            As for `models.load_pretrained`, whose errors are raised here too.
+
+        Returns
+        -------
+        Classifier
+            The classes are numbered, because such a file does not name them.
+        """
+        source = models.load_pretrained(name, path)
+        classes = [f"class {number}" for number in range(source.classes)]
+        architecture = {"name": name, "num_classes": source.classes, "image_size": source.image_size}
+        facts = {"architecture": architecture, "classes": classes, "mean": source.mean, "std": source.std}
+        return cls(source.model, facts)
+
     def logits(self, images):
         """Return one number a class for each image, in evaluation mode.
 

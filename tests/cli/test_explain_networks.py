@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minitorch_cnn import data, models, train
+from minitorch_cnn import data, models, train, weights
 
 
 @pytest.fixture
@@ -17,6 +17,7 @@ def network():
     facts |= {"classes": list(shapes.classes), "mean": list(shapes.mean), "std": list(shapes.std)}
     classifier = train.Classifier(models.create(**facts["architecture"]), facts)
     classifier.save("model.safetensors")
+    weights.save_pth("weights.pth", classifier.model.state_dict())
     Image.fromarray(shapes.images[0]).save("image.png")
     return classifier
 
@@ -45,6 +46,8 @@ COMMANDS = [
     ("saliency", "--model", "model.safetensors", "--data", "shapes10", "--count", 2),
     ("occlusion", "image.png", "--model", "model.safetensors", "--target", 3),
     ("gradcam", "image.png", "--model", "model.safetensors"),
+    ("maps", "image.png", "--network", "cifar4", "--model", "weights.pth"),
+    ("patches", "conv2", "--network", "cifar4", "--model", "weights.pth", "--data", "shapes10", "--count", 5),
 ]
 
 
@@ -63,6 +66,15 @@ def test_the_code_that_does_the_same_runs(mcnn, network, capsys, own_folder, wor
     assert (code, out, err) == (0, "", "")
     with Image.open("picture.png") as picture:
         assert min(picture.size) > 200
+
+
+def test_weights_alone(mcnn, network):
+    alone = mcnn("explain", "filters", "--network", "cifar4", "--model", "weights.pth")
+    assert alone == mcnn("explain", "filters", "--model", "model.safetensors")
+    classifier = train.Classifier.pretrained("cifar4", "weights.pth")
+    assert classifier.classes == [f"class {i}" for i in range(10)] and classifier.image_size == 32
+    for path, array in network.model.state_dict().items():
+        np.testing.assert_array_equal(classifier.model.state_dict()[path], array)
 
 
 def test_a_film(mcnn, network, own_folder):
@@ -94,6 +106,8 @@ def test_images_as_the_model_takes_them(network):
         (("maps", "none.png", "--model", "model.safetensors"), "none.png"),
         (("saliency", "image.png", "--model", "model.safetensors", "--target", 10), "target - expected classes 0 to 9"),
         (("patches", "conv9", "--model", "model.safetensors"), "layer - expected a module's path, got 'conv9'"),
+        (("filters", "--network", "cifar4", "--model", "image.png"), "image.png: expected"),
+        (("filters", "--network", "cifar5", "--model", "weights.pth"), "name - expected one of"),
         (("filters",), "mcnn explain: --model - expected a run's folder or model file, got none"),
     ],
 )

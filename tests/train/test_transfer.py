@@ -21,7 +21,7 @@ def source():
     """Return a network that knows four classes of 12 x 12 pixels."""
     rng.manual_seed(5)
     model = models.create("resnet20", num_classes=4)
-    return models.Pretrained(model.eval(), 12, (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
+    return models.Pretrained(model.eval(), 4, 12, (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
 
 
 @pytest.fixture
@@ -133,6 +133,6 @@ def test_a_cache_and_changing_images():
 
 
 def test_a_network_without_a_head(tmp_path):
-    headless = models.Pretrained(models.create("allcnn_c"), 32, (0.5,) * 3, (0.5,) * 3)
+    headless = models.Pretrained(models.create("allcnn_c"), 10, 32, (0.5,) * 3, (0.5,) * 3)
     with pytest.raises(ValueError, match="last_linear: model - expected a full connection at its end, got AllCNN"):
         train.transfer(RECIPE, headless, colours(), tmp_path / "run")
