@@ -16,6 +16,7 @@ _CHOSEN_ONCE = (
     "holdout",
     "sync_bn",
     "accumulate",
+    "save_epochs",
     "run_folder",
 )  # and not again by --resume
 
@@ -47,6 +48,12 @@ def add_commands(commands):
     add_threads_option(parser)
     training.add_ranks_options(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
+    parser.add_argument(
+        "--save-epochs",
+        action="store_true",
+        default=None,
+        help="keep a model of every epoch, for a film by mcnn explain filters -o film.gif",
+    )
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
     parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
     parser.set_defaults(run=_run, code=_code, parser=parser)
@@ -82,6 +89,7 @@ def _plan(arguments):
     changes = {"epochs": arguments.epochs, "peak_lr": arguments.lr, "image_size": arguments.image_size}
     options = {"source": place.root, "seed": arguments.seed or 0, "holdout": arguments.holdout}
     options |= {"sync_bn": arguments.sync_bn, "accumulate": arguments.accumulate}
+    options["save_epochs"] = arguments.save_epochs
     return Plan(
         source=place,
         folder=arguments.run_folder or training.free_folder(recipe),

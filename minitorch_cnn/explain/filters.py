@@ -272,7 +272,8 @@ def filter_film(layer, folder=None, frames=None):
     layer : str
         Path of a convolution.
     folder : str or Path
-        Of a run: a frame for each checkpoint that is there, and one for the finished model.
+        Of a run: a frame for each epoch that was kept (``Trainer(save_epochs=True)``), else one for each
+        checkpoint that is there and one for the finished model.
     frames : list of (str, ndarray)
         Titles and weights, (C_out, C_in, KH, KW) each, in place of a folder.
 
@@ -286,14 +287,21 @@ def filter_film(layer, folder=None, frames=None):
         If there is nothing to show.
     """
     if frames is None and folder is not None:
-        frames = [
-            (f"step {int(path.stem.partition('-')[2])}", weights.load(path)[0].get(f"model/{layer}.weight"))
-            for path in sorted(pathlib.Path(folder).glob("checkpoint-*.safetensors"))
-        ]
-        if (finished := pathlib.Path(folder) / "model.safetensors").exists():
-            frames.append(("finished", weights.load(finished)[0].get(f"{layer}.weight")))
+        frames = _frames(pathlib.Path(folder), layer)
     if not frames or any(weight is None or weight.ndim != 4 for _, weight in frames):
         raise ValueError(
             f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"
         )
     return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames))
+
+
+def _frames(folder, layer):
+    """Return titles and weights from the files of a run, the first ones first."""
+    if epochs := sorted(folder.glob("epoch-*.safetensors")):
+        named = [(f"epoch {int(path.stem.partition('-')[2])}", path, f"{layer}.weight") for path in epochs]
+    else:
+        steps = sorted(folder.glob("checkpoint-*.safetensors"))
+        named = [(f"step {int(path.stem.partition('-')[2])}", path, f"model/{layer}.weight") for path in steps]
+        if (finished := folder / "model.safetensors").exists():
+            named.append(("finished", finished, f"{layer}.weight"))
+    return [(title, weights.load(path)[0].get(key)) for title, path, key in named]

@@ -5,6 +5,7 @@ result.json         written last: a run that has one is complete
 model.safetensors   the classifier; see `Classifier.load`
 curves.png  confusion.png  mistakes.png
 checkpoint-<step>.safetensors
+epoch-<number>.safetensors   the classifier after so many epochs, where they are kept
 """
 
 import json

@@ -16,6 +16,7 @@ def settings(trainer):
         "holdout": trainer.holdout,
         "sync_bn": trainer.sync_bn,
         "accumulate": trainer.accumulate,
+        "save_epochs": trainer.save_epochs,
         "dataset": train_set.name,
         "source": trainer.source,
         "dataset_digest": train_set.digest,

@@ -51,6 +51,9 @@ class Trainer:
         Normalise by the statistics of the whole batch and not of each rank's share; see `nn.SyncBatchNorm2d`.
     accumulate : int, >= 1
         Go through a batch in so many parts, each with its own batch norm, for batches beyond memory.
+    save_epochs : bool
+        Keep a classifier of every epoch, and of the start: ``epoch-<number>.safetensors``. A film of
+        the filters is made of them, see `explain.filter_film`.
 
     Attributes
     ----------
@@ -83,6 +86,7 @@ class Trainer:
         ranks=None,
         sync_bn=False,
         accumulate=1,
+        save_epochs=False,
     ):
         rng.manual_seed(seed)
         architecture = {
@@ -92,6 +96,7 @@ class Trainer:
         }
         self.recipe, self.train_set, self.source, self.seed, self.holdout = recipe, train_set, source, seed, holdout
         self.save_every, self.sync_bn, self.accumulate = save_every, sync_bn, accumulate
+        self.save_epochs = save_epochs
         self.ranks = ranks = ranks or Alone()
         least = recipe.batch_size // ranks.size  # images of the smallest share
         if not 1 <= accumulate <= least:
@@ -194,6 +199,7 @@ class Trainer:
         rng.jump(self.ranks.rank)  # each rank has its own dropout
         if not self.ranks.first(bool(self.checkpoints.paths())):
             self.save()  # so that there is one to go back to from the first step on
+            self._keep_epoch()
         self._write_history()  # a killed run may have been a line ahead of its checkpoint
         self._next_save = time.monotonic() + self.save_every
         self.progress.start_clock()
@@ -210,8 +216,13 @@ class Trainer:
         judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
         record = self.progress.end_epoch(rate, judged)
         self.save()
+        self._keep_epoch()
         self._write_history()
         self.reporter.end_epoch(record)
+
+    def _keep_epoch(self):
+        if self.save_epochs and self.ranks.rank == 0:
+            self.classifier.save(self.folder.path / f"epoch-{self.progress.epoch:03d}.safetensors")
 
     def _write_history(self):
         if self.ranks.rank == 0:
@@ -255,7 +266,8 @@ class Trainer:
             expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
             raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
         train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
-        kept = {key: settings[key] for key in ("source", "seed", "holdout", "sync_bn", "accumulate") if key in settings}
+        chosen = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")
+        kept = {key: settings[key] for key in chosen if key in settings}
         trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
         for note in notes:
             trainer.reporter.say(note)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -165,10 +166,22 @@ def test_a_full_disk_is_no_traceback(mcnn, monkeypatch):
 
 
 def test_what_ranks_are_told_reaches_the_run(mcnn):
-    words = ("train", *SHORT, "--distributed", "off", "--sync-bn", "--accumulate", 2, "--rank-timeout", 5)
+    words = (
+        "train",
+        *SHORT,
+        "--distributed",
+        "off",
+        "--sync-bn",
+        "--accumulate",
+        2,
+        "--rank-timeout",
+        5,
+        "--save-epochs",
+    )
     assert mcnn(*words)[0] == 0
     result = result_of("runs/mlp-1")
     assert (result["ranks"], result["settings"]["sync_bn"], result["settings"]["accumulate"]) == (1, True, 2)
+    assert result["settings"]["save_epochs"] and pathlib.Path("runs/mlp-1/epoch-001.safetensors").exists()
     code, _, err = mcnn("train", "--resume", "runs/mlp-1", "--sync-bn")
     assert code == 2 and "--sync-bn - expected nothing with --resume" in err
     code, _, err = mcnn("train", *SHORT, "--distributed", "gloo")

@@ -88,6 +88,11 @@ def test_a_film_from_a_run(tmp_path):
     film.save(tmp_path / "film.gif")
     assert Image.open(io.BytesIO((tmp_path / "film.gif").read_bytes())).n_frames == 3
     assert film._repr_html_().startswith('<img alt="0" src="data:image/gif;base64,')
+    for epoch in (0, 1):  # where epochs were kept, they are the frames
+        model[0].weight.data[...] = epoch
+        weights.save(tmp_path / f"epoch-{epoch:03d}.safetensors", model.state_dict(), {})
+    kept = explain.filter_film("0", folder=tmp_path)
+    assert [(title, weight.flat[0]) for title, weight in kept.frames] == [("epoch 0", 0), ("epoch 1", 1)]
     with pytest.raises(ValueError, match="path - expected an end of .gif, got 'film.png'"):
         film.save("film.png")
 

@@ -68,6 +68,18 @@ def test_the_saved_model_answers_as_the_trained_one(start, test_set, make_model)
     np.testing.assert_array_equal(loaded.logits(test_set.images), trainer.classifier.logits(test_set.images))
 
 
+def test_a_model_of_every_epoch_is_kept_on_demand(start, go_on, make_model):
+    trainer = start(save_epochs=True)
+    trainer.fit()
+    kept = sorted(trainer.folder.path.glob("epoch-*.safetensors"))
+    assert [path.stem for path in kept] == [f"epoch-{i:03d}" for i in range(trainer.recipe.epochs + 1)]
+    models = [train.Classifier.load(path, make_model()).model for path in kept]
+    first, last = (next(iter(model.parameters())).data for model in (models[0], models[-1]))
+    assert not np.array_equal(first, last)
+    np.testing.assert_array_equal(last, next(iter(trainer.model.parameters())).data)
+    assert go_on().save_epochs
+
+
 def test_held_out_images_are_never_trained_on_and_judge_in_the_end(start, make_images):
     images = make_images()
     trainer = start(train_set=images, holdout=12)
