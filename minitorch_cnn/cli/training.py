@@ -34,7 +34,9 @@ def add_ranks_options(parser):
         choices=("auto", "mpi", "off"),
         help="share each batch with the other processes of mpiexec (default: auto, where mpiexec started this)",
     )
-    parser.add_argument("--sync-bn", action="store_true", default=None, help="batch norm over the shares of all ranks")
+    parser.add_argument(
+        "--sync-bn", action="store_true", default=None, help="batch norm over the whole batch: any ranks, one result"
+    )
     parser.add_argument("--accumulate", type=integer(1), metavar="N", help="go through each batch in N parts")
     parser.add_argument(
         "--rank-timeout", type=positive, metavar="S", help="stop all where a rank is silent for S seconds (default: 60)"

@@ -4,6 +4,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.blocks import sum_of_blocks
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.selection import flip, pad
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
@@ -54,9 +55,10 @@ class Conv2d(Function):
         if need_x:
             grad_x = ctx.algorithm.backward_input(grad_out, weight, input_size=ctx.input_size, **ctx.hyper)
         if need_weight:
-            grad_weight = ctx.algorithm.backward_weight(x, grad_out, kernel_size=ctx.kernel_size, **ctx.hyper)
+            hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
+            grad_weight = sum_of_blocks(lambda x, grad: ctx.algorithm.backward_weight(x, grad, **hyper), x, grad_out)
         if need_bias:
-            grad_bias = kernels.norm.channel_sums(nhwc(grad_out))
+            grad_bias = sum_of_blocks(kernels.norm.channel_sums, nhwc(grad_out))
         return grad_x, grad_weight, grad_bias
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import minitorch_kernels as kernels
+from minitorch_cnn.ops.blocks import block_size
 from minitorch_cnn.shapes import nchw, nhwc
 
 
@@ -97,7 +98,7 @@ def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
     if name == "auto":
         if not has_tile:
             return algorithm("im2col")
-        pays = fits and kernels.winograd.pays(len(x), out_size, *weight.shape[1::-1])
+        pays = fits and kernels.winograd.pays(block_size(len(x)), out_size, *weight.shape[1::-1])
         return algorithm("winograd" if pays else "direct")
     if not has_tile:
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")

@@ -8,6 +8,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import add, unbroadcast
+from minitorch_cnn.ops.blocks import sum_of_blocks
 from minitorch_cnn.ops.movement import reshape, transpose
 from minitorch_cnn.ops.selection import index
 from minitorch_cnn.shapes import ShapeError
@@ -23,6 +24,14 @@ def _product(a, b):
     for i in np.ndindex(*batch):
         out[i] = kernels.gemm.matmul(a[i], b[i])  # (M, K) @ (K, N) -> (M, N)
     return out
+
+
+def _gradient(a, grad_out):
+    return _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N) -> (K, N)
+
+
+def _transposed_gradient(a, grad_out):
+    return _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # (N, M) @ (M, K) -> (N, K)
 
 
 class MatMul(Function):
@@ -44,7 +53,7 @@ class MatMul(Function):
         ctx.shapes = a.shape, b.shape
         need_a, need_b = ctx.needs_grad
         ctx.save(a if need_b else None, b if need_a else None)  # each is read by the other's gradient
-        ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # as the weights of a linear layer are
+        ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # the weights of a linear layer: so is their gradient
         return _product(a, b)
 
     @staticmethod
@@ -54,10 +63,9 @@ class MatMul(Function):
         grad_a = grad_b = None
         if need_a:
             grad_a = unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0])  # (M, N) @ (N, K) -> (M, K)
-        if need_b and ctx.transposed:  # in b's own order of memory
-            grad_b = _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # (N, M) @ (M, K) -> (N, K)
-        elif need_b:
-            grad_b = _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N) -> (K, N)
+        if need_b:
+            gradient = _transposed_gradient if ctx.transposed else _gradient
+            grad_b = sum_of_blocks(gradient, a, grad_out) if a.ndim == grad_out.ndim == 2 else gradient(a, grad_out)
         return grad_a, None if grad_b is None else unbroadcast(grad_b, ctx.shapes[1])
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.blocks import sum_of_blocks
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 
@@ -30,16 +31,19 @@ def statistics(pixels, total=None):
 
     ``total`` adds arrays up over several processes, each of which has other maps.
     """
-    mean, var = kernels.norm.batch_norm_stats(pixels)
-    count = pixels.size // pixels.shape[-1]
     if total is None:
-        return mean, var, count
-    # The mean of all squares is the variance of a process plus its squared mean; float64 bears the cancellation.
-    mean = mean.astype(np.float64)
-    sums = total(count * np.stack([np.ones_like(mean), mean, var + mean**2]))
+        return *kernels.norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
+    sums = total(sum_of_blocks(_moments, pixels))
     count = round(sums[0, 0])
     mean = sums[1] / count
     return mean.astype(pixels.dtype), np.maximum(sums[2] / count - mean**2, 0).astype(pixels.dtype), count
+
+
+def _moments(pixels):
+    """Return number, sum and sum of squares of the values of each channel, shape (3, C)."""
+    mean, var = (moment.astype(np.float64) for moment in kernels.norm.batch_norm_stats(pixels))
+    # The mean square is the variance plus the squared mean; float64 bears the cancellation when it is taken apart.
+    return pixels.size // pixels.shape[-1] * np.stack([np.ones_like(mean), mean, var + mean**2])
 
 
 def batch_norm_numbers(

@@ -4,6 +4,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops.blocks import add_up, of_blocks
 from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
@@ -33,16 +34,18 @@ class SyncBatchNorm(Function):
         x, mean, inv_std, weight = ctx.saved
         gamma = np.ones_like(mean) if weight is None else weight
         pixels, grad_pixels = nhwc(x), nhwc(grad_out)
-        sums, products = kernels.norm.batch_norm_sums(grad_pixels, pixels, mean)
-        count = pixels.size // len(mean)
-        all_sums, all_products, counts = ctx.total(np.stack([sums, products, np.full(len(mean), count, np.float64)]))
+        count = np.full(len(mean), pixels.size // len(mean), np.float64)
+        parts = of_blocks(
+            lambda grad, values: np.stack(kernels.norm.batch_norm_sums(grad, values, mean)), grad_pixels, pixels
+        )
+        all_sums, all_products, counts = ctx.total(np.stack([*add_up(parts), count]))
         grad_x = kernels.norm.batch_norm_input_gradient(
             grad_pixels, pixels, mean, inv_std, gamma, all_sums, all_products, counts[0]
         )
         # The gradients of weight and bias stay those of this process: they are added up with all the others.
         _, need_weight, need_bias = ctx.needs_grad
-        grad_weight = (products * inv_std).astype(x.dtype) if need_weight else None
-        return nchw(grad_x), grad_weight, sums.astype(x.dtype) if need_bias else None
+        grad_weight = add_up([(products * inv_std).astype(x.dtype) for _, products in parts]) if need_weight else None
+        return nchw(grad_x), grad_weight, add_up([sums.astype(x.dtype) for sums, _ in parts]) if need_bias else None
 
 
 def sync_batch_norm(x, weight, bias, running_mean, running_var, *, momentum=0.1, eps=1e-5, total):

@@ -6,9 +6,11 @@ Between ranks they travel in buckets, while backward still computes the others.
 import numpy as np
 
 from minitorch_cnn import ops
+from minitorch_cnn.ops.blocks import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import guard
 
+BLOCKS = 4  # of a batch that is one for all ranks; each adds up its own, in the order of a single process
 BUCKET_BYTES = 1 << 20  # so much at once: small messages cost latency, large ones start late
 
 
@@ -106,6 +108,11 @@ def average(ranks, parameters):
     return GradientSum(ranks, parameters) if ranks.size > 1 else keep
 
 
+def own_blocks(trainer):
+    """Return of how many blocks this rank's sums over samples are made."""
+    return BLOCKS // trainer.ranks.size if trainer.sync_bn and BLOCKS % trainer.ranks.size == 0 else 1
+
+
 def of_batch(trainer, images, labels):
     """Add the gradients of this rank's share of a batch, part by part.
 
@@ -124,13 +131,14 @@ def of_batch(trainer, images, labels):
     for i in range(trainer.accumulate):
         part = slice(*(len(labels) * end // trainer.accumulate for end in (i, i + 1)))
         batch, answers = Tensor(images.data[part]), labels[part]
-        logits = trainer.learner(batch)
-        loss = ops.cross_entropy(logits, answers, label_smoothing=recipe.label_smoothing)
-        trainer.stop_at(guard.bad_loss(trainer.learner, batch, loss.item()))
-        # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
-        share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
-        final = i == trainer.accumulate - 1
-        loss.backward(share, ready=getattr(trainer.average_gradients, "ready", None) if final else None)
+        with in_blocks(own_blocks(trainer)):
+            logits = trainer.learner(batch)
+            loss = ops.cross_entropy(logits, answers, label_smoothing=recipe.label_smoothing)
+            trainer.stop_at(guard.bad_loss(trainer.learner, batch, loss.item()))
+            # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
+            share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
+            final = i == trainer.accumulate - 1
+            loss.backward(share, ready=getattr(trainer.average_gradients, "ready", None) if final else None)
         correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
         counted += loss.item() * len(answers), correct, len(answers)
     return counted

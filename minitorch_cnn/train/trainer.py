@@ -48,7 +48,7 @@ class Trainer:
     ranks : Alone, Mpi or None
         The processes that share each batch, see `connect`; None trains alone. A resume may have others.
     sync_bn : bool
-        Normalise by the statistics of the whole batch and not of each rank's share; see `nn.SyncBatchNorm2d`.
+        Normalise over the whole batch, not each rank's share, and add it up in one order: 1, 2 or 4 ranks, same bits.
     accumulate : int, >= 1
         Go through a batch in so many parts, each with its own batch norm, for batches beyond memory.
     save_epochs : bool
@@ -118,7 +118,7 @@ class Trainer:
             expected = f"at least one batch of {recipe.batch_size} images"
             raise ValueError(f"Trainer: train_set - expected {expected}, got {len(kept.labels)} images")
         self.model = nn.fuse(models.create(**architecture) if model is None else model)
-        if sync_bn and ranks.size > 1:
+        if sync_bn:
             nn.sync_batch_norm(self.model, ranks.sum)
         if recipe.freeze_until is not None:
             self.model.freeze(recipe.freeze_until)

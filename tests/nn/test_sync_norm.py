@@ -5,7 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from minitorch_cnn import Tensor, nn, ops
+from minitorch_cnn import Tensor, nn, ops, rng
+from minitorch_cnn.ops.blocks import in_blocks
 from minitorch_cnn.shapes import ShapeError
 
 SHARES = (slice(0, 2), slice(2, 5))  # of different size
@@ -62,6 +63,32 @@ def test_shares_of_a_batch_give_what_the_batch_gives(dtype, tolerance):
     for i in (4, 5):
         np.testing.assert_array_equal(first[i], second[i])
         np.testing.assert_allclose(first[i], expected[i], **close)
+
+
+def test_two_halves_in_two_blocks_have_the_bits_of_a_batch_in_four():
+    x = np.random.default_rng(1).standard_normal((8, 3, 6, 6), np.float32)
+
+    def learned(images, blocks, total):
+        rng.manual_seed(0)
+        layers = nn.Conv2d(3, 4, 3), nn.SyncBatchNorm2d(4, total=total), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, 2)
+        model = nn.Sequential(*layers)
+        with in_blocks(blocks):
+            ops.cross_entropy(model(Tensor(images)), np.arange(len(images)) % 2, reduction="sum").backward()
+        return [parameter.grad for parameter in model.parameters()] + [layers[1].running_mean, layers[1].running_var]
+
+    expected = learned(x, 4, lambda array: array)
+    meeting, results = Meeting(2), {}
+
+    def work(half):
+        results[half] = learned(x[4 * half : 4 * half + 4], 2, meeting.total)
+
+    threads = [threading.Thread(target=work, args=(half,)) for half in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, (whole, first, second) in enumerate(zip(expected, results[0], results[1], strict=True)):
+        np.testing.assert_array_equal(whole, first + second if i < len(expected) - 2 else first)
 
 
 def test_a_model_is_changed_in_place_and_keeps_parameters_and_keys():

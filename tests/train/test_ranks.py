@@ -147,9 +147,8 @@ AGREES = """
 @needs_mpi
 def test_two_ranks_with_sync_bn_compute_what_one_process_does(tmp_path):
     (one,), (two,) = (lines(launch(n, AGREES, tmp_path / str(n))) for n in (1, 2))
-    assert two["facts"][0] == two["facts"][1]
-    np.testing.assert_allclose(two["history"], one["history"], rtol=1e-4)
-    np.testing.assert_allclose(two["facts"][0]["statistics"], one["facts"][0]["statistics"], rtol=1e-4)
+    assert two["facts"] == one["facts"] * 2  # to the last bit, after 21 steps
+    np.testing.assert_allclose(two["history"], one["history"], rtol=1e-6)  # losses are added up in another order
     assert one["images"] == two["images"] == 12
     names = {path.name for path in (tmp_path / "2").iterdir()}
     assert names == {path.name for path in (tmp_path / "1").iterdir()}
