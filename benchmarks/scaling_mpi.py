@@ -1,8 +1,8 @@
 """Training on several ranks: what a step costs, how much of the communication is hidden, and what more ranks would do.
 
-    python benchmarks/scaling_mpi.py                          # one process with all cores, to compare with
-    mpiexec -n 2 python benchmarks/scaling_mpi.py             # strong scaling, and the forecast for 2 to 1,024 ranks
-    mpiexec -n 2 python benchmarks/scaling_mpi.py --weak      # as many images a rank, however many ranks
+    mpiexec -n 2 python benchmarks/scaling_mpi.py             # a step on two ranks, and the forecast for 2 to 1,024
+    python benchmarks/scaling_mpi.py --ranks 1 2 4            # strong scaling, beside a process without MPI
+    python benchmarks/scaling_mpi.py --ranks 1 2 4 --weak     # as many images a rank, however many ranks
 
 The forecast adds the measured compute time of a step and a ring all-reduce of all gradients between N ranks
 over a network of latency a and bandwidth B, of which as much is hidden as was measured here:
@@ -14,7 +14,12 @@ Patarasuk and Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters o
 
 import argparse
 import json
+import os
+import pathlib
+import shutil
+import signal
 import statistics
+import subprocess
 import sys
 import time
 
@@ -22,6 +27,7 @@ import numpy as np
 
 NETWORKS = {1: 50e-6, 10: 20e-6, 100: 5e-6}  # Gbit/s -> seconds from one machine to the next
 RANKS = tuple(2**i for i in range(1, 11))
+MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
 
 
 def ring(ranks, size, latency, bandwidth, buckets=1):
@@ -145,6 +151,63 @@ def report(measured):
         yield f"{ranks:5}   " + "".join(f"{1000 * t:7.1f} ({measured['compute'] / t:4.0%})  " for t in times)
 
 
+def serve(ranks, options):
+    """Take one step for each line of standard input and answer with its times; `Row` asks."""
+    step, _, _ = prepare(ranks, options)
+    print(json.dumps(ranks.exchange(os.getpid())), flush=True)
+    while ranks.first(ranks.rank or sys.stdin.readline()):
+        print(json.dumps(max(ranks.exchange(step()))), flush=True)
+
+
+class Row:
+    """So many ranks, or a process without MPI (0), that take a step when they are asked, and stand still otherwise."""
+
+    def __init__(self, ranks, options):
+        program = [sys.executable, __file__, "--serve", "--model", options.model, "--batch", str(options.batch)]
+        program += ["--weak"] * options.weak
+        command = [MPIEXEC, "-n", str(ranks), *program] if ranks else program
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._pids = json.loads(self._process.stdout.readline())
+        self.ranks, self.images = ranks, options.batch * (max(ranks, 1) if options.weak else 1)
+        self.step()  # compiles
+        self.samples = []
+
+    def step(self):
+        """Return the seconds of a step, and those of waiting for gradients in it, of the slowest rank."""
+        self._signal(signal.SIGCONT)
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        seconds = json.loads(self._process.stdout.readline())
+        self._signal(signal.SIGSTOP)
+        return seconds
+
+    def end(self):
+        """Let the processes come to their end."""
+        self._signal(signal.SIGCONT)
+        self._process.communicate()
+
+    def _signal(self, number):
+        for pid in self._pids:
+            os.kill(pid, number)
+
+
+def table(options):
+    """Yield the lines of a table: step by step in turn, so that what else the machine does hits all rows alike."""
+    rows = [Row(ranks, options) for ranks in (0, *options.ranks)]
+    for _ in range(options.rounds):
+        for row in rows:
+            row.samples.append(row.step())
+    for row in rows:
+        row.end()
+    yield f"{options.model}: medians of {options.rounds} steps in turn"
+    yield "ranks    images  ms a step  waiting  images a second, against no MPI"
+    for row in rows:
+        seconds, waiting = (1000 * statistics.median(column) for column in zip(*row.samples, strict=True))
+        pairs = zip(rows[0].samples, row.samples, strict=True)
+        speed = statistics.median(alone[0] / mine[0] for alone, mine in pairs) * row.images / rows[0].images
+        yield f"{row.ranks or 'no MPI':<8} {row.images:6} {seconds:10.1f} {waiting:8.1f}  {speed:.3f}"
+
+
 def main():
     """Measure and report; rank 0 prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -154,10 +217,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="of each rank (default: they share the cores)")
     parser.add_argument("--json", action="store_true", help="print the numbers alone")
+    parser.add_argument("--ranks", type=int, nargs="+", metavar="N", help="a table: start so many ranks in turn")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.ranks:
+        sys.stdout.writelines(f"{line}\n" for line in table(options))
+        return
     from minitorch_cnn import train
 
     with train.connect() as ranks:
+        if options.serve:
+            serve(ranks, options)
+            return
         measured = measure(ranks, options)
         lines = [json.dumps(measured)] if options.json else report(measured)
         sys.stdout.writelines(f"{line}\n" for line in lines)
