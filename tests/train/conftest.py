@@ -37,6 +37,13 @@ def small_model(seed=0):
     return Small()
 
 
+def plain_model():
+    """Return one without dropout, of which each rank has its own."""
+    rng.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, 2)
+    return nn.Sequential(*layers)
+
+
 RECIPE = train.Recipe("small", model="cifar4", epochs=3, batch_size=8, peak_lr=1e-2, crop_padding=1, workers=0)
 
 
@@ -81,3 +88,8 @@ def make_images():
 @pytest.fixture
 def make_model():
     return small_model
+
+
+@pytest.fixture
+def make_plain_model():
+    return plain_model

@@ -28,15 +28,11 @@ HEAD = f"""
 import dataclasses, io, json, os, signal, sys, time
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 import numpy as np
-from conftest import RECIPE, Small, colours, small_model
+from conftest import RECIPE, Small, colours, plain_model, small_model
 import minitorch_cnn as mt
 from minitorch_cnn import nn, rng, train
 mt.set_num_threads(1)
 folder = sys.argv[1]
-def plain_model():  # without dropout, of which each rank has its own
-    rng.manual_seed(0)
-    layers = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, 2)
-    return nn.Sequential(*layers)
 def trainer(ranks, model=None, recipe=RECIPE, images=None, **options):
     options = dict(model=model or plain_model(), ranks=ranks, reporter=train.Reporter(io.StringIO())) | options
     return train.Trainer(recipe, images or colours(), folder, **options)
@@ -156,7 +152,7 @@ def test_two_ranks_with_sync_bn_compute_what_one_process_does(tmp_path):
 
 INTERRUPTED = """
     with train.connect(timeout=30) as ranks:
-        t = trainer(ranks, model=small_model(), save_every=0.0)
+        t = trainer(ranks, **{options})
         step = t.step
         def stopping(*batch):
             step(*batch)
@@ -171,13 +167,25 @@ INTERRUPTED = """
 
 @needs_mpi
 def test_ctrl_c_stops_all_behind_the_same_step_and_another_number_of_ranks_goes_on(tmp_path, go_on):
-    ((finished, step, ranks),) = lines(launch(2, INTERRUPTED, tmp_path / "run"))
+    program = INTERRUPTED.format(options="dict(model=small_model(), save_every=0.0)")
+    ((finished, step, ranks),) = lines(launch(2, program, tmp_path / "run"))
     assert (finished, step) == (False, 10)
     assert ranks[0] == ranks[1]  # local batch norm: statistics agree where a checkpoint is written
     resumed = go_on()
     assert resumed.progress.step == 10
     np.testing.assert_array_equal(resumed.model.state_dict()["1.running_mean"], np.float32(ranks[0][1]))
     assert resumed.fit() and resumed.progress.step == 21
+
+
+@needs_mpi
+def test_a_run_of_two_ranks_with_sync_bn_goes_on_in_one_process_to_the_same_bits(
+    tmp_path, start, go_on, make_plain_model
+):
+    ((_, step, _),) = lines(launch(2, INTERRUPTED.format(options="dict(sync_bn=True)"), tmp_path / "run"))
+    resumed, whole = go_on(model=make_plain_model()), start("whole", model=make_plain_model(), sync_bn=True)
+    assert resumed.progress.step == step == 10
+    assert resumed.fit() and whole.fit()
+    assert train.snapshot.digest(resumed.parameters) == train.snapshot.digest(whole.parameters)
 
 
 FAULTS = {
