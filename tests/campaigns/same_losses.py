@@ -22,16 +22,10 @@ import numpy as np
 
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
 LARGEST = 1e-5  # relative difference of two losses
-CONTROLS = (  # what is said, ranks of the first side and its options, those of the second
-    ("float32, one process: plain, and --sync-bn", 1, ["--plain"], 1, []),
-    (
-        "float32, one process: plain, and plain with all pixels moved by one bit",
-        1,
-        ["--plain"],
-        1,
-        ["--plain", "--ulp"],
-    ),
-    ("float64: one process, plain, and 2 ranks", 1, ["--plain", "--float64"], 2, ["--float64"]),
+CONTROLS = (  # what is said, ranks of the first side (0: without mpiexec) and its options, those of the second
+    ("float32, one process: plain, and --sync-bn", 0, ["--plain"], 0, []),
+    ("float32, one process: plain, and with its pixels moved by one bit", 0, ["--plain"], 0, ["--plain", "--ulp"]),
+    ("float64: one process, plain, and 2 ranks", 0, ["--plain", "--float64"], 2, ["--float64"]),
 )
 
 
@@ -74,7 +68,7 @@ def work(options):
 def run(ranks, *words):
     """Return losses and digests of a run on so many ranks."""
     command = [sys.executable, __file__, *sys.argv[1:], *words, "--work"]
-    command = command if ranks == 1 else [MPIEXEC, "-n", str(ranks), *command]
+    command = [MPIEXEC, "-n", str(ranks), *command] if ranks else command
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
 
 
@@ -96,7 +90,7 @@ def main():
     parser.add_argument("--recipe", default="shapes10")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--ranks", type=int, nargs="*", default=[2, 4])
+    parser.add_argument("--ranks", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--threads", type=int, default=2, help="of one process (default: 2)")
     parser.add_argument("--controls", action="store_true")
     for flag in ("--plain", "--ulp", "--float64", "--work"):
@@ -105,8 +99,8 @@ def main():
     if options.work:
         work(options)
         return
-    one = run(1)
-    worst = max([compare(f"{ranks} ranks", one, run(ranks)) for ranks in options.ranks], default=0)
+    one = run(0)
+    worst = max([compare(f"{ranks} rank{'s' * (ranks > 1)}", one, run(ranks)) for ranks in options.ranks], default=0)
     for what, ranks, words, other_ranks, other_words in CONTROLS * options.controls:
         compare(what, run(ranks, *words), run(other_ranks, *other_words))
     sys.exit(0 if worst <= LARGEST else 1)
