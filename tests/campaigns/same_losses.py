@@ -1,6 +1,7 @@
 """The same global batches on 1, 2 and 4 ranks with --sync-bn: how far apart are the losses of 50 steps?
 
     python tests/campaigns/same_losses.py                    # cifar4's network and optimiser on shapes10
+    python tests/campaigns/same_losses.py --recipe cifar4 --data DIR    # on CIFAR-10
     python tests/campaigns/same_losses.py --controls         # and what rounding alone does
 
 Fails where a loss differs by more than 1e-5 from that of one process, or parameters in a single bit. The controls are
@@ -45,9 +46,8 @@ def work(options):
         mt.manual_seed(0)
         recipe = train.recipe(options.recipe, **changes)
         model = models.create(recipe.model, num_classes=10, image_size=32).to_dtype(dtype)
-        trainer = train.Trainer(
-            recipe, data.Shapes10(train=True), f"{folder}/run", model=model, ranks=ranks, sync_bn=not options.plain
-        )
+        images = data.CIFAR10(options.data, verify=False) if options.data else data.Shapes10(train=True)
+        trainer = train.Trainer(recipe, images, f"{folder}/run", model=model, ranks=ranks, sync_bn=not options.plain)
         losses, step = [], trainer.step
 
         def told(images, labels):
@@ -88,6 +88,7 @@ def main():
     """Run and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="shapes10")
+    parser.add_argument("--data", metavar="DIR", help="where CIFAR-10 lies (default: shapes10)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--ranks", type=int, nargs="*", default=[1, 2, 4])
