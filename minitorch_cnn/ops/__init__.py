@@ -4,6 +4,7 @@ arithmetic, elementary, reduce, movement, selection, matmul        NumPy's vocab
 activation, softmax, conv, pool, adaptive, norm, dropout, resize   the vocabulary of convolutional networks
 loss                                                               what training makes small
 fused, dense                                                       several of them as one, for speed
+sync_norm, blocks                                                  a batch that several processes share
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
