@@ -8,14 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+IDLE, TOGETHER = -1, -2  # between two batches; at all samples of a batch together
+
 
 @dataclass(frozen=True)
 class Setup:
     """What a worker is told once."""
 
+    number: int  # of this worker
     data_file: int
     slot_file: int
+    progress_file: int  # see `map_progress`
     data_shape: tuple
+    workers: int
     transforms: bytes  # pickled
     seed: int
 
@@ -35,7 +40,6 @@ class Failure:
 
     kind: str  # "transforms" if they could not be loaded, "sample" if one failed
     traceback: str
-    sample: int = -1
 
 
 def send(descriptor, message):
@@ -61,6 +65,14 @@ def _read(descriptor, length):
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def map_progress(descriptor, workers):
+    """Return what each worker is doing, int64 (workers,): the number of a sample, or `IDLE` or `TOGETHER`.
+
+    A worker writes its own element, and the parent reads it when the worker has died or does not answer.
+    """
+    return map_array(descriptor, (workers, 8)).view(np.int64)[:, 0]
 
 
 def map_array(descriptor, shape):

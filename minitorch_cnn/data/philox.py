@@ -56,11 +56,19 @@ class Draws:
 
     def uniform(self):
         """Return float64 numbers, shape (N,), 0 <= u < 1."""
-        ones = np.ones_like(self.indices)
-        counter = self.indices & _LOW, self.indices >> _HALF, ones * np.uint64(self.epoch), ones * np.uint64(self.count)
         self.count += 1
+        return self._numbers(self.count - 1)
+
+    def _numbers(self, draw):
+        ones = np.ones_like(self.indices)
+        counter = self.indices & _LOW, self.indices >> _HALF, ones * np.uint64(self.epoch), ones * np.uint64(draw)
         high, low, _, _ = philox4x32(counter, self.key)
         return ((high << np.uint64(21)) ^ (low >> np.uint64(11))) * 2.0**-53
+
+    def singles(self):
+        """Return the Draws of each sample alone, from the next number on; they are computed for all together."""
+        drawn = {}
+        return [_Single(self, row, drawn) for row in range(len(self))]
 
     def integers(self, low, high):
         """Return int64 numbers, shape (N,), low <= k < high."""
@@ -70,3 +78,17 @@ class Draws:
         """Return a `numpy.random.Generator` per sample, for transforms that need many numbers."""
         words = self.integers(0, 1 << 52)
         return [np.random.Generator(np.random.PCG64(int(word))) for word in words]
+
+
+class _Single(Draws):
+    """One sample of several; ``drawn`` holds the numbers of all, by the number of the draw."""
+
+    def __init__(self, whole, row, drawn):
+        self.key, self.epoch, self.count = whole.key, whole.epoch, whole.count
+        self.indices = whole.indices[row : row + 1]
+        self._whole, self._row, self._drawn = whole, row, drawn
+
+    def _numbers(self, draw):
+        if draw not in self._drawn:
+            self._drawn[draw] = self._whole._numbers(draw)
+        return self._drawn[draw][self._row : self._row + 1].copy()

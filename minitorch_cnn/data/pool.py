@@ -12,9 +12,8 @@ import tempfile
 import time
 import weakref
 
-from minitorch_cnn.data.messages import Failure, Setup, map_array, receive, send
+from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, map_array, map_progress, receive, send
 
-_STARTING = "start, which tries sample 0"
 _GRACE = 2.0  # seconds for a worker to stop by itself
 _START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
 
@@ -61,16 +60,17 @@ class WorkerPool:
     def __init__(self, images, slots, batch_size, transforms, seed, workers, timeout):
         payload = _pickled(transforms)
         self.timeout = timeout
-        data_file, slot_file = anonymous_file(images.size), anonymous_file(0)
+        shared = data_file, slot_file, progress_file = [anonymous_file(n) for n in (images.size, 0, 8 * workers)]
         map_array(data_file, images.shape)[...] = images
-        setup = Setup(data_file, slot_file, images.shape, payload, seed)
+        self._progress = map_progress(progress_file, workers)
+        self._progress[:] = IDLE
         self.processes, self.requests, self.replies = [], [], []
         self._finalizer = weakref.finalize(self, _stop, self.processes, self.requests, self.replies)
         try:
-            for _ in range(workers):
-                self._start(setup)
+            for number in range(workers):
+                self._start(Setup(number, *shared, images.shape, workers, payload, seed))
             # The workers try the transforms, not this process: a transform may crash.
-            (shape, *_) = [self._answer(number, _STARTING, transforms=transforms) for number in range(workers)]
+            (shape, *_) = [self._answer(number, transforms=transforms) for number in range(workers)]
             slot_shape = (slots, batch_size, *shape)
             os.ftruncate(slot_file, max(math.prod(slot_shape), 1))
             self.slots = map_array(slot_file, slot_shape)
@@ -80,22 +80,22 @@ class WorkerPool:
             self.close()
             raise
         finally:
-            os.close(data_file)
-            os.close(slot_file)
+            for descriptor in shared:
+                os.close(descriptor)
 
     def _start(self, setup):
         (request_end, request), (reply, reply_end) = os.pipe(), os.pipe()
         # One thread each: the cores belong to the parent's kernels.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         environment = {**os.environ, **single, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        passed = (request_end, reply_end, setup.data_file, setup.slot_file)
+        passed = (request_end, reply_end, setup.data_file, setup.slot_file, setup.progress_file)
         command = [sys.executable, "-m", "minitorch_cnn.data.worker", str(request_end), str(reply_end)]
         self.processes.append(subprocess.Popen(command, pass_fds=passed, env=environment, stdin=subprocess.DEVNULL))
         self.requests.append(request)
         self.replies.append(reply)
         os.close(request_end)
         os.close(reply_end)
-        self._tell(len(self.processes) - 1, setup)
+        self._tell(setup.number, setup)
 
     def ask(self, number, task):
         """Give worker ``number`` a task."""
@@ -105,27 +105,26 @@ class WorkerPool:
 
     def wait(self, number, task):
         """Wait until worker ``number`` has finished its oldest task."""
-        self._answer(number, _samples(task), task)
+        self._answer(number, task)
 
     def _tell(self, number, message):
         """Send what a starting worker has to know."""
         try:
             send(self.requests[number], message)
         except BrokenPipeError:
-            raise self._death(number, _STARTING) from None
+            raise self._death(number) from None
 
-    def _answer(self, number, doing, task=None, transforms=()):
+    def _answer(self, number, task=None, transforms=()):
         timeout = self.timeout if task else max(self.timeout, _START)
         process = self.processes[number]
         if not _readable(self.replies[number], timeout):
+            where = self._where(number, task)
             self.close()
-            raise WorkerError(
-                f"worker {number} (pid {process.pid}) hangs: no answer for {timeout:g} s while preparing {doing}"
-            )
+            raise WorkerError(f"worker {number} (pid {process.pid}) hangs: no answer for {timeout:g} s {where}")
         try:
             answer = receive(self.replies[number])
         except EOFError:
-            raise self._death(number, doing) from None
+            raise self._death(number, task) from None
         if not isinstance(answer, Failure):
             return answer
         self.close()
@@ -134,10 +133,20 @@ class WorkerPool:
                 f"DataLoader: transforms - expected ones that a worker process can import, got {list(transforms)!r}; "
                 f"define them in a module, or use num_workers=0\n{answer.traceback}"
             )
-        where = f"sample {answer.sample} of epoch {task.epoch if task else 0}"
-        raise WorkerError(f"worker {number} (pid {process.pid}) failed on {where}:\n{answer.traceback}")
+        where = self._where(number, task)
+        raise WorkerError(f"worker {number} (pid {process.pid}) failed {where}:\n{answer.traceback}")
 
-    def _death(self, number, doing):
+    def _where(self, number, task):
+        """Say at which sample of its oldest task a worker is; without a task, it is starting."""
+        at, epoch = int(self._progress[number]), task.epoch if task else 0
+        if at >= 0:
+            return f"on sample {at} of epoch {epoch}" + ("" if task else ", which it tries first")
+        if not task:
+            return "while it starts"
+        samples = f"samples {task.indices[0]} ... {task.indices[-1]} of epoch {epoch}"
+        return f"on {samples} together" if at == TOGETHER else f"between samples, before {samples}"
+
+    def _death(self, number, task=None):
         """Return the error for a worker whose pipe has closed."""
         process = self.processes[number]
         try:
@@ -146,7 +155,7 @@ class WorkerPool:
             code = None
         cause = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         self.close()
-        return WorkerError(f"worker {number} (pid {process.pid}) {cause} while preparing {doing}")
+        return WorkerError(f"worker {number} (pid {process.pid}) {cause} {self._where(number, task)}")
 
     def close(self):
         """Stop all workers; none is left when this returns."""
@@ -163,10 +172,6 @@ def _readable(descriptor, timeout):
         selector.register(descriptor, selectors.EVENT_READ)
         waits = max(8, math.ceil(timeout))
         return any(selector.select(timeout / waits) for _ in range(waits))
-
-
-def _samples(task):
-    return f"samples {task.indices[0]} ... {task.indices[-1]} of epoch {task.epoch}"
 
 
 def _pickled(transforms):

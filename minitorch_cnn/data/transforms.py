@@ -1,11 +1,12 @@
 """Augmentation of uint8 images.
 
-A transform is a callable ``transform(images, draws)``: uint8 images (N, H, W, C) in, uint8 images out,
+A transform is a callable ``transform(images, draws)``: uint8 images (1, H, W, C) in, uint8 images out,
 random numbers from ``draws`` alone (`data.philox.Draws`), so that a sample's augmentation depends on
 the seed, the epoch and the sample. With worker processes it must be picklable: defined in a module.
+It is called sample by sample, so that the one on which it fails, hangs or dies can be named.
 
 Crops, flips, shifts and cut-outs only choose pixels. They are written as a `Choice` of rows and
-columns; several of them in a row become one pass over the images.
+columns; several of them in a row become one pass over all images.
 """
 
 from dataclasses import dataclass
@@ -167,7 +168,7 @@ class Resize:
         return np.stack([np.asarray(image) for image in scaled])
 
 
-def augment(images, sources, transforms, draws):
+def augment(images, sources, transforms, draws, begin=lambda sample: None):
     """Run transforms on some images as far as they cannot be left to one last pass.
 
     Parameters
@@ -177,6 +178,9 @@ def augment(images, sources, transforms, draws):
         Which of them.
     transforms : sequence of callables
     draws : Draws of these N samples
+    begin : callable
+        Called with each sample before a transform that does more than to choose pixels, and with None when all
+        are done and the batch goes on together.
 
     Returns
     -------
@@ -196,15 +200,32 @@ def augment(images, sources, transforms, draws):
         if isinstance(transform, _Chooser) and not choice.boxes.any():
             choice = transform.choose(choice, draws)
             continue
-        images, sources = transform(choice.apply(images, sources), draws), np.arange(count)
-        if not isinstance(images, np.ndarray) or (images.dtype, images.ndim, len(images)) != (np.uint8, 4, count):
-            got = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-            raise TypeError(f"{transform!r}: result - expected {count} uint8 images (N, H, W, C), got {got}")
+        images, sources = choice.apply(images, sources), np.arange(count)
+        if isinstance(transform, _Chooser):
+            images = transform(images, draws)
+        else:
+            images = _one_by_one(transform, images, draws, begin)
         choice = Choice.everything(*images.shape[:3])
     return images, sources, choice
 
 
-def finished(images, indices, transforms, seed, epoch):
+def _one_by_one(transform, images, draws, begin):
+    results, singles = [], draws.singles()
+    for row, single in enumerate(singles):
+        begin(int(single.indices[0]))
+        result = transform(images[row : row + 1], single)
+        is_image = isinstance(result, np.ndarray) and (result.dtype, result.ndim, len(result)) == (np.uint8, 4, 1)
+        if not is_image or (results and result.shape != results[0].shape):
+            expected = results[0].shape if results else "(1, H, W, C)"
+            got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+            raise TypeError(f"{transform!r}: result - expected uint8 {expected}, got {got}")
+        results.append(result)
+    begin(None)
+    draws.count = max(single.count for single in singles)
+    return np.concatenate(results)
+
+
+def finished(images, indices, transforms, seed, epoch, begin=lambda sample: None):
     """Return the augmented uint8 images (N, H, W, C) of some samples."""
-    images, sources, choice = augment(images, indices, transforms, Draws(seed, epoch, indices))
+    images, sources, choice = augment(images, indices, transforms, Draws(seed, epoch, indices), begin)
     return choice.apply(images, sources)

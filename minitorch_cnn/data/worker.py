@@ -6,8 +6,9 @@ Its parent talks to it over two pipes:
     parent -> worker   Setup; the shape of all slots; Task(slot, epoch, indices) ...; the end of the pipe: stop
     worker -> parent   the shape of a finished sample; None when a slot is filled ...; or a Failure
 
-The images of the dataset and the slots for finished batches lie in two anonymous files that both
-processes map. They have no name anywhere, so nothing is left behind however a process ends.
+The images of the dataset, the slots for finished batches and the number of the sample at which each
+worker is lie in anonymous files that both processes map. They have no name anywhere, so nothing is left
+behind however a process ends.
 """
 
 import contextlib
@@ -20,18 +21,8 @@ import traceback
 
 import numpy as np
 
-from minitorch_cnn.data.messages import Failure, map_array, receive, send
+from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, map_array, map_progress, receive, send
 from minitorch_cnn.data.transforms import finished
-
-
-def _first_failing(images, task, transforms, seed):
-    """Return the sample that fails on its own, or the first of the batch if none does."""
-    for index in task.indices:
-        try:
-            finished(images, np.array([index]), transforms, seed, task.epoch)
-        except Exception:
-            return int(index)
-    return int(task.indices[0])
 
 
 def main(requests, replies):
@@ -44,27 +35,39 @@ def main(requests, replies):
     """
     setup = receive(requests)
     images = map_array(setup.data_file, setup.data_shape)
+    progress = map_progress(setup.progress_file, setup.workers)
+
+    def prepare(indices, epoch):
+        """Augment some samples, and let the parent see at which of them this process is."""
+
+        def begin(sample):
+            progress[setup.number] = TOGETHER if sample is None else sample
+
+        begin(None)
+        return finished(images, indices, transforms, setup.seed, epoch, begin)
+
     try:
         transforms = pickle.loads(setup.transforms)
     except Exception:
         send(replies, Failure("transforms", traceback.format_exc()))
         return
     try:
-        send(replies, finished(images, np.arange(1), transforms, setup.seed, 0).shape[1:])
+        shape = prepare(np.arange(1), 0).shape[1:]
     except Exception:
-        send(replies, Failure("sample", traceback.format_exc(), 0))
+        send(replies, Failure("sample", traceback.format_exc()))
         return
+    progress[setup.number] = IDLE
+    send(replies, shape)
     slots = map_array(setup.slot_file, receive(requests))
     while True:
         task = receive(requests)
         try:
-            batch = finished(images, task.indices, transforms, setup.seed, task.epoch)
-            slots[task.slot, : len(task.indices)] = batch
+            slots[task.slot, : len(task.indices)] = prepare(task.indices, task.epoch)
         except Exception:
-            sample = _first_failing(images, task, transforms, setup.seed)
-            send(replies, Failure("sample", traceback.format_exc(), sample))
-        else:
-            send(replies, None)
+            send(replies, Failure("sample", traceback.format_exc()))
+            return
+        progress[setup.number] = IDLE
+        send(replies, None)
 
 
 def follow(parent):

@@ -37,6 +37,19 @@ def test_a_sample_draws_the_same_in_any_company(seed, epoch, indices):
         np.testing.assert_array_equal([alone.uniform()[0] for _ in range(3)], row)
 
 
+def test_single_samples_draw_what_they_draw_together():
+    together, whole = Draws(7, 2, [5, 6, 7]), Draws(7, 2, [5, 6, 7])
+    for draws in (together, whole):
+        draws.uniform()
+    rows, singles = np.stack([together.uniform() for _ in range(2)], 1), whole.singles()
+    for single, row, index in zip(singles, rows, (5, 6, 7), strict=True):
+        assert len(single) == 1 and single.indices.tolist() == [index]
+        first = single.uniform()
+        assert first == row[0] and single.uniform() == row[1]
+        first[:] = 9  # a transform may write into what it drew: the others do not see it
+    assert [single.uniform()[0] for single in singles] == together.uniform().tolist()
+
+
 def test_no_two_samples_epochs_or_seeds_share_a_stream():
     first = {}
     for seed in (0, 1, 2**32):

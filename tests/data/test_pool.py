@@ -1,5 +1,6 @@
 """Worker processes that fail, die or hang: one clear error in time, and nothing left behind."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -95,17 +96,28 @@ def test_an_exception_comes_with_worker_sample_and_traceback(fault, started):
 
 @pytest.mark.parametrize(("kind", "name"), [("kill", "SIGKILL"), ("segv", "SIGSEGV")])
 def test_a_worker_that_is_killed_is_named_with_the_signal(fault, started, kind, name):
-    message = rf"worker 1 \(pid \d+\) was killed by {name} while preparing samples 24 ... 31 of epoch 0"
+    message = rf"worker 1 \(pid \d+\) was killed by {name} on sample 30 of epoch 0"
     with pytest.raises(data.WorkerError, match=message):
         list(make_loader(fault(kind, 30)))
 
 
+def test_a_worker_that_is_killed_while_it_copies_a_batch(started):
+    """Crops and flips are done for all samples of a batch together, and are not told apart."""
+    with make_loader() as loader:
+        list(loader)
+        task = messages.Task(0, 3, np.arange(8, 16))
+        loader._pool._progress[1] = messages.TOGETHER
+        started[1].kill()
+        with pytest.raises(data.WorkerError, match=r"was killed by SIGKILL on samples 8 ... 15 of epoch 3 together"):
+            loader._pool.wait(1, task)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("segv", "was killed by SIGSEGV while preparing start"), ("raise", "failed on sample 0 of epoch 0")],
+    [("segv", "was killed by SIGSEGV on"), ("raise", "failed on")],
 )
 def test_the_first_sample_is_tried_by_a_worker_and_not_by_the_parent(fault, started, kind, message):
-    with pytest.raises(data.WorkerError, match=message):
+    with pytest.raises(data.WorkerError, match=f"{message} sample 0 of epoch 0, which it tries first"):
         list(make_loader(fault(kind, 0)))
 
 
@@ -165,19 +177,17 @@ next(batches)
 def test_a_worker_that_hangs_is_given_up_after_the_timeout(fault, started, monkeypatch):
     monkeypatch.setattr(pool, "_GRACE", 0.1)
     loader = make_loader(fault("hang", 2), timeout=2.0)
-    with pytest.raises(
-        data.WorkerError, match=r"worker 0 \(pid \d+\) hangs: no answer for 2 s while preparing samples 0"
-    ):
+    with pytest.raises(data.WorkerError, match=r"worker 0 \(pid \d+\) hangs: no answer for 2 s on sample 2 of epoch 0"):
         list(loader)
 
 
-def test_the_batch_is_named_on_which_a_worker_died_not_the_one_it_was_asked_next(fault, started):
+def test_the_sample_is_named_on_which_a_worker_died_not_one_that_it_was_asked_next(fault, started):
     loader = make_loader(fault("kill", 18), prefetch=1)  # worker 0: batches 0, 2, 4
     batches = iter(loader)
     next(batches)  # asks for batch 2
     started[0].wait()
     loader._pool.ask(0, messages.Task(0, 0, np.arange(32, 40)))
-    with pytest.raises(data.WorkerError, match=r"worker 0 .* while preparing samples 16 ... 23 of epoch 0"):
+    with pytest.raises(data.WorkerError, match=r"worker 0 .* on sample 18 of epoch 0"):
         list(batches)
 
 
@@ -185,17 +195,19 @@ def test_a_worker_killed_from_outside_between_batches(started):
     with make_loader(prefetch=1) as loader:
         batches = iter(loader)
         next(batches)
+        assert all(pool._readable(reply, 60) for reply in loader._pool.replies)  # both have done what they were asked
         for process in started:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        with pytest.raises(data.WorkerError, match="was killed by SIGKILL"):
+        message = r"was killed by SIGKILL between samples, before samples \d+ ... \d+ of epoch 0"
+        with pytest.raises(data.WorkerError, match=message):
             list(batches)
         assert len(list(loader)) == 5  # the next iteration starts new ones
 
 
 def test_a_worker_that_does_not_start(started, monkeypatch):
     monkeypatch.setattr(pool.sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
-    with pytest.raises(data.WorkerError, match="ended with exit code 1 while preparing start, which tries sample 0"):
+    with pytest.raises(data.WorkerError, match="ended with exit code 1 while it starts"):
         list(make_loader())
 
 
@@ -244,25 +256,29 @@ def test_transforms_that_only_this_process_can_import(fault, started, tmp_path):
 # ------------------------------------------------------------------------------- the other side
 
 
-def test_a_worker_serves_tasks_until_its_pipe_ends(fault):
+@pytest.mark.parametrize(("last", "end"), [([1, 2], contextlib.nullcontext()), ([1, 4], pytest.raises(EOFError))])
+def test_a_worker_serves_tasks_until_one_fails_or_its_pipe_ends(fault, last, end):
     (request_end, request), (reply, reply_end) = os.pipe(), os.pipe()
-    files = [pool.anonymous_file(size) for size in (5 * 4 * 4 * 3, 8 * 4 * 4 * 3)]
+    files = [pool.anonymous_file(size) for size in (5 * 4 * 4 * 3, 8 * 4 * 4 * 3, 3 * 8)]
     images, slots = (
-        messages.map_array(f, shape) for f, shape in zip(files, ((5, 4, 4, 3), (2, 4, 4, 4, 3)), strict=True)
+        messages.map_array(f, shape) for f, shape in zip(files, ((5, 4, 4, 3), (2, 4, 4, 4, 3)), strict=False)
     )
     steps = [data.Flip(1.0), fault("raise", 2)]
     images[...] = np.arange(images.size).reshape(images.shape) % 251
-    messages.send(request, messages.Setup(*files, images.shape, pickle.dumps(steps), 0))
+    messages.send(request, messages.Setup(1, *files, images.shape, 3, pickle.dumps(steps), 0))
     messages.send(request, slots.shape)
     messages.send(request, messages.Task(1, 0, np.array([3, 0])))
-    messages.send(request, messages.Task(0, 0, np.array([1, 2])))
+    messages.send(request, messages.Task(0, 0, np.array(last)))
     os.close(request)
-    with pytest.raises(EOFError):
+    with end:
         worker.main(request_end, reply_end)
     assert messages.receive(reply) == (4, 4, 3)  # it has started
     assert messages.receive(reply) is None
     np.testing.assert_array_equal(slots[1, :2], images[[3, 0], :, ::-1])
-    failure = messages.receive(reply)
-    assert failure.kind == "sample" and failure.sample == 2 and "cannot do this one" in failure.traceback
+    answer, at = messages.receive(reply), messages.map_progress(files[2], 3).tolist()
+    if last == [1, 2]:
+        assert answer.kind == "sample" and "cannot do this one" in answer.traceback and at == [0, 2, 0]
+    else:
+        assert answer is None and at == [0, messages.IDLE, 0]
     for descriptor in (request_end, reply, reply_end, *files):
         os.close(descriptor)

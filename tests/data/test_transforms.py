@@ -124,8 +124,22 @@ def test_settings_out_of_range():
 
 
 @pytest.mark.parametrize(
-    ("result", "got"), [(lambda images: images / 2, "float64"), (lambda images: images[:1], "uint8"), (list, "list")]
+    ("result", "got"), [(lambda images: images / 2, "float64"), (lambda images: images[:0], "uint8"), (list, "list")]
 )
 def test_a_transform_that_returns_no_images(result, got):
-    with pytest.raises(TypeError, match=f"result - expected 3 uint8 images .* got {got}"):
+    with pytest.raises(TypeError, match=rf"result - expected uint8 \(1, H, W, C\), got {got}"):
         transforms.finished(numbered(3, 4, 4), np.arange(3), [lambda images, draws: result(images)], 0, 0)
+
+
+def test_a_transform_that_returns_images_of_several_sizes():
+    with pytest.raises(TypeError, match=r"result - expected uint8 \(1, 4, 4, 3\), got uint8 \(1, 3, 4, 3\)"):
+        transforms.finished(
+            numbered(3, 4, 4), np.arange(3), [lambda images, draws: images[:, int(draws.indices[0]) :]], 0, 0
+        )
+
+
+def test_the_sample_is_told_before_a_transform_that_does_more_than_to_choose_pixels():
+    told, images = [], numbered(3, 4, 4)
+    for steps in ([PadCrop(1), Cutout(1), Flip()], [PadCrop(1), darker, Flip()]):
+        transforms.finished(images, np.array([2, 0]), steps, 0, 0, told.append)
+    assert told == [2, 0, None]
