@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 _MARK = object()
 _MOST_STEPS = 1 << 18  # a network of a thousand tensors takes 40,000; a step of one byte may make 64
+_MOST_TEXT = 1 << 20  # bytes, in all; one rare letter makes four in memory of each
+_LONGEST_NAME = 200  # bytes, of a module and what it holds
+_NUMBERS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
+_LENGTHS = {"string1": "<B", "string4": "<i", "unicodestring1": "<B", "unicodestring4": "<I", "long1": "<B"}
 _FAULTS = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error)
 
 
@@ -42,6 +46,7 @@ class Machine:
 
     _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
     _PUSH = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
+    _PUSH |= {"BINSTRING", "SHORT_BINSTRING"}  # of Python 2
     _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
     def __init__(self, names, call, build, persistent=None):
@@ -56,7 +61,7 @@ class Machine:
 
         Returns
         -------
-        dict, list, tuple, str, bytes, number, None, or what ``call`` and ``persistent`` returned
+        dict, list, tuple, str, bytes or a view of them, number, None, or what ``call`` and ``persistent`` returned
 
         Raises
         ------
@@ -65,21 +70,20 @@ class Machine:
 
         Notes
         -----
-        Cost: time and memory linear in the program: nothing is copied but references. Besides, 20 MB at most.
+        Cost: time and memory linear in the program: nothing is copied but references. Besides, 25 MB at most.
         """
         self.stack, self.memo = [], {}
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+            for count, (name, argument) in enumerate(_instructions(program)):
                 if count == _MOST_STEPS:
                     raise PickleError(f"expected at most {_MOST_STEPS} instructions")
-                if opcode.name == "STOP":
+                if name == "STOP":
                     return self.pop()
-                self.step(opcode.name, argument)
+                self.step(name, argument)
         except PickleError:
             raise
         except _FAULTS as error:
             raise PickleError(f"expected a program that makes numbers, got {type(error).__name__}") from error
-        raise PickleError("expected an end, got none")
 
     def pop(self):
         value = self.stack.pop()
@@ -98,8 +102,6 @@ class Machine:
         stack = self.stack
         if name in self._PUSH:
             stack.append(argument)
-        elif name in ("SHORT_BINSTRING", "BINSTRING"):  # of Python 2
-            stack.append(argument.encode("latin-1"))
         elif name in self._CONSTANTS:
             stack.append(self._CONSTANTS[name])
         elif name in self._TUPLES:
@@ -124,7 +126,7 @@ class Machine:
             values = [self.pop()] if name == "APPEND" else self.pop_to_mark()
             expect(stack[-1], list).extend(values)
         elif name == "GLOBAL":
-            stack.append(self._known(*argument.split(" ", 1)))
+            stack.append(self._known(*argument))
         elif name == "STACK_GLOBAL":
             attribute, module = self.pop(), self.pop()
             stack.append(self._known(module, attribute))
@@ -143,6 +145,44 @@ class Machine:
         if name not in self._names.get(module, ()):
             raise PickleError(f"expected names of numbers alone, got {module}.{name}, which might do anything")
         return Name(module, name)
+
+
+def _instructions(program):
+    """Yield the name and the argument of each instruction; long strings are views of the program, and no copies."""
+    place = text = 0
+    while place < len(program):
+        code, place = chr(program[place]), place + 1
+        if code not in pickletools.code2op:
+            raise PickleError(f"expected an instruction, got {code!r}")
+        opcode, argument = pickletools.code2op[code], None
+        kind = opcode.arg.name if opcode.arg else None
+        if layout := _NUMBERS.get(kind) or _LENGTHS.get(kind):
+            (argument,) = struct.unpack_from(layout, program, place)
+            place += struct.calcsize(layout)
+        if kind in _LENGTHS:
+            begin, place = place, place + argument
+            if not begin <= place <= len(program):
+                raise PickleError(f"expected {argument} more bytes, got {len(program) - begin}")
+            argument = memoryview(program)[begin:place]
+            if kind == "long1":
+                argument = int.from_bytes(argument, "little", signed=True)
+            elif kind == "string1":
+                argument = bytes(argument)
+            elif kind != "string4":
+                text += len(argument)
+                if text > _MOST_TEXT:
+                    raise PickleError(f"expected at most {_MOST_TEXT} bytes of text")
+                argument = str(argument, "utf-8")
+        elif kind == "stringnl_noescape_pair":
+            lines = program[place : place + _LONGEST_NAME].split(b"\n", 2)
+            if len(lines) < 3:
+                raise PickleError(f"expected a name of at most {_LONGEST_NAME} bytes")
+            argument = [line.decode() for line in lines[:2]]
+            place += len(lines[0]) + len(lines[1]) + 2
+        elif kind not in (None, *_NUMBERS):
+            raise PickleError(f"expected instructions that make numbers, got {opcode.name}")
+        yield opcode.name, argument
+    raise PickleError("expected an end, got none")
 
 
 def expect(value, kinds):

@@ -1,6 +1,7 @@
 """The machine for pickles: plain values come out, and nothing is run."""
 
 import pickle
+import tracemalloc
 
 import pytest
 
@@ -45,12 +46,27 @@ def test_allowed_names_are_called_built_and_looked_up_by_their_user_alone():
         (b"\x80\x02(.", "expected a value, got a mark"),
         (b"\x80\x02}", "expected an end, got none|got ValueError"),
         (b"\x80\x02" + b"]" * 300_000, "expected at most 262144 instructions"),
+        (b"\x80\x02\xff.", "expected an instruction, got '\xff'"),
+        (b"\x80\x02I5\n.", "expected instructions that make numbers, got INT"),
+        (b"\x80\x02X\x09\x00\x00\x00abc.", "expected 9 more bytes, got 4"),
+        (b"\x80\x02T\xff\xff\xff\xffabc.", "expected -1 more bytes, got 4"),
+        (b"\x80\x02c" + bytes(300) + b"\n\n.", "expected a name of at most 200 bytes"),
+        (b"\x80\x02" + (b"X\x00\x00\x10\x00" + bytes(1 << 20)) * 2, "expected at most 1048576 bytes of text"),
         (b"\x80\x02R.", "expected a program that makes numbers, got IndexError"),
     ],
 )
 def test_refusals(program, message):
     with pytest.raises(PickleError, match=message):
         run(program)
+
+
+def test_long_strings_are_not_copied():
+    program = b"\x80\x02T" + (5_000_000).to_bytes(4, "little") + bytes(5_000_000) + b"."
+    tracemalloc.start()
+    value = run(program)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(value) == 5_000_000 and peak < 100_000
 
 
 def test_a_large_memo_takes_no_memory():

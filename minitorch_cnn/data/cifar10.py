@@ -5,11 +5,13 @@ are recognised by a digest that does not depend on their order: any genuine copy
 else does.
 """
 
+import gzip
 import hashlib
 import os
 import pathlib
 import shutil
 import tarfile
+import zlib
 
 import numpy as np
 
@@ -118,15 +120,32 @@ def _records(place, train):
     return np.concatenate(parts)
 
 
+class _LimitedGzip(gzip.GzipFile):
+    """A compressed file that gives no piece larger than ``limit``, at first that of a name."""
+
+    limit = 1 << 16
+
+    def read(self, size=-1):
+        if size > self.limit:
+            raise tarfile.ReadError(f"expected names of at most {self.limit} bytes, got {size}")
+        return super().read(size)
+
+
 def _member(archive, name):
     """Return (bytes, is binary) of a regular file in an archive; nothing is extracted."""
+    # A small archive may stand for terabytes. Pickles are a little larger than their records.
+    largest, total = 1.05 * _RECORD * _PER_FILE + 2000, 0
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                path = pathlib.PurePosixPath(member.name)
+        with _LimitedGzip(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
+            for count, member in enumerate(tar):
+                path, total = pathlib.PurePosixPath(member.name), total + member.size
+                if member.size > largest or total > 7 * largest or count > 20:
+                    got = f"{path.name}, of {member.size} bytes, as member {count} at {total} bytes"
+                    raise DatasetError(f"CIFAR-10: {archive} - expected its eight files, got {got}")
                 if member.isreg() and path.name in (f"{name}.bin", name):
+                    unpacked.limit = member.size
                     return tar.extractfile(member).read(), path.suffix == ".bin"
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise DatasetError(f"CIFAR-10: {archive} is damaged: {error}") from error
     raise DatasetError(f"CIFAR-10: expected {name} in {archive}, found none")
 

@@ -75,7 +75,7 @@ class Checkpoints:
         for path in self.paths():
             try:
                 return _join(*weights.load(path)), notes
-            except weights.WeightFileError as error:
+            except (weights.WeightFileError, KeyError, TypeError) as error:  # the latter two of another program's names
                 notes.append(f"{path.name} is damaged and was passed over ({error})")
         found = "; ".join(notes) or "no file checkpoint-*.safetensors"
         raise CheckpointError(f"Checkpoints: {self.folder} - expected a whole checkpoint, got {found}")

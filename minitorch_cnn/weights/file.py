@@ -19,6 +19,9 @@ import safetensors.numpy
 from minitorch_cnn import files
 
 _KINDS = "fiub"  # floats, integers and booleans
+_LONGEST_HEADER = (
+    1 << 22
+)  # bytes; a network of a thousand tensors has a hundred thousand, its parser takes six times as much
 
 
 class WeightFileError(ValueError):
@@ -87,6 +90,12 @@ def load(path):
     """
     if os.path.isdir(path):
         raise WeightFileError(f"weights.load: {path} - expected a file, got a folder")
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _LONGEST_HEADER:
+        raise WeightFileError(
+            f"weights.load: {path} - expected a header of at most {_LONGEST_HEADER} bytes, got {length}"
+        )
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -102,7 +111,13 @@ def load(path):
             raise WeightFileError(
                 f"weights.load: {path} - expected {key} {header[key]}, got {got}: the file was changed"
             )
-    return arrays, json.loads(header["metadata"])
+    try:
+        metadata = json.loads(header["metadata"])
+    except (ValueError, RecursionError) as error:
+        raise WeightFileError(f"weights.load: {path} - expected metadata of JSON, got {error}") from error
+    if not isinstance(metadata, dict):
+        raise WeightFileError(f"weights.load: {path} - expected a dict as metadata, got {type(metadata).__name__}")
+    return arrays, metadata
 
 
 def _stored_form(name, array):

@@ -16,7 +16,7 @@ Source: pytorch, caffe2/serialize/inline_container.h, and the documentation of `
 
 import io
 import math
-import pathlib
+import os
 import re
 import struct
 import zipfile
@@ -28,7 +28,8 @@ from minitorch_cnn.weights.file import WeightFileError
 from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 
 _STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name != "BFloat16Storage"}
-_LARGEST_PROGRAM = 1 << 24  # bytes; a network of a thousand tensors has a hundred thousand
+_LARGEST_PROGRAM = 1 << 20  # bytes; a network of a thousand tensors has a hundred thousand
+_LARGEST_TABLE = 1 << 20  # bytes, of contents; an entry of fifty takes 700 in memory
 _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 
@@ -56,18 +57,38 @@ def load_pth(path):
 
     Notes
     -----
-    Cost: the file is read once; memory for its bytes three times.
+    Cost: the arrays and the largest storage; whatever the file says, at most three times its size and 25 MB.
     """
-    data = pathlib.Path(path).read_bytes()
     try:
-        if not data.startswith(b"PK\3\4"):
-            raise WeightFileError("expected a zip file, which torch.save writes since version 1.6, got another kind")
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _state(archive, len(data))
+        with _LimitedFile(io.FileIO(path)) as file:
+            if file.read(4) != b"PK\3\4":
+                raise WeightFileError(
+                    "expected a zip file, which torch.save writes since version 1.6, got another kind"
+                )
+            with zipfile.ZipFile(file) as archive:
+                file.limit = size = os.fstat(file.fileno()).st_size
+                return _state(archive, size)
     except WeightFileError as error:
         raise WeightFileError(f"{path}: {error}") from None
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
         raise WeightFileError(f"{path}: damaged: {error}") from error
+
+
+class _LimitedFile(io.BufferedReader):
+    """A file that gives no piece larger than ``limit``, at first that of the table of contents."""
+
+    limit = _LARGEST_TABLE
+
+    def read(self, size=-1):
+        if size > self.limit:
+            raise WeightFileError(f"table of contents - expected at most {self.limit} bytes, got {size}")
+        return super().read(size)
+
+    def seek(self, place, whence=os.SEEK_SET):
+        try:
+            return super().seek(place, whence)
+        except OSError as error:
+            raise WeightFileError(f"expected places within the file, got {place}") from error
 
 
 def _state(archive, size):
@@ -87,14 +108,22 @@ def _state(archive, size):
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise WeightFileError(f"{name!r} - expected a tensor under a name, got {type(tensor).__name__}")
-    wanted = sum(math.prod(tensor.shape) * np.dtype(DTYPES[tensor.storage.kind]).itemsize for tensor in state.values())
+    wanted = sum(math.prod(tensor.shape) * _itemsize(tensor.storage.kind) for tensor in state.values())
     if wanted > 2 * size:  # strides of 0 could make any number of numbers from one
         raise WeightFileError(f"expected tensors of at most {2 * size} bytes in a file of {size}, got {wanted}")
-    storages = {}
-    for tensor in state.values():
-        if tensor.storage not in storages:
-            storages[tensor.storage] = _storage(archive, entries, tensor.storage, byteorder)
-    return {_OLD_DENSENET.sub(r"\1\2", name): _array(name, t, storages[t.storage]) for name, t in state.items()}
+    state = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+    arrays, sharing = dict.fromkeys(state), {}
+    for name, tensor in state.items():
+        sharing.setdefault(tensor.storage, []).append(name)
+    for storage, names in sharing.items():  # one at a time in memory
+        numbers = _storage(archive, entries, storage, byteorder)
+        arrays |= {name: _array(name, state[name], numbers) for name in names}
+    return arrays
+
+
+def _itemsize(kind):
+    """Return the bytes of a number in memory: bfloat16 becomes float32."""
+    return 4 if kind == "BFloat16Storage" else np.dtype(DTYPES[kind]).itemsize
 
 
 def _entries(archive, size):
@@ -121,21 +150,21 @@ def _storage(archive, entries, storage, byteorder):
         expected = f"{storage.count} numbers of {dtype.itemsize} bytes"
         raise WeightFileError(f"{name} - expected {expected}, got {entries[name].file_size} bytes")
     order = "<" if byteorder == b"little" else ">"
-    numbers = np.frombuffer(archive.read(entries[name]), dtype.newbyteorder(order)).astype(dtype, copy=False)
-    if storage.kind == "BFloat16Storage":
-        return (numbers.astype(np.uint32) << 16).view(np.float32)
-    return numbers
+    return np.frombuffer(archive.read(entries[name]), dtype.newbyteorder(order)).astype(dtype, copy=False)
 
 
 def _array(name, tensor, numbers):
     shape, strides = tensor.shape, tensor.strides
     last = tensor.offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if 0 in shape:
-        return np.zeros(shape, numbers.dtype)
-    if last >= len(numbers):
+    if last >= len(numbers) and 0 not in shape:
         raise WeightFileError(f"{name} - expected at most {len(numbers)} numbers in its storage, got place {last}")
     steps = [step * numbers.itemsize for step in strides]
-    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], shape, steps).copy()
+    view = np.lib.stride_tricks.as_strided(numbers[tensor.offset :], shape, steps)
+    if tensor.storage.kind != "BFloat16Storage":
+        return view.copy()
+    wide = view.astype(np.uint32, order="C")
+    wide <<= 16
+    return wide.view(np.float32)
 
 
 def save_pth(path, state_dict):

@@ -1,5 +1,6 @@
 """CIFAR-10: every form in which it comes, what proves it genuine, and every way in which it can be damaged."""
 
+import gzip
 import hashlib
 import http.server
 import os
@@ -155,6 +156,35 @@ def test_damaged_files(tmp_path, records):
     archive.write_bytes(archive.read_bytes()[:5000])
     with pytest.raises(DatasetError, match="tar.gz is damaged"):
         CIFAR10(archive)
+
+
+def test_an_archive_that_is_damaged_in_its_middle(tmp_path, records):
+    archive = pack(write_binary(tmp_path, records))
+    content = bytearray(archive.read_bytes())
+    for place in range(200, len(content) // 2, len(content) // 40):
+        content[place] ^= 0xFF
+        archive.write_bytes(content)
+        with pytest.raises(DatasetError, match="CIFAR-10: "):
+            CIFAR10(archive)
+        content[place] ^= 0xFF
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "count", "message"),
+    [
+        (tarfile.REGTYPE, 1 << 40, 1, "expected its eight files, got test_batch.bin, of 1099511627776 bytes"),
+        (tarfile.REGTYPE, 0, 30, "expected its eight files, got .* as member 21 at 0 bytes"),
+        (tarfile.GNUTYPE_LONGNAME, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 1073741824"),
+        (tarfile.XHDTYPE, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 1073741824"),
+    ],
+)
+def test_a_small_archive_that_stands_for_a_huge_one(tmp_path, records, kind, size, count, message):
+    member = tarfile.TarInfo("test_batch.bin" if size else "other")
+    member.type, member.size = kind, size
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    archive.write_bytes(gzip.compress(count * member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)))
+    with pytest.raises(DatasetError, match=message):
+        CIFAR10(archive, train=False)
 
 
 @pytest.mark.parametrize(

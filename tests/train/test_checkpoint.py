@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from minitorch_cnn import weights
 from minitorch_cnn.train import CheckpointError, Checkpoints
 
 
@@ -78,6 +79,14 @@ def test_none_that_is_whole(tmp_path):
     Checkpoints(tmp_path).save(1, state(1)).write_bytes(b"")
     with pytest.raises(CheckpointError, match="expected a whole checkpoint, got checkpoint-000000001.*is damaged"):
         Checkpoints(tmp_path).load()
+
+
+@pytest.mark.parametrize("rest", [{"step": 1}, {"step": [1]}, {}])
+def test_a_file_of_weights_that_is_no_checkpoint_is_passed_over(tmp_path, rest):
+    weights.save(tmp_path / "checkpoint-000000002.safetensors", {"step/x": np.zeros(2)}, rest)
+    Checkpoints(tmp_path).save(1, {"step": 1})
+    state, notes = Checkpoints(tmp_path).load()
+    assert state == {"step": 1} and "checkpoint-000000002.safetensors is damaged and was passed over" in notes[0]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

@@ -1,14 +1,16 @@
 """Files of weights: everything comes back, and every change of a file is noticed."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_cnn import models, weights
-from minitorch_cnn.weights import WeightFileError
+from minitorch_cnn.weights import WeightFileError, file
 
 DTYPES = [
     "float16",
@@ -172,6 +174,31 @@ def header_of(tensors):
 def test_hostile_headers_are_refused(tmp_path, entry):
     (tmp_path / "w").write_bytes(header_of({"x": entry}) + bytes(16))
     with pytest.raises(WeightFileError, match="expected a"):
+        weights.load(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected metadata of JSON, got Expecting"),
+        ("[" * 100_000, "expected metadata of JSON, got maximum recursion"),
+        ('{"x": ' + "1" * 10_000 + "}", "expected metadata of JSON, got Exceeds the limit"),
+        ("[1]", "expected a dict as metadata, got list"),
+    ],
+)
+def test_metadata_with_the_right_checksum_and_the_wrong_form(tmp_path, text, message):
+    arrays = small_state()
+    header = {"sha256": file._digest(arrays), "metadata": text, "metadata_sha256": file._text_digest(text)}
+    (tmp_path / "w").write_bytes(safetensors.numpy.save(arrays, header))
+    with pytest.raises(WeightFileError, match=f"weights.load: .*w - {message}"):
+        weights.load(tmp_path / "w")
+
+
+def test_a_header_that_no_network_needs_is_not_even_parsed(tmp_path):
+    entries = ",".join(f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(80_000))
+    header = f"{{{entries}}}".encode()
+    (tmp_path / "w").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(WeightFileError, match="w - expected a header of at most 4194304 bytes, got 4"):
         weights.load(tmp_path / "w")
 
 

@@ -232,7 +232,7 @@ def test_a_sound_pickle_is_read(path):
         ({"data/0": DATA}, "expected an entry data.pkl, got none"),
         ({"data.pkl": program()}, "expected an entry data/0, got none"),
         ({"data.pkl": program(), "data/0": DATA, "byteorder": "middle"}, "byteorder - expected little or big"),
-        ({"data.pkl": bytes((1 << 24) + 1)}, "data.pkl - expected at most"),
+        ({"data.pkl": bytes((1 << 20) + 1)}, "data.pkl - expected at most"),
     ],
 )
 def test_entries_that_are_missing_or_wrong(path, entries, message):
@@ -266,6 +266,49 @@ def test_files_that_are_something_else(path, tmp_path):
             weights.load_pth(path)
     with pytest.raises(FileNotFoundError):
         weights.load_pth(tmp_path / "none.pth")
+
+
+def test_a_table_of_contents_that_no_network_needs(path):
+    line = b"PK\1\2" + bytes(4) + b"\x00\x08" + bytes(36)
+    path.write_bytes(b"PK\3\4" + 30_000 * line + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0, 0, 30_000 * 46, 4, 0))
+    with pytest.raises(
+        weights.WeightFileError, match="table of contents - expected at most 1048576 bytes, got 1380000"
+    ):
+        weights.load_pth(path)
+
+
+def test_places_that_no_file_has(path):
+    """An entry that begins before the file does."""
+    data = bytearray(written(path, {"data.pkl": program(), "data/0": DATA}).read_bytes())
+    end = data.rindex(b"PK\5\6")
+    data[end + 16 : end + 20] = (end + 100).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(weights.WeightFileError, match="expected places within the file, got -"):
+        weights.load_pth(path)
+
+
+@pytest.mark.parametrize(("kind", "width"), [("FloatStorage", 4), ("BFloat16Storage", 2)])
+def test_memory_of_a_large_file(path, kind, width):
+    """Storages are read one at a time, and the largest arrays that a file may ask for take twice its size."""
+    count, shares = 1_000_000, 2 if width == 4 else 1
+    tensor = Tensor(Storage(kind, "0", count), 0, (count // 1000, 1000), (1, count // 1000))
+    written(
+        path, {"data.pkl": pickle_program.build(dict.fromkeys("xy"[:shares], tensor)), "data/0": bytes(width * count)}
+    )
+    tracemalloc.start()
+    state = weights.load_pth(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert list(state) == list("xy"[:shares]) and peak < 3 * path.stat().st_size + 200_000
+    state["x"] += 1  # it is the caller's own
+    assert state["x"].flags.c_contiguous and not any(state[name].any() for name in list(state)[1:])
+
+
+def test_bfloat16_that_is_shared_would_take_more(path):
+    tensor = Tensor(Storage("BFloat16Storage", "0", 1000), 0, (1000,), (1,))
+    written(path, {"data.pkl": pickle_program.build({"x": tensor, "y": tensor}), "data/0": bytes(2000)})
+    with pytest.raises(weights.WeightFileError, match="expected tensors of at most .* bytes in a file of"):
+        weights.load_pth(path)
 
 
 def test_every_cut_is_noticed(path):
