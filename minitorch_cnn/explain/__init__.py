@@ -2,14 +2,8 @@
 
 from minitorch_cnn.explain.arithmetic import Arithmetic, MismatchError
 from minitorch_cnn.explain.attribution import Attribution, grad_cam, occlusion, saliency
-from minitorch_cnn.explain.filters import (
-    FeatureMaps,
-    FilterFilm,
-    FilterGrid,
-    feature_maps,
-    filter_film,
-    filters,
-)
+from minitorch_cnn.explain.feature_maps import FeatureMaps, feature_maps
+from minitorch_cnn.explain.filters import FilterFilm, FilterGrid, filter_film, filters
 from minitorch_cnn.explain.flip import LearnedFlip, SideBySide, learn_flip, side_by_side
 from minitorch_cnn.explain.gradient_norms import GradientNorms, deep_network, gradient_norms
 from minitorch_cnn.explain.graph import Graph, Operation, graph

@@ -10,7 +10,8 @@ import numpy as np
 
 from minitorch_cnn import figures, ops
 from minitorch_cnn.autograd import no_grad
-from minitorch_cnn.explain.filters import displayed, diverging
+from minitorch_cnn.explain.feature_maps import displayed
+from minitorch_cnn.explain.filters import diverging
 from minitorch_cnn.explain.picture import Picture
 from minitorch_cnn.explain.replay import Replay
 from minitorch_cnn.tensor import Tensor

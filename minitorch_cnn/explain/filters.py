@@ -1,4 +1,4 @@
-"""The weights of a layer as pictures, the maps that they make of an image, and both while a network learns."""
+"""The weights of a layer as pictures, and as a film of how they learn."""
 
 import io
 import math
@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minitorch_cnn import figures, files, weights
-from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.explain.picture import Picture
-from minitorch_cnn.explain.replay import Replay
 from minitorch_cnn.nn import Conv2d
-from minitorch_cnn.tensor import Tensor
 
 _MOST = 16  # filters and channels of a grid that is not in colour
 
@@ -69,7 +66,7 @@ class FilterGrid(Picture):
         count, channels, height, width = self.weight.shape
         lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
         size = f"{height} x {width} x {channels} = {self.weight.size:,} weights"
-        lines = [f"{_named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'length':>9} {'mean':>10}"]
+        lines = [f"{named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'length':>9} {'mean':>10}"]
         for i in np.argsort(-lengths, kind="stable"):
             lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
         return "\n".join(lines)
@@ -81,14 +78,14 @@ class FilterGrid(Picture):
         drawing = figures.blank()
         axes = drawing.subplots()
         _show(axes, sheet)
-        title = f"{_named(self.layer)}: {count} filters of {height} x {width} x {channels}"
+        title = f"{named(self.layer)}: {count} filters of {height} x {width} x {channels}"
         if channels != 3 and (count > _MOST or channels > _MOST):
             title += f", the first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
         axes.set_title(title, fontsize=16)
         return drawing
 
 
-def _named(layer):
+def named(layer):
     """Return a module's path as a name; the paths of a `Sequential` are mere numbers."""
     return f"layer {layer}" if layer.isdigit() else layer
 
@@ -142,85 +139,6 @@ def _convolution(function, model, layer):
 
 
 @dataclass(frozen=True)
-class FeatureMaps(Picture):
-    """What an image becomes on its way through a network."""
-
-    image: np.ndarray = field(repr=False)  # (C, H, W) as the network got it
-    maps: dict = field(repr=False)  # layer -> (C, H, W)
-
-    def __str__(self):
-        """The figure as text: of each layer the shape, the share of zeros and the map that answers most."""
-        lines = [f"{'layer':<20} {'maps':>6} {'pixels':>9} {'zeros':>7} {'strongest map':>14} {'its mean':>10}"]
-        for layer, array in self.maps.items():
-            means = array.mean((1, 2))
-            pixels, zeros = f"{array.shape[1]} x {array.shape[2]}", f"{np.mean(array == 0):.0%}"
-            best = int(means.argmax())
-            lines.append(f"{layer:<20} {len(array):6d} {pixels:>9} {zeros:>7} {best:14d} {means[best]:10.4f}")
-        return "\n".join(lines)
-
-    def figure(self):
-        """Return the drawing: the image, then for each layer the sixteen maps that answer most."""
-        drawing = figures.blank((figures.SLIDE[0], figures.SLIDE[0] / (len(self.maps) + 1) + 1.2))
-        first, *rest = drawing.subplots(1, len(self.maps) + 1)
-        picture = displayed(self.image[None])[0]
-        first.imshow(picture, interpolation="nearest")
-        first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=13)
-        first.axis("off")
-        for axes, (layer, array) in zip(rest, self.maps.items(), strict=True):
-            chosen = array[np.argsort(-array.mean((1, 2)), kind="stable")[:16]]
-            low, high = chosen.min((1, 2), keepdims=True), chosen.max((1, 2), keepdims=True)
-            scaled = (chosen - low) / np.where(high > low, high - low, 1)
-            axes.imshow(mosaic(scaled[..., None], 4)[..., 0], cmap="viridis", interpolation="nearest")
-            title = f"{_named(layer)}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
-            axes.set_title(title[:60], fontsize=13)
-            axes.axis("off")
-        return drawing
-
-
-def displayed(x):
-    """Return images (N, C, H, W) of any scale as (N, H, W, 3) in 0 .. 1; one channel becomes grey."""
-    low, high = x.min((1, 2, 3), keepdims=True), x.max((1, 2, 3), keepdims=True)
-    scaled = ((x - low) / np.where(high > low, high - low, 1)).transpose(0, 2, 3, 1)
-    return scaled if scaled.shape[3] == 3 else np.repeat(scaled.mean(3, keepdims=True), 3, 3)
-
-
-def feature_maps(model, image, layers=None):
-    """Run an image through a network, and keep what the layers make of it.
-
-    Parameters
-    ----------
-    model : Module
-        Used in evaluation mode.
-    image : ndarray, shape (C, H, W)
-        As the model takes it: normalised.
-    layers : list of str or None
-        Module paths; each is looked at behind the normalisation and the activation that follow it
-        directly. None takes up to five convolutions, spread evenly.
-
-    Returns
-    -------
-    FeatureMaps
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer, or it does not give maps.
-    """
-    replay = Replay(model, (1, *np.shape(image)))
-    if layers is None:
-        known = [path for path, module in model.named_modules() if isinstance(module, Conv2d)]
-        layers = [known[i] for i in np.unique(np.linspace(0, len(known) - 1, 5).round().astype(int))] if known else []
-    x, maps = Tensor(np.asarray(image, replay.dtype)[None]), {}
-    with no_grad():
-        for layer in layers:
-            out = replay.run([(replay.x, x)], replay.end_of(layer, activated=True))
-            if out.ndim != 4:
-                raise ValueError(f"feature_maps: layers - expected layers that give maps, got {layer!r}: {out.shape}")
-            maps[layer] = out.data[0]
-    return FeatureMaps(x.data[0], maps)
-
-
-@dataclass(frozen=True)
 class FilterFilm:
     """The filters of a layer while a network learns: one scale for all frames, so that they can be compared."""
 
@@ -229,7 +147,7 @@ class FilterFilm:
 
     def __str__(self):
         """The film as text: how far the weights moved from frame to frame."""
-        lines, before = [f"{_named(self.layer)}: {len(self.frames)} frames"], None
+        lines, before = [f"{named(self.layer)}: {len(self.frames)} frames"], None
         for title, weight in self.frames:
             moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
             lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
@@ -246,7 +164,7 @@ class FilterFilm:
             drawing = figures.blank((8, 5))
             axes = drawing.subplots()
             _show(axes, tile(weight, scale))
-            axes.set_title(f"{_named(self.layer)}, {title}", fontsize=16)
+            axes.set_title(f"{named(self.layer)}, {title}", fontsize=16)
             pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
         buffer = io.BytesIO()
         pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)

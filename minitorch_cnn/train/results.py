@@ -5,6 +5,22 @@ from minitorch_cnn.train import plots, snapshot
 from minitorch_cnn.train.machine import environment
 
 
+def judges(trainer, test_set):
+    """Return the images that judge a run: the test set or, without one, those held out; errors as `Trainer.final_eval`.
+
+    A run that is not at its end, or was judged before, must not see them.
+    """
+    if (done := trainer.progress.epoch) < trainer.recipe.epochs:
+        raise RuntimeError(f"final_eval: expected {trainer.recipe.epochs} epochs of training first, got {done}")
+    if trainer.folder.read_result() is not None:
+        raise RuntimeError(f"final_eval: expected a run without a result, got one in {trainer.folder.result}")
+    chosen, classes = trainer.held_out if test_set is None else test_set, tuple(trainer.train_set.classes)
+    if chosen is None or tuple(chosen.classes) != classes:
+        got = "none, and no holdout" if chosen is None else f"{chosen.name} with {tuple(chosen.classes)}"
+        raise ValueError(f"final_eval: test_set - expected one with the classes {classes}, got {got}")
+    return chosen
+
+
 def write(trainer, judges, kind):
     """Judge a trained model and write the files of the finished run into its folder.
 

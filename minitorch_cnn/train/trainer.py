@@ -297,15 +297,7 @@ class Trainer:
         ValueError
             If the test set has other classes, or there is neither a test set nor a holdout.
         """
-        if (done := self.progress.epoch) < self.recipe.epochs:
-            raise RuntimeError(f"final_eval: expected {self.recipe.epochs} epochs of training first, got {done}")
-        if self.folder.read_result() is not None:
-            raise RuntimeError(f"final_eval: expected a run without a result, got one in {self.folder.result}")
-        judges = self.held_out if test_set is None else test_set
-        if judges is None or tuple(judges.classes) != tuple(self.train_set.classes):
-            got = "none, and no holdout" if judges is None else f"{judges.name} with {tuple(judges.classes)}"
-            expected = f"one with the classes {tuple(self.train_set.classes)}"
-            raise ValueError(f"final_eval: test_set - expected {expected}, got {got}")
+        judges = results.judges(self, test_set)
         if test_set is not None:
             self.progress.test_reads += 1
             self.save()  # before the look, so that a crash cannot hide it

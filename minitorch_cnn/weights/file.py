@@ -19,9 +19,8 @@ import safetensors.numpy
 from minitorch_cnn import files
 
 _KINDS = "fiub"  # floats, integers and booleans
-_LONGEST_HEADER = (
-    1 << 22
-)  # bytes; a network of a thousand tensors has a hundred thousand, its parser takes six times as much
+# Bytes; a network of a thousand tensors has a hundred thousand. Its parser takes six times as much memory.
+_LONGEST_HEADER = 1 << 22
 
 
 class WeightFileError(ValueError):
