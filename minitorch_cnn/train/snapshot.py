@@ -6,19 +6,16 @@ import hashlib
 from minitorch_cnn import rng
 from minitorch_cnn.train.progress import Progress
 
+OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")  # of a `Trainer`, chosen once
+
 
 def settings(trainer):
     """Return what was chosen before the first step, as a dict that JSON can hold."""
     train_set = trainer.train_set
     return {
         "recipe": dataclasses.asdict(trainer.recipe),
-        "seed": trainer.seed,
-        "holdout": trainer.holdout,
-        "sync_bn": trainer.sync_bn,
-        "accumulate": trainer.accumulate,
-        "save_epochs": trainer.save_epochs,
+        **{name: getattr(trainer, name) for name in OPTIONS},
         "dataset": train_set.name,
-        "source": trainer.source,
         "dataset_digest": train_set.digest,
         "verified": train_set.verified,
         "classes": list(train_set.classes),

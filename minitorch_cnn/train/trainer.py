@@ -52,8 +52,7 @@ class Trainer:
     accumulate : int, >= 1
         Go through a batch in so many parts, each with its own batch norm, for batches beyond memory.
     save_epochs : bool
-        Keep a classifier of every epoch, and of the start: ``epoch-<number>.safetensors``. A film of
-        the filters is made of them, see `explain.filter_film`.
+        Keep a classifier of the start and of every epoch, for a film; see `explain.filter_film`.
 
     Attributes
     ----------
@@ -95,8 +94,7 @@ class Trainer:
             "image_size": recipe.image_size or train_set.images.shape[1],
         }
         self.recipe, self.train_set, self.source, self.seed, self.holdout = recipe, train_set, source, seed, holdout
-        self.save_every, self.sync_bn, self.accumulate = save_every, sync_bn, accumulate
-        self.save_epochs = save_epochs
+        self.save_every, self.save_epochs, self.sync_bn, self.accumulate = save_every, save_epochs, sync_bn, accumulate
         self.ranks = ranks = ranks or Alone()
         least = recipe.batch_size // ranks.size  # images of the smallest share
         if not 1 <= accumulate <= least:
@@ -199,7 +197,6 @@ class Trainer:
         rng.jump(self.ranks.rank)  # each rank has its own dropout
         if not self.ranks.first(bool(self.checkpoints.paths())):
             self.save()  # so that there is one to go back to from the first step on
-            self._keep_epoch()
         self._write_history()  # a killed run may have been a line ahead of its checkpoint
         self._next_save = time.monotonic() + self.save_every
         self.progress.start_clock()
@@ -216,17 +213,14 @@ class Trainer:
         judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
         record = self.progress.end_epoch(rate, judged)
         self.save()
-        self._keep_epoch()
         self._write_history()
         self.reporter.end_epoch(record)
-
-    def _keep_epoch(self):
-        if self.save_epochs and self.ranks.rank == 0:
-            self.classifier.save(self.folder.path / f"epoch-{self.progress.epoch:03d}.safetensors")
 
     def _write_history(self):
         if self.ranks.rank == 0:
             self.folder.write_history(self.progress.history)
+            if self.save_epochs and self.progress.batch == 0:
+                self.classifier.save(self.folder.path / f"epoch-{self.progress.epoch:03d}.safetensors")
 
     # --------------------------------------------------------------------- saving and resuming
 
@@ -266,8 +260,7 @@ class Trainer:
             expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
             raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
         train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
-        chosen = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")
-        kept = {key: settings[key] for key in chosen if key in settings}
+        kept = {key: settings[key] for key in snapshot.OPTIONS if key in settings}
         trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
         for note in notes:
             trainer.reporter.say(note)
@@ -297,8 +290,8 @@ class Trainer:
         ValueError
             If the test set has other classes, or there is neither a test set nor a holdout.
         """
-        judges = results.judges(self, test_set)
-        if test_set is not None:
+        judges, kind = results.judges(self, test_set), "holdout" if test_set is None else "test"
+        if kind == "test":
             self.progress.test_reads += 1
             self.save()  # before the look, so that a crash cannot hide it
-        return results.write(self, judges, "holdout" if test_set is None else "test")
+        return results.write(self, judges, kind)
