@@ -51,9 +51,11 @@ def test_logits_loss_and_gradients(name, training):
     pairs = {"logits": (logits.data, expected.detach())}
     named = zip(model.named_parameters(), theirs.parameters(), strict=True)
     pairs |= {path: (mine.grad, parameter.grad) for (path, mine), parameter in named}
+    pairs = {path: (got, want.numpy()) for path, (got, want) in pairs.items()}
+    # A bias in front of a batch norm has no gradient: what is there is the rounding of a sum over all pixels.
+    rounding = 1e-13 * max(np.linalg.norm(want) for _, want in pairs.values())
     for path, (got, want) in pairs.items():
-        want = want.numpy()
-        assert np.linalg.norm(got - want) <= 1e-8 * np.linalg.norm(want) + 1e-14, path
+        assert np.linalg.norm(got - want) <= 1e-8 * np.linalg.norm(want) + rounding, path
 
 
 @pytest.mark.parametrize("name", NAMES)
