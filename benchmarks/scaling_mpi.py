@@ -219,10 +219,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="of each rank (default: they share the cores)")
     parser.add_argument("--json", action="store_true", help="print the numbers alone")
-    parser.add_argument("--ranks", type=int, nargs="+", metavar="N", help="a table: start so many ranks in turn")
+    parser.add_argument("--ranks", type=int, nargs="*", metavar="N", help="a table: start so many ranks in turn")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.ranks:
+    if options.ranks is not None:
         sys.stdout.writelines(f"{line}\n" for line in table(options))
         return
     from minitorch_cnn import train
