@@ -1,17 +1,29 @@
 """Random graphs, grown, walked back, freed and spoilt in random order, against differences of their forward."""
 
+import inspect
+import textwrap
+from contextvars import copy_context
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import settings
+import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.errors import Flaky
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from minitorch_cnn import Tensor, no_grad, ops
-from minitorch_cnn.autograd import GraphError
+from minitorch_cnn import Tensor, autograd, no_grad, ops
+from minitorch_cnn.autograd import Function, GraphError, Node, Variable
+from minitorch_cnn.ops import arithmetic
 
 SHAPE = (2, 3)
 EPS = 1e-6
+
+
+def sum_of_three(y, z):
+    """Return y + z + y: the backward of a sum hands the same array to both."""
+    return (y + z) + y
+
 
 UNARY = {
     "tanh": ops.tanh,
@@ -22,6 +34,7 @@ UNARY = {
     "repeat a row": lambda x: ops.index(x, ([0, 0],)),
     "less its mean": lambda x: x - ops.mean(x, 1, keepdims=True),
     "twice the same": lambda x: x * x * 0.3,
+    "one array as three gradients": lambda x: sum_of_three(ops.tanh(x), ops.gelu(x)),
     "halves joined": lambda x: ops.concat(ops.split(x, [1, 2]), 1),
 }
 BINARY = {
@@ -71,9 +84,9 @@ class Engine(RuleBasedStateMachine):
         if constant:
             with no_grad():
                 out = function(*tensors)
-            assert not out.requires_grad
         else:
             out = function(*tensors)
+        assert out.requires_grad == (not constant and any(tensor.requires_grad for tensor in tensors))
         self.values.append(Value(out, function=function, sources=sources, constant=constant))
 
     @rule(name=st.sampled_from(sorted(UNARY)), number=numbers, constant=st.sampled_from([False, False, False, True]))
@@ -152,3 +165,74 @@ class Engine(RuleBasedStateMachine):
 
 Engine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestEngine = Engine.TestCase
+
+
+# ------------------------------------------------------------------------ the machine is tested
+
+BUGS = {  # what is wrong: (where, function, text, what replaces it, ...)
+    "a leaf's second gradient replaces the first": (autograd, "_accumulate", "leaf.grad + grad", "grad"),
+    "a node's second gradient replaces the first": (autograd, "_step_back", "grads[edge] + grad if", "grad if"),
+    "a sum overwrites an array that another edge holds": (
+        *(autograd, "_step_back", "grads[edge] + grad if"),
+        "np.add(grads[edge], grad, out=grads[edge]) if",
+    ),
+    "an input that is used twice counts once": (
+        *(autograd, "_step_back", "in zip(node.edges, results, strict=True)"),
+        "in dict(zip(node.edges, results)).items()",
+    ),
+    "the walk goes on before all gradients of a node are there": (
+        *(autograd, "topological_order", "stack.append((node, True))"),
+        "order.insert(0, node)",
+    ),
+    "the gradient that backward is given is not used": (
+        *(Variable, "backward", "np.ones_like(self.data) if grad is None else np.asarray(grad, self.data.dtype)"),
+        "np.ones_like(self.data)",
+    ),
+    "the graph stays after backward": (Variable, "backward", "if not retain_graph:", "if False:"),
+    "the graph is freed although it shall stay": (Variable, "backward", "if not retain_graph:", "if True:"),
+    "a freed graph is walked once more": (
+        *(Node, "check", "if self.ctx is None:"),
+        "if self.ctx is None:\n        return\n    if False:",
+    ),
+    "a backward that fails has changed gradients": (
+        *(Variable, "backward", "node.check()", "pass"),
+        *("step = _step_back(", "step = node.check() or _step_back("),
+    ),
+    "arrays that were written to go unnoticed": (Node, "check", "version[0] != expected", "False"),
+    "inputs that were written to go unnoticed": (Node, "__init__", "in (*inputs, output)", "in (output,)"),
+    "views do not share the version of their memory": (Function, "apply", "output._version = v._version", "pass"),
+    "writing does not change the version": (Variable, "bump_version", "+= 1", "+= 0"),
+    "no_grad records": (Function, "apply", "_grad_enabled.get()", "True"),
+    "no_grad does not end": (autograd, "setting", "variable.reset(token)", "pass"),
+    "constants take gradients": (Function, "apply", "recording and v is not None and v.requires_grad", "recording"),
+    "a broadcast gradient is averaged": (arithmetic, "unbroadcast", "grad.sum(", "grad.mean("),
+    "a broadcast gradient is taken from one place": (
+        *(arithmetic, "unbroadcast", "grad.sum(new + stretched, keepdims=True)"),
+        "grad.ravel()[: max(1, int(np.prod(shape)))]",
+    ),
+}
+
+
+def run_thoroughly():
+    """Run the machine, with the same graphs each time, where a no_grad that does not end reaches nobody else."""
+    thorough = settings(max_examples=200, stateful_step_count=20, deadline=None, derandomize=True, database=None)
+    copy_context().run(run_state_machine_as_test, Engine, settings=settings(thorough, phases=[Phase.generate]))
+
+
+@pytest.mark.slow
+def test_the_engine_passes_what_its_bugs_do_not():
+    run_thoroughly()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_caught(monkeypatch, bug):
+    owner, name, *changes = BUGS[bug]
+    source, made = textwrap.dedent(inspect.getsource(getattr(owner, name))), {}
+    for text, instead in zip(changes[::2], changes[1::2], strict=True):
+        assert source.count(text) == 1
+        source = source.replace(text, instead)
+    exec(source, vars(inspect.getmodule(owner)), made)
+    monkeypatch.setattr(owner, name, made[name])
+    with pytest.raises((AssertionError, GraphError, AttributeError, ValueError, TypeError, Flaky)):
+        run_thoroughly()
