@@ -29,7 +29,7 @@ class Fault:
     def __call__(self, images, draws):
         if self.sample in draws.indices.tolist():
             with open(self.note, "a") as file:
-                file.write(f"{time.monotonic()} {os.getpid()}\n")
+                print(time.monotonic(), os.getpid(), file=file)
             if self.kind == "exception":
                 raise RuntimeError("cannot do this one")
             if self.kind == "hang":
