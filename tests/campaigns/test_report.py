@@ -1,0 +1,60 @@
+"""The table of bars is what `report.py` makes of the figures that were measured."""
+
+import importlib.util
+import json
+import pathlib
+
+import pytest
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def report():
+    spec = importlib.util.spec_from_file_location("report_of_campaigns", FOLDER / "report.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def record(bar, **changes):
+    return {
+        "bar": bar,
+        "what": "a",
+        "figure": "1",
+        "passed": True,
+        "seconds": 1,
+        "full": True,
+        "command": "c",
+    } | changes
+
+
+def test_the_table_is_made_of_the_figures(report):
+    text = report.README.read_text()
+    written = text.split(report.BEGIN)[1].split(report.END)[0]
+    assert written == report.table(json.loads(report.FIGURES.read_text()))
+    assert all(f"\n| {bar} | " in written for bar in range(1, 29))
+
+
+def test_every_command_of_the_figures_is_there(report):
+    for record in json.loads(report.FIGURES.read_text()):
+        assert (FOLDER.parents[1] / record["command"].split()[1]).is_file(), record
+
+
+def test_only_what_passed_at_full_length_is_met(report):
+    records = [record(2), record(3, full=False), record(4, passed=False), record(5), record(5, what="b", passed=False)]
+    rows = report.table(records).splitlines()
+    assert rows[0] == "1 of 28 bars are met at full length."
+    found = {bar: [row.split("|")[4].strip() for row in rows if row.startswith(f"| {bar} |")] for bar in range(1, 6)}
+    assert found == {
+        1: ["not measured"],
+        2: ["pass"],
+        3: ["pass, short form"],
+        4: ["**fail**"],
+        5: ["pass", "**fail**"],
+    }
+
+
+def test_a_new_record_takes_the_place_of_the_old_one(report):
+    old, new = [record(2), record(3)], [record(2, figure="2"), record(2, what="b")]
+    assert report.merged(old, new) == [record(2, figure="2"), record(2, what="b"), record(3)]
