@@ -1,33 +1,70 @@
-"""The four convolutions of cifar4, each alone: forward, input gradient, weight gradient.
+"""Single convolutions: forward, input gradient, weight gradient of the four of cifar4, or of depthwise ones.
 
     python benchmarks/conv_layers.py --peer torch
     python benchmarks/conv_layers.py --peer torch --algorithm direct
+    python benchmarks/conv_layers.py --peer torch --layers depthwise --batch 32
 
 PyTorch's side is channels-last, where its oneDNN kernels are fastest.
 """
 
+import functools
 import time
+from typing import NamedTuple
 
 import _peers
 import _race
 import numpy as np
 
-LAYERS = [(3, 64, 32), (64, 128, 16), (128, 256, 8), (256, 512, 4)]  # input channels, filters, side of the maps
 PASSES = ("forward", "input gradient", "weight gradient")
 
 
-def arrays(layer, batch):
-    """Return images (N, H, W, C), filters (O, C, 3, 3) and gradients of the output (N, H, W, O)."""
-    channels, filters, side = layer
-    rng = np.random.default_rng(0)
-    shapes = (batch, side, side, channels), (filters, channels, 3, 3), (batch, side, side, filters)
-    return [rng.standard_normal(shape, np.float32) for shape in shapes]
+class Layer(NamedTuple):
+    """A 3 x 3 convolution with padding 1; ``side`` of its input in pixels."""
+
+    channels: int
+    filters: int
+    side: int
+    stride: int = 1
+    groups: int = 1
+
+    @property
+    def out_side(self):
+        return (self.side - 1) // self.stride + 1
+
+    def arrays(self, batch):
+        """Return images (N, H, W, C), filters (O, C/groups, 3, 3) and gradients of the output (N, OH, OW, O)."""
+        rng = np.random.default_rng(0)
+        images, gradients = (batch, self.side, self.side, self.channels), (batch, *[self.out_side] * 2, self.filters)
+        shapes = images, (self.filters, self.channels // self.groups, 3, 3), gradients
+        return [rng.standard_normal(shape, np.float32) for shape in shapes]
+
+    def flop(self, batch):
+        """Return the floating-point operations of a pass."""
+        return 2 * 9 * self.channels // self.groups * self.filters * self.out_side**2 * batch
+
+    def name(self, which):
+        """Return the name of a case."""
+        filters = "each" if self.groups > 1 else self.filters
+        stride = f" stride {self.stride}" if self.stride > 1 else ""
+        return f"{self.channels}-{filters} at {self.side}x{self.side}{stride} {which}"
 
 
-def name(layer, which):
-    """Return the name of a case."""
-    channels, filters, side = layer
-    return f"{channels}-{filters} at {side}x{side} {which}"
+LAYERS = {
+    "cifar4": [Layer(3, 64, 32), Layer(64, 128, 16), Layer(128, 256, 8), Layer(256, 512, 4)],
+    # from MobileNet: Howard et al. 2017, table 1, arXiv 1704.04861
+    "depthwise": [
+        Layer(channels, channels, side, stride, groups=channels)
+        for channels, side, stride in (
+            (64, 56, 1),
+            (64, 112, 2),
+            (128, 56, 1),
+            (128, 56, 2),
+            (256, 28, 1),
+            (256, 28, 2),
+        )
+        + ((512, 14, 1), (512, 14, 2))
+    ],
+}
 
 
 def ours(options):
@@ -37,20 +74,16 @@ def ours(options):
 
     if options.threads:
         mt.set_num_threads(options.threads)
-    hyper = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
     calls = {}
-    for layer in LAYERS:
-        pixels, weight, gradients = arrays(layer, options.batch)
+    for layer in LAYERS[options.layers]:
+        hyper = {"stride": (layer.stride,) * 2, "padding": (1,) * 4, "dilation": (1, 1), "groups": layer.groups}
+        pixels, weight, gradients = layer.arrays(options.batch)
         x, grad = (array.transpose(0, 3, 1, 2) for array in (pixels, gradients))
-        chosen = conv_algorithms.choose(options.algorithm, x, weight, x.shape[2:], **hyper)
-        size = x.shape[2:]
-        calls[name(layer, "forward")] = lambda f=chosen.forward, x=x, w=weight: f(x, w, None, **hyper)
-        calls[name(layer, "input gradient")] = lambda f=chosen.backward_input, g=grad, w=weight, s=size: f(
-            g, w, input_size=s, **hyper
-        )
-        calls[name(layer, "weight gradient")] = lambda f=chosen.backward_weight, x=x, g=grad: f(
-            x, g, kernel_size=(3, 3), **hyper
-        )
+        chosen = conv_algorithms.choose(options.algorithm, x, weight, grad.shape[2:], **hyper)
+        forward, backward_input, backward_weight = (functools.partial(function, **hyper) for function in chosen)
+        calls[layer.name("forward")] = functools.partial(forward, x, weight, None)
+        calls[layer.name("input gradient")] = functools.partial(backward_input, grad, weight, input_size=x.shape[2:])
+        calls[layer.name("weight gradient")] = functools.partial(backward_weight, x, grad, kernel_size=(3, 3))
     return measuring(calls, options.repeats)
 
 
@@ -58,15 +91,16 @@ def torch_side(options):
     """Prepare PyTorch's convolutions, channels-last."""
     torch = _peers.torch_with(options.threads)
     calls = {}
-    for layer in LAYERS:
-        pixels, weight, gradients = (torch.from_numpy(array) for array in arrays(layer, options.batch))
+    for layer in LAYERS[options.layers]:
+        pixels, weight, gradients = (torch.from_numpy(array) for array in layer.arrays(options.batch))
         x, grad = (tensor.permute(0, 3, 1, 2) for tensor in (pixels, gradients))
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        calls[name(layer, "forward")] = lambda x=x, w=weight: torch.nn.functional.conv2d(x, w, padding=1)
+        weight, stride = weight.contiguous(memory_format=torch.channels_last), (layer.stride,) * 2
+        hyper = {"stride": stride, "padding": 1, "groups": layer.groups}
+        calls[layer.name("forward")] = functools.partial(torch.nn.functional.conv2d, x, weight, **hyper)
+        hyper = None, stride, (1, 1), (1, 1), False, (0, 0), layer.groups
         for which, mask in (("input gradient", (True, False, False)), ("weight gradient", (False, True, False))):
-            calls[name(layer, which)] = lambda x=x, w=weight, g=grad, m=mask: torch.ops.aten.convolution_backward(
-                g, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, m
-            )
+            backward = torch.ops.aten.convolution_backward
+            calls[layer.name(which)] = functools.partial(backward, grad, x, weight, *hyper, mask)
     return measuring(calls, options.repeats)
 
 
@@ -91,13 +125,11 @@ def main():
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="calls between alternations (default: 3)")
     parser.add_argument("--algorithm", default="auto", help="ours: auto, direct, winograd, im2col")
+    parser.add_argument("--layers", choices=LAYERS, default="cifar4", help="(default: cifar4)")
     options = parser.parse_args()
-    work = {
-        name((channels, filters, side), which): 2 * 9 * channels * filters * side * side * options.batch
-        for channels, filters, side in LAYERS
-        for which in PASSES
-    }
-    _race.run("conv_layers", options, {_race.OURS: ours, "torch channels_last": torch_side}, work=work)
+    work = {layer.name(which): layer.flop(options.batch) for layer in LAYERS[options.layers] for which in PASSES}
+    sides = {_race.OURS: ours, "torch channels_last": torch_side}
+    _race.run("conv_layers" if options.layers == "cifar4" else f"conv_{options.layers}", options, sides, work=work)
 
 
 if __name__ == "__main__":

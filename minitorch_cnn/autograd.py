@@ -102,7 +102,7 @@ class Node:
         arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
         held = [v for v in (*inputs, output) if v is not None and any(np.may_share_memory(v.data, a) for a in arrays)]
         self.versions = [(v._version, v.version) for v in held]
-        self.expected = [None if v is None else (v.data.shape, str(v.data.dtype)) for v in inputs]
+        self.expected = [None if v is None else (v.data.shape, v.data.dtype) for v in inputs]
 
     def check(self):
         """Raise GraphError if backward cannot run any more."""
@@ -117,9 +117,10 @@ class Node:
     def checked(self, grads):
         """Return what backward returned as a tuple; ValueError unless it fits the inputs one by one."""
         grads = grads if isinstance(grads, tuple) else (grads,)
-        got = [None if grad is None else (grad.shape, str(grad.dtype)) for grad in grads]
+        got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
         if len(got) != len(self.expected) or any(g not in (None, e) for g, e in zip(got, self.expected, strict=True)):
-            raise ValueError(f"{self.function.__name__}.backward: expected gradients of {self.expected}, got {got}")
+            expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (self.expected, got))
+            raise ValueError(f"{self.function.__name__}.backward: expected gradients of {expected}, got {got}")
         return grads
 
 
@@ -231,8 +232,7 @@ def topological_order(root):
 
 def _step_back(node, grad_out, grads):
     """Run the backward of one node and hand its gradients on."""
-    variable = node.retained and node.retained()
-    if variable is not None:
+    if (variable := node.retained and node.retained()) is not None:
         variable.grad = grad_out
     with np.errstate(all="ignore"):
         results = node.checked(node.function.backward(node.ctx, grad_out))

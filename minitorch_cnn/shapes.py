@@ -164,7 +164,7 @@ def memory_flat(x, order=None):
     """
     order = memory_order(x) if order is None else order
     permuted = x.transpose(order)
-    inverse = np.argsort(order)
+    inverse = sorted(range(x.ndim), key=order.__getitem__)
     return (
         np.ascontiguousarray(permuted).reshape(-1),
         order,

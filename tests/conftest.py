@@ -22,8 +22,8 @@ def same_random_numbers():
 
 
 @pytest.fixture
-def same_bits_for_any_threads():
-    """Return a function that requires the same bytes from a call with 1, 2 and all threads."""
+def same_bits_for_any_threads(monkeypatch):
+    """Return a function that requires the same bytes from a call with 1, 2 and all threads, on little data too."""
     most = _jit.config.NUMBA_NUM_THREADS
     if most < 2:
         pytest.skip("Numba was started with one thread")
@@ -35,6 +35,7 @@ def same_bits_for_any_threads():
             results.append([np.asarray(array).tobytes() for array in call()])
         assert results[0] == results[1] == results[2]
 
+    monkeypatch.setattr(_jit, "_SMALL_BYTES", -1)
     before = _jit._threads
     with threadpoolctl.threadpool_limits(1):  # gives BLAS its own number back afterwards
         yield check

@@ -13,11 +13,14 @@ direct_weight      its weight gradient
 few_channels       its input gradient where images have few channels, as a first layer's have
 few_filters        both where few channels come out: the lanes hold neighbouring pixels
 depthwise          all three where each channel has a filter of its own
+regions            which places of the result see which taps
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
 winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile
-pool, norm         pooling; batch normalisation and local response normalisation
+pool               pooling
+norm               batch normalisation
+response_norm      local response normalisation
 fused              batch norm, ReLU and max pooling as one
 dense              a block of densely connected layers in one buffer
 elementwise        activations and other one-pass loops
@@ -46,7 +49,9 @@ _PARTS = (
     "optimizer",
     "pool",
     "reference",
+    "regions",
     "register_tile",
+    "response_norm",
     "vectors",
     "winograd",
     "winograd_transform",

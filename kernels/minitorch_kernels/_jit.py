@@ -3,7 +3,7 @@
 `helper` compiles a function that other compiled functions call; `kernel` compiles one that Python
 calls. A kernel call takes one process-wide lock, because Numba's default threading layer aborts the
 process when two Python threads enter a parallel region, and applies the process-wide number of
-threads, because Numba keeps that number per Python thread.
+threads, because Numba keeps that number per Python thread. A call on little data stays in one thread.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import threading
 import warnings
 
 import numba
+import numpy as np
 import threadpoolctl
 from numba.core import config, event
 from numba.core.caching import FunctionCache
@@ -24,6 +25,8 @@ from numba.core.serialize import dumps
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
 _FLAGS = frozenset({"contract", "arcp", "nsz"})
 _REORDER = frozenset({"reassoc"})
+
+_SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 
 _lock = threading.RLock()
 _forked_after_openmp = False
@@ -186,9 +189,18 @@ def kernel(function=None, *, parallel=True, reorder=False):
                 "fork after its parent had run a kernel: OpenMP cannot go on in it and would abort"
             )
         with _lock:
+            if not parallel:
+                return dispatcher(*args)
             if _threads is not None and numba.get_num_threads() != _threads:
                 numba.set_num_threads(_threads)
-            return dispatcher(*args)
+            if sum([a.nbytes for a in args if type(a) is np.ndarray]) > _SMALL_BYTES:
+                return dispatcher(*args)
+            count = numba.get_num_threads()
+            numba.set_num_threads(1)
+            try:
+                return dispatcher(*args)
+            finally:
+                numba.set_num_threads(count)
 
     call.dispatcher = dispatcher
     return call

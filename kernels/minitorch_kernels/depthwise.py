@@ -3,29 +3,86 @@
     out[n, i, j, c] = bias[c] + sum over u, v of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * weight[c, u, v]
 
 There is nothing to share between channels, so vectors of channels are multiplied lane by lane
-(`channel_tile`), KH * KW products a number: what takes time is loading. `direct` plans where the numbers
-lie, as for any convolution, and hands over here.
+(`channel_tile`), KH * KW products a number: what takes time is memory, and no image is copied to give it
+a border of zeros. Instead the output is cut into regions whose pixels see the same taps,
+
+    corner   top edge   corner        a corner of a 3 x 3 filter with padding 1 sees 2 x 2 taps,
+    left     inside     right         an edge 2 x 3 or 3 x 2,
+    corner   bottom     corner        and nearly all pixels see all nine,
+
+and each region is a sum over its own taps. In the input gradient with a stride, the pixels between the
+windows' centres are regions of their own; see `regions`.
 """
 
+import itertools
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from minitorch_kernels import buffers
-from minitorch_kernels._jit import get_num_threads, helper, kernel
+from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import whole_tiles
+from minitorch_kernels.regions import grid, input_axes, output_axis, step_between
 from minitorch_kernels.register_tile import ROWS, channel_tile
 from minitorch_kernels.vectors import panel_width
 
-_CHUNK = 8 * ROWS  # rows of a task
-_LOCAL_BYTES = 1 << 17  # of padded image rows that a task copies, and filters while they are in its cache
+_CHUNK = 16  # tiles of a task
+_PIECE_BYTES = 1 << 17  # of image rows that a weight gradient goes through tap by tap, while they are in the cache
 _SPLITS = 16  # ranges of images in a weight gradient, whatever the number of threads
 
 
 def fits(channels, filters, groups, dtype):
     """Return True for one filter a channel, where a panel of channels is full at least once."""
     return groups == channels == filters and channels >= panel_width(dtype)
+
+
+# --------------------------------------------------------------------- forward, input gradient
+
+
+class _Plan(NamedTuple):
+    """What `_filter_images` reads and writes for one image; all offsets in numbers."""
+
+    a_rows: np.ndarray  # of each pixel, in whole tiles of pixels of one region
+    c_rows: np.ndarray
+    segments: np.ndarray  # a row of taps each
+    tiles: np.ndarray  # (T, 5): first and end of its segments, taps in a row, steps from tap to tap in a and in filters
+
+
+def _plan(row_axes, column_axes, line, out_line, channels, kernel_width):
+    """Return the plan, and whether each pixel sees a tap; the lines are the pixels in a row of input and output."""
+    a_rows, c_rows, segments, tiles, whole = [], [], [], [], True
+    for rows, columns in itertools.product(row_axes, column_axes):
+        for (top, bottom, row_taps), (left, right, taps) in itertools.product(rows.regions(), columns.regions()):
+            if not row_taps or not taps:
+                whole = False
+                continue
+            i, j = np.arange(top, bottom), np.arange(left, right)
+            pixels = grid(i * rows.source_step * line, j * columns.source_step)
+            a_rows.append(whole_tiles(pixels * channels))
+            pixels = grid((rows.first + i * rows.step) * out_line, columns.first + j * columns.step)
+            c_rows.append(whole_tiles(pixels * channels))
+            (first_tap, first_shift), (steps, shifts) = taps[0], map(step_between, zip(*taps, strict=True))
+            begin = len(segments)
+            segments += [((shift * line + first_shift), u * kernel_width + first_tap) for u, shift in row_taps]
+            tile = (begin, len(segments), len(taps), shifts * channels, steps * channels)
+            tiles += [tile] * (len(a_rows[-1]) // ROWS)
+    segments = np.array(segments, np.int64).reshape(-1, 2).T * channels
+    tables = (np.concatenate(table) if table else np.zeros(0, np.int64) for table in (a_rows, c_rows))
+    return _Plan(*tables, np.ascontiguousarray(segments), np.array(tiles, np.int64).reshape(-1, 5)), whole
+
+
+@lru_cache(maxsize=256)
+def _forward_plan(size, out_size, channels, kernel_size, stride, padding, dilation):
+    axes = [[output_axis(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k])] for k in (0, 1)]
+    return _plan(*axes, size[1], out_size[1], channels, kernel_size[1])
+
+
+@lru_cache(maxsize=256)
+def _input_plan(size, out_size, channels, kernel_size, stride, padding, dilation):
+    axes = [input_axes(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k]) for k in (0, 1)]
+    return _plan(*axes, out_size[1], size[1], channels, kernel_size[1])
 
 
 @lru_cache(maxsize=256)
@@ -35,153 +92,122 @@ def _first_channels(channels, width):
 
 
 @kernel
-def _filter_pixels(a, filters, out, start, a_rows, c_rows, segments, panels, width):
-    """Compute rows of out from rows of a, flat arrays; filters (taps, C), ``panels`` their first channels.
+def _filter_images(x, filters, out, start, a_rows, c_rows, segments, tiles, panels, numbers):
+    """Compute the pixels of out from pixels of x, flat arrays; filters (KH*KW*C,), ``panels`` their first channels.
 
-    Parallel over chunks of rows, each with all panels: where two overlap they write the same numbers.
+    Parallel over images and chunks of tiles, each with all panels: where two overlap they write the same numbers.
     """
-    taps, flat = len(filters), filters.reshape(-1)
-    for task in prange(-(-len(a_rows) // _CHUNK)):
-        for i in range(task * _CHUNK, min((task + 1) * _CHUNK, len(a_rows)), ROWS):
+    images, image, out_image, width = numbers
+    chunks = -(-len(tiles) // _CHUNK)
+    for task in prange(images * chunks):
+        n, first = task // chunks, task % chunks * _CHUNK
+        for t in range(first, min(first + _CHUNK, len(tiles))):
+            begin, end, terms, a_step, b_step = tiles[t]
             for channel in panels:
-                call = (i, 0, taps, 1, channel, 0, channel, 0, channel, channel, 0, width)
-                channel_tile(a, flat, out, start, a_rows, c_rows, segments, call)
+                a, c = n * image + channel, n * out_image + channel
+                call = (t * ROWS, begin, end, terms, a, a_step, channel, b_step, c, channel, 0, width)
+                channel_tile(x, filters, out, start, a_rows, c_rows, segments, call)
 
 
-def correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
-    """Compute rows of out from rows of a with some taps of weight (C, 1, 1, KH, KW); parameters as in `direct`."""
-    channels = len(weight)
-    filters = np.stack([weight[:, 0, 0, u, v] for u, v in taps])  # (taps, C)
-    start = np.zeros(channels, a.dtype) if bias is None else bias
-    segments = np.array([tap_offsets, np.arange(len(taps)) * channels], np.int64)
-    width = panel_width(a.dtype)
-    panels = _first_channels(channels, width)
-    _filter_pixels(a.reshape(-1), filters, out.reshape(-1), start, a_rows, c_rows, segments, panels, width)
-
-
-class _Rows:
-    """How images are cut into shares: output rows that one copy of padded image rows serves."""
-
-    def __init__(self, x, out_size, kernel_size, stride, padding, dilation):
-        _, height, width, channels = x.shape
-        self.taps = [dilation[0] * u for u in range(kernel_size[0])], [dilation[1] * v for v in range(kernel_size[1])]
-        self.padded = (padding[2] + width + padding[3]) * channels  # numbers in a row
-        fitting = _LOCAL_BYTES // (self.padded * x.itemsize * stride[0])
-        self.together = max(1, min(fitting, out_size[0]))
-        self.local = (self.together - 1) * stride[0] + self.taps[0][-1] + 1
-        self.numbers = (self.together, self.padded, stride[0], padding[0], padding[2] * channels)
-
-    def scratch(self, count, dtype):
-        """Return memory for the rows of ``count`` shares; fresh pages for each would take more time than filtering."""
-        return buffers.empty((count, self.local, self.padded), dtype)
-
-
-@helper
-def _copy_rows(image, first, left, local):
-    """Copy rows of an image (H, W*C), from row ``first`` on, which may lie outside, into local (rows, PW*C)."""
-    height, width = image.shape
-    for r in range(len(local)):
-        line = local[r]
-        if 0 <= first + r < height:
-            source, inside = image[first + r], line[left : left + width]
-            for k in range(width):
-                inside[k] = source[k]
-            line[:left] = 0
-            line[left + width :] = 0
-        else:
-            line[:] = 0
-
-
-@kernel
-def _filter_images(x, filters, out, start, a_rows, c_rows, segments, panels, scratch, rows, steps):
-    """Filter images x (N, H, W*C) into out (N, OH, OW*C), by shares of output rows.
-
-    Each thread copies the image rows of a share into its part of ``scratch`` (threads, rows, PW*C).
-    """
-    together, padded, row_step, top, left = rows
-    a_step, length, channels, width = steps
-    images, out_height, out_width = out.shape
-    shares, filters_flat, out_flat = -(-out_height // together), filters.reshape(-1), out.reshape(-1)
-    threads = len(scratch)
-    for thread in prange(threads):
-        local = scratch[thread]
-        local_flat = local.reshape(-1)
-        for share in range(thread, images * shares, threads):
-            n, first = share // shares, share % shares * together
-            _copy_rows(x[n], first * row_step - top, left, local)
-            for i in range(min(together, out_height - first)):
-                a, c = i * row_step * padded, (n * out_height + first + i) * out_width
-                for m in range(0, len(a_rows), ROWS):
-                    for channel in panels:
-                        offsets = (a + channel, a_step, channel, channels, c + channel, channel)
-                        call = (m, 0, segments.shape[1], length, *offsets, 0, width)
-                        channel_tile(local_flat, filters_flat, out_flat, start, a_rows, c_rows, segments, call)
-
-
-def forward(x, weight, bias, out_size, *, stride, padding, dilation):
-    """Filter images x (N, H, W, C) by weight (C, 1, KH, KW); parameters as in `direct`, no tap outside the padding."""
-    images, height, width, channels = x.shape
-    kernel_height, kernel_width = weight.shape[2:]
-    rows = _Rows(x, out_size, weight.shape[2:], stride, padding, dilation)
-    filters = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1, channels)  # (KH*KW, C)
+def _filter(x, weight, bias, out_size, plan, whole):
+    """Run a plan on x (N, H, W, C) with filters (C, 1, KH, KW)."""
+    images, *size, channels = x.shape
+    filters = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1)  # (KH*KW*C,)
     out = buffers.empty((images, *out_size, channels), x.dtype)
     start = np.zeros(channels, x.dtype) if bias is None else bias
-    j = np.arange(out_size[1]) * channels
-    segments = np.stack([np.array(rows.taps[0]) * rows.padded, np.arange(kernel_height) * kernel_width * channels])
-    panel = panel_width(x.dtype)
-    panels = _first_channels(channels, panel)
-    lines = x.reshape(images, height, width * channels), out.reshape(images, out_size[0], out_size[1] * channels)
-    steps = (dilation[1] * channels, kernel_width, channels, panel)
-    tables = whole_tiles(j * stride[1]), whole_tiles(j), segments, panels
-    scratch = rows.scratch(get_num_threads(), x.dtype)
-    _filter_images(lines[0], filters, lines[1], start, *tables, scratch, rows.numbers, steps)
+    if not whole:
+        out[...] = start  # what pixels that see no tap keep
+    width = panel_width(x.dtype)
+    numbers = images, size[0] * size[1] * channels, out_size[0] * out_size[1] * channels, width
+    _filter_images(x.reshape(-1), filters, out.reshape(-1), start, *plan, _first_channels(channels, width), numbers)
     return out
 
 
-@kernel
-def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, bounds, panels, scratch, rows, steps):
-    """Sum up products over output pixels; x (N, H, W*C), grad_out (N, OH, OW*C), sums (splits, panels, taps, width).
+def forward(x, weight, bias, out_size, *, stride, padding, dilation):
+    """Filter images x (N, H, W, C) by weight (C, 1, KH, KW); parameters as in `direct`."""
+    plan = _forward_plan(x.shape[1:3], out_size, x.shape[3], weight.shape[2:], stride, padding, dilation)
+    return _filter(x, weight, bias, out_size, *plan)
 
-    Parallel over splits of the images' shares; each task owns its part of ``sums``.
+
+def backward_input(grad_out, weight, input_size, *, stride, padding, dilation):
+    """Return the gradient of the images, shape (N, H, W, C); parameters as in `direct`."""
+    out_size, channels = grad_out.shape[1:3], grad_out.shape[3]
+    plan = _input_plan(input_size, out_size, channels, weight.shape[2:], stride, padding, dilation)
+    return _filter(grad_out, weight, None, input_size, *plan)
+
+
+# -------------------------------------------------------------------------------- weight gradient
+
+
+class _Pieces(NamedTuple):
+    """What `_sum_images` reads and writes for one image: rows of regions, in pieces that fit the cache."""
+
+    tap_rows: np.ndarray  # offsets in x of the taps of each region, in whole tiles
+    sum_rows: np.ndarray
+    segments: np.ndarray  # a row of output pixels each
+    pieces: np.ndarray  # (P, 5): first and end of its taps, first and end of its segments, pixels in a row
+
+
+@lru_cache(maxsize=256)
+def _weight_plan(size, out_size, channels, kernel_size, stride, padding, dilation, panel, together):
+    rows, columns = (
+        output_axis(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k]) for k in (0, 1)
+    )
+    tap_rows, sum_rows, segments, pieces = [], [], [], []
+    for (top, bottom, row_taps), (left, right, taps) in itertools.product(rows.regions(), columns.regions()):
+        if not row_taps or not taps:
+            continue
+        tap_begin = sum(map(len, tap_rows))
+        shifts = grid([shift * size[1] for _, shift in row_taps], [shift for _, shift in taps])
+        places = grid([u * kernel_size[1] for u, _ in row_taps], [v for v, _ in taps])
+        tap_rows.append(whole_tiles(shifts * channels))
+        sum_rows.append(whole_tiles(places * panel))
+        tap_end = tap_begin + len(tap_rows[-1])
+        for i in range(top, bottom, together):
+            piece = range(i, min(i + together, bottom))
+            ends = len(segments), len(segments) + len(piece)
+            segments += [(k * stride[0] * size[1] + left * stride[1], k * out_size[1] + left) for k in piece]
+            pieces.append((tap_begin, tap_end, *ends, right - left))
+    segments = np.array(segments, np.int64).reshape(-1, 2).T * channels
+    tables = (np.concatenate(table) if table else np.zeros(0, np.int64) for table in (tap_rows, sum_rows))
+    return _Pieces(*tables, np.ascontiguousarray(segments), np.array(pieces, np.int64).reshape(-1, 5))
+
+
+@kernel
+def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, bounds, panels, numbers):
+    """Sum up products over output pixels; x and grad_out flat, sums (splits, panels, KH*KW, width).
+
+    Parallel over splits of the images' pieces; each task owns its part of ``sums``.
     """
-    together, _, row_step, top, left = rows
-    a_step, length, channels = steps
-    _, out_height, out_width = grad_out.shape
+    image, out_image, a_step, channels = numbers
     splits, _, taps, width = sums.shape
-    shares, grad_flat, flat = -(-out_height // together), grad_out.reshape(-1), sums.reshape(-1)
+    flat = sums.reshape(-1)
     for split in prange(splits):
-        local = scratch[split]
-        local_flat = local.reshape(-1)
+        sums[split] = 0
         for share in range(bounds[split], bounds[split + 1]):
-            n, first = share // shares, share % shares * together
-            _copy_rows(x[n], first * row_step - top, left, local)
-            b, end = (n * out_height + first) * out_width, min(together, out_height - first)
-            go_on = min(share - bounds[split], 1)
+            n = share // len(pieces)
+            first_tap, tap_end, begin, end, pixels = pieces[share % len(pieces)]
             for p in range(len(panels)):
-                for m in range(0, len(tap_rows), ROWS):
-                    c = (split * len(panels) + p) * taps * width
-                    call = (m, 0, end, length, panels[p], a_step, b + panels[p], channels, c, 0, go_on, width)
-                    channel_tile(local_flat, grad_flat, flat, zeros, tap_rows, sum_rows, segments, call)
+                a, b, c = n * image + panels[p], n * out_image + panels[p], (split * len(panels) + p) * taps * width
+                for m in range(first_tap, tap_end, ROWS):
+                    call = (m, begin, end, pixels, a, a_step, b, channels, c, 0, 1, width)
+                    channel_tile(x, grad_out, flat, zeros, tap_rows, sum_rows, segments, call)
 
 
 def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     """Return the gradient of the filters, shape (C, 1, KH, KW), for x (N, H, W, C) and grad_out (N, OH, OW, C)."""
-    images, height, width, channels = x.shape
-    out_size, panel = grad_out.shape[1:3], panel_width(x.dtype)
-    rows = _Rows(x, out_size, kernel_size, stride, padding, dilation)
-    taps = [u * rows.padded + v * channels for u in rows.taps[0] for v in rows.taps[1]]
-    i = np.arange(rows.together)
-    segments = np.stack([i * stride[0] * rows.padded, i * out_size[1] * channels])
-    shares = images * -(-out_size[0] // rows.together)
-    splits = min(_SPLITS, shares)
-    bounds = np.linspace(0, shares, splits + 1).astype(np.int64)
-    panels = _first_channels(channels, panel)
-    sums = buffers.empty((splits, len(panels), len(taps), panel), x.dtype)
-    tables = whole_tiles(np.array(taps)), whole_tiles(np.arange(len(taps)) * panel), segments, bounds, panels
-    lines = x.reshape(images, height, width * channels), grad_out.reshape(*grad_out.shape[:2], out_size[1] * channels)
-    scratch, steps = rows.scratch(splits, x.dtype), (stride[1] * channels, out_size[1], channels)
-    _sum_images(*lines, sums, np.zeros(panel, x.dtype), *tables, scratch, rows.numbers, steps)
-    grad_weight = np.empty((channels, len(taps)), x.dtype)
+    (images, height, width, channels), out_size, panel = x.shape, grad_out.shape[1:3], panel_width(x.dtype)
+    together = max(1, _PIECE_BYTES // (width * channels * x.itemsize * stride[0]))
+    plan = _weight_plan((height, width), out_size, channels, kernel_size, stride, padding, dilation, panel, together)
+    shares = images * len(plan.pieces)
+    splits = max(1, min(_SPLITS, shares))
+    bounds, panels = np.linspace(0, shares, splits + 1).astype(np.int64), _first_channels(channels, panel)
+    taps = kernel_size[0] * kernel_size[1]
+    sums = buffers.empty((splits, len(panels), taps, panel), x.dtype)
+    numbers = height * width * channels, out_size[0] * out_size[1] * channels, stride[1] * channels, channels
+    zeros = np.zeros(panel, x.dtype)
+    _sum_images(x.reshape(-1), grad_out.reshape(-1), sums, zeros, *plan, bounds, panels, numbers)
+    grad_weight = np.empty((channels, taps), x.dtype)
     for p, channel in enumerate(panels):
         grad_weight[channel : channel + panel] = sums[:, p].sum(axis=0).T
     return grad_weight.reshape(channels, 1, *kernel_size)

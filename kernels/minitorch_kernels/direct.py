@@ -20,6 +20,7 @@ from numba import prange
 from minitorch_kernels import buffers, depthwise, few_channels, few_filters
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.gemm import available, cut_segments, gathered_product, whole_tiles
+from minitorch_kernels.regions import residue_taps
 from minitorch_kernels.vectors import panel_width
 
 __all__ = ["available", "conv2d_backward_input_direct", "conv2d_forward_direct", "pad"]
@@ -128,9 +129,6 @@ def _panels(groups, columns, inner, terms, width):
 def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
     """Compute rows of out from rows of a with one set of taps; weight (G, columns, inner, KH, KW)."""
     groups, columns, inner = weight.shape[:3]
-    if inner == 1 and depthwise.fits(groups, groups * columns, groups, a.dtype):
-        depthwise.correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows)
-        return
     width, terms = panel_width(a.dtype, columns), len(taps) * inner
     per_group = -(-columns // width)
     packed = buffers.empty((groups, per_group, terms, width), a.dtype)
@@ -195,12 +193,6 @@ def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, gr
     return out
 
 
-def _residue_taps(residue, before, kernel, stride, dilation):
-    """Return [(tap, shift)]: input pixels ``residue + i*stride`` meet this tap in output pixel ``i + shift``."""
-    found = [(u, residue + before - u * dilation) for u in range(kernel)]
-    return sorted(((u, reach // stride) for u, reach in found if reach % stride == 0), key=lambda pair: pair[1])
-
-
 def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, padding, dilation, groups):
     """Return the gradient of the images: every output's gradient, spread over its window times the kernel.
 
@@ -228,6 +220,9 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
     images, out_height, out_width, out_channels = grad_out.shape
     group_channels, kernel_height, kernel_width = weight.shape[1:]
     channels = group_channels * groups
+    if depthwise.fits(channels, out_channels, groups, grad_out.dtype):
+        around = {"stride": stride, "padding": padding, "dilation": dilation}
+        return depthwise.backward_input(grad_out, weight, input_size, **around)
     grad_x = buffers.empty((images, height, width, channels), grad_out.dtype)
     if grad_x.size == 0:
         return grad_x
@@ -239,13 +234,11 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
     around = tuple(reach[i // 2] - padding[i] for i in range(4))
     if stride == (1, 1) and min(around) >= 0:  # the gradients, filtered by the filters turned by 180 degrees
         turned, sizes = weight[:, :, ::-1, ::-1], {"padding": around, "dilation": dilation}
-        if depthwise.fits(channels, out_channels, groups, grad_out.dtype):
-            return depthwise.forward(grad_out, turned, None, input_size, stride=stride, **sizes)
         swapped = turned.transpose(1, 0, 2, 3)  # (C_in, C_out, KH, KW)
         if grad_out.size and few_filters.pays(swapped.shape, stride, groups, grad_out.dtype):
             return few_filters.forward(grad_out, swapped, None, input_size, **sizes)
-    rows = [_residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
-    columns = [_residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
+    rows = [residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
+    columns = [residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):
         grad_x[...] = 0  # some pixels lie between the windows
     top, bottom = _overhang(rows, height, sh, out_height)

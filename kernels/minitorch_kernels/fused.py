@@ -56,30 +56,32 @@ def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
 
     Of a window, the pixel that leads and its place are kept; the place as a number of x's type, which fills a lane
     as the values do. To apply batch norm and ReLU to the leading pixel again costs less than to keep its output.
+    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
     """
     images, out_height, out_width, channels = out.shape
     places = np.arange(size * size).astype(x.dtype)
     zero = places[0]  # of x's type: a plain 0 would make the choice float64
     for task in prange(images * out_height):
         n, i = task // out_height, task % out_height
-        kept, won = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+        leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
             where, deviation = argmax[n, i, j], deviations[n, i, j]
-            for position in range(size * size):
+            leader = x[n, i * size, j * size]
+            won[:] = zero
+            for position in range(1, size * size):
                 pixel, here = x[n, i * size + position // size, j * size + position % size], places[position]
-                if position == 0:
-                    kept[:] = pixel
-                    won[:] = here
+                following = leaders[position % 2]
                 for c in range(channels):  # as in pooling: the first of equal ones, and NaN before all
-                    one, two, place = pixel[c], kept[c], won[c]  # all loaded first: a choice then, not a masked store
+                    one, two, place = pixel[c], leader[c], won[c]  # all loaded first: a choice then, not a branch
                     new, old = one * scale[c] + shift[c], two * scale[c] + shift[c]
                     new, old = zero if new <= zero else new, zero if old <= zero else old
                     wins = (new > old) | ((new != new) & (old == old))
-                    kept[c] = one if wins else two
+                    following[c] = one if wins else two
                     won[c] = here if wins else place
-            activate(kept, scale, shift, out[n, i, j])
+                leader = following
+            activate(leader, scale, shift, out[n, i, j])
             for c in range(channels):
-                deviation[c] = kept[c] - mean[c]
+                deviation[c] = leader[c] - mean[c]
             for c in range(channels):
                 where[c] = np.int32(won[c])
 

@@ -129,19 +129,21 @@ def pack_panels(b, packed):
     panels, _, width = packed.shape
     for p in prange(panels):
         valid = min(width, columns - p * width)
+        part, panel = b[:, p * width : p * width + valid], packed[p]
+        panel[:, valid:] = 0
         for k in range(terms):
             for j in range(valid):
-                packed[p, k, j] = b[k, p * width + j]
-            for j in range(valid, width):
-                packed[p, k, j] = 0
+                panel[k, j] = part[k, j]
 
 
-@lru_cache(maxsize=256)
-def panel_table(columns, terms, width, in_place=False):
-    """Return the ``panels`` of `gathered_product` for B of ``terms`` rows and ``columns`` columns."""
+@lru_cache(maxsize=64)
+def _product_plan(rows, terms, columns, width, in_place):
+    """Return a_rows, c_rows, segments, blocks and panels of `gathered_product` for a plain product."""
+    a_rows, c_rows = (whole_tiles(np.arange(rows) * n) for n in (terms, columns))
+    segments, blocks = cut_segments([0], [0], terms, 1, columns if in_place else width)
     apart = width if in_place else terms * width
-    table = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
-    return np.array(table, np.int64).reshape(-1, 5)
+    panels = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
+    return a_rows, c_rows, segments, blocks, np.array(panels, np.int64)
 
 
 def matmul(a, b):
@@ -178,10 +180,7 @@ def matmul(a, b):
         packed, b_step = buffers.empty((-(-columns // width), terms, width), a.dtype), width
         pack_panels(b, packed)
     c = buffers.empty((rows, columns), a.dtype)
-    segments, blocks = cut_segments([0], [0], terms, 1, b_step)
-    a_rows, c_rows = (whole_tiles(np.arange(rows, dtype=np.int64) * n) for n in (terms, columns))
     flat_a, start = np.ascontiguousarray(a).reshape(-1), np.zeros(width, a.dtype)
-    panels = panel_table(columns, terms, width, in_place)
-    rows_first = columns <= width
-    gathered_product(flat_a, packed, b_step, c.reshape(-1), start, a_rows, c_rows, segments, blocks, panels, rows_first)
+    plan = _product_plan(rows, terms, columns, width, in_place)
+    gathered_product(flat_a, packed, b_step, c.reshape(-1), start, *plan, columns <= width)
     return c

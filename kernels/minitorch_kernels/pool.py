@@ -16,31 +16,38 @@ from minitorch_kernels._jit import kernel
 
 @kernel
 def _max_forward(x, window, out, argmax):
-    """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end."""
+    """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end.
+
+    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
+    """
     kernel_height, kernel_width, sh, sw, top, left = window
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
     places = np.arange(kernel_height * kernel_width).astype(x.dtype)
     for task in prange(images * out_height):
         n, i = task // out_height, task % out_height
-        won = np.empty(channels, x.dtype)
+        leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
             best, where = out[n, i, j], argmax[n, i, j]
-            empty = True
+            leader, seen = leaders[0], 0
             for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
                 for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
                     pixel, here = x[n, i * sh + u - top, j * sw + v - left], places[u * kernel_width + v]
-                    if empty:
-                        for c in range(channels):
-                            best[c], won[c] = pixel[c], here
-                        empty = False
+                    if seen == 0:
+                        leader = pixel
+                        won[:] = here
                     else:
+                        following = leaders[seen % 2]
                         for c in range(channels):
                             # A NaN beats every number and no later value beats a NaN.
-                            new, old, place = pixel[c], best[c], won[c]  # all loaded first: no masked store
+                            new, old, place = pixel[c], leader[c], won[c]  # all loaded first: a choice, not a branch
                             wins = (new > old) | ((new != new) & (old == old))
-                            best[c] = new if wins else old
+                            following[c] = new if wins else old
                             won[c] = here if wins else place
+                        leader = following
+                    seen += 1
+            for c in range(channels):
+                best[c] = leader[c]
             for c in range(channels):
                 where[c] = np.int32(won[c])
 
@@ -83,40 +90,66 @@ def _average_forward(x, window, starts, shares, out):
                     inside[k] += row[k]
             total, share = out[n, i], shares[i]
             for k in range(numbers):
-                value = sums[starts[k]]
-                for v in range(1, kernel_width):
-                    value += sums[starts[k] + v * channels]
-                total[k] = value * share[k]
+                total[k] = sums[starts[k]]
+            for v in range(1, kernel_width):
+                shifted = sums[v * channels :]
+                for k in range(numbers):
+                    total[k] += shifted[starts[k]]
+            for k in range(numbers):
+                total[k] *= share[k]
 
 
 @kernel
-def _average_backward(grad_out, window, starts, shares, grad_x):
-    """The way back: spread each output's share along a row, and add the row to all rows of its window."""
-    kernel_height, kernel_width, sh, top, left, padded, channels = window
+def _average_backward(grad_out, window, sources, shares, grad_x):
+    """The way back: each number of a row adds up the shares of the windows over it, for all rows of the windows.
+
+    ``sources`` (T, W*C) are the outputs of those windows in a row, and that of a zero where there are fewer than T.
+    """
+    kernel_height, sh, top = window
     images, out_height, numbers = grad_out.shape
     _, height, width = grad_x.shape
     for n in prange(images):
-        sums = np.zeros(padded, grad_x.dtype)
-        inside = sums[left : left + width]
+        parts, line = np.zeros(numbers + 1, grad_x.dtype), np.empty(width, grad_x.dtype)
         grad_x[n] = 0
         for i in range(out_height):
-            sums[:] = 0
             grad, share = grad_out[n, i], shares[i]
             for k in range(numbers):
-                part = grad[k] * share[k]
-                for v in range(kernel_width):
-                    sums[starts[k] + v * channels] += part
+                parts[k] = grad[k] * share[k]
+            line[:] = 0
+            for t in range(len(sources)):
+                source = sources[t]
+                for k in range(width):
+                    line[k] += parts[source[k]]
             for h in range(max(0, i * sh - top), min(height, i * sh - top + kernel_height)):
                 row = grad_x[n, h]
                 for k in range(width):
-                    row[k] += inside[k]
+                    row[k] += line[k]
+
+
+def _channels(pixels, channels):
+    """Return the places of the numbers of pixels in a row; unsigned, so that none can count from the end."""
+    return (
+        (np.asarray(pixels)[..., None] * channels + np.arange(channels))
+        .reshape(*pixels.shape[:-1], -1)
+        .astype(np.uintp)
+    )
+
+
+@lru_cache(maxsize=256)
+def _window_sources(width, out_width, channels, kernel, stride, before):
+    """Return ``sources`` of `_average_backward`; numbers along a row."""
+    most = -(-kernel // stride)
+    places = np.arange(width) + before
+    windows = places // stride - np.arange(most)[::-1, None]
+    over = (windows >= 0) & (windows < out_width) & (places - windows * stride < kernel)
+    return np.where(np.repeat(over, channels, 1), _channels(windows, channels), out_width * channels).astype(np.uintp)
 
 
 @lru_cache(maxsize=256)
 def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad, dtype):
     """Return window, starts and shares of `_average_forward`."""
     top, bottom, left, right = padding
-    starts = (np.arange(out_size[1])[:, None] * stride[1] * channels + np.arange(channels)).reshape(-1)
+    starts = _channels(np.arange(out_size[1]) * stride[1], channels)
     inside = []
     for axis, before in enumerate((top, left)):
         first = np.arange(out_size[axis]) * stride[axis] - before
@@ -221,6 +254,8 @@ def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, c
     """
     grad_x = buffers.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
     sizes = input_size, grad_out.shape[1:3], grad_out.shape[3]
-    plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, grad_out.dtype)
-    _average_backward(_lines(grad_out), *plan, _lines(grad_x))
+    *_, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, grad_out.dtype)
+    sources = _window_sources(input_size[1], sizes[1][1], sizes[2], kernel_size[1], stride[1], padding[2])
+    window = kernel_size[0], stride[0], padding[0]
+    _average_backward(_lines(grad_out), window, sources, shares, _lines(grad_x))
     return grad_x

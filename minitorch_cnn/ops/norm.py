@@ -181,14 +181,14 @@ class LocalResponseNorm(Function):
     @staticmethod
     def forward(ctx, x, **hyper):
         pixels = nhwc(x)
-        out, base = kernels.norm.local_response_norm_forward(pixels, **hyper)
+        out, base = kernels.response_norm.local_response_norm_forward(pixels, **hyper)
         ctx.hyper = hyper
         ctx.save(pixels, out, base)
         return nchw(out)
 
     @staticmethod
     def backward(ctx, grad_out):
-        return nchw(kernels.norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
+        return nchw(kernels.response_norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
 
 
 def local_response_norm(x, size, *, alpha=1e-4, beta=0.75, k=1.0):

@@ -23,12 +23,12 @@ def test_each_channel_is_filtered_alone(channels):
         np.testing.assert_allclose(out[..., c], alone[..., 0], atol=1e-5)
 
 
-def test_images_are_cut_into_shares_that_all_count(monkeypatch):
+def test_rows_are_cut_into_pieces_that_all_count(monkeypatch):
     x, weight = np.ones((3, 9, 4, PANEL), np.float32), np.ones((PANEL, 1, 3, 3), np.float32)
     keywords = {"stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1)}
     results = []
-    for size in (1, 1 << 14, 1 << 20):  # one row a share, some, all
-        monkeypatch.setattr(depthwise, "_LOCAL_BYTES", size)
+    for size in (1, 1 << 10, 1 << 20):  # one row a piece, some, all
+        monkeypatch.setattr(depthwise, "_PIECE_BYTES", size)
         out = depthwise.forward(x, weight, None, (9, 4), **keywords)
         results.append((out, depthwise.backward_weight(x, out, (3, 3), **keywords)))
     rows, columns = np.r_[2, np.full(7, 3), 2], np.r_[2, 3, 3, 2]
@@ -43,3 +43,30 @@ def test_which_convolutions_fit():
     assert not depthwise.fits(PANEL - 1, PANEL - 1, PANEL - 1, np.float32)
     assert not depthwise.fits(PANEL, 2 * PANEL, PANEL, np.float32)
     assert not depthwise.fits(PANEL, PANEL, 1, np.float32)
+
+
+def test_pixels_that_see_no_tap_get_the_bias_forward_and_zero_backward():
+    """One tap at stride 3, in an image with two pixels of padding: places 1, 4, 7 of the padded rows are read."""
+    x, weight = np.full((1, 4, 4, PANEL), 2, np.float32), np.full((PANEL, 1, 1, 1), 5, np.float32)
+    keywords = {"stride": (3, 3), "padding": (2,) * 4, "dilation": (1, 1)}
+    out = depthwise.forward(x, weight, np.ones(PANEL, np.float32), (3, 3), **keywords)
+    np.testing.assert_array_equal(out[0, :, :, 0], [[1, 1, 1], [1, 11, 1], [1, 1, 1]])
+    grad_x = depthwise.backward_input(out, weight, (4, 4), **keywords)
+    expected = np.zeros((4, 4))
+    expected[1, 1] = 55
+    np.testing.assert_array_equal(grad_x[0, :, :, 0], expected)
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2)])
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads, stride):
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(s, np.float32) for s in ((3, 9, 8, 2 * PANEL + 1), (2 * PANEL + 1, 1, 3, 3)))
+    keywords = {"stride": stride, "padding": (1,) * 4, "dilation": (1, 1)}
+    size = tuple((n - 1) // stride[0] + 1 for n in (9, 8))
+
+    def call():
+        out = depthwise.forward(x, weight, None, size, **keywords)
+        grad_x = depthwise.backward_input(out, weight, (9, 8), **keywords)
+        return out, grad_x, depthwise.backward_weight(x, out, (3, 3), **keywords)
+
+    same_bits_for_any_threads(call)

@@ -1,11 +1,16 @@
 """Batch norm, ReLU and pooling as one: the results of the three kernels in a row, inside their own memory."""
 
+import re
+
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import elementwise, fused, norm, pool
+from minitorch_kernels._jit import jit_enabled
+from minitorch_kernels.vectors import VECTOR_BYTES
 
 BARS = {np.float32: 1e-4, np.float64: 1e-11}
 
@@ -107,3 +112,19 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, size):
     for dtype in (np.float32, np.float64):
         case = Case((2, 7, 8, 35), size, dtype, hold=guarded.hold)
         assert all(np.isfinite(array).all() for array in case.fused(True))
+
+
+@pytest.mark.skipif(VECTOR_BYTES != 32 or not jit_enabled(), reason="reads AVX2 assembly")
+@pytest.mark.parametrize("kernel", [fused._activate_and_pool, pool._max_forward])
+def test_the_choice_of_the_largest_fills_the_lanes_and_no_mask_is_stored(kernel):
+    f, i = numba.float32, numba.int64
+    maps, places = f[:, :, :, ::1], numba.uint8[:, :, :, ::1]
+    signatures = {
+        fused._activate_and_pool: (maps, f[::1], f[::1], f[::1], i, maps, places, maps),
+        pool._max_forward: (maps, numba.types.UniTuple(i, 6), maps, places),
+    }
+    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
+    fresh = numba.njit(**options)(kernel.dispatcher.py_func)  # what comes from the cache shows no assembly
+    fresh.compile(signatures[kernel])
+    assembly = fresh.inspect_asm(fresh.signatures[0])
+    assert re.search(r"vblendvps\t%ymm", assembly) and not re.search(r"vmaskmovps\t%ymm\d+, %ymm", assembly)

@@ -248,6 +248,18 @@ def test_the_number_of_threads_holds_in_every_python_thread(thread_settings):
     assert seen == [1, 2]
 
 
+def test_a_call_on_little_data_stays_in_one_thread(thread_settings, monkeypatch):
+    _jit.set_num_threads(2)
+    elementwise.relu_forward(np.ones(3, np.float32))  # this Python thread has two from now on
+    set_num_threads, counts = numba.set_num_threads, []
+    monkeypatch.setattr(numba, "set_num_threads", lambda count: (counts.append(count), set_num_threads(count)))
+    monkeypatch.setattr(_jit, "_SMALL_BYTES", 800)
+    elementwise.relu_forward(np.ones(1000, np.float32))
+    assert counts == []
+    elementwise.relu_forward(np.ones(100, np.float32))  # 400 bytes in, 400 out
+    assert counts == [1, 2] and numba.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("count", [0, -1, _jit.config.NUMBA_NUM_THREADS + 1, True, 1.0, "1", None])
 def test_a_number_of_threads_out_of_range_is_refused(count):
     before = _jit.get_num_threads()

@@ -1,4 +1,4 @@
-"""Batch norm and local response norm: the textbook's values, also where the mean is far away."""
+"""Batch norm: the textbook's values, also where the mean is far away."""
 
 import numpy as np
 import pytest
@@ -100,45 +100,6 @@ def test_nan_and_infinity_spoil_their_channel_alone(value):
         np.testing.assert_array_equal(out, nhwc(x) + np.float32(1))
 
 
-# -------------------------------------------------------------------------- local response norm
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=60, deadline=None)
-@given(
-    shape=maps,
-    size=st.integers(1, 7),
-    alpha=st.floats(1e-4, 2),
-    beta=st.floats(0.25, 1),
-    k=st.floats(0.5, 2),
-)
-def test_local_response_norm_agrees_with_the_textbook(dtype, shape, size, alpha, beta, k):
-    numbers = {"size": size, "alpha": alpha, "beta": beta, "k": k}
-    x, grad_out = random(shape), random(shape, 1)
-    expected = reference.local_response_norm_forward(x, **numbers)
-    expected_grad = reference.local_response_norm_backward(grad_out, x, **numbers)
-    out, base = norm.local_response_norm_forward(nhwc(x.astype(dtype)), **numbers)
-    agree(nchw(out), expected, dtype)
-    arrays = (nhwc(grad_out.astype(dtype)), nhwc(x.astype(dtype)), out, base)
-    agree(nchw(norm.local_response_norm_backward(*arrays, **numbers)), expected_grad, dtype)
-
-
-def test_local_response_norm_by_hand():
-    x = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 1, 3)
-    # size 2 takes the channel before and the own one: squares 1, 1 + 4, 4 + 9; base = 1 + 6/2 * that
-    out, base = norm.local_response_norm_forward(x, size=2, alpha=6.0, beta=0.5, k=1.0)
-    np.testing.assert_array_equal(base.reshape(-1), [4, 16, 40])
-    np.testing.assert_allclose(out.reshape(-1), [1 / 2, 2 / 4, 3 / 40**0.5], rtol=1e-15)
-
-
-def test_nan_stays_among_its_neighbours():
-    x = random((1, 9, 2, 2))
-    x[0, 4, 1, 0] = np.nan
-    numbers = {"size": 3, "alpha": 1.0, "beta": 0.75, "k": 1.0}
-    out, _ = norm.local_response_norm_forward(nhwc(x), **numbers)
-    np.testing.assert_array_equal(np.argwhere(np.isnan(nchw(out))), [[0, 3, 1, 0], [0, 4, 1, 0], [0, 5, 1, 0]])
-
-
 # ------------------------------------------------------------------------------ memory, threads
 
 
@@ -146,16 +107,12 @@ def everything(hold=np.ascontiguousarray):
     """Return the results of all functions on a few maps."""
     results = []
     for dtype in DTYPES:
-        for shape in [(3, 6, 7, 5), (1, 1, 1, 1), (2, 40, 41, 17), (1, 2, 2, 9000)]:
+        for shape in [(3, 6, 7, 5), (1, 1, 1, 1), (2, 40, 40, 8), (2, 40, 41, 17), (1, 2, 2, 9000)]:
             x, grad_out = (hold(random(shape, seed).astype(dtype)) for seed in (0, 1))
             mean, var = norm.batch_norm_stats(x)
             out = norm.batch_norm_apply(x, hold(var), hold(mean))
             results += [mean, var, out, norm.channel_sums(x)]
             results += norm.batch_norm_backward(grad_out, x, hold(mean), hold(var), hold(mean))
-            if shape[3] < 100:
-                numbers = {"size": 4, "alpha": 0.5, "beta": 0.75, "k": 1.0}
-                pair = norm.local_response_norm_forward(x, **numbers)
-                results += [*pair, norm.local_response_norm_backward(grad_out, x, *pair, **numbers)]
     return results
 
 

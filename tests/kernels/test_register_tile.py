@@ -115,7 +115,7 @@ def inner_loops(assembly):
         (gemm.gathered_product, np.float32),
         (gemm.gathered_product, np.float64),
         (direct_weight._weight_product, np.float32),
-        (depthwise._filter_pixels, np.float32),
+        (depthwise._filter_images, np.float32),
         (depthwise._sum_images, np.float32),
     ],
 )
@@ -131,10 +131,13 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
             *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, numba.boolean))),
         ),
-        depthwise._filter_pixels: (f[::1], f[:, ::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1], i),
+        depthwise._filter_images: (
+            *(f[::1], f[::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1]),
+            numba.types.UniTuple(i, 4),
+        ),
         depthwise._sum_images: (
-            *(f[:, :, ::1], f[:, :, ::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1], i[::1]),
-            *(f[:, :, ::1], numba.types.UniTuple(i, 5), numba.types.UniTuple(i, 3)),
+            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1], i[::1]),
+            numba.types.UniTuple(i, 4),
         ),
     }
     options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
