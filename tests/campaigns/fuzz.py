@@ -18,6 +18,7 @@ import time
 import harness
 import numpy as np
 import readers
+from mutation import mutated
 
 FOUND = pathlib.Path("found")
 BATCH = 250  # inputs a process
@@ -25,15 +26,15 @@ SLOW = 20  # seconds for one input
 LARGEST, MOST = 100_000, 400  # bytes of an input that is mutated further, and how many of these there are
 
 
-def answer(reader, path, changed):
-    """Return (what came out, without numbers; whether it is a finding)."""
+def answer(reader, path, own):
+    """Return (what came out, without numbers; whether it is a finding); ``own`` files may be other than the sound."""
     try:
         same = reader.read(path)
     except reader.error as error:
-        return re.sub(r"[\d.]+|'.*'|/\S+", "", str(error))[-160:], False
+        return re.sub(r"[0-9a-f]{64}|[\d.]+|'.*'|/\S+", "", str(error))[-160:], False
     except Exception as error:
         return f"{type(error).__name__}: {re.sub('[0-9]+', '', str(error))}"[:120], True
-    finding = not same and not changed
+    finding = not same and not own
     return ("changed and accepted" if finding else "read"), finding or os.path.exists("executed")
 
 
@@ -44,13 +45,13 @@ def run(reader, inputs, note):
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         path = pathlib.Path(folder) / "file"
-        for number, (content, changed) in enumerate(inputs):
+        for number, (content, own) in enumerate(inputs):
             os.pwrite(note, number.to_bytes(4, "little"), 0)
             path.write_bytes(content)
             signal.alarm(SLOW)  # which ends this process
-            told, finding = answer(reader, path, changed)
+            told, finding = answer(reader, path, own)
             signal.alarm(0)
-            (findings if finding else new).setdefault(told, content)
+            (findings if finding else new).setdefault(told, (content, own))
         os.chdir("/")
     return new, findings, harness.memory("VmHWM") - before
 
@@ -60,28 +61,30 @@ def fuzz(reader):
 
     def check(length):
         rng, sound, end = np.random.default_rng(length.seed), reader.sound(), time.monotonic() + length(2, 600)
-        corpus = [sound, *(content for content in reader.crafted.values() if 0 < len(content) <= LARGEST)]
+        # with each content, whether it may carry checksums of its own, as then may all that come of it
+        corpus = [(sound, False)]
+        corpus += [(content, True) for content in reader.crafted.values() if 0 < len(content) <= LARGEST]
         answers, findings, executions, most = set(), {}, 0, 0
         while time.monotonic() < end:
             inputs = []
             for _ in range(BATCH):
                 inside = reader.inside and rng.random() < 0.5
-                origin = sound if rng.random() < 0.3 else corpus[rng.integers(0, len(corpus))]
-                inputs.append(((reader.inside if inside else readers.mutated)(origin, rng), bool(inside)))
+                origin, own = corpus[0 if rng.random() < 0.3 else rng.integers(0, len(corpus))]
+                inputs.append(((reader.inside if inside else mutated)(origin, rng), own or bool(inside)))
             with tempfile.TemporaryFile() as note:
                 how, result = harness.Forked(run, reader, inputs, note.fileno()).wait()
                 if result is None:
                     number = int.from_bytes(os.pread(note.fileno(), 4, 0), "little")
-                    result, executions = ({}, {how: inputs[number][0]}, 0), executions + number
+                    result, executions = ({}, {how: inputs[number]}, 0), executions + number
                 else:
                     executions += BATCH
-            for told, content in result[0].items():
-                if told not in answers:
-                    answers.add(told)
-                    corpus += [content] if len(corpus) < MOST and 0 < len(content) <= LARGEST else []
+            for told, (content, own) in result[0].items():
+                if told not in answers and len(corpus) < MOST and 0 < len(content) <= LARGEST:
+                    corpus.append((content, own))
+                answers.add(told)
             findings |= result[1]
             most = max(most, result[2])
-        for told, content in findings.items():
+        for told, (content, _) in findings.items():
             FOUND.mkdir(exist_ok=True)
             name = f"{reader.__name__}-{hashlib.sha256(content).hexdigest()[:12]}"
             (FOUND / name).write_bytes(content)

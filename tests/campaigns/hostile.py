@@ -17,6 +17,7 @@ import tracemalloc
 import harness
 import numpy as np
 import readers
+from mutation import mutated
 
 MEGABYTE = 1_000_000  # of a reader's own, whose pages are counted too
 
@@ -70,7 +71,7 @@ def attack(reader):
 
     def check(length):
         rng, sound, count = np.random.default_rng(length.seed), reader.sound(), length(300, 10_000)
-        changes = [readers.mutated, reader.inside] if reader.inside else [readers.mutated]
+        changes = [mutated, reader.inside] if reader.inside else [mutated]
         mutations = ((f"mutation {i} {changes[i % len(changes)].__name__}", i) for i in range(count))
         mutations = ((name, changes[i % len(changes)](sound, rng)) for name, i in mutations)
         accepted, problems, ends, most = [], [], [], 0
