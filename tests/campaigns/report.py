@@ -1,19 +1,20 @@
-"""The table of all bars in `README.md`, from the figures that the campaigns measured.
+"""The tables of bars in `README.md` and of promises in that of the project, from what the campaigns measured.
 
     python tests/campaigns/workers.py --full --json out/workers.json      # and so on
-    python tests/campaigns/report.py out/*.json                           # into figures.json and the table
-    python tests/campaigns/report.py                                      # the table anew
+    python tests/campaigns/report.py out/*.json                           # into figures.json and the tables
+    python tests/campaigns/report.py                                      # the tables anew
 
 A record replaces the one of the same bar and check. A bar without a record, or with one of the short form, says so.
 """
 
 import json
 import pathlib
+import re
 import sys
 
 FOLDER = pathlib.Path(__file__).parent
-FIGURES, README = FOLDER / "figures.json", FOLDER / "README.md"
-BEGIN, END = "<!-- written by report.py -->\n", "<!-- end -->\n"
+FIGURES, READMES = FOLDER / "figures.json", (FOLDER / "README.md", FOLDER.parents[1] / "README.md")
+END = "<!-- end of what report.py writes -->\n"
 BARS = {  # what each requires
     1: "gradient check of all operations and layers in float64: eps 1e-6, atol 1e-5, rtol 1e-3, twice the same bits",
     2: "at least 95 % of at least 60 wrong backwards caught",
@@ -46,6 +47,22 @@ BARS = {  # what each requires
 }
 
 
+PROMISES = {  # of bars that belong together
+    "A worker process that is killed, crashes, fails or hangs gives one error that names the worker, its process, the "
+    "cause and the sample; no process and no memory is left": (12,),
+    "A checkpoint is whole or not there, whatever kills the writer": (19,),
+    "A resumed training ends with the bits of one that never stopped": (20,),
+    "No file of weights or images can run code, take the process down or take more memory than three times its "
+    "size, or 25 MB": (16,),
+    "A damaged or shared cache of kernels costs time and nothing else": (15,),
+    "Kernels may be called from many Python threads; a forked child computes, or says why it cannot": (13, 14),
+    "The same seed gives the same bits, for any number of threads": (8, 9),
+    "A long training needs no more memory than a short one": (24,),
+    "A wrong backward is found": (2,),
+    "PyTorch's file of weights gives PyTorch's answers": (18,),
+}
+
+
 def verdict(record):
     """Say how a bar stands."""
     if not record["passed"]:
@@ -71,6 +88,42 @@ def table(records):
     return "".join(f"{row}\n" for row in rows)
 
 
+def promises(records):
+    """Return the lines of the table of promises: figures of full length alone, and failures for what they are."""
+    rows = ["| promise | measured |", "|---|---|"]
+    for promise, bars in PROMISES.items():
+        of = [record for record in records if record["bar"] in bars and record["full"]]
+        failed = [f"**failed**: {record['figure']}" for record in of if not record["passed"]]
+        told = failed or ([total(of)] if bars == (16,) else [record["figure"] for record in of])
+        rows.append(f"| {promise} | {'; '.join(told).replace('|', '/') or 'not yet at full length'} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def total(records):
+    """Sum up what the readers of files went through."""
+    figures = " ".join(record["figure"] for record in records)
+    crafted, mutations, executions, large = (
+        sum(map(int, re.findall(rf"(\d+) {what}", figures)))
+        for what in ("crafted files", "mutations", "executions", "files, 0 above")
+    )
+    return (
+        f"{crafted} crafted files, {mutations:,} mutations and {executions:,} inputs of a fuzzer: none ran code, was "
+        f"taken for what it was not, or crashed; {large} files of 30 MB and more, none above three times and a megabyte"
+    )
+
+
+TABLES = {"<!-- bars, written by report.py -->\n": table, "<!-- promises, written by report.py -->\n": promises}
+
+
+def written(text, records):
+    """Return a text with its tables made of these records."""
+    for begin, make in TABLES.items():
+        if begin in text:
+            before, rest = text.split(begin)
+            text = before + begin + make(records) + END + rest.split(END, 1)[1]
+    return text
+
+
 def merged(old, new):
     """Return the records, the new ones in the place of old ones of the same check."""
     by_check = {(record["bar"], record["what"]): record for record in [*old, *new]}
@@ -83,8 +136,8 @@ def main(names):
     for name in names:
         records = merged(records, json.loads(pathlib.Path(name).read_text()))
     FIGURES.write_text(json.dumps(records, indent=1) + "\n")
-    before, rest = README.read_text().split(BEGIN)
-    README.write_text(before + BEGIN + table(records) + END + rest.split(END)[1])
+    for path in READMES:
+        path.write_text(written(path.read_text(), records))
 
 
 if __name__ == "__main__":

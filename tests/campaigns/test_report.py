@@ -29,11 +29,26 @@ def record(bar, **changes):
     } | changes
 
 
-def test_the_table_is_made_of_the_figures(report):
-    text = report.README.read_text()
-    written = text.split(report.BEGIN)[1].split(report.END)[0]
-    assert written == report.table(json.loads(report.FIGURES.read_text()))
-    assert all(f"\n| {bar} | " in written for bar in range(1, 29))
+def test_the_tables_are_made_of_the_figures(report):
+    records, begins = json.loads(report.FIGURES.read_text()), "".join(report.TABLES)
+    texts = [path.read_text() for path in report.READMES]
+    assert all(text == report.written(text, records) for text in texts)
+    assert "bars, written by report.py" in texts[0] and all(f"\n| {bar} | " in texts[0] for bar in range(1, 29))
+    assert report.written(f"a\n{begins}{report.END}b", []).endswith("b") and report.written("a", []) == "a"
+
+
+def test_promises_are_kept_by_figures_of_full_length_alone(report):
+    records = [record(20, figure="30/30"), record(24, full=False), record(2, passed=False, figure="5 of 9")]
+    records += [
+        record(16, figure="31 crafted files and 10000 mutations: 0"),
+        record(16, what="b", figure="5 executions"),
+    ]
+    rows = {row.split(" | ")[0]: row.split(" | ")[1] for row in report.promises(records).splitlines()}
+    assert rows["| A resumed training ends with the bits of one that never stopped"] == "30/30 |"
+    assert rows["| A long training needs no more memory than a short one"] == "not yet at full length |"
+    assert rows["| A wrong backward is found"] == "**failed**: 5 of 9 |"
+    (files,) = [told for promise, told in rows.items() if "No file" in promise]
+    assert files.startswith("31 crafted files, 10,000 mutations and 5 inputs of a fuzzer: none")
 
 
 def test_every_command_of_the_figures_is_there(report):
