@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -53,12 +54,12 @@ def main(description, checks):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="as many faults as the bar asks for")
     parser.add_argument("--seed", type=int, default=0, help="of the random faults (default: 0)")
-    parser.add_argument("--only", metavar="BAR", help="only the checks whose name begins so")
+    parser.add_argument("--only", metavar="BAR", help="only the checks whose name begins with these words")
     parser.add_argument("--json", metavar="FILE", help="write the record there")
     options = parser.parse_args()
     records = []
     for name, check in checks.items():
-        if options.only and not name.startswith(options.only):
+        if options.only and not f"{name} ".startswith(f"{options.only} "):
             continue
         bar, what = name.split(" ", 1)
         begin = time.monotonic()
@@ -69,7 +70,8 @@ def main(description, checks):
             figure, passed = f"{type(error).__name__}: {error}", False
         seconds = round(time.monotonic() - begin, 1)
         print(f"bar {bar:>2} {'pass' if passed else 'FAIL'}  {what}: {figure}  ({seconds} s)", flush=True)
-        command = f"python tests/campaigns/{pathlib.Path(sys.argv[0]).name}{' --full' * options.full} --only {bar}"
+        script = f"python tests/campaigns/{pathlib.Path(sys.argv[0]).name}{' --full' * options.full}"
+        command = f"{script} --only {shlex.quote(name)}"
         records.append(
             {"bar": int(bar), "what": what, "figure": figure, "passed": bool(passed), "seconds": seconds}
             | {"full": options.full, "command": command}
