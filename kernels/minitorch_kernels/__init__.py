@@ -13,6 +13,8 @@ direct_weight      its weight gradient
 few_channels       its input gradient where images have few channels, as a first layer's have
 few_filters        both where few channels come out: the lanes hold neighbouring pixels
 depthwise          all three where each channel has a filter of its own
+depthwise_plan     what they read and write
+channel_row        the micro-kernel of a depthwise convolution with nine taps
 regions            which places of the result see which taps
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
@@ -35,8 +37,10 @@ import importlib
 _PARTS = (
     "augment",
     "buffers",
+    "channel_row",
     "dense",
     "depthwise",
+    "depthwise_plan",
     "direct",
     "direct_weight",
     "elementwise",

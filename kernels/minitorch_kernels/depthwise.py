@@ -14,21 +14,20 @@ and each region is a sum over its own taps. In the input gradient with a stride,
 windows' centres are regions of their own; see `regions`.
 """
 
-import itertools
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
-from minitorch_kernels.gemm import whole_tiles
-from minitorch_kernels.regions import grid, input_axes, output_axis, step_between
+from minitorch_kernels.channel_row import along_1, along_2
+from minitorch_kernels.depthwise_plan import forward_plan, input_plan, weight_plan
 from minitorch_kernels.register_tile import ROWS, channel_tile
-from minitorch_kernels.vectors import panel_width
+from minitorch_kernels.vectors import lanes, panel_width
 
-_CHUNK = 16  # tiles of a task
+_PIECES = 16  # of rows, in a task
+_TILES = 16  # in a task
 _PIECE_BYTES = 1 << 17  # of image rows that a weight gradient goes through tap by tap, while they are in the cache
 _SPLITS = 16  # ranges of images in a weight gradient, whatever the number of threads
 
@@ -38,53 +37,6 @@ def fits(channels, filters, groups, dtype):
     return groups == channels == filters and channels >= panel_width(dtype)
 
 
-# --------------------------------------------------------------------- forward, input gradient
-
-
-class _Plan(NamedTuple):
-    """What `_filter_images` reads and writes for one image; all offsets in numbers."""
-
-    a_rows: np.ndarray  # of each pixel, in whole tiles of pixels of one region
-    c_rows: np.ndarray
-    segments: np.ndarray  # a row of taps each
-    tiles: np.ndarray  # (T, 5): first and end of its segments, taps in a row, steps from tap to tap in a and in filters
-
-
-def _plan(row_axes, column_axes, line, out_line, channels, kernel_width):
-    """Return the plan, and whether each pixel sees a tap; the lines are the pixels in a row of input and output."""
-    a_rows, c_rows, segments, tiles, whole = [], [], [], [], True
-    for rows, columns in itertools.product(row_axes, column_axes):
-        for (top, bottom, row_taps), (left, right, taps) in itertools.product(rows.regions(), columns.regions()):
-            if not row_taps or not taps:
-                whole = False
-                continue
-            i, j = np.arange(top, bottom), np.arange(left, right)
-            pixels = grid(i * rows.source_step * line, j * columns.source_step)
-            a_rows.append(whole_tiles(pixels * channels))
-            pixels = grid((rows.first + i * rows.step) * out_line, columns.first + j * columns.step)
-            c_rows.append(whole_tiles(pixels * channels))
-            (first_tap, first_shift), (steps, shifts) = taps[0], map(step_between, zip(*taps, strict=True))
-            begin = len(segments)
-            segments += [((shift * line + first_shift), u * kernel_width + first_tap) for u, shift in row_taps]
-            tile = (begin, len(segments), len(taps), shifts * channels, steps * channels)
-            tiles += [tile] * (len(a_rows[-1]) // ROWS)
-    segments = np.array(segments, np.int64).reshape(-1, 2).T * channels
-    tables = (np.concatenate(table) if table else np.zeros(0, np.int64) for table in (a_rows, c_rows))
-    return _Plan(*tables, np.ascontiguousarray(segments), np.array(tiles, np.int64).reshape(-1, 5)), whole
-
-
-@lru_cache(maxsize=256)
-def _forward_plan(size, out_size, channels, kernel_size, stride, padding, dilation):
-    axes = [[output_axis(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k])] for k in (0, 1)]
-    return _plan(*axes, size[1], out_size[1], channels, kernel_size[1])
-
-
-@lru_cache(maxsize=256)
-def _input_plan(size, out_size, channels, kernel_size, stride, padding, dilation):
-    axes = [input_axes(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k]) for k in (0, 1)]
-    return _plan(*axes, out_size[1], size[1], channels, kernel_size[1])
-
-
 @lru_cache(maxsize=256)
 def _first_channels(channels, width):
     """Return where panels of ``width`` channels begin; the last begins early enough to be full."""
@@ -92,16 +44,39 @@ def _first_channels(channels, width):
 
 
 @kernel
-def _filter_images(x, filters, out, start, a_rows, c_rows, segments, tiles, panels, numbers):
-    """Compute the pixels of out from pixels of x, flat arrays; filters (KH*KW*C,), ``panels`` their first channels.
+def _filter_rows(x, filters, out, start, places, windows, vectors, numbers):
+    """Slide windows along rows of x into rows of out, flat arrays; ``vectors`` are the first channels of each.
 
-    Parallel over images and chunks of tiles, each with all panels: where two overlap they write the same numbers.
+    Parallel over images and some pieces of rows, each with all channels: where two vectors overlap they write the
+    same numbers.
+    """
+    images, image, out_image, channels = numbers
+    tasks = -(-len(places) // _PIECES)
+    for task in prange(images * tasks):
+        n, first = task // tasks, task % tasks * _PIECES
+        for piece in range(first, min(first + _PIECES, len(places))):
+            x_first, out_first, count, x_ahead, out_ahead = places[piece]
+            stride, line, filter_first, filter_row, filter_column, out_step = windows[piece]
+            place = (n * image + x_first, n * out_image + out_first, count, x_ahead, out_ahead)
+            window = (line, filter_first, filter_row, filter_column, out_step)
+            for channel in vectors:
+                if stride == 1:
+                    along_1(x, filters, start, out, place, window, channel, channels)
+                else:
+                    along_2(x, filters, start, out, place, window, channel, channels)
+
+
+@kernel
+def _filter_tiles(x, filters, out, start, a_rows, c_rows, segments, tiles, panels, numbers):
+    """Compute the pixels of out from pixels of x in tiles; ``panels`` are their first channels.
+
+    Parallel over images and some tiles.
     """
     images, image, out_image, width = numbers
-    chunks = -(-len(tiles) // _CHUNK)
-    for task in prange(images * chunks):
-        n, first = task // chunks, task % chunks * _CHUNK
-        for t in range(first, min(first + _CHUNK, len(tiles))):
+    tasks = -(-len(tiles) // _TILES)
+    for task in prange(images * tasks):
+        n, first = task // tasks, task % tasks * _TILES
+        for t in range(first, min(first + _TILES, len(tiles))):
             begin, end, terms, a_step, b_step = tiles[t]
             for channel in panels:
                 a, c = n * image + channel, n * out_image + channel
@@ -112,65 +87,34 @@ def _filter_images(x, filters, out, start, a_rows, c_rows, segments, tiles, pane
 def _filter(x, weight, bias, out_size, plan, whole):
     """Run a plan on x (N, H, W, C) with filters (C, 1, KH, KW)."""
     images, *size, channels = x.shape
-    filters = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1)  # (KH*KW*C,)
     out = buffers.empty((images, *out_size, channels), x.dtype)
     start = np.zeros(channels, x.dtype) if bias is None else bias
     if not whole:
         out[...] = start  # what pixels that see no tap keep
-    width = panel_width(x.dtype)
-    numbers = images, size[0] * size[1] * channels, out_size[0] * out_size[1] * channels, width
-    _filter_images(x.reshape(-1), filters, out.reshape(-1), start, *plan, _first_channels(channels, width), numbers)
+    filters = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1)  # (KH*KW*C,)
+    arrays, (places, windows, *tables) = (x.reshape(-1), filters, out.reshape(-1), start), plan
+    numbers, width = (images, size[0] * size[1] * channels, out_size[0] * out_size[1] * channels), panel_width(x.dtype)
+    if len(places):
+        _filter_rows(*arrays, places, windows, _first_channels(channels, lanes(x.dtype)), (*numbers, channels))
+    if len(tables[-1]):
+        _filter_tiles(*arrays, *tables, _first_channels(channels, width), (*numbers, width))
     return out
 
 
 def forward(x, weight, bias, out_size, *, stride, padding, dilation):
     """Filter images x (N, H, W, C) by weight (C, 1, KH, KW); parameters as in `direct`."""
-    plan = _forward_plan(x.shape[1:3], out_size, x.shape[3], weight.shape[2:], stride, padding, dilation)
+    plan = forward_plan(x.shape[1:3], out_size, x.shape[3], weight.shape[2:], stride, padding, dilation)
     return _filter(x, weight, bias, out_size, *plan)
 
 
 def backward_input(grad_out, weight, input_size, *, stride, padding, dilation):
     """Return the gradient of the images, shape (N, H, W, C); parameters as in `direct`."""
     out_size, channels = grad_out.shape[1:3], grad_out.shape[3]
-    plan = _input_plan(input_size, out_size, channels, weight.shape[2:], stride, padding, dilation)
+    plan = input_plan(input_size, out_size, channels, weight.shape[2:], stride, padding, dilation)
     return _filter(grad_out, weight, None, input_size, *plan)
 
 
 # -------------------------------------------------------------------------------- weight gradient
-
-
-class _Pieces(NamedTuple):
-    """What `_sum_images` reads and writes for one image: rows of regions, in pieces that fit the cache."""
-
-    tap_rows: np.ndarray  # offsets in x of the taps of each region, in whole tiles
-    sum_rows: np.ndarray
-    segments: np.ndarray  # a row of output pixels each
-    pieces: np.ndarray  # (P, 5): first and end of its taps, first and end of its segments, pixels in a row
-
-
-@lru_cache(maxsize=256)
-def _weight_plan(size, out_size, channels, kernel_size, stride, padding, dilation, panel, together):
-    rows, columns = (
-        output_axis(out_size[k], size[k], kernel_size[k], stride[k], padding[2 * k], dilation[k]) for k in (0, 1)
-    )
-    tap_rows, sum_rows, segments, pieces = [], [], [], []
-    for (top, bottom, row_taps), (left, right, taps) in itertools.product(rows.regions(), columns.regions()):
-        if not row_taps or not taps:
-            continue
-        tap_begin = sum(map(len, tap_rows))
-        shifts = grid([shift * size[1] for _, shift in row_taps], [shift for _, shift in taps])
-        places = grid([u * kernel_size[1] for u, _ in row_taps], [v for v, _ in taps])
-        tap_rows.append(whole_tiles(shifts * channels))
-        sum_rows.append(whole_tiles(places * panel))
-        tap_end = tap_begin + len(tap_rows[-1])
-        for i in range(top, bottom, together):
-            piece = range(i, min(i + together, bottom))
-            ends = len(segments), len(segments) + len(piece)
-            segments += [(k * stride[0] * size[1] + left * stride[1], k * out_size[1] + left) for k in piece]
-            pieces.append((tap_begin, tap_end, *ends, right - left))
-    segments = np.array(segments, np.int64).reshape(-1, 2).T * channels
-    tables = (np.concatenate(table) if table else np.zeros(0, np.int64) for table in (tap_rows, sum_rows))
-    return _Pieces(*tables, np.ascontiguousarray(segments), np.array(pieces, np.int64).reshape(-1, 5))
 
 
 @kernel
@@ -198,7 +142,7 @@ def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     """Return the gradient of the filters, shape (C, 1, KH, KW), for x (N, H, W, C) and grad_out (N, OH, OW, C)."""
     (images, height, width, channels), out_size, panel = x.shape, grad_out.shape[1:3], panel_width(x.dtype)
     together = max(1, _PIECE_BYTES // (width * channels * x.itemsize * stride[0]))
-    plan = _weight_plan((height, width), out_size, channels, kernel_size, stride, padding, dilation, panel, together)
+    plan = weight_plan((height, width), out_size, channels, kernel_size, stride, padding, dilation, panel, together)
     shares = images * len(plan.pieces)
     splits = max(1, min(_SPLITS, shares))
     bounds, panels = np.linspace(0, shares, splits + 1).astype(np.int64), _first_channels(channels, panel)
