@@ -56,17 +56,19 @@ def test_every_command_of_the_figures_is_there(report):
         assert (FOLDER.parents[1] / record["command"].split()[1]).is_file(), record
 
 
-def test_only_what_passed_at_full_length_is_met(report):
-    records = [record(2), record(3, full=False), record(4, passed=False), record(5), record(5, what="b", passed=False)]
+def test_only_what_passed_whole_and_at_full_length_is_met(report):
+    records = [record(2), record(3, full=False), record(4, passed=False), record(5), record(7)]
     rows = report.table(records).splitlines()
-    assert rows[0] == "1 of 28 bars are met at full length."
-    found = {bar: [row.split("|")[4].strip() for row in rows if row.startswith(f"| {bar} |")] for bar in range(1, 6)}
+    assert rows[0] == "2 of 28 bars are met at full length."
+    found = {bar: [row.split("|")[4].strip() for row in rows if row.startswith(f"| {bar} |")] for bar in range(1, 8)}
     assert found == {
         1: ["not measured"],
         2: ["pass"],
         3: ["pass, short form"],
         4: ["**fail**"],
-        5: ["pass", "**fail**"],
+        5: ["pass"],
+        6: ["not measured"],
+        7: ["pass", "not measured"],
     }
 
 
