@@ -136,13 +136,15 @@ def _row(case, ours, peers, work):
 
 
 def _print_table(rows, sides, unit):
-    print(f"{'median ' + unit[0]:28}" + "".join(f"{side.name:>22}" for side in sides) + f"{'GFLOP/s':>10}{'ratio':>8}")
+    width = max(28, *(len(row["case"]) + 2 for row in rows))
+    names = "".join(f"{side.name:>22}" for side in sides)
+    print(f"{'median ' + unit[0]:{width}}{names}{'GFLOP/s':>10}{'ratio':>8}")
     for row in rows:
         numbers = [row["medians"][side.name] for side in sides]
         cells = "".join(f"{'-' if number is None else f'{number / unit[1]:.2f}':>22}" for number in numbers)
         speed = f"{row['gflops']:.0f}" if "gflops" in row else ""
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        print(f"{row['case']:28}{cells}{speed:>10}{ratio:>8}")
+        print(f"{row['case']:{width}}{cells}{speed:>10}{ratio:>8}")
 
 
 def _chart(path, name, rows, sides, unit):
