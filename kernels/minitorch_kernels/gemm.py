@@ -141,9 +141,14 @@ def _product_plan(rows, terms, columns, width, in_place):
     """Return a_rows, c_rows, segments, blocks and panels of `gathered_product` for a plain product."""
     a_rows, c_rows = (whole_tiles(np.arange(rows) * n) for n in (terms, columns))
     segments, blocks = cut_segments([0], [0], terms, 1, columns if in_place else width)
+    return a_rows, c_rows, segments, blocks, panel_table(columns, terms, width, in_place)
+
+
+def panel_table(columns, terms, width, in_place=False):
+    """Return the ``panels`` of `gathered_product` for B of ``terms`` rows and ``columns`` columns."""
     apart = width if in_place else terms * width
-    panels = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
-    return a_rows, c_rows, segments, blocks, np.array(panels, np.int64)
+    table = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
+    return np.array(table, np.int64).reshape(-1, 5)
 
 
 def matmul(a, b):
