@@ -93,7 +93,8 @@ def load(path):
         length = int.from_bytes(file.read(8), "little")
     if length > _LONGEST_HEADER:
         raise WeightFileError(
-            f"weights.load: {path} - expected a header of at most {_LONGEST_HEADER} bytes, got {length}"
+            f"weights.load: {path} - expected a safetensors file, its header of at most {_LONGEST_HEADER} bytes, "
+            f"got {length}"
         )
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
