@@ -5,12 +5,7 @@ import pytest
 
 from minitorch_cnn import Tensor, explain, nn, ops
 from minitorch_cnn.explain.feature_maps import displayed
-
-
-def small():
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3)
-    )
+from tests.explain.networks import small
 
 
 def test_maps_are_those_behind_norm_and_activation():

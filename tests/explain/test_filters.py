@@ -8,12 +8,7 @@ from PIL import Image
 
 from minitorch_cnn import explain, figures, models, nn, weights
 from minitorch_cnn.explain.filters import mosaic, tile
-
-
-def small():
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3)
-    )
+from tests.explain.networks import small
 
 
 def test_the_96_filters_of_alexnet(undrawn_weights):

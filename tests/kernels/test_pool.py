@@ -6,18 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import pool, reference
+from tests.kernels.conftest import DTYPES, nchw, nhwc
 
-DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}
 WINDOW = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
-
-
-def nhwc(array):
-    return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
-
-
-def nchw(array):
-    return array.transpose(0, 3, 1, 2)
 
 
 def image(*rows):

@@ -6,29 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import reference, response_norm
-
-DTYPES = [np.float32, np.float64]
-BAR = {np.float32: 1e-5, np.float64: 1e-12}
-maps = st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 3, 5, 33]), st.integers(1, 7), st.integers(1, 7))
-
-
-def nhwc(array):
-    return np.ascontiguousarray(array.transpose(0, 2, 3, 1))
-
-
-def nchw(array):
-    return array.transpose(0, 3, 1, 2)
-
-
-def random(shape, seed=0):
-    """Return float32 numbers as float64."""
-    return np.random.default_rng([seed, *shape]).standard_normal(shape, np.float32).astype(np.float64)
-
-
-def agree(got, want, dtype, factor=1.0):
-    assert got.dtype == dtype and got.shape == np.shape(want)
-    scale = max(1.0, np.abs(want).max(initial=0))
-    np.testing.assert_allclose(got, want, rtol=0, atol=BAR[dtype] * scale * factor)
+from tests.kernels.conftest import DTYPES, nchw, nhwc
+from tests.kernels.normalised import agree, maps, random
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
