@@ -4,7 +4,7 @@ import dataclasses
 import os.path
 import sys
 
-from minitorch_cnn.cli.parser import Parser, UsageError
+from minitorch_cnn.cli.parser import Parser, UsageError, set_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def add_commands(commands):
     )
     get.add_argument("--from", dest="source", metavar="FILE", help="an archive or folder that is here already")
     get.add_argument("--to", metavar="DIR", help="where to put it (default: in MCNN_HOME)")
-    get.set_defaults(run=_get, code=_get_code, parser=get)
+    set_command(get, _get, _get_code)
 
     check = actions.add_parser(
         "check",
@@ -86,9 +86,7 @@ def add_commands(commands):
         examples=("mcnn data check", "mcnn data check ~/data/cifar-10-batches-bin"),
     )
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: what `mcnn data get` fetched")
-    check.set_defaults(run=_check, code=_check_code, parser=check)
-    for command in (get, check):
-        command.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    set_command(check, _check, _check_code)
 
 
 def _get(arguments):

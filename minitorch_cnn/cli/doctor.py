@@ -1,5 +1,7 @@
 """`mcnn doctor`: what is installed, what this machine can do, and how long each recipe will take."""
 
+from minitorch_cnn.cli.parser import set_command
+
 
 def add_commands(commands):
     """Add ``mcnn doctor``."""
@@ -10,8 +12,7 @@ def add_commands(commands):
         "speeds, and how long each recipe will take here. Takes about two minutes the first time.",
         examples=("mcnn doctor", "mcnn doctor --show-code"),
     )
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_run, code=_code, parser=parser)
+    set_command(parser, _run, _code)
 
 
 def _run(arguments):

@@ -1,6 +1,6 @@
 """`mcnn exercise`: write an operation yourself, and have it graded."""
 
-from minitorch_cnn.cli.parser import UsageError
+from minitorch_cnn.cli.parser import UsageError, set_command
 
 
 def add_commands(commands):
@@ -22,8 +22,7 @@ def add_commands(commands):
     )
     begin.add_argument("name", metavar="NAME", help="of the exercise; a wrong one lists all")
     begin.add_argument("-o", dest="output", metavar="FILE", help="(default: NAME.py)")
-    begin.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    begin.set_defaults(run=_start, code=_start_code, parser=begin)
+    set_command(begin, _start, _start_code)
     grade = actions.add_parser(
         "check",
         help="grade a file",
@@ -31,8 +30,7 @@ def add_commands(commands):
         examples=("mcnn exercise check conv2d.py",),
     )
     grade.add_argument("file", metavar="FILE", help="that start made, and you completed; it is run")
-    grade.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    grade.set_defaults(run=_check, code=_check_code, parser=grade)
+    set_command(grade, _check, _check_code)
 
 
 def _start(arguments):

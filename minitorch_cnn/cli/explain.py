@@ -1,6 +1,6 @@
 """`mcnn summary` and `mcnn topology`: what a network is made of, as a table and as a drawing."""
 
-from minitorch_cnn.cli.parser import UsageError, integer
+from minitorch_cnn.cli.parser import UsageError, integer, set_command
 
 
 def add_commands(commands):
@@ -16,8 +16,7 @@ def add_commands(commands):
     parser.add_argument("name", metavar="NAME", help="of the network; a wrong one lists all")
     _add_sizes(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_summary, code=_summary_code, parser=parser)
+    set_command(parser, _summary, _summary_code)
 
 
 def _add_sizes(parser):
@@ -44,8 +43,7 @@ def _add_topology(commands):
         "--efficiency", action="store_true", help="error of ResNets and DenseNets by parameters and multiplications"
     )
     parser.add_argument("-o", dest="output", metavar="FILE", help="a .png or .svg file")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_topology, code=_topology_code, parser=parser)
+    set_command(parser, _topology, _topology_code)
 
 
 def _topology(arguments):

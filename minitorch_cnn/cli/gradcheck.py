@@ -2,7 +2,7 @@
 
 import json
 
-from minitorch_cnn.cli.parser import UsageError, hint
+from minitorch_cnn.cli.parser import UsageError, hint, set_command
 
 
 def add_commands(commands):
@@ -18,8 +18,7 @@ def add_commands(commands):
     parser.add_argument("family", nargs="?", help="conv, pool, norm, activation, ... (default: all)")
     parser.add_argument("--mutants", action="store_true", help="plant mistakes, and see which are caught")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_run, code=_code, parser=parser)
+    set_command(parser, _run, _code)
 
 
 def _run(arguments):

@@ -81,6 +81,19 @@ def positive(text):
     return value
 
 
+def set_command(parser, run, code):
+    """Say what a command does, and add ``--show-code``.
+
+    Parameters
+    ----------
+    parser : Parser
+    run, code : callable
+        Take the arguments; one runs the command, the other returns the Python that does the same.
+    """
+    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+    parser.set_defaults(run=run, code=code, parser=parser)
+
+
 def add_threads_option(parser):
     """Add ``--threads`` to a command."""
     parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")

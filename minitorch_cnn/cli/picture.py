@@ -1,6 +1,6 @@
 """What the commands of `mcnn explain` share: `-o FILE`, text where there is none, and `--show-code`."""
 
-from minitorch_cnn.cli.parser import UsageError
+from minitorch_cnn.cli.parser import UsageError, set_command
 
 
 def add_options(parser, kinds, run, code):
@@ -15,8 +15,7 @@ def add_options(parser, kinds, run, code):
         Take the arguments; one runs the command, the other returns the Python that does the same.
     """
     parser.add_argument("-o", dest="output", metavar="FILE", help=f"a {kinds} file (default: print text)")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=run, code=code, parser=parser)
+    set_command(parser, run, code)
 
 
 def show(arguments, make, **options):

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import UsageError
+from minitorch_cnn.cli.parser import UsageError, set_command
 
 
 def add_commands(commands):
@@ -18,7 +18,6 @@ def add_commands(commands):
         examples=("mcnn predict cat.png dog.jpg", "mcnn predict --model runs/cifar4-1 --json cat.png"),
     )
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a file that Pillow reads, of any size")
-    predict.set_defaults(run=_predict, code=_predict_code, parser=predict)
 
     evaluate = commands.add_parser(
         "eval",
@@ -28,13 +27,12 @@ def add_commands(commands):
         examples=("mcnn eval", "mcnn eval --model runs/cifar4-1 --data shapes10"),
     )
     add_source_options(evaluate)
-    evaluate.set_defaults(run=_evaluate, code=_evaluate_code, parser=evaluate)
-    for command in (predict, evaluate):
+    for command, run, code in ((predict, _predict, _predict_code), (evaluate, _evaluate, _evaluate_code)):
         command.add_argument(
             "--model", metavar="PATH", help="a run's folder or model file (default: the last finished in runs/)"
         )
         command.add_argument("--json", action="store_true", help="print JSON")
-        command.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
+        set_command(command, run, code)
 
 
 def model_path(arguments):

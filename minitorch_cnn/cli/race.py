@@ -4,7 +4,7 @@ import json
 import statistics
 import time
 
-from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, use_threads
+from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, set_command, use_threads
 
 _SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
 _LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
@@ -35,8 +35,7 @@ def add_commands(commands):
         "arrays (N, C, H, W) and (C_out, C, KH, KW), returning (N, C_out, OH, OW)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_run, code=_code, parser=parser)
+    set_command(parser, _run, _code)
 
 
 def _run(arguments):

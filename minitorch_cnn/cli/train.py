@@ -4,7 +4,7 @@ import dataclasses
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, positive, use_threads
+from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, positive, set_command, use_threads
 
 _CHOSEN_ONCE = (
     "recipe",
@@ -55,8 +55,7 @@ def add_commands(commands):
         help="keep a model of every epoch, for a film by mcnn explain filters -o film.gif",
     )
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_run, code=_code, parser=parser)
+    set_command(parser, _run, _code)
 
 
 @dataclasses.dataclass(frozen=True)

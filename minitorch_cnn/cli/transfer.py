@@ -4,7 +4,7 @@ import sys
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import add_threads_option, integer, positive, use_threads
+from minitorch_cnn.cli.parser import add_threads_option, integer, positive, set_command, use_threads
 
 
 def add_commands(commands):
@@ -37,8 +37,7 @@ def add_commands(commands):
     parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
     add_threads_option(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/transfer-1, ...)")
-    parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
-    parser.set_defaults(run=_run, code=_code, parser=parser)
+    set_command(parser, _run, _code)
 
 
 def _changes(arguments):
