@@ -152,6 +152,6 @@ def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     zeros = np.zeros(panel, x.dtype)
     _sum_images(x.reshape(-1), grad_out.reshape(-1), sums, zeros, *plan, bounds, panels, numbers)
     grad_weight = np.empty((channels, taps), x.dtype)
-    for p, channel in enumerate(panels):
-        grad_weight[channel : channel + panel] = sums[:, p].sum(axis=0).T
+    for channel, total in zip(panels, sums.sum(axis=0), strict=True):
+        grad_weight[channel : channel + panel] = total.T
     return grad_weight.reshape(channels, 1, *kernel_size)

@@ -4,6 +4,11 @@ A product of images and output gradients on the register tile, as in `direct`: r
 in the kernel, column = output channel, terms = output pixels. There are few rows and columns and very
 many terms, so the work is also cut along the terms: chunks of images that stay in the cache.
 
+From pixel to pixel the tile would jump by all channels, to another cache line for every term, and lines
+that lie a power of two apart fall out of the first-level cache before the next tile comes. So a task first
+copies what its rows see in a block of terms, tile by tile, and then a panel of gradients after the other: the
+tile reads number after number.
+
 Where the images have few channels, as in a first layer, a gradient read from memory takes part in so
 few products that reading is what takes the time. Then the tile reads the gradients where they are, all
 panels of a pixel one after the other, and fetches those of the next block while it adds up this one.
@@ -21,8 +26,8 @@ from minitorch_kernels import buffers, depthwise
 from minitorch_kernels._jit import helper, kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
-from minitorch_kernels.register_tile import BLOCK, ROWS, tile
-from minitorch_kernels.vectors import panel_width
+from minitorch_kernels.register_tile import BLOCK, ROWS, copy_rows, copy_vector, gather_rows, packed_tile
+from minitorch_kernels.vectors import VECTOR_BYTES, panel_width
 
 __all__ = ["conv2d_backward_weight_direct"]
 
@@ -36,51 +41,84 @@ _TASKS = 16  # below this the images are split too, whatever the number of threa
 def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
     """Sum up kernel positions over output pixels; sums (splits, panels, K, width).
 
-    Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, panels
+    Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, some panels
     of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
-    ``parts`` (splits, chunks + 1) gives the blocks of each chunk. With ``in_place`` a task has all panels,
-    otherwise one. x and grad_out change places where the caller plans it so, see `_few_filters`.
+    ``parts`` (splits, chunks + 1) gives the blocks of each chunk; ``panels`` those of a group side by side, of
+    which a task has ``together``. With ``in_place`` gradients are not copied; ``dense`` if those of a block lie
+    side by side. x and grad_out change places where the caller plans it so, see `_few_filters`.
     """
-    a_step, out_channels, rows, in_place = numbers
+    a_step, out_channels, per_group, together, in_place, dense = numbers
     splits, panel_count, terms, width = sums.shape
-    together = panel_count if in_place else 1
-    groups, shares = -(-rows // _ROW_GROUP), panel_count // together
-    flat = sums.reshape(-1)
+    rows, groups = len(a_rows), panel_count // per_group
+    row_groups, shares = -(-rows // _ROW_GROUP), -(-per_group // together)
+    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
+    b_segments = no_jump if dense else segments
     for chunk in range(parts.shape[1] - 1):
-        for task in prange(splits * shares * groups):
-            split, first_panel = task // groups // shares, task // groups % shares * together
-            first_row = task % groups * _ROW_GROUP
+        for task in prange(splits * groups * shares * row_groups):
+            first_row = task % row_groups * _ROW_GROUP
             last_row = min(rows, first_row + _ROW_GROUP)
-            copy = np.empty(0 if in_place else BLOCK * width, x.dtype)
-            source = grad_out if in_place else copy
-            tiles = together * ((last_row - first_row) // ROWS)  # that see a block
+            share = task // row_groups
+            split, group = share // shares // groups, share // shares % groups
+            first_panel = group * per_group + share % shares * together
+            last_panel = min(first_panel + together, (group + 1) * per_group)
+            tiles = (last_panel - first_panel) * ((last_row - first_row) // ROWS)  # that see a block
             fetch_step = -(-out_channels // tiles) if in_place else 0
+            copied_rows = np.empty(BLOCK * (last_row - first_row), x.dtype)
+            copied_panel = np.empty(0 if in_place else BLOCK * width, x.dtype)
+            source = grad_out if in_place else copied_panel
             for block in range(parts[split, chunk], parts[split, chunk + 1]):
                 begin, end, length = blocks[block]
+                count = (end - begin) * length
+                run = (0, 1, count) if dense else (begin, end, length)
+                seen = (begin, end, length, panels[first_panel, 0], a_step)
+                _copy_rows(x, copied_rows, a_rows, first_row, last_row, segments, seen)
                 fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
                 go_on = 0 if block == parts[split, 0] else 1
-                for p in range(first_panel, first_panel + together):
-                    a_offset, channel, valid = panels[p]
+                for p in range(first_panel, last_panel):
+                    _, channel, valid = panels[p]
                     if not in_place:
-                        _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channels, valid, width)
+                        _copy_panel(grad_out, source, pixels, begin, end, length, channel, out_channels, valid, width)
                     b_offset, b_step = (channel, out_channels) if in_place else (0, width)
-                    c_offset = (split * panel_count + p) * terms * width
+                    if dense and in_place:
+                        b_offset += pixels[begin] * out_channels
+                    c_offset, a_offset = (split * panel_count + p) * terms * width, 0
                     for i in range(first_row, last_row, ROWS):
-                        call = (i, begin, end, length, a_offset, a_step, b_offset, b_step, c_offset, 0, go_on)
-                        tile(x, source, flat, zeros, a_rows, c_rows, segments, call + (width, fetch, fetch_step))
-                        fetch += (end - begin) * length * fetch_step
+                        place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
+                        call = (i, *run, *place, fetch, fetch_step)
+                        packed_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                        fetch += count * fetch_step
+                        a_offset += count * ROWS
+
+
+@helper
+def _copy_rows(x, copy, a_rows, first_row, last_row, segments, seen):
+    """Copy what some rows see in a block, tile after tile, each (terms, ROWS)."""
+    begin, end, length, a_offset, a_step = seen
+    tile_size = (end - begin) * length * ROWS
+    for s in range(begin, end):
+        for k in range(length):
+            pixel, target = segments[0, s] + a_offset + k * a_step, ((s - begin) * length + k) * ROWS
+            for i in range(first_row, last_row, ROWS):
+                if a_rows[i + ROWS - 1] - a_rows[i] == ROWS - 1:
+                    copy_rows(x, pixel + a_rows[i], copy, target)
+                else:
+                    gather_rows(x, pixel, a_rows, i, copy, target)
+                target += tile_size
 
 
 @helper
 def _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channels, valid, width):
     """Copy a panel of a block's gradients side by side, for all tiles to come."""
+    vector = VECTOR_BYTES // grad_out.itemsize
     for s in range(begin, end):
         for k in range(length):
             source, target = (pixels[s] + k) * out_channels + channel, ((s - begin) * length + k) * width
-            for j in range(valid):
-                copy[target + j] = grad_out[source + j]
-            for j in range(valid, width):
-                copy[target + j] = 0
+            if valid == width:
+                for j in range(0, width, vector):
+                    copy_vector(grad_out, source + j, copy, target + j)
+            else:
+                for j in range(width):
+                    copy[target + j] = grad_out[source + j] if j < valid else 0
 
 
 @kernel
@@ -100,11 +138,10 @@ def _unpack_weight(sums, grad_weight):
 
 
 @lru_cache(maxsize=512)
-def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, b_step, in_place):
-    """Return segments, pixels, blocks and parts of `_weight_product`.
+def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk):
+    """Return segments (offsets in x and numbers of the output pixels), blocks and parts of `_weight_product`.
 
-    ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column;
-    ``b_step`` is that from pixel to pixel where the tile reads gradients: in the copy or in place.
+    ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column.
     """
     (out_height, out_width), (image_step, row_step, column_step) = out_size, x_steps
     bounds = np.linspace(0, images, splits + 1).astype(int)
@@ -124,13 +161,7 @@ def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk, b_step,
             segment_count += segments.shape[1]
             block_count += len(blocks)
             parts[split, chunk + 1] = block_count
-    segments, blocks = np.concatenate(all_segments, 1), np.concatenate(all_blocks)
-    pixels = segments[1].copy()
-    segments[1] *= b_step
-    if not in_place:
-        for begin, end, length in blocks:  # where each segment stands in the copy of its block
-            segments[1, begin:end] = np.arange(end - begin) * length * b_step
-    return segments, pixels, blocks, parts
+    return np.concatenate(all_segments, 1), np.concatenate(all_blocks), parts
 
 
 def _few_filters_pay(kernel_size, dilation, channels, out_channels, groups, dtype):
@@ -158,16 +189,14 @@ def _few_filters(padded, grad_out, kernel_size, stride, dilation):
     x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels
     image_bytes = (padded[0].size + grad_out[0].size) * padded.itemsize
     per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
-    (starts, pixels), _, blocks, parts = _pixel_segments(
-        images, (out_height, out_width), x_steps, splits, per_chunk, 1, True
-    )
+    (starts, pixels), blocks, parts = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk)
     segments = np.stack([pixels * out_channels, starts])
     panels = np.array(
         [(0, u * dilation[0] * line + p * panel, 0) for u in range(kernel_size[0]) for p in range(per_row)]
     )
     a_rows, c_rows = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
     sums = buffers.empty((splits, len(panels), out_channels, panel), padded.dtype)
-    numbers = (out_channels, b_step, len(a_rows), True)
+    numbers = (out_channels, b_step, len(panels), len(panels), True, False)
     arrays = grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype)
     _weight_product(*arrays, a_rows, c_rows, segments, starts // b_step, blocks, parts, panels, numbers)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
@@ -221,13 +250,13 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
         ]
         a_rows, c_rows = whole_tiles(np.array(taps)), whole_tiles(np.arange(terms) * panel)
         in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
-        tasks = (1 if in_place else groups * per_group) * -(-len(a_rows) // _ROW_GROUP)
+        tasks = groups * -(-len(a_rows) // _ROW_GROUP)
         splits = min(images, max(1, _TASKS // tasks))
+        shares = 1 if in_place else min(per_group, -(-_TASKS // (tasks * splits)))  # of a group's panels
         image_bytes = (padded[0].size + grad_out[0].size) * x.itemsize
         per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
         x_steps = height * width * channels, sh * width * channels, sw * channels
-        b_step = out_channels if in_place else panel
-        plan = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk, b_step, in_place)
+        segments, blocks, parts = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk)
         sums = buffers.empty((splits, groups * per_group, terms, panel), x.dtype)
         panels = np.array(
             [
@@ -237,8 +266,8 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
             ],
             np.int64,
         )
-        zeros = np.zeros(panel, x.dtype)
-        numbers = (sw * channels, out_channels, len(a_rows), in_place)
-        _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, zeros, a_rows, c_rows, *plan, panels, numbers)
+        numbers = (sw * channels, out_channels, per_group, -(-per_group // shares), in_place, True)
+        arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
+        _weight_product(*arrays, a_rows, c_rows, segments, segments[1], blocks, parts, panels, numbers)
         _unpack_weight(sums.reshape(splits, groups, per_group, terms, panel), grad_weight)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

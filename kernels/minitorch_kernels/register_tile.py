@@ -31,6 +31,7 @@ into all lanes but loaded as vectors, and `channel_tile` multiplies channel by c
 from functools import partial
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -66,6 +67,20 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
 
 
 @intrinsic
+def packed_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
+    """Add up one tile whose part of A is packed, (terms of all segments, ROWS); parameters as `tile`.
+
+    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
+        A[a_offset + ((s - first) * terms + k) * ROWS + m] * B[b_offset + segments[1, s] + k * b_step, :]
+
+    ``a_rows``, ``segments[0]`` and ``a_step`` are not read. With a step that is known only when it runs, `tile` keeps
+    a pointer for each row, more than there are integer registers; here a single one is enough.
+    """
+    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
+    return signature, partial(_emit_tile, _one_for_all_lanes, packed=True)
+
+
+@intrinsic
 def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
     """Add up one tile in which each lane has its own number of A; parameters as `tile`.
 
@@ -76,6 +91,46 @@ def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
     return signature, partial(_emit_tile, _one_a_lane)
 
 
+def _copier(count):
+    """Return an intrinsic for compiled kernels: target[j : j + count] = source[i : i + count]; None: one vector."""
+
+    @intrinsic
+    def copy(typingctx, source, i, target, j):
+        def emit(context, builder, signature, arguments):
+            emit = Emitter(context, builder, signature.args[0].dtype)
+            numbers = ir.VectorType(emit.element, count or emit.lanes).as_pointer()
+            arrays = [context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2)]
+            places = [builder.bitcast(emit.at(arrays[k], arguments[2 * k + 1]), numbers) for k in (0, 1)]
+            value = builder.load(places[0])
+            value.align = 4
+            builder.store(value, places[1]).align = 4
+            return context.get_dummy_value()
+
+        return types.void(source, i, target, j), emit
+
+    return copy
+
+
+copy_rows = _copier(ROWS)  # what a term of a tile takes from A, where it lies side by side
+copy_vector = _copier(None)
+
+
+@intrinsic
+def gather_rows(typingctx, source, i, offsets, k, target, j):
+    """Copy what a term of a tile takes from A: target[j + m] = source[i + offsets[k + m]], m in 0 .. ROWS - 1."""
+
+    def emit(context, builder, signature, arguments):
+        emit = Emitter(context, builder, signature.args[0].dtype)
+        places = [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 2, 4)]
+        first, table, to = (emit.at(place, arguments[2 * n + 1]) for n, place in enumerate(places))
+        for m in range(ROWS):
+            number = builder.load(emit.at(first, builder.load(emit.at(table, emit.number(m)))))
+            builder.store(number, emit.at(to, emit.number(m)))
+        return context.get_dummy_value()
+
+    return types.void(source, i, offsets, k, target, j), emit
+
+
 def _one_for_all_lanes(emit, pointer, vectors):
     return [emit.broadcast(emit.builder.load(pointer))] * vectors
 
@@ -84,19 +139,19 @@ def _one_a_lane(emit, pointer, vectors):
     return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
-def _emit_tile(load_a, context, builder, signature, arguments):
+def _emit_tile(load_a, context, builder, signature, arguments, packed=False):
     """Emit the tile with one vector and that with VECTORS, and the choice between them."""
     emit = Emitter(context, builder, signature.args[0].dtype)
     width = builder.extract_value(arguments[7], 11)
     with builder.if_else(builder.icmp_signed("==", width, emit.number(emit.lanes))) as (narrow, wide):
         with narrow:
-            _emit_tile_of(1, emit, load_a, signature, arguments)
+            _emit_tile_of(1, emit, load_a, packed, signature, arguments)
         with wide:
-            _emit_tile_of(VECTORS, emit, load_a, signature, arguments)
+            _emit_tile_of(VECTORS, emit, load_a, packed, signature, arguments)
     return context.get_dummy_value()
 
 
-def _emit_tile_of(vectors, emit, load_a, signature, arguments):
+def _emit_tile_of(vectors, emit, load_a, packed, signature, arguments):
     builder = emit.builder
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
@@ -108,7 +163,11 @@ def _emit_tile_of(vectors, emit, load_a, signature, arguments):
         rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(ROWS)]
         return [emit.at(base, builder.add(row, offset)) for row in rows]
 
-    a_pointers, c_pointers = row_pointers(a_rows, a, a_offset), row_pointers(c_rows, c, c_offset)
+    c_pointers = row_pointers(c_rows, c, c_offset)
+    if packed:
+        a_pointers, a_step = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(ROWS)], emit.number(ROWS)
+    else:
+        a_pointers = row_pointers(a_rows, a, a_offset)
     start_pointer = emit.at(start, start_offset)
 
     # The accumulators begin as C or as the start vector, chosen by one branch per tile.
@@ -127,7 +186,10 @@ def _emit_tile_of(vectors, emit, load_a, signature, arguments):
         sums.append(phi)
 
     def segment(s, carried):
-        a_start = builder.load(emit.at(segments, s))
+        if packed:
+            a_start = builder.mul(builder.mul(builder.sub(s, first), terms), emit.number(ROWS))
+        else:
+            a_start = builder.load(emit.at(segments, s))
         b_start = builder.load(emit.at(segments, builder.add(segment_count, s)))
         rows = [emit.at(p, a_start) for p in a_pointers]
         b_segment = emit.at(b, builder.add(b_offset, b_start))

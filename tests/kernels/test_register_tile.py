@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import depthwise, direct_weight, gemm
-from minitorch_kernels.register_tile import ROWS, channel_tile, tile, tile_numpy
-from minitorch_kernels.vectors import panel_width
+from minitorch_kernels.register_tile import (
+    ROWS,
+    channel_tile,
+    copy_rows,
+    copy_vector,
+    gather_rows,
+    packed_tile,
+    tile,
+    tile_numpy,
+)
+from minitorch_kernels.vectors import lanes, panel_width
 
 needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no register tile fits this machine")
 DTYPES = [np.float32, np.float64]
@@ -25,6 +34,16 @@ BAR = {np.float32: 1e-5, np.float64: 1e-12}
 def call_tile():
     """Return a compiled function that adds up one tile."""
     return numba.njit(lambda a, b, c, start, rows, c_rows, segments, n: tile(a, b, c, start, rows, c_rows, segments, n))
+
+
+@pytest.fixture(scope="module")
+def call_packed_tile():
+    """Return a compiled function that adds up one tile of packed rows."""
+
+    def call(a, b, c, start, rows, c_rows, segments, n):
+        packed_tile(a, b, c, start, rows, c_rows, segments, n)
+
+    return numba.njit(call)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +86,47 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
     for row in c_rows[first_row:]:
         untouched[row + c_offset : row + c_offset + width] = False
     assert (c[untouched] == expected[untouched]).all()
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_packed_tile_is_the_twin_on_rows_side_by_side(call_packed_tile, dtype, data):
+    def integer(low, high):
+        return data.draw(st.integers(low, high))
+
+    rng, width = np.random.default_rng(integer(0, 1000)), panel_width(dtype, data.draw(st.sampled_from([1, None])))
+    first, count, terms = integer(0, 2), integer(1, 4), integer(1, 20)
+    a_offset, b_offset, b_step, go_on = integer(0, 9), integer(0, 40), integer(0, 2 * width), integer(0, 1)
+    segments = rng.integers(0, 50, (2, first + count + 1))
+    c_rows = rng.permutation(ROWS) * width
+    sizes = a_offset + count * terms * ROWS, b_offset + 50 + 20 * b_step + width, ROWS * width, width
+    a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
+    ends = b_offset, b_step, 0, 0, go_on, width
+    expected = c.copy()
+    nowhere = np.full(ROWS, 1 << 40)  # what is not read may be anything
+    call_packed_tile(a, b, c, start, nowhere, c_rows, segments, (0, first, first + count, terms, a_offset, 99, *ends))
+    segments[0, first : first + count] = np.arange(count) * terms * ROWS
+    numbers = (0, first, first + count, terms, a_offset, ROWS, *ends)
+    tile_numpy(a, b, expected, start, np.arange(ROWS), c_rows, segments, numbers)
+    np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * max(1, np.abs(expected).max()))
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_copies_write_what_they_say_and_nothing_else(dtype):
+    source, offsets = np.arange(40, dtype=dtype), np.array([9, 3, 3, 0, 8, 1, 2, 7, 5, 4])
+    calls = [
+        (numba.njit(lambda s, o, t: copy_rows(s, 5, t, 2)), ROWS, source[5 : 5 + ROWS]),
+        (numba.njit(lambda s, o, t: copy_vector(s, 3, t, 2)), lanes(dtype), source[3 : 3 + lanes(dtype)]),
+        (numba.njit(lambda s, o, t: gather_rows(s, 4, o, 1, t, 2)), ROWS, source[4 + offsets[1 : 1 + ROWS]]),
+    ]
+    for call, count, expected in calls:
+        target = np.full(40, -1, dtype)
+        call(source, offsets, target)
+        np.testing.assert_array_equal(target[2 : 2 + count], expected)
+        assert (np.delete(target, np.arange(2, 2 + count)) == -1).all()
 
 
 def test_the_twin_by_hand():
@@ -130,7 +190,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         ),
         direct_weight._weight_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
-            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, numba.boolean))),
+            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, i, numba.boolean, numba.boolean))),
         ),
         depthwise._filter_tiles: (
             *(f[::1], f[::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1]),
@@ -150,6 +210,8 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         assert len(re.findall("vfmadd", loop)) % ROWS == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
+        if kernel in (gemm.gathered_product, direct_weight._weight_product):  # channel by channel, memory is slower
+            assert not re.search(r"\tmov\w*\s+%\w+, -?\d*\(%rsp", loop), "a pointer goes to the stack and back"
 
 
 def test_the_search_for_spilled_registers_finds_them():
