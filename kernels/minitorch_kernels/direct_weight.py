@@ -122,19 +122,20 @@ def _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channel
 
 
 @kernel
-def _unpack_weight(sums, grad_weight):
-    """Add up the splits of sums (S, G, P, KH*KW*I, width) into grad_weight (G, columns, I, KH, KW)."""
-    splits, groups, panels, _, width = sums.shape
-    _, columns, inner, kernel_height, kernel_width = grad_weight.shape
-    for task in prange(groups * panels):
-        g, p = task // panels, task % panels
-        for j in range(min(width, columns - p * width)):
+def _unpack_weight(sums, grad_weight, columns):
+    """Add up the splits of sums (S, G*P, KH*KW*I, width) into grad_weight (G*columns, I, KH*KW)."""
+    splits, all_panels, _, width = sums.shape
+    _, inner, taps = grad_weight.shape
+    panels = -(-columns // width)
+    for p in prange(all_panels):
+        first = p // panels * columns + p % panels * width
+        for j in range(min(width, columns - p % panels * width)):
             for i in range(inner):
-                for t in range(kernel_height * kernel_width):
-                    total = sums[0, g, p, t * inner + i, j]
+                for t in range(taps):
+                    total = sums[0, p, t * inner + i, j]
                     for s in range(1, splits):
-                        total += sums[s, g, p, t * inner + i, j]
-                    grad_weight[g, p * width + j, i, t // kernel_width, t % kernel_width] = total
+                        total += sums[s, p, t * inner + i, j]
+                    grad_weight[first + j, i, t] = total
 
 
 @lru_cache(maxsize=512)
@@ -238,7 +239,7 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
         kernel_size, dilation, channels, out_channels, groups, x.dtype
     ):
         return _few_filters(padded, grad_out, kernel_size, stride, dilation)
-    grad_weight = np.zeros((groups, columns, inner, *kernel_size), x.dtype)
+    grad_weight = np.zeros((out_channels, inner, kernel_height * kernel_width), x.dtype)
     if 0 not in (grad_out.size, grad_weight.size):
         panel, terms = panel_width(x.dtype, columns), kernel_height * kernel_width * inner
         per_group = -(-columns // panel)
@@ -269,5 +270,5 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
         numbers = (sw * channels, out_channels, per_group, -(-per_group // shares), in_place, True)
         arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
         _weight_product(*arrays, a_rows, c_rows, segments, segments[1], blocks, parts, panels, numbers)
-        _unpack_weight(sums.reshape(splits, groups, per_group, terms, panel), grad_weight)
+        _unpack_weight(sums, grad_weight, columns)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

@@ -123,17 +123,27 @@ def gathered_product(a, packed, b_step, c, start, a_rows, c_rows, segments, bloc
 
 
 @kernel
-def pack_panels(b, packed):
-    """Copy B (K, N) into panels (P, K, width), zeros behind the last column; parallel over panels."""
-    terms, columns = b.shape
+def _pack(b, transposed, packed):
+    """Copy B (K, N), or its transpose (N, K), into panels (P, K, width); parallel over panels."""
+    terms, columns = (b.shape[1], b.shape[0]) if transposed else (b.shape[0], b.shape[1])
     panels, _, width = packed.shape
     for p in prange(panels):
-        valid = min(width, columns - p * width)
-        part, panel = b[:, p * width : p * width + valid], packed[p]
-        panel[:, valid:] = 0
+        first, panel = p * width, packed[p]
+        valid = min(width, columns - first)
         for k in range(terms):
-            for j in range(valid):
-                panel[k, j] = part[k, j]
+            for j in range(width):
+                if j >= valid:
+                    panel[k, j] = 0
+                elif transposed:
+                    panel[k, j] = b[first + j, k]
+                else:
+                    panel[k, j] = b[k, first + j]
+
+
+def pack_panels(b, packed):
+    """Copy B (K, N), any strides, into panels (P, K, width), zeros behind the last column."""
+    transposed = b.T.flags.c_contiguous and not b.flags.c_contiguous  # one compiled function does for both
+    _pack(b.T if transposed else b, transposed, packed)
 
 
 @lru_cache(maxsize=64)

@@ -76,13 +76,15 @@ def whole_vectors(x, lanes):
 
 
 @kernel
-def _transform_filters(weight, filters, padded, width, lanes):
+def _transform_filters(weight, turned, filters, padded, width, lanes):
     """Transform weight (columns, inner, 3, 3) into filters (36, plane of P * inner padded * width).
 
-    Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the
-    columns of a panel are far apart.
+    ``turned``: from weight (inner, columns, 3, 3), each filter by 180 degrees; one compiled function does for both.
+    Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the columns of a
+    panel are far apart.
     """
-    columns, inner, _, _ = weight.shape
+    columns, inner = (weight.shape[1], weight.shape[0]) if turned else (weight.shape[0], weight.shape[1])
+    last = KERNEL - 1
     panels, step, flat = -(-columns // width), filters.shape[1], filters.reshape(-1)
     runs = -(-padded // _RUN)
     for task in prange(panels * runs):
@@ -92,7 +94,11 @@ def _transform_filters(weight, filters, padded, width, lanes):
             for c in range(min(_RUN, inner - first)):
                 for u in range(KERNEL):
                     for v in range(KERNEL):
-                        patch[((c * KERNEL + u) * KERNEL + v) * width + j] = weight[p * width + j, first + c, u, v]
+                        if turned:
+                            number = weight[first + c, p * width + j, last - u, last - v]
+                        else:
+                            number = weight[p * width + j, first + c, u, v]
+                        patch[((c * KERNEL + u) * KERNEL + v) * width + j] = number
         for c in range(min(_RUN, padded - first)):
             to = (p * padded + first + c) * width
             where = (c * KERNEL * KERNEL * width, KERNEL * width, width, to, PATCH * step, step)
@@ -184,9 +190,9 @@ def _block_size(most, channels, out_channels, itemsize):
     return -(-min(max(fitting, channels // _SHARE), most) // ROWS) * ROWS
 
 
-def _correlate(x, weight, bias, out_size, padding):
-    """Cross-correlate x (N, H, W, C) with weight (O, C, 3, 3) into (N, *out_size, O)."""
-    out_channels, lanes = len(weight), vector_lanes(x.dtype)
+def _correlate(x, weight, bias, out_size, padding, turned=False):
+    """Cross-correlate x (N, H, W, C) with weight (O, C, 3, 3), or turned (C, O, 3, 3), into (N, *out_size, O)."""
+    out_channels, lanes = weight.shape[1] if turned else len(weight), vector_lanes(x.dtype)
     panel = panel_width(x.dtype, out_channels)
     panels = -(-out_channels // panel)
     x = whole_vectors(x, lanes)
@@ -194,7 +200,7 @@ def _correlate(x, weight, bias, out_size, padding):
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
         filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
-        _transform_filters(weight, filters, channels, panel, lanes)
+        _transform_filters(np.ascontiguousarray(weight), turned, filters, channels, panel, lanes)
         start = np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
@@ -259,5 +265,4 @@ def conv2d_backward_input_winograd(grad_out, weight, *, input_size, stride, padd
     -----
     Cost: as forward.
     """
-    turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-    return _correlate(grad_out, turned, None, input_size, tuple(KERNEL - 1 - p for p in padding))
+    return _correlate(grad_out, weight, None, input_size, tuple(KERNEL - 1 - p for p in padding), turned=True)
