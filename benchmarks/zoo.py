@@ -20,7 +20,10 @@ import _twin
 import numpy as np
 
 CIFAR = (
-    *("lenet5_cifar", "vgg_a_cifar", "vgg_d_bn_cifar", "allcnn_c", "resnet18_cifar", "resnet20", "resnet56"),
+    *("cifar4", "lenet5_cifar", "vgg_a_lrn_cifar", *(f"vgg_{x}{bn}_cifar" for x in "abcde" for bn in ("", "_bn"))),
+    *(f"allcnn_{base}{x}" for base in ("base_", "") for x in "abc"),
+    *("strided_cnn_c", "convpool_cnn_c", "resnet9", "resnet18_cifar"),
+    *(f"resnet{depth}{shortcut}" for depth in (20, 32, 44, 56, 110) for shortcut in ("", "_b")),
     *("densenet40_k12", "densenet_bc_100_k12", "densenet100_k12"),
 )
 IMAGENET = ("resnet18", "vgg_d", "alexnet", "densenet121")

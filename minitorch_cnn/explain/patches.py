@@ -6,6 +6,7 @@ import numpy as np
 
 from minitorch_cnn import figures
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.explain.filters import named
 from minitorch_cnn.explain.picture import Picture
 from minitorch_cnn.explain.receptive_field import receptive_fields
 from minitorch_cnn.explain.replay import Replay
@@ -51,7 +52,7 @@ class Patches(Picture):
     def __str__(self):
         """The figure as text: a line a unit, its answers as image@row,column=score with the image's class."""
         height, width = self.boxes[0, 0, 2:] - self.boxes[0, 0, :2]
-        lines = [f"{self.layer}: each answer sees {height} x {width} pixels of {len(self.dataset):,} images"]
+        lines = [f"{named(self.layer)}: each answer sees {height} x {width} pixels of {len(self.dataset):,} images"]
         for i, unit in enumerate(self.units):
             answers = [
                 f"{self._class(index)} {index}@{place[0]},{place[1]}={score:.2f}"
@@ -78,7 +79,7 @@ class Patches(Picture):
                 if rank == 0:
                     axes.set_ylabel(f"unit {self.units[i]}", fontsize=12)
         more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
-        drawing.suptitle(f"What units of {self.layer} answer most to{more}", fontsize=17)
+        drawing.suptitle(f"What units of {named(self.layer)} answer most to{more}", fontsize=17)
         return drawing
 
     def _draw(self, axes, unit, rank):
