@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import direct, direct_weight
+from minitorch_kernels.vectors import panel_width
 
 pytestmark = pytest.mark.skipif(not direct.available(np.float32), reason="no register tile fits this machine")
 
@@ -76,6 +77,18 @@ def test_images_are_cut_into_chunks_that_all_count():
     keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
     expected = np.bincount(np.arange(images) % 16, np.arange(1, images + 1))
     np.testing.assert_array_equal(gradient(x, grad_out, **keywords).reshape(-1), expected)
+
+
+@pytest.mark.parametrize(("images", "groups"), [(1, 1), (6, 1), (3, 2)])
+def test_panels_are_shared_out_where_there_are_few_other_tasks(images, groups):
+    """With one image every panel is a task of its own, with six of them two and two and one."""
+    rng, columns = np.random.default_rng(images), 5 * panel_width(np.float32) - 3
+    x, grad_out = rng.standard_normal((images, 4, 5, 3 * groups)), rng.standard_normal((images, 4, 5, columns * groups))
+    keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": groups}
+    got = gradient(x.astype(np.float32), grad_out.astype(np.float32), **keywords)[..., 0, 0]
+    parts = (a.reshape(images, 4, 5, groups, -1) for a in (x, grad_out))
+    expected = np.einsum("nhwgc,nhwgo->goc", *parts).reshape(got.shape)
+    np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
 def test_no_images_give_zeros():
