@@ -145,13 +145,14 @@ def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     plan = weight_plan((height, width), out_size, channels, kernel_size, stride, padding, dilation, panel, together)
     shares = images * len(plan.pieces)
     splits = max(1, min(_SPLITS, shares))
-    bounds, panels = np.linspace(0, shares, splits + 1).astype(np.int64), _first_channels(channels, panel)
+    bounds, panels = np.arange(splits + 1) * shares // splits, _first_channels(channels, panel)
     taps = kernel_size[0] * kernel_size[1]
     sums = buffers.empty((splits, len(panels), taps, panel), x.dtype)
     numbers = height * width * channels, out_size[0] * out_size[1] * channels, stride[1] * channels, channels
     zeros = np.zeros(panel, x.dtype)
     _sum_images(x.reshape(-1), grad_out.reshape(-1), sums, zeros, *plan, bounds, panels, numbers)
-    grad_weight = np.empty((channels, taps), x.dtype)
-    for channel, total in zip(panels, sums.sum(axis=0), strict=True):
-        grad_weight[channel : channel + panel] = total.T
+    grad_weight, whole = np.empty((channels, taps), x.dtype), channels // panel * panel
+    totals = sums.sum(axis=0).transpose(0, 2, 1)  # (panels, width, KH*KW)
+    grad_weight[:whole] = totals[: whole // panel].reshape(-1, taps)
+    grad_weight[channels - panel :] = totals[-1]
     return grad_weight.reshape(channels, 1, *kernel_size)
