@@ -53,6 +53,10 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
     row_groups, shares = -(-rows // _ROW_GROUP), -(-per_group // together)
     flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
     b_segments = no_jump if dense else segments
+    adjacent = np.ones(rows // ROWS, np.bool_)  # tiles whose rows see numbers side by side
+    for i in range(rows):
+        if a_rows[i] != a_rows[i // ROWS * ROWS] + i % ROWS:
+            adjacent[i // ROWS] = False
     for chunk in range(parts.shape[1] - 1):
         for task in prange(splits * groups * shares * row_groups):
             first_row = task % row_groups * _ROW_GROUP
@@ -71,7 +75,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
                 count = (end - begin) * length
                 run = (0, 1, count) if dense else (begin, end, length)
                 seen = (begin, end, length, panels[first_panel, 0], a_step)
-                _copy_rows(x, copied_rows, a_rows, first_row, last_row, segments, seen)
+                _copy_rows(x, copied_rows, a_rows, adjacent, first_row, last_row, segments, seen)
                 fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
                 go_on = 0 if block == parts[split, 0] else 1
                 for p in range(first_panel, last_panel):
@@ -91,7 +95,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
 
 
 @helper
-def _copy_rows(x, copy, a_rows, first_row, last_row, segments, seen):
+def _copy_rows(x, copy, a_rows, adjacent, first_row, last_row, segments, seen):
     """Copy what some rows see in a block, tile after tile, each (terms, ROWS)."""
     begin, end, length, a_offset, a_step = seen
     tile_size = (end - begin) * length * ROWS
@@ -99,7 +103,7 @@ def _copy_rows(x, copy, a_rows, first_row, last_row, segments, seen):
         for k in range(length):
             pixel, target = segments[0, s] + a_offset + k * a_step, ((s - begin) * length + k) * ROWS
             for i in range(first_row, last_row, ROWS):
-                if a_rows[i + ROWS - 1] - a_rows[i] == ROWS - 1:
+                if adjacent[i // ROWS]:
                     copy_rows(x, pixel + a_rows[i], copy, target)
                 else:
                     gather_rows(x, pixel, a_rows, i, copy, target)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import direct, direct_weight
+from minitorch_kernels.register_tile import ROWS
 from minitorch_kernels.vectors import panel_width
 
 pytestmark = pytest.mark.skipif(not direct.available(np.float32), reason="no register tile fits this machine")
@@ -77,6 +78,15 @@ def test_images_are_cut_into_chunks_that_all_count():
     keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
     expected = np.bincount(np.arange(images) % 16, np.arange(1, images + 1))
     np.testing.assert_array_equal(gradient(x, grad_out, **keywords).reshape(-1), expected)
+
+
+def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
+    """The tile's rows see numbers 0, 1, ROWS-2, ROWS-1, and the last again until it is full: no run of numbers."""
+    channels = ROWS - 2
+    x, grad_out = np.arange(2.0 * channels).reshape(1, 1, 2, channels), np.ones((1, 1, 1, channels // 2))
+    keywords = {"kernel_size": (1, 2), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1)}
+    got = gradient(x, grad_out, groups=channels // 2, **keywords)
+    np.testing.assert_array_equal(got[:, :, 0], x[0, 0].T.reshape(channels // 2, 2, 2))
 
 
 @pytest.mark.parametrize(("images", "groups"), [(1, 1), (6, 1), (3, 2)])
