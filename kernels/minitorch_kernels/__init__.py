@@ -15,6 +15,7 @@ few_filters        both where few channels come out: the lanes hold neighbouring
 depthwise          all three where each channel has a filter of its own
 depthwise_plan     what they read and write
 channel_row        the micro-kernel of a depthwise convolution with nine taps
+channel_sums       the micro-kernel of its weight gradient
 regions            which places of the result see which taps
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
@@ -38,6 +39,7 @@ _PARTS = (
     "augment",
     "buffers",
     "channel_row",
+    "channel_sums",
     "dense",
     "depthwise",
     "depthwise_plan",

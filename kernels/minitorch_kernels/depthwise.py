@@ -14,6 +14,7 @@ and each region is a sum over its own taps. In the input gradient with a stride,
 windows' centres are regions of their own; see `regions`.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -21,8 +22,9 @@ from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
-from minitorch_kernels.channel_row import along_1, along_2
-from minitorch_kernels.depthwise_plan import forward_plan, input_plan, weight_plan
+from minitorch_kernels.channel_row import TAPS, along_1, along_2
+from minitorch_kernels.channel_sums import sums_1, sums_2
+from minitorch_kernels.depthwise_plan import forward_plan, input_plan, row_sum_plan, weight_plan
 from minitorch_kernels.register_tile import ROWS, channel_tile
 from minitorch_kernels.vectors import lanes, panel_width
 
@@ -138,21 +140,52 @@ def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, 
                     channel_tile(x, grad_out, flat, zeros, tap_rows, sum_rows, segments, call)
 
 
+@kernel
+def _sum_rows(x, grad_out, sums, places, x_rows, row_sums, bounds, vectors, numbers):
+    """Sum up products over rows of output pixels; x and grad_out flat, sums (splits, vectors, (TAPS+1)*TAPS, lanes).
+
+    Parallel over splits of the images' rows; each task owns its part of ``sums``.
+    """
+    image, out_image, stride, channels = numbers
+    flat, size = sums.reshape(-1), sums.shape[2] * sums.shape[3]
+    for split in prange(len(sums)):
+        sums[split] = 0
+        for share in range(bounds[split], bounds[split + 1]):
+            n, row = share // len(places), share % len(places)
+            first, count, left, right, x_ahead, out_ahead = places[row]
+            place = (n * out_image + first, count, left, right, x_ahead, out_ahead)
+            inputs = (n * image + x_rows[row, 0], n * image + x_rows[row, 1], n * image + x_rows[row, 2])
+            targets = (row_sums[row, 0], row_sums[row, 1], row_sums[row, 2])
+            for k in range(len(vectors)):
+                to = (split * len(vectors) + k) * size
+                if stride == 1:
+                    sums_1(x, grad_out, flat, place, inputs, targets, to, vectors[k], channels)
+                else:
+                    sums_2(x, grad_out, flat, place, inputs, targets, to, vectors[k], channels)
+
+
 def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     """Return the gradient of the filters, shape (C, 1, KH, KW), for x (N, H, W, C) and grad_out (N, OH, OW, C)."""
-    (images, height, width, channels), out_size, panel = x.shape, grad_out.shape[1:3], panel_width(x.dtype)
-    together = max(1, _PIECE_BYTES // (width * channels * x.itemsize * stride[0]))
-    plan = weight_plan((height, width), out_size, channels, kernel_size, stride, padding, dilation, panel, together)
-    shares = images * len(plan.pieces)
-    splits = max(1, min(_SPLITS, shares))
-    bounds, panels = np.arange(splits + 1) * shares // splits, _first_channels(channels, panel)
-    taps = kernel_size[0] * kernel_size[1]
-    sums = buffers.empty((splits, len(panels), taps, panel), x.dtype)
-    numbers = height * width * channels, out_size[0] * out_size[1] * channels, stride[1] * channels, channels
-    zeros = np.zeros(panel, x.dtype)
-    _sum_images(x.reshape(-1), grad_out.reshape(-1), sums, zeros, *plan, bounds, panels, numbers)
+    (images, height, width, channels), out_size, taps = x.shape, grad_out.shape[1:3], kernel_size[0] * kernel_size[1]
+    arrays, sizes = (x.reshape(-1), grad_out.reshape(-1)), (height * width * channels, math.prod(out_size) * channels)
+    shape = (height, width), out_size, channels, tuple(kernel_size), stride, padding, dilation
+    by_rows = row_sum_plan(*shape, lanes(x.dtype))
+    if by_rows:
+        panel, shares = lanes(x.dtype), images * len(by_rows.places)
+    else:
+        panel = panel_width(x.dtype)
+        plan = weight_plan(*shape, panel, max(1, _PIECE_BYTES // (width * channels * x.itemsize * stride[0])))
+        shares = images * len(plan.pieces)
+    splits, panels = max(1, min(_SPLITS, shares)), _first_channels(channels, panel)
+    bounds = np.arange(splits + 1) * shares // splits
+    sums = buffers.empty((splits, len(panels), (TAPS + 1) * TAPS if by_rows else taps, panel), x.dtype)
+    if by_rows:
+        _sum_rows(*arrays, sums, *by_rows, bounds, panels, (*sizes, stride[1], channels))
+    else:
+        numbers = (*sizes, stride[1] * channels, channels)
+        _sum_images(*arrays, sums, np.zeros(panel, x.dtype), *plan, bounds, panels, numbers)
     grad_weight, whole = np.empty((channels, taps), x.dtype), channels // panel * panel
-    totals = sums.sum(axis=0).transpose(0, 2, 1)  # (panels, width, KH*KW)
+    totals = sums[:, :, :taps].sum(axis=0).transpose(0, 2, 1)  # (panels, width, KH*KW)
     grad_weight[:whole] = totals[: whole // panel].reshape(-1, taps)
     grad_weight[channels - panel :] = totals[-1]
     return grad_weight.reshape(channels, 1, *kernel_size)

@@ -16,7 +16,7 @@ from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.regions import grid, input_axes, output_axis, step_between
 from minitorch_kernels.register_tile import ROWS
 
-_NEAR = 1 << 14  # numbers in three rows of a piece: longer pieces stream better from memory, shorter ones stay near
+_NEAR = 1 << 16  # numbers in three rows of a piece: longer pieces stream better from memory, shorter ones stay near
 
 
 class FilterPlan(NamedTuple):
@@ -37,6 +37,14 @@ class SumPlan(NamedTuple):
     sum_rows: np.ndarray
     segments: np.ndarray  # a row of output pixels each
     pieces: np.ndarray  # (P, 5): first and end of its taps, first and end of its segments, pixels in a row
+
+
+class RowSumPlan(NamedTuple):
+    """Offsets of one image, in numbers, of each row of outputs: what `sliding_sums` takes."""
+
+    places: np.ndarray  # (OH, 6): the ``place``
+    x_rows: np.ndarray  # (OH, TAPS)
+    row_sums: np.ndarray  # (OH, TAPS): those of a row of taps outside the image lie behind the others
 
 
 class _Region(NamedTuple):
@@ -153,6 +161,31 @@ def weight_plan(size, out_size, channels, kernel_size, stride, padding, dilation
         *(np.concatenate([*table, np.zeros(0, np.int64)]) for table in (tap_rows, sum_rows)),
         np.ascontiguousarray(_table(segments, 2).T * channels),
         _table(pieces, 5),
+    )
+
+
+@lru_cache(maxsize=256)
+def row_sum_plan(size, out_size, channels, kernel_size, stride, padding, dilation, lanes):
+    """Return the plan of a weight gradient with nine taps, row by row; None where it needs `weight_plan`."""
+    if kernel_size != (TAPS, TAPS) or dilation[1] != 1 or stride[1] not in (1, 2):
+        return None
+    rows, columns = _output_axes(size, out_size, kernel_size, stride, padding, dilation)
+    seen = [(first, end, [v for v, _ in taps]) for first, end, taps in columns.regions()]
+    (begin, end, _) = next((run for run in seen if run[2] == [0, 1, 2]), (0, 0, None))
+    ends = {(begin - 1, begin): [1, 2], (end, end + 1): [0, 1]}
+    if begin == end or any(ends.get(run[:2]) != run[2] for run in seen if run[:2] != (begin, end)):
+        return None
+    i = np.arange(rows.count)
+    x_rows = i[:, None] * stride[0] + [shift for _, shift in rows.taps]
+    outside = (x_rows < 0) | (x_rows >= size[0])
+    corner = begin * stride[1] + columns.taps[0][1]
+    ahead = stride[0] * size[1] * channels, out_size[1] * channels
+    numbers = end - begin, begin > 0, end < columns.count, *ahead
+    places = np.column_stack([(i * out_size[1] + begin) * channels, np.tile(np.int64(numbers), (len(i), 1))])
+    return RowSumPlan(
+        places,
+        (x_rows.clip(0, size[0] - 1) * size[1] + corner) * channels,
+        np.where(outside, TAPS, np.arange(TAPS)) * TAPS * lanes,
     )
 
 

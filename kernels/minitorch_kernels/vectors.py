@@ -140,3 +140,18 @@ class Emitter:
         builder.cbranch(builder.icmp_signed("<", following, end), inside, after)
         builder.position_at_end(after)
         return results
+
+    def loop_if_any(self, first, end, carried, body):
+        """Run ``carried = body(i, carried)`` for i from first to end, if that is any; return the last ``carried``."""
+        builder, before = self.builder, self.builder.basic_block
+        some, after = builder.append_basic_block("some"), builder.append_basic_block("none")
+        builder.cbranch(builder.icmp_signed("<", first, end), some, after)
+        builder.position_at_end(some)
+        results, bottom = self.loop(first, end, carried, body), builder.basic_block
+        builder.branch(after)
+        builder.position_at_end(after)
+        phis = [builder.phi(value.type) for value in carried]
+        for phi, outside, result in zip(phis, carried, results, strict=True):
+            phi.add_incoming(outside, before)
+            phi.add_incoming(result, bottom)
+        return phis

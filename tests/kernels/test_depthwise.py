@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from minitorch_kernels import depthwise, direct
 from minitorch_kernels.vectors import panel_width
@@ -24,6 +26,7 @@ def test_each_channel_is_filtered_alone(channels):
 
 
 def test_rows_are_cut_into_pieces_that_all_count(monkeypatch):
+    monkeypatch.setattr(depthwise, "row_sum_plan", lambda *shape: None)  # which goes by whole rows
     x, weight = np.ones((3, 9, 4, PANEL), np.float32), np.ones((PANEL, 1, 3, 3), np.float32)
     keywords = {"stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1)}
     results = []
@@ -36,6 +39,44 @@ def test_rows_are_cut_into_pieces_that_all_count(monkeypatch):
         np.testing.assert_array_equal(out[1, :, :, 0], np.outer(rows, columns))
         np.testing.assert_allclose(grad, results[0][1], rtol=1e-6)
     assert results[0][1][0, 0, 1, 1] == 3 * rows.sum() * columns.sum()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_weight_gradients_by_rows_and_by_regions_agree(data):
+    def integers(low, high):
+        return data.draw(st.tuples(*[st.integers(low, high)] * 2))
+
+    stride, (top, left), (bottom, right), dilation = integers(1, 2), integers(0, 3), integers(0, 3), integers(1, 2)
+    size, channels = integers(3, 12), PANEL + data.draw(st.integers(0, 3))
+    padding, spans = (top, bottom, left, right), [2 * d + 1 for d in dilation]
+    out = [(size[k] + padding[2 * k] + padding[2 * k + 1] - spans[k]) // stride[k] + 1 for k in (0, 1)]
+    assume(min(out) >= 1)
+    rng = np.random.default_rng(0)
+    x, grad_out = rng.standard_normal((2, *size, channels)), rng.standard_normal((2, *out, channels))
+    keywords = {"stride": stride, "padding": padding, "dilation": dilation}
+    by_rows = depthwise.backward_weight(x, grad_out, (3, 3), **keywords)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise, "row_sum_plan", lambda *shape: None)
+        by_regions = depthwise.backward_weight(x, grad_out, (3, 3), **keywords)
+    np.testing.assert_allclose(by_rows, by_regions, rtol=0, atol=1e-12)
+
+
+def test_rows_of_taps_outside_the_image_sum_to_zero_whatever_is_in_it():
+    """They are read from its first and last row: in an image of one row, from that row."""
+    x, grad_out = np.ones((1, 1, 6, PANEL), np.float32), np.ones((1, 1, 6, PANEL), np.float32)
+    x[0, 0, 2] = np.inf
+    grad = depthwise.backward_weight(x, grad_out, (3, 3), stride=(1, 1), padding=(1,) * 4, dilation=(1, 1))
+    np.testing.assert_array_equal(grad[3, 0], [[0, 0, 0], [np.inf, np.inf, np.inf], [0, 0, 0]])
+
+
+def test_which_weight_gradients_go_by_rows():
+    shape = {"size": (8, 8), "out_size": (8, 8), "channels": PANEL, "kernel_size": (3, 3), "stride": (1, 1)}
+    shape |= {"padding": (1,) * 4, "dilation": (1, 1), "lanes": PANEL}
+    assert depthwise.row_sum_plan(*shape.values()) is not None
+    wide = {"kernel_size": (3, 5), "padding": (1, 1, 2, 2)}
+    for other in (wide, {"dilation": (1, 2)}, {"stride": (1, 3)}, {"padding": (1, 1, 2, 0)}):
+        assert depthwise.row_sum_plan(*(shape | other).values()) is None
 
 
 def test_which_convolutions_fit():

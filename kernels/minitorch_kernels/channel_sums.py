@@ -1,0 +1,120 @@
+"""The micro-kernel of a depthwise weight gradient with nine taps: the sums stay in the vector registers.
+
+    dw[c, u, v] = sum over outputs i, j of x[i*stride + u, j*stride + v, c] * grad_out[i, j, c]
+
+For one vector of channels all nine sums stay in registers while a window of three rows slides along the
+outputs of a row, so that of PIXELS outputs each input is loaded once for each row of the filter:
+
+    inputs     x0 x1 x2 x3 x4 x5      x2 meets the gradients of output 0 in the right tap, of output 1
+               |     |  |     |       in the middle one and of output 2 in the left one
+    gradients  g0    g1 g2    g3
+
+The outputs at both ends of a row whose left or right tap lies outside the image are summed without it,
+and a row of taps that lies outside is summed into a place that nobody reads. Memory sets the time:
+`channel_row` says what is fetched ahead.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from minitorch_kernels.channel_row import PIXELS, SHARES, TAPS
+from minitorch_kernels.vectors import Emitter
+
+
+def sliding_sums(stride):
+    """Return an intrinsic for compiled kernels: the sums of a row of outputs, for one vector of channels.
+
+    sums[sums_first + row_sums[u] + v*lanes + lane] +=
+        sum over outputs j of x[x_rows[u] + (j*stride + v)*channels + channel] * grad_out[first + j*channels + channel]
+
+    Parameters
+    ----------
+    stride : int
+
+    Returns
+    -------
+    intrinsic
+        ``f(x, grad_out, sums, place, x_rows, row_sums, sums_first, channel, channels)`` on 1-D arrays of one dtype,
+        all offsets those of a vector's first channel. ``place`` is a tuple of 6 int64: first, count of the outputs
+        that see all three columns of taps (>= 0), 1 where an output before them sees the columns 1 and 2, 1 where
+        one behind them sees 0 and 1, and how far the row to fetch lies ahead in x and in grad_out; ``x_rows`` and
+        ``row_sums`` are of TAPS int64.
+    """
+
+    @intrinsic
+    def slide(typingctx, x, grad_out, sums, place, x_rows, row_sums, sums_first, channel, channels):
+        def emit(context, builder, signature, arguments):
+            _emit_row(stride, Emitter(context, builder, signature.args[0].dtype), signature, arguments)
+            return context.get_dummy_value()
+
+        return types.void(x, grad_out, sums, place, x_rows, row_sums, sums_first, channel, channels), emit
+
+    return slide
+
+
+def _emit_row(stride, emit, signature, arguments):
+    builder, number, taps = emit.builder, emit.number, range(TAPS)
+    x, grad_out, sums = (array.data for array in emit.arrays(signature, arguments, 3))
+    first, count, left, right, x_ahead, out_ahead = (builder.extract_value(arguments[3], i) for i in range(6))
+    x_rows, row_sums = ([builder.extract_value(argument, u) for u in taps] for argument in arguments[4:6])
+    sums_first, channel, channels = arguments[6:]
+
+    def moved(pointer, times):
+        times = number(times) if isinstance(times, int) else times
+        return emit.at(pointer, builder.mul(channels, times))
+
+    rows = [emit.at(x, builder.add(row, channel)) for row in x_rows]
+    targets = [emit.at(emit.at(sums, sums_first), row) for row in row_sums]
+    gradients = emit.at(grad_out, builder.add(first, channel))
+    share = builder.srem(builder.sdiv(channel, number(emit.lanes)), number(SHARES))  # this vector's pixels to fetch
+
+    def add(j, totals, pixels, columns):
+        """Add the products of ``pixels`` outputs from j on in these columns of taps."""
+        totals, corner = list(totals), builder.mul(j, number(stride))
+        values = [emit.load_vector(moved(gradients, builder.add(j, number(m))), 0) for m in range(pixels)]
+        for u in taps:
+            for k in range((pixels - 1) * stride + TAPS):
+                met = [(m, k - m * stride) for m in range(pixels) if k - m * stride in columns]
+                if met:
+                    value = emit.load_vector(moved(moved(rows[u], corner), k), 0)
+                for m, v in met:
+                    totals[u * TAPS + v] = emit.fma(value, values[m], totals[u * TAPS + v])
+        return totals
+
+    def group(g, totals):
+        j = builder.mul(g, number(PIXELS))
+        for m in range(0, PIXELS, SHARES):
+            place = moved(gradients, builder.add(builder.add(j, share), number(m)))
+            emit.prefetch(emit.at(place, out_ahead))
+        for u in range(TAPS - min(stride, TAPS), TAPS):  # the rows that the window below has not seen
+            corner = moved(rows[u], builder.add(builder.mul(j, number(stride)), share))
+            for k in range(0, PIXELS * stride, SHARES):
+                emit.prefetch(emit.at(moved(corner, k), x_ahead))
+        return add(j, totals, PIXELS, taps)
+
+    zero, groups = number(0), builder.sdiv(count, number(PIXELS))
+    totals = [emit.load_vector(targets[u], v) for u in taps for v in taps]
+    totals = emit.loop_if_any(builder.neg(left), zero, totals, lambda j, sums: add(j, sums, 1, taps[1:]))
+    totals = emit.loop_if_any(zero, groups, totals, group)
+    rest = builder.mul(groups, number(PIXELS))
+    totals = emit.loop_if_any(rest, count, totals, lambda j, sums: add(j, sums, 1, taps))
+    end = builder.add(count, right)
+    totals = emit.loop_if_any(count, end, totals, lambda j, sums: add(j, sums, 1, taps[:-1]))
+    for k, total in enumerate(totals):
+        emit.store_vector(total, targets[k // TAPS], k % TAPS)
+
+
+sums_1, sums_2 = sliding_sums(1), sliding_sums(2)
+
+
+def sums_numpy(stride, x, grad_out, sums, place, x_rows, row_sums, sums_first, channel, channels, width):
+    """The sums of `sliding_sums` in NumPy, for reading and for tests; ``width`` channels."""
+    first, count, left, right, _, _ = place
+    vector = np.arange(width)
+    for j in range(-left, count + right):
+        gradient = grad_out[first + j * channels + channel + vector]
+        for u in range(TAPS):
+            for v in range(1 if j < 0 else 0, TAPS - 1 if j >= count else TAPS):
+                value = x[x_rows[u] + (j * stride + v) * channels + channel + vector]
+                sums[sums_first + row_sums[u] + v * width + vector] += value * gradient
