@@ -20,7 +20,6 @@ import sys
 from minitorch_cnn import data, models, train
 
 RUNS = ("scratch", "head", "fine")
-SCRATCH_LR = 0.1
 
 
 def start(kind, options, train_set, folder):
@@ -28,8 +27,8 @@ def start(kind, options, train_set, folder):
     recipe = train.recipe("transfer", epochs=options.epochs, image_size=options.image_size)
     source = models.load_pretrained("resnet18", options.weights)
     if kind == "scratch":
-        changes = {"image_size": options.image_size or source.image_size, "peak_lr": SCRATCH_LR, "body_rate": 1.0}
-        recipe = train.recipe("transfer", epochs=options.epochs, **changes)
+        size = options.image_size or source.image_size
+        recipe = train.recipe("transfer", epochs=options.epochs, image_size=size, body_rate=1.0)
         return train.Trainer(recipe, train_set, folder, seed=options.seed)
     if kind == "head":
         frozen = {"freeze_until": "layer4", "cache_features": True, "crop_padding": 0, "flip": False}

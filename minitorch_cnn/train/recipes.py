@@ -120,11 +120,13 @@ RECIPES = {
         Recipe("allcnn_c", model="allcnn_c", epochs=10, optimizer="sgd", peak_lr=0.05, weight_decay=1e-3),
         Recipe("resnet20", model="resnet20", epochs=15, **_RESIDUAL),
         Recipe("resnet9", "resnet9", epochs=10, optimizer="sgd", peak_lr=0.3, weight_decay=5e-4, label_smoothing=0.1),
+        # The pretrained layers change at up to 0.12. At 0.04 five epochs of 128 pixels still ended at 88.5 % of the
+        # test images; at 0.12 three epochs of 64 pixels gave 86.6 % of 5,000 held-out training images.
         Recipe(
             "transfer",
             model="resnet18",
             optimizer="sgd",
-            peak_lr=0.1,
+            peak_lr=0.3,
             body_rate=0.4,
             rise=0.2,
             weight_decay=5e-4,
