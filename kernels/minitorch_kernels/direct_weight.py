@@ -26,7 +26,7 @@ from minitorch_kernels import buffers, depthwise
 from minitorch_kernels._jit import helper, kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
-from minitorch_kernels.register_tile import BLOCK, ROWS, copy_rows, copy_vector, gather_rows, packed_tile
+from minitorch_kernels.register_tile import BLOCK, ROWS, adjacent_tile, copy_rows, copy_vector, gather_rows
 from minitorch_kernels.vectors import VECTOR_BYTES, panel_width
 
 __all__ = ["conv2d_backward_weight_direct"]
@@ -89,7 +89,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
                     for i in range(first_row, last_row, ROWS):
                         place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
                         call = (i, *run, *place, fetch, fetch_step)
-                        packed_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                        adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
                         fetch += count * fetch_step
                         a_offset += count * ROWS
 

@@ -67,17 +67,17 @@ def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
 
 
 @intrinsic
-def packed_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
-    """Add up one tile whose part of A is packed, (terms of all segments, ROWS); parameters as `tile`.
+def adjacent_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
+    """Add up one tile whose rows of A lie side by side, term behind term; parameters as `tile`.
 
     C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
-        A[a_offset + ((s - first) * terms + k) * ROWS + m] * B[b_offset + segments[1, s] + k * b_step, :]
+        A[a_offset + ((s - first) * terms + k) * a_step + m] * B[b_offset + segments[1, s] + k * b_step, :]
 
-    ``a_rows``, ``segments[0]`` and ``a_step`` are not read. With a step that is known only when it runs, `tile` keeps
-    a pointer for each row, more than there are integer registers; here a single one is enough.
+    ``a_rows`` and ``segments[0]`` are not read. With a step that is known only when it runs, `tile` keeps a pointer
+    for each row, more than there are integer registers; here a single one is enough.
     """
     signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, partial(_emit_tile, _one_for_all_lanes, packed=True)
+    return signature, partial(_emit_tile, _one_for_all_lanes, adjacent=True)
 
 
 @intrinsic
@@ -139,19 +139,19 @@ def _one_a_lane(emit, pointer, vectors):
     return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
-def _emit_tile(load_a, context, builder, signature, arguments, packed=False):
+def _emit_tile(load_a, context, builder, signature, arguments, adjacent=False):
     """Emit the tile with one vector and that with VECTORS, and the choice between them."""
     emit = Emitter(context, builder, signature.args[0].dtype)
     width = builder.extract_value(arguments[7], 11)
     with builder.if_else(builder.icmp_signed("==", width, emit.number(emit.lanes))) as (narrow, wide):
         with narrow:
-            _emit_tile_of(1, emit, load_a, packed, signature, arguments)
+            _emit_tile_of(1, emit, load_a, adjacent, signature, arguments)
         with wide:
-            _emit_tile_of(VECTORS, emit, load_a, packed, signature, arguments)
+            _emit_tile_of(VECTORS, emit, load_a, adjacent, signature, arguments)
     return context.get_dummy_value()
 
 
-def _emit_tile_of(vectors, emit, load_a, packed, signature, arguments):
+def _emit_tile_of(vectors, emit, load_a, adjacent, signature, arguments):
     builder = emit.builder
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
@@ -164,8 +164,8 @@ def _emit_tile_of(vectors, emit, load_a, packed, signature, arguments):
         return [emit.at(base, builder.add(row, offset)) for row in rows]
 
     c_pointers = row_pointers(c_rows, c, c_offset)
-    if packed:
-        a_pointers, a_step = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(ROWS)], emit.number(ROWS)
+    if adjacent:
+        a_pointers = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(ROWS)]
     else:
         a_pointers = row_pointers(a_rows, a, a_offset)
     start_pointer = emit.at(start, start_offset)
@@ -186,8 +186,8 @@ def _emit_tile_of(vectors, emit, load_a, packed, signature, arguments):
         sums.append(phi)
 
     def segment(s, carried):
-        if packed:
-            a_start = builder.mul(builder.mul(builder.sub(s, first), terms), emit.number(ROWS))
+        if adjacent:
+            a_start = builder.mul(builder.mul(builder.sub(s, first), terms), a_step)
         else:
             a_start = builder.load(emit.at(segments, s))
         b_start = builder.load(emit.at(segments, builder.add(segment_count, s)))

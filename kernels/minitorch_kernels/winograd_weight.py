@@ -11,8 +11,7 @@ from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
-from minitorch_kernels.gemm import whole_tiles
-from minitorch_kernels.register_tile import ROWS, tile
+from minitorch_kernels.register_tile import ROWS, adjacent_tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
 from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
@@ -23,8 +22,8 @@ _CHUNK = 64  # patches whose transforms stay in the second-level cache; fewer wo
 
 
 @kernel
-def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, numbers):
-    """Fill sums (36, plane of P * C * panel) from the images and the output's gradients.
+def _sum_products(x, grad_out, inputs, grads, sums, rows, segments, numbers):
+    """Fill sums (36, plane of P * rows * panel) from the images and the output's gradients.
 
     ``inputs`` (36, plane of T * C) and ``grads`` (36, plane of P * T * panel) hold the transformed patches
     of a chunk. All patches of a chunk are transformed in parallel, then all products computed in parallel, each task
@@ -71,21 +70,21 @@ def _sum_products(x, grad_out, inputs, grads, sums, rows, columns, segments, num
         go_on = min(first, 1)
         for task in prange(ELEMENTS * panels):
             e, p = task // panels, task % panels
-            a, b, target = e * in_step, e * grad_step + p * chunk * panel, e * sum_step + p * channels * panel
+            a, b, target = e * in_step, e * grad_step + p * chunk * panel, e * sum_step + p * len(rows) * panel
             for i in range(0, len(rows), ROWS):
-                call = (i, 0, 1, count, a, channels, b, panel, target, 0, go_on, panel)
-                tile(inputs_flat, grads_flat, sums_flat, zeros, rows, columns, segments, call)
+                call = (i, 0, 1, count, a + i, channels, b, panel, target, 0, go_on, panel)
+                adjacent_tile(inputs_flat, grads_flat, sums_flat, zeros, rows, rows, segments, call)
 
 
 @kernel
-def _transform_sums(sums, grad_weight, channels, panel, lanes):
-    """Transform sums (36, plane of P * C * panel) into grad_weight (O, C, 3, 3); parallel over both channels."""
+def _transform_sums(sums, grad_weight, rows, panel, lanes):
+    """Transform sums (36, plane of P * rows * panel) into grad_weight (O, C, 3, 3); parallel over both channels."""
     out_channels, inner, _, _ = grad_weight.shape
     panels, step, flat = -(-out_channels // panel), sums.shape[1], sums.reshape(-1)
     for task in prange(panels * inner):
         p, c = task // inner, task % inner
         patch = np.empty(KERNEL * KERNEL * panel, sums.dtype)
-        where = ((p * channels + c) * panel, PATCH * step, step, 0, KERNEL * panel, panel)
+        where = ((p * rows + c) * panel, PATCH * step, step, 0, KERNEL * panel, panel)
         from_filter(flat, patch, patch, where, (0, 0, 0, 0), panel // lanes)
         for j in range(min(panel, out_channels - p * panel)):
             for u in range(KERNEL):
@@ -122,11 +121,11 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
         x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
         channels = x.shape[3]
         chunk = min(_CHUNK, len(x) * patches_of(*grad_out.shape[1:3]))
-        sizes = chunk * channels, panels * chunk * panel, panels * channels * panel
-        inputs, grads, sums = (buffers.empty((ELEMENTS, plane(size, lanes)), x.dtype) for size in sizes)
-        rows, columns = whole_tiles(np.arange(channels)), whole_tiles(np.arange(channels) * panel)
-        _sum_products(
-            x, grad_out, inputs, grads, sums, rows, columns, NO_SEGMENTS, (*padding[::2], lanes, chunk, panel)
-        )
-        _transform_sums(sums, grad_weight, channels, panel, lanes)
+        count = -(-channels // ROWS) * ROWS  # rows behind the last channel are sums of what follows, and not read
+        inputs = buffers.empty((ELEMENTS, plane(chunk * channels, -(-ROWS // lanes) * lanes)), x.dtype)
+        sizes = panels * chunk * panel, panels * count * panel
+        grads, sums = (buffers.empty((ELEMENTS, plane(size, lanes)), x.dtype) for size in sizes)
+        rows = np.arange(count) * panel
+        _sum_products(x, grad_out, inputs, grads, sums, rows, NO_SEGMENTS, (*padding[::2], lanes, chunk, panel))
+        _transform_sums(sums, grad_weight, count, panel, lanes)
     return grad_weight

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from minitorch_kernels import depthwise, direct_weight, gemm
 from minitorch_kernels.register_tile import (
     ROWS,
+    adjacent_tile,
     channel_tile,
     copy_rows,
     copy_vector,
     gather_rows,
-    packed_tile,
     tile,
     tile_numpy,
 )
@@ -37,11 +37,11 @@ def call_tile():
 
 
 @pytest.fixture(scope="module")
-def call_packed_tile():
-    """Return a compiled function that adds up one tile of packed rows."""
+def call_adjacent_tile():
+    """Return a compiled function that adds up one tile of rows side by side."""
 
     def call(a, b, c, start, rows, c_rows, segments, n):
-        packed_tile(a, b, c, start, rows, c_rows, segments, n)
+        adjacent_tile(a, b, c, start, rows, c_rows, segments, n)
 
     return numba.njit(call)
 
@@ -92,7 +92,7 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_a_packed_tile_is_the_twin_on_rows_side_by_side(call_packed_tile, dtype, data):
+def test_a_adjacent_tile_is_the_twin_on_rows_side_by_side(call_adjacent_tile, dtype, data):
     def integer(low, high):
         return data.draw(st.integers(low, high))
 
@@ -101,14 +101,17 @@ def test_a_packed_tile_is_the_twin_on_rows_side_by_side(call_packed_tile, dtype,
     a_offset, b_offset, b_step, go_on = integer(0, 9), integer(0, 40), integer(0, 2 * width), integer(0, 1)
     segments = rng.integers(0, 50, (2, first + count + 1))
     c_rows = rng.permutation(ROWS) * width
-    sizes = a_offset + count * terms * ROWS, b_offset + 50 + 20 * b_step + width, ROWS * width, width
+    a_step = ROWS + integer(0, 9)
+    sizes = a_offset + count * terms * a_step, b_offset + 50 + 20 * b_step + width, ROWS * width, width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
     ends = b_offset, b_step, 0, 0, go_on, width
     expected = c.copy()
     nowhere = np.full(ROWS, 1 << 40)  # what is not read may be anything
-    call_packed_tile(a, b, c, start, nowhere, c_rows, segments, (0, first, first + count, terms, a_offset, 99, *ends))
-    segments[0, first : first + count] = np.arange(count) * terms * ROWS
-    numbers = (0, first, first + count, terms, a_offset, ROWS, *ends)
+    call_adjacent_tile(
+        a, b, c, start, nowhere, c_rows, segments, (0, first, first + count, terms, a_offset, a_step, *ends)
+    )
+    segments[0, first : first + count] = np.arange(count) * terms * a_step
+    numbers = (0, first, first + count, terms, a_offset, a_step, *ends)
     tile_numpy(a, b, expected, start, np.arange(ROWS), c_rows, segments, numbers)
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * max(1, np.abs(expected).max()))
 
