@@ -16,6 +16,7 @@ depthwise          all three where each channel has a filter of its own
 depthwise_plan     what they read and write
 channel_row        the micro-kernel of a depthwise convolution with nine taps
 channel_sums       the micro-kernel of its weight gradient
+channel_spread     the micro-kernel of its input gradient with a stride of two
 regions            which places of the result see which taps
 winograd           3 x 3 convolution with a quarter of the products, on the register tile
 winograd_weight    its weight gradient
@@ -39,6 +40,7 @@ _PARTS = (
     "augment",
     "buffers",
     "channel_row",
+    "channel_spread",
     "channel_sums",
     "dense",
     "depthwise",

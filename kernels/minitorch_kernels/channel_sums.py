@@ -3,11 +3,10 @@
     dw[c, u, v] = sum over outputs i, j of x[i*stride + u, j*stride + v, c] * grad_out[i, j, c]
 
 For one vector of channels all nine sums stay in registers while a window of three rows slides along the
-outputs of a row, so that of PIXELS outputs each input is loaded once for each row of the filter:
+outputs of a row, two at a time, with stride 1
 
-    inputs     x0 x1 x2 x3 x4 x5      x2 meets the gradients of output 0 in the right tap, of output 1
-               |     |  |     |       in the middle one and of output 2 in the left one
-    gradients  g0    g1 g2    g3
+    inputs     x0 x1 x2 x3      x1 meets the gradient of output 0 in the middle tap and that of output 1
+    gradients  g0 g1            in the left one: it is loaded once, for each row of the filter
 
 The outputs at both ends of a row whose left or right tap lies outside the image are summed without it,
 and a row of taps that lies outside is summed into a place that nobody reads. Memory sets the time:
@@ -18,8 +17,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.channel_row import PIXELS, SHARES, TAPS
+from minitorch_kernels.channel_row import TAPS
 from minitorch_kernels.vectors import Emitter
+
+PIXELS = 2  # outputs at a time; with three or four, AVX2's 16 registers overflow
 
 
 def sliding_sums(stride):
@@ -67,7 +68,9 @@ def _emit_row(stride, emit, signature, arguments):
     rows = [emit.at(x, builder.add(row, channel)) for row in x_rows]
     targets = [emit.at(emit.at(sums, sums_first), row) for row in row_sums]
     gradients = emit.at(grad_out, builder.add(first, channel))
-    share = builder.srem(builder.sdiv(channel, number(emit.lanes)), number(SHARES))  # this vector's pixels to fetch
+    part = builder.mul(channel, count)
+    g_fetch = emit.at(emit.at(grad_out, builder.add(first, out_ahead)), part)
+    x_fetch = [emit.at(emit.at(x, builder.add(row, x_ahead)), builder.mul(part, number(stride))) for row in x_rows]
 
     def add(j, totals, pixels, columns):
         """Add the products of ``pixels`` outputs from j on in these columns of taps."""
@@ -84,13 +87,9 @@ def _emit_row(stride, emit, signature, arguments):
 
     def group(g, totals):
         j = builder.mul(g, number(PIXELS))
-        for m in range(0, PIXELS, SHARES):
-            place = moved(gradients, builder.add(builder.add(j, share), number(m)))
-            emit.prefetch(emit.at(place, out_ahead))
+        emit.prefetch_share(g_fetch, j, PIXELS)
         for u in range(TAPS - min(stride, TAPS), TAPS):  # the rows that the window below has not seen
-            corner = moved(rows[u], builder.add(builder.mul(j, number(stride)), share))
-            for k in range(0, PIXELS * stride, SHARES):
-                emit.prefetch(emit.at(moved(corner, k), x_ahead))
+            emit.prefetch_share(x_fetch[u], builder.mul(j, number(stride)), PIXELS * stride)
         return add(j, totals, PIXELS, taps)
 
     zero, groups = number(0), builder.sdiv(count, number(PIXELS))

@@ -23,6 +23,7 @@ from numba import prange
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import kernel
 from minitorch_kernels.channel_row import TAPS, along_1, along_2
+from minitorch_kernels.channel_spread import spread
 from minitorch_kernels.channel_sums import sums_1, sums_2
 from minitorch_kernels.depthwise_plan import forward_plan, input_plan, row_sum_plan, weight_plan
 from minitorch_kernels.register_tile import ROWS, channel_tile
@@ -86,6 +87,11 @@ def _filter_tiles(x, filters, out, start, a_rows, c_rows, segments, tiles, panel
                 channel_tile(x, filters, out, start, a_rows, c_rows, segments, call)
 
 
+def _by_channel(weight):
+    """Return the filters (C, 1, KH, KW) as vectors of channels, flat (KH*KW*C,)."""
+    return np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1)
+
+
 def _filter(x, weight, bias, out_size, plan, whole):
     """Run a plan on x (N, H, W, C) with filters (C, 1, KH, KW)."""
     images, *size, channels = x.shape
@@ -93,8 +99,7 @@ def _filter(x, weight, bias, out_size, plan, whole):
     start = np.zeros(channels, x.dtype) if bias is None else bias
     if not whole:
         out[...] = start  # what pixels that see no tap keep
-    filters = np.ascontiguousarray(weight[:, 0].transpose(1, 2, 0)).reshape(-1)  # (KH*KW*C,)
-    arrays, (places, windows, *tables) = (x.reshape(-1), filters, out.reshape(-1), start), plan
+    arrays, (places, windows, *tables) = (x.reshape(-1), _by_channel(weight), out.reshape(-1), start), plan
     numbers, width = (images, size[0] * size[1] * channels, out_size[0] * out_size[1] * channels), panel_width(x.dtype)
     if len(places):
         _filter_rows(*arrays, places, windows, _first_channels(channels, lanes(x.dtype)), (*numbers, channels))
@@ -109,9 +114,34 @@ def forward(x, weight, bias, out_size, *, stride, padding, dilation):
     return _filter(x, weight, bias, out_size, *plan)
 
 
+@kernel
+def _spread_rows(grad_out, filters, out, vectors, sizes):
+    """Fill out (N, H, W, C) from gradients of (N, OH, OW, C), flat, by `spread`; parallel over pairs of rows."""
+    (images, height, width, channels), (out_height, out_width, _) = out.shape, sizes
+    pairs, line, out_line, flat = -(-height // 2), width * channels, out_width * channels, out.reshape(-1)
+    for task in prange(images * pairs):
+        n, a = task // pairs, task % pairs
+        upper, first = (n * out_height + a) * out_line, (n * height + 2 * a) * line
+        lower = upper + out_line if a + 1 < out_height else -1
+        second = first + line if 2 * a + 1 < height else first
+        place = (upper, lower, out_width, first, second, 1 - width % 2, 2 * line)
+        for channel in vectors:
+            spread(grad_out, filters, flat, place, channel, channels)
+
+
+def _spreads(kernel_size, stride, padding, dilation):
+    """Return whether an input gradient is one that `spread` computes."""
+    return (*kernel_size, *stride, *dilation) == (3, 3, 2, 2, 1, 1) and padding[0] == padding[2] == 1
+
+
 def backward_input(grad_out, weight, input_size, *, stride, padding, dilation):
     """Return the gradient of the images, shape (N, H, W, C); parameters as in `direct`."""
     out_size, channels = grad_out.shape[1:3], grad_out.shape[3]
+    if _spreads(weight.shape[2:], stride, padding, dilation) and out_size == tuple(-(-n // 2) for n in input_size):
+        out = buffers.empty((len(grad_out), *input_size, channels), grad_out.dtype)
+        vectors = _first_channels(channels, lanes(out.dtype))
+        _spread_rows(grad_out.reshape(-1), _by_channel(weight), out, vectors, grad_out.shape[1:])
+        return out
     plan = input_plan(input_size, out_size, channels, weight.shape[2:], stride, padding, dilation)
     return _filter(grad_out, weight, None, input_size, *plan)
 

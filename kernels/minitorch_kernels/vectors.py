@@ -95,6 +95,12 @@ class Emitter:
         read, nearest_cache, data = (ir.Constant(integer, value) for value in (0, 3, 1))
         self.builder.call(function, [pointer, read, nearest_cache, data])
 
+    def prefetch_share(self, pointer, first, pixels):
+        """Ask for one vector's share of so many pixels of all channels: as many vectors, from the first on."""
+        for k in range(0, pixels, 64 // VECTOR_BYTES):  # a cache line at a time
+            place = self.builder.mul(self.builder.add(first, self.number(k)), self.number(self.lanes))
+            self.prefetch(self.at(pointer, place))
+
     def broadcast(self, scalar):
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))

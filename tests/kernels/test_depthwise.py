@@ -62,6 +62,19 @@ def test_weight_gradients_by_rows_and_by_regions_agree(data):
     np.testing.assert_allclose(by_rows, by_regions, rtol=0, atol=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
+@given(size=st.tuples(st.integers(1, 12), st.integers(1, 12)), channels=st.integers(PANEL, PANEL + 3))
+def test_input_gradients_of_stride_two_by_rows_and_by_regions_agree(size, channels):
+    rng, out_size = np.random.default_rng(0), [-(-n // 2) for n in size]
+    grad_out, weight = rng.standard_normal((2, *out_size, channels)), rng.standard_normal((channels, 1, 3, 3))
+    keywords = {"stride": (2, 2), "padding": (1,) * 4, "dilation": (1, 1)}
+    by_rows = depthwise.backward_input(grad_out, weight, size, **keywords)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise, "_spreads", lambda *shape: False)
+        by_regions = depthwise.backward_input(grad_out, weight, size, **keywords)
+    np.testing.assert_allclose(by_rows, by_regions, rtol=0, atol=1e-12)
+
+
 def test_rows_of_taps_outside_the_image_sum_to_zero_whatever_is_in_it():
     """They are read from its first and last row: in an image of one row, from that row."""
     x, grad_out = np.ones((1, 1, 6, PANEL), np.float32), np.ones((1, 1, 6, PANEL), np.float32)
