@@ -28,8 +28,9 @@ def _terms(blocks):
     return int(((blocks[:, 1] - blocks[:, 0]) * blocks[:, 2]).sum())
 
 
-def _patches(images, out_height, out_width):
-    return images * -(-out_height // 4) * -(-out_width // 4)
+def _patches(images, out_height, out_width, taps):
+    side = 7 - len(taps)
+    return images * -(-out_height // side) * -(-out_width // side)
 
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
@@ -39,9 +40,9 @@ PRODUCTS = {
         len(a["a_rows"]) * _terms(a["blocks"]) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
     "few_filters._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "winograd._patches": lambda a: 36 * _patches(*a["out"].shape[:3]) * a["x"].shape[3] * a["out"].shape[3],
+    "winograd._patches": lambda a: 36 * _patches(*a["out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["out"].shape[3],
     "winograd_weight._sum_products": lambda a: (
-        36 * _patches(*a["grad_out"].shape[:3]) * a["x"].shape[3] * a["grad_out"].shape[3]
+        36 * _patches(*a["grad_out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["grad_out"].shape[3]
     ),
 }
 

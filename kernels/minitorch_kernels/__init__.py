@@ -18,7 +18,7 @@ channel_row        the micro-kernel of a depthwise convolution with nine taps
 channel_sums       the micro-kernel of its weight gradient
 channel_spread     the micro-kernel of its input gradient with a stride of two
 regions            which places of the result see which taps
-winograd           3 x 3 convolution with a quarter of the products, on the register tile
+winograd           3 x 3 and 5 x 5 convolution with a quarter or 36 % of the products, on the tile
 winograd_weight    its weight gradient
 winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile

@@ -1,11 +1,12 @@
-"""Convolution by Winograd's F(4x4, 3x3): forward and input gradient; `winograd_weight` has the third product.
+"""Convolution by Winograd's F(4x4, 3x3) and F(2x2, 5x5): forward and input gradient.
 
-For 3 x 3 filters with stride 1. The output is cut into patches of 4 x 4 pixels; each of the 36 elements of
-the transformed patches (see `winograd_transform`) is then a matrix product of its own,
+For 3 x 3 and 5 x 5 filters with stride 1; `winograd_weight` has the third product. The output is cut into
+patches of 4 x 4 or 2 x 2 pixels; each of the 36 elements of the transformed patches (see `winograd_transform`)
+is then a matrix product of its own,
 
     patches x channels  times  channels x filters,
 
-which the register tile computes. A quarter of the multiplications of the definition are left, and the
+which the register tile computes. A quarter of the multiplications of the definition are left, or 36 of 100, and the
 transforms are cheap where there are many channels to share them. A block of patches goes through all
 three stages before the next one begins, so its numbers stay in the second-level cache.
 
@@ -22,7 +23,7 @@ from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.register_tile import BLOCK, ROWS, tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
-from minitorch_kernels.winograd_transform import KERNEL, OUT, PATCH, to_filter, to_inputs, to_outputs
+from minitorch_kernels.winograd_transform import KERNELS, PATCH, to_filter, to_inputs, to_outputs
 
 ELEMENTS = PATCH * PATCH
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
@@ -33,19 +34,24 @@ NO_SEGMENTS = np.zeros((2, 1), np.int64)
 
 
 def fits(kernel_size, stride, dilation, groups):
-    """Return True for the convolutions that this algorithm computes: 3 x 3, stride 1, no dilation, one group."""
-    return (tuple(kernel_size), stride, dilation, groups) == ((KERNEL, KERNEL), (1, 1), (1, 1), 1)
+    """Return True for what this algorithm computes: 3 x 3 or 5 x 5 filters, stride 1, no dilation, one group."""
+    square = kernel_size[0] == kernel_size[1] and kernel_size[0] in KERNELS
+    return square and (stride, dilation, groups) == ((1, 1), (1, 1), 1)
 
 
-def pays(images, out_size, channels, out_channels):
+_FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
+
+
+def pays(images, out_size, channels, out_channels, kernel):
     """Return True where this algorithm is faster than `direct`.
 
-    Measured on AVX-512, forward and both gradients together: from 12 channels on both sides, and more
-    than 5 * (patches + 64) output pixels. So patches must be well filled (16 pixels at best, 4 in maps
-    of 2 x 2), and enough of them must share the transformed filters, which weigh as much as 64 patches.
+    Measured on AVX-512, forward and both gradients together: from 12 channels on both sides, with 5 x 5 filters 32,
+    and where the definition's products, KERNEL^2 for each output pixel, are more than 45 * (patches + 64). So
+    patches must be well filled, and enough of them must share the transformed filters, which weigh as much as 64.
     """
-    patches = images * patches_of(*out_size)
-    return min(channels, out_channels) >= 12 and images * out_size[0] * out_size[1] > 5 * (patches + 64)
+    patches = images * patches_of(*out_size, kernel)
+    many = min(channels, out_channels) >= _FEWEST_CHANNELS[kernel]
+    return many and images * out_size[0] * out_size[1] * kernel**2 > 45 * (patches + 64)
 
 
 @kernel
@@ -76,33 +82,34 @@ def whole_vectors(x, lanes):
 
 
 @kernel
-def _transform_filters(weight, turned, filters, padded, width, lanes):
-    """Transform weight (columns, inner, 3, 3) into filters (36, plane of P * inner padded * width).
+def _transform_filters(weight, turned, filters, padded, width, lanes, taps):
+    """Transform weight (columns, inner, KH, KW) into filters (36, plane of P * inner padded * width).
 
-    ``turned``: from weight (inner, columns, 3, 3), each filter by 180 degrees; one compiled function does for both.
+    ``turned``: from weight (inner, columns, KH, KW), each filter by 180 degrees; one compiled function does for both.
     Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the columns of a
     panel are far apart.
     """
     columns, inner = (weight.shape[1], weight.shape[0]) if turned else (weight.shape[0], weight.shape[1])
-    last = KERNEL - 1
+    side = len(taps)
+    last = side - 1
     panels, step, flat = -(-columns // width), filters.shape[1], filters.reshape(-1)
     runs = -(-padded // _RUN)
     for task in prange(panels * runs):
         p, first = task // runs, task % runs * _RUN
-        patch = np.zeros(_RUN * KERNEL * KERNEL * width, filters.dtype)
+        patch = np.zeros(_RUN * side * side * width, filters.dtype)
         for j in range(min(width, columns - p * width)):
             for c in range(min(_RUN, inner - first)):
-                for u in range(KERNEL):
-                    for v in range(KERNEL):
+                for u in range(side):
+                    for v in range(side):
                         if turned:
                             number = weight[first + c, p * width + j, last - u, last - v]
                         else:
                             number = weight[p * width + j, first + c, u, v]
-                        patch[((c * KERNEL + u) * KERNEL + v) * width + j] = number
+                        patch[((c * side + u) * side + v) * width + j] = number
         for c in range(min(_RUN, padded - first)):
             to = (p * padded + first + c) * width
-            where = (c * KERNEL * KERNEL * width, KERNEL * width, width, to, PATCH * step, step)
-            to_filter(patch, flat, patch, where, (0, 0, 0, 0), width // lanes)
+            where = (c * side * side * width, side * width, width, to, PATCH * step, step)
+            to_filter(patch, flat, patch, where, (0, 0, 0, 0), width // lanes, taps)
 
 
 @helper
@@ -116,14 +123,14 @@ def plane(size, lanes):
 
 
 @helper
-def place(t, down, across):
-    """Return image, first row and first column of the outputs of patch t."""
+def place(t, down, across, side):
+    """Return image, first row and first column of the outputs of patch t, ``side`` apart."""
     n, rest = t // (down * across), t % (down * across)
-    return n, rest // across * OUT, rest % across * OUT
+    return n, rest // across * side, rest % across * side
 
 
 @kernel
-def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
+def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, taps):
     """Compute out (N, OH, OW, O) block by block of patches; C and O are multiples of a vector.
 
     ``start`` holds a panel of zeros, then the bias; ``scratch`` (threads, S) a block of transformed
@@ -133,7 +140,8 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
     images, out_height, out_width, out_channels = out.shape
     _, height, width, channels = x.shape
     panels = -(-out_channels // panel)
-    down, across = -(-out_height // OUT), -(-out_width // OUT)
+    side = PATCH + 1 - len(taps)
+    down, across = -(-out_height // side), -(-out_width // side)
     total = images * down * across
     blocks, threads = -(-total // block), len(scratch)
     x_flat, out_flat, filters_flat = x.reshape(-1), out.reshape(-1), filters.reshape(-1)
@@ -147,11 +155,11 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
             count = min(block, total - first)
             aside[:] = 0
             for t in range(count):
-                n, i, j = place(first + t, down, across)
+                n, i, j = place(first + t, down, across, side)
                 i, j = i - top, j - left
                 begin = ((n * height + i) * width + j) * channels
                 where = (begin, width * channels, channels, t * channels, PATCH * in_step, in_step)
-                to_inputs(x_flat, inputs, aside, where, (-i, height - i, -j, width - j), channels // lanes)
+                to_inputs(x_flat, inputs, aside, where, (-i, height - i, -j, width - j), channels // lanes, taps)
             for task in range(ELEMENTS * panels):
                 e, p = task // panels, task % panels
                 # Element (1, 1) joins every output, times 1: there the bias is added, once.
@@ -164,7 +172,7 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
                         call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on, panel)
                         tile(inputs, filters_flat, products, start, rows, columns, segments, call)
             for t in range(count):
-                n, i, j = place(first + t, down, across)
+                n, i, j = place(first + t, down, across, side)
                 row_step = out_width * out_channels
                 bounds = (0, out_height - i, 0, out_width - j)
                 for p in range(panels):
@@ -172,12 +180,13 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers):
                     to = ((n * out_height + i) * out_width + j) * out_channels + p * panel
                     begin = (p * block + t) * panel
                     where = (begin, PATCH * product_step, product_step, to, row_step, out_channels)
-                    to_outputs(products, out_flat, aside, where, bounds, vectors)
+                    to_outputs(products, out_flat, aside, where, bounds, vectors, taps)
 
 
-def patches_of(height, width):
+def patches_of(height, width, kernel):
     """Return how many patches of outputs an image has."""
-    return -(-height // OUT) * -(-width // OUT)
+    side = PATCH + 1 - kernel
+    return -(-height // side) * -(-width // side)
 
 
 def _block_size(most, channels, out_channels, itemsize):
@@ -191,39 +200,40 @@ def _block_size(most, channels, out_channels, itemsize):
 
 
 def _correlate(x, weight, bias, out_size, padding, turned=False):
-    """Cross-correlate x (N, H, W, C) with weight (O, C, 3, 3), or turned (C, O, 3, 3), into (N, *out_size, O)."""
+    """Cross-correlate x (N, H, W, C) with weight (O, C, KH, KW), or turned (C, O, KH, KW), into (N, *out_size, O)."""
     out_channels, lanes = weight.shape[1] if turned else len(weight), vector_lanes(x.dtype)
-    panel = panel_width(x.dtype, out_channels)
+    panel, taps = panel_width(x.dtype, out_channels), (0,) * weight.shape[2]
     panels = -(-out_channels // panel)
     x = whole_vectors(x, lanes)
     images, channels = len(x), x.shape[3]
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
         filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
-        _transform_filters(np.ascontiguousarray(weight), turned, filters, channels, panel, lanes)
+        _transform_filters(np.ascontiguousarray(weight), turned, filters, channels, panel, lanes, taps)
         start = np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
-        total = images * patches_of(*out_size)
+        total = images * patches_of(*out_size, len(taps))
         threads = get_num_threads()
         block = _block_size(-(-total // threads), channels, panels * panel, x.itemsize)
         rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * panel)
         planes = plane(block * channels, lanes) + plane(block * panels * panel, lanes)
         size = ELEMENTS * planes + max(channels, panel)
         scratch = buffers.empty((threads, size), x.dtype)
-        _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, (*padding[::2], block, lanes, panel))
+        numbers = (*padding[::2], block, lanes, panel)
+        _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, numbers, taps)
     return with_channels(out, out_channels)
 
 
 def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups):
-    """Cross-correlate images with 3 x 3 filters.
+    """Cross-correlate images with 3 x 3 or 5 x 5 filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i + u - top, j + v - left, c] * weight[o, c, u, v]
 
     Parameters
     ----------
     x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
-    weight : ndarray, shape (C_out, C_in, 3, 3)
+    weight : ndarray, shape (C_out, C_in, KH, KW), 3 x 3 or 5 x 5
     bias : ndarray, shape (C_out,), or None
     stride, dilation : (1, 1)
     padding : (top, bottom, left, right), pixels of zeros
@@ -235,12 +245,12 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
 
     Notes
     -----
-    Cost: 2*36*C_in*C_out flop for each 4 x 4 outputs, and the transforms. Parallel over blocks of
-    patches; the same bits for any number of threads.
+    Cost: 2*36*C_in*C_out flop for each 4 x 4 outputs, with 5 x 5 filters 2 x 2, and the transforms. Parallel over
+    blocks of patches; the same bits for any number of threads.
     """
     top, bottom, left, right = padding
     _, height, width, _ = x.shape
-    out_size = height + top + bottom - KERNEL + 1, width + left + right - KERNEL + 1
+    out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
     return _correlate(x, weight, bias, out_size, padding)
 
 
@@ -252,7 +262,7 @@ def conv2d_backward_input_winograd(grad_out, weight, *, input_size, stride, padd
     Parameters
     ----------
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous, float32 or float64
-    weight : ndarray, shape (C_out, C_in, 3, 3)
+    weight : ndarray, shape (C_out, C_in, KH, KW), 3 x 3 or 5 x 5
     input_size : (H, W)
     stride, padding, dilation, groups
         As in `conv2d_forward_winograd`.
@@ -265,4 +275,4 @@ def conv2d_backward_input_winograd(grad_out, weight, *, input_size, stride, padd
     -----
     Cost: as forward.
     """
-    return _correlate(grad_out, weight, None, input_size, tuple(KERNEL - 1 - p for p in padding), turned=True)
+    return _correlate(grad_out, weight, None, input_size, tuple(weight.shape[2] - 1 - p for p in padding), turned=True)

@@ -1,13 +1,15 @@
-"""The transforms of Winograd's convolution F(4x4, 3x3), and the micro-kernel that applies them.
+"""The transforms of Winograd's convolutions F(4x4, 3x3) and F(2x2, 5x5), and the micro-kernel that applies them.
 
 Winograd computes a patch of 4 x 4 outputs of a 3 x 3 filter with 36 products where the definition
-takes 144. Image patches d (6 x 6), filters g (3 x 3) and outputs y (4 x 4) are transformed by small fixed
-matrices, and in between there are only element-by-element products, summed over the channels:
+takes 144, and one of 2 x 2 outputs of a 5 x 5 filter with 36 where it takes 100. Image patches d (6 x 6),
+filters g and outputs y are transformed by small fixed matrices, and in between there are only
+element-by-element products, summed over the channels:
 
     y = A^T [ sum over c of (G g_c G^T) * (B^T d_c B) ] A
 
 It is the product of two polynomials by evaluation at the points 0, 1, -1, 2, -2 and infinity, in two
-dimensions. Backward needs the transposes of the same three matrices:
+dimensions; the points are those of the patch, so filters of both sizes share B. Backward needs the
+transposes of the same three matrices:
 
     gradient of g_c = G^T [ (B^T d_c B) * (A dy A^T) ] G
 
@@ -24,13 +26,19 @@ from numba.extending import intrinsic
 
 from minitorch_kernels.vectors import Emitter
 
-PATCH = 6  # pixels along the side of an input patch
-OUT = 4  # outputs along the side of a patch
-KERNEL = 3
+PATCH = 6  # pixels along the side of an input patch; PATCH + 1 - KERNEL outputs along the side of an output patch
+KERNELS = (3, 5)  # sides of the filters
+_POINTS = (0, 1, -1, 2, -2)
+_SCALES = 1 / np.array([4, -6, -6, 24, 24, 1.0])
 
-A = np.array(  # (6, 4): the transpose of what the paper calls A^T
-    [[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]], float
-)
+
+def _powers(count):
+    """Return (6, count): the powers 0 to count - 1 of each point; infinity sees the highest alone."""
+    return np.array([[point**k for k in range(count)] for point in _POINTS] + [[0] * (count - 1) + [1]], float)
+
+
+A = {side: _powers(PATCH + 1 - side) for side in KERNELS}  # (6, OUT): the transpose of what the paper calls A^T
+G = {side: _SCALES[:, None] * _powers(side) for side in KERNELS}  # (6, KERNEL)
 B = np.array(  # (6, 6)
     [
         [4, 0, 0, 0, 0, 0],
@@ -42,24 +50,15 @@ B = np.array(  # (6, 6)
     ],
     float,
 )
-G = np.array(  # (6, 3)
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ]
-)
 
 
-def sandwich(matrix, edge=None):
+def sandwich(matrices, edge=None):
     """Return an intrinsic for compiled kernels: Y = M X M^T, for vector after vector of channels.
 
     Parameters
     ----------
-    matrix : ndarray, shape (rows, size)
+    matrices : dict
+        M, an ndarray of shape (rows, size), by the side of the filters.
     edge : "source", "target" or None
         The side that may reach over the edge of an image. A pixel of the source that lies outside is
         read from ``aside``, which holds zeros; one of the target is written there, and lost.
@@ -67,22 +66,23 @@ def sandwich(matrix, edge=None):
     Returns
     -------
     intrinsic
-        ``f(source, target, aside, where, bounds, vectors)`` on 1-D arrays of the same dtype. Element
+        ``f(source, target, aside, where, bounds, vectors, taps)`` on 1-D arrays of the same dtype. Element
         (i, j) of X, size x size, is the channels from ``source[offset + i * row_step + j * column_step]``
         on; Y, rows x rows, lies in ``target`` likewise. ``where`` is a tuple of 6 int64, these numbers
         of the source and of the target; ``bounds`` of 4: the rows i and columns j from the first up to
         but not including the second, and likewise the third and fourth, lie inside; ``vectors`` of
-        channels (>= 1).
+        channels (>= 1); ``taps`` a tuple of int64 as long as the filters' side, so that a kernel is compiled
+        for each side that it meets.
     """
 
     @intrinsic
-    def transform(typingctx, source, target, aside, where, bounds, vectors):
+    def transform(typingctx, source, target, aside, where, bounds, vectors, taps):
         def emit(context, builder, signature, arguments):
             emitter = Emitter(context, builder, signature.args[0].dtype)
-            _emit_sandwich(matrix, edge, emitter, signature, arguments)
+            _emit_sandwich(matrices[len(taps)], edge, emitter, signature, arguments)
             return context.get_dummy_value()
 
-        return types.void(source, target, aside, where, bounds, vectors), emit
+        return types.void(source, target, aside, where, bounds, vectors, taps), emit
 
     return transform
 
@@ -132,8 +132,12 @@ def _between(builder, value, first, end):
     return builder.and_(builder.icmp_signed("<=", first, value), builder.icmp_signed("<", value, end))
 
 
-to_inputs = sandwich(B.T, "source")  # 6 x 6 pixels -> 6 x 6
-to_outputs = sandwich(A.T, "target")  # 6 x 6 -> 4 x 4 outputs
-from_outputs = sandwich(A, "source")  # 4 x 4 gradients of outputs -> 6 x 6
-to_filter = sandwich(G)  # 3 x 3 weights -> 6 x 6
-from_filter = sandwich(G.T)  # 6 x 6 -> 3 x 3 gradients of weights
+def _transposed(matrices):
+    return {side: matrix.T for side, matrix in matrices.items()}
+
+
+to_inputs = sandwich(dict.fromkeys(KERNELS, B.T), "source")  # 6 x 6 pixels -> 6 x 6
+to_outputs = sandwich(_transposed(A), "target")  # 6 x 6 -> outputs
+from_outputs = sandwich(A, "source")  # gradients of outputs -> 6 x 6
+to_filter = sandwich(G)  # weights -> 6 x 6
+from_filter = sandwich(_transposed(G))  # 6 x 6 -> gradients of weights

@@ -98,13 +98,13 @@ def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
     if name == "auto":
         if not has_tile:
             return algorithm("im2col")
-        pays = fits and kernels.winograd.pays(block_size(len(x)), out_size, *weight.shape[1::-1])
+        pays = fits and kernels.winograd.pays(block_size(len(x)), out_size, *weight.shape[1::-1], weight.shape[2])
         return algorithm("winograd" if pays else "direct")
     if not has_tile:
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
     if name == "winograd" and not fits:
         raise ValueError(
-            "conv2d: algorithm - expected 3 x 3 filters, stride 1, dilation 1 and groups 1 for 'winograd', got "
-            f"weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
+            "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
+            f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
         )
     return algorithm(name)

@@ -1,6 +1,7 @@
 """What the tests of kernels share: convolutions with known results."""
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -242,27 +243,29 @@ def _by_taps():
 
 @pytest.fixture(scope="session")
 def small_winograd():
-    """Return a hypothesis strategy of convolutions with 3 x 3 filters and stride 1."""
+    """Return a hypothesis strategy of convolutions with 3 x 3 or 5 x 5 filters and stride 1."""
 
     @st.composite
     def draw_one(draw):
         batch, channels, filters = (draw(st.integers(1, most)) for most in (3, 20, 20))
-        padding = tuple(draw(st.integers(0, 3)) for _ in range(4))
-        size = [draw(st.integers(max(1, 3 - sum(padding[2 * i : 2 * i + 2])), 11)) for i in range(2)]
-        return Convolution((batch, channels, *size), (filters, channels, 3, 3), oracle=by_taps, padding=padding)
+        side, padding = draw(st.sampled_from([3, 5])), tuple(draw(st.integers(0, 3)) for _ in range(4))
+        size = [draw(st.integers(max(1, side - sum(padding[2 * i : 2 * i + 2])), 11)) for i in range(2)]
+        return Convolution((batch, channels, *size), (filters, channels, side, side), oracle=by_taps, padding=padding)
 
     return draw_one()
 
 
 @pytest.fixture(scope="session")
 def large_winograd():
-    """Return convolutions with 3 x 3 filters that take several blocks, panels, chunks, or ragged parts of them."""
+    """Return convolutions that take several blocks, panels, chunks, or ragged parts of them."""
     return [
         Convolution(x_shape, weight_shape, oracle=by_taps, padding=padding)
         for x_shape, weight_shape, padding in [
             ((40, 16, 18, 17), (33, 16, 3, 3), (1, 1, 1, 1)),
             ((1, 250, 9, 9), (48, 250, 3, 3), (0, 0, 0, 0)),
             ((2, 20, 3, 30), (70, 20, 3, 3), (2, 0, 1, 2)),
+            ((9, 16, 18, 17), (33, 16, 5, 5), (2, 2, 2, 2)),
+            ((1, 250, 9, 9), (48, 250, 5, 5), (0, 0, 0, 0)),
         ]
     ]
 
@@ -275,10 +278,10 @@ def check_winograd():
     """
 
     def check(problem, **functions):
-        filters, inner, *_ = problem.weight_shape
+        filters, inner, *kernel = problem.weight_shape
         products = {
-            "forward": 9 * inner,
-            "input_gradient": 9 * filters,
+            "forward": math.prod(kernel) * inner,
+            "input_gradient": math.prod(kernel) * filters,
             "weight_gradient": problem.grad_out.size / filters,
         }
         results = dict(zip(products, problem.results, strict=True))

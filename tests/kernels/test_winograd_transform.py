@@ -7,37 +7,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import gemm, vectors
-from minitorch_kernels.winograd_transform import A, B, G, sandwich
+from minitorch_kernels.winograd_transform import KERNELS, A, B, G, sandwich
 
 needs_vectors = pytest.mark.skipif(not gemm.available(np.float32), reason="no vector registers known here")
 numbers = st.floats(-4, 4)
 
 
-def test_four_outputs_of_three_taps_take_six_products():
+@pytest.mark.parametrize("side", KERNELS)
+def test_a_row_of_outputs_takes_six_products(side):
+    """Four outputs of three taps, or two of five."""
     rng = np.random.default_rng(0)
-    d, g = rng.standard_normal(6), rng.standard_normal(3)
-    np.testing.assert_allclose(A.T @ ((G @ g) * (B.T @ d)), np.correlate(d, g), atol=1e-13)
+    d, g = rng.standard_normal(6), rng.standard_normal(side)
+    np.testing.assert_allclose(A[side].T @ ((G[side] @ g) * (B.T @ d)), np.correlate(d, g), atol=1e-13)
 
 
-def test_a_patch_of_outputs_and_the_gradient_of_its_filter():
-    rng = np.random.default_rng(1)
-    d, g, dy = rng.standard_normal((6, 6)), rng.standard_normal((3, 3)), rng.standard_normal((4, 4))
-    windows = np.lib.stride_tricks.sliding_window_view(d, (3, 3))
-    y = A.T @ ((G @ g @ G.T) * (B.T @ d @ B)) @ A
+def test_the_matrices_are_those_of_the_paper():
+    powers = [[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(A[3], powers)
+    filters = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
+    np.testing.assert_allclose(G[3], np.array(filters) / 24, rtol=1e-15)
+
+
+@pytest.mark.parametrize("side", KERNELS)
+def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
+    rng, a, g_matrix = np.random.default_rng(1), A[side], G[side]
+    d, g, dy = (rng.standard_normal((n, n)) for n in (6, side, 7 - side))
+    windows = np.lib.stride_tricks.sliding_window_view(d, (side, side))
+    y = a.T @ ((g_matrix @ g @ g_matrix.T) * (B.T @ d @ B)) @ a
     np.testing.assert_allclose(y, np.einsum("ijuv,uv->ij", windows, g), atol=1e-12)
-    grad = G.T @ ((B.T @ d @ B) * (A @ dy @ A.T)) @ G
+    grad = g_matrix.T @ ((B.T @ d @ B) * (a @ dy @ a.T)) @ g_matrix
     np.testing.assert_allclose(grad, np.einsum("ijuv,ij->uv", windows, dy), atol=1e-12)
 
 
 def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
-    transform = sandwich(matrix, edge)
-    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5]))
+    transform = sandwich({3: matrix}, edge)
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
 
 
 TRANSFORMS = {
     (name, edge): (matrix, compiled(matrix, edge))
-    for name, matrix in (("A", A), ("A.T", A.T), ("B.T", B.T), ("G", G), ("G.T", G.T))
+    for name, matrix in (("A", A[3]), ("A.T", A[5].T), ("B.T", B.T), ("G", G[5]), ("G.T", G[3].T))
     for edge in (None, "source", "target")
 }
 

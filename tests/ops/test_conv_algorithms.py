@@ -28,10 +28,10 @@ def results(x, weight, **hyper):
 
 @needs_tile
 @settings(max_examples=10, deadline=None)
-@given(sizes=st.tuples(*[st.integers(1, 9)] * 5))
-def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes):
+@given(sizes=st.tuples(*[st.integers(3, 9)] * 5), side=st.sampled_from([3, 5]))
+def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes, side):
     batch, channels, filters, height, width = sizes
-    x, weight = random((batch, channels, height, width)), random((filters, channels, 3, 3))
+    x, weight = random((batch, channels, height, width)), random((filters, channels, side, side))
     for got, want in zip(*(results(x, weight, algorithm=a) for a in ("winograd", "reference")), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-11)
     small = Tensor(x[:1, :2, :4, :5]), Tensor(weight[:2, :2])
@@ -43,6 +43,8 @@ def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes):
     ("x", "weight", "expected"),
     [
         ((32, 16, 8, 8), (16, 16, 3, 3), "winograd"),
+        ((32, 32, 8, 8), (32, 32, 5, 5), "winograd"),
+        ((32, 16, 8, 8), (16, 16, 5, 5), "direct"),
         ((32, 16, 8, 8), (16, 16, 1, 1), "direct"),
         ((32, 3, 8, 8), (16, 3, 3, 3), "direct"),
         ((2, 16, 8, 8), (16, 16, 3, 3), "direct"),
@@ -59,7 +61,9 @@ def test_auto_takes_the_algorithm_that_its_rule_names(x, weight, expected):
 @pytest.mark.parametrize("hyper", [{"stride": 2}, {"dilation": 2}, {"groups": 2}], ids=["stride", "dilation", "groups"])
 def test_winograd_refuses_what_it_cannot_do(hyper):
     x, weight = Tensor(np.zeros((1, 4, 9, 9))), Tensor(np.zeros((4, 4 // hyper.get("groups", 1), 3, 3)))
-    message = "conv2d: algorithm - expected 3 x 3 filters, stride 1, dilation 1 and groups 1 for 'winograd', got weight"
+    message = (
+        "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', got"
+    )
     with pytest.raises(ValueError, match=message):
         ops.conv2d(x, weight, algorithm="winograd", **hyper)
 
