@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from minitorch_kernels import channel_row, depthwise, gemm
 from minitorch_kernels.vectors import VECTOR_BYTES, lanes
+from tests.kernels.assembly import compiled_loops
 
 pytestmark = pytest.mark.skipif(not gemm.available(np.float32), reason="no vectors are known of this machine")
 DTYPES = [np.float32, np.float64]
@@ -67,14 +68,8 @@ def test_nan_and_infinity_stay_in_their_channel_and_windows(slides, value):
 @pytest.mark.skipif(VECTOR_BYTES != 32, reason="reads AVX2 assembly: 16 registers, where it is tightest")
 def test_no_sum_leaves_its_register_inside_the_loop():
     f, i = numba.float32, numba.int64
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(depthwise._filter_rows.dispatcher.py_func)
     tables = i[:, ::1], i[:, ::1], i[::1], numba.types.UniTuple(i, 4)
-    fresh.compile((f[::1], f[::1], f[::1], f[::1], *tables))
-    assembly = fresh.inspect_asm(fresh.signatures[0])
-    blocks = re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE)
-    loops = [block for label, block in blocks if re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE)]
-    loops = [block for block in loops if "vfmadd" in block]
+    loops = compiled_loops(depthwise._filter_rows, (f[::1], f[::1], f[::1], f[::1], *tables))
     assert len(loops) >= 2
     for loop in loops:
         assert len(re.findall("vfmadd", loop)) == 9 * channel_row.PIXELS

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import channel_spread, depthwise, gemm
-from minitorch_kernels.vectors import VECTOR_BYTES, lanes
+from minitorch_kernels.vectors import lanes
+from tests.kernels.assembly import compiled_loops, reads_x86
 
 pytestmark = pytest.mark.skipif(not gemm.available(np.float32), reason="no vectors are known of this machine")
 DTYPES = [np.float32, np.float64]
@@ -46,16 +47,12 @@ def test_two_rows_are_their_numpy_twin(spread, dtype, data):
     np.testing.assert_array_equal(np.delete(out, written), np.delete(expected, written))
 
 
-@pytest.mark.skipif(not VECTOR_BYTES, reason="reads the assembly of vectors")
+@reads_x86
 def test_no_weight_leaves_its_register_inside_the_loop():
     f, i = numba.float32, numba.int64
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(depthwise._spread_rows.dispatcher.py_func)
-    fresh.compile((f[::1], f[::1], f[:, :, :, ::1], i[::1], numba.types.UniTuple(i, 3)))
-    assembly = fresh.inspect_asm(fresh.signatures[0])
-    blocks = re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE)
-    loops = [block for label, block in blocks if re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE)]
-    loops = [block for block in loops if "vfmadd" in block]
+    loops = compiled_loops(
+        depthwise._spread_rows, (f[::1], f[::1], f[:, :, :, ::1], i[::1], numba.types.UniTuple(i, 3))
+    )
     assert max(len(re.findall("vfmadd", block)) for block in loops) >= 5  # of nine products, four begin a sum
     for loop in loops:
         assert not re.search(r"%[xyz]mm\d+, -?\d*\(%rsp", loop)

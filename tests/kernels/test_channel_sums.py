@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from minitorch_kernels import channel_sums, depthwise, gemm
 from minitorch_kernels.channel_row import TAPS
 from minitorch_kernels.channel_sums import PIXELS
-from minitorch_kernels.vectors import VECTOR_BYTES, lanes
+from minitorch_kernels.vectors import lanes
+from tests.kernels.assembly import compiled_loops, reads_x86
 
 pytestmark = pytest.mark.skipif(not gemm.available(np.float32), reason="no vectors are known of this machine")
 DTYPES = [np.float32, np.float64]
@@ -59,17 +60,11 @@ def test_a_row_is_its_numpy_twin(slides, dtype, data):
     np.testing.assert_array_equal(np.delete(sums, written), np.delete(expected, written))
 
 
-@pytest.mark.skipif(not VECTOR_BYTES, reason="reads the assembly of vectors")
+@reads_x86
 def test_no_sum_leaves_its_register_inside_a_loop():
     f, i = numba.float32, numba.int64
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(depthwise._sum_rows.dispatcher.py_func)
     tables = i[:, ::1], i[:, ::1], i[:, ::1], i[::1], i[::1], numba.types.UniTuple(i, 4)
-    fresh.compile((f[::1], f[::1], f[:, :, :, ::1], *tables))
-    assembly = fresh.inspect_asm(fresh.signatures[0])
-    blocks = re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE)
-    loops = [block for label, block in blocks if re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE)]
-    loops = [block for block in loops if "vfmadd" in block]
+    loops = compiled_loops(depthwise._sum_rows, (f[::1], f[::1], f[:, :, :, ::1], *tables))
     assert max(len(re.findall("vfmadd", block)) for block in loops) >= PIXELS * TAPS**2
     for loop in loops:
         assert not re.search(r"%[xyz]mm\d+, -?\d*\(%rsp", loop)

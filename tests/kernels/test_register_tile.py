@@ -1,6 +1,5 @@
 """The register tile: the same sums as its NumPy twin, held in registers."""
 
-import platform
 import re
 
 import numba
@@ -21,6 +20,7 @@ from minitorch_kernels.register_tile import (
     tile_numpy,
 )
 from minitorch_kernels.vectors import VECTOR_BYTES, lanes, panel_width
+from tests.kernels.assembly import compiled_loops, inner_loops, reads_x86
 
 needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no register tile fits this machine")
 DTYPES = [np.float32, np.float64]
@@ -162,17 +162,8 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
 # ------------------------------------------------------------------------------------ registers
 
 
-def inner_loops(assembly):
-    """Return the blocks of instructions that multiply and add and then jump back to their beginning."""
-    found = []
-    for label, block in re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE):
-        if "vfmadd" in block and re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE):
-            found.append(block)
-    return found
-
-
 @needs_tile
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@reads_x86
 @pytest.mark.parametrize(
     ("kernel", "dtype"),
     [
@@ -204,10 +195,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
             numba.types.UniTuple(i, 4),
         ),
     }
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(kernel.dispatcher.py_func)  # what comes from the cache shows no assembly
-    fresh.compile(signatures[kernel])
-    loops = inner_loops(fresh.inspect_asm(fresh.signatures[0]))
+    loops = compiled_loops(kernel, signatures[kernel])
     assert loops
     for loop in loops:
         assert len(re.findall("vfmadd", loop)) % ROWS == 0

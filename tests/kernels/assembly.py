@@ -1,0 +1,26 @@
+"""What the compiler made of a kernel: the loops that multiply and add, as x86 assembly."""
+
+import platform
+import re
+
+import numba
+import pytest
+
+reads_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+
+
+def inner_loops(assembly):
+    """Return the blocks of instructions that multiply and add and then jump back to their beginning."""
+    found = []
+    for label, block in re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE):
+        if "vfmadd" in block and re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE):
+            found.append(block)
+    return found
+
+
+def compiled_loops(kernel, signature):
+    """Return `inner_loops` of a kernel, compiled for these types; what comes from the cache shows no assembly."""
+    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
+    fresh = numba.njit(**options)(kernel.dispatcher.py_func)
+    fresh.compile(signature)
+    return inner_loops(fresh.inspect_asm(fresh.signatures[0]))
