@@ -29,8 +29,9 @@ def _terms(blocks):
 
 
 def _patches(images, out_height, out_width, taps):
-    side = 7 - len(taps)
-    return images * -(-out_height // side) * -(-out_width // side)
+    from minitorch_kernels import winograd
+
+    return images * winograd.patches_of(out_height, out_width, len(taps))
 
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
