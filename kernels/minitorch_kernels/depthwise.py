@@ -201,14 +201,15 @@ def backward_weight(x, grad_out, kernel_size, *, stride, padding, dilation):
     shape = (height, width), out_size, channels, tuple(kernel_size), stride, padding, dilation
     by_rows = row_sum_plan(*shape, lanes(x.dtype))
     if by_rows:
-        panel, shares = lanes(x.dtype), images * len(by_rows.places)
+        panel, pieces, room = lanes(x.dtype), by_rows.places, (TAPS + 1) * TAPS
     else:
         panel = panel_width(x.dtype)
         plan = weight_plan(*shape, panel, max(1, _PIECE_BYTES // (width * channels * x.itemsize * stride[0])))
-        shares = images * len(plan.pieces)
+        pieces, room = plan.pieces, taps
+    shares = images * len(pieces)
     splits, panels = max(1, min(_SPLITS, shares)), _first_channels(channels, panel)
     bounds = np.arange(splits + 1) * shares // splits
-    sums = buffers.empty((splits, len(panels), (TAPS + 1) * TAPS if by_rows else taps, panel), x.dtype)
+    sums = buffers.empty((splits, len(panels), room, panel), x.dtype)
     if by_rows:
         _sum_rows(*arrays, sums, *by_rows, bounds, panels, (*sizes, stride[1], channels))
     else:
