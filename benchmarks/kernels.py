@@ -34,6 +34,10 @@ def _patches(images, out_height, out_width, taps):
     return images * winograd.patches_of(out_height, out_width, len(taps))
 
 
+def _sums(a):
+    return 36 * _patches(*a["grad_out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["grad_out"].shape[3]
+
+
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
 PRODUCTS = {
     "gemm.gathered_product": lambda a: len(a["a_rows"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
@@ -42,9 +46,8 @@ PRODUCTS = {
     ),
     "few_filters._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
     "winograd._patches": lambda a: 36 * _patches(*a["out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["out"].shape[3],
-    "winograd_weight._sum_products": lambda a: (
-        36 * _patches(*a["grad_out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["grad_out"].shape[3]
-    ),
+    "winograd_weight._sum_together": _sums,
+    "winograd_weight._sum_apart": _sums,
 }
 
 
