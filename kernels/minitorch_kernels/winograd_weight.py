@@ -70,17 +70,15 @@ def _multiply(inputs, grads, sums, zeros, rows, segments, task, numbers):
 
 
 @kernel
-def _sum_together(x, grad_out, inputs, grads, sums, rows, segments, numbers, taps):
-    """Fill sums (1, 36 planes of P * rows * panel) from the images and the output's gradients.
+def _sum_together(x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
+    """Fill sums (1, 36 planes of P * rows * panel) from ``total`` patches of the images and of the output's gradients.
 
     ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * panel) hold the transformed patches
     of a chunk. All patches of a chunk are transformed in parallel, then all products computed in parallel, each task
     owning its part of ``sums``.
     """
     _, _, _, chunk, panel = numbers
-    side, channels = PATCH + 1 - len(taps), x.shape[3]
-    panels = -(-grad_out.shape[3] // panel)
-    total = len(x) * -(-grad_out.shape[1] // side) * -(-grad_out.shape[2] // side)
+    channels, panels = x.shape[3], -(-grad_out.shape[3] // panel)
     zeros, own = np.zeros(max(channels, panel), x.dtype), sums[0]
     for first in range(0, total, chunk):
         count = min(chunk, total - first)
@@ -94,16 +92,14 @@ def _sum_together(x, grad_out, inputs, grads, sums, rows, segments, numbers, tap
 
 
 @kernel
-def _sum_apart(x, grad_out, inputs, grads, sums, rows, segments, numbers, taps):
-    """Fill sums (ranges, 36 planes of P * rows * panel), each from a range of the patches.
+def _sum_apart(x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
+    """Fill sums (ranges, 36 planes of P * rows * panel), each from a range of the ``total`` patches.
 
     ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * panel) hold the
     transformed patches of a chunk.
     """
     _, _, _, chunk, panel = numbers
-    side, channels = PATCH + 1 - len(taps), x.shape[3]
-    panels = -(-grad_out.shape[3] // panel)
-    total = len(x) * -(-grad_out.shape[1] // side) * -(-grad_out.shape[2] // side)
+    channels, panels = x.shape[3], -(-grad_out.shape[3] // panel)
     ranges, threads = len(sums), len(inputs)
     zeros = np.zeros(max(channels, panel), x.dtype)
     for thread in prange(threads):
@@ -188,9 +184,9 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
         if apart:
             threads = min(get_num_threads(), ranges)
             inputs, grads = (buffers.empty((threads, length), x.dtype) for length in (inputs, grads))
-            _sum_apart(x, grad_out, inputs, grads, sums, rows, NO_SEGMENTS, numbers, taps)
+            _sum_apart(x, grad_out, inputs, grads, sums, rows, NO_SEGMENTS, total, numbers, taps)
         else:
             inputs, grads = (buffers.empty((length,), x.dtype) for length in (inputs, grads))
-            _sum_together(x, grad_out, inputs, grads, sums, rows, NO_SEGMENTS, numbers, taps)
+            _sum_together(x, grad_out, inputs, grads, sums, rows, NO_SEGMENTS, total, numbers, taps)
         _transform_sums(sums, grad_weight, count, panel, lanes, taps)
     return grad_weight
