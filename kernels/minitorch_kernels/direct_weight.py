@@ -26,7 +26,17 @@ from minitorch_kernels import buffers, depthwise
 from minitorch_kernels._jit import helper, kernel
 from minitorch_kernels.direct import pad
 from minitorch_kernels.gemm import cut_segments, whole_tiles
-from minitorch_kernels.register_tile import BLOCK, ROWS, adjacent_tile, copy_rows, copy_vector, gather_rows
+from minitorch_kernels.register_tile import (
+    BLOCK,
+    HALF,
+    ROWS,
+    adjacent_tile,
+    copy_rows,
+    copy_vector,
+    gather_half,
+    gather_rows,
+    half_tile,
+)
 from minitorch_kernels.vectors import VECTOR_BYTES, panel_width
 
 __all__ = ["conv2d_backward_weight_direct"]
@@ -74,7 +84,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
                 begin, end, length = blocks[block]
                 count = (end - begin) * length
                 run = (0, 1, count) if dense else (begin, end, length)
-                seen = (begin, end, length, panels[first_panel, 0], a_step)
+                seen = (begin, end, length, panels[first_panel, 0], a_step, terms)
                 _copy_rows(x, copied_rows, a_rows, adjacent, first_row, last_row, segments, seen)
                 fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
                 go_on = 0 if block == parts[split, 0] else 1
@@ -89,7 +99,10 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
                     for i in range(first_row, last_row, ROWS):
                         place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
                         call = (i, *run, *place, fetch, fetch_step)
-                        adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                        if terms - i > HALF:
+                            adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                        else:
+                            half_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
                         fetch += count * fetch_step
                         a_offset += count * ROWS
 
@@ -97,7 +110,7 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
 @helper
 def _copy_rows(x, copy, a_rows, adjacent, first_row, last_row, segments, seen):
     """Copy what some rows see in a block, tile after tile, each (terms, ROWS)."""
-    begin, end, length, a_offset, a_step = seen
+    begin, end, length, a_offset, a_step, terms = seen
     tile_size = (end - begin) * length * ROWS
     for s in range(begin, end):
         for k in range(length):
@@ -105,6 +118,8 @@ def _copy_rows(x, copy, a_rows, adjacent, first_row, last_row, segments, seen):
             for i in range(first_row, last_row, ROWS):
                 if adjacent[i // ROWS]:
                     copy_rows(x, pixel + a_rows[i], copy, target)
+                elif terms - i <= HALF:
+                    gather_half(x, pixel, a_rows, i, copy, target)
                 else:
                     gather_rows(x, pixel, a_rows, i, copy, target)
                 target += tile_size
@@ -167,6 +182,18 @@ def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk):
             block_count += len(blocks)
             parts[split, chunk + 1] = block_count
     return np.concatenate(all_segments, 1), np.concatenate(all_blocks), parts
+
+
+def _adjacent_first(offsets):
+    """Return the order in which as many tiles as can be have rows that see numbers side by side.
+
+    Such rows are copied by one instruction, others number by number. With 3 channels a row of the window
+    has 9 numbers: one tile, and one number that the last tile gathers.
+    """
+    runs = np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) != 1) + 1)
+    whole = [len(run) // ROWS * ROWS for run in runs]
+    parts = [run[:end] for run, end in zip(runs, whole, strict=True)]
+    return np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
 
 
 def _few_filters_pay(kernel_size, dilation, channels, out_channels, groups, dtype):
@@ -247,13 +274,10 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     if 0 not in (grad_out.size, grad_weight.size):
         panel, terms = panel_width(x.dtype, columns), kernel_height * kernel_width * inner
         per_group = -(-columns // panel)
-        taps = [
-            (u * dh * width + v * dw) * channels + c
-            for u in range(kernel_height)
-            for v in range(kernel_width)
-            for c in range(inner)
-        ]
-        a_rows, c_rows = whole_tiles(np.array(taps)), whole_tiles(np.arange(terms) * panel)
+        u, v, c = np.ogrid[:kernel_height, :kernel_width, :inner]
+        taps = ((u * dh * width + v * dw) * channels + c).reshape(-1)
+        order = _adjacent_first(taps)
+        a_rows, c_rows = whole_tiles(taps[order]), whole_tiles(order * panel)
         in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
         tasks = groups * -(-len(a_rows) // _ROW_GROUP)
         splits = min(images, max(1, _TASKS // tasks))
@@ -263,14 +287,8 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
         x_steps = height * width * channels, sh * width * channels, sw * channels
         segments, blocks, parts = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk)
         sums = buffers.empty((splits, groups * per_group, terms, panel), x.dtype)
-        panels = np.array(
-            [
-                (g * inner, g * columns + p * panel, min(panel, columns - p * panel))
-                for g in range(groups)
-                for p in range(per_group)
-            ],
-            np.int64,
-        )
+        places = [(g, first) for g in range(groups) for first in range(0, columns, panel)]
+        panels = np.array([(g * inner, g * columns + first, min(panel, columns - first)) for g, first in places])
         numbers = (sw * channels, out_channels, per_group, -(-per_group // shares), in_place, True)
         arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
         _weight_product(*arrays, a_rows, c_rows, segments, segments[1], blocks, parts, panels, numbers)

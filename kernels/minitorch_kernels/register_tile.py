@@ -38,6 +38,7 @@ from numba.extending import intrinsic
 from minitorch_kernels.vectors import REGISTERS, VECTORS, Emitter
 
 ROWS = 8 if REGISTERS == 32 else 6
+HALF = ROWS // 2
 BLOCK = 192  # terms between two loads of the accumulators: BLOCK rows of B stay in the first-level cache
 
 
@@ -81,6 +82,13 @@ def adjacent_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
 
 
 @intrinsic
+def half_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
+    """Add up the first HALF rows of what is an `adjacent_tile` in all else, where there are no more."""
+    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
+    return signature, partial(_emit_tile, _one_for_all_lanes, adjacent=True, count=HALF)
+
+
+@intrinsic
 def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
     """Add up one tile in which each lane has its own number of A; parameters as `tile`.
 
@@ -115,20 +123,26 @@ copy_rows = _copier(ROWS)  # what a term of a tile takes from A, where it lies s
 copy_vector = _copier(None)
 
 
-@intrinsic
-def gather_rows(typingctx, source, i, offsets, k, target, j):
-    """Copy what a term of a tile takes from A: target[j + m] = source[i + offsets[k + m]], m in 0 .. ROWS - 1."""
+def _gatherer(count):
+    """Return an intrinsic for compiled kernels: target[j + m] = source[i + offsets[k + m]], m in 0 .. count - 1."""
 
-    def emit(context, builder, signature, arguments):
-        emit = Emitter(context, builder, signature.args[0].dtype)
-        places = [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 2, 4)]
-        first, table, to = (emit.at(place, arguments[2 * n + 1]) for n, place in enumerate(places))
-        for m in range(ROWS):
-            number = builder.load(emit.at(first, builder.load(emit.at(table, emit.number(m)))))
-            builder.store(number, emit.at(to, emit.number(m)))
-        return context.get_dummy_value()
+    @intrinsic
+    def gather(typingctx, source, i, offsets, k, target, j):
+        def emit(context, builder, signature, arguments):
+            emit = Emitter(context, builder, signature.args[0].dtype)
+            places = [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 2, 4)]
+            first, table, to = (emit.at(place, arguments[2 * n + 1]) for n, place in enumerate(places))
+            for m in range(count):
+                number = builder.load(emit.at(first, builder.load(emit.at(table, emit.number(m)))))
+                builder.store(number, emit.at(to, emit.number(m)))
+            return context.get_dummy_value()
 
-    return types.void(source, i, offsets, k, target, j), emit
+        return types.void(source, i, offsets, k, target, j), emit
+
+    return gather
+
+
+gather_rows, gather_half = _gatherer(ROWS), _gatherer(HALF)  # the same, where it does not
 
 
 def _one_for_all_lanes(emit, pointer, vectors):
@@ -139,19 +153,19 @@ def _one_a_lane(emit, pointer, vectors):
     return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
-def _emit_tile(load_a, context, builder, signature, arguments, adjacent=False):
+def _emit_tile(load_a, context, builder, signature, arguments, adjacent=False, count=ROWS):
     """Emit the tile with one vector and that with VECTORS, and the choice between them."""
     emit = Emitter(context, builder, signature.args[0].dtype)
     width = builder.extract_value(arguments[7], 11)
     with builder.if_else(builder.icmp_signed("==", width, emit.number(emit.lanes))) as (narrow, wide):
         with narrow:
-            _emit_tile_of(1, emit, load_a, adjacent, signature, arguments)
+            _emit_tile_of(count, 1, emit, load_a, adjacent, signature, arguments)
         with wide:
-            _emit_tile_of(VECTORS, emit, load_a, adjacent, signature, arguments)
+            _emit_tile_of(count, VECTORS, emit, load_a, adjacent, signature, arguments)
     return context.get_dummy_value()
 
 
-def _emit_tile_of(vectors, emit, load_a, adjacent, signature, arguments):
+def _emit_tile_of(count, vectors, emit, load_a, adjacent, signature, arguments):
     builder = emit.builder
     arrays = emit.arrays(signature, arguments, 7)
     a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
@@ -160,12 +174,12 @@ def _emit_tile_of(vectors, emit, load_a, adjacent, signature, arguments):
     first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, _, *ahead = numbers
 
     def row_pointers(table, base, offset):
-        rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(ROWS)]
+        rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(count)]
         return [emit.at(base, builder.add(row, offset)) for row in rows]
 
     c_pointers = row_pointers(c_rows, c, c_offset)
     if adjacent:
-        a_pointers = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(ROWS)]
+        a_pointers = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(count)]
     else:
         a_pointers = row_pointers(a_rows, a, a_offset)
     start_pointer = emit.at(start, start_offset)

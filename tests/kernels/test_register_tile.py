@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from minitorch_kernels import depthwise, direct_weight, gemm
 from minitorch_kernels.register_tile import (
+    HALF,
     ROWS,
     adjacent_tile,
     channel_tile,
     copy_rows,
     copy_vector,
+    gather_half,
     gather_rows,
+    half_tile,
     tile,
     tile_numpy,
 )
@@ -37,13 +40,16 @@ def call_tile():
 
 
 @pytest.fixture(scope="module")
-def call_adjacent_tile():
-    """Return a compiled function that adds up one tile of rows side by side."""
+def call_adjacent_tiles():
+    """Return compiled functions that add up a tile of rows side by side, by the number of its rows."""
 
-    def call(a, b, c, start, rows, c_rows, segments, n):
+    def whole(a, b, c, start, rows, c_rows, segments, n):
         adjacent_tile(a, b, c, start, rows, c_rows, segments, n)
 
-    return numba.njit(call)
+    def half(a, b, c, start, rows, c_rows, segments, n):
+        half_tile(a, b, c, start, rows, c_rows, segments, n)
+
+    return {ROWS: numba.njit(whole), HALF: numba.njit(half)}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,7 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_a_adjacent_tile_is_the_twin_on_rows_side_by_side(call_adjacent_tile, dtype, data):
+def test_adjacent_tiles_are_the_twin_on_rows_side_by_side(call_adjacent_tiles, dtype, data):
     def integer(low, high):
         return data.draw(st.integers(low, high))
 
@@ -105,14 +111,14 @@ def test_a_adjacent_tile_is_the_twin_on_rows_side_by_side(call_adjacent_tile, dt
     sizes = a_offset + count * terms * a_step, b_offset + 50 + 20 * b_step + width, ROWS * width, width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
     ends = b_offset, b_step, 0, 0, go_on, width
-    expected = c.copy()
-    nowhere = np.full(ROWS, 1 << 40)  # what is not read may be anything
-    call_adjacent_tile(
-        a, b, c, start, nowhere, c_rows, segments, (0, first, first + count, terms, a_offset, a_step, *ends)
-    )
-    segments[0, first : first + count] = np.arange(count) * terms * a_step
     numbers = (0, first, first + count, terms, a_offset, a_step, *ends)
+    nowhere = np.full(ROWS, 1 << 40)  # what is not read may be anything
+    rows, expected, before = data.draw(st.sampled_from([ROWS, HALF])), c.copy(), c.copy()
+    call_adjacent_tiles[rows](a, b, c, start, nowhere, c_rows, segments, numbers)
+    segments[0, first : first + count] = np.arange(count) * terms * a_step
     tile_numpy(a, b, expected, start, np.arange(ROWS), c_rows, segments, numbers)
+    for row in c_rows[rows:]:
+        expected[row : row + width] = before[row : row + width]
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * max(1, np.abs(expected).max()))
 
 
@@ -124,6 +130,7 @@ def test_copies_write_what_they_say_and_nothing_else(dtype):
         (numba.njit(lambda s, o, t: copy_rows(s, 5, t, 2)), ROWS, source[5 : 5 + ROWS]),
         (numba.njit(lambda s, o, t: copy_vector(s, 3, t, 2)), lanes(dtype), source[3 : 3 + lanes(dtype)]),
         (numba.njit(lambda s, o, t: gather_rows(s, 4, o, 1, t, 2)), ROWS, source[4 + offsets[1 : 1 + ROWS]]),
+        (numba.njit(lambda s, o, t: gather_half(s, 4, o, 1, t, 2)), HALF, source[4 + offsets[1 : 1 + HALF]]),
     ]
     for call, count, expected in calls:
         target = np.full(40, -1, dtype)
@@ -198,7 +205,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     loops = compiled_loops(kernel, signatures[kernel])
     assert loops
     for loop in loops:
-        assert len(re.findall("vfmadd", loop)) % ROWS == 0
+        assert len(re.findall("vfmadd", loop)) % HALF == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
         if kernel in (gemm.gathered_product, direct_weight._weight_product):  # channel by channel, memory is slower
