@@ -29,9 +29,13 @@ def _terms(blocks):
 
 
 def _patches(images, out_height, out_width, taps):
-    from minitorch_kernels import winograd
+    from minitorch_kernels import winograd_patches
 
-    return images * winograd.patches_of(out_height, out_width, len(taps))
+    return images * winograd_patches.patches_of(out_height, out_width, len(taps))
+
+
+def _products(a):
+    return 36 * _patches(*a["out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["out"].shape[3]
 
 
 def _sums(a):
@@ -45,7 +49,8 @@ PRODUCTS = {
         len(a["a_rows"]) * _terms(a["blocks"]) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
     "few_filters._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "winograd._patches": lambda a: 36 * _patches(*a["out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["out"].shape[3],
+    "winograd._patches": _products,
+    "winograd_panels._panels": _products,
     "winograd_weight._sum_together": _sums,
     "winograd_weight._sum_apart": _sums,
 }

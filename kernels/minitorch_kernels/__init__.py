@@ -20,6 +20,8 @@ channel_spread     the micro-kernel of its input gradient with a stride of two
 regions            which places of the result see which taps
 winograd           3 x 3 and 5 x 5 convolution with a quarter or 36 % of the products, on the tile
 winograd_weight    its weight gradient
+winograd_panels    the same for few patches and many filters
+winograd_patches   where patches lie, and the filters of both
 winograd_transform the matrices that it transforms patches with
 gemm               matrix product on the register tile
 pool               pooling
@@ -62,6 +64,8 @@ _PARTS = (
     "response_norm",
     "vectors",
     "winograd",
+    "winograd_panels",
+    "winograd_patches",
     "winograd_transform",
     "winograd_weight",
     "_jit",

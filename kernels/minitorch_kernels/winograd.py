@@ -17,20 +17,27 @@ unit scale in float32.
 import numpy as np
 from numba import prange
 
-from minitorch_kernels import buffers
-from minitorch_kernels._jit import get_num_threads, helper, kernel
+from minitorch_kernels import buffers, winograd_panels
+from minitorch_kernels._jit import get_num_threads, kernel
 from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.register_tile import BLOCK, ROWS, tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
-from minitorch_kernels.winograd_transform import KERNELS, PATCH, to_filter, to_inputs, to_outputs
+from minitorch_kernels.winograd_patches import (
+    ELEMENTS,
+    NO_SEGMENTS,
+    RUN,
+    patches_of,
+    place,
+    plane,
+    transform_run,
+    whole_vectors,
+    with_channels,
+)
+from minitorch_kernels.winograd_transform import KERNELS, PATCH, to_inputs, to_outputs
 
-ELEMENTS = PATCH * PATCH
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
-_RANGES = 64  # of pixels, to be shared out
 _SHARE = 4
-_RUN = 8  # channels whose filters are transformed together
-NO_SEGMENTS = np.zeros((2, 1), np.int64)
 
 
 def fits(kernel_size, stride, dilation, groups):
@@ -55,33 +62,6 @@ def pays(images, out_size, channels, out_channels, kernel):
 
 
 @kernel
-def _copy_channels(x, out):
-    """Copy pixels x (M, C) into out (M, C'): the first channels, or all and zeros behind them."""
-    count, kept = len(x), min(x.shape[1], out.shape[1])
-    for part in prange(_RANGES):
-        for i in range(part * count // _RANGES, (part + 1) * count // _RANGES):
-            source, target = x[i], out[i]
-            for c in range(kept):
-                target[c] = source[c]
-            for c in range(kept, len(target)):
-                target[c] = 0
-
-
-def with_channels(x, channels):
-    """Return x (N, H, W, C) itself, or a copy with fewer channels, or with zero channels behind the last one."""
-    if x.shape[3] == channels:
-        return x
-    out = buffers.empty((*x.shape[:3], channels), x.dtype)
-    _copy_channels(x.reshape(-1, x.shape[3]), out.reshape(-1, channels))
-    return out
-
-
-def whole_vectors(x, lanes):
-    """Return x (N, H, W, C) with C rounded up to a multiple of ``lanes``."""
-    return with_channels(x, -(-x.shape[3] // lanes) * lanes)
-
-
-@kernel
 def _transform_filters(weight, turned, filters, padded, width, lanes, taps):
     """Transform weight (columns, inner, KH, KW) into filters (36, plane of P * inner padded * width).
 
@@ -89,44 +69,12 @@ def _transform_filters(weight, turned, filters, padded, width, lanes, taps):
     Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the columns of a
     panel are far apart.
     """
-    columns, inner = (weight.shape[1], weight.shape[0]) if turned else (weight.shape[0], weight.shape[1])
-    side = len(taps)
-    last = side - 1
+    columns = weight.shape[1] if turned else weight.shape[0]
     panels, step, flat = -(-columns // width), filters.shape[1], filters.reshape(-1)
-    runs = -(-padded // _RUN)
+    runs, sizes = -(-padded // RUN), (padded, width, lanes)
     for task in prange(panels * runs):
-        p, first = task // runs, task % runs * _RUN
-        patch = np.zeros(_RUN * side * side * width, filters.dtype)
-        for j in range(min(width, columns - p * width)):
-            for c in range(min(_RUN, inner - first)):
-                for u in range(side):
-                    for v in range(side):
-                        if turned:
-                            number = weight[first + c, p * width + j, last - u, last - v]
-                        else:
-                            number = weight[p * width + j, first + c, u, v]
-                        patch[((c * side + u) * side + v) * width + j] = number
-        for c in range(min(_RUN, padded - first)):
-            to = (p * padded + first + c) * width
-            where = (c * side * side * width, side * width, width, to, PATCH * step, step)
-            to_filter(patch, flat, patch, where, (0, 0, 0, 0), width // lanes, taps)
-
-
-@helper
-def plane(size, lanes):
-    """Return the offset from one element of the patches to the next, for ``size`` numbers each.
-
-    A cache line more than these take: a transform touches all 36 planes at once, and at a power of two
-    apart they would all want the same few places in the cache.
-    """
-    return size + lanes
-
-
-@helper
-def place(t, down, across, side):
-    """Return image, first row and first column of the outputs of patch t, ``side`` apart."""
-    n, rest = t // (down * across), t % (down * across)
-    return n, rest // across * side, rest % across * side
+        p, first = task // runs, task % runs * RUN
+        transform_run(weight, turned, flat, (p, first), (p * padded + first) * width, step, sizes, taps)
 
 
 @kernel
@@ -183,12 +131,6 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, 
                     to_outputs(products, out_flat, aside, where, bounds, vectors, taps)
 
 
-def patches_of(height, width, kernel):
-    """Return how many patches of outputs an image has."""
-    side = PATCH + 1 - kernel
-    return -(-height // side) * -(-width // side)
-
-
 def _block_size(most, channels, out_channels, itemsize):
     """Return how many patches to take at a time, whole tiles of them.
 
@@ -197,6 +139,21 @@ def _block_size(most, channels, out_channels, itemsize):
     """
     fitting = _BLOCK_BYTES // (ELEMENTS * (channels + out_channels) * itemsize)
     return -(-min(max(fitting, channels // _SHARE), most) // ROWS) * ROWS
+
+
+def _correlate_blocks(x, weight, turned, start, out, before, panel, taps):
+    """Fill ``out`` with all filters transformed first, then block by block of patches."""
+    (images, out_height, out_width, _), channels, lanes = out.shape, x.shape[3], vector_lanes(x.dtype)
+    panels = len(start) // panel - 1
+    filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
+    _transform_filters(weight, turned, filters, channels, panel, lanes, taps)
+    threads, total = get_num_threads(), images * patches_of(out_height, out_width, len(taps))
+    block = _block_size(-(-total // threads), channels, panels * panel, x.itemsize)
+    rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * panel)
+    planes = plane(block * channels, lanes) + plane(block * panels * panel, lanes)
+    scratch = buffers.empty((threads, ELEMENTS * planes + max(channels, panel)), x.dtype)
+    numbers = (*before, block, lanes, panel)
+    _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, numbers, taps)
 
 
 def _correlate(x, weight, bias, out_size, padding, turned=False):
@@ -208,20 +165,13 @@ def _correlate(x, weight, bias, out_size, padding, turned=False):
     images, channels = len(x), x.shape[3]
     out = buffers.empty((images, *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
-        filters = buffers.empty((ELEMENTS, plane(panels * channels * panel, lanes)), x.dtype)
-        _transform_filters(np.ascontiguousarray(weight), turned, filters, channels, panel, lanes, taps)
-        start = np.zeros((panels + 1) * panel, x.dtype)
+        weight, start = np.ascontiguousarray(weight), np.zeros((panels + 1) * panel, x.dtype)
         if bias is not None:
             start[panel : panel + out_channels] = bias
-        total = images * patches_of(*out_size, len(taps))
-        threads = get_num_threads()
-        block = _block_size(-(-total // threads), channels, panels * panel, x.itemsize)
-        rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * panel)
-        planes = plane(block * channels, lanes) + plane(block * panels * panel, lanes)
-        size = ELEMENTS * planes + max(channels, panel)
-        scratch = buffers.empty((threads, size), x.dtype)
-        numbers = (*padding[::2], block, lanes, panel)
-        _patches(x, filters, start, out, rows, columns, NO_SEGMENTS, scratch, numbers, taps)
+        if winograd_panels.pays(images * patches_of(*out_size, len(taps)), channels, out_channels):
+            winograd_panels.correlate(x, weight, turned, start, out, padding[::2], panel, taps)
+        else:
+            _correlate_blocks(x, weight, turned, start, out, padding[::2], panel, taps)
     return with_channels(out, out_channels)
 
 

@@ -18,7 +18,7 @@ from minitorch_kernels._jit import get_num_threads, helper, kernel
 from minitorch_kernels.register_tile import ROWS, adjacent_tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
-from minitorch_kernels.winograd import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
+from minitorch_kernels.winograd_patches import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
 from minitorch_kernels.winograd_transform import PATCH, from_filter, from_outputs, to_inputs
 
 _SHARE = 8  # patches that a task transforms
