@@ -12,7 +12,7 @@ from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import get_num_threads, kernel
-from minitorch_kernels.fused import activate, activate_pixels, gradient_numbers
+from minitorch_kernels.fused import activate, activate_pixels, gradient_numbers, input_gradient
 from minitorch_kernels.gemm import available, cut_segments, matmul, pack_panels
 from minitorch_kernels.norm import as_pixels, bounds
 from minitorch_kernels.register_tile import ROWS, tile
@@ -59,18 +59,6 @@ def _activated_product(x, scale, shift, packed, start, rows, columns, segments, 
             if relu:
                 for i in range(first * step, end * step):
                     flat[i] = 0 if flat[i] <= 0 else flat[i]
-
-
-@kernel
-def _add_input_gradient(grad, out, x, mean, slope, projection, level, grad_x):
-    """Add slope * grad where out > 0, - projection * (x - mean) - level, to the first channels of grad_x."""
-    count, channels = grad.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, count)
-        for i in range(first, end):
-            for c in range(channels):
-                passed = slope[c] * grad[i, c] if out[i, c] > 0 else 0
-                grad_x[i, c] += passed - projection[c] * (x[i, c] - mean[c]) - level[c]
 
 
 def put_channels(maps, block, first):
@@ -167,5 +155,5 @@ def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, gra
     """
     grad_out, out, block = map(as_pixels, (grad_out, out, block))
     numbers, *gradients = gradient_numbers(grad_out, out, block, mean, inv_std, gamma, len(block), training)
-    _add_input_gradient(grad_out, out, block, mean, *numbers, as_pixels(grad_block))
+    input_gradient(grad_out, out, block, mean, *numbers, True, as_pixels(grad_block))
     return tuple(gradients)

@@ -115,20 +115,24 @@ def _range_sums(grad, out, deviations, mean, sums, products):
 
 
 @kernel
-def _input_gradient(grad, out, x, mean, slope, projection, level, grad_x):
-    """grad_x = slope * grad where out > 0, - projection * (x - mean) - level; all (M, C)."""
+def input_gradient(grad, out, x, mean, slope, projection, level, add, grad_x):
+    """grad_x = slope * grad where out > 0, - projection * (x - mean) - level; all (M, C), x and grad_x (M, C or more).
+
+    ``add`` adds that to what grad_x holds.
+    """
     count, channels = grad.shape
     for part in prange(_RANGES):
         first, end = bounds(part, _RANGES, count)
         for i in range(first, end):
             for c in range(channels):
                 passed = slope[c] * grad[i, c] if out[i, c] > 0 else 0
-                grad_x[i, c] = passed - projection[c] * (x[i, c] - mean[c]) - level[c]
+                value = passed - projection[c] * (x[i, c] - mean[c]) - level[c]
+                grad_x[i, c] = grad_x[i, c] + value if add else value
 
 
 @helper
 def _without_gradient(pixels, mean, projection, level, grad_pixels):
-    """What `_input_gradient` gives where grad is 0; all (M, C)."""
+    """What `input_gradient` gives where grad is 0; all (M, C)."""
     for w in range(len(pixels)):
         pixel, to = pixels[w], grad_pixels[w]
         for c in range(len(mean)):
@@ -207,7 +211,7 @@ def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
 
 
 def gradient_numbers(grad_out, out, deviations, mean, inv_std, gamma, count, training):
-    """Return (slope, projection, level) of `_input_gradient` and the gradients of gamma and beta; pixels (M, C).
+    """Return (slope, projection, level) of `input_gradient` and the gradients of gamma and beta; pixels (M, C).
 
     ``count`` pixels made the statistics.
     """
@@ -249,7 +253,7 @@ def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training
     numbers, grad_gamma, grad_beta = gradient_numbers(*arrays, center, inv_std, gamma, as_pixels(x).shape[0], training)
     grad_x = buffers.empty_like(x)
     if pooled is None:
-        _input_gradient(*map(as_pixels, (grad_out, out, x)), mean, *numbers, as_pixels(grad_x))
+        input_gradient(*map(as_pixels, (grad_out, out, x)), mean, *numbers, False, as_pixels(grad_x))
     else:
         size, argmax, _ = pooled
         _pooled_input_gradient(grad_out, out, argmax, x, mean, *numbers, size, grad_x)
