@@ -8,7 +8,8 @@ is then a matrix product of its own,
 
 which the register tile computes. A quarter of the multiplications of the definition are left, or 36 of 100, and the
 transforms are cheap where there are many channels to share them. A block of patches goes through all
-three stages before the next one begins, so its numbers stay in the second-level cache.
+three stages before the next one begins, so its numbers stay in the second-level cache; `winograd_panels` cuts
+the filters instead, where patches are few.
 
 Sums in other terms than the definition's lose about two more digits: errors of 1e-5 to 1e-4 on outputs of
 unit scale in float32.
@@ -33,11 +34,13 @@ from minitorch_kernels.winograd_patches import (
     transform_run,
     whole_vectors,
     with_channels,
+    worth,
 )
 from minitorch_kernels.winograd_transform import KERNELS, PATCH, to_inputs, to_outputs
 
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
 _SHARE = 4
+_FILTERS_WEIGH = 6  # patches, see `worth`
 
 
 def fits(kernel_size, stride, dilation, groups):
@@ -46,19 +49,9 @@ def fits(kernel_size, stride, dilation, groups):
     return square and (stride, dilation, groups) == ((1, 1), (1, 1), 1)
 
 
-_FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
-
-
 def pays(images, out_size, channels, out_channels, kernel):
-    """Return True where this algorithm is faster than `direct`.
-
-    Measured on AVX-512, forward and both gradients together: from 12 channels on both sides, with 5 x 5 filters 32,
-    and where the definition's products, KERNEL^2 for each output pixel, are more than 45 * (patches + 64). So
-    patches must be well filled, and enough of them must share the transformed filters, which weigh as much as 64.
-    """
-    patches = images * patches_of(*out_size, kernel)
-    many = min(channels, out_channels) >= _FEWEST_CHANNELS[kernel]
-    return many and images * out_size[0] * out_size[1] * kernel**2 > 45 * (patches + 64)
+    """Return True where this algorithm is faster than `direct`, see `winograd_patches.worth`."""
+    return worth(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
 
 
 @kernel

@@ -18,7 +18,7 @@ from minitorch_kernels._jit import get_num_threads, helper, kernel
 from minitorch_kernels.register_tile import ROWS, adjacent_tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
-from minitorch_kernels.winograd_patches import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors
+from minitorch_kernels.winograd_patches import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors, worth
 from minitorch_kernels.winograd_transform import PATCH, from_filter, from_outputs, to_inputs
 
 _SHARE = 8  # patches that a task transforms
@@ -27,7 +27,13 @@ _SMALL = 1 << 20  # bytes of sums that exist once for each range
 _SUMS_BYTES = 1 << 21  # of all ranges, which have to be added
 _RANGES = 8, 16  # of patches, to be shared out: at least, if there are patches enough, and at most
 _FEWEST = 128  # patches in a range, beside whose products the adding is cheap
+_FILTERS_WEIGH = 16  # patches, see `worth`
 _RUN = 8  # channels whose sums are added and transformed together
+
+
+def pays(images, out_size, channels, out_channels, kernel):
+    """Return True where this algorithm is faster than `direct_weight`, see `winograd_patches.worth`."""
+    return worth(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
 
 
 @helper

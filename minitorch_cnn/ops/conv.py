@@ -87,8 +87,8 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
         All give the same result but for rounding. "auto" takes "im2col" where no register tile fits
         this machine; elsewhere "winograd" for 3 x 3 or 5 x 5 filters of stride 1, dilation 1 and one group with
-        at least 12 or 32 channels on both sides and KH*KW*N*OH*OW > 45 * (patches + 64), a patch being 4 x 4 or
-        2 x 2 of the output's pixels; else "direct".
+        at least 12 or 32 channels on both sides and KH*KW*N*OH*OW > 42 * (patches + 6), for the weight gradient
+        42 * (patches + 16), a patch being 4 x 4 or 2 x 2 of the output's pixels; else "direct".
 
     Returns
     -------

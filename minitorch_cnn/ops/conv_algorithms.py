@@ -98,8 +98,14 @@ def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
     if name == "auto":
         if not has_tile:
             return algorithm("im2col")
-        pays = fits and kernels.winograd.pays(block_size(len(x)), out_size, *weight.shape[1::-1], weight.shape[2])
-        return algorithm("winograd" if pays else "direct")
+        direct = algorithm("direct")
+        if not fits:
+            return direct
+        winograd = algorithm("winograd")
+        sizes = block_size(len(x)), out_size, *weight.shape[1::-1], weight.shape[2]
+        correlation = winograd if kernels.winograd.pays(*sizes) else direct
+        gradient = winograd if kernels.winograd_weight.pays(*sizes) else direct
+        return correlation._replace(backward_weight=gradient.backward_weight)
     if not has_tile:
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
     if name == "winograd" and not fits:

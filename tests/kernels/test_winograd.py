@@ -92,7 +92,8 @@ def test_it_is_taken_where_patches_are_many_and_well_filled():
     assert winograd.pays(128, (16, 16), 64, 128, 3)
     assert winograd.pays(128, (4, 4), 256, 512, 3)
     assert not winograd.pays(64, (2, 2), 512, 512, 3)  # a quarter of each patch is used
-    assert not winograd.pays(1, (14, 14), 256, 256, 3)  # transforming the filters would cost more than it saves
+    assert winograd.pays(1, (7, 7), 512, 512, 3)
+    assert not winograd.pays(1, (5, 5), 512, 512, 3)  # transforming the filters would cost more than it saves
     assert winograd.pays(128, (32, 32), 100, 12, 3)  # a layer of DenseNet
     assert not winograd.pays(128, (32, 32), 3, 64, 3)  # too few channels share a transformed patch
     assert winograd.pays(128, (16, 16), 96, 192, 5)  # the costliest layer of All-CNN-A

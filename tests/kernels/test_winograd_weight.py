@@ -56,3 +56,9 @@ def test_no_images_give_zeros():
     keywords = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
     got = gradient(np.zeros((0, 5, 5, 4), np.float32), np.zeros((0, 5, 5, 6), np.float32), **keywords)
     np.testing.assert_array_equal(got, np.zeros((6, 4, 3, 3), np.float32))
+
+
+def test_it_is_taken_where_enough_patches_share_the_sums():
+    assert winograd_weight.pays(4, (7, 7), 512, 512, 3)
+    assert not winograd_weight.pays(1, (7, 7), 512, 512, 3)
+    assert not winograd_weight.pays(128, (2, 2), 512, 512, 3)  # a quarter of each patch is used

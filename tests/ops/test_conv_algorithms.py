@@ -47,7 +47,7 @@ def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes, side):
         ((32, 16, 8, 8), (16, 16, 5, 5), "direct"),
         ((32, 16, 8, 8), (16, 16, 1, 1), "direct"),
         ((32, 3, 8, 8), (16, 3, 3, 3), "direct"),
-        ((2, 16, 8, 8), (16, 16, 3, 3), "direct"),
+        ((1, 16, 3, 3), (16, 16, 3, 3), "direct"),
     ],
 )
 def test_auto_takes_the_algorithm_that_its_rule_names(x, weight, expected):
@@ -55,6 +55,15 @@ def test_auto_takes_the_algorithm_that_its_rule_names(x, weight, expected):
     x, weight = (random(shape).astype(np.float32) for shape in (x, weight))
     auto, named = (results(x, weight, algorithm=algorithm) for algorithm in ("auto", expected))
     assert all((a == b).all() for a, b in zip(auto, named, strict=True))
+
+
+@needs_tile
+def test_auto_takes_winograd_for_fewer_patches_than_the_gradient_of_filters_needs():
+    x, weight = random((1, 16, 7, 7)).astype(np.float32), random((16, 16, 3, 3)).astype(np.float32)
+    auto, winograd, direct = (results(x, weight, algorithm=name) for name in ("auto", "winograd", "direct"))
+    *maps, gradient = range(3)
+    assert all((auto[k] == winograd[k]).all() and (auto[k] != direct[k]).any() for k in maps)
+    assert (auto[gradient] == direct[gradient]).all() and (auto[gradient] != winograd[gradient]).any()
 
 
 @needs_tile
