@@ -34,12 +34,9 @@ def _patches(images, out_height, out_width, taps):
     return images * winograd_patches.patches_of(out_height, out_width, len(taps))
 
 
-def _products(a):
-    return 36 * _patches(*a["out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["out"].shape[3]
-
-
-def _sums(a):
-    return 36 * _patches(*a["grad_out"].shape[:3], a["taps"]) * a["x"].shape[3] * a["grad_out"].shape[3]
+def _winograd(maps):
+    """Return the products of Winograd's algorithm from x and what is as large as the output, named ``maps``."""
+    return lambda a: 36 * _patches(*a[maps].shape[:3], a["taps"]) * a["x"].shape[3] * a[maps].shape[3]
 
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
@@ -49,10 +46,10 @@ PRODUCTS = {
         len(a["a_rows"]) * _terms(a["blocks"]) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
     "few_filters._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "winograd._patches": _products,
-    "winograd_panels._panels": _products,
-    "winograd_weight._sum_together": _sums,
-    "winograd_weight._sum_apart": _sums,
+    "winograd._patches": _winograd("out"),
+    "winograd_panels._panels": _winograd("out"),
+    "winograd_weight._sum_together": _winograd("grad_out"),
+    "winograd_weight._sum_apart": _winograd("grad_out"),
 }
 
 
