@@ -31,12 +31,14 @@ from minitorch_kernels.winograd_patches import (
     patches_of,
     place,
     plane,
+    transform_back,
+    transform_patch,
     transform_run,
     whole_vectors,
     with_channels,
     worth,
 )
-from minitorch_kernels.winograd_transform import KERNELS, PATCH, to_inputs, to_outputs
+from minitorch_kernels.winograd_transform import KERNELS, PATCH
 
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
 _SHARE = 4
@@ -79,9 +81,7 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, 
     """
     top, left, block, lanes, panel = numbers
     images, out_height, out_width, out_channels = out.shape
-    _, height, width, channels = x.shape
-    panels = -(-out_channels // panel)
-    side = PATCH + 1 - len(taps)
+    channels, panels, side = x.shape[3], -(-out_channels // panel), PATCH + 1 - len(taps)
     down, across = -(-out_height // side), -(-out_width // side)
     total = images * down * across
     blocks, threads = -(-total // block), len(scratch)
@@ -96,11 +96,8 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, 
             count = min(block, total - first)
             aside[:] = 0
             for t in range(count):
-                n, i, j = place(first + t, down, across, side)
-                i, j = i - top, j - left
-                begin = ((n * height + i) * width + j) * channels
-                where = (begin, width * channels, channels, t * channels, PATCH * in_step, in_step)
-                to_inputs(x_flat, inputs, aside, where, (-i, height - i, -j, width - j), channels // lanes, taps)
+                patch, steps = place(first + t, down, across, side), (top, left, in_step, lanes)
+                transform_patch(x_flat, x.shape, inputs, aside, patch, t * channels, steps, taps)
             for task in range(ELEMENTS * panels):
                 e, p = task // panels, task % panels
                 # Element (1, 1) joins every output, times 1: there the bias is added, once.
@@ -113,15 +110,10 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, 
                         call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on, panel)
                         tile(inputs, filters_flat, products, start, rows, columns, segments, call)
             for t in range(count):
-                n, i, j = place(first + t, down, across, side)
-                row_step = out_width * out_channels
-                bounds = (0, out_height - i, 0, out_width - j)
+                patch = place(first + t, down, across, side)
                 for p in range(panels):
-                    vectors = min(panel, out_channels - p * panel) // lanes
-                    to = ((n * out_height + i) * out_width + j) * out_channels + p * panel
-                    begin = (p * block + t) * panel
-                    where = (begin, PATCH * product_step, product_step, to, row_step, out_channels)
-                    to_outputs(products, out_flat, aside, where, bounds, vectors, taps)
+                    steps = (product_step, p, panel, lanes)
+                    transform_back(products, out_flat, out.shape, aside, patch, (p * block + t) * panel, steps, taps)
 
 
 def _block_size(most, channels, out_channels, itemsize):

@@ -14,8 +14,18 @@ from minitorch_kernels._jit import get_num_threads, kernel
 from minitorch_kernels.gemm import whole_tiles
 from minitorch_kernels.register_tile import ROWS, tile
 from minitorch_kernels.vectors import lanes as vector_lanes
-from minitorch_kernels.winograd_patches import ELEMENTS, NO_SEGMENTS, RUN, patches_of, place, plane, transform_run
-from minitorch_kernels.winograd_transform import PATCH, to_inputs, to_outputs
+from minitorch_kernels.winograd_patches import (
+    ELEMENTS,
+    NO_SEGMENTS,
+    RUN,
+    patches_of,
+    place,
+    plane,
+    transform_back,
+    transform_patch,
+    transform_run,
+)
+from minitorch_kernels.winograd_transform import PATCH
 
 _TERMS = 128  # channels whose filters are transformed, then multiplied
 _SHARE = 8  # patches that a task transforms
@@ -39,21 +49,15 @@ def _panels(x, weight, turned, inputs, start, out, rows, columns, segments, scra
     """
     top, left, lanes, panel, total = numbers
     _, out_height, out_width, out_channels = out.shape
-    _, height, width, channels = x.shape
-    panels = -(-out_channels // panel)
-    side = PATCH + 1 - len(taps)
-    down, across = -(-out_height // side), -(-out_width // side)
-    x_flat, out_flat, threads = x.reshape(-1), out.reshape(-1), len(scratch)
+    channels, panels, side, threads = x.shape[3], -(-out_channels // panel), PATCH + 1 - len(taps), len(scratch)
+    down, across, x_flat, out_flat = -(-out_height // side), -(-out_width // side), x.reshape(-1), out.reshape(-1)
     in_step, filter_step = len(inputs) // ELEMENTS, plane(min(_TERMS, channels) * panel, lanes)
     product_step, sizes = plane(total * panel, lanes), (channels, panel, lanes)
     zeros = np.zeros(channels, x.dtype)
     for task in prange(-(-total // _SHARE)):
         for t in range(task * _SHARE, min(total, (task + 1) * _SHARE)):
-            n, i, j = place(t, down, across, side)
-            i, j = i - top, j - left
-            begin = ((n * height + i) * width + j) * channels
-            where = (begin, width * channels, channels, t * channels, PATCH * in_step, in_step)
-            to_inputs(x_flat, inputs, zeros, where, (-i, height - i, -j, width - j), channels // lanes, taps)
+            patch, steps = place(t, down, across, side), (top, left, in_step, lanes)
+            transform_patch(x_flat, x.shape, inputs, zeros, patch, t * channels, steps, taps)
     for thread in prange(threads):
         filters = scratch[thread, : ELEMENTS * filter_step]
         products = scratch[thread, ELEMENTS * filter_step : ELEMENTS * (filter_step + product_step)]
@@ -71,12 +75,9 @@ def _panels(x, weight, turned, inputs, start, out, rows, columns, segments, scra
                     for i in range(0, total, ROWS):
                         call = (i, 0, 1, terms, a, 1, b, panel, target, begin, go_on, panel)
                         tile(inputs, filters, products, start, rows, columns, segments, call)
-            vectors = min(panel, out_channels - p * panel) // lanes
             for t in range(total):
-                n, i, j = place(t, down, across, side)
-                to = ((n * out_height + i) * out_width + j) * out_channels + p * panel
-                where = (t * panel, PATCH * product_step, product_step, to, out_width * out_channels, out_channels)
-                to_outputs(products, out_flat, aside, where, (0, out_height - i, 0, out_width - j), vectors, taps)
+                patch, steps = place(t, down, across, side), (product_step, p, panel, lanes)
+                transform_back(products, out_flat, out.shape, aside, patch, t * panel, steps, taps)
 
 
 def correlate(x, weight, turned, start, out, before, panel, taps):

@@ -9,7 +9,7 @@ from numba import prange
 
 from minitorch_kernels import buffers
 from minitorch_kernels._jit import helper, kernel
-from minitorch_kernels.winograd_transform import PATCH, to_filter
+from minitorch_kernels.winograd_transform import PATCH, to_filter, to_inputs, to_outputs
 
 ELEMENTS = PATCH * PATCH
 RUN = 8  # channels whose filters are transformed together
@@ -33,6 +33,32 @@ def place(t, down, across, side):
     """Return image, first row and first column of the outputs of patch t, ``side`` apart."""
     n, rest = t // (down * across), t % (down * across)
     return n, rest // across * side, rest % across * side
+
+
+@helper
+def transform_patch(x, shape, inputs, zeros, patch, to, numbers, taps):
+    """Transform a patch of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C numbers, from ``inputs[to]`` on.
+
+    ``patch`` names it by its `place`; ``numbers`` are the pixels of padding above and to the left, the step from one
+    vector to the next, and the lanes.
+    """
+    (_, height, width, channels), (n, i, j), (top, left, step, lanes) = shape, patch, numbers
+    i, j = i - top, j - left
+    where = (((n * height + i) * width + j) * channels, width * channels, channels, to, PATCH * step, step)
+    to_inputs(x, inputs, zeros, where, (-i, height - i, -j, width - j), channels // lanes, taps)
+
+
+@helper
+def transform_back(products, out, shape, aside, patch, start, numbers, taps):
+    """Transform a patch's products with panel p, 36 vectors from ``products[start]`` on, into ``out``.
+
+    ``out`` is flat, of ``shape`` (N, OH, OW, O), ``patch`` the `place` in it; ``numbers`` are the step from one vector
+    to the next, p, the width of a panel, and the lanes.
+    """
+    (_, height, width, channels), (n, i, j), (step, p, panel, lanes) = shape, patch, numbers
+    to, vectors = ((n * height + i) * width + j) * channels + p * panel, min(panel, channels - p * panel) // lanes
+    where = (start, PATCH * step, step, to, width * channels, channels)
+    to_outputs(products, out, aside, where, (0, height - i, 0, width - j), vectors, taps)
 
 
 def patches_of(height, width, kernel):

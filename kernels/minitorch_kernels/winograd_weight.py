@@ -18,8 +18,17 @@ from minitorch_kernels._jit import get_num_threads, helper, kernel
 from minitorch_kernels.register_tile import ROWS, adjacent_tile
 from minitorch_kernels.vectors import lanes as vector_lanes
 from minitorch_kernels.vectors import panel_width
-from minitorch_kernels.winograd_patches import ELEMENTS, NO_SEGMENTS, patches_of, place, plane, whole_vectors, worth
-from minitorch_kernels.winograd_transform import PATCH, from_filter, from_outputs, to_inputs
+from minitorch_kernels.winograd_patches import (
+    ELEMENTS,
+    NO_SEGMENTS,
+    patches_of,
+    place,
+    plane,
+    transform_patch,
+    whole_vectors,
+    worth,
+)
+from minitorch_kernels.winograd_transform import PATCH, from_filter, from_outputs
 
 _SHARE = 8  # patches that a task transforms
 _CHUNK = 64  # patches whose transforms stay in the second-level cache; fewer would touch the sums more often
@@ -41,13 +50,10 @@ def _transform(x, grad_out, inputs, grads, zeros, patches, numbers, taps):
     """Transform images and output gradients of ``patches``: number of the first, where it goes, and the end there."""
     top, left, lanes, chunk, panel = numbers
     _, out_height, out_width, out_channels = grad_out.shape
-    _, height, width, channels = x.shape
-    panels = -(-out_channels // panel)
-    side = PATCH + 1 - len(taps)
-    down, across = -(-out_height // side), -(-out_width // side)
+    channels, panels = x.shape[3], -(-out_channels // panel)
     in_step, grad_step = len(inputs) // ELEMENTS, len(grads) // ELEMENTS
-    x_flat, grad_flat = x.reshape(-1), grad_out.reshape(-1)
-    first, begin, end = patches
+    side, x_flat, grad_flat, (first, begin, end) = PATCH + 1 - len(taps), x.reshape(-1), grad_out.reshape(-1), patches
+    down, across = -(-out_height // side), -(-out_width // side)
     for t in range(begin, end):
         n, i, j = place(first - begin + t, down, across, side)
         start = ((n * out_height + i) * out_width + j) * out_channels
@@ -57,10 +63,8 @@ def _transform(x, grad_out, inputs, grads, zeros, patches, numbers, taps):
             vectors = min(panel, out_channels - p * panel) // lanes
             where = (start + p * panel, out_width * out_channels, out_channels, to, PATCH * grad_step, grad_step)
             from_outputs(grad_flat, grads, zeros, where, bounds, vectors, taps)
-        i, j = i - top, j - left
-        start = ((n * height + i) * width + j) * channels
-        where = (start, width * channels, channels, t * channels, PATCH * in_step, in_step)
-        to_inputs(x_flat, inputs, zeros, where, (-i, height - i, -j, width - j), channels // lanes, taps)
+        steps = (top, left, in_step, lanes)
+        transform_patch(x_flat, x.shape, inputs, zeros, (n, i, j), t * channels, steps, taps)
 
 
 @helper
