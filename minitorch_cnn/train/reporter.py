@@ -58,8 +58,9 @@ class Reporter:
         """
         self._end_compiling()
         self._epochs, self._batches = recipe.epochs, batches
-        self._first, self._begun = step, self._clock()
-        self._next_line = self._begun + PIPE_INTERVAL
+        self._measured_from = step, self._clock()
+        self._warm = False
+        self._next_line = self._clock() + PIPE_INTERVAL
         if self.stream.isatty():
             from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
 
@@ -74,6 +75,10 @@ class Reporter:
 
     def step(self, progress):
         """Show the state after a batch; see `Progress`."""
+        first, begun = self._measured_from
+        seconds = (self._clock() - begun) / (progress.step - first)
+        if not self._warm:  # the first step compiles kernels, so the forecast measures from its end on
+            self._warm, self._measured_from = True, (progress.step, self._clock())
         if self._bar is None and not self._is_time():
             return
         loss, accuracy = progress.loss_sum / progress.images, progress.correct / progress.images
@@ -82,7 +87,7 @@ class Reporter:
             self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
             self._bar.update()
         else:
-            seconds_left = (self._epochs * self._batches - progress.step) * self._seconds_per_step(progress)
+            seconds_left = (self._epochs * self._batches - progress.step) * seconds
             print(
                 f"epoch {progress.epoch + 1}/{self._epochs}, batch {progress.batch}/{self._batches}: "
                 f"loss {loss:.3f}, accuracy {accuracy:.1%}, about {duration(seconds_left)} left",
@@ -105,9 +110,6 @@ class Reporter:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-    def _seconds_per_step(self, progress):
-        return (self._clock() - self._begun) / max(progress.step - self._first, 1)
 
     def _is_time(self):
         now = self._clock()

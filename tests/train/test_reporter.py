@@ -44,6 +44,17 @@ def test_a_line_every_ten_seconds_in_a_pipe(recipe):
     ]
 
 
+def test_the_forecast_leaves_out_what_the_first_step_compiles(recipe):
+    stream, clock = io.StringIO(), Clock()
+    reporter = train.Reporter(stream, clock)
+    reporter.begin(recipe, batches=100, step=200)
+    for step, seconds in ((201, 60.0), (202, 5.0), (203, 5.0)):
+        clock.now += seconds
+        reporter.step(progress(step, step - 200))
+    lines = stream.getvalue().splitlines()
+    assert [line.split("about ")[1] for line in lines] == ["1 h 39 min left", "8 min 5 s left"]
+
+
 def test_the_end_of_an_epoch(recipe):
     stream = io.StringIO()
     reporter = train.Reporter(stream, Clock())
