@@ -1,4 +1,4 @@
-"""The kernels' own tests with bounds checked, and without compilation."""
+"""The tests of kernels and operations with bounds checked, and without compilation."""
 
 import os
 import re
@@ -8,32 +8,33 @@ import tempfile
 
 import harness
 
-SMALL = ["tests/kernels/test_pool.py", "tests/kernels/test_elementwise.py", "tests/kernels/test_norm.py"]
-# these compare threads, or large arrays that plain Python would take minutes for
-LEFT_OUT = "not threads and not large and not long and not huge and not any_"
+FEW, ALL = ["tests/kernels/test_elementwise.py"], ["tests/kernels", "tests/ops"]
+# Not about compilation itself, nor threads, nor large arrays that plain Python would take minutes for. What needs a
+# register tile skips itself there: operations run `im2col` and NumPy.
+PLAIN = "not test_jit and not test_neon and not threads and not large and not long and not huge and not any_"
 
 
-def suite(tests, **settings):
+def suite(tests, choice, **settings):
     """Run tests in a process of its own with an empty cache; return what pytest says in its last line."""
     with tempfile.TemporaryDirectory() as home:
         paths = os.pathsep.join(filter(None, sys.path))
         environment = {**os.environ, "PYTHONPATH": paths, "MCNN_HOME": home, **settings}
         # plain Python warns of the infinities and NaN that these tests are about; compiled code does not
         quiet = ["-W", "ignore::RuntimeWarning", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", "-q", *quiet, "-k", LEFT_OUT, *tests]
+        command = [sys.executable, "-m", "pytest", "-q", *quiet, "-k", choice, *tests]
         done = subprocess.run(command, cwd=harness.ROOT, env=environment, capture_output=True, text=True)
     return done.returncode == 0, re.sub(r" in .*", "", done.stdout.strip().splitlines()[-1])
 
 
 def bounds(length):
     """Bar 7: every index is checked."""
-    passed, told = suite(length(SMALL[1:2], SMALL), NUMBA_BOUNDSCHECK="1")
+    passed, told = suite(length(FEW, ALL), "", NUMBA_BOUNDSCHECK="1")
     return f"NUMBA_BOUNDSCHECK=1: {told}", passed
 
 
 def interpreted(length):
-    """Bar 7: the same files as plain Python."""
-    passed, told = suite(length(SMALL[1:2], SMALL), NUMBA_DISABLE_JIT="1")
+    """Bar 7: the same as plain Python, with small arrays."""
+    passed, told = suite(length(FEW, ALL), PLAIN, NUMBA_DISABLE_JIT="1")
     return f"NUMBA_DISABLE_JIT=1: {told}", passed
 
 
