@@ -13,6 +13,15 @@ def augmentation(recipe):
     return crop + flip + scale  # small images are quicker to change than large ones
 
 
+def prepare(recipe, model):
+    """Freeze the layers that shall not learn, and set the rates of dropout, where the recipe has its own."""
+    if recipe.freeze_until is not None:
+        model.freeze(recipe.freeze_until)
+    for module in model.modules():
+        if recipe.dropout is not None and isinstance(module, nn.Dropout):
+            module.p = recipe.dropout
+
+
 def optimizer(recipe, model):
     """Return the optimiser of the layers that learn: one group of parameters, or body and head.
 

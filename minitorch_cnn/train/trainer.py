@@ -118,8 +118,7 @@ class Trainer:
         self.model = nn.fuse(models.create(**architecture) if model is None else model)
         if sync_bn:
             nn.sync_batch_norm(self.model, ranks.sum)
-        if recipe.freeze_until is not None:
-            self.model.freeze(recipe.freeze_until)
+        parts.prepare(recipe, self.model)
         self.optimizer = parts.optimizer(recipe, self.model)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.schedule = parts.schedule(recipe, self.optimizer, recipe.epochs * len(self.loader))

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from minitorch_cnn import data, nn, optim, train
+from minitorch_cnn import data, models, nn, optim, train
 from minitorch_cnn.train import parts
 
 RECIPE = train.Recipe("small", peak_lr=0.1)
@@ -48,6 +48,15 @@ def test_frozen_layers_get_no_optimiser():
     optimizer = parts.optimizer(changed(body_rate=0.25), model)
     assert [len(group["params"]) for group in optimizer.param_groups] == [2]
     assert parts.only_learner(model) is model[3]
+
+
+def test_the_rates_of_dropout():
+    own = [module.p for module in models.create("allcnn_c").modules() if isinstance(module, nn.Dropout)]
+    for rate, expected in ((None, own), (0.1, [0.1] * len(own))):
+        model = nn.fuse(models.create("allcnn_c"))
+        parts.prepare(changed(dropout=rate), model)
+        assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == expected
+    assert own == [0.2, 0.5, 0.5]
 
 
 def test_more_than_one_layer_that_learns():

@@ -71,6 +71,7 @@ def test_unknown_names():
         ({"rise": 1.1}, "rise - expected 0 to 1, got 1.1"),
         ({"label_smoothing": 1}, "label_smoothing - expected 0 to below 1, got 1"),
         ({"body_rate": -0.1}, "body_rate - expected 0 to 1, got -0.1"),
+        ({"dropout": 1.5}, "dropout - expected 0 to 1, got 1.5"),
         ({"image_size": 0}, "image_size - expected an integer of at least 1, got 0"),
         ({"optimizer": "lion"}, "optimizer - expected 'adam' or 'sgd', got 'lion'"),
         ({"weight_decay": -1}, "weight_decay - expected at least 0, got -1"),
