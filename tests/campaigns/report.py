@@ -7,10 +7,10 @@
 A record replaces the one of the same bar and check. A bar without a record, or with one of the short form, says so.
 """
 
+import argparse
 import json
 import pathlib
 import re
-import sys
 
 FOLDER = pathlib.Path(__file__).parent
 FIGURES, READMES = FOLDER / "figures.json", (FOLDER / "README.md", FOLDER.parents[1] / "README.md")
@@ -133,15 +133,19 @@ def merged(old, new):
     return [by_check[key] for key in sorted(by_check)]
 
 
-def main(names):
-    """Take the records of these files into the figures, and write the table."""
+def main():
+    """Take the records of the files named into the figures, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", nargs="*", type=pathlib.Path, metavar="FILE", help="what --json wrote")
     records = json.loads(FIGURES.read_text())
-    for name in names:
-        records = merged(records, json.loads(pathlib.Path(name).read_text()))
+    for path in parser.parse_args().records:
+        if not path.is_file():
+            parser.error(f"FILE - expected a record that --json wrote, got {path}, which is none")
+        records = merged(records, json.loads(path.read_text()))
     FIGURES.write_text(json.dumps(records, indent=1) + "\n")
     for path in READMES:
         path.write_text(written(path.read_text(), records))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

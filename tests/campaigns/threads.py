@@ -86,12 +86,12 @@ FORKED = (
 )
 
 
-def run(code, *arguments, layer, path=None):
+def run(code, *arguments, layer, path=None, seconds=500):
     """Return what a process prints on a threading layer; an abort or a hang is an error."""
     settings = {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": 2}
     if path:
         harness.sys.path.append(path)
-    code, out, errors = harness.finish(harness.start(code, *arguments, **settings), 500)
+    code, out, errors = harness.finish(harness.start(code, *arguments, **settings), seconds)
     if code != 0:
         raise RuntimeError(f"{layer}: {'it hangs' if code is None else f'exit code {code}'}: {errors[-1500:]}")
     return int(out)
@@ -108,10 +108,10 @@ def crowd(length):
 
 def workers(length):
     """Bar 13: the parent has run a kernel and a product; then four workers do both."""
-    count = length(1, 10)
+    count = length(1, 100)
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "threaded_by_a_user.py").write_text(TRANSFORM)
-        good = [run(CHILDREN, count, layer=layer, path=folder) for layer in LAYERS]
+        good = [run(CHILDREN, count, layer=layer, path=folder, seconds=500 + 30 * count) for layer in LAYERS]
     return f"{sum(good)}/{2 * count} loaders of 4 workers, on {' and '.join(LAYERS)}", good == [count, count]
 
 
