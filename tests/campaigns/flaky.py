@@ -2,6 +2,8 @@
 
     python tests/campaigns/flaky.py --full     # 20 runs; interrupted, it goes on where it was
 
+Two runs go on side by side, so each meets a machine that others use, too, and a cache that others write to.
+
 The log of each run stays in the folder ``MCNN_FLAKY``, by default ``flaky-<commit>`` here; remove it to begin anew.
 The short form runs one file of tests twice.
 """
@@ -14,16 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import harness
+import pytest
+
+AT_ONCE = 2
 
 
 def run(log, options):
-    """Run the suite once; write its log and, last of all, how it ended."""
+    """Run the suite once; write its log and, last of all, how it ended, unless it was interrupted."""
     begin = time.monotonic()
     with open(log, "w") as file:
         command = [sys.executable, "-m", "pytest", "-q", *options]
         code = subprocess.run(command, cwd=harness.ROOT, stdout=file, stderr=subprocess.STDOUT).returncode
+    if code == pytest.ExitCode.INTERRUPTED:
+        return
     lines = log.read_text().splitlines()
     failed = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
     record = {
@@ -44,9 +52,9 @@ def repeat(length):
         folder = pathlib.Path(name if length.full else scratch)
         folder.mkdir(exist_ok=True)
         logs = [folder / f"run-{number:02d}.log" for number in range(1, count + 1)]
-        for log in logs:
-            if not log.with_suffix(".json").exists():
-                run(log, options)
+        missing = [log for log in logs if not log.with_suffix(".json").exists()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda log: run(log, options), missing))
         records = [json.loads(log.with_suffix(".json").read_text()) for log in logs]
     failures = [f"run {n}: {' '.join(r['failed']) or r['last']}" for n, r in enumerate(records, 1) if r["code"]]
     for failure in failures:
