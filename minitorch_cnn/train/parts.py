@@ -17,9 +17,10 @@ def prepare(recipe, model):
     """Freeze the layers that shall not learn, and set the rates of dropout, where the recipe has its own."""
     if recipe.freeze_until is not None:
         model.freeze(recipe.freeze_until)
-    for module in model.modules():
-        if recipe.dropout is not None and isinstance(module, nn.Dropout):
-            module.p = recipe.dropout
+    if recipe.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = recipe.dropout
 
 
 def optimizer(recipe, model):

@@ -11,6 +11,7 @@ import difflib
 from minitorch_cnn import models
 
 _OPTIMIZERS = ("adam", "sgd")
+_OPTIONAL = ("image_size", "dropout")  # may be None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Recipe:
     def __post_init__(self):
         for field, least in (("epochs", 1), ("batch_size", 2), ("crop_padding", 0), ("workers", 0), ("image_size", 1)):
             value = getattr(self, field)
-            if field == "image_size" and value is None:
+            if value is None and field in _OPTIONAL:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"Recipe: {field} - expected an integer of at least {least}, got {value!r}")
@@ -92,7 +93,9 @@ class Recipe:
             raise ValueError(f"Recipe: peak_lr - expected a positive number, got {self.peak_lr!r}")
         for field in ("rise", "body_rate", "dropout"):
             value = getattr(self, field)
-            if not (field == "dropout" and value is None) and not 0 <= value <= 1:
+            if value is None and field in _OPTIONAL:
+                continue
+            if not 0 <= value <= 1:
                 raise ValueError(f"Recipe: {field} - expected 0 to 1, got {value!r}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"Recipe: label_smoothing - expected 0 to below 1, got {self.label_smoothing!r}")
