@@ -68,19 +68,24 @@ def test_shares_of_a_batch_give_what_the_batch_gives(dtype, tolerance):
 def test_two_halves_in_two_blocks_have_the_bits_of_a_batch_in_four():
     x = np.random.default_rng(1).standard_normal((8, 3, 6, 6), np.float32)
 
-    def learned(images, blocks, total):
+    def network(total):
         rng.manual_seed(0)
-        layers = nn.Conv2d(3, 4, 3), nn.SyncBatchNorm2d(4, total=total), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, 2)
-        model = nn.Sequential(*layers)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.SyncBatchNorm2d(4, total=total), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, 2)
+        )
+
+    def learned(model, images, blocks):
         with in_blocks(blocks):
             ops.cross_entropy(model(Tensor(images)), np.arange(len(images)) % 2, reduction="sum").backward()
-        return [parameter.grad for parameter in model.parameters()] + [layers[1].running_mean, layers[1].running_var]
+        norm = model[1]
+        return [parameter.grad for parameter in model.parameters()] + [norm.running_mean, norm.running_var]
 
-    expected = learned(x, 4, lambda array: array)
+    expected = learned(network(lambda array: array), x, 4)
     meeting, results = Meeting(2), {}
+    networks = [network(meeting.total) for _ in range(2)]  # before the threads, which share one random stream
 
     def work(half):
-        results[half] = learned(x[4 * half : 4 * half + 4], 2, meeting.total)
+        results[half] = learned(networks[half], x[4 * half : 4 * half + 4], 2)
 
     threads = [threading.Thread(target=work, args=(half,)) for half in (0, 1)]
     for thread in threads:
