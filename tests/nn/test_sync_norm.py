@@ -26,6 +26,15 @@ class Meeting:
         return total
 
 
+def side_by_side(work, parts):
+    """Do the work for each part in a thread of its own."""
+    threads = [threading.Thread(target=work, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def batch(dtype=np.float64):
     stream = np.random.default_rng(3)
     return stream.normal(4, 2, (5, 3, 4, 2)).astype(dtype), stream.normal(0, 1, (5, 3, 4, 2)).astype(dtype)
@@ -49,11 +58,7 @@ def test_shares_of_a_batch_give_what_the_batch_gives(dtype, tolerance):
         layer = nn.SyncBatchNorm2d(3, total=meeting.total).to_dtype(dtype)
         results[share.start] = learn(layer, x[share], grad_out[share])
 
-    threads = [threading.Thread(target=work, args=(share,)) for share in SHARES]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(work, SHARES)
     first, second = (results[share.start] for share in SHARES)
     close = {"rtol": tolerance, "atol": tolerance}
     for i in (0, 1):  # output and gradient of x: the shares side by side
@@ -87,11 +92,7 @@ def test_two_halves_in_two_blocks_have_the_bits_of_a_batch_in_four():
     def work(half):
         results[half] = learned(networks[half], x[4 * half : 4 * half + 4], 2)
 
-    threads = [threading.Thread(target=work, args=(half,)) for half in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(work, (0, 1))
     for i, (whole, first, second) in enumerate(zip(expected, results[0], results[1], strict=True)):
         np.testing.assert_array_equal(whole, first + second if i < len(expected) - 2 else first)
 
