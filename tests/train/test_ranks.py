@@ -215,7 +215,7 @@ def test_a_rank_that_fails_stops_all_and_the_last_checkpoint_is_whole(tmp_path, 
     assert done.returncode != 0
     assert re.search(message, done.stderr + done.stdout, re.DOTALL), done.stderr + done.stdout
     resumed = go_on()
-    assert resumed.progress.step == 5
+    assert resumed.progress.step in (4, 5)  # rank 0 may be killed while it still writes the fifth
     assert resumed.fit() and resumed.progress.step == 21
 
 
