@@ -1,6 +1,7 @@
 """The random stream of initialisers and dropout."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -48,3 +49,18 @@ def test_a_jump_leads_to_another_stream_that_can_be_repeated():
     assert numbers[1] == numbers[3] and numbers[0] != numbers[1] != numbers[2] != numbers[0]
     with pytest.raises(ValueError, match="jump: times - expected an integer >= 0, got -1"):
         rng.jump(-1)
+
+
+def test_weights_are_drawn_again_after_the_block_also_after_an_error_in_it():
+    assert rng.weights_are_drawn()
+    with pytest.raises(KeyError), rng.undrawn_weights():
+        with rng.undrawn_weights():
+            pass
+        assert not rng.weights_are_drawn()
+        raise KeyError
+    assert rng.weights_are_drawn()
+
+
+def test_other_threads_draw_their_weights():
+    with rng.undrawn_weights(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(rng.weights_are_drawn).result()

@@ -120,12 +120,12 @@ def _growth(arguments):
     networks = {name: _network(arguments, name)[1] for name in arguments.names}
     picture.show(
         arguments,
-        lambda: explain.field_growth({name: (models.create(name), shape) for name, shape in networks.items()}),
+        lambda: explain.field_growth({n: (models.create(n, drawn=False), shape) for n, shape in networks.items()}),
     )
 
 
 def _growth_code(arguments):
-    lines = [f"    {n!r}: (models.create({n!r}), {_network(arguments, n)[1]}),\n" for n in arguments.names]
+    lines = [f"    {n!r}: (models.create({n!r}, drawn=False), {_network(arguments, n)[1]}),\n" for n in arguments.names]
     return (
         f"from minitorch_cnn import explain, models\n\nnetworks = {{\n{''.join(lines)}}}\n"
         "made = explain.field_growth(networks)\n" + picture.ending(arguments)

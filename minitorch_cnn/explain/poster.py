@@ -41,7 +41,7 @@ def poster(networks=FAMOUS):
     patterns = []
     for (name, title, year), (left, middle, right) in zip(networks, axes, strict=True):
         shape = (1, *_image(name))
-        model = models.create(name)
+        model = models.create(name, drawn=False)
         numbers, drawn = summary(model, shape), topology(model, shape)
         patterns.append(pattern(drawn))
         left.text(0, 0.5, f"{title}\n{year}", fontsize=16, va="center", linespacing=1.4)
@@ -60,6 +60,10 @@ def poster(networks=FAMOUS):
     patches = [Patch(fc=COLOURS[kind], label=NAMES[kind]) for kind in ("conv", "pool", "full")]
     axes[0, 1].legend(handles=patches, loc="center right", frameon=False, fontsize=12)
     return figure
+
+
+def _summary(name):
+    return summary(models.create(name, drawn=False), (1, *_image(name)))
 
 
 def _image(name):
@@ -118,7 +122,7 @@ def efficiency():
             (DENSENETS, "DenseNet", {"marker": "s", "color": figures.BLUE, "ls": "-"}),
         ):
             offset = (7, 6) if family is RESNETS else (-32, -14)
-            costs = [getattr(summary(models.create(model), (1, *_image(model))), count) / unit for model in family]
+            costs = [getattr(_summary(model), count) / unit for model in family]
             axes.plot(costs, list(family.values()), lw=2.5, ms=9, label=name, **style)
             for model, cost, error in zip(family, costs, family.values(), strict=True):
                 axes.annotate(model[len(name) :], (cost, error), xytext=offset, textcoords="offset points", fontsize=12)

@@ -79,7 +79,7 @@ def load_pretrained(name, path=None, progress=None):
     if not matrices:
         raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no full connection among them")
     classes = len(matrices[-1])  # the last full connection has a row a class
-    model = create(name, num_classes=classes)
+    model = create(name, num_classes=classes, drawn=False)  # the file has every weight
     try:
         model.load_state_dict(arrays)
     except nn.StateDictError as error:

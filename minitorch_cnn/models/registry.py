@@ -1,7 +1,10 @@
 """Models by name."""
 
+import contextlib
 import difflib
 import inspect
+
+from minitorch_cnn import rng
 
 _models = {}
 
@@ -36,7 +39,7 @@ def register(name):
     return add
 
 
-def create(name, num_classes=None, in_channels=None, image_size=None, **options):
+def create(name, num_classes=None, in_channels=None, image_size=None, drawn=True, **options):
     """Make a model with random weights.
 
     Parameters
@@ -46,6 +49,9 @@ def create(name, num_classes=None, in_channels=None, image_size=None, **options)
     num_classes, in_channels, image_size : int or None
         Length of the output, channels of the images, and pixels along their sides; None takes the
         model's own: for CIFAR-10 models 10, 3 and 32.
+    drawn : bool
+        Whether weights are drawn. False, see `rng.undrawn_weights`, takes neither time nor memory, and
+        suits what looks at shapes alone, such as `explain.summary`, or loads all weights afterwards.
     options
         Further arguments of the model.
 
@@ -60,7 +66,8 @@ def create(name, num_classes=None, in_channels=None, image_size=None, **options)
     """
     build = _find("create", name)
     given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
-    return build(**{key: value for key, value in given.items() if value is not None}, **options)
+    with contextlib.nullcontext() if drawn else rng.undrawn_weights():
+        return build(**{key: value for key, value in given.items() if value is not None}, **options)
 
 
 def native_input(name):

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from minitorch_cnn import ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import one_of, positive_int
@@ -40,8 +38,8 @@ class _Convolution(Module):
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.padding_mode, self.flip_kernel, self.algorithm = padding_mode, bool(flip_kernel), algorithm
-        self.weight = Parameter(np.empty((out_channels, in_channels // groups, *taps), np.float32))
-        self.bias = Parameter(np.empty(out_channels, np.float32)) if bias else None
+        self.weight = Parameter.empty(out_channels, in_channels // groups, *taps)
+        self.bias = Parameter.empty(out_channels) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self):

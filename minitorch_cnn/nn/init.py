@@ -36,8 +36,10 @@ def _require_tensor(name, tensor):
 
 
 def _fill(name, tensor, values):
-    """Write values (a number, or a function of the shape) into a tensor, outside the graph."""
+    """Write values (a number, or a function that draws for a shape) into a tensor, outside the graph."""
     _require_tensor(name, tensor)
+    if callable(values) and not rng.weights_are_drawn():
+        return tensor
     with no_grad():
         return tensor.copy_(values(tensor.shape) if callable(values) else values)
 

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from minitorch_cnn import ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import non_negative_int, positive_int
@@ -45,8 +43,8 @@ class Linear(Module):
     def __init__(self, in_features, out_features, bias=True):
         positive_int("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.bias = Parameter(np.empty(out_features, np.float32)) if bias else None
+        self.weight = Parameter.empty(out_features, in_features)
+        self.bias = Parameter.empty(out_features) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self):

@@ -28,6 +28,23 @@ class Parameter(Tensor):
             raise TypeError(f"Parameter: data - expected float32 or float64, got {array.dtype}")
         super().__init__(np.array(array, order="C"), requires_grad)
 
+    @classmethod
+    def empty(cls, *shape):
+        """Return a float32 parameter for an initialiser to write: no copy, no memory until then.
+
+        Parameters
+        ----------
+        shape : int
+            The length of each axis.
+
+        Returns
+        -------
+        Parameter
+        """
+        parameter = cls.__new__(cls)
+        Tensor.__init__(parameter, np.empty(shape, np.float32), requires_grad=True)
+        return parameter
+
     def result(self, data):
         """Return a Tensor: what is computed from a parameter is none itself."""
         return Tensor(data)

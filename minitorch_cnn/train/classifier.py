@@ -96,7 +96,7 @@ class Classifier:
         if absent := {"architecture", "classes", "mean", "std"} - facts.keys():
             raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
         if model is None:
-            model = models.create(**facts["architecture"])
+            model = models.create(**facts["architecture"], drawn=False)  # the file has every weight
         model.load_state_dict(arrays)
         return cls(model, facts)
 

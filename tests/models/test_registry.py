@@ -2,7 +2,7 @@
 
 import pytest
 
-from minitorch_cnn import models, nn
+from minitorch_cnn import models, nn, rng
 from minitorch_cnn.models import registry
 
 
@@ -28,6 +28,15 @@ def test_an_own_model_can_be_registered():
     assert models.create("tiny", num_classes=3, depth=2).weight.shape == (3, 2)
     with pytest.raises(ValueError, match="register: name - expected a new name, got 'tiny', which is .*Tiny"):
         models.register("tiny")(Tiny)
+
+
+def test_a_model_whose_weights_are_not_drawn_has_their_shapes():
+    before = rng.get_state()
+    undrawn = models.create("resnet20", num_classes=3, drawn=False)
+    assert rng.get_state() == before
+    drawn = models.create("resnet20", num_classes=3)
+    shapes = [{key: value.shape for key, value in model.state_dict().items()} for model in (undrawn, drawn)]
+    assert shapes[0] == shapes[1] and rng.get_state() != before
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("cifar", "cifar4"), ("CIFAR4", "cifar4"), ("mpl", "mlp"), ("", "")])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minitorch_cnn
-from minitorch_cnn import nn
+from minitorch_cnn import nn, rng
 from minitorch_cnn.nn import init
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
@@ -60,6 +60,18 @@ def test_the_deviation_is_that_of_the_formula(name, keywords, std):
     assert abs(values.mean()) < 0.02 * std and abs(values.std() - std) < 0.02 * std
     if "uniform" in name:
         assert np.abs(values).max() <= np.sqrt(3) * std * (1 + 1e-6)
+
+
+def test_undrawn_weights_stay_as_they_are_and_constants_are_written():
+    before = rng.get_state()
+    with rng.undrawn_weights():
+        for name in ("uniform_", "normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"):
+            tensor = weight()
+            assert getattr(init, name)(tensor) is tensor and np.isnan(tensor.data).all() and tensor.version == 0, name
+        assert (init.constant_(weight(), 2).data == 2).all() and init.dirac_(weight()).data.sum() == 40
+        with pytest.raises(TypeError, match="normal_: tensor - expected a Tensor, got list"):
+            init.normal_([1.0])
+    assert rng.get_state() == before
 
 
 @pytest.mark.oracle

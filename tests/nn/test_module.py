@@ -53,6 +53,8 @@ def test_a_parameter_of_a_transposed_array_is_c_contiguous():
 def test_a_parameter_can_be_made_of_a_tensor_or_a_scalar():
     assert nn.Parameter(Tensor([1.0, 2.0])).dtype == np.float32
     assert nn.Parameter(0.5).shape == ()
+    empty = nn.Parameter.empty(2, 3)
+    assert (empty.shape, empty.dtype, empty.requires_grad) == ((2, 3), np.float32, True)
 
 
 def test_a_parameter_refuses_integers():
