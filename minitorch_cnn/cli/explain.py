@@ -55,7 +55,7 @@ def _topology(arguments):
     else:
         given, shape = _sizes(arguments)
         try:
-            found = explain.topology(models.create(arguments.name, **given, drawn=False), shape, arguments.name)
+            found = explain.topology(models.create(arguments.name, **given), shape, arguments.name)
         except ValueError as error:  # such as an image that is too small
             raise UsageError(f"mcnn topology: {error}") from error
         if arguments.output is None:
@@ -85,7 +85,7 @@ def _topology_code(arguments):
     else:
         given, shape = _sizes(arguments)
         options = "".join(f", {key}={value}" for key, value in given.items())
-        model = f"models.create({arguments.name!r}{options}, drawn=False)"
+        model = f"models.create({arguments.name!r}{options})"
         made = f"explain.topology({model}, {shape}, {arguments.name!r})"
         if arguments.output is None:
             lines = f"found = {made}\nprint(found)\nprint(explain.pattern(found))\n"
@@ -106,6 +106,7 @@ def _sizes(arguments):
     given = {"in_channels": channels, "image_size": size}
     if arguments.classes:
         given["num_classes"] = arguments.classes
+    given["drawn"] = False  # only shapes are looked at
     return given, (1, channels, size, size)
 
 
@@ -114,7 +115,7 @@ def _summary(arguments):
 
     given, shape = _sizes(arguments)
     try:
-        summary = explain.summary(models.create(arguments.name, **given, drawn=False), shape)
+        summary = explain.summary(models.create(arguments.name, **given), shape)
     except ValueError as error:  # such as an image that is too small
         raise UsageError(f"mcnn summary: {error}") from error
     print(summary.json() if arguments.json else summary)
@@ -125,5 +126,5 @@ def _summary_code(arguments):
     options = "".join(f", {key}={value}" for key, value in given.items())
     return (
         "from minitorch_cnn import explain, models\n\n"
-        f"print(explain.summary(models.create({arguments.name!r}{options}, drawn=False), {shape}))\n"
+        f"print(explain.summary(models.create({arguments.name!r}{options}), {shape}))\n"
     )

@@ -62,10 +62,6 @@ def poster(networks=FAMOUS):
     return figure
 
 
-def _summary(name):
-    return summary(models.create(name, drawn=False), (1, *_image(name)))
-
-
 def _image(name):
     channels, side = models.native_input(name)
     return channels, side, side
@@ -110,6 +106,7 @@ def efficiency():
     """
     figure = figures.blank()
     figure.suptitle("DenseNets need fewer weights and fewer multiplications for the same error", fontsize=17)
+    counted = {name: summary(models.create(name, drawn=False), (1, *_image(name))) for name in (*RESNETS, *DENSENETS)}
     for axes, count, label in zip(
         figure.subplots(1, 2, sharey=True),
         ("params", "macs"),
@@ -122,7 +119,7 @@ def efficiency():
             (DENSENETS, "DenseNet", {"marker": "s", "color": figures.BLUE, "ls": "-"}),
         ):
             offset = (7, 6) if family is RESNETS else (-32, -14)
-            costs = [getattr(_summary(model), count) / unit for model in family]
+            costs = [getattr(counted[model], count) / unit for model in family]
             axes.plot(costs, list(family.values()), lw=2.5, ms=9, label=name, **style)
             for model, cost, error in zip(family, costs, family.values(), strict=True):
                 axes.annotate(model[len(name) :], (cost, error), xytext=offset, textcoords="offset points", fontsize=12)
