@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, data, explain, nn, notebook, ops, train
-from minitorch_cnn.explain.shift import ShiftSensitivity
+from minitorch_cnn.explain.experiments.shift import ShiftSensitivity
 
 
 class Cells(html.parser.HTMLParser):

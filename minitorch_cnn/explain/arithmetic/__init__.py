@@ -1,0 +1,1 @@
+"""One convolution, pooling or flip, computed number by number."""

@@ -1,0 +1,219 @@
+"""Cross-correlation beside convolution: the flip, and why a network that learns does not care about it."""
+
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+import minitorch_kernels.reference as textbook
+from minitorch_cnn import figures, files, nn, ops, optim
+from minitorch_cnn.explain.arithmetic.steps import agree, numbers
+from minitorch_cnn.explain.arithmetic.text import matrix, short
+from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
+
+FORMULAS = {
+    "cross-correlation": "S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)",
+    "convolution": "S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)",
+}
+_IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, their pixels a side, and the rate
+
+
+class _Shown:
+    """What both results can do with their figure and their text."""
+
+    def save(self, path):
+        """Write a .png, .svg or .txt file, all or nothing; ValueError if ``path`` ends otherwise."""
+        if pathlib.Path(path).suffix.lower() == ".txt":
+            files.atomic_write(path, f"{self}\n".encode())
+        else:
+            figures.save(self.figure(), path)
+
+    def _repr_svg_(self):
+        return figures.encoded(self.figure(), "svg").decode()
+
+
+@dataclass(frozen=True)
+class SideBySide(_Shown):
+    """One image under the same kernel, by cross-correlation and by convolution."""
+
+    x: np.ndarray  # (H, W)
+    weight: np.ndarray  # (KH, KW)
+    correlated: np.ndarray  # (OH, OW)
+    convolved: np.ndarray
+
+    def __str__(self):
+        blocks = (
+            ("input I", self.x),
+            ("kernel K", self.weight),
+            (f"cross-correlation, {FORMULAS['cross-correlation']}", self.correlated),
+            (f"convolution, {FORMULAS['convolution']}", self.convolved),
+        )
+        return "\n\n".join("\n".join([name, *(f"  {row}" for row in matrix(values))]) for name, values in blocks)
+
+    def figure(self):
+        """Return a matplotlib Figure: above cross-correlation, below convolution with the kernel as it slides."""
+        figure = figures.blank()
+        rows = figure.subfigures(2, 1)
+        slides = (self.weight, "kernel K, as it is"), (self.weight[::-1, ::-1], "kernel K, flipped both ways")
+        results = self.correlated, self.convolved
+        for part, (name, formula), (kernel, heading), result in zip(
+            rows, FORMULAS.items(), slides, results, strict=True
+        ):
+            part.suptitle(f"{name.capitalize()}:  {formula}", fontsize=17)
+            left, middle, right = part.subplots(1, 3)
+            draw_numbers(left, self.x, "input I")
+            draw_numbers(middle, kernel, f"slides over it: {heading}")
+            draw_numbers(right, result, "output S")
+        return figure
+
+
+def side_by_side(weight, x=None):
+    """Cross-correlate and convolve an image with the same kernel.
+
+    cross-correlation: S(i, j) = sum over m, n of I(i + m, j + n) K(m, n);
+    convolution: S(i, j) = sum over m, n of I(i - m, j - n) K(m, n), which is the former with K flipped both ways.
+
+    Parameters
+    ----------
+    weight : array, shape (KH, KW)
+    x : array, shape (H, W), or None
+        None is an impulse: zeros around a 1, just large enough that the answer is as large as the kernel.
+
+    Returns
+    -------
+    SideBySide
+        By `ops.conv2d` and `ops.convolve`, without padding. The answer to an impulse is the kernel itself for
+        convolution, and the flipped kernel for cross-correlation.
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        If one is no matrix, or the kernel does not fit into the image.
+    MismatchError
+        If kernels and textbook do not agree.
+    """
+    op = "explain.side_by_side"
+    weight = numbers(op, "weight", weight, (2,))
+    if x is None:
+        x = np.zeros([2 * side - 1 for side in weight.shape])
+        x[weight.shape[0] - 1, weight.shape[1] - 1] = 1
+    x = numbers(op, "x", x, (2,))
+    if x.shape[0] < weight.shape[0] or x.shape[1] < weight.shape[1]:
+        raise ShapeError(f"{op}: x - expected at least the kernel's size {weight.shape}, got {x.shape}")
+    image, filters = Tensor(x[None, None]), Tensor(weight[None, None])
+    correlated, convolved = ops.conv2d(image, filters).data[0, 0], ops.convolve(image, filters).data[0, 0]
+    agree(op, correlated, textbook.cross_correlate2d(x, weight), textbook.convolve2d(x, weight[::-1, ::-1]))
+    agree(op, convolved, textbook.convolve2d(x, weight), textbook.cross_correlate2d(x, weight[::-1, ::-1]))
+    return SideBySide(x, weight, correlated, convolved)
+
+
+@dataclass(frozen=True)
+class LearnedFlip(_Shown):
+    """Two layers that learned the same from the same images, one by cross-correlation, one by convolution."""
+
+    target: np.ndarray  # (KH, KW), the kernel whose answers were to be learned
+    correlation: np.ndarray  # (KH, KW), learned with flip_kernel=False
+    convolution: np.ndarray  # (KH, KW), learned with flip_kernel=True
+    losses: np.ndarray  # (2, steps + 1): mean squared error of both, before each step and at the end
+
+    @property
+    def difference(self):
+        """Return the largest difference between one kernel and the flip of the other."""
+        return float(np.abs(self.correlation - self.convolution[::-1, ::-1]).max())
+
+    def __str__(self):
+        blocks = (
+            ("the kernel that made the answers", self.target),
+            ("learned by cross-correlation", self.correlation),
+            ("learned by convolution", self.convolution),
+            ("learned by convolution, flipped both ways", self.convolution[::-1, ::-1]),
+        )
+        lines = ["\n".join([name, *(f"  {row}" for row in matrix(np.round(grid, 3)))]) for name, grid in blocks]
+        first, last = self.losses[:, 0], self.losses[:, -1]
+        for name, a, b in zip(FORMULAS, first, last, strict=True):
+            lines.append(f"{name}: mean squared error {short(a)} before, {b:.1e} after {len(self.losses[0]) - 1} steps")
+        lines.append(f"largest difference of one kernel from the other, flipped: {self.difference:.1e}")
+        return "\n\n".join(lines)
+
+    def figure(self):
+        """Return a matplotlib Figure: both losses, and the kernels."""
+        figure = figures.blank()
+        figure.suptitle("What learns by convolution learns the flipped kernel, and is as good", fontsize=18)
+        curves, grids = figure.subfigures(1, 2)
+        axes = curves.subplots()
+        styles = ({"color": figures.BLUE, "ls": "-"}, {"color": figures.ORANGE, "ls": "--"})
+        for name, loss, style in zip(FORMULAS, self.losses, styles, strict=True):
+            axes.semilogy(loss, lw=3, label=name, **style)
+        axes.set_xlabel("step", fontsize=14)
+        axes.set_ylabel("mean squared error", fontsize=14)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=14)
+        blocks = (
+            ("made the answers", self.target),
+            ("learned by cross-correlation", self.correlation),
+            ("learned by convolution", self.convolution),
+            ("the same, flipped both ways", self.convolution[::-1, ::-1]),
+        )
+        for part, (name, values) in zip(grids.subplots(2, 2).flat, blocks, strict=True):
+            draw_numbers(part, np.round(values, 2), name)
+        return figure
+
+
+def learn_flip(weight, steps=40, seed=0):
+    """Let a layer that cross-correlates and one that convolves learn the answers of one kernel.
+
+    Parameters
+    ----------
+    weight : array, shape (KH, KW)
+        Both layers see random images and what cross-correlation with this kernel makes of them.
+    steps : int
+        Of gradient descent on the mean squared error.
+    seed : int
+        Of the images, and of the random weights that the two start from, each from its own.
+
+    Returns
+    -------
+    LearnedFlip
+        By two `nn.Conv2d`, one of them with ``flip_kernel=True``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the kernel is no matrix, or does not fit into 12 x 12 pixels.
+    """
+    target = numbers("explain.learn_flip", "weight", weight, (2,))
+    rng = np.random.default_rng(seed)
+    x = Tensor(rng.standard_normal((_IMAGES, 1, _SIDE, _SIDE)))
+    wanted = ops.conv2d(x, Tensor(target[None, None]))
+    kernels, losses = [], []
+    for flipped in (False, True):
+        layer = nn.Conv2d(1, 1, target.shape, bias=False, flip_kernel=flipped)
+        layer.weight.data = rng.standard_normal((1, 1, *target.shape))
+        optimizer, history = optim.SGD(layer.parameters(), lr=_LR), []
+        for _ in range(steps):
+            loss = ops.mse_loss(layer(x), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            history.append(loss.item())
+        losses.append([*history, ops.mse_loss(layer(x), wanted).item()])
+        kernels.append(layer.weight.data[0, 0].copy())
+    return LearnedFlip(target, *kernels, np.array(losses))
+
+
+def draw_numbers(axes, values, heading):
+    """Draw a matrix with its numbers, blue below zero and orange above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("blue-orange", ["#7CB5D9", "white", "#E8A672"])  # pale, for black text
+    largest = np.abs(values).max() or 1
+    axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest)
+    for (row, column), value in np.ndenumerate(values):
+        size = min(20, 90 / max(values.shape))
+        axes.text(column, row, short(value), ha="center", va="center", fontsize=size)
+    axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, [])
+    axes.set_yticks(np.arange(values.shape[0] + 1) - 0.5, [])
+    axes.grid(color="#555555", lw=1)
+    axes.tick_params(length=0)
+    axes.set_title(heading, fontsize=14)

@@ -1,0 +1,218 @@
+"""A convolution as the matrix that it is: mostly zeros, and the same few weights again and again."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.nn import Conv1d, Conv2d
+from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
+
+_DENSE_LIMIT = 16_000_000  # numbers of a matrix that is written out
+
+
+@dataclass(frozen=True)
+class ConvMatrix(Picture):
+    """The matrix M of a layer: ``M @ x`` is its output without the bias, and ``M.T @ dy`` its input gradient.
+
+    Only the entries that a weight stands in are kept, entry by entry in four arrays. Where a mirrored
+    border reads a pixel twice, two entries have the same row and column, and count as their sum.
+    """
+
+    shape: tuple  # (C_out * OH * OW, C_in * H * W)
+    rows: np.ndarray = field(repr=False)  # which output number, (entries,) int64
+    columns: np.ndarray = field(repr=False)  # which input number
+    values: np.ndarray = field(repr=False)
+    weight_index: np.ndarray = field(repr=False)  # which number of the flattened weight
+    weight: np.ndarray = field(repr=False)
+    input_shape: tuple  # without the batch
+    output_shape: tuple
+    transposed: bool = False
+
+    @property
+    def T(self):
+        """The transposed matrix: the way back of the gradient."""
+        return ConvMatrix(
+            self.shape[::-1],
+            self.columns,
+            self.rows,
+            self.values,
+            self.weight_index,
+            self.weight,
+            self.input_shape,
+            self.output_shape,
+            not self.transposed,
+        )
+
+    def __matmul__(self, x):
+        """Return the product with a vector, as an array (rows,) of float64."""
+        x = np.asarray(x)
+        if x.shape != self.shape[1:]:
+            raise ShapeError(f"ConvMatrix: x - expected shape {self.shape[1:]}, got {x.shape}; flatten it")
+        return np.bincount(self.rows, self.values * x[self.columns].astype(np.float64), self.shape[0])
+
+    def dense(self):
+        """Return the matrix with all its zeros; ShapeError if it has more than 16 million numbers."""
+        if self.dense_weights > _DENSE_LIMIT:
+            raise ShapeError(f"ConvMatrix.dense: expected at most {_DENSE_LIMIT:,} numbers, got {self.dense_weights:,}")
+        full = np.zeros(self.shape, self.values.dtype)
+        np.add.at(full, (self.rows, self.columns), self.values)
+        return full
+
+    @property
+    def dense_weights(self):
+        """Weights of a layer that connects every number with every other."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def local_weights(self):
+        """Weights if every output had its own window of weights, the padding under it among them."""
+        outputs = self.shape[1] if self.transposed else self.shape[0]
+        return outputs * int(np.prod(self.weight.shape[1:]))
+
+    @property
+    def shared_weights(self):
+        """Weights of the convolution: one window for each output channel."""
+        return self.weight.size
+
+    def __str__(self):
+        """The figure as text: shapes, the three counts, and the matrix itself where it is small."""
+        sides = [" x ".join(map(str, shape)) for shape in (self.input_shape, self.output_shape)]
+        kept = f"{len(self.rows):,} entries are weights, {1 - len(self.rows) / self.dense_weights:.1%} are zeros"
+        lines = [
+            f"{sides[0]} -> {sides[1]}: a matrix {self.shape[0]:,} x {self.shape[1]:,}; {kept}",
+            f"dense    {self.dense_weights:>15,} weights   every number with every other",
+            f"local    {self.local_weights:>15,} weights   every output with its window alone",
+            f"shared   {self.shared_weights:>15,} weights   the same window everywhere: convolution",
+        ]
+        if max(self.shape) <= 40:
+            width = len(str(self.weight.size - 1))
+            cells = np.full(self.shape, ".".rjust(width), object)
+            for row, column, index in zip(self.rows, self.columns, self.weight_index, strict=True):
+                cells[row, column] = str(index).rjust(width)
+            lines += ["", "where which weight stands:", *(" ".join(row) for row in cells)]
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing: the kernel, and the matrix with each of its weights in one colour."""
+        drawing = figures.blank((13, 7))
+        drawing.get_layout_engine().set(wspace=0.08)  # a tall name of the rows must not touch the kernel
+        kernel, matrix = drawing.subplots(1, 2, width_ratios=(1, 3.2))
+        colours = {"cmap": "viridis", "vmin": 0, "vmax": max(self.weight.size - 1, 1)}
+        self._draw_kernel(kernel, colours)
+        small = max(self.shape) <= 200
+        if small:
+            cells = np.full(self.shape, np.nan)
+            cells[self.rows, self.columns] = self.weight_index
+            matrix.imshow(cells, interpolation="nearest", **colours)
+        else:
+            matrix.scatter(
+                self.columns, self.rows, c=self.weight_index, s=1, marker="s", lw=0, rasterized=True, **colours
+            )
+            matrix.set(xlim=(-0.5, self.shape[1] - 0.5), ylim=(self.shape[0] - 0.5, -0.5), aspect="equal")
+        matrix.set_xlabel(f"input: {' x '.join(map(str, self.input_shape))} = {self.shape[1]:,} numbers", fontsize=14)
+        matrix.set_ylabel(f"output: {' x '.join(map(str, self.output_shape))} = {self.shape[0]:,}", fontsize=14)
+        if self.transposed:
+            matrix.set(xlabel=matrix.get_ylabel(), ylabel=matrix.get_xlabel())
+        drawing.suptitle(
+            f"dense {self.dense_weights:,}  -  local {self.local_weights:,}  -  shared {self.shared_weights:,} weights",
+            fontsize=18,
+        )
+        return drawing
+
+    def _draw_kernel(self, axes, colours):
+        """Draw the first filter's windows one below the other, each weight in its colour with its value."""
+        window = self.weight.reshape(self.weight.shape[0] * self.weight.shape[1], -1, self.weight.shape[-1])
+        shown = window[: max(1, 12 // window.shape[1])]
+        index = np.arange(shown.size).reshape(-1, shown.shape[2])
+        axes.imshow(index, interpolation="nearest", **colours)
+        if shown.shape[2] <= 7:
+            for (y, x), number in np.ndenumerate(index):
+                dark = number < 0.6 * colours["vmax"]
+                text = f"{shown.flat[number]:.2g}"
+                axes.text(x, y, text, ha="center", va="center", color="white" if dark else "black", fontsize=11)
+        for border in range(1, len(shown)):
+            axes.axhline(border * shown.shape[1] - 0.5, color="white", lw=4)
+        axes.set(xticks=[], yticks=[])
+        rest = "" if len(shown) == len(window) else f", {len(shown)} of {len(window)} windows"
+        axes.set_title(f"the weights{rest}", fontsize=14)
+
+
+def as_matrix(layer, input_shape):
+    """Write a convolution out as a matrix.
+
+    out.ravel() = M @ x.ravel() (+ bias)          dx.ravel() = M.T @ dout.ravel()
+
+    Parameters
+    ----------
+    layer : Conv1d or Conv2d
+        With any stride, padding, dilation and groups; a flipped kernel and a mirrored border too.
+    input_shape : tuple of int
+        (1, C, H, W), or (1, C, W) of signals: the matrix belongs to one image.
+
+    Returns
+    -------
+    ConvMatrix
+
+    Raises
+    ------
+    TypeError
+        If the layer is no convolution.
+    ShapeError
+        If it does not take inputs of this shape.
+
+    Notes
+    -----
+    Cost: C_out*OH*OW * C_in/groups*KH*KW entries of 32 bytes.
+    """
+    if not isinstance(layer, (Conv1d, Conv2d)):
+        raise TypeError(f"as_matrix: layer - expected a Conv1d or Conv2d, got {type(layer).__name__}")
+    axes = 3 if isinstance(layer, Conv1d) else 4
+    weight, shape = layer.weight.data, tuple(input_shape)
+    expected = (1, layer.in_channels)
+    if len(shape) != axes or shape[:2] != expected:
+        letters = f"({expected[0]}, {expected[1]}, {'W' if axes == 3 else 'H, W'})"
+        raise ShapeError(f"as_matrix: input_shape - expected {letters}, got {shape}")
+    rows, columns, index, out = _entries(layer, shape)
+    return ConvMatrix(
+        shape=(int(np.prod(out)), int(np.prod(shape))),
+        rows=rows,
+        columns=columns,
+        values=weight.ravel()[index],
+        weight_index=index,
+        weight=weight,
+        input_shape=shape[1:],
+        output_shape=out,
+    )
+
+
+def _entries(layer, shape):
+    """Return row, column and weight index of each entry, and the shape of the output without the batch."""
+    flat = len(shape) == 3  # a signal is an image one pixel high
+    channels, height, width = (shape[1], 1, shape[2]) if flat else shape[1:]
+    taps = (1, *layer.weight.shape[2:])[-2:]
+    (filters, group_channels), groups = layer.weight.shape[:2], layer.groups
+    stride, dilation = ((1, value) if flat else pair(value, "as_matrix") for value in (layer.stride, layer.dilation))
+    padding = layer.padding
+    if flat and padding != "same":
+        padding = (0, 0, *pair(padding, "as_matrix", minimum=0))
+    top, bottom, left, right = padding4(padding, "as_matrix", (height, width), taps, stride, dilation)
+    fill = {"mode": "reflect"} if layer.padding_mode == "reflect" else {"constant_values": -1}
+    numbers = np.arange(channels * height * width).reshape(channels, height, width)
+    numbers = np.pad(numbers, ((0, 0), (top, bottom), (left, right)), **fill)  # -1: padding, which has no column
+    ends = ((top, bottom), (left, right))
+    oh, ow = (
+        conv_output_size(size, taps[i], stride[i], *ends[i], dilation[i], "as_matrix: input_shape")
+        for i, size in enumerate((height, width))
+    )
+    # One axis each for: output channel o, row i, column j; channel of the group c, tap u, tap v.
+    o, i, j, c, u, v = np.ogrid[:filters, :oh, :ow, :group_channels, : taps[0], : taps[1]]
+    first = o // (filters // groups) * group_channels
+    columns = numbers[first + c, i * stride[0] + u * dilation[0], j * stride[1] + v * dilation[1]]
+    if layer.flip_kernel:
+        u, v = taps[0] - 1 - u, taps[1] - 1 - v
+    index = ((o * group_channels + c) * taps[0] + u) * taps[1] + v
+    rows = (o * oh + i) * ow + j
+    rows, columns, index = (np.broadcast_to(a, columns.shape)[columns >= 0] for a in (rows, columns, index))
+    return rows, columns, index, (filters, ow) if flat else (filters, oh, ow)

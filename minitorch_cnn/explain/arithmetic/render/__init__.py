@@ -1,0 +1,1 @@
+"""A worked example as a picture, a film or a page."""

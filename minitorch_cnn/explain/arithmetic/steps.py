@@ -1,0 +1,162 @@
+"""A computation told number by number: grids, and for every result the products that it is the sum of.
+
+`conv` and `pool` build such a story from a convolution or a pooling; `render` draws it.
+"""
+
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from minitorch_cnn import files
+from minitorch_cnn.tensor import Tensor
+
+KINDS = ".png, .gif, .svg, .html or .txt"
+
+
+class MismatchError(RuntimeError):
+    """A kernel, the textbook's loops and the sum of the products that are shown do not agree."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers in rows and columns, with the padding around them."""
+
+    name: str
+    letter: str  # in equations: x[0, 1]
+    values: np.ndarray  # (planes, H, W)
+    shape: tuple  # of the user's array, which has the same elements in the same order
+    padding: tuple = (0, 0, 0, 0)  # top, bottom, left, right
+    fill: float = 0.0  # what stands in the padding
+    unread: np.ndarray | None = None  # (H, W), True where no window looks
+    columns: int = 1  # planes side by side in a drawing
+
+    def inside(self, place):
+        """Return True unless ``place``, (plane, row, column), lies in the padding."""
+        return 0 <= place[1] < self.values.shape[1] and 0 <= place[2] < self.values.shape[2]
+
+    def at(self, place):
+        """Return the number at (plane, row, column), which may lie in the padding."""
+        return float(self.values[place]) if self.inside(place) else self.fill
+
+    def label(self, place):
+        """Return the name of a number as in the user's array, such as "x[0, 1]"."""
+        index = np.unravel_index(np.ravel_multi_index(place, self.values.shape), self.shape)
+        return f"{self.letter}[{', '.join(str(int(i)) for i in index)}]"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One result, and where its numbers come from; places are (plane, row, column)."""
+
+    place: tuple
+    left: tuple  # places in the first grid
+    right: tuple  # places in the second, of the same length; empty where there is none
+    value: float  # by the kernel
+    equation: str
+    chosen: tuple | None = None  # of ``left``, the largest
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A computation with all its numbers; prints as text, shows itself in notebooks, and saves as a picture."""
+
+    title: str
+    rule: str  # the formula
+    sizes: tuple  # sentences on the size of the output, with the numbers in them
+    left: Grid
+    right: Grid | None
+    result: Grid
+    steps: tuple  # a Step for each result, in row-major order
+    signs: tuple  # that stand between the grids
+    windows: bool = False  # a step's places form the window, (C, KH, KW)
+
+    def __str__(self):
+        from minitorch_cnn.explain.arithmetic.text import tell
+
+        return tell(self)
+
+    def goes_to(self, place):
+        """Return the steps whose results a number of the first grid has a part in; ``place`` is its place there."""
+        return [step for step in self.steps if place in step.left]
+
+    def save(self, path, step=None):
+        """Write a picture, a film, a page or a text, all or nothing.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.png`` and ``.svg`` show the whole, ``.gif`` one result after the other, ``.html`` does so by
+            keys and clicks, on a number of the first grid too, to see where it goes, without a network;
+            ``.txt`` is ``str()``.
+        step : int or None
+            The result, counted from 0, whose window is marked in a ``.png`` or ``.svg``; None marks none.
+
+        Raises
+        ------
+        ValueError
+            If it ends otherwise, if there is no such step, or if there are too many for a film.
+        OSError
+            If it cannot be written.
+        """
+        kind = pathlib.Path(path).suffix.lower()
+        if kind not in (".png", ".gif", ".svg", ".html", ".txt"):
+            raise ValueError(f"save: path - expected an end of {KINDS}, got {str(path)!r}")
+        if step is not None and not 0 <= step < len(self.steps):
+            raise ValueError(f"save: step - expected 0 to {len(self.steps) - 1}, got {step}")
+        files.atomic_write(path, self._encoded(kind, step))
+
+    def _encoded(self, kind, step):
+        from minitorch_cnn.explain.arithmetic.render import html, png, svg
+
+        if kind == ".txt":
+            return f"{self}\n".encode()
+        if kind == ".html":
+            return html.page(self).encode()
+        if kind == ".svg":
+            return svg.svg(self, step).encode()
+        return png.png(self, step) if kind == ".png" else png.gif(self)
+
+    def _repr_svg_(self):
+        from minitorch_cnn.explain.arithmetic.render import svg
+
+        return svg.svg(self)
+
+    def _repr_html_(self):
+        from minitorch_cnn.explain.arithmetic.render import html
+
+        return html.frame(self)
+
+
+def numbers(op, name, value, axes):
+    """Return a Tensor or an array as float64, which holds every float32 exactly.
+
+    Raises
+    ------
+    TypeError
+        If it holds no numbers.
+    ValueError
+        If the number of its axes is not in ``axes``, or it is empty.
+    """
+    array = np.asarray(value.data if isinstance(value, Tensor) else value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{op}: {name} - expected numbers, got dtype {array.dtype}")
+    if array.ndim not in axes or not array.size:
+        raise ValueError(f"{op}: {name} - expected {' or '.join(map(str, axes))} axes, got shape {array.shape}")
+    return array.astype(np.float64)
+
+
+def agree(op, kernel, textbook, shown):
+    """Require that three ways to the same numbers agree; all are arrays of one shape.
+
+    Raises
+    ------
+    MismatchError
+        Naming the first place where they do not.
+    """
+    scale = max(1.0, float(np.abs(shown, where=np.isfinite(shown), out=np.zeros_like(shown)).max(initial=0)))
+    for name, other in (("the textbook's loops", textbook), ("the products", shown)):
+        wrong = ~np.isclose(kernel, other, rtol=0, atol=1e-9 * scale, equal_nan=True)
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise MismatchError(f"{op}: at {place} the kernel gives {kernel[place]}, {name} {other[place]}")

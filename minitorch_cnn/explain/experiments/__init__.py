@@ -1,0 +1,1 @@
+"""Small experiments: shifted images, and gradients by depth."""

@@ -1,0 +1,92 @@
+"""The maps that the layers of a network make of an image."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.explain.features.filters import mosaic, named
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.nn import Conv2d
+from minitorch_cnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class FeatureMaps(Picture):
+    """What an image becomes on its way through a network."""
+
+    image: np.ndarray = field(repr=False)  # (C, H, W) as the network got it
+    maps: dict = field(repr=False)  # layer -> (C, H, W)
+
+    def __str__(self):
+        """The figure as text: of each layer the shape, the share of zeros and the map that answers most."""
+        lines = [f"{'layer':<20} {'maps':>6} {'pixels':>9} {'zeros':>7} {'strongest map':>14} {'its mean':>10}"]
+        for layer, array in self.maps.items():
+            means = array.mean((1, 2))
+            pixels, zeros = f"{array.shape[1]} x {array.shape[2]}", f"{np.mean(array == 0):.0%}"
+            best = int(means.argmax())
+            lines.append(f"{layer:<20} {len(array):6d} {pixels:>9} {zeros:>7} {best:14d} {means[best]:10.4f}")
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing: the image, then for each layer the sixteen maps that answer most."""
+        drawing = figures.blank((figures.SLIDE[0], figures.SLIDE[0] / (len(self.maps) + 1) + 1.2))
+        first, *rest = drawing.subplots(1, len(self.maps) + 1)
+        picture = displayed(self.image[None])[0]
+        first.imshow(picture, interpolation="nearest")
+        first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=13)
+        first.axis("off")
+        for axes, (layer, array) in zip(rest, self.maps.items(), strict=True):
+            chosen = array[np.argsort(-array.mean((1, 2)), kind="stable")[:16]]
+            low, high = chosen.min((1, 2), keepdims=True), chosen.max((1, 2), keepdims=True)
+            scaled = (chosen - low) / np.where(high > low, high - low, 1)
+            axes.imshow(mosaic(scaled[..., None], 4)[..., 0], cmap="viridis", interpolation="nearest")
+            title = f"{named(layer)}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
+            axes.set_title(title[:60], fontsize=13)
+            axes.axis("off")
+        return drawing
+
+
+def displayed(x):
+    """Return images (N, C, H, W) of any scale as (N, H, W, 3) in 0 .. 1; one channel becomes grey."""
+    low, high = x.min((1, 2, 3), keepdims=True), x.max((1, 2, 3), keepdims=True)
+    scaled = ((x - low) / np.where(high > low, high - low, 1)).transpose(0, 2, 3, 1)
+    return scaled if scaled.shape[3] == 3 else np.repeat(scaled.mean(3, keepdims=True), 3, 3)
+
+
+def feature_maps(model, image, layers=None):
+    """Run an image through a network, and keep what the layers make of it.
+
+    Parameters
+    ----------
+    model : Module
+        Used in evaluation mode.
+    image : ndarray, shape (C, H, W)
+        As the model takes it: normalised.
+    layers : list of str or None
+        Module paths; each is looked at behind the normalisation and the activation that follow it
+        directly. None takes up to five convolutions, spread evenly.
+
+    Returns
+    -------
+    FeatureMaps
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or it does not give maps.
+    """
+    replay = Replay(model, (1, *np.shape(image)))
+    if layers is None:
+        known = [path for path, module in model.named_modules() if isinstance(module, Conv2d)]
+        layers = [known[i] for i in np.unique(np.linspace(0, len(known) - 1, 5).round().astype(int))] if known else []
+    x, maps = Tensor(np.asarray(image, replay.dtype)[None]), {}
+    with no_grad():
+        for layer in layers:
+            out = replay.run([(replay.x, x)], replay.end_of(layer, activated=True))
+            if out.ndim != 4:
+                raise ValueError(f"feature_maps: layers - expected layers that give maps, got {layer!r}: {out.shape}")
+            maps[layer] = out.data[0]
+    return FeatureMaps(x.data[0], maps)

@@ -1,0 +1,225 @@
+"""The weights of a layer as pictures, and as a film of how they learn."""
+
+import io
+import math
+import pathlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures, files, weights
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.nn import Conv2d
+
+_MOST = 16  # filters and channels of a grid that is not in colour
+
+
+def tile(weight, scale=None):
+    """Arrange filters as one picture.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (C_out, C_in, KH, KW)
+        Of three channels, a filter is a tile in colour; else a row of tiles, one a channel.
+    scale : float or None
+        The weight that is drawn in full colour; None takes the largest of each filter.
+
+    Returns
+    -------
+    ndarray
+        (height, width, 3) in 0 .. 1 for three channels, zero weights are grey there; else (height, width) in
+        -1 .. 1. NaN lies between the tiles.
+    """
+    largest = np.abs(weight).max((1, 2, 3), keepdims=True) if scale is None else scale
+    tiles = weight / np.where(largest == 0, 1, largest)
+    if weight.shape[1] == 3:
+        tiles = (0.5 + tiles.clip(-1, 1) / 2).transpose(0, 2, 3, 1)
+        across = math.ceil(math.sqrt(len(tiles) * 1.6))
+    else:
+        tiles = tiles[:_MOST, :_MOST].reshape(-1, *weight.shape[2:], 1)
+        across = min(weight.shape[1], _MOST)
+        if across == 1:
+            across = math.ceil(math.sqrt(len(tiles) * 1.6))
+    return mosaic(tiles, across).squeeze()
+
+
+def mosaic(tiles, across):
+    """Lay tiles, (count, height, width, channels), out in rows of ``across``, NaN between them."""
+    height, width = tiles.shape[1:3]
+    down = -(-len(tiles) // across)
+    sheet = np.full((down * (height + 1) - 1, across * (width + 1) - 1, tiles.shape[3]), np.nan)
+    for number, one in enumerate(tiles):
+        y, x = number // across * (height + 1), number % across * (width + 1)
+        sheet[y : y + height, x : x + width] = one
+    return sheet
+
+
+@dataclass(frozen=True)
+class FilterGrid(Picture):
+    """All filters of a layer."""
+
+    layer: str
+    weight: np.ndarray = field(repr=False)  # (C_out, C_in, KH, KW)
+
+    def __str__(self):
+        """The figure as text: of each filter its length and its mean, the strongest first."""
+        count, channels, height, width = self.weight.shape
+        lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
+        size = f"{height} x {width} x {channels} = {self.weight.size:,} weights"
+        lines = [f"{named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'length':>9} {'mean':>10}"]
+        for i in np.argsort(-lengths, kind="stable"):
+            lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing; each filter is scaled by its own largest weight."""
+        count, channels, height, width = self.weight.shape
+        sheet = tile(self.weight)
+        drawing = figures.blank()
+        axes = drawing.subplots()
+        _show(axes, sheet)
+        title = f"{named(self.layer)}: {count} filters of {height} x {width} x {channels}"
+        if channels != 3 and (count > _MOST or channels > _MOST):
+            title += f", the first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
+        axes.set_title(title, fontsize=16)
+        return drawing
+
+
+def named(layer):
+    """Return a module's path as a name; the paths of a `Sequential` are mere numbers."""
+    return f"layer {layer}" if layer.isdigit() else layer
+
+
+def _show(axes, sheet):
+    """Draw a sheet of tiles: colours as they are, numbers from blue by white to orange."""
+    if sheet.ndim == 3:
+        axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
+    else:
+        axes.imshow(sheet, interpolation="nearest", cmap=diverging(), vmin=-1, vmax=1)
+    axes.axis("off")
+
+
+def diverging():
+    """Return the colours of signed numbers: blue, white, orange."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("blue-orange", [figures.BLUE, "white", figures.ORANGE])
+
+
+def filters(model, layer=None):
+    """Look at the filters of a convolution.
+
+    Parameters
+    ----------
+    model : Module
+    layer : str or None
+        Path of a `Conv2d`; None takes the first one.
+
+    Returns
+    -------
+    FilterGrid
+
+    Raises
+    ------
+    ValueError
+        If there is no convolution of that path.
+    """
+    path, module = _convolution("filters", model, layer)
+    return FilterGrid(path, module.weight.data.copy())
+
+
+def _convolution(function, model, layer):
+    known = {path: module for path, module in model.named_modules() if isinstance(module, Conv2d)}
+    if layer is None and known:
+        layer = next(iter(known))
+    if layer not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "expected a model with a Conv2d"
+        raise ValueError(f"{function}: layer - {expected}, got {layer!r}")
+    return layer, known[layer]
+
+
+@dataclass(frozen=True)
+class FilterFilm:
+    """The filters of a layer while a network learns: one scale for all frames, so that they can be compared."""
+
+    layer: str
+    frames: tuple = field(repr=False)  # of (title, weight)
+
+    def __str__(self):
+        """The film as text: how far the weights moved from frame to frame."""
+        lines, before = [f"{named(self.layer)}: {len(self.frames)} frames"], None
+        for title, weight in self.frames:
+            moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
+            lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
+            before = weight
+        return "\n".join(lines)
+
+    def gif(self, milliseconds=400):
+        """Return the film as the bytes of a GIF that repeats for ever."""
+        from PIL import Image
+
+        scale = max(float(np.abs(weight).max()) for _, weight in self.frames)
+        pages = []
+        for title, weight in self.frames:
+            drawing = figures.blank((8, 5))
+            axes = drawing.subplots()
+            _show(axes, tile(weight, scale))
+            axes.set_title(f"{named(self.layer)}, {title}", fontsize=16)
+            pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
+        buffer = io.BytesIO()
+        pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)
+        return buffer.getvalue()
+
+    def save(self, path):
+        """Write the film to a .gif file; ValueError if the name ends otherwise."""
+        if pathlib.Path(path).suffix.lower() != ".gif":
+            raise ValueError(f"FilterFilm.save: path - expected an end of .gif, got {str(path)!r}")
+        files.atomic_write(path, self.gif())
+
+    def _repr_html_(self):
+        import base64
+
+        return f'<img alt="{self.layer}" src="data:image/gif;base64,{base64.b64encode(self.gif()).decode()}">'
+
+
+def filter_film(layer, folder=None, frames=None):
+    """Make a film of the filters of a layer.
+
+    Parameters
+    ----------
+    layer : str
+        Path of a convolution.
+    folder : str or Path
+        Of a run: a frame for each epoch that was kept (``Trainer(save_epochs=True)``), else one for each
+        checkpoint that is there and one for the finished model.
+    frames : list of (str, ndarray)
+        Titles and weights, (C_out, C_in, KH, KW) each, in place of a folder.
+
+    Returns
+    -------
+    FilterFilm
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show.
+    """
+    if frames is None and folder is not None:
+        frames = _frames(pathlib.Path(folder), layer)
+    if not frames or any(weight is None or weight.ndim != 4 for _, weight in frames):
+        raise ValueError(
+            f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"
+        )
+    return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames))
+
+
+def _frames(folder, layer):
+    """Return titles and weights from the files of a run, the first ones first."""
+    if epochs := sorted(folder.glob("epoch-*.safetensors")):
+        named = [(f"epoch {int(path.stem.partition('-')[2])}", path, f"{layer}.weight") for path in epochs]
+    else:
+        steps = sorted(folder.glob("checkpoint-*.safetensors"))
+        named = [(f"step {int(path.stem.partition('-')[2])}", path, f"model/{layer}.weight") for path in steps]
+        if (finished := folder / "model.safetensors").exists():
+            named.append(("finished", finished, f"{layer}.weight"))
+    return [(title, weights.load(path)[0].get(key)) for title, path, key in named]

@@ -1,0 +1,189 @@
+"""What units look for: of each unit the patches of a dataset that it answers most to."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.explain.features.filters import named
+from minitorch_cnn.explain.fields.formula import receptive_fields
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.tensor import Tensor
+
+_ROWS = 8  # units of a figure
+
+
+@dataclass(frozen=True)
+class Patches(Picture):
+    """The strongest answers of some units, strongest first, and what they answered to."""
+
+    layer: str
+    units: np.ndarray  # channels, (U,)
+    scores: np.ndarray = field(repr=False)  # (U, k); -inf where the dataset has fewer images than k
+    indices: np.ndarray = field(repr=False)  # of the image in the dataset, (U, k)
+    places: np.ndarray = field(repr=False)  # row and column on the map, (U, k, 2)
+    boxes: np.ndarray = field(repr=False)  # top, left, bottom, right of the receptive field, unclipped, (U, k, 4)
+    dataset: object = field(repr=False)
+
+    def crop(self, unit, rank):
+        """Return one patch.
+
+        Parameters
+        ----------
+        unit, rank : int
+            Positions in ``units`` and among its answers.
+
+        Returns
+        -------
+        pixels : uint8 ndarray, shape (h, w, C)
+            The exact receptive field; black where it lies in the padding.
+        padding : bool ndarray, shape (h, w)
+            Where it does.
+        """
+        image = self.dataset.images[self.indices[unit, rank]]
+        top, left, bottom, right = self.boxes[unit, rank]
+        rows, columns = np.arange(top, bottom), np.arange(left, right)
+        inside = np.logical_and.outer((rows >= 0) & (rows < len(image)), (columns >= 0) & (columns < image.shape[1]))
+        pixels = image[np.ix_(rows.clip(0, len(image) - 1), columns.clip(0, image.shape[1] - 1))]
+        return pixels * inside[..., None], ~inside
+
+    def __str__(self):
+        """The figure as text: a line a unit, its answers as image@row,column=score with the image's class."""
+        height, width = self.boxes[0, 0, 2:] - self.boxes[0, 0, :2]
+        lines = [f"{named(self.layer)}: each answer sees {height} x {width} pixels of {len(self.dataset):,} images"]
+        for i, unit in enumerate(self.units):
+            answers = [
+                f"{self._class(index)} {index}@{place[0]},{place[1]}={score:.2f}"
+                for index, place, score in zip(self.indices[i], self.places[i], self.scores[i], strict=True)
+                if np.isfinite(score)
+            ]
+            lines.append(f"unit {unit:4d}  " + "  ".join(answers))
+        return "\n".join(lines)
+
+    def _class(self, index):
+        return self.dataset.classes[self.dataset.labels[index]]
+
+    def figure(self):
+        """Return the drawing: a row a unit, its score in each patch, padding hatched."""
+        shown = min(len(self.units), _ROWS)
+        count = self.scores.shape[1]
+        drawing = figures.blank((max(8, 1.25 * count + 1), 1.25 * shown + 1))
+        grid = drawing.subplots(shown, count, squeeze=False)
+        for i, row in enumerate(grid):
+            for rank, axes in enumerate(row):
+                axes.set(xticks=[], yticks=[])
+                if np.isfinite(self.scores[i, rank]):
+                    self._draw(axes, i, rank)
+                if rank == 0:
+                    axes.set_ylabel(f"unit {self.units[i]}", fontsize=12)
+        more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
+        drawing.suptitle(f"What units of {named(self.layer)} answer most to{more}", fontsize=17)
+        return drawing
+
+    def _draw(self, axes, unit, rank):
+        pixels, padding = self.crop(unit, rank)
+        picture = np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels
+        axes.imshow(np.where(padding[..., None], 215, picture), interpolation="nearest")
+        if padding.any():
+            lines = {"levels": [0.5, 1.5], "colors": "none", "hatches": ["////"]}
+            mask = np.pad(padding, 1, mode="edge").astype(float)  # so that the hatch reaches the frame
+            sides = [np.arange(-1, n + 1) for n in padding.shape]
+            axes.contourf(sides[1], sides[0], mask, **lines)
+            axes.set(xlim=(-0.5, padding.shape[1] - 0.5), ylim=(padding.shape[0] - 0.5, -0.5))
+        label = {"facecolor": "black", "alpha": 0.65, "pad": 1.5, "lw": 0}
+        axes.text(
+            0.03,
+            0.04,
+            f"{self.scores[unit, rank]:.1f}",
+            transform=axes.transAxes,
+            color="white",
+            fontsize=9,
+            bbox=label,
+        )
+
+
+def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
+    """Find the patches of a dataset that the units of a layer answer most to.
+
+    Every image is looked at once. Of each unit and image the strongest place counts, so that the k
+    patches come from k images.
+
+    Parameters
+    ----------
+    model : Module
+        Used in evaluation mode.
+    layer : str
+        Module path; the answers are those behind the normalisation and the activation that follow it.
+    dataset : ArrayDataset
+        Its images are normalised by its mean and std, as in training.
+    k : int, >= 1
+        Patches of each unit.
+    units : sequence of int or None
+        Channels; None takes the 8 with the strongest answers.
+    batch_size : int, >= 1
+
+    Returns
+    -------
+    Patches
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer or unit, the dataset is empty, or the layer gives no maps or maps whose
+        units see the whole image.
+
+    Notes
+    -----
+    Memory: O(channels * k) beside one batch.
+    Source: Girshick, Donahue, Darrell and Malik 2014, "Rich feature hierarchies for accurate object
+    detection and semantic segmentation", section 3.1.
+    """
+    for name, value in (("k", k), ("batch_size", batch_size), ("dataset", len(dataset))):
+        if value < 1:
+            raise ValueError(f"patches: {name} - expected at least 1, got {value}")
+    best = replay = None
+    for start in range(0, len(dataset), batch_size):
+        pixels = dataset.images[start : start + batch_size]
+        if replay is None or len(pixels) != replay.x.shape[0]:  # the last batch may be smaller
+            replay = Replay(model, (len(pixels), pixels.shape[3], *pixels.shape[1:3]))
+            end = replay.end_of(layer, activated=True)
+        scores, places = _strongest(replay, end, normalised(pixels, dataset))
+        indices = np.broadcast_to(np.arange(start, start + len(pixels)), scores.shape)
+        new = (scores, indices, places)
+        best = _top(new if best is None else [np.concatenate(pair, 1) for pair in zip(best, new, strict=True)], k)
+    output = replay.records[end].output
+    seen = receptive_fields(replay.records, replay.x).get(id(output))
+    if seen is None:
+        raise ValueError(f"patches: layer - expected one whose units see a part of the image, got {layer!r}")
+    scores, indices, places = best
+    units = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS]) if units is None else np.asarray(units, int)
+    if len(units) == 0 or not 0 <= units.min() <= units.max() < len(scores):
+        raise ValueError(f"patches: units - expected channels 0 to {len(scores) - 1}, got {units.tolist()}")
+    width = output.shape[3]
+    places = np.stack([places[units] // width, places[units] % width], axis=2)
+    boxes = np.array([[seen.box(*place) for place in row] for row in places.tolist()])
+    return Patches(layer, units, scores[units], indices[units], places, boxes, dataset)
+
+
+def normalised(pixels, dataset):
+    """Return uint8 images (N, H, W, C) as a model takes them: float64 (N, C, H, W), by the dataset's mean and std."""
+    return ((pixels / 255 - dataset.mean) / dataset.std).transpose(0, 3, 1, 2)
+
+
+def _strongest(replay, end, x):
+    """Return for each channel and image the largest number of its map and where it is; both (C, N)."""
+    with no_grad():
+        maps = replay.run([(replay.x, Tensor(x.astype(replay.dtype)))], end).data
+    if maps.ndim != 4:
+        raise ValueError(f"patches: layer - expected one that gives maps (N, C, H, W), got shape {maps.shape}")
+    flat = maps.transpose(1, 0, 2, 3).reshape(maps.shape[1], maps.shape[0], -1)
+    places = flat.argmax(2)
+    return np.take_along_axis(flat, places[..., None], 2)[..., 0], places
+
+
+def _top(columns, k):
+    """Return the k best columns of (scores, indices, places), best first; equal ones in order of the dataset."""
+    order = np.argsort(-columns[0], axis=1, kind="stable")[:, :k]
+    return [np.take_along_axis(array, order, 1) for array in columns]

@@ -1,0 +1,92 @@
+"""How far a network sees and how often it bends its numbers, layer by layer."""
+
+from dataclasses import dataclass, field
+
+from minitorch_cnn import figures
+from minitorch_cnn.explain.fields.formula import receptive_fields
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.explain.trace.replay import Replay
+
+_COLOURS = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.YELLOW, figures.GREY, "black")
+_BENDS = ("ReLU", "Tanh", "GELU", "Sigmoid", "LeakyReLU")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The numbers behind one convolution or pooling: how deep they lie, what they see, how often they were bent."""
+
+    layer: str
+    depth: int  # convolutions on the longest way
+    size: tuple  # of the receptive field, unclipped
+    non_linearities: int  # activations before it, on the longest way
+
+
+@dataclass(frozen=True)
+class Growth(Picture):
+    """The way through some networks, a list of steps for each."""
+
+    networks: dict = field(repr=False)  # name -> list of Step
+
+    def __str__(self):
+        """The figure as text."""
+        lines = []
+        for name, steps in self.networks.items():
+            lines += [name, f"  {'layer':<24} {'depth':>5} {'sees':>6} {'activations before':>19}"]
+            lines += [
+                f"  {s.layer or '(model)':<24} {s.depth:5d} {s.size[0]:6d} {s.non_linearities:19d}" for s in steps
+            ]
+        return "\n".join(lines)
+
+    def figure(self):
+        """Return the drawing: field size above, activations below, both against depth."""
+        drawing = figures.blank()
+        above, below = drawing.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        for number, (name, steps) in enumerate(self.networks.items()):
+            depth = [step.depth for step in steps]
+            line = {"marker": "osD^vP"[number % 6], "ms": 5, "lw": 2, "color": _COLOURS[number % 6], "label": name}
+            above.plot(depth, [max(step.size) for step in steps], **line)
+            below.plot(depth, [step.non_linearities for step in steps], **line)
+        above.set_title("What a number sees, and how often it was bent", fontsize=18)
+        above.set_ylabel("receptive field, pixels", fontsize=14)
+        below.set_ylabel("non-linearities", fontsize=14)
+        below.xaxis.get_major_locator().set_params(integer=True)
+        below.set_xlabel("depth, convolutions on the longest way", fontsize=14)
+        above.legend(fontsize=13, frameon=False)
+        for axes in (above, below):
+            axes.grid(alpha=0.3)
+            axes.tick_params(labelsize=12)
+            axes.spines[["top", "right"]].set_visible(False)
+        return drawing
+
+
+def field_growth(networks):
+    """Follow receptive field and non-linearities through networks.
+
+    Parameters
+    ----------
+    networks : dict of str to (Module, input_shape)
+        They are traced; nothing is computed.
+
+    Returns
+    -------
+    Growth
+        A step for each convolution and pooling that sees a part of the image.
+
+    Raises
+    ------
+    ShapeError
+        If a model does not take inputs of its shape.
+    """
+    return Growth({name: _steps(Replay(model, shape)) for name, (model, shape) in networks.items()})
+
+
+def _steps(replay):
+    fields, depth, bends, steps = receptive_fields(replay.records, replay.x), {}, {}, []
+    for record in replay.records:
+        name, known = record.op.__name__, [id(v) for v in record.inputs if v is not None]
+        key = id(record.output)
+        depth[key] = max((depth.get(i, 0) for i in known), default=0) + (name == "Conv2d")
+        bends[key] = max((bends.get(i, 0) for i in known), default=0) + (name in _BENDS)
+        if name in ("Conv2d", "MaxPool2d", "AvgPool2d") and key in fields:
+            steps.append(Step(record.path, depth[key], fields[key].size, bends[key]))
+    return steps

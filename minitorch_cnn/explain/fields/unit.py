@@ -1,0 +1,209 @@
+"""The receptive field of one unit: the exact box of pixels, and how much each of them really matters."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minitorch_cnn import figures
+from minitorch_cnn.explain.fields.exact import reach
+from minitorch_cnn.explain.fields.formula import Field, receptive_fields
+from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A layer on the way to the unit: its field, and the middle of what its first number sees."""
+
+    layer: str
+    operation: str
+    field: Field
+
+    def __str__(self):
+        size, jump, middle = self.field.size, self.field.jump, self.field.centre(0, 0)
+        return (
+            f"{self.layer or '(model)':<28} {self.operation:<12} {_pair(size):>11} {_pair(jump):>9} {_pair(middle):>15}"
+        )
+
+
+@dataclass(frozen=True)
+class UnitField(Picture):
+    """What one unit of a network sees."""
+
+    model: str
+    layer: str
+    unit: tuple  # (y, x)
+    input_shape: tuple
+    box: tuple | None  # (top, left, bottom, right), the last two exclusive, cut at the border; None: no pixel
+    formula: Field | None  # unclipped; None where the unit sees the whole image
+    effective: np.ndarray | None = field(repr=False)  # (H, W), sums to 1: mean |d unit / d pixel| over the images
+    stops: tuple = field(repr=False)
+
+    @property
+    def size(self):
+        """(height, width) of the box as if the image had no edges, or None where the unit sees the whole image."""
+        return self.formula and self.formula.size
+
+    @property
+    def centre(self):
+        """(y, x) of the middle of the unclipped box, pixels; None where the unit sees the whole image."""
+        return self.formula and self.formula.centre(*self.unit)
+
+    @property
+    def effective_side(self):
+        """Side of a square of as many pixels as hold 95 % of the gradient; None if it was not measured."""
+        if self.effective is None or not self.effective.any():
+            return None
+        shares = np.sort(self.effective, axis=None)[::-1].cumsum()
+        return math.sqrt(1 + np.count_nonzero(shares < 0.95))
+
+    def __str__(self):
+        """The figure as text."""
+        place = f"unit ({self.unit[0]}, {self.unit[1]}) of {self.layer or 'the model'} in {self.model}"
+        lines = [f"{place}, input {' x '.join(map(str, self.input_shape))}"]
+        if self.box is None:
+            lines.append("sees no pixel: its window lies in the padding")
+        else:
+            top, left, bottom, right = self.box
+            lines.append(
+                f"sees rows {top} to {bottom - 1}, columns {left} to {right - 1}: {bottom - top} x {right - left}"
+            )
+        if self.formula:
+            lines.append(f"without the border {_pair(self.size)} pixels, centre {_pair(self.centre)}")
+        if self.effective_side:
+            lines.append(
+                f"95 % of the gradient lies on as many pixels as a square of side {self.effective_side:.1f} has"
+            )
+        head = f"{'layer':<28} {'operation':<12} {'sees':>11} {'jump':>9} {'first centre':>15}"
+        return "\n".join([*lines, "", head, *map(str, self.stops)])
+
+    def figure(self):
+        """Return the drawing: the effective field as a heat map, the exact box over it."""
+        from matplotlib.patches import Rectangle
+
+        height, width = self.input_shape[2:] if len(self.input_shape) == 4 else (1, self.input_shape[2])
+        drawing = figures.blank((9, 7.5))
+        axes = drawing.subplots()
+        heat = np.zeros((height, width)) if self.effective is None else self.effective
+        peak = heat.max() or 1
+        shown = axes.imshow(heat / peak, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+        drawing.colorbar(shown, ax=axes, shrink=0.8, label="|d unit / d pixel|, of the largest")
+        if self.box is not None:
+            top, left, bottom, right = self.box
+            edge = {"fill": False, "ec": figures.ORANGE, "lw": 3, "clip_on": False}
+            axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **edge))
+            what = f"exact box {bottom - top} x {right - left}"
+            if self.size and self.size != (bottom - top, right - left):
+                what += f", without the border {_pair(self.size)}"
+            axes.set_xlabel(what, fontsize=15, color=figures.ORANGE)
+        if self.centre:
+            axes.plot(self.centre[1], self.centre[0], "+", color="white", ms=14, mew=2, scalex=False, scaley=False)
+        axes.set_title(f"{self.model}: what unit ({self.unit[0]}, {self.unit[1]}) of {self.layer} sees", fontsize=17)
+        return drawing
+
+
+def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
+    """Find the pixels that one unit depends on, and measure how much it does.
+
+    The box is found by going back through every operation of the trace, through all branches of shortcuts
+    and concatenations, and taking the smallest box around what they read. The effective field is
+    the mean over images of |d unit / d pixel|, summed over the channels of the image.
+
+    Parameters
+    ----------
+    model : Module
+        Looked at in evaluation mode: in training mode, batch norm lets every pixel see every other.
+    layer : str
+        Module path, such as ``"layer3.1"``; of a layer that runs twice, the last run.
+    y, x : int
+        Row and column of the unit on the map of that layer, 0 for a row of numbers; y is 0 in signals.
+    input_shape : tuple of int
+        (N, C, H, W), or (N, C, W); one image is looked at, whatever N.
+    channel : int or None
+        Of the unit; None takes all channels together.
+    images : int or ndarray, shape (N, C, H, W)
+        How many images of noise to measure with, 0 for none, or the images themselves.
+
+    Returns
+    -------
+    UnitField
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, unit or channel.
+    ShapeError
+        If the model does not take inputs of this shape.
+
+    Notes
+    -----
+    Cost: a trace for the box; a forward and a backward pass as far as the layer for the measurement.
+    Source: Luo, Li, Urtasun and Zemel 2016, "Understanding the Effective Receptive Field in Deep
+    Convolutional Neural Networks", section 3.
+    """
+    one = (1, *input_shape[1:])
+    replay = Replay(model, one)
+    end = replay.end_of(layer)
+    output = replay.records[end].output
+    masks = _unit_masks(output.shape, y, x, channel)
+    *_, rows, columns = [None, np.ones(1, bool), *reach(replay, end, masks)[2:]]
+    box = None
+    if rows.any() and columns.any():
+        (top, bottom), (left, right) = (np.flatnonzero(mask)[[0, -1]] for mask in (rows, columns))
+        box = (int(top), int(left), int(bottom) + 1, int(right) + 1)
+    fields = receptive_fields(replay.records, replay.x)
+    return UnitField(
+        model=replay.name,
+        layer=layer,
+        unit=(y, x),
+        input_shape=one,
+        box=box,
+        formula=fields.get(id(output)),
+        effective=_effective(model, layer, masks, one, images, replay.dtype),
+        stops=_stops(replay, end, fields),
+    )
+
+
+def _unit_masks(shape, y, x, channel):
+    """Return a mask for each axis of a layer's output: one image, one channel or all, one place."""
+    places = (y, x)[4 - len(shape) :] if len(shape) > 2 else ()
+    for name, place, length in zip("yx", (y, x), ((1, 1) + tuple(shape[2:]))[-2:], strict=True):
+        if not 0 <= place < length:
+            raise ValueError(f"receptive_field: {name} - expected 0 to {length - 1} in a map {shape}, got {place}")
+    if channel is not None and not 0 <= channel < shape[1]:
+        raise ValueError(f"receptive_field: channel - expected 0 to {shape[1] - 1}, got {channel}")
+    masks = [np.ones(1, bool), np.ones(shape[1], bool) if channel is None else np.arange(shape[1]) == channel]
+    return masks + [np.arange(length) == place for length, place in zip(shape[2:], places, strict=True)]
+
+
+def _effective(model, layer, masks, shape, images, dtype):
+    if isinstance(images, int):
+        if images == 0:
+            return None
+        images = np.random.Generator(np.random.PCG64(0)).standard_normal((images, *shape[1:]))
+    replay = Replay(model, images.shape)
+    x = Tensor(np.asarray(images, dtype), requires_grad=True)
+    out = replay.run([(replay.x, x)], replay.end_of(layer))
+    grad = np.zeros(out.shape, dtype)
+    grad[np.ix_(np.ones(len(images), bool), *masks[1:])] = 1
+    out.backward(grad)
+    heat = np.abs(x.grad).sum((0, 1)).astype(np.float64).reshape((1, *shape[2:])[-2:])
+    return heat / (heat.sum() or 1)
+
+
+def _stops(replay, end, fields):
+    """Return the windows and joints on the way to an operation that have a field."""
+    on_way = replay.ancestors(end)
+    shown = ("Conv2d", "MaxPool2d", "AvgPool2d", "Add", "Concat")
+    return tuple(
+        Stop(replay.records[i].path, replay.records[i].op.__name__, fields[id(replay.records[i].output)])
+        for i in on_way
+        if replay.records[i].op.__name__ in shown and id(replay.records[i].output) in fields
+    )
+
+
+def _pair(pair):
+    texts = [f"{value:g}" for value in pair]
+    return texts[0] if texts[0] == texts[1] else " x ".join(texts)

@@ -1,0 +1,1 @@
+"""A whole network: its table, its drawing, its stages, its graph."""

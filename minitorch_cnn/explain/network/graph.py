@@ -1,0 +1,97 @@
+"""The graph behind a result, as autograd keeps it: operations, who feeds whom, and the parameters at its ends."""
+
+from dataclasses import dataclass
+
+from minitorch_cnn.autograd import GraphError, Node, topological_order
+from minitorch_cnn.ops.movement import Transpose
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the graph."""
+
+    op: str
+    path: str  # of the module that ran it
+    inputs: tuple  # numbers of the operations that it reads
+    leaves: tuple  # names of the parameters and inputs that it reads, which will get a gradient
+    rule: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All operations behind a result in the order in which they ran; backward goes from the last to the first."""
+
+    operations: list
+
+    def __str__(self):
+        """The figure as text: a line an operation, with the numbers of those that it reads."""
+        lines = []
+        for number, operation in enumerate(self.operations):
+            reads = [*map(str, operation.inputs), *operation.leaves]
+            where = f" in {operation.path}" if operation.path else ""
+            label = f"{operation.op}{where}"
+            lines.append(f"{number:4d}  {label:<32}" + (f" reads {', '.join(reads)}" if reads else ""))
+        return "\n".join(line.rstrip() for line in lines)
+
+    def figure(self):
+        """Return the drawing as a matplotlib Figure: forward along the arrows, backward against them."""
+        from minitorch_cnn.explain.network.graph_drawing import draw
+
+        return draw(self)
+
+    def save(self, path):
+        """Draw it into a .png or .svg file."""
+        from minitorch_cnn import figures
+
+        figures.save(self.figure(), path)
+
+    def _repr_svg_(self):
+        from minitorch_cnn import figures
+
+        return figures.encoded(self.figure(), "svg").decode()
+
+
+def graph(result, model=None):
+    """Read the graph behind a Tensor, before backward has freed it.
+
+    Parameters
+    ----------
+    result : Tensor
+        Such as a loss.
+    model : Module or None
+        Its parameters are called by their paths; others by their shapes.
+
+    Returns
+    -------
+    Graph
+        The transposed weight of a full connection counts as the weight itself.
+
+    Raises
+    ------
+    GraphError
+        If there is no graph: nothing needs a gradient, or backward has freed it.
+    """
+    root = result.node
+    if root is None or root.ctx is None:
+        reason = "one without a graph" if root is None else "one whose graph backward has freed; use retain_graph=True"
+        raise GraphError(f"graph: result - expected a Tensor before backward, got {reason}")
+    names = {id(p): path for path, p in model.named_parameters()} if model is not None else {}
+    operations, numbers, views = [], {}, {}
+    for node in topological_order(root):
+        leaves = tuple(
+            name
+            for edge in node.edges
+            if edge is not None
+            for name in (views.get(edge, ()) if isinstance(edge, Node) else (_name(edge, names),))
+        )
+        inputs = tuple(numbers[edge] for edge in node.edges if edge in numbers)
+        if not inputs and len(leaves) == 1 and node.function is Transpose:
+            views[node] = leaves
+            continue
+        numbers[node] = len(operations)
+        operations.append(Operation(node.function.__name__, node.path, inputs, leaves, node.function.rule))
+    return Graph(operations)
+
+
+def _name(leaf, names):
+    return names.get(id(leaf)) or " x ".join(map(str, leaf.data.shape)) or "number"

@@ -1,0 +1,133 @@
+"""Two pictures of many networks: the famous ones side by side, and what a good answer costs."""
+
+from minitorch_cnn import figures, models
+from minitorch_cnn.explain.network.stages import pattern, shared
+from minitorch_cnn.explain.network.summary import summary
+from minitorch_cnn.explain.network.topology import topology
+from minitorch_cnn.explain.network.topology_drawing import COLOURS, NAMES, bar_height
+
+FAMOUS = (
+    ("lenet5", "LeNet-5", 1998),
+    ("alexnet_2012", "AlexNet", 2012),
+    ("vgg_d", "VGG-D", 2014),
+    ("allcnn_imagenet", "All-CNN", 2014),
+    ("resnet34", "ResNet-34", 2015),
+    ("densenet121", "DenseNet-121", 2016),
+)
+# Top-1 error in percent on ImageNet's validation images, one crop of 224 pixels: DenseNets from the table of
+# their authors' repository (Huang et al.), ResNets from fb.resnet.torch, whose training both share.
+RESNETS = {"resnet34": 26.73, "resnet50": 24.01, "resnet101": 22.44, "resnet152": 22.16}
+DENSENETS = {"densenet121": 25.0, "densenet169": 23.6, "densenet201": 22.5, "densenet161": 22.2}
+
+
+def poster(networks=FAMOUS):
+    """Draw networks side by side, with their numbers and the pattern that they share.
+
+    Parameters
+    ----------
+    networks : sequence of (str, str, int)
+        Name in the registry, title and year.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Everything in it but title and year comes from the traces.
+    """
+    from matplotlib.patches import Patch
+
+    figure = figures.blank((16, 1.2 * len(networks) + 1.8))
+    figure.suptitle("Famous networks, one pattern", fontsize=22)
+    axes = figure.subplots(len(networks), 3, width_ratios=(1.5, 6, 5))
+    patterns = []
+    for (name, title, year), (left, middle, right) in zip(networks, axes, strict=True):
+        shape = (1, *_image(name))
+        model = models.create(name, drawn=False)
+        numbers, drawn = summary(model, shape), topology(model, shape)
+        patterns.append(pattern(drawn))
+        left.text(0, 0.5, f"{title}\n{year}", fontsize=16, va="center", linespacing=1.4)
+        _silhouette(middle, drawn)
+        field = numbers.receptive_field[0]
+        facts = (
+            f"{_short(patterns[-1])}\n"
+            f"{patterns[-1].depth} layers with weights, {_rounded(numbers.params)} parameters,\n"
+            f"{_rounded(numbers.macs)} multiplications, a number of the last map sees {field} pixels"
+        )
+        right.text(0, 0.5, facts, fontsize=11.5, va="center", linespacing=1.4)
+        for cell in (left, middle, right):
+            cell.axis("off")
+    found = ";  ".join(f"{sentence} ({count} of {len(patterns)})" for sentence, count in shared(patterns))
+    figure.supxlabel(found.replace(";  full", ";\nfull").replace(";  pooling", ";\npooling"), fontsize=13)
+    patches = [Patch(fc=COLOURS[kind], label=NAMES[kind]) for kind in ("conv", "pool", "full")]
+    axes[0, 1].legend(handles=patches, loc="center right", frameon=False, fontsize=12)
+    return figure
+
+
+def _image(name):
+    channels, side = models.native_input(name)
+    return channels, side, side
+
+
+def _rounded(count):
+    """Return a count in three digits, such as "61.7 thousand"."""
+    for unit, word in ((1e9, "billion"), (1e6, "million")):
+        if count >= unit:
+            return f"{count / unit:.3g} {word}"
+    return f"{count / 1e3:.3g} thousand"
+
+
+def _short(found):
+    """Return a pattern in two lines."""
+    return str(found).replace("; then", ";\nthen").replace("the mean", "mean")
+
+
+def _silhouette(axes, drawn):
+    """Draw the layers of a network as bars, whatever their number, in the same width."""
+    nodes = [node for node in drawn.nodes if node.kind not in ("add", "concat")]
+    largest = max(node.side for node in nodes)
+    for x, node in enumerate(nodes):
+        axes.bar(
+            x, bar_height(node, largest), width=0.8, bottom=-bar_height(node, largest) / 2, color=COLOURS[node.kind]
+        )
+    axes.set_xlim(-0.6, max(len(nodes), 16) - 0.4)
+    axes.set_ylim(-0.55, 0.55)
+
+
+def efficiency():
+    """Draw the error of ResNets and DenseNets against parameters and multiplications.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Figure 3 of the DenseNet paper, with parameters and multiplications counted here.
+
+    Notes
+    -----
+    Source: Huang, Liu, van der Maaten and Weinberger 2016, figure 3, arXiv 1608.06993.
+    """
+    figure = figures.blank()
+    figure.suptitle("DenseNets need fewer weights and fewer multiplications for the same error", fontsize=17)
+    counted = {name: summary(models.create(name, drawn=False), (1, *_image(name))) for name in (*RESNETS, *DENSENETS)}
+    for axes, count, label in zip(
+        figure.subplots(1, 2, sharey=True),
+        ("params", "macs"),
+        ("parameters, millions", "multiplications, billions"),
+        strict=True,
+    ):
+        unit = 1e6 if count == "params" else 1e9
+        for family, name, style in (
+            (RESNETS, "ResNet", {"marker": "o", "color": figures.ORANGE, "ls": "--"}),
+            (DENSENETS, "DenseNet", {"marker": "s", "color": figures.BLUE, "ls": "-"}),
+        ):
+            offset = (7, 6) if family is RESNETS else (-32, -14)
+            costs = [getattr(counted[model], count) / unit for model in family]
+            axes.plot(costs, list(family.values()), lw=2.5, ms=9, label=name, **style)
+            for model, cost, error in zip(family, costs, family.values(), strict=True):
+                axes.annotate(model[len(name) :], (cost, error), xytext=offset, textcoords="offset points", fontsize=12)
+        axes.set_xlabel(label, fontsize=14)
+        axes.set_xlim(0, 1.1 * axes.get_xlim()[1])
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=13)
+    source = "errors: tables of the authors of DenseNet and of fb.resnet.torch; parameters and multiplications: counted"
+    figure.supxlabel(source, fontsize=10)
+    figure.axes[0].set_ylabel("top-1 error on ImageNet, one crop, %", fontsize=14)
+    return figure

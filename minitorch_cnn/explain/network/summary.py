@@ -1,0 +1,225 @@
+"""A model as a table: shapes, parameters, multiplications, memory and receptive field of each layer."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from minitorch_cnn import notebook
+from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.explain.fields.formula import receptive_fields
+from minitorch_cnn.tensor import Tensor
+
+_VIEWS = ("Reshape", "Transpose", "Index", "BroadcastTo")  # write no numbers of their own
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row: a module that ran, or an operation between modules."""
+
+    name: str  # dotted path; of an operation, that of the module around it
+    type: str
+    output_shape: tuple
+    params: int  # of this row; a layer that runs twice counts them once
+    macs: int
+    flops: int
+    activation_bytes: int  # of what it writes, all its operations together
+    receptive_field: tuple | None  # (h, w), pixels; None where it sees the whole image
+    jump: tuple | None
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All rows and their totals; prints as a table."""
+
+    model: str
+    input_shape: tuple
+    layers: list
+    params: int
+    trainable: int
+    macs: int
+    flops: int
+    receptive_field: tuple | None  # of the last map before a flatten or a global or adaptive pooling
+    inference_bytes: int  # the most that is alive at once in inference
+    training_bytes: int  # what a training step keeps for backward, and the largest gradient
+
+    def json(self):
+        """Return all of it as JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    def __str__(self):
+        return "\n".join(_lines(self))
+
+    def _repr_html_(self):
+        title, *totals = _totals(self)
+        return notebook.table(_rows(self), title) + notebook.text("\n".join(totals))
+
+
+def summary(model, input_shape):
+    """Summarise a model.
+
+    Parameters
+    ----------
+    model : Module
+        It is traced in its present mode; nothing is computed, and nothing in it changes.
+    input_shape : tuple of int
+        (N, C, H, W).
+
+    Returns
+    -------
+    Summary
+        ``macs`` counts the multiply-adds of convolutions and matrix products, for the whole batch;
+        ``flops`` is twice as much. Bytes are those of the feature maps in the model's dtype.
+
+    Raises
+    ------
+    ShapeError
+        If the model does not take inputs of this shape.
+    """
+    parameters = list(model.parameters())
+    dtype = parameters[0].data.dtype if parameters else np.dtype(np.float32)
+    x = Tensor.like_shape(input_shape, dtype)
+    with no_grad(), trace() as records:
+        model(x)
+    fields, modules = receptive_fields(records, x), dict(model.named_modules())
+    layers, seen = [], set()
+    for group in _groups(records, modules):
+        path, module, last = group[0].path, modules[group[0].path], group[-1]
+        own = [p for p in module.parameters() if id(p) not in seen] if _is_layer(module) else []
+        seen.update(map(id, own))
+        macs = sum(map(_macs, group))
+        field = fields.get(id(last.output))
+        layers.append(
+            Layer(
+                name=path,
+                type=type(module).__name__ if _is_layer(module) else _operation(group),
+                output_shape=tuple(last.output.shape),
+                params=sum(p.size for p in own),
+                macs=macs,
+                flops=2 * macs,
+                activation_bytes=sum(_bytes(record, dtype) for record in group),
+                receptive_field=field and field.size,
+                jump=field and field.jump,
+                frozen=bool(own) and not any(p.requires_grad for p in own),
+            )
+        )
+    last_map = [fields[id(record.output)] for record in records if id(record.output) in fields]
+    macs = sum(layer.macs for layer in layers)
+    return Summary(
+        model=type(model).__name__,
+        input_shape=tuple(input_shape),
+        layers=layers,
+        params=sum(p.size for p in parameters),
+        trainable=sum(p.size for p in parameters if p.requires_grad),
+        macs=macs,
+        flops=2 * macs,
+        receptive_field=last_map[-1].size if last_map else None,
+        inference_bytes=_most_alive(records, x, dtype),
+        training_bytes=sum(_bytes(r, dtype) for r in records) + max((_bytes(r, dtype) for r in records), default=0),
+    )
+
+
+def _groups(records, modules):
+    """Yield the operations that make a row: those of one run of a layer, or one of a module with layers inside."""
+    group = []
+    for record in records:
+        one_layer = group and group[-1].path == record.path and _is_layer(modules[record.path])
+        if group and not one_layer and not _is_mean([group[-1], record]):
+            yield group
+            group = []
+        group.append(record)
+    if group:
+        yield group
+
+
+def _is_layer(module):
+    return not list(module.children())
+
+
+def _is_mean(records):
+    """Return True for a sum and what divides it by a constant, as global average pooling does."""
+    return [r.op.__name__ for r in records] == ["Sum", "Div"] and records[1].inputs[0] is records[0].output
+
+
+def _operation(group):
+    return "GlobalAvgPool" if _is_mean(group) else group[-1].op.__name__
+
+
+def _macs(record):
+    if record.op.__name__ in ("Conv1d", "Conv2d"):  # weight (C_out, C_in/groups, ...): an output sums over the rest
+        return record.output.size * int(np.prod(record.inputs[1].shape[1:]))
+    if record.op.__name__ == "MatMul":
+        return record.output.size * record.inputs[0].shape[-1]
+    return 0
+
+
+def _bytes(record, dtype):
+    return 0 if record.op.__name__ in _VIEWS else record.output.size * dtype.itemsize
+
+
+def _most_alive(records, x, dtype):
+    """Return the most bytes of maps that are alive at once, each from when it is written to its last use."""
+    last_use = {id(v): i for i, record in enumerate(records) for v in record.inputs if v is not None}
+    alive, most = {id(x): x.size * dtype.itemsize}, x.size * dtype.itemsize
+    for i, record in enumerate(records):
+        alive[id(record.output)] = _bytes(record, dtype)
+        most = max(most, sum(alive.values()))
+        alive = {key: size for key, size in alive.items() if last_use.get(key, len(records)) > i}
+    return most
+
+
+def _rows(summary):
+    rows = [("layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump", "")]
+    for layer in summary.layers:
+        rows.append(
+            (
+                layer.name or "(model)",
+                layer.type,
+                " x ".join(map(str, layer.output_shape[1:])),
+                f"{layer.params:,}" if layer.params else "",
+                f"{layer.macs:,}" if layer.macs else "",
+                _megabytes(layer.activation_bytes),
+                _pixels(layer.receptive_field) or "all",
+                _pixels(layer.jump),
+                "frozen" if layer.frozen else "",
+            )
+        )
+    return rows
+
+
+def _lines(summary):
+    rows = _rows(summary)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i in (0, 1, 8) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * max(map(len, lines)))
+    title, *totals = _totals(summary)
+    return [title, *lines, *totals]
+
+
+def _totals(summary):
+    """Return the line above the table and those below it."""
+    shape = " x ".join(map(str, summary.input_shape))
+    frozen = summary.params - summary.trainable
+    return [
+        f"{summary.model}, input {shape}",
+        f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
+        f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP)",
+        f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
+        f"{_megabytes(summary.training_bytes)} in training",
+        f"last map     each number sees {_pixels(summary.receptive_field) or 'all'} pixels",
+    ]
+
+
+def _megabytes(size):
+    return f"{size / 1e6:.2f} MB"
+
+
+def _pixels(pair):
+    return "" if pair is None else f"{pair[0]}" if pair[0] == pair[1] else f"{pair[0]} x {pair[1]}"

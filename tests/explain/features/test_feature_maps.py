@@ -1,0 +1,31 @@
+"""Feature maps: what stands in the picture is what the layers gave."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, explain, nn, ops
+from minitorch_cnn.explain.features.feature_maps import displayed
+from tests.explain.networks import small
+
+
+def test_maps_are_those_behind_norm_and_activation():
+    model, image = small(), np.random.default_rng(0).standard_normal((3, 8, 8)).astype(np.float32)
+    maps = explain.feature_maps(model, image)
+    assert list(maps.maps) == ["0", "4"] and model.training
+    model.eval()
+    np.testing.assert_array_equal(maps.maps["0"], ops.relu(model[1](model[0](Tensor(image[None])))).data[0])
+    np.testing.assert_array_equal(maps.maps["4"], model(Tensor(image[None])).data[0])
+    assert len(maps.figure().axes) == 3
+    first = str(maps).splitlines()[1].split()
+    assert first[:5] == ["0", "4", "8", "x", "8"] and first[5] == f"{np.mean(maps.maps['0'] == 0):.0%}"
+
+
+def test_grey_images_can_be_seen():
+    shown = displayed(np.arange(8.0).reshape(2, 1, 2, 2))
+    assert shown.shape == (2, 2, 2, 3) and shown.min() == 0 and shown.max() == 1
+    np.testing.assert_array_equal(displayed(np.ones((1, 3, 2, 2))), np.zeros((1, 2, 2, 3)))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="feature_maps: layers - expected layers that give maps, got '1'"):
+        explain.feature_maps(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten()), np.ones((1, 2, 2)), ["1"])

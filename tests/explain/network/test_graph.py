@@ -1,0 +1,68 @@
+"""The graph of autograd, read, named and drawn."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, autograd, explain, models, nn, ops
+from minitorch_cnn.explain.network import graph_drawing
+
+
+def images(shape=(2, 3, 6, 6)):
+    return Tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+
+
+def test_operations_in_order_with_what_they_read():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5))
+    loss = ops.cross_entropy(model(images()), np.array([0, 1]), reduction="sum")
+    graph = explain.graph(loss, model)
+    assert str(graph).splitlines() == [
+        "   0  Conv2d in 0                      reads 0.weight, 0.bias",
+        "   1  ReLU in 1                        reads 0",
+        "   2  Reshape in 2                     reads 1",
+        "   3  MatMul in 3                      reads 2, 3.weight",
+        "   4  Add in 3                         reads 3, 3.bias",
+        "   5  CrossEntropy                     reads 4",
+        "   6  Sum                              reads 5",
+    ]
+    assert graph.operations[1].rule == "the gradient passes where x > 0"
+
+
+def test_a_shortcut_reads_an_earlier_operation():
+    graph = explain.graph(ops.sum(models.create("resnet20")(images())))
+    adds = [operation for operation in graph.operations if operation.op == "Add" and len(operation.inputs) == 2]
+    assert len(adds) == 9
+    assert all(max(o.inputs) - min(o.inputs) >= 3 or o.path.endswith("0") for o in adds)
+
+
+def test_backward_visits_the_operations_from_the_last_to_the_first():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    loss = ops.sum(ops.add(ops.exp(x), ops.relu(x)))
+    names = [operation.op for operation in explain.graph(loss).operations]
+    assert names[::-1] == [step.op for step in loss.backward(trace=True)]
+
+
+def test_leaves_without_a_model_are_called_by_their_shapes():
+    x, scalar = Tensor([[1.0, 2.0]], requires_grad=True), Tensor(2.0, requires_grad=True)
+    assert explain.graph(ops.mul(x, scalar)).operations[0].leaves == ("1 x 2", "number")
+
+
+def test_a_result_without_a_graph_is_refused():
+    with pytest.raises(autograd.GraphError, match="graph: result - expected a Tensor before backward, got one without"):
+        explain.graph(Tensor(1.0))
+    loss = ops.sum(Tensor([1.0], requires_grad=True))
+    loss.backward()
+    with pytest.raises(autograd.GraphError, match="whose graph backward has freed; use retain_graph=True"):
+        explain.graph(loss)
+
+
+def test_the_drawing_names_every_operation_and_keeps_neighbours_together(tmp_path):
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(5)))
+    graph = explain.graph(ops.sum(model(images((2, 4)))), model)
+    axes = graph.figure().axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts.count("MatMul") == 5 and "3\nbias" in texts
+    places = [graph_drawing._place(number) for number in range(20)]
+    for (x0, y0), (x1, y1) in zip(places, places[1:], strict=False):
+        assert abs(x1 - x0) + abs(y1 - y0) == 1
+    graph.save(tmp_path / "graph.svg")
+    assert b"MatMul" in (tmp_path / "graph.svg").read_bytes() or (tmp_path / "graph.svg").stat().st_size > 5000

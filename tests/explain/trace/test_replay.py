@@ -1,0 +1,59 @@
+"""The trace of a model run again on real numbers gives what the model gives."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor, models, nn, no_grad, ops
+from minitorch_cnn.explain.trace.replay import Replay
+
+
+class Reused(nn.Module):
+    """One activation and one convolution, each used twice, and a branch that leads nowhere."""
+
+    def __init__(self):
+        self.conv, self.act, self.norm = nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(2)
+        self.unused, self.aside = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 5)
+
+    def forward(self, x):
+        self.aside(x)
+        return self.act(self.norm(self.conv(self.act(self.conv(x)))))
+
+
+@pytest.mark.parametrize("name", ["cifar4", "resnet20", "densenet40_k12", "lenet5_cifar"])
+def test_the_whole_network(name):
+    model, x = models.create(name), np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    replay = Replay(model, x.shape)
+    with no_grad():
+        got = replay.run([(replay.x, Tensor(x))], len(replay.records) - 1)
+        np.testing.assert_allclose(got.data, model.eval()(Tensor(x)).data, rtol=1e-5, atol=1e-5)
+
+
+def test_the_second_run_of_a_layer_and_what_follows_it():
+    model, x = Reused().eval(), np.random.default_rng(0).standard_normal((1, 2, 6, 6)).astype(np.float32)
+    replay = Replay(model, x.shape)
+    first = ops.relu(model.conv(Tensor(x)))
+    second = model.conv(first)
+    assert np.array_equal(replay.run([(replay.x, Tensor(x))], replay.end_of("conv")).data, second.data)
+    end = replay.end_of("conv", activated=True)
+    assert end == replay.end_of("") == replay.end_of("act") == len(replay.records) - 1
+    assert np.array_equal(replay.run([(replay.x, Tensor(x))], end).data, model(Tensor(x)).data)
+    assert replay.end_of("aside") not in replay.ancestors(end)
+
+
+def test_it_can_start_in_the_middle():
+    model = Reused().eval()
+    replay = Replay(model, (1, 2, 6, 6))
+    middle = replay.records[replay.end_of("conv")].output
+    leaf = Tensor(np.ones(middle.shape, np.float32), requires_grad=True)
+    out = replay.run([(middle, leaf)], replay.end_of("act"))
+    assert np.array_equal(out.data, ops.relu(model.norm(leaf)).data)
+    out.sum().backward()
+    assert leaf.grad.any() and all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_names_that_are_none():
+    replay = Replay(Reused(), (1, 2, 6, 6))
+    with pytest.raises(ValueError, match="layer - expected a module's path, got 'konv'; did you mean 'conv'"):
+        replay.end_of("konv")
+    with pytest.raises(ValueError, match="layer - expected one that runs, got 'unused', which does not"):
+        replay.end_of("unused")
