@@ -8,6 +8,7 @@ import os
 import pathlib
 import secrets
 import stat
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,9 @@ _BLOCK = 1 << 20
 _SLOW = 200_000  # bytes a second: below this for _PATIENCE seconds, another address is tried
 _PATIENCE = 20.0
 _TIMEOUT = 30.0
+_WINDOWS = sys.platform == "win32"
+_RETRY = 1.0  # seconds: on Windows a file that another program has open, such as a virus scanner, cannot be replaced
+_LONG_AGO = 3600.0  # seconds: no file takes that long to write
 _RUN = secrets.token_hex(4)  # tells this process from an earlier one of the same number: in a container all have it
 
 
@@ -26,7 +30,7 @@ class DownloadError(OSError):
 def mcnn_home():
     """Return the folder of data, weights and compiled kernels: MCNN_HOME or in the user's cache folder."""
     if home := os.environ.get("MCNN_HOME"):
-        return pathlib.Path(home)
+        return pathlib.Path(home).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return pathlib.Path(cache) / "minitorch_cnn"
 
@@ -69,19 +73,34 @@ def atomic_write(path, data):
     try:
         with open(temporary, "wb") as file:
             if path.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
+def _replace(source, target):
+    """Rename a file; Windows refuses that while the target is open elsewhere, so it is tried for a while."""
+    deadline = time.monotonic() + _RETRY
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not _WINDOWS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def _sync_folder(folder):
     """Make a rename survive a power cut: the folder's own entry has to reach the disk too."""
+    if _WINDOWS:  # cannot open a folder, and writes its entry by itself
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -100,17 +119,21 @@ def remove_stale(folder):
     removed = []
     for path in pathlib.Path(folder).glob(".*.tmp"):
         run, pid = path.name.split(".")[-3:-1]
-        earlier = pid == str(os.getpid()) and run != _RUN
-        if pid.isdigit() and (earlier or not _is_alive(int(pid))):
+        if pid.isdecimal() and not _is_written(path, run, int(pid)):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed
 
 
-def _is_alive(pid):
+def _is_written(path, run, pid):
+    """Return whether the process of this number may still be writing a temporary file."""
+    if pid == os.getpid():
+        return run == _RUN
     try:
+        if _WINDOWS:  # os.kill(pid, 0) asks on other systems whether a process is alive; there it sends Ctrl-C
+            return time.time() - path.stat().st_mtime < _LONG_AGO
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError, OverflowError):  # no such process or file, or no number of one
         return False
     except PermissionError:
         return True
@@ -158,7 +181,7 @@ def download(addresses, path, *, size=None, digest=None, algorithm="sha256", pro
                 problems.append(f"{address}: {type(error).__name__} {error}")
                 break
             if not wrong:
-                os.replace(part, path)
+                _replace(part, path)
                 _sync_folder(path.parent)
                 return
             part.unlink()

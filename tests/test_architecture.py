@@ -77,4 +77,4 @@ def test_every_exported_name_exists():
 
 def test_files_stay_short_enough_to_read():
     for path in [*PACKAGE.rglob("*.py"), *KERNELS.rglob("*.py")]:
-        assert len(path.read_text().splitlines()) <= 300, path
+        assert len(path.read_text().splitlines()) <= 400, path

@@ -230,10 +230,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, full_
 
 def test_what_killed_writers_left_is_removed(tmp_path):
     dead = 2**22 + 1  # above the largest process number
-    for name in (f".file.{dead}.tmp", ".file.1.tmp", ".other.tmp", f"file.{dead}"):
+    removed = [f".file.{number}.tmp" for number in (dead, 10**30)]
+    for name in (*removed, ".file.1.tmp", ".other.tmp", ".file.\u00b2.tmp", f"file.{dead}"):
         (tmp_path / name).touch()
-    assert remove_stale(tmp_path) == [tmp_path / f".file.{dead}.tmp"]
-    assert len(os.listdir(tmp_path)) == 3
+    assert sorted(remove_stale(tmp_path)) == sorted(tmp_path / name for name in removed)
+    assert len(os.listdir(tmp_path)) == 4
 
 
 def test_what_an_earlier_process_of_the_same_number_left_is_removed(tmp_path, monkeypatch):
@@ -257,9 +258,72 @@ def test_what_an_earlier_process_of_the_same_number_left_is_removed(tmp_path, mo
 def test_the_folder_of_all_data(monkeypatch, tmp_path):
     monkeypatch.setenv("MCNN_HOME", str(tmp_path / "mine"))
     assert files.mcnn_home() == tmp_path / "mine"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MCNN_HOME", os.path.join("~", "lab"))
+    assert files.mcnn_home() == tmp_path / "lab"
     monkeypatch.delenv("MCNN_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert files.mcnn_home() == tmp_path / "cache" / "minitorch_cnn"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
     assert files.mcnn_home() == tmp_path / ".cache" / "minitorch_cnn"
+
+
+# --------------------------------------------------------------------------------- Windows
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Refuse what Windows refuses: opening a folder, changing the mode of an open file, asking by a signal."""
+    real_open = os.open
+
+    def refuse(*_):
+        raise AssertionError("Windows has no such function, or it does something else there")
+
+    def open_file(path, *arguments, **options):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real_open(path, *arguments, **options)
+
+    monkeypatch.setattr(files, "_WINDOWS", True)
+    monkeypatch.setattr(os, "fchmod", refuse, raising=False)
+    monkeypatch.setattr(os, "kill", refuse)
+    monkeypatch.setattr(os, "open", open_file)
+
+
+def test_files_are_written_on_windows(windows, tmp_path):
+    for content in (b"first", b"second"):
+        atomic_write(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == content
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("refusals", [2, 1000])
+def test_a_file_that_is_open_elsewhere_is_replaced_as_soon_as_it_is_closed(windows, tmp_path, monkeypatch, refusals):
+    left, replace = [refusals], os.replace
+
+    def busy(source, target):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise PermissionError(errno.EACCES, "Access is denied", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(files, "_RETRY", 0.2)
+    (tmp_path / "file").write_bytes(b"old")
+    if refusals == 2:
+        atomic_write(tmp_path / "file", b"new")
+        assert (tmp_path / "file").read_bytes() == b"new"
+    else:
+        with pytest.raises(PermissionError, match="Access is denied"):
+            atomic_write(tmp_path / "file", b"new")
+        assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_killed_writers_left_is_removed_on_windows_after_an_hour(windows, tmp_path):
+    old, new, own = (tmp_path / f".file.run.{pid}.tmp" for pid in (7, 8, os.getpid()))
+    for path in (old, new, own):
+        path.touch()
+    os.utime(old, (time.time() - 4000,) * 2)
+    assert sorted(remove_stale(tmp_path)) == sorted([old, own])  # `own` is of an earlier process of the same number
+    assert os.listdir(tmp_path) == [new.name]

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 import threadpoolctl
 from numba.core import config, event
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 from numba.core.serialize import dumps
 
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
@@ -52,15 +52,15 @@ def _source_hash():
 
 @functools.cache
 def cache_folder():
-    """Return the folder of compiled kernels for these sources, or None where none can be written."""
-    home = os.environ.get("MCNN_HOME")
+    """Return the folder of compiled kernels for these sources, or None where there is none and none can be made.
+
+    It may be one that others filled and that this process can only read.
+    """
+    home = os.path.expanduser(os.environ.get("MCNN_HOME", ""))
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     folder = pathlib.Path(home or os.path.join(base, "minitorch_cnn")) / "kernels" / _source_hash()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         warnings.warn(f"kernels are compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
         return None
@@ -76,6 +76,27 @@ def _own_cache():
         yield cache_folder() is not None
     finally:
         config.CACHE_DIR = saved
+
+
+@functools.cache
+def _warn_of_folder(folder, problem):
+    """Warn once that new kernels cannot be kept."""
+    message = f"new kernels are compiled anew in every process, because {folder} cannot be written: {problem}"
+    warnings.warn(f"{message}; set MCNN_HOME to a folder that can be written", RuntimeWarning, stacklevel=2)
+
+
+class _Locator(UserProvidedCacheLocator):
+    """Names our folder; Numba's own locator refuses a folder that can be read but not written."""
+
+    def ensure_cache_path(self):
+        with contextlib.suppress(OSError):
+            os.makedirs(self.get_cache_path(), exist_ok=True)
+
+
+class _CacheFormat(CompileResultCacheImpl):
+    """Numba's way to store compiled code, in our folder alone."""
+
+    _locator_classes = (_Locator,)
 
 
 class _CacheFiles:
@@ -115,6 +136,8 @@ class _CacheFiles:
 class _Cache(FunctionCache):
     """Numba's cache of a function, with our files; not being able to write costs time, but stops nothing."""
 
+    _impl_class = _CacheFormat
+
     def __init__(self, function):
         super().__init__(function)
         stamp = self._impl.locator.get_source_stamp()
@@ -124,8 +147,7 @@ class _Cache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            name = self._py_func.__name__
-            warnings.warn(f"{name} is compiled anew in every process: {error}", RuntimeWarning, stacklevel=2)
+            _warn_of_folder(cache_folder(), error.strerror or str(error))
 
 
 def _compile(function, parallel, reorder):
@@ -238,7 +260,8 @@ def _after_fork():
         _forked_after_openmp = numba.threading_layer() == "omp"
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def get_num_threads():

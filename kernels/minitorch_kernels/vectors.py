@@ -23,7 +23,7 @@ def host_vectors():
     (int, int)
         (0, 0) where no tile is known to fit.
     """
-    if platform.machine() in ("arm64", "aarch64"):
+    if platform.machine().lower() in ("arm64", "aarch64"):  # Windows says "ARM64"
         return 16, 32
     if config.CPU_NAME and not config.CPU_FEATURES:  # a processor that the user named
         if any(name in config.CPU_NAME for name in _AVX512_NAMES):

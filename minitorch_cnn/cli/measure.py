@@ -5,7 +5,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -13,6 +12,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import data, train
+from minitorch_cnn.processes import module_command, module_environment
 
 _IMAGES = {"cifar10": (50_000, 10_000), "shapes10": (10_000, 2_000)}  # for training, for testing
 
@@ -111,7 +111,7 @@ def blas_check(core=None):
     dict or None
         "core", "error" and "gflops"; None if the process crashed.
     """
-    environment = os.environ if core is None else {**os.environ, "OPENBLAS_CORETYPE": core}
-    command = [sys.executable, "-m", "minitorch_cnn.cli.blas_check"]
+    environment = module_environment(**({} if core is None else {"OPENBLAS_CORETYPE": core}))
+    command = module_command("minitorch_cnn.cli.blas_check")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None

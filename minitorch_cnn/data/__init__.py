@@ -3,7 +3,7 @@
 from minitorch_cnn.data.cifar10 import CIFAR10, fetch
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
 from minitorch_cnn.data.loader import DataLoader
-from minitorch_cnn.data.pool import WorkerError
+from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.shapes10 import Shapes10
 from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Translate
 
@@ -21,4 +21,5 @@ __all__ = [
     "WorkerError",
     "fetch",
     "hold_out",
+    "possible_workers",
 ]

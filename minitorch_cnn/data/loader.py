@@ -1,13 +1,14 @@
 """DataLoader: batches of normalised images, in an order and with an augmentation that can be repeated."""
 
 import collections
+import warnings
 
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.data.messages import Task
 from minitorch_cnn.data.philox import Draws
-from minitorch_cnn.data.pool import WorkerPool
+from minitorch_cnn.data.pool import WorkerPool, possible_workers
 from minitorch_cnn.data.transforms import Choice, augment
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
@@ -28,7 +29,7 @@ class DataLoader:
     drop_last : bool
         Leave out the last batch where it is smaller than the others.
     num_workers : int, >= 0
-        Processes that augment; 0 augments in this one.
+        Processes that augment; 0 augments in this one, as does any number on Windows, with a warning.
     prefetch : int, >= 1
         Batches that each worker prepares ahead.
     transforms : sequence of callables
@@ -84,6 +85,14 @@ class DataLoader:
             )
         if not timeout > 0:
             raise ValueError(f"DataLoader: timeout - expected a positive number of seconds, got {timeout!r}")
+        if possible_workers(num_workers) < num_workers:
+            warnings.warn(
+                f"DataLoader: num_workers - expected 0 on this system, which has no worker processes yet, got "
+                f"{num_workers}; this process prepares the batches, with the same result",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            num_workers = 0
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
         self.num_workers, self.prefetch, self.transforms, self.seed = num_workers, prefetch, tuple(transforms), seed
         self.timeout, self.share = timeout, share

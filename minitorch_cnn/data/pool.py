@@ -7,12 +7,12 @@ import pickle
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
 
 from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, map_array, map_progress, receive, send
+from minitorch_cnn.processes import module_command, module_environment
 
 _GRACE = 2.0  # seconds for a worker to stop by itself
 _START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
@@ -30,7 +30,27 @@ def anonymous_file(size):
         descriptor, path = tempfile.mkstemp()
         os.unlink(path)
     os.ftruncate(descriptor, max(size, 1))
-    return descriptor
+    return _above_standard(descriptor)
+
+
+def _pipe():
+    return tuple(map(_above_standard, os.pipe()))
+
+
+def _above_standard(descriptor):
+    """Return a descriptor that a child may inherit: where stdin is closed, a new file gets the child's place of it."""
+    if descriptor > 2:
+        return descriptor
+    import fcntl  # not on Windows
+
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return moved
+
+
+def possible_workers(count):
+    """Return ``count``, or 0 on a system without what workers need: descriptors that a child process inherits."""
+    return count if os.name == "posix" else 0
 
 
 class WorkerPool:
@@ -84,12 +104,12 @@ class WorkerPool:
                 os.close(descriptor)
 
     def _start(self, setup):
-        (request_end, request), (reply, reply_end) = os.pipe(), os.pipe()
+        (request_end, request), (reply, reply_end) = _pipe(), _pipe()
         # One thread each: the cores belong to the parent's kernels.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        environment = {**os.environ, **single, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         passed = (request_end, reply_end, setup.data_file, setup.slot_file, setup.progress_file)
-        command = [sys.executable, "-m", "minitorch_cnn.data.worker", str(request_end), str(reply_end)]
+        command = module_command("minitorch_cnn.data.worker", str(request_end), str(reply_end))
+        environment = module_environment(**single)
         self.processes.append(subprocess.Popen(command, pass_fds=passed, env=environment, stdin=subprocess.DEVNULL))
         self.requests.append(request)
         self.replies.append(reply)

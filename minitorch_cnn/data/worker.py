@@ -1,6 +1,6 @@
 """A worker process: it augments batches of samples and writes them into shared memory.
 
-It is started as ``python -m minitorch_cnn.data.worker`` and so never imports the user's main program.
+It is started as ``python -P -m minitorch_cnn.data.worker`` and so never imports the user's main program.
 Its parent talks to it over two pipes:
 
     parent -> worker   Setup; the shape of all slots; Task(slot, epoch, indices) ...; the end of the pipe: stop

@@ -107,7 +107,7 @@ class Trainer:
             batch_size=recipe.batch_size,
             shuffle=True,
             drop_last=True,
-            num_workers=-(-recipe.workers // ranks.local_size) if workers is None else workers,
+            num_workers=data.possible_workers(-(-recipe.workers // ranks.local_size)) if workers is None else workers,
             transforms=parts.augmentation(recipe),
             seed=seed,
             share=(ranks.rank, ranks.size),

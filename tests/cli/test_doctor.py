@@ -1,6 +1,7 @@
 """`mcnn doctor`: what it measures, and what it advises."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_a_library_that_is_wrong_or_crashes():
 
 
 def test_a_crash_of_the_self_test_is_noticed(monkeypatch):
-    monkeypatch.setattr(measure.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     assert measure.blas_check() is None
 
 

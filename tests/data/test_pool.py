@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
 
 from minitorch_cnn import data
+from minitorch_cnn.data import loader as loader_module
 from minitorch_cnn.data import messages, pool, worker
 
 FAULTS = """
@@ -206,9 +208,50 @@ def test_a_worker_killed_from_outside_between_batches(started):
 
 
 def test_a_worker_that_does_not_start(started, monkeypatch):
-    monkeypatch.setattr(pool.sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
     with pytest.raises(data.WorkerError, match="ended with exit code 1 while it starts"):
         list(make_loader())
+
+
+def test_files_in_the_current_folder_do_not_stop_workers(started, tmp_path, monkeypatch):
+    for name in ("random", "queue", "signal", "pickle"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('code of the current folder ran')")
+    monkeypatch.chdir(tmp_path)
+    with make_loader() as loader:
+        assert len(list(loader)) == 5
+
+
+@pytest.mark.parametrize("closed", [(0,), (0, 1, 2)])
+def test_workers_start_where_standard_streams_are_closed(tmp_path, closed):
+    """The descriptors of new pipes and files are then those of the streams, which a child gets anew."""
+    code = f"""
+import os, sys
+[os.close(descriptor) for descriptor in {closed}]
+sys.path[:0] = {[os.path.dirname(__file__)]!r}
+import test_pool
+with test_pool.make_loader() as loader:
+    count = len(list(loader))
+with open({str(tmp_path / "count")!r}, "w") as file:
+    file.write(str(count))
+os._exit(0)  # Python itself complains at its end about streams that cannot be flushed
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert (tmp_path / "count").read_text() == "5"
+
+
+def test_without_inherited_descriptors_the_same_batches_come_from_this_process(monkeypatch):
+    expected = [images.data.tobytes() for images, _ in make_loader(data.Flip(), num_workers=0)]
+    monkeypatch.setattr(loader_module, "possible_workers", lambda count: 0)  # as on Windows
+    with pytest.warns(RuntimeWarning, match="num_workers - expected 0 on this system, .* got 2; this process prepares"):
+        loader = make_loader(data.Flip(), num_workers=2)
+    assert loader.num_workers == 0 and [images.data.tobytes() for images, _ in loader] == expected
+
+
+def test_which_systems_have_workers(monkeypatch):
+    assert data.possible_workers(3) == 3
+    monkeypatch.setattr(pool, "os", types.SimpleNamespace(name="nt"))
+    assert data.possible_workers(3) == 0
 
 
 def test_closing_stops_the_workers_and_may_be_repeated(started):

@@ -149,7 +149,45 @@ def test_a_file_that_cannot_be_written_costs_a_warning(tmp_path):
     refuse = "def refuse(self, content):\n    raise OSError('disk full')\n_jit.pathlib.Path.write_bytes = refuse\n"
     compiled, (*results, warned) = run(refuse + CATCH, home=tmp_path)
     assert compiled == ["_relu_forward"] * 2 and results == [[0, 0, 1]] * 2
-    assert warned == ["RuntimeWarning: _relu_forward is compiled anew in every process: disk full"] * 2
+    (warned,) = warned
+    assert re.match(
+        "RuntimeWarning: new kernels are compiled anew .* cannot be written: disk full; set MCNN_HOME", warned
+    )
+
+
+def test_a_cache_that_others_filled_is_read_where_it_cannot_be_written(tmp_path):
+    """Such as that of a lab's image; also root, who may write everywhere, tries this."""
+    forbid = """
+import os, tempfile
+def forbid(path, *_, **__):
+    raise PermissionError(13, "Permission denied", str(path))
+_jit.pathlib.Path.write_bytes = _jit.pathlib.Path.touch = tempfile.TemporaryFile = forbid
+"""
+    relu = "results = [kernels.elementwise.relu_forward(np.arange(-1, 2).astype(np.float32)).tolist()]\n"
+    assert run(relu, home=tmp_path) == (["_relu_forward"], [[0, 0, 1]])
+    assert run(forbid + relu, home=tmp_path) == ([], [[0, 0, 1]])
+    compiled, (*results, warned) = run(forbid + CATCH, home=tmp_path)
+    assert compiled == ["_relu_forward"] and results == [[0, 0, 1]] * 2  # that for float64 was not there
+    assert len(warned) == 1 and "cannot be written: Permission denied" in warned[0]
+
+
+def test_others_may_read_the_cache(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        run(RELU, "float32", home=tmp_path)
+    finally:
+        os.umask(mask)
+    (file,) = tmp_path.rglob("*.kernel")
+    assert all(
+        path.stat().st_mode & 0o005 == 0o005 for path in file.parents if path.is_relative_to(tmp_path / "kernels")
+    )
+
+
+def test_a_system_without_fork(tmp_path):
+    """Windows: there `os` has no register_at_fork either."""
+    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels._jit\n"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCES.parent), *sys.path])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_an_edited_helper_in_another_file_is_noticed(tmp_path):

@@ -17,6 +17,7 @@ needs_tile = pytest.mark.skipif(not gemm.available(np.float32), reason="no regis
 @pytest.mark.parametrize(
     ("machine", "name", "features", "expected"),
     [
+        ("ARM64", None, None, (16, 32)),  # Windows
         ("arm64", None, None, (16, 32)),
         ("aarch64", "generic", None, (16, 32)),
         ("x86_64", "haswell", "", (32, 16)),

@@ -1,0 +1,56 @@
+"""Starting a module of this package as a process of its own."""
+
+import os
+import sys
+
+
+def module_command(module, *arguments):
+    """Return the command that runs a module in a new Python process.
+
+    ``-P`` keeps the current folder out of the module search path: a user's ``random.py`` there would take the place
+    of Python's.
+
+    Parameters
+    ----------
+    module : str
+    arguments : str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    RuntimeError
+        If this process does not know its Python interpreter, as in a program that embeds Python.
+    """
+    if not sys.executable:
+        raise RuntimeError(
+            f"cannot start {module}: expected the path of the Python interpreter in sys.executable, "
+            f"got {sys.executable!r}; in a program that embeds Python set it"
+        )
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def module_environment(**variables):
+    """Return the environment of a new process that imports the same modules as this one.
+
+    Parameters
+    ----------
+    variables : str
+        Further variables, or other values.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(_search_path()), **variables}
+
+
+def _search_path():
+    """Return the folders of `sys.path`; an empty entry, which an interactive Python has, is the current folder."""
+    try:
+        current = os.getcwd()
+    except FileNotFoundError:  # it was deleted, so nothing can be imported from it
+        current = ""
+    return [folder for entry in sys.path if (folder := str(entry) or current)]
