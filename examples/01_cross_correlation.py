@@ -19,7 +19,8 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import Tensor, data, explain, figures, ops
+from minitorch_cnn import Tensor, data, explain, ops
+from minitorch_cnn.display import figures
 
 parser = argparse.ArgumentParser(description="Cross-correlation and convolution, number by number.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")

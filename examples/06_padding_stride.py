@@ -15,7 +15,8 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import explain, figures
+from minitorch_cnn import explain
+from minitorch_cnn.display import figures
 from minitorch_cnn.shapes import conv_output_size
 
 parser = argparse.ArgumentParser(description="Padding, stride and dilation, number by number.")

@@ -10,7 +10,8 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import Tensor, data, explain, figures, ops
+from minitorch_cnn import Tensor, data, explain, ops
+from minitorch_cnn.display import figures
 
 parser = argparse.ArgumentParser(description="Pooling and its gradient, number by number.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")

@@ -9,7 +9,8 @@
 import argparse
 import pathlib
 
-from minitorch_cnn import explain, figures, models, nn
+from minitorch_cnn import explain, models, nn
+from minitorch_cnn.display import figures
 from minitorch_cnn.tensor import Tensor
 
 parser = argparse.ArgumentParser(description="Famous networks side by side.")

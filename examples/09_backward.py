@@ -12,7 +12,8 @@ import pathlib
 import numpy as np
 
 import minitorch_cnn as mt
-from minitorch_cnn import Tensor, data, explain, figures, models, nn, ops
+from minitorch_cnn import Tensor, data, explain, models, nn, ops
+from minitorch_cnn.display import figures
 from minitorch_cnn.testing import gradcheck
 
 parser = argparse.ArgumentParser(description="The backward pass, step by step.")

@@ -15,7 +15,8 @@ import pathlib
 import numpy as np
 
 import minitorch_cnn as mt
-from minitorch_cnn import Tensor, data, figures, nn, ops, optim, train
+from minitorch_cnn import Tensor, data, nn, ops, optim, train
+from minitorch_cnn.display import figures
 
 parser = argparse.ArgumentParser(description="Transfer learning on drawn shapes.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minitorch_cnn.notebook import table
+from minitorch_cnn.display.html import table
 
 _SHOWN = 6  # numbers of an array that are written out
 

@@ -47,7 +47,8 @@ def _add_topology(commands):
 
 
 def _topology(arguments):
-    from minitorch_cnn import explain, figures, models
+    from minitorch_cnn import explain, models
+    from minitorch_cnn.display import figures
 
     _check_topology(arguments)
     if arguments.poster or arguments.efficiency:

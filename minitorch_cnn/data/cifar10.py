@@ -15,9 +15,9 @@ import zlib
 
 import numpy as np
 
-from minitorch_cnn import files
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
-from minitorch_cnn.pickle_machine import Machine, PickleError, expect
+from minitorch_cnn.io import files
+from minitorch_cnn.io.safe_unpickler import Machine, PickleError, expect
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

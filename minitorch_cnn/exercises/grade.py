@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import notebook
 from minitorch_cnn.autograd import Function
+from minitorch_cnn.display import html
 from minitorch_cnn.exercises.tasks import TASKS
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.testing import GradcheckError, gradcheck
@@ -33,7 +33,7 @@ class Report:
         return "\n".join(self.lines)
 
     def _repr_html_(self):
-        return notebook.text(self)
+        return html.text(self)
 
 
 class _Wrong(Exception):

@@ -2,8 +2,8 @@
 
 import pathlib
 
-from minitorch_cnn import files
 from minitorch_cnn.exercises.tasks import TASKS
+from minitorch_cnn.io import files
 
 _TEXT = '''"""Exercise: {name}
 

@@ -1,6 +1,6 @@
 """What every result of this room can do with its drawing."""
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 
 
 class Picture:

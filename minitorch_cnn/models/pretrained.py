@@ -3,7 +3,8 @@
 import dataclasses
 import pathlib
 
-from minitorch_cnn import files, nn, weights
+from minitorch_cnn import nn, weights
+from minitorch_cnn.io import files
 from minitorch_cnn.models.registry import create, native_input
 
 # Of the 1.28 million photographs of ImageNet, for pixels in 0 .. 1; what torchvision's files were trained with.

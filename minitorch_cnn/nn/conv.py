@@ -5,9 +5,9 @@ import math
 from minitorch_cnn import ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import one_of, positive_int
-from minitorch_cnn.nn.chain import SMALLER_WINDOW
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
 from minitorch_cnn.shapes import padding4, pair
 
 

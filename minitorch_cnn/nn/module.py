@@ -9,8 +9,8 @@ import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, running_module, setting
 from minitorch_cnn.nn import describe, state
-from minitorch_cnn.nn.chain import chain
 from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.nn.shape_trace import chain
 from minitorch_cnn.shapes import ShapeError
 
 _LONGEST_CHAIN = 30  # operations that the message of a ShapeError lists

@@ -2,8 +2,8 @@
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import positive_int
-from minitorch_cnn.nn.chain import SMALLER_WINDOW
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
 from minitorch_cnn.shapes import padding4, pair
 
 

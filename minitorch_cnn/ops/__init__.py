@@ -1,14 +1,14 @@
 """The operations: every function takes Tensors and gives a Tensor; hyper-parameters are keywords.
 
-arithmetic, elementary, reduce, movement, selection, matmul        NumPy's vocabulary, with gradients
-activation, softmax, conv, pool, adaptive, norm, dropout, resize   the vocabulary of convolutional networks
-loss                                                               what training makes small
-fused, dense                                                       several of them as one, for speed
-sync_norm, blocks                                                  a batch that several processes share
+arithmetic, pointwise, reduce, movement, indexing, padding, matmul    NumPy's vocabulary, with gradients
+activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize  the vocabulary of convolutional networks
+loss                                                                  loss functions
+fused, densenet_block                                                 several operations as one, for speed
+sync_norm, reproducible_sum                                           a batch that several processes share
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
-from minitorch_cnn.ops.adaptive import (
+from minitorch_cnn.ops.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_max_pool1d,
@@ -19,18 +19,19 @@ from minitorch_cnn.ops.adaptive import (
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
 from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
-from minitorch_cnn.ops.dense import DenseStage, dense_block
+from minitorch_cnn.ops.densenet_block import DenseStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
-from minitorch_cnn.ops.elementary import abs, exp, log, power, sqrt
 from minitorch_cnn.ops.fused import batch_norm_relu
+from minitorch_cnn.ops.indexing import broadcast_to, flip, index, split
 from minitorch_cnn.ops.loss import cross_entropy, mse_loss, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
 from minitorch_cnn.ops.norm import batch_norm, local_response_norm
+from minitorch_cnn.ops.padding import pad
+from minitorch_cnn.ops.pointwise import abs, exp, log, power, sqrt
 from minitorch_cnn.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from minitorch_cnn.ops.reduce import max, mean, min, sum, var
 from minitorch_cnn.ops.resize import resize
-from minitorch_cnn.ops.selection import broadcast_to, flip, index, pad, split
 from minitorch_cnn.ops.softmax import log_softmax, softmax
 from minitorch_cnn.ops.sync_norm import sync_batch_norm
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.elementary import Elementwise
+from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.shapes import memory_flat
 
 

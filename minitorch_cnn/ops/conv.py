@@ -4,9 +4,10 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
-from minitorch_cnn.ops.blocks import sum_of_blocks
+from minitorch_cnn.ops.indexing import flip
 from minitorch_cnn.ops.movement import reshape
-from minitorch_cnn.ops.selection import flip, pad
+from minitorch_cnn.ops.padding import pad
+from minitorch_cnn.ops.reproducible_sum import sum_of_blocks
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import minitorch_kernels as kernels
-from minitorch_cnn.ops.blocks import block_size
+from minitorch_cnn.ops.reproducible_sum import block_size
 from minitorch_cnn.shapes import nchw, nhwc
 
 

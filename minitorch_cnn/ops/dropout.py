@@ -6,7 +6,7 @@ import numpy as np
 
 from minitorch_cnn import rng
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.elementary import Elementwise
+from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.shapes import memory_order
 
 

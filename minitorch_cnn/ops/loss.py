@@ -8,9 +8,9 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import mul, neg, sub
+from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.ops.reduce import sum as sum_
-from minitorch_cnn.ops.selection import index
 from minitorch_cnn.shapes import ShapeError
 
 _REDUCTIONS = {"mean": mean, "sum": sum_, "none": lambda losses: losses}

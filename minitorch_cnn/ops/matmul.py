@@ -8,9 +8,9 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import add, unbroadcast
-from minitorch_cnn.ops.blocks import sum_of_blocks
+from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.movement import reshape, transpose
-from minitorch_cnn.ops.selection import index
+from minitorch_cnn.ops.reproducible_sum import sum_of_blocks
 from minitorch_cnn.shapes import ShapeError
 
 

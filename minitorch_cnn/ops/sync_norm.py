@@ -4,8 +4,8 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
-from minitorch_cnn.ops.blocks import add_up, of_blocks
 from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.ops.reproducible_sum import add_up, of_blocks
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 

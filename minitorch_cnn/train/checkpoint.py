@@ -9,7 +9,8 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import files, weights
+from minitorch_cnn import weights
+from minitorch_cnn.io import files
 
 KEEP = 2
 

@@ -5,8 +5,9 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn import data, models, notebook, ops, weights
+from minitorch_cnn import data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.display import html
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.ranks import Alone
 
@@ -42,7 +43,7 @@ class Evaluation:
 
     def _repr_html_(self):
         numbers = f"{self.accuracy:.2%}", f"{self.loss:.4f}", f"{len(self.probabilities):,}"
-        return notebook.table([("accuracy", "loss", "images"), numbers])
+        return html.table([("accuracy", "loss", "images"), numbers])
 
 
 class Classifier:

@@ -6,7 +6,7 @@ Between ranks they travel in buckets, while backward still computes the others.
 import numpy as np
 
 from minitorch_cnn import ops
-from minitorch_cnn.ops.blocks import in_blocks
+from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import guard
 

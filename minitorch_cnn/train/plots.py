@@ -5,8 +5,8 @@ Each function returns a matplotlib `Figure`; `figures.save` writes it.
 
 import numpy as np
 
-from minitorch_cnn import figures
-from minitorch_cnn.figures import BLUE, ORANGE
+from minitorch_cnn.display import figures
+from minitorch_cnn.display.figures import BLUE, ORANGE
 
 
 def curves(history, title, test_accuracy=None):

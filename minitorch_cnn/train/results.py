@@ -1,6 +1,6 @@
 """What a finished run leaves behind: the model, ``result.json`` and three pictures."""
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 from minitorch_cnn.train import plots, snapshot
 from minitorch_cnn.train.machine import environment
 

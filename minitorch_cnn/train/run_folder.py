@@ -11,7 +11,8 @@ epoch-<number>.safetensors   the classifier after so many epochs, where they are
 import json
 import pathlib
 
-from minitorch_cnn import files, notebook
+from minitorch_cnn.display import html
+from minitorch_cnn.io import files
 
 
 class RunFolderError(ValueError):
@@ -70,8 +71,8 @@ class RunFolder:
         """The numbers of the result, as far as there is one, and the curves, inside one piece of HTML."""
         result = self.read_result() or {}
         facts = [(name, str(value)) for name, value in result.items() if not isinstance(value, dict)]
-        shown = notebook.table([("run", str(self.path)), *facts])
-        return shown + (notebook.png(self.curves.read_bytes()) if self.curves.exists() else "")
+        shown = html.table([("run", str(self.path)), *facts])
+        return shown + (html.png(self.curves.read_bytes()) if self.curves.exists() else "")
 
     def write_history(self, records):
         """Write ``run.jsonl`` anew from a list of dicts."""

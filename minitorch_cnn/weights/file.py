@@ -16,7 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from minitorch_cnn import files
+from minitorch_cnn.io import files
 
 _KINDS = "fiub"  # floats, integers and booleans; of at most 8 bytes, which is what safetensors has
 # Bytes; a network of a thousand tensors has a hundred thousand. Its parser takes six times as much memory.

@@ -1,13 +1,13 @@
 """The pickles of PyTorch's weight files: an interpreter that can build dicts of tensors, and nothing else.
 
-`pickle_machine` runs them. To "call" one of the eight names that it is given here writes down a `Storage` or a
+`safe_unpickler` runs them. To "call" one of the eight names that it is given here writes down a `Storage` or a
 `Tensor`, or makes an empty dict.
 """
 
 import struct
 from typing import NamedTuple
 
-from minitorch_cnn.pickle_machine import Machine, Name, PickleError, expect
+from minitorch_cnn.io.safe_unpickler import Machine, Name, PickleError, expect
 from minitorch_cnn.weights.file import WeightFileError
 
 DTYPES = {  # of the numbers in each kind of storage

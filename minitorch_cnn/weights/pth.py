@@ -23,7 +23,7 @@ import zipfile
 
 import numpy as np
 
-from minitorch_cnn import files
+from minitorch_cnn.io import files
 from minitorch_cnn.weights.file import WeightFileError
 from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 

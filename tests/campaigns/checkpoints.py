@@ -19,7 +19,8 @@ import numpy as np
 sys.path.append(str(harness.ROOT / "tests" / "train"))
 import conftest as small
 
-from minitorch_cnn import files, train
+from minitorch_cnn import train
+from minitorch_cnn.io import files
 from minitorch_cnn.train import Checkpoints
 
 MODE = 0o640

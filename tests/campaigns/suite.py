@@ -22,7 +22,7 @@ HELD = {
     "17 known files": "tests/models/test_pretrained.py",
     "21 CIFAR-10": "tests/data/test_cifar10.py",
     "22 archives": "tests/data/test_cifar10.py -k archive",
-    "23 downloads": "tests/test_files.py",
+    "23 downloads": "tests/io/test_files.py",
     "25 divergence": "tests/train/test_guard.py",
 }
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from minitorch_cnn import explain, figures
+from minitorch_cnn import explain
+from minitorch_cnn.display import figures
 
 
 def test_the_table(mcnn):

@@ -12,8 +12,8 @@ import threading
 import numpy as np
 import pytest
 
-from minitorch_cnn import files
 from minitorch_cnn.data import CIFAR10, DatasetError, cifar10, fetch
+from minitorch_cnn.io import files
 
 NAMES = [f"data_batch_{i}" for i in range(1, 6)], ["test_batch"]
 

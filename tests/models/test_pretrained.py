@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from minitorch_cnn import files, models, rng, weights
+from minitorch_cnn import models, rng, weights
+from minitorch_cnn.io import files
 from minitorch_cnn.models import pretrained
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, nn, ops, rng
-from minitorch_cnn.ops.blocks import in_blocks
+from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.shapes import ShapeError
 
 SHARES = (slice(0, 2), slice(2, 5))  # of different size

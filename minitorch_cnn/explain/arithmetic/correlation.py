@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 import minitorch_kernels.reference as textbook
-from minitorch_cnn import figures, files, nn, ops, optim
+from minitorch_cnn import nn, ops, optim
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.arithmetic.steps import agree, numbers
 from minitorch_cnn.explain.arithmetic.text import matrix, short
+from minitorch_cnn.io import files
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 

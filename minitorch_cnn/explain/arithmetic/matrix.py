@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Conv1d, Conv2d
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import files
+from minitorch_cnn.io import files
 from minitorch_cnn.tensor import Tensor
 
 KINDS = ".png, .gif, .svg, .html or .txt"

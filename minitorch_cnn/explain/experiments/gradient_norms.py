@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import nn, notebook, ops, rng
+from minitorch_cnn import nn, ops, rng
 from minitorch_cnn.data import Shapes10
+from minitorch_cnn.display import html
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.resnet import BasicBlock, ResNet
 from minitorch_cnn.tensor import Tensor
@@ -72,11 +73,11 @@ class GradientNorms:
         return "\n".join(["norm of the gradient of the weights, before the first step", *lines])
 
     def _repr_html_(self):
-        return notebook.table(self._rows, "norm of the gradient of the weights, before the first step")
+        return html.table(self._rows, "norm of the gradient of the weights, before the first step")
 
     def figure(self):
         """Return the curves as a matplotlib Figure: the norm of each layer, on a logarithmic axis."""
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         figure = figures.blank()
         figure.suptitle("The gradient on its way back to the first layer", fontsize=20)
@@ -97,7 +98,7 @@ class GradientNorms:
 
     def save(self, path):
         """Draw it into a .png or .svg file."""
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         figures.save(self.figure(), path)
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import notebook, ops
+from minitorch_cnn import ops
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data import Shapes10
+from minitorch_cnn.display import html
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
@@ -38,11 +39,11 @@ class ShiftSensitivity:
         return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in self._rows)
 
     def _repr_html_(self):
-        return notebook.table(self._rows)
+        return html.table(self._rows)
 
     def figure(self):
         """Return the curves as a matplotlib Figure."""
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         figure = figures.blank()
         axes = figure.subplots()
@@ -65,7 +66,7 @@ class ShiftSensitivity:
 
     def save(self, path):
         """Draw it into a .png or .svg file."""
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         figures.save(self.figure(), path)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import figures, ops
+from minitorch_cnn import ops
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.feature_maps import displayed
 from minitorch_cnn.explain.features.filters import diverging
 from minitorch_cnn.explain.result import Picture

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import figures, files, weights
+from minitorch_cnn import weights
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.io import files
 from minitorch_cnn.nn import Conv2d
 
 _MOST = 16  # filters and channels of a grid that is not in colour

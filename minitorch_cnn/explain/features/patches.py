@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import figures
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import named
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture

@@ -6,7 +6,7 @@ once, as if the image had no edges.
 
 from typing import NamedTuple
 
-from minitorch_cnn.ops.selection import Pad
+from minitorch_cnn.ops.padding import Pad
 
 _WINDOWS = ("Conv2d", "MaxPool2d", "AvgPool2d")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay

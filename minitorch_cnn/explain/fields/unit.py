@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.result import Picture

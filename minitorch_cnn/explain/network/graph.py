@@ -41,12 +41,12 @@ class Graph:
 
     def save(self, path):
         """Draw it into a .png or .svg file."""
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         figures.save(self.figure(), path)
 
     def _repr_svg_(self):
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         return figures.encoded(self.figure(), "svg").decode()
 

@@ -1,6 +1,6 @@
 """The graph of autograd as a picture: boxes in the order of the run, in rows that turn at their ends."""
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 
 _ROW = 7  # boxes beside each other
 

@@ -1,6 +1,7 @@
 """Two pictures of many networks: the famous ones side by side, and what a good answer costs."""
 
-from minitorch_cnn import figures, models
+from minitorch_cnn import models
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.network.stages import pattern, shared
 from minitorch_cnn.explain.network.summary import summary
 from minitorch_cnn.explain.network.topology import topology

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from minitorch_cnn import notebook
 from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.tensor import Tensor
 
@@ -53,7 +53,7 @@ class Summary:
 
     def _repr_html_(self):
         title, *totals = _totals(self)
-        return notebook.table(_rows(self), title) + notebook.text("\n".join(totals))
+        return html.table(_rows(self), title) + html.text("\n".join(totals))
 
 
 def summary(model, input_shape):

@@ -74,7 +74,7 @@ class Topology:
         return draw(self)
 
     def _repr_svg_(self):
-        from minitorch_cnn import figures
+        from minitorch_cnn.display import figures
 
         return figures.encoded(self.figure(), "svg").decode()
 

@@ -2,7 +2,7 @@
 
 import math
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 
 COLOURS = {
     "input": figures.GREY,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from minitorch_cnn import Tensor, explain, figures, nn
+from minitorch_cnn import Tensor, explain, nn
+from minitorch_cnn.display import figures
 from minitorch_cnn.shapes import ShapeError
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minitorch_cnn import explain, figures, models, nn, weights
+from minitorch_cnn import explain, models, nn, weights
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import mosaic, tile
 from tests.explain.networks import small
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minitorch_cnn import Tensor, data, explain, figures, nn, no_grad, ops
+from minitorch_cnn import Tensor, data, explain, nn, no_grad, ops
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.patches import normalised
 
 

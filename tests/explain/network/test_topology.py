@@ -5,7 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from minitorch_cnn import explain, figures, models, nn, ops
+from minitorch_cnn import explain, models, nn, ops
+from minitorch_cnn.display import figures
 from minitorch_cnn.shapes import ShapeError
 
 pytestmark = pytest.mark.usefixtures("undrawn_weights")  # only shapes are looked at

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 from minitorch_cnn.explain.arithmetic.text import short
 
 WIDTH, MARGIN = 1600, 40  # pixels

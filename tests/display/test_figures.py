@@ -2,7 +2,7 @@
 
 import pytest
 
-from minitorch_cnn import figures
+from minitorch_cnn.display import figures
 
 
 def line():

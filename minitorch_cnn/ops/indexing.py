@@ -1,4 +1,4 @@
-"""Choosing, mirroring, repeating and framing elements; nothing is computed."""
+"""Choosing, mirroring and repeating elements; nothing is computed."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.movement import several_axes, single_axis
-from minitorch_cnn.shapes import ShapeError, memory_order, pair
+from minitorch_cnn.shapes import ShapeError, memory_order
 
 
 class BroadcastTo(Function):
@@ -74,43 +74,6 @@ class Index(Function):
         else:
             grad_x[ctx.key] = grad_out
         return grad_x
-
-
-class Pad(Function):
-    """A border around the array: a constant, or the array mirrored at its edge."""
-
-    rule = "grad_out without the border; a mirrored border adds to the elements that it mirrors"
-
-    @staticmethod
-    def output_shape(x, *, padding, mode, value):
-        if len(padding) != len(x):
-            raise ShapeError(f"pad: padding - expected {len(x)} pairs for shape {x}, got {len(padding)}")
-        for length, ends in zip(x, padding, strict=True):
-            if mode == "reflect" and max(ends) >= max(length, 1):
-                raise ShapeError(f"pad: padding - expected less than the axis ({length}) to reflect, got {ends}")
-        return tuple(before + length + after for length, (before, after) in zip(x, padding, strict=True))
-
-    @staticmethod
-    def forward(ctx, x, *, padding, mode, value):
-        ctx.padding, ctx.mode = padding, mode
-        order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))  # feature maps stay channels-last
-        widths = [padding[i] for i in order]
-        constant = {"constant_values": value} if mode == "zero" else {}
-        padded = np.pad(x.transpose(order), widths, "constant" if mode == "zero" else "reflect", **constant)
-        return padded.transpose(np.argsort(order))
-
-    @staticmethod
-    def backward(ctx, grad_out):
-        grad = grad_out
-        for axis, (before, after) in enumerate(ctx.padding):
-            line = np.moveaxis(grad, axis, 0)
-            inner = line[before : len(line) - after]
-            if ctx.mode == "reflect" and (before or after):
-                inner = inner.copy(order="K")  # the mirrored borders are added to it; K keeps the layout
-                inner[1 : before + 1] += line[:before][::-1]  # element k before the edge mirrors element k after it
-                inner[len(inner) - 1 - after : len(inner) - 1] += line[len(line) - after :][::-1]
-            grad = np.moveaxis(inner, 0, axis)
-        return grad
 
 
 def broadcast_to(x, shape):
@@ -191,41 +154,6 @@ def index(x, key):
     """
     tensors("index", x=x)
     return Index.apply(x, key=tuple(map(_frozen, key if isinstance(key, tuple) else (key,))))
-
-
-def pad(x, padding, mode="zero", value=0.0):
-    """Put a border around an array.
-
-    Parameters
-    ----------
-    x : Tensor, any shape, float32 or float64
-    padding : sequence of int or (int, int), >= 0
-        For every axis what is added before and after.
-    mode : "zero" or "reflect"
-        A constant; or the array mirrored at its edge, which itself is not repeated: 1234 -> 32 1234 32.
-    value : float
-        The constant.
-
-    Returns
-    -------
-    Tensor; feature maps (N, C, H, W) lie channels-last
-
-    Raises
-    ------
-    TypeError
-        If x is no Tensor or a width no integer or pair.
-    ValueError
-        If the mode is unknown or a width negative.
-    ShapeError
-        If there is not a pair per axis, or more is to be mirrored than there is.
-    """
-    tensors("pad", x=x)
-    if mode not in ("zero", "reflect"):
-        raise ValueError(f"pad: mode - expected 'zero' or 'reflect', got {mode!r}")
-    if not isinstance(padding, (tuple, list)):
-        raise TypeError(f"pad: padding - expected a sequence of pairs, one per axis, got {padding!r}")
-    pairs = tuple(pair(ends, "pad: padding", minimum=0) for ends in padding)
-    return Pad.apply(x, padding=pairs, mode=mode, value=value)
 
 
 def split(x, sections, axis=1):

@@ -1,15 +1,16 @@
 """Results show themselves in notebooks: as HTML in which nothing of the user's is taken for markup."""
 
-import html.parser
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from minitorch_cnn import Tensor, data, explain, nn, notebook, ops, train
+from minitorch_cnn import Tensor, data, explain, nn, ops, train
+from minitorch_cnn.display import html
 from minitorch_cnn.explain.experiments.shift import ShiftSensitivity
 
 
-class Cells(html.parser.HTMLParser):
+class Cells(HTMLParser):
     """The texts of a piece of HTML, and its tags."""
 
     def __init__(self, text):
@@ -31,14 +32,14 @@ class Cells(html.parser.HTMLParser):
 
 
 def test_a_table_escapes_every_cell():
-    cells = Cells(notebook.table([("<b>name</b>", "&"), ("<script>alert(1)</script>", "a\nb")], "<i>"))
+    cells = Cells(html.table([("<b>name</b>", "&"), ("<script>alert(1)</script>", "a\nb")], "<i>"))
     assert cells.tags == {"table", "caption", "tr", "th", "td", "br"}
     assert {"<b>name</b>", "&", "<script>alert(1)</script>", "<i>"} <= set(cells.texts)
 
 
 def test_text_and_pictures():
-    assert notebook.text("a < b") == "<pre>a &lt; b</pre>"
-    assert notebook.png(b"\x89PNG").endswith('src="data:image/png;base64,iVBORw==">')
+    assert html.text("a < b") == "<pre>a &lt; b</pre>"
+    assert html.png(b"\x89PNG").endswith('src="data:image/png;base64,iVBORw==">')
 
 
 class Odd(nn.Sequential):

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from minitorch_cnn import files
-from minitorch_cnn.files import DownloadError, atomic_write, download, hash_file, remove_stale
+from minitorch_cnn.io import files
+from minitorch_cnn.io.files import DownloadError, atomic_write, download, hash_file, remove_stale
 
 CONTENT = bytes(range(256)) * 1200
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

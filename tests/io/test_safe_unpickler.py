@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from minitorch_cnn.pickle_machine import Machine, Name, PickleError, expect
+from minitorch_cnn.io.safe_unpickler import Machine, Name, PickleError, expect
 
 
 def run(program, names=None, call=None, build=None, persistent=None):

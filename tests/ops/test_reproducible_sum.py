@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, ops
-from minitorch_cnn.ops.blocks import add_up, block_size, in_blocks, of_blocks, sum_of_blocks
+from minitorch_cnn.ops.reproducible_sum import add_up, block_size, in_blocks, of_blocks, sum_of_blocks
 
 SAMPLES = 8
 

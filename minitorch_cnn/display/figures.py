@@ -7,7 +7,7 @@ notebooks. matplotlib is imported on the first call.
 import io
 import pathlib
 
-from minitorch_cnn import files
+from minitorch_cnn.io import files
 
 # Colours of Okabe and Ito, which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, YELLOW, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#888888"

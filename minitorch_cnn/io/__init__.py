@@ -1,0 +1,1 @@
+"""Files: downloads, checksums, atomic writes, and pickles that run no code."""
