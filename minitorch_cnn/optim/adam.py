@@ -1,8 +1,11 @@
 """Adam, and its variant with decoupled weight decay."""
 
+import numbers
+
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn.optim import _check
 from minitorch_cnn.optim.optimizer import Optimizer
 
 
@@ -40,16 +43,18 @@ class Adam(Optimizer):
     """
 
     _decoupled = False
+    _kept = ("step", "m", "v")
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     def _check_group(self, group):
-        for option in ("lr", "eps", "weight_decay"):
-            self._check(option, group[option] >= 0, "at least 0", group[option])
+        _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "eps", "weight_decay")})
         betas = group["betas"]
-        fits = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-        self._check("betas", fits, "two numbers from 0 to below 1", betas)
+        if not isinstance(betas, (tuple, list)):
+            raise TypeError(f"{self._name}: betas - expected two numbers from 0 to below 1, got {betas!r}")
+        if len(betas) != 2 or not all(isinstance(beta, numbers.Real) and 0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{self._name}: betas - expected two numbers from 0 to below 1, got {betas!r}")
 
     def _update(self, parameter, grad, state, group):
         if not state:

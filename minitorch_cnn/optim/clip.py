@@ -5,14 +5,21 @@ import math
 import numpy as np
 
 from minitorch_cnn.autograd import Variable
+from minitorch_cnn.optim import _check
 
 
 def _with_gradients(name, parameters):
+    """Return those that have a gradient, each once."""
+    if not isinstance(parameters, Variable) and not hasattr(parameters, "__iter__"):
+        raise TypeError(f"{name}: parameters - expected Tensors, got {type(parameters).__name__}")
     parameters = [parameters] if isinstance(parameters, Variable) else list(parameters)
+    if not parameters:
+        raise ValueError(f"{name}: parameters - expected at least one Tensor, got none; was a generator used twice?")
     for parameter in parameters:
         if not isinstance(parameter, Variable):
             raise TypeError(f"{name}: parameters - expected Tensors, got {type(parameter).__name__}")
-    return [parameter for parameter in parameters if parameter.grad is not None]
+    once = {id(parameter): parameter for parameter in parameters}.values()
+    return [parameter for parameter in once if parameter.grad is not None]
 
 
 def clip_grad_norm(parameters, max_norm):
@@ -21,7 +28,7 @@ def clip_grad_norm(parameters, max_norm):
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are passed over.
+        Those without a gradient are passed over; one that is given twice counts once.
     max_norm : float, > 0
 
     Returns
@@ -32,17 +39,16 @@ def clip_grad_norm(parameters, max_norm):
     Raises
     ------
     TypeError
-        If one is no Tensor.
+        If one is no Tensor, or ``max_norm`` no number.
     ValueError
-        If ``max_norm`` is not positive.
+        If ``max_norm`` is not positive, or there is no Tensor at all.
 
     Notes
     -----
     As in PyTorch the factor is min(1, max_norm / (length + 1e-6)); a NaN or infinite element makes
     all gradients NaN or 0, and the returned length says so.
     """
-    if not max_norm > 0:
-        raise ValueError(f"clip_grad_norm: max_norm - expected a positive number, got {max_norm!r}")
+    _check.positive("clip_grad_norm", max_norm=max_norm)
     parameters = _with_gradients("clip_grad_norm", parameters)
     # np.sum adds in an order that depends on the shape alone; a BLAS dot product would not.
     norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in parameters))
@@ -65,11 +71,11 @@ def clip_grad_value(parameters, clip_value):
     Raises
     ------
     TypeError
-        If one is no Tensor.
+        If one is no Tensor, or ``clip_value`` no number.
     ValueError
-        If ``clip_value`` is not positive.
+        If ``clip_value`` is not positive, or there is no Tensor at all.
     """
-    if not clip_value > 0:
-        raise ValueError(f"clip_grad_value: clip_value - expected a positive number, got {clip_value!r}")
+    _check.positive("clip_grad_value", clip_value=clip_value)
     for parameter in _with_gradients("clip_grad_value", parameters):
-        parameter.grad = np.clip(parameter.grad, -clip_value, clip_value)
+        bound = parameter.grad.dtype.type(clip_value)  # a float64 number would make the gradient float64
+        parameter.grad = np.clip(parameter.grad, -bound, bound)

@@ -3,11 +3,12 @@
 import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES
+from minitorch_cnn.optim import _check
 from minitorch_cnn.tensor import Tensor
 
 
 class Optimizer:
-    """Base of the optimisers; a subclass gives ``_check_group`` and ``_update``.
+    """Base of the optimisers; a subclass gives ``_check_group``, ``_update`` and ``_kept``.
 
     Parameters
     ----------
@@ -25,16 +26,18 @@ class Optimizer:
     Raises
     ------
     TypeError
-        If one is no Tensor.
+        If one is no Tensor, an option is no number, or ``params`` is a set, which has no order.
     ValueError
         If there is no parameter, one appears twice or was computed from others, or an option is
         unknown or out of its range.
     """
 
+    _kept = None  # names of what a parameter keeps from step to step; None: not checked
+
     def __init__(self, params, defaults):
         self.state = {}  # position of the parameter, counted over all groups -> dict of arrays and numbers
-        self.param_groups = []
-        groups = [params] if isinstance(params, Tensor) else list(params)
+        self.param_groups, self._options = [], tuple(defaults)
+        groups = self._listed(params)
         if not groups or not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -46,13 +49,25 @@ class Optimizer:
     def _name(self):
         return type(self).__name__
 
+    def _listed(self, params):
+        """Return parameters or groups as a list; TypeError unless they have an order."""
+        if isinstance(params, Tensor):
+            return [params]
+        if isinstance(params, (set, frozenset)):
+            raise TypeError(f"{self._name}: params - expected a list, got a set, whose order changes between runs")
+        if not hasattr(params, "__iter__"):
+            got = type(params).__name__
+            hint = "; call its parameters()" if hasattr(params, "parameters") else ""
+            raise TypeError(f"{self._name}: params - expected an iterable of Tensors or dicts, got {got}{hint}")
+        return list(params)
+
     def _add_group(self, group, defaults):
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{self._name}: params - expected Tensors, or dicts with 'params', got {group!r}")
         if unknown := group.keys() - defaults.keys() - {"params"}:
             known = ", ".join(defaults)
             raise ValueError(f"{self._name}: params - expected options among {known}, got {', '.join(sorted(unknown))}")
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        params = self._listed(group["params"])
         seen = {id(parameter) for parameter in self._parameters()}
         for parameter in params:
             if not isinstance(parameter, Tensor):
@@ -67,10 +82,6 @@ class Optimizer:
         self.param_groups.append({**defaults, **group, "params": params})
         self._check_group(self.param_groups[-1])
 
-    def _check(self, option, fits, expected, value):
-        if not fits:
-            raise ValueError(f"{self._name}: {option} - expected {expected}, got {value!r}")
-
     def _parameters(self):
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
@@ -84,12 +95,15 @@ class Optimizer:
 
         Raises
         ------
-        ValueError
-            If shape or dtype of a gradient, or of what was kept from earlier steps, is no longer
-            that of the parameter; nothing was changed.
+        TypeError, ValueError
+            If an option of a group was set out of its range, or shape or dtype of a gradient, or of
+            what was kept from earlier steps, is no longer that of the parameter; nothing was changed.
         """
         jobs, position = [], 0
         for group in self.param_groups:
+            if missing := [option for option in self._options if option not in group]:
+                raise ValueError(f"{self._name}: param_groups - expected a group with {', '.join(missing)}, got none")
+            self._check_group(group)
             for parameter in group["params"]:
                 if parameter.requires_grad and parameter.grad is not None:
                     self._check_arrays(position, parameter)
@@ -146,33 +160,39 @@ class Optimizer:
 
         Raises
         ------
+        TypeError
+            If ``saved`` is no dict.
         ValueError
             If groups, options, parameters or shapes differ from this optimiser's; nothing was changed.
         """
-        parameters = self._parameters()
+        _check.mapping(self._name, "saved", saved, "groups")
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
-        if "groups" not in saved:
-            raise ValueError(f"{self._name}: saved - expected 'state' and 'groups', got {', '.join(map(str, saved))}")
         got = {number: sorted(options) for number, options in saved["groups"].items()}
         if got != (expected := {number: sorted(options) for number, options in groups.items()}):
             raise ValueError(f"{self._name}: saved - expected the options {expected}, got {got}")
-        state = {}
-        for key, kept in saved.get("state", {}).items():
-            position = int(key)
-            if not 0 <= position < len(parameters):
-                raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")
-            parameter = parameters[position]
-            state[position] = {name: v.copy() if isinstance(v, np.ndarray) else v for name, v in kept.items()}
-            for name, value in state[position].items():
-                if isinstance(value, np.ndarray):
-                    expected, got = ((parameter.size,), parameter.dtype), (value.shape, value.dtype)
-                    if got != expected:
-                        raise ValueError(
-                            f"{self._name}: saved {name} of parameter {position} - expected {expected}, got {got}"
-                        )
-        self.state = state
+        for options in saved["groups"].values():
+            self._check_group(options)
+        self.state = {int(key): self._checked_state(int(key), kept) for key, kept in saved.get("state", {}).items()}
         for number, group in enumerate(self.param_groups):
             group.update(saved["groups"][str(number)])
+
+    def _checked_state(self, position, kept):
+        """Return a copy of what a saved parameter keeps; ValueError unless it fits this optimiser."""
+        parameters = self._parameters()
+        if not 0 <= position < len(parameters):
+            raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")
+        if self._kept is not None and sorted(kept) != sorted(self._kept):
+            expected, got = ", ".join(self._kept), ", ".join(map(str, kept))
+            raise ValueError(f"{self._name}: saved state of parameter {position} - expected {expected}, got {got}")
+        parameter = parameters[position]
+        for name, value in kept.items():
+            if isinstance(value, np.ndarray):
+                expected, got = ((parameter.size,), parameter.dtype), (value.shape, value.dtype)
+                if got != expected:
+                    raise ValueError(
+                        f"{self._name}: saved {name} of parameter {position} - expected {expected}, got {got}"
+                    )
+        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in kept.items()}
 
 
 def _options(group):

@@ -6,6 +6,12 @@ resume is to set the number. What a step is, a batch or an epoch, is up to the c
 
 import bisect
 import math
+import weakref
+
+from minitorch_cnn.optim import _check
+from minitorch_cnn.optim.optimizer import Optimizer
+
+_in_charge = weakref.WeakKeyDictionary()  # optimiser -> weak reference to the schedule that writes its rates
 
 
 class Schedule:
@@ -20,12 +26,37 @@ class Schedule:
     ----------
     steps : int
         How often `step` was called.
+    base_lrs : list of float
+        The learning rates that the factor multiplies.
+
+    Raises
+    ------
+    TypeError
+        If ``optimizer`` is none.
+    ValueError
+        If another schedule already writes the learning rates of this optimiser.
     """
 
     def __init__(self, optimizer):
-        self.optimizer = optimizer
+        _check_optimizer(self._name, optimizer)
+        self._take_charge(optimizer, other=None)
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._set(0)
+
+    @property
+    def _name(self):
+        return type(self).__name__
+
+    def _take_charge(self, optimizer, other):
+        """Become the schedule of an optimiser; ValueError if it has one that is not ``other``."""
+        current = _in_charge.get(optimizer, lambda: None)()
+        if current is not None and current is not other:
+            raise ValueError(
+                f"{self._name}: optimizer - expected one without a schedule, got one whose learning rates "
+                f"{current._name} writes; drop that one first, or put it into WarmupLR"
+            )
+        self.optimizer = optimizer
+        _in_charge[optimizer] = weakref.ref(self)
 
     def lr(self, step):
         """Return the learning rate of each group after ``step`` steps, as a list."""
@@ -33,27 +64,61 @@ class Schedule:
         return [base * factor for base in self.base_lrs]
 
     def step(self):
-        """Count one step and write the new learning rates into the optimiser."""
+        """Count one step and write the new learning rates into the optimiser.
+
+        Raises
+        ------
+        ValueError
+            If another schedule took this one over, or the optimiser has other groups than at first.
+        """
+        current = _in_charge.get(self.optimizer, lambda: None)()
+        if current is not None and current is not self:
+            raise ValueError(f"{self._name}: step - expected only {current._name}, which holds this one, to be stepped")
         self._set(self.steps + 1)
 
     def state_dict(self):
-        """Return ``{"step": number of steps done}``."""
-        return {"step": self.steps}
+        """Return ``{"step": number of steps done, "base_lrs": the rates that the factor multiplies}``."""
+        return {"step": self.steps, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, saved):
-        """Go to the step that `state_dict` gave."""
+        """Go to the step that `state_dict` gave, whatever the optimiser's rates were when this one was made.
+
+        Parameters
+        ----------
+        saved : dict
+            Without "base_lrs", as older versions wrote it, the rates stay those of this schedule.
+
+        Raises
+        ------
+        TypeError
+            If ``saved`` is no dict, or the step no integer.
+        ValueError
+            If there is no step in it, or not one rate for each group.
+        """
+        _check.mapping(self._name, "saved", saved, "step")
+        _check.integer(f"{self._name}: saved", least=0, step=saved["step"])
+        rates = list(saved.get("base_lrs", self.base_lrs))
+        if len(rates) != len(self.base_lrs):
+            raise ValueError(f"{self._name}: saved - expected {len(self.base_lrs)} base_lrs, got {len(rates)}")
+        self.base_lrs = rates
         self._set(saved["step"])
 
     def _set(self, step):
         rates = self.lr(step)  # before the count, so that a step too many changes nothing
+        groups = self.optimizer.param_groups
+        if len(groups) != len(rates):
+            raise ValueError(
+                f"{self._name}: optimizer - expected the {len(rates)} groups that it had when the schedule was made, "
+                f"got {len(groups)}; add every group first"
+            )
         self.steps = step
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 
 
-def _at_least(name, option, value, least):
-    if not value >= least:
-        raise ValueError(f"{name}: {option} - expected at least {least}, got {value!r}")
+def _check_optimizer(name, optimizer):
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{name}: optimizer - expected an Optimizer, got {type(optimizer).__name__}")
 
 
 class StepLR(Schedule):
@@ -67,7 +132,8 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer, step_size, gamma=0.1):
-        _at_least("StepLR", "step_size", step_size, 1)
+        _check.integer("StepLR", least=1, step_size=step_size)
+        _check.number("StepLR", gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
@@ -91,6 +157,10 @@ class MultiStepLR(Schedule):
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1):
+        if not isinstance(milestones, (list, tuple)):
+            raise TypeError(f"MultiStepLR: milestones - expected a list of integers, got {milestones!r}")
+        _check.integer("MultiStepLR", least=0, **{f"milestones[{i}]": at for i, at in enumerate(milestones)})
+        _check.number("MultiStepLR", gamma=gamma)
         self.milestones, self.gamma = list(milestones), gamma
         if self.milestones != sorted(self.milestones):
             raise ValueError(f"MultiStepLR: milestones - expected ascending steps, got {self.milestones}")
@@ -122,8 +192,8 @@ class CosineLR(Schedule):
     """
 
     def __init__(self, optimizer, total_steps, min_lr=0.0):
-        _at_least("CosineLR", "total_steps", total_steps, 1)
-        _at_least("CosineLR", "min_lr", min_lr, 0)
+        _check.integer("CosineLR", least=1, total_steps=total_steps)
+        _check.number("CosineLR", least=0, min_lr=min_lr)
         self.total_steps, self.min_lr = total_steps, min_lr
         super().__init__(optimizer)
 
@@ -163,16 +233,15 @@ class OneCycleLR(Schedule):
     """
 
     def __init__(self, optimizer, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-        _at_least("OneCycleLR", "total_steps", total_steps, 1)
-        if not 0 <= pct_start <= 1:
-            raise ValueError(f"OneCycleLR: pct_start - expected 0 to 1, got {pct_start!r}")
-        for option, value in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
-            if not value > 0:
-                raise ValueError(f"OneCycleLR: {option} - expected a positive number, got {value!r}")
+        _check_optimizer("OneCycleLR", optimizer)
+        _check.integer("OneCycleLR", least=1, total_steps=total_steps)
+        _check.number("OneCycleLR", least=0, most=1, pct_start=pct_start)
+        _check.positive("OneCycleLR", div_factor=div_factor, final_div_factor=final_div_factor)
         groups = len(optimizer.param_groups)
         self.max_lrs = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * groups
         if len(self.max_lrs) != groups:
             raise ValueError(f"OneCycleLR: max_lr - expected one rate for each of {groups} groups, got {max_lr}")
+        _check.number("OneCycleLR", least=0, **{f"max_lr[{i}]": rate for i, rate in enumerate(self.max_lrs)})
         self.total_steps, self.pct_start = total_steps, pct_start
         self.div_factor, self.final_div_factor = div_factor, final_div_factor
         super().__init__(optimizer)
@@ -207,9 +276,21 @@ class WarmupLR(Schedule):
     """
 
     def __init__(self, schedule, warmup_steps):
-        _at_least("WarmupLR", "warmup_steps", warmup_steps, 1)
+        if not isinstance(schedule, Schedule):
+            raise TypeError(f"WarmupLR: schedule - expected a Schedule, got {type(schedule).__name__}")
+        _check.integer("WarmupLR", least=1, warmup_steps=warmup_steps)
         self.schedule, self.warmup_steps = schedule, warmup_steps
-        super().__init__(schedule.optimizer)
+        self._take_charge(schedule.optimizer, other=schedule)
+        self._set(0)
+
+    @property
+    def base_lrs(self):
+        """Those of the schedule inside."""
+        return self.schedule.base_lrs
+
+    @base_lrs.setter
+    def base_lrs(self, rates):
+        self.schedule.base_lrs = rates
 
     def lr(self, step):
         """Return the learning rate of each group after ``step`` steps, as a list."""

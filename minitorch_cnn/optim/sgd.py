@@ -3,6 +3,7 @@
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn.optim import _check
 from minitorch_cnn.optim.optimizer import Optimizer
 
 _NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
@@ -35,13 +36,15 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        As `Optimizer`; if an option is negative, or ``nesterov`` comes without momentum.
+        As `Optimizer`; if an option is negative or infinite, or ``nesterov`` comes without momentum.
 
     Notes
     -----
     The formulas are those of PyTorch, where the learning rate stands outside the velocity.
     Memory: one array of the size of the parameters with momentum, none without.
     """
+
+    _kept = ("velocity",)
 
     def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0, decoupled=False):
         defaults = {
@@ -54,10 +57,12 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def _check_group(self, group):
-        for option in ("lr", "momentum", "weight_decay"):
-            self._check(option, group[option] >= 0, "at least 0", group[option])
-        fits = not group["nesterov"] or group["momentum"] > 0
-        self._check("nesterov", fits, "False where momentum is 0", group["nesterov"])
+        _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "momentum", "weight_decay")})
+        for option in ("nesterov", "decoupled"):
+            if not isinstance(group[option], (bool, np.bool_)):
+                raise TypeError(f"{self._name}: {option} - expected True or False, got {group[option]!r}")
+        if group["nesterov"] and not group["momentum"]:
+            raise ValueError(f"{self._name}: nesterov - expected False where momentum is 0, got True")
 
     def _update(self, parameter, grad, state, group):
         first_step = "velocity" not in state

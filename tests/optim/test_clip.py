@@ -80,3 +80,30 @@ def test_bad_arguments_are_refused(clip, name):
         clip(parameters(), 0)
     with pytest.raises(TypeError, match=f"{clip.__name__}: parameters - expected Tensors, got ndarray"):
         clip([np.zeros(3)], 1.0)
+    with pytest.raises(TypeError, match=f"{clip.__name__}: parameters - expected Tensors, got float"):
+        clip(1.0, 1.0)
+    with pytest.raises(TypeError, match=f"{clip.__name__}: {name} - expected a number, got '1'"):
+        clip(parameters(), "1")
+
+
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
+def test_nothing_to_clip_is_refused_as_an_exhausted_generator_would_be(clip):
+    net = nn.Linear(2, 2)
+    generator = net.parameters()
+    optim.SGD(generator, lr=0.1)
+    with pytest.raises(ValueError, match="parameters - expected at least one Tensor, got none; was a generator used"):
+        clip(generator, 1.0)
+
+
+def test_a_parameter_that_is_given_twice_counts_once():
+    params = parameters()
+    before = length(params)
+    assert optim.clip_grad_norm([*params, *params], before / 2) == pytest.approx(before)
+    assert length(params) == pytest.approx(before / 2, rel=1e-5)
+
+
+def test_a_float64_bound_leaves_the_gradient_float32():
+    params = parameters()
+    optim.clip_grad_value(params, np.float64(0.1))
+    optim.clip_grad_norm(params, np.float64(0.1))
+    assert params[0].grad.dtype == np.float32

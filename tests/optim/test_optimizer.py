@@ -182,6 +182,21 @@ def computed():
             r"Adam: betas - expected two numbers from 0 to below 1, got \(0\.9, 1\.0\)",
         ),
         (lambda p: optim.Adam([p], betas=(0.9,)), ValueError, "Adam: betas - expected two numbers"),
+        (lambda p: optim.Adam([p], betas=0.9), TypeError, r"Adam: betas - expected two numbers .*, got 0\.9"),
+        (lambda p: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr - expected a number, got '0.1'"),
+        (lambda p: optim.SGD([p], lr=True), TypeError, "SGD: lr - expected a number, got True"),
+        (lambda p: optim.SGD([p], lr=np.inf), ValueError, "SGD: lr - expected a finite number, got inf"),
+        (lambda p: optim.Adam([p], eps=np.inf), ValueError, "Adam: eps - expected a finite number, got inf"),
+        (
+            lambda p: optim.SGD([p], 0.1, 0.9, nesterov="no"),
+            TypeError,
+            "SGD: nesterov - expected True or False, got 'no'",
+        ),
+        (lambda p: optim.SGD({p}, lr=0.1), TypeError, "SGD: params - expected a list, got a set"),
+        (lambda p: optim.SGD([{"params": {p}}], lr=0.1), TypeError, "SGD: params - expected a list, got a set"),
+        (lambda p: optim.SGD(nn.Linear(1, 1), 0.1), TypeError, r"SGD: params .* got Linear; call its parameters\(\)"),
+        (lambda p: optim.SGD(nn.Linear(1, 1).parameters, 0.1), TypeError, "SGD: params - expected an iterable of"),
+        (lambda p: optim.SGD(None, 0.1), TypeError, "SGD: params - expected an iterable of Tensors or dicts, got None"),
     ],
 )
 def test_bad_arguments_are_refused(make, error, message):
@@ -200,6 +215,30 @@ def test_a_misshapen_gradient_is_refused_before_anything_moves():
     ):
         optimizer.step()
     assert all(np.array_equal(a, b) for a, b in zip(before, values(params), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda group: group.update(lr=np.nan), ValueError, "SGD: lr - expected at least 0, got nan"),
+        (lambda group: group.update(momentum="0.9"), TypeError, "SGD: momentum - expected a number, got '0.9'"),
+        (lambda group: group.pop("lr"), ValueError, "SGD: param_groups - expected a group with lr, got none"),
+    ],
+)
+def test_an_option_that_was_set_wrong_later_is_refused_before_anything_moves(change, error, message):
+    params = parameters()
+    optimizer = optim.SGD(params, lr=0.1)
+    give_gradients(params, 0)
+    before = values(params)
+    change(optimizer.param_groups[0])
+    with pytest.raises(error, match=message):
+        optimizer.step()
+    assert all(np.array_equal(a, b) for a, b in zip(before, values(params), strict=True))
+
+
+def test_a_saved_state_is_a_dict():
+    with pytest.raises(TypeError, match="SGD: saved - expected a dict with 'groups', got str"):
+        optim.SGD(parameters(), lr=0.1).load_state_dict("checkpoint")
 
 
 def test_a_parameter_that_changed_its_dtype_needs_a_new_optimiser():
@@ -288,9 +327,11 @@ def test_loading_brings_the_options():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("groups"), "SGD: saved - expected 'state' and 'groups', got state"),
+        (lambda s: s.pop("groups"), "SGD: saved - expected 'groups', got 'state' without 'groups'"),
         (lambda s: s["groups"]["0"].pop("lr"), r"SGD: saved - expected the options \{'0': \['decoupled', 'lr'"),
         (lambda s: s["groups"].update({"1": {}}), "SGD: saved - expected the options"),
+        (lambda s: s["groups"]["0"].update(lr=-1.0), "SGD: lr - expected at least 0, got -1.0"),
+        (lambda s: s["state"]["1"].pop("velocity"), "SGD: saved state of parameter 1 - expected velocity, got"),
         (lambda s: s["state"].update({"3": {}}), "SGD: saved - expected positions below 3, got 3"),
         (
             lambda s: s["state"]["1"].update(velocity=np.zeros(4, np.float32)),

@@ -1,5 +1,7 @@
 """Schedules: their formulas, PyTorch's sequences, and that they depend on the step alone."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +48,7 @@ def test_loading_goes_to_the_step(make, step):
     for _ in range(step):
         walked.step()
     loaded.load_state_dict(walked.state_dict())
-    assert walked.state_dict() == {"step": step}
+    assert walked.state_dict() == {"step": step, "base_lrs": [BASE]}
     assert loaded.optimizer.param_groups[0]["lr"] == walked.optimizer.param_groups[0]["lr"]
 
 
@@ -135,6 +137,115 @@ def test_one_cycle_refuses_a_step_too_many_and_stays():
     with pytest.raises(ValueError, match="OneCycleLR: step - expected at most total_steps 3, got 4"):
         schedule.step()
     assert schedule.steps == 3
+
+
+def restored(make, order, saved):
+    """Return a new optimiser that was brought to a saved moment, doing so in this order."""
+    new = optimizer()
+    schedule = make(new) if order[0] == "make" else None
+    for what in order:
+        if what == "make":
+            schedule = schedule or make(new)
+        elif what == "load the optimizer":
+            new.load_state_dict(saved["optimizer"])
+        else:
+            schedule.load_state_dict(saved["schedule"])
+    return new, schedule
+
+
+@every_schedule
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("make", "load the optimizer", "load the schedule"),
+        ("make", "load the schedule", "load the optimizer"),
+        ("load the optimizer", "make", "load the schedule"),
+        ("make", "load the schedule"),
+    ],
+    ids=" then ".join,
+)
+def test_a_schedule_goes_on_in_whatever_order_it_was_restored(make, order):
+    straight = make(optimizer())
+    for _ in range(11):
+        straight.step()
+    saved = {"optimizer": straight.optimizer.state_dict(), "schedule": straight.state_dict()}
+    new, schedule = restored(make, order, saved)
+    for _ in range(4):
+        assert new.param_groups[0]["lr"] == straight.optimizer.param_groups[0]["lr"]
+        straight.step()
+        schedule.step()
+
+
+def test_a_state_without_base_rates_keeps_those_of_the_schedule():
+    schedule = optim.StepLR(optimizer(), 2)
+    schedule.load_state_dict({"step": 4})
+    assert schedule.optimizer.param_groups[0]["lr"] == pytest.approx(BASE / 100)
+
+
+@every_schedule
+def test_a_second_schedule_on_an_optimiser_is_refused(make):
+    first = make(optimizer())
+    before = first.optimizer.param_groups[0]["lr"]
+    with pytest.raises(ValueError, match=f"StepLR: optimizer - expected one without .* {type(first).__name__} writes"):
+        optim.StepLR(first.optimizer, 3)
+    assert first.optimizer.param_groups[0]["lr"] == before
+    first.step()
+
+
+def test_a_schedule_that_nobody_holds_any_more_makes_room():
+    new = optimizer()
+    optim.StepLR(new, 3)
+    gc.collect()
+    optim.CosineLR(new, 10).step()
+
+
+def test_a_schedule_inside_warm_up_is_not_stepped_by_itself():
+    inner = optim.StepLR(optimizer(), 2)
+    outer = optim.WarmupLR(inner, 2)
+    with pytest.raises(ValueError, match="StepLR: step - expected only WarmupLR, which holds this one, to be stepped"):
+        inner.step()
+    outer.step()
+
+
+def test_a_group_that_was_added_later_is_refused_by_name():
+    schedule = optim.StepLR(optimizer(), 2)
+    groups = schedule.optimizer.param_groups
+    groups.append({**groups[0], "params": [nn.Parameter([1.0])]})
+    with pytest.raises(ValueError, match="StepLR: optimizer - expected the 1 groups that it had .*, got 2; add every"):
+        schedule.step()
+    assert schedule.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("saved", "error", "message"),
+    [
+        ("x", TypeError, "StepLR: saved - expected a dict with 'step', got str"),
+        ({}, ValueError, "StepLR: saved - expected 'step', got an empty dict without 'step'"),
+        ({"step": 1.5}, TypeError, "StepLR: saved: step - expected an integer, got 1.5"),
+        ({"step": -1}, ValueError, "StepLR: saved: step - expected at least 0, got -1"),
+        ({"step": 1, "base_lrs": [1.0, 2.0]}, ValueError, "StepLR: saved - expected 1 base_lrs, got 2"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(saved, error, message):
+    with pytest.raises(error, match=message):
+        optim.StepLR(optimizer(), 2).load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: optim.StepLR(nn.Linear(1, 1), 3), "StepLR: optimizer - expected an Optimizer, got Linear"),
+        (lambda o: optim.OneCycleLR(None, 1.0, 3), "OneCycleLR: optimizer - expected an Optimizer, got NoneType"),
+        (lambda o: optim.StepLR(o, 2.5), "StepLR: step_size - expected an integer, got 2.5"),
+        (lambda o: optim.StepLR(o, 2, gamma="0.1"), "StepLR: gamma - expected a number, got '0.1'"),
+        (lambda o: optim.MultiStepLR(o, 3), "MultiStepLR: milestones - expected a list of integers, got 3"),
+        (lambda o: optim.MultiStepLR(o, ["3"]), r"MultiStepLR: milestones\[0\] - expected an integer, got '3'"),
+        (lambda o: optim.WarmupLR(o, 3), "WarmupLR: schedule - expected a Schedule, got SGD"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make(optimizer())
 
 
 @pytest.mark.parametrize(

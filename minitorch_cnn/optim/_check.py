@@ -1,0 +1,47 @@
+"""Argument checks that optimisers, schedules and clipping share; ``owner`` is the name in the message."""
+
+import math
+import numbers
+
+
+def number(owner, *, least=-math.inf, most=math.inf, **named):
+    """Raise unless every named argument is a finite number from ``least`` to ``most``."""
+    for name, value in named.items():
+        _real(owner, name, value)
+        if not least <= value <= most:
+            expected = f"at least {least}" if most == math.inf else f"{least} to {most}"
+            raise ValueError(f"{owner}: {name} - expected {expected}, got {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"{owner}: {name} - expected a finite number, got {value!r}")
+
+
+def positive(owner, **named):
+    """Raise unless every named argument is a number above 0; infinity is one."""
+    for name, value in named.items():
+        _real(owner, name, value)
+        if not value > 0:
+            raise ValueError(f"{owner}: {name} - expected a positive number, got {value!r}")
+
+
+def integer(owner, *, least, **named):
+    """Raise unless every named argument is an integer of at least ``least``."""
+    for name, value in named.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{owner}: {name} - expected an integer, got {value!r}")
+        if value < least:
+            raise ValueError(f"{owner}: {name} - expected at least {least}, got {value!r}")
+
+
+def mapping(owner, name, value, *keys):
+    """Raise unless ``value`` is a dict with these keys, such as ``state_dict`` returns."""
+    expected = " and ".join(map(repr, keys))
+    if not isinstance(value, dict):
+        raise TypeError(f"{owner}: {name} - expected a dict with {expected}, got {type(value).__name__}")
+    if missing := [key for key in keys if key not in value]:
+        got = ", ".join(map(repr, value)) or "an empty dict"
+        raise ValueError(f"{owner}: {name} - expected {expected}, got {got} without {', '.join(map(repr, missing))}")
+
+
+def _real(owner, name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} - expected a number, got {value!r}")
