@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 import minitorch_kernels as kernels
-from minitorch_cnn.optim import _check
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.optim.optimizer import Optimizer
 
 

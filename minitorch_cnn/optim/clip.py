@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import Variable
-from minitorch_cnn.optim import _check
 
 
 def _with_gradients(name, parameters):

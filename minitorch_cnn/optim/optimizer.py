@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import FLOAT_DTYPES
-from minitorch_cnn.optim import _check
 from minitorch_cnn.tensor import Tensor
 
 

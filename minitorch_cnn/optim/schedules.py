@@ -8,7 +8,7 @@ import bisect
 import math
 import weakref
 
-from minitorch_cnn.optim import _check
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.optim.optimizer import Optimizer
 
 _in_charge = weakref.WeakKeyDictionary()  # optimiser -> weak reference to the schedule that writes its rates

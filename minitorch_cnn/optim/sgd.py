@@ -3,7 +3,7 @@
 import numpy as np
 
 import minitorch_kernels as kernels
-from minitorch_cnn.optim import _check
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.optim.optimizer import Optimizer
 
 _NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}

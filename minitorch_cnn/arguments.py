@@ -1,4 +1,4 @@
-"""Argument checks that optimisers, schedules and clipping share; ``owner`` is the name in the message."""
+"""Argument checks that optimisers, schedules, datasets and transforms share; ``owner`` is the name in the message."""
 
 import math
 import numbers
