@@ -7,27 +7,52 @@ Everything below is loaded on first use, so that importing this package is quick
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
+    from minitorch_cnn import data, explain, models, nn, ops, optim, testing, train, weights
+    from minitorch_cnn.autograd import no_grad
+    from minitorch_cnn.rng import manual_seed
+    from minitorch_cnn.tensor import Tensor
+    from minitorch_kernels._jit import set_num_threads
+    from minitorch_kernels.buffers import release_memory
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "explain", "models", "nn", "ops", "optim", "testing", "train", "weights")
-_NAMES = {
+__all__ = [
+    "Tensor",
+    "data",
+    "explain",
+    "manual_seed",
+    "models",
+    "nn",
+    "no_grad",
+    "ops",
+    "optim",
+    "release_memory",
+    "set_num_threads",
+    "testing",
+    "train",
+    "weights",
+]
+
+_DEFINED_IN = {
     "Tensor": "minitorch_cnn.tensor",
-    "no_grad": "minitorch_cnn.autograd",
     "manual_seed": "minitorch_cnn.rng",
+    "no_grad": "minitorch_cnn.autograd",
     "release_memory": "minitorch_kernels.buffers",
     "set_num_threads": "minitorch_kernels._jit",
 }
-__all__ = ["Tensor", "manual_seed", "no_grad", "release_memory", "set_num_threads", *(r for r in _ROOMS)]
 
+if not TYPE_CHECKING:  # a type checker would believe that it finds every misspelt name
 
-def __getattr__(name):
-    if name in _ROOMS:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        if name in _DEFINED_IN:
+            return getattr(importlib.import_module(_DEFINED_IN[name]), name)
+        if name in __all__:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted([name for name in globals() if name.startswith("__")] + __all__)

@@ -5,6 +5,8 @@ tree, in the order of their first assignment; arrays named by `Module.register_b
 with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)`` replaces a layer.
 """
 
+from typing import Any
+
 import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, running_module, setting
@@ -66,11 +68,11 @@ class Module:
     fused = False
     _buffer_names = ()
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Any, **hyper: Any) -> Any:
         """Compute the output; every subclass writes its own."""
         raise NotImplementedError(f"{type(self).__name__}: forward - expected a method, got none; write one")
 
-    def __call__(self, *inputs, **hyper):
+    def __call__(self, *inputs: Any, **hyper: Any) -> Any:
         """Run ``forward``, and let every operation inside know the path of the module that ran it."""
         call = running_module.get()
         if call is None:
