@@ -1,11 +1,16 @@
 """Tensor: a `Variable` with operators; every method is one line into `minitorch_cnn.ops`."""
 
+import numbers
+import operator
 import traceback
 
 import numpy as np
 
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import GraphError, TraceError, Variable, is_grad_enabled
+from minitorch_cnn.shapes import ShapeError
+
+_SHAPE_ONLY = (np.shape, np.ndim, np.size)  # functions of NumPy that read no value
 
 
 class Tensor(Variable):
@@ -23,22 +28,24 @@ class Tensor(Variable):
     Raises
     ------
     TypeError
-        If ``data`` is no array of numbers, or ``requires_grad`` is asked of integers.
+        If ``data`` is no array of numbers, ``dtype`` is none of numbers, or ``requires_grad`` is asked of integers.
+    ValueError
+        If the rows of ``data`` have different lengths.
+    GraphError
+        If ``data`` holds Tensors that require a gradient: none would flow back; use `ops.stack`.
 
     Notes
     -----
     ``x.data[...] = value`` writes without a check: a backward that needs the old values will not
     notice. The methods that end in an underscore are checked.
+    Comparisons such as ``x == y`` go element by element and return an ndarray of booleans. Functions
+    of NumPy read a Tensor as its array; one that requires a gradient only inside `no_grad`.
     """
 
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Variable):
             raise TypeError("Tensor: data - expected an array, got a Tensor; use detach() for one outside the graph")
-        array = np.asarray(data, dtype)
-        if dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
-            array = array.astype(np.float32)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"Tensor: data - expected numbers, got dtype {array.dtype}")
+        array = _as_numbers(data, dtype)
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
@@ -89,61 +96,130 @@ class Tensor(Variable):
 
     def item(self):
         """Return the only element as a Python number."""
-        self._needs_values("item()")
-        return self.data.item()
+        return self._only_element("item()").item()
 
     def __float__(self):
-        self._needs_values("float()")
-        return float(self.data.item())
+        return float(self._only_element("float()").item())
 
     def __int__(self):
-        self._needs_values("int()")
-        return int(self.data.item())
+        return int(self._only_element("int()").item())
 
     def __bool__(self):
-        self._needs_values("bool()")
-        return bool(self.data)
+        return bool(self._only_element("bool()"))
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
+    def _only_element(self, what):
+        self._needs_values(what)
+        if self.size != 1:
+            raise ValueError(f"{what}: expected a Tensor of one element, got shape {self.shape}; reduce it first")
+        return self.data
 
     def _needs_values(self, what):
         if self.traced:
-            caller = traceback.extract_stack(limit=3)[0]
+            caller = next(f for f in reversed(traceback.extract_stack()) if f.filename != __file__)
             raise TraceError(
                 f"{what} asks for a value at {caller.filename}:{caller.lineno} ({caller.line}); expected only "
                 "operations on shapes while tracing, got a tensor that has a shape but no values"
             )
 
+    # ------------------------------------------------------------------- comparisons, NumPy
+
+    __hash__ = Variable.__hash__  # by identity, although == compares elements
+
+    def __eq__(self, other):
+        return self._compare(operator.eq, other)
+
+    def __ne__(self, other):
+        return self._compare(operator.ne, other)
+
+    def __lt__(self, other):
+        return self._compare(operator.lt, other)
+
+    def __le__(self, other):
+        return self._compare(operator.le, other)
+
+    def __gt__(self, other):
+        return self._compare(operator.gt, other)
+
+    def __ge__(self, other):
+        return self._compare(operator.ge, other)
+
+    def __contains__(self, value):
+        return bool(np.any(self == value))
+
+    def _compare(self, compare, other):
+        """Return an ndarray of booleans, or NotImplemented for what is no array of numbers."""
+        if not isinstance(other, (Variable, np.ndarray, np.generic, numbers.Number, list, tuple)):
+            return NotImplemented
+        self._needs_values("a comparison")
+        other = _array(other)
+        try:
+            return compare(self.data, other)
+        except ValueError:
+            got = np.shape(other)
+            raise ShapeError(
+                f"comparison: other - expected a shape that broadcasts with {self.shape}, got {got}"
+            ) from None
+
+    # Operators of NumPy's arrays and scalars must not spread a Tensor element by element.
+    __array_ufunc__ = None
+
+    def __array__(self, dtype=None, copy=None):
+        """Return the array, for `np.asarray` and whatever calls it."""
+        self._needs_values("NumPy")
+        if self.requires_grad and is_grad_enabled():
+            raise GraphError(
+                "NumPy: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient, "
+                "of which NumPy records nothing; use the functions of ops, or x.data"
+            )
+        return np.array(self.data, dtype, copy=copy)
+
+    def __array_function__(self, function, types, args, kwargs):
+        """Let functions such as `np.sum` read Tensors as their arrays."""
+        read = operator.attrgetter("data") if function in _SHAPE_ONLY else np.asarray
+        return function(*_with_arrays(args, read), **_with_arrays(kwargs, read))
+
     # ---------------------------------------------------------------------------- in place
 
     def fill_(self, value):
         """Set every element; not recorded, so only where no gradient is."""
-        return self._in_place("fill_", lambda x: x.fill(value))
+        return self._in_place("fill_", lambda x, values: x.fill(values), value)
 
     def zero_(self):
         """Set every element to 0; not recorded."""
-        return self._in_place("zero_", lambda x: x.fill(0))
+        return self.fill_(0)
 
     def copy_(self, source):
         """Take the values of an array or Tensor of the same shape; not recorded."""
-        return self._in_place("copy_", lambda x: np.copyto(x, _array(source)))
+        if np.shape(source) != self.shape:
+            raise ShapeError(f"copy_: source - expected shape {self.shape}, got {np.shape(source)}")
+        return self._in_place("copy_", lambda x, values: np.copyto(x, values, casting="same_kind"), source)
 
     def add_(self, other):
         """Add an array, Tensor or number; not recorded."""
-        return self._in_place("add_", lambda x: np.add(x, _array(other), out=x))
+        return self._in_place("add_", lambda x, values: np.add(x, values, out=x), other)
 
     def mul_(self, other):
         """Multiply by an array, Tensor or number; not recorded."""
-        return self._in_place("mul_", lambda x: np.multiply(x, _array(other), out=x))
+        return self._in_place("mul_", lambda x, values: np.multiply(x, values, out=x), other)
 
     def __setitem__(self, key, value):
-        self._in_place("item assignment", lambda x: x.__setitem__(_key(key), _array(value)))
+        self._in_place("item assignment", lambda x, values: x.__setitem__(_key(key), values), value)
 
-    def _in_place(self, what, write):
+    def _in_place(self, what, write, values):
         self._needs_values(what)
-        if self.requires_grad and is_grad_enabled():
-            raise GraphError(
-                f"{what}: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient"
-            )
-        write(self.data)
+        if is_grad_enabled():
+            for tensor in (self, values):
+                if isinstance(tensor, Variable) and tensor.requires_grad:
+                    raise GraphError(
+                        f"{what}: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient"
+                    )
+        try:
+            write(self.data, _array(values))
+        except (TypeError, ValueError, IndexError) as error:
+            raise type(error)(f"{what}: expected what fits shape {self.shape} and {self.dtype}: {error}") from None
         self.bump_version()
         return self
 
@@ -184,9 +260,6 @@ class Tensor(Variable):
 
     def __getitem__(self, key):
         return ops.index(self, _key(key))
-
-    # NumPy scalars and arrays on the left must not spread a Tensor element by element.
-    __array_ufunc__ = None
 
     # ----------------------------------------------------------------------------- methods
 
@@ -265,8 +338,37 @@ class Tensor(Variable):
         return ops.flatten(self, start_axis=start_axis)
 
 
+def _as_numbers(data, dtype):
+    """Return data as an array of numbers; Python floats become float32."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"Tensor: data - expected rows of one length, got {type(data).__name__}: {error}") from None
+    try:
+        wanted = array.dtype if dtype is None else np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"Tensor: dtype - expected one of NumPy's, such as np.float32, got {dtype!r}") from None
+    for name, kind in (("data", array.dtype), ("dtype", wanted)):
+        if kind.kind not in "fiub":
+            raise TypeError(f"Tensor: {name} - expected numbers, got dtype {kind}")
+    if dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
+        wanted = np.dtype(np.float32)
+    return array.astype(wanted, copy=False)
+
+
 def _array(value):
     return value.data if isinstance(value, Variable) else value
+
+
+def _with_arrays(value, read):
+    """Return what a function of NumPy was given with an array in the place of each Tensor."""
+    if isinstance(value, Variable):
+        return read(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)([_with_arrays(item, read) for item in value])
+    if isinstance(value, dict):
+        return {key: _with_arrays(item, read) for key, item in value.items()}
+    return value
 
 
 def _key(key):

@@ -1,12 +1,13 @@
 """Tensor: what it accepts, what it says of itself, in-place changes, operators as one line into ops."""
 
-import re
+import operator
 
 import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, no_grad, ops
 from minitorch_cnn.autograd import GraphError, TraceError
+from minitorch_cnn.shapes import ShapeError
 
 
 def test_python_floats_become_float32_and_arrays_keep_their_dtype():
@@ -34,6 +35,11 @@ def test_shape_ndim_size_len():
     [
         (lambda: Tensor(Tensor(1.0)), TypeError, "expected an array, got a Tensor"),
         (lambda: Tensor(["a"]), TypeError, "expected numbers, got dtype <U1"),
+        (lambda: Tensor(None), TypeError, "expected numbers, got dtype object"),
+        (lambda: Tensor([[1.0], [1.0, 2.0]]), ValueError, "Tensor: data - expected rows of one length, got list"),
+        (lambda: Tensor([1.0], dtype="real"), TypeError, "Tensor: dtype - expected one of NumPy's, .*, got 'real'"),
+        (lambda: Tensor([1.0], dtype=complex), TypeError, "Tensor: dtype - expected numbers, got dtype complex128"),
+        (lambda: Tensor([1j], dtype=np.float32), TypeError, "Tensor: data - expected numbers, got dtype complex128"),
         (lambda: Tensor([1, 2], requires_grad=True), TypeError, "expected floating data, got dtype int64"),
     ],
 )
@@ -53,8 +59,16 @@ def test_conversions_to_numbers():
     x = Tensor([3.0])
     assert x.item() == 3.0 and float(x) == 3.0 and int(x) == 3 and bool(x)
     assert x.numpy() is x.data
-    with pytest.raises(ValueError, match=re.escape("can only convert an array of size 1")):
-        float(Tensor([1.0, 2.0]))
+    assert f"{x:.2f}" == "3.00" and f"{x}" == repr(x)
+
+
+@pytest.mark.parametrize("ask", [float, int, bool, Tensor.item], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("values", [[1.0, 2.0], []])
+def test_only_one_element_is_a_number(ask, values):
+    with pytest.raises(
+        ValueError, match=rf"{ask.__name__}\(\): expected a Tensor of one element, got shape \({len(values)},"
+    ):
+        ask(Tensor(values))
 
 
 @pytest.mark.parametrize("ask", [float, int, bool, Tensor.item, Tensor.numpy, Tensor.argmax], ids=lambda f: f.__name__)
@@ -119,6 +133,137 @@ def test_in_place_on_a_tensor_with_gradient_needs_no_grad():
     with no_grad():
         x.fill_(0)
     assert x.data == [0]
+
+
+WRITES = {
+    "fill_": lambda x, value: x.fill_(value.sum()),
+    "copy_": lambda x, value: x.copy_(value),
+    "add_": lambda x, value: x.add_(value),
+    "mul_": lambda x, value: x.mul_(value),
+    "item assignment": lambda x, value: x.__setitem__(slice(None), value),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_from_a_tensor_with_gradient_needs_no_grad(name):
+    buffer, w = Tensor([1.0, 1.0]), Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(GraphError, match=rf"{name}: expected a Tensor without a gradient, or no_grad\(\)"):
+        WRITES[name](buffer, w * 2)
+    assert buffer.data.tolist() == [1, 1] and buffer.version == 0
+    WRITES[name](buffer, (w * 2).detach())
+    with no_grad():
+        WRITES[name](buffer, w)
+
+
+def test_tensors_with_gradients_in_a_list_are_refused_where_a_number_is_wanted():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    for use in (lambda: Tensor([w[0], w[1]]), lambda: Tensor([1.0, 1.0]).copy_([w[0], w[1]])):
+        with pytest.raises(GraphError, match="NumPy: expected a Tensor without a gradient"):
+            use()
+    assert Tensor([Tensor(1.0), Tensor(2.0)]).data.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda x: x.copy_([[1.0, 2.0]]), ShapeError, r"copy_: source - expected shape \(2,\), got \(1, 2\)"),
+        (lambda x: x.copy_(1.0), ShapeError, r"copy_: source - expected shape \(2,\), got \(\)"),
+        (lambda x: x.add_([1.0, 2.0, 3.0]), ValueError, r"add_: expected what fits shape \(2,\) and float32: "),
+        (lambda x: x.__setitem__(5, 1.0), IndexError, r"item assignment: expected what fits shape \(2,\)"),
+        (lambda x: x.fill_("a"), ValueError, "fill_: expected what fits"),
+    ],
+)
+def test_a_write_that_does_not_fit_says_so_and_changes_nothing(write, error, message):
+    x = Tensor([1.0, 2.0])
+    with pytest.raises(error, match=message):
+        write(x)
+    assert x.data.tolist() == [1, 2] and x.version == 0
+
+
+def test_read_only_memory_is_named():
+    with pytest.raises(ValueError, match="add_: expected what fits .* read-only"):
+        Tensor(np.broadcast_to(np.float32(1), (3,))).add_(1)
+
+
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("compare", COMPARISONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "other", [2, 2.0, np.int64(2), np.array([2, 1, 3]), [2, 1, 3], Tensor([2.0, 1.0, 3.0]), np.ones((2, 1))]
+)
+def test_comparisons_go_element_by_element(compare, other):
+    x = Tensor(np.array([1, 2, 3], np.float32), requires_grad=True)
+    expected = compare(x.data, other.data if isinstance(other, Tensor) else np.asarray(other))
+    got = compare(x, other)
+    assert isinstance(got, np.ndarray) and got.dtype == bool
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(compare(other, x), compare(np.asarray(getattr(other, "data", other)), x.data))
+
+
+def test_accuracy_by_comparison():
+    labels, answers = np.array([1, 2, 3]), Tensor([1, 2, 4])
+    assert np.mean(labels == answers) == np.mean(answers == labels) == pytest.approx(2 / 3)
+    assert not np.array_equal(labels, answers) and np.array_equal(labels, Tensor([1, 2, 3]))
+    assert 2 in answers and 3 not in answers and Tensor([1, 2]) in Tensor([[1, 2]])
+
+
+def test_what_is_no_number_is_never_equal_and_has_no_order():
+    x = Tensor([1.0])
+    assert x != None and x != "a" and x not in [None]  # noqa: E711
+    with pytest.raises(TypeError, match="'<' not supported"):
+        x < "a"  # noqa: B015
+    with pytest.raises(
+        ShapeError, match=r"comparison: other - expected a shape that broadcasts with \(2,\), got \(3,\)"
+    ):
+        Tensor([1, 2]) == [1, 2, 3]  # noqa: B015
+
+
+def test_a_tensor_is_still_a_key():
+    x, y = Tensor([1.0]), Tensor([1.0])
+    assert {x: 1, y: 2}[x] == 1 and len({x, y}) == 2
+
+
+def test_functions_of_numpy_read_the_array():
+    x, rng = Tensor([[3.0, 1.0], [2.0, 4.0]]), np.random.default_rng(0)
+    assert np.asarray(x) is x.data and np.asarray(x, np.float64).dtype == np.float64
+    copy = np.array(x)
+    copy[:] = 0
+    assert x.data.sum() == 10
+    for function in (np.sum, np.mean, np.max, np.argmax, np.sort, np.std, np.linalg.norm, np.ravel):
+        np.testing.assert_array_equal(function(x), function(x.data))
+    np.testing.assert_array_equal(np.concatenate([x, x]), np.concatenate([x.data] * 2))
+    np.testing.assert_allclose(x, x.data)
+    assert np.where(x > 1, x, 0).sum() == 9 and np.isin(3.0, x)
+    assert np.allclose(x, x) and rng.permutation(x).shape == (2, 2)
+
+
+@pytest.mark.parametrize("ask", [np.asarray, np.sum, np.mean, lambda x: np.concatenate([x, x])])
+def test_numpy_reads_no_tensor_that_needs_a_gradient(ask):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(
+        GraphError, match=r"NumPy: expected a Tensor without a gradient, or no_grad\(\); .* use the func"
+    ):
+        ask(x * 2)
+    assert np.shape(x) == (2,) and np.size(x) == 2
+    with no_grad():
+        np.testing.assert_array_equal(ask(x), ask(x.data))
+
+
+@pytest.mark.parametrize("ask", [np.asarray, np.sum, lambda x: x == 1, lambda x: 1 in x])
+def test_a_traced_tensor_is_not_read_by_numpy_either(ask):
+    with pytest.raises(TraceError, match=r"asks for a value at .*test_tensor\.py"):
+        ask(Tensor.like_shape((1,)))
+
+
+@pytest.mark.parametrize("operate", [operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul])
+def test_an_array_beside_a_tensor_is_refused_by_name(operate):
+    array, x = np.ones(2, np.float32), Tensor([1.0, 2.0])
+    for left, right in ((array, x), (x, array)):
+        with pytest.raises(TypeError, match="expected a Tensor, got ndarray; wrap it|unsupported operand"):
+            operate(left, right)
+    with pytest.raises(TypeError, match="Tensor' does not support ufuncs"):
+        np.exp(x)
 
 
 def test_in_place_change_of_an_input_stops_backward():

@@ -170,7 +170,7 @@ class Variable:
         return other
 
     def retain_grad(self):
-        """Ask backward to leave the gradient in ``grad`` here too, although this is not a leaf."""
+        """Ask backward to add the gradient to ``grad`` here too, although this is not a leaf."""
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
@@ -233,7 +233,7 @@ def topological_order(root):
 def _step_back(node, grad_out, grads):
     """Run the backward of one node and hand its gradients on."""
     if (variable := node.retained and node.retained()) is not None:
-        variable.grad = grad_out
+        _accumulate(variable, grad_out, owned=False)
     with np.errstate(all="ignore"):
         results = node.checked(node.function.backward(node.ctx, grad_out))
     for edge, grad in zip(node.edges, results, strict=True):
@@ -246,11 +246,11 @@ def _step_back(node, grad_out, grads):
 
 
 def _accumulate(leaf, grad, owned):
-    """Add ``grad`` to a leaf; its first gradient is taken over if nobody else holds the array."""
+    """Add ``grad`` to a variable; its first gradient is taken over if nobody else holds the array."""
     if leaf.grad is not None:
-        leaf.grad = leaf.grad + grad
+        leaf.grad = np.asarray(leaf.grad + grad)  # a sum of scalars is no array
     else:
-        leaf.grad = grad if owned else grad.copy()
+        leaf.grad = np.asarray(grad) if owned else np.array(grad)
 
 
 class Function:

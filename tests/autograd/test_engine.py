@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from minitorch_cnn import autograd
+from minitorch_cnn import autograd, tensor
 from minitorch_cnn.autograd import Function, GraphError, TraceError, Variable, no_grad
 
 
@@ -247,6 +247,30 @@ def test_retain_grad_keeps_the_gradient_inside_the_graph():
     y.retain_grad()
     Multiply.apply(y, y).backward()
     np.testing.assert_allclose(y.grad, 2 * np.exp(3.0))
+
+
+def test_retained_gradients_add_up_as_those_of_leaves_do():
+    w = tensor.Tensor([1.0], requires_grad=True)
+    y = w * 2
+    y.retain_grad()
+    z = (y * 3).sum()
+    z.backward(retain_graph=True)
+    z.backward()
+    assert y.grad.tolist() == [6] and w.grad.tolist() == [12]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_every_gradient_is_an_array_of_its_own_that_can_be_written(shape):
+    w = tensor.Tensor(np.ones(shape, np.float32), requires_grad=True)
+    y = w * 2
+    y.retain_grad()
+    for times in (1, 2):
+        y.sum().backward(retain_graph=True)
+        for grad, one in ((y.grad, 1), (w.grad, 2)):
+            assert isinstance(grad, np.ndarray) and (grad == times * one).all()
+    y.grad[...] = 0
+    w.grad *= 0.5
+    assert (w.grad == 2).all() and (y.data == 2).all()
 
 
 def test_dtypes_may_not_mix():

@@ -1,5 +1,6 @@
 """Registration, the tree, modes, freezing, dtypes, copies, and what a shape error says."""
 
+import collections
 import copy
 import pickle
 
@@ -137,13 +138,104 @@ def test_a_number_in_place_of_a_module_is_refused():
         Net().fc = 3
 
 
-def test_a_list_of_modules_is_refused_for_it_would_not_be_trained():
+def layer():
+    return nn.Linear(2, 2)
+
+
+UNREGISTERED = {
+    "list": lambda part: [part],
+    "tuple": lambda part: (1, part),
+    "dict": lambda part: {"a": part},
+    "dict of keys": lambda part: {part: "a"},
+    "ordered dict": lambda part: collections.OrderedDict(a=part),
+    "values of a dict": lambda part: {"a": part}.values(),
+    "set": lambda part: {part},
+    "frozen set": lambda part: frozenset([part]),
+    "deque": lambda part: collections.deque([part]),
+    "nested": lambda part: [[1, {"a": ("b", [part])}]],
+    "array of objects": lambda part: np.frompyfunc(lambda _: part, 1, 1)(np.arange(2)),
+}
+
+
+@pytest.mark.parametrize("hold", UNREGISTERED.values(), ids=UNREGISTERED)
+@pytest.mark.parametrize(
+    "make", [layer, nn.ReLU, lambda: nn.Parameter([1.0])], ids=["layer", "no weights", "parameter"]
+)
+def test_modules_and_parameters_in_a_container_are_refused_for_they_would_not_be_trained(hold, make):
     class Bad(nn.Module):
         def __init__(self):
-            self.layers = [nn.ReLU(), nn.ReLU()]
+            self.parts = hold(make())
 
-    with pytest.raises(TypeError, match=r"Bad\.layers: value - expected a ModuleList .* got a list"):
+    with pytest.raises(
+        TypeError, match=r"Bad\.parts: value - expected a ModuleList, Sequential or attributes one by one"
+    ):
         Bad()
+
+
+FILL_LATER = {
+    "list": ([], lambda parts, part: parts.append(part)),
+    "dict": ({}, lambda parts, part: parts.update(a=part)),
+    "set": (set(), lambda parts, part: parts.add(part)),
+    "list in a list": ([[]], lambda parts, part: parts[0].append(part)),
+    "default dict": (collections.defaultdict(list), lambda parts, part: parts["a"].append(part)),
+}
+
+
+@pytest.mark.parametrize("name", FILL_LATER)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda net: list(net.parameters()),
+        lambda net: list(net.modules()),
+        lambda net: net.state_dict(),
+        lambda net: net.load_state_dict({}),
+        lambda net: net.train(),
+        lambda net: net.zero_grad(),
+        lambda net: net(images()),
+        lambda net: list(nn.Sequential(net).parameters()),
+    ],
+    ids=["parameters", "modules", "state_dict", "load", "train", "zero_grad", "call", "outer"],
+)
+def test_a_container_that_is_filled_later_is_refused_at_the_first_use(name, use):
+    class Bad(nn.Module):
+        def __init__(self):
+            self.parts = copy.deepcopy(FILL_LATER[name][0])
+            FILL_LATER[name][1](self.parts, layer())
+
+        def forward(self, x):
+            return x
+
+    net = Bad()
+    with pytest.raises(TypeError, match=r"Bad\.parts: value - expected a ModuleList, .* neither trained nor saved"):
+        use(net)
+
+
+def test_a_later_filled_list_of_layers_that_are_attributes_too_is_fine():
+    class Net(nn.Module):
+        def __init__(self):
+            self.order = []
+            for i in range(2):
+                setattr(self, f"layer{i}", layer())
+                self.order.append(getattr(self, f"layer{i}"))
+            self.order.append(self.layer0.weight)
+
+    assert len(list(Net().parameters())) == 4
+
+
+def test_ordinary_containers_are_left_alone():
+    net = nn.Module()
+    net.table = {"a": [1, 2.0, "b", None, np.ones(3)], "t": Tensor([1.0])}
+    net.loop = loop = []
+    loop.append(loop)
+    assert not list(net.parameters())
+
+
+@pytest.mark.parametrize("value", [layer(), nn.Parameter([1.0]), [layer()], {"a": layer()}])
+def test_a_layer_of_the_class_itself_is_refused(value):
+    with pytest.raises(
+        TypeError, match=r"Bad\.part: value - expected an assignment to self in __init__, got one to the"
+    ):
+        type("Bad", (nn.Module,), {"part": value})
 
 
 def test_a_circle_of_modules_is_refused():
