@@ -1,5 +1,7 @@
 """Modules made of modules: in a row, in a list, around a shortcut, side by side."""
 
+from collections.abc import Iterable
+
 from minitorch_cnn import ops
 from minitorch_cnn.nn import _check
 from minitorch_cnn.nn.fuse import run_in_row
@@ -28,6 +30,9 @@ class ModuleList(Module):
     """
 
     def __init__(self, modules=()):
+        if not isinstance(modules, Iterable) or isinstance(modules, (set, frozenset)):
+            expected = "modules in an order, such as a list"
+            raise TypeError(f"{type(self).__name__}: modules - expected {expected}, got {type(modules).__name__}")
         for module in modules:
             self.append(module)
 

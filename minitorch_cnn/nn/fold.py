@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from minitorch_cnn import ops
-from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.autograd import Variable, no_grad, trace
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
 from minitorch_cnn.nn.module import Parameter
@@ -34,7 +34,7 @@ def fold_batch_norm(model, input_shape):
     Module
         A frozen copy in evaluation mode. Each batch norm that alone takes the output of a convolution
         is an `Identity` there; one behind anything else, or behind a convolution that is used more
-        than once, stays. The results are the same but for rounding.
+        than once, returned by the model or kept as an attribute, stays. The results are the same but for rounding.
 
     Raises
     ------
@@ -48,9 +48,10 @@ def fold_batch_norm(model, input_shape):
     folded = copy.deepcopy(model).eval().freeze()
     dtype = next((p.data.dtype for p in folded.parameters()), np.float32)
     with no_grad(), trace() as records:
-        folded(Tensor.like_shape(input_shape, dtype))
+        result = folded(Tensor.like_shape(input_shape, dtype))
     modules = dict(folded.named_modules())
     uses = Counter(id(v) for record in records for v in record.inputs)
+    uses.update(map(id, _variables((result, [vars(module) for module in modules.values()]))))  # what the user may see
     runs = Counter(record.path for record in records if record.op in (ops.conv.Conv2d, ops.norm.BatchNorm))
     maker = {id(record.output): record for record in records}
     for record in records:
@@ -66,6 +67,15 @@ def fold_batch_norm(model, input_shape):
             parent, _, name = record.path.rpartition(".")
             setattr(modules[parent], name, Identity())
     return folded
+
+
+def _variables(value):
+    """Yield the variables that a model returned or keeps, but no parameters; tuples, lists and dicts at any depth."""
+    if isinstance(value, Variable):
+        yield from () if isinstance(value, Parameter) else (value,)
+    elif isinstance(value, (tuple, list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _variables(item)
 
 
 def _fold(conv, bn):

@@ -1,5 +1,7 @@
 """State dicts: the parameters and buffers of a module tree as arrays by dotted path."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES
@@ -62,10 +64,17 @@ def load_state_dict(module, arrays, strict=True):
 
     Raises
     ------
+    TypeError
+        If ``arrays`` is no dict.
     StateDictError
         If keys are missing or unexpected, or arrays do not fit: one message lists all of them, and
         the module is as before.
     """
+    if not isinstance(arrays, Mapping):
+        raise TypeError(
+            f"load_state_dict: arrays - expected a dict of arrays, got {type(arrays).__name__}; "
+            "weights.load and weights.load_pth read files"
+        )
     entries = list(_entries(module))
     own = {key: array for key, array, _ in entries}
     missing = [key for key in own if key not in arrays and not key.endswith("num_batches_tracked")]

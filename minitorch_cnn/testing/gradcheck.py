@@ -11,7 +11,7 @@ import copy
 
 import numpy as np
 
-from minitorch_cnn import rng
+from minitorch_cnn import arguments, rng
 from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.testing.comparison import SAMPLES, Settings, compare, gradients
@@ -61,9 +61,9 @@ def gradcheck(
         second time, a zero gradient of the output gives others than zeros, or a gradient has the wrong
         shape or dtype. The message is a sentence with both numbers and what the mistake looks like.
     TypeError
-        If an input or the output is no Tensor.
+        If an input or the output is no Tensor, or another argument no number.
     ValueError
-        If there is nothing to check, or the mode is unknown.
+        If there is nothing to compare, the mode is unknown, or a number is out of its range.
 
     Notes
     -----
@@ -76,6 +76,12 @@ def gradcheck(
             raise TypeError(f"gradcheck: inputs[{position}] - expected a Tensor, got {type(value).__name__}")
     if mode not in SAMPLES:
         raise ValueError(f"gradcheck: mode - expected 'full', 'random' or 'projection', got {mode!r}")
+    arguments.number("gradcheck", least=0, atol=atol, rtol=rtol)
+    arguments.number("gradcheck", least=0, most=1, max_kinks=max_kinks)
+    arguments.number("gradcheck", eps=eps)
+    arguments.positive("gradcheck", eps=eps)
+    if samples is not None:
+        arguments.integer("gradcheck", least=1, samples=samples)
     settings = Settings(mode, eps, atol, rtol, SAMPLES[mode] if samples is None else samples, max_kinks)
     modes = [""] if not isinstance(function, Module) else ["train", "eval"]
     if training is not None and modes != [""]:
@@ -96,6 +102,9 @@ def gradcheck(
     report = GradcheckReport(mode, tuple(rows))
     if not report.passed:
         raise GradcheckError(next(row.failure for row in rows if row.failure), report)
+    if not report.n_checked:
+        shapes = ", ".join(str(row.shape) for row in rows)
+        raise ValueError(f"gradcheck: inputs - expected at least one derivative to compare, got none for {shapes}")
     return report
 
 

@@ -127,3 +127,9 @@ def test_concat_joins_along_another_axis():
 def test_concat_needs_a_branch():
     with pytest.raises(ValueError, match="Concat: branches - expected at least one Module, got none"):
         nn.Concat()
+
+
+@pytest.mark.parametrize("modules", [{nn.ReLU()}, nn.ReLU(), 3])
+def test_modules_without_an_order_are_refused(modules):
+    with pytest.raises(TypeError, match="ModuleList: modules - expected modules in an order, such as a list, got"):
+        nn.ModuleList(modules)

@@ -82,6 +82,47 @@ def test_with_and_without_biases(affine, bias):
     same(model, folded)
 
 
+class Inner(nn.Module):
+    """Returns, or keeps, what the convolution gave, beside the result."""
+
+    def __init__(self, give):
+        self.conv, self.bn, self.give = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), give
+
+    def forward(self, x):
+        inner = self.conv(x)
+        return self.give(self, inner, self.bn(inner))
+
+
+def keep(net, inner, out):
+    net.seen = [inner]
+    return out
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda net, inner, out: (out, inner),
+        lambda net, inner, out: {"maps": [inner], "out": out},
+        lambda net, inner, out: inner,
+        keep,
+    ],
+    ids=["tuple", "dict", "instead", "kept"],
+)
+def test_an_inner_value_that_the_model_shows_stays_what_it_was(give):
+    model = lived_in(Inner(give).double())
+    folded = nn.fold_batch_norm(model, SHAPE)
+    assert norms_left(folded) == 1
+    x = Tensor(np.random.default_rng(1).standard_normal(SHAPE))
+    shown = [shown_by(net, net(x)) for net in (model.eval(), folded)]
+    for one, other in zip(*shown, strict=True):
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-10)
+
+
+def shown_by(net, result):
+    results = result if isinstance(result, tuple) else result["maps"] if isinstance(result, dict) else (result,)
+    return [*results, *getattr(net, "seen", [])]
+
+
 @pytest.mark.parametrize("make", [Shortcut, Twice, Tied, lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3))])
 def test_what_cannot_be_folded_stays(make):
     model = lived_in(make().double())

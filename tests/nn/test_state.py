@@ -129,3 +129,9 @@ def test_loading_between_forward_and_backward_is_noticed():
     model.load_state_dict(net().state_dict())
     with pytest.raises(GraphError, match="changed in place"):
         out.backward()
+
+
+@pytest.mark.parametrize("arrays", ["x.pth", None, [np.zeros(2)]])
+def test_a_state_that_is_no_dict_is_refused(arrays):
+    with pytest.raises(TypeError, match="load_state_dict: arrays - expected a dict of arrays, got"):
+        nn.Linear(1, 1).load_state_dict(arrays)

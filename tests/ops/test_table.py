@@ -33,7 +33,8 @@ def test_forward_is_the_truth_and_backward_its_derivative(name):
         out, expected = call(*map(Tensor, arrays)).data, TABLE[name].truth(*arrays, *at, **hyper)
         assert out.dtype == np.float64 and out.shape == np.shape(expected), (name, at, hyper)
         np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-11, err_msg=f"{name} {at} {hyper}")
-        gradcheck(call, *map(Tensor, arrays), mode="projection")
+        if out.size and any(map(np.size, arrays)):
+            gradcheck(call, *map(Tensor, arrays), mode="projection")
 
 
 @every_op

@@ -249,3 +249,24 @@ def test_what_a_mistake_looks_like(spoil, cause):
 def test_an_unknown_mode():
     with pytest.raises(ValueError, match="gradcheck: mode - expected 'full', 'random' or 'projection', got 'fast'"):
         gradcheck(ops.exp, Tensor(X), mode="fast")
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (
+            lambda: gradcheck(ops.relu, Tensor(np.ones((0, 3)))),
+            r"at least one derivative to compare, got none for \(0, 3\)",
+        ),
+        (lambda: gradcheck(lambda x: x[:0], Tensor([1.0])), "at least one derivative to compare"),
+        (lambda: gradcheck(ops.relu, Tensor([0.0]), max_kinks=1.0), "at least one derivative to compare"),
+        (lambda: gradcheck(ops.exp, Tensor([1.0]), mode="random", samples=0), "samples - expected at least 1, got 0"),
+        (lambda: gradcheck(ops.exp, Tensor([1.0]), atol=np.inf), "atol - expected a finite number, got inf"),
+        (lambda: gradcheck(ops.exp, Tensor([1.0]), rtol=-1), "rtol - expected at least 0, got -1"),
+        (lambda: gradcheck(ops.exp, Tensor([1.0]), eps=0), "eps - expected a positive number, got 0"),
+        (lambda: gradcheck(ops.exp, Tensor([1.0]), max_kinks=2), "max_kinks - expected 0 to 1, got 2"),
+    ],
+)
+def test_a_check_that_would_compare_nothing_is_refused(check, message):
+    with pytest.raises(ValueError, match=f"gradcheck: .*{message}"):
+        check()
