@@ -61,7 +61,7 @@ def prepare(ranks, options):
         loss = ops.cross_entropy(model(x), labels)
         optimizer.zero_grad()
         ready = getattr(average, "ready", None) if communicate and overlap else None
-        loss.backward(np.asarray((end - first) / images, np.float32), ready=ready)
+        loss.backward(np.asarray((end - first) / images, np.float32), on_leaf=ready)
         behind = time.perf_counter()
         if communicate:
             average(parameters)

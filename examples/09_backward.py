@@ -42,8 +42,8 @@ graph.save(out / "09_graph.png")
 # Each step: the gradient that comes in, the rule, and what each input gets.
 
 # %%
-story = loss.backward(trace=True)
-print(story)
+steps = loss.backward(trace=True)
+print(explain.BackwardTrace(steps))
 
 # %% [markdown]
 # ## How large the gradient is on its way
@@ -53,7 +53,7 @@ print(story)
 # %%
 figure = figures.blank()
 axes = figure.subplots()
-walk = [step for step in story if step.op != "Transpose"]  # of a weight, beside the way of the image
+walk = [step for step in steps if step.op != "Transpose"]  # of a weight, beside the way of the image
 axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
 axes.set_xticks(range(len(walk)), [step.op for step in walk], fontsize=14, rotation=30, ha="right")
 axes.set_ylabel("norm of the incoming gradient", fontsize=16)

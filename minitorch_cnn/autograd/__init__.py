@@ -1,23 +1,13 @@
-"""Automatic differentiation: variables, functions, the graph, and backpropagation through it."""
+"""Automatic differentiation.
 
-from minitorch_cnn.autograd.engine import (
-    FLOAT_DTYPES,
-    BackwardStep,
-    Context,
-    Function,
-    GraphError,
-    ModuleCall,
-    Node,
-    Record,
-    TraceError,
-    Variable,
-    is_grad_enabled,
-    no_grad,
-    running_module,
-    setting,
-    topological_order,
-    trace,
-)
+engine   variables, functions, the graph, and backpropagation through it: start here
+trace    what is noted down while operations run: the trace of a network, and the path of each operation's module
+checks   what is refused: wrong shapes and types, a graph that was freed, arrays that were changed in place
+"""
+
+from minitorch_cnn.autograd.checks import FLOAT_DTYPES, GraphError, TraceError
+from minitorch_cnn.autograd.engine import Context, Function, Node, Variable, is_grad_enabled, no_grad, topological_order
+from minitorch_cnn.autograd.trace import BackwardStep, ModuleCall, Record, module_call, setting, trace
 
 __all__ = [
     "FLOAT_DTYPES",
@@ -31,8 +21,8 @@ __all__ = [
     "TraceError",
     "Variable",
     "is_grad_enabled",
+    "module_call",
     "no_grad",
-    "running_module",
     "setting",
     "topological_order",
     "trace",

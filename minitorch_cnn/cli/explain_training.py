@@ -53,13 +53,15 @@ def _graph(arguments):
         model = models.create(arguments.name)
         x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))
         loss = ops.cross_entropy(model(x), np.array([0, 1]))
-        return loss.backward(trace=True) if arguments.backward else explain.graph(loss, model)
+        if arguments.backward:
+            return explain.BackwardTrace(loss.backward(trace=True))
+        return explain.graph(loss, model)
 
     picture.show(arguments, make)
 
 
 def _graph_code(arguments):
-    made = "loss.backward(trace=True)" if arguments.backward else "explain.graph(loss, model)"
+    made = "explain.BackwardTrace(loss.backward(trace=True))" if arguments.backward else "explain.graph(loss, model)"
     return (
         "import numpy as np\n\n"
         "from minitorch_cnn import Tensor, explain, manual_seed, models, ops\n\n"

@@ -14,6 +14,7 @@ from minitorch_cnn.explain.features.patches import Patches, normalised, patches
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.fields.growth import Growth, field_growth
 from minitorch_cnn.explain.fields.unit import UnitField, receptive_field
+from minitorch_cnn.explain.network.backward import BackwardTrace
 from minitorch_cnn.explain.network.graph import Graph, Operation, graph
 from minitorch_cnn.explain.network.poster import efficiency, poster
 from minitorch_cnn.explain.network.stages import Pattern, Stage, pattern, shared
@@ -23,6 +24,7 @@ from minitorch_cnn.explain.network.topology import Node, Topology, topology
 __all__ = [
     "Arithmetic",
     "Attribution",
+    "BackwardTrace",
     "ConvMatrix",
     "FeatureMaps",
     "Field",

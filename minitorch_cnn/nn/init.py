@@ -41,7 +41,8 @@ def _fill(name, tensor, values):
     if callable(values) and not rng.weights_are_drawn():
         return tensor
     with no_grad():
-        return tensor.copy_(values(tensor.shape) if callable(values) else values)
+        array = values(tensor.shape) if callable(values) else values
+        return tensor.copy_(np.broadcast_to(array, tensor.shape))
 
 
 def _fans(name, tensor):

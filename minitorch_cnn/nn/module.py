@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, running_module, setting
+from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, module_call, setting
 from minitorch_cnn.nn import describe, state
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_trace import chain
@@ -31,11 +31,11 @@ class LayerShapeError(ShapeError):
 def _where(error, call, module, inputs):
     """Return the message of a ShapeError, the module that ran, how to mend it, and the shapes up to there."""
     inside = f"\nin module {call.path}" if call.path else ""
-    if not call.steps:  # the fault is the input's, not the model's
+    if not call.op_log:  # the fault is the input's, not the model's
         return f"{error}{inside}"
     repair = module.shape_repair(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
-    story = ", ".join(filter(None, [chain(call.steps), repair]))
-    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.steps]
+    story = ", ".join(filter(None, [chain(call.op_log), repair]))
+    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.op_log]
     if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
         steps = [f"... {hidden} operations before", *steps[hidden:]]
     return "\n".join([f"{error}{inside}", *filter(None, [story]), "shapes so far:", *(f"    {step}" for step in steps)])
@@ -89,10 +89,10 @@ class Module:
 
     def __call__(self, *inputs: Any, **hyper: Any) -> Any:
         """Run ``forward``, and let every operation inside know the path of the module that ran it."""
-        call = running_module.get()
+        call = module_call.get()
         if call is None:
             call = ModuleCall({id(module): path for path, module in self.named_modules()})
-            with setting(running_module, call):
+            with setting(module_call, call):
                 return self._run(call, "", inputs, hyper)
         return self._run(call, call.paths.get(id(self), call.path), inputs, hyper)
 

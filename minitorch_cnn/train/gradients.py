@@ -138,7 +138,7 @@ def of_batch(trainer, images, labels):
             # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
             share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
             final = i == trainer.accumulate - 1
-            loss.backward(share, ready=getattr(trainer.average_gradients, "ready", None) if final else None)
+            loss.backward(share, on_leaf=getattr(trainer.average_gradients, "ready", None) if final else None)
         correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
         counted += loss.item() * len(answers), correct, len(answers)
     return counted

@@ -359,10 +359,10 @@ def test_traced_variable_has_no_backward():
 
 def test_operations_note_the_module_that_called_them():
     call = autograd.ModuleCall({}, path="block.conv")
-    with autograd.setting(autograd.running_module, call):
+    with autograd.setting(autograd.module_call, call):
         y = Exp.apply(leaf(1.0))
     assert y.node.path == "block.conv"
-    assert call.steps == [("block.conv", "Exp", [(1,)], (1,), {})]
+    assert call.op_log == [("block.conv", "Exp", [(1,)], (1,), {})]
     y.bump_version()
     with pytest.raises(GraphError, match=r"Exp in block\.conv"):
         y.backward()
@@ -372,7 +372,7 @@ def test_each_leaf_is_told_once_when_its_gradient_is_final():
     a, b = (Variable(np.array([value]), requires_grad=True) for value in (2.0, 3.0))
     told = []
     product = Multiply.apply(a, a)
-    Multiply.apply(Multiply.apply(product, b), a).backward(ready=lambda leaf: told.append((leaf, leaf.grad.copy())))
+    Multiply.apply(Multiply.apply(product, b), a).backward(on_leaf=lambda leaf: told.append((leaf, leaf.grad.copy())))
     assert [leaf for leaf, _ in told] == [b, a]  # a is used once more, by the first product
     for leaf, grad in told:
         np.testing.assert_array_equal(leaf.grad, grad)

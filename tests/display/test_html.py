@@ -63,7 +63,7 @@ def test_a_summary(loss):
 
 
 def test_the_story_of_backward(loss):
-    story = loss[1].backward(trace=True)
+    story = explain.BackwardTrace(loss[1].backward(trace=True))
     cells = Cells(story._repr_html_())
     assert {"Conv2d in <b>", "operation", "CrossEntropy"} <= set(cells.texts) and "b" not in cells.tags
 

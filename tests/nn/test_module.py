@@ -418,7 +418,7 @@ def test_after_an_error_the_next_call_starts_afresh():
     net = Net()
     with pytest.raises(ShapeError):
         net(images((2, 5, 6, 6)))
-    assert autograd.running_module.get() is None
+    assert autograd.module_call.get() is None
     assert net(images()).shape == (2, 10)
 
 

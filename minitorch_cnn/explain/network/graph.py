@@ -78,6 +78,8 @@ def graph(result, model=None):
     names = {id(p): path for path, p in model.named_parameters()} if model is not None else {}
     operations, numbers, views = [], {}, {}
     for node in topological_order(root):
+        if not isinstance(node, Node):
+            continue
         leaves = tuple(
             name
             for edge in node.edges

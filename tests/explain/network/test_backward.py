@@ -1,18 +1,18 @@
-"""The steps of a walk back, as text."""
+"""The steps of backpropagation, as text."""
 
 import numpy as np
 
-from minitorch_cnn import Tensor, ops
-from minitorch_cnn.story import Story, gradient
+from minitorch_cnn import Tensor, explain, ops
+from minitorch_cnn.explain.network.backward import describe_gradient
 
 
 def test_a_step_tells_operation_incoming_gradient_rule_and_results():
     x, w = Tensor([1.0, -2.0], requires_grad=True), Tensor([3.0, 4.0])
-    story = ops.sum(ops.relu(ops.mul(x, w))).backward(trace=True)
-    assert isinstance(story, Story) and [step.op for step in story] == ["Sum", "ReLU", "Mul"]
-    assert str(story).splitlines() == [
+    steps = ops.sum(ops.relu(ops.mul(x, w))).backward(trace=True)
+    assert type(steps) is list and [step.op for step in steps] == ["Sum", "ReLU", "Mul"]
+    assert str(explain.BackwardTrace(steps)).splitlines() == [
         "1. Sum",
-        "     incoming  one number, norm 1: 1",
+        "     incoming  scalar, norm 1: 1",
         "     rule      every term gets grad_out",
         "     input 0   2, norm 1.414: 1 1",
         "2. ReLU",
@@ -29,4 +29,4 @@ def test_a_step_tells_operation_incoming_gradient_rule_and_results():
 
 
 def test_long_gradients_are_cut():
-    assert gradient(np.ones((4, 2))) == "4 x 2, norm 2.828: 1 1 1 1 1 1 ..."
+    assert describe_gradient(np.ones((4, 2))) == "4 x 2, norm 2.828: 1 1 1 1 1 1 ..."

@@ -1,0 +1,75 @@
+"""What the engine refuses: wrong types and shapes, a graph that was freed, and arrays changed in place.
+
+Every memory has a version counter, a list of one integer that all variables on that memory share. Methods and
+optimisers that write to the memory add 1 to it. A node remembers the counters of the arrays that it saved, so backward
+notices when one of them was overwritten.
+"""
+
+import numpy as np
+
+FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class GraphError(RuntimeError):
+    """Backward cannot run: the graph was freed, or an array that it needs was changed in place."""
+
+
+class TraceError(RuntimeError):
+    """A traced variable, which has a shape but no values, was asked for a value."""
+
+
+def check_dtypes(function, variables):
+    """Raise TypeError unless all variables are float32 or all are float64."""
+    dtype = variables[0].data.dtype
+    if dtype not in FLOAT_DTYPES or any(v.data.dtype != dtype for v in variables):
+        got = ", ".join(str(v.data.dtype) for v in variables)
+        raise TypeError(f"{function.__name__}: dtype - expected float32 or float64, the same everywhere, got {got}")
+
+
+def check_output(function, shape, output):
+    """Raise ValueError if forward did not return an array of the shape that ``output_shape`` promised."""
+    if shape is not None and output.shape != tuple(shape):
+        raise ValueError(f"{function.__name__}.forward: expected shape {tuple(shape)}, got {output.shape}")
+
+
+def first_gradient(variable, grad):
+    """Return the gradient with which backward starts, as a new array; raise if ``variable`` or ``grad`` has none."""
+    data = variable.data
+    if variable.traced:
+        raise TraceError("backward: expected a variable computed from real data, got a traced one without values")
+    if not variable.requires_grad:
+        raise GraphError("backward: expected a variable that requires a gradient, got one that does not")
+    if grad is None and data.size != 1:
+        raise ValueError(f"backward: grad - expected an array of shape {data.shape}, got None")
+    grad = np.ones_like(data) if grad is None else np.array(grad, data.dtype)
+    if grad.shape != data.shape:
+        raise ValueError(f"backward: grad - expected shape {data.shape}, got {grad.shape}")
+    return grad
+
+
+def saved_versions(ctx, variables):
+    """Return (counter, its value now) of each variable whose memory ``ctx`` has saved."""
+    arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
+    held = [v for v in variables if any(np.may_share_memory(v.data, a) for a in arrays)]
+    return [(v._version, v.version) for v in held]
+
+
+def check_node(node):
+    """Raise GraphError if the backward of a node cannot run any more."""
+    name = node.function.__name__ + (f" in {node.path}" if node.path else "")
+    if node.ctx is None:
+        raise GraphError(f"backward: {name} was freed by an earlier backward - expected one with retain_graph=True")
+    for counter, expected in node.versions:
+        if counter[0] != expected:
+            changed = f"expected version {expected}, got {counter[0]}"
+            raise GraphError(f"backward: {name} - an array that it saved was changed in place, {changed}")
+
+
+def check_gradients(node, grads):
+    """Return what backward returned as a tuple; raise ValueError unless it fits the inputs one by one."""
+    grads = grads if isinstance(grads, tuple) else (grads,)
+    got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
+    if len(got) != len(node.expected) or any(g not in (None, e) for g, e in zip(got, node.expected, strict=True)):
+        expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (node.expected, got))
+        raise ValueError(f"{node.function.__name__}.backward: expected gradients of {expected}, got {got}")
+    return grads

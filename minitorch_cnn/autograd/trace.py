@@ -1,0 +1,96 @@
+"""What is noted down while operations run: the trace of all operations, and the module that each belongs to.
+
+A *traced* variable has a shape and a dtype but no values. Operations on it compute shapes alone, so the trace of a
+large network takes milliseconds and no memory.
+"""
+
+import contextlib
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_records = ContextVar("records", default=None)
+module_call = ContextVar("module_call", default=None)  # the ModuleCall of the outermost module that is running
+
+
+@contextlib.contextmanager
+def setting(variable, value):
+    """Set a context variable inside a ``with`` block."""
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One operation of a trace: its class, inputs and output, keyword arguments, and the path of its module."""
+
+    op: type
+    inputs: tuple
+    output: "Variable"  # noqa: F821 - of the engine, which imports this file
+    hyper: dict
+    path: str
+
+
+@dataclass
+class ModuleCall:
+    """What the outermost running module keeps for the operations inside it."""
+
+    paths: dict  # id(module) -> dotted path from the outermost module
+    path: str = ""  # of the module that is running
+    op_log: list = field(default_factory=list)  # (path, operation name, input shapes, output shape, hyper)
+
+
+@dataclass(frozen=True)
+class BackwardStep:
+    """One step of ``backward(trace=True)``: an operation, its local rule, and the gradients before and after it."""
+
+    op: str
+    path: str
+    rule: str
+    grad_out: np.ndarray
+    grads: tuple
+
+    @classmethod
+    def of(cls, node, grad_out, grads):
+        """Return the step that a node of the graph made."""
+        return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads)
+
+
+def trace():
+    """Return a context manager that gives the list of every `Record` inside it; see `Variable.like_shape`."""
+    return setting(_records, [])
+
+
+def module_path():
+    """Return the dotted path of the module that is running, "" outside of modules."""
+    call = module_call.get()
+    return call.path if call else ""
+
+
+def note(function, inputs, output, hyper):
+    """Add an operation that has run to the log of the running module and to the trace."""
+    path = module_path()
+    if call := module_call.get():
+        shapes = [None if v is None else v.data.shape for v in inputs]
+        call.op_log.append((path, function.__name__, shapes, output.data.shape, hyper))
+    if (records := _records.get()) is not None:
+        records.append(Record(function, inputs, output, hyper, path))
+
+
+def without_values(shape, dtype):
+    """Return an array of NaN of any shape that takes the memory of one element."""
+    return np.broadcast_to(np.asarray(np.nan, dtype), shape)
+
+
+def traced_forward(function, ctx, inputs, hyper):
+    """Return the output of a function on traced inputs: its shape, or its result on zeros if it has no shape rule."""
+    dtype = next(v for v in inputs if v is not None).data.dtype
+    if ctx.output_shape is not None:
+        return without_values(ctx.output_shape, dtype)
+    zeros = [v if v is None else np.zeros(v.data.shape, dtype) for v in inputs]
+    with np.errstate(all="ignore"):
+        return function.forward(ctx, *zeros, **hyper)
