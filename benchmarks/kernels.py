@@ -136,7 +136,7 @@ def main():
     parser.add_argument("--out", default="benchmark-results", metavar="DIR", help="where kernels_MODEL.json goes")
     options = parser.parse_args()
     import minitorch_cnn as mt
-    from minitorch_cnn.cli import measure
+    from minitorch_cnn.diagnose import measure
 
     if options.threads:
         mt.set_num_threads(options.threads)

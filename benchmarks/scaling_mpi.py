@@ -42,14 +42,14 @@ def prepare(ranks, options):
     """Return (step, parameters, averager): ``step(overlap)`` runs once and returns (seconds, seconds of averaging)."""
     import minitorch_cnn as mt
     from minitorch_cnn import Tensor, models, nn, ops, optim
-    from minitorch_cnn.train import gradients
+    from minitorch_cnn.train.distributed import buckets
 
     mt.manual_seed(0)
     mt.set_num_threads(options.threads or ranks.threads or mt.train.machine.environment()["threads"])
     model = nn.fuse(models.create(options.model, num_classes=10, image_size=32))
     parameters = list(model.parameters())
     optimizer = optim.Adam(parameters, lr=1e-3)
-    average = gradients.average(ranks, parameters)
+    average = buckets.average(ranks, parameters)
     images = options.batch * ranks.size if options.weak else options.batch
     first, end = ranks.share(images)
     stream = np.random.default_rng(ranks.rank)

@@ -21,7 +21,7 @@ def test_files_in_the_current_folder_do_not_take_the_place_of_modules(tmp_path, 
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('code of the current folder ran')")
     monkeypatch.chdir(tmp_path)
-    assert '"error"' in run("minitorch_cnn.cli.blas_check")
+    assert '"error"' in run("minitorch_cnn.diagnose.blas_check")
 
 
 @pytest.mark.parametrize("entry", ["", "."])

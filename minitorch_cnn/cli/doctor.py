@@ -68,9 +68,9 @@ def report(compiled):
     """
     import minitorch_kernels as kernels
     from minitorch_cnn import train
-    from minitorch_cnn.cli import measure
+    from minitorch_cnn.diagnose import measure
     from minitorch_cnn.train import machine
-    from minitorch_cnn.train.reporter import duration
+    from minitorch_cnn.train.report.reporter import duration
 
     yield "versions   " + ", ".join(f"{name} {version}" for name, version in machine.versions().items())
     cpu = machine.cpu()
@@ -148,7 +148,7 @@ def _verdict(check):
 def _code(arguments):
     return (
         "from minitorch_cnn import train\n"
-        "from minitorch_cnn.cli import measure\n\n"
+        "from minitorch_cnn.diagnose import measure\n\n"
         "print(train.environment())\n"
         "print(measure.matmul_gflops(), 'GFLOP/s', measure.memory_gbytes(), 'GB/s')\n"
         "for recipe in train.RECIPES.values():\n"

@@ -1,6 +1,7 @@
 """`mcnn exercise`: write an operation yourself, and have it graded."""
 
-from minitorch_cnn.cli.parser import UsageError, set_command
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.parser import set_command
 
 
 def add_commands(commands):

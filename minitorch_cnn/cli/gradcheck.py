@@ -2,7 +2,8 @@
 
 import json
 
-from minitorch_cnn.cli.parser import UsageError, hint, set_command
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.parser import hint, set_command
 
 
 def add_commands(commands):

@@ -4,9 +4,7 @@ import argparse
 import difflib
 import textwrap
 
-
-class UsageError(Exception):
-    """Bad input: one line on standard error, exit code 2."""
+from minitorch_cnn.cli.errors import UsageError
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,20 +90,3 @@ def set_command(parser, run, code):
     """
     parser.add_argument("--show-code", action="store_true", help="print the Python that does the same, and stop")
     parser.set_defaults(run=run, code=code, parser=parser)
-
-
-def add_threads_option(parser):
-    """Add ``--threads`` to a command."""
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
-
-
-def use_threads(arguments, default=None):
-    """Compute with ``--threads``, or with ``default`` if it was not given; None leaves all as it is."""
-    import minitorch_cnn
-
-    threads = default if arguments.threads is None else arguments.threads
-    if threads is not None:
-        try:
-            minitorch_cnn.set_num_threads(threads)
-        except ValueError as error:
-            raise UsageError(f"mcnn {arguments.command}: --threads - {error}") from error

@@ -5,8 +5,9 @@ import json
 import pathlib
 import sys
 
-from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import UsageError, set_command
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import Source, add_source_options, source
+from minitorch_cnn.cli.parser import set_command
 
 
 def add_commands(commands):

@@ -4,7 +4,9 @@ import json
 import statistics
 import time
 
-from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, set_command, use_threads
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import add_threads_option, use_threads
+from minitorch_cnn.cli.parser import integer, set_command
 
 _SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
 _LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
@@ -40,7 +42,7 @@ def add_commands(commands):
 
 def _run(arguments):
     from minitorch_cnn import ops
-    from minitorch_cnn.cli import measure
+    from minitorch_cnn.diagnose import measure
 
     use_threads(arguments)
     x, weight, hyper = _problem(arguments)

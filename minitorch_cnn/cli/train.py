@@ -3,8 +3,17 @@
 import dataclasses
 
 from minitorch_cnn.cli import training
-from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import UsageError, add_threads_option, integer, positive, set_command, use_threads
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import (
+    Source,
+    add_ranks_options,
+    add_source_options,
+    add_threads_option,
+    connect,
+    source,
+    use_threads,
+)
+from minitorch_cnn.cli.parser import integer, positive, set_command
 
 _CHOSEN_ONCE = (
     "recipe",
@@ -46,7 +55,7 @@ def add_commands(commands):
     )
     parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
     add_threads_option(parser)
-    training.add_ranks_options(parser)
+    add_ranks_options(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
     parser.add_argument(
         "--save-epochs",
@@ -139,7 +148,7 @@ def _resume_plan(arguments, options):
 def _run(arguments):
     from minitorch_cnn import train
 
-    with training.connect(arguments) as ranks:
+    with connect(arguments) as ranks:
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
         if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:

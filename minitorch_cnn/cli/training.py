@@ -4,9 +4,7 @@ import itertools
 import os.path
 import sys
 
-from minitorch_cnn.cli.parser import UsageError, integer, positive
-
-EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
+from minitorch_cnn.cli.errors import EXIT_STOPPED, UsageError
 
 
 def given(options):
@@ -25,29 +23,6 @@ def say_no_cifar10():
 
     say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` fetches it, --data DIR names another folder.")
     say("Training the same network on shapes10 instead, which needs no download.")
-
-
-def add_ranks_options(parser):
-    """Add what a training by several processes can be told."""
-    parser.add_argument(
-        "--distributed",
-        choices=("auto", "mpi", "off"),
-        help="share each batch with the other processes of mpiexec (default: auto, where mpiexec started this)",
-    )
-    parser.add_argument(
-        "--sync-bn", action="store_true", default=None, help="batch norm over the whole batch: any ranks, one result"
-    )
-    parser.add_argument("--accumulate", type=integer(1), metavar="N", help="go through each batch in N parts")
-    parser.add_argument(
-        "--rank-timeout", type=positive, metavar="S", help="stop all where a rank is silent for S seconds (default: 60)"
-    )
-
-
-def connect(arguments):
-    """Return the ranks of this process; see `train.connect`."""
-    from minitorch_cnn import cli, train
-
-    return train.connect(arguments.distributed or "auto", arguments.rank_timeout or 60.0, cli._explain)
 
 
 def free_folder(recipe):

@@ -3,8 +3,8 @@
 import sys
 
 from minitorch_cnn.cli import training
-from minitorch_cnn.cli.datasets import Source, add_source_options, source
-from minitorch_cnn.cli.parser import add_threads_option, integer, positive, set_command, use_threads
+from minitorch_cnn.cli.options import Source, add_source_options, add_threads_option, source, use_threads
+from minitorch_cnn.cli.parser import integer, positive, set_command
 
 
 def add_commands(commands):

@@ -6,15 +6,14 @@ trainer.fit()
 result = trainer.final_eval(data.CIFAR10(root, train=False))
 """
 
-from minitorch_cnn.train.checkpoint import CheckpointError, Checkpoints
-from minitorch_cnn.train.classifier import Classifier, ClassifierError, Evaluation, Prediction
-from minitorch_cnn.train.guard import TrainingDivergedError
+from minitorch_cnn.train.distributed.ranks import Alone, Mpi, RanksError, connect
 from minitorch_cnn.train.machine import environment
-from minitorch_cnn.train.progress import Progress
-from minitorch_cnn.train.ranks import Alone, Mpi, RanksError, connect
+from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction
+from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
-from minitorch_cnn.train.reporter import Reporter
-from minitorch_cnn.train.run_folder import RunFolder, RunFolderError
+from minitorch_cnn.train.report.reporter import Reporter
+from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
+from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress
 from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.train.transfer import replace_head, transfer
 

@@ -2,7 +2,7 @@
 
 from minitorch_cnn import nn
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import parts
+from minitorch_cnn.train import setup
 
 
 class FeatureLoader:
@@ -59,9 +59,9 @@ def features(classifier, images):
     -------
     ndarray of float32, shape (N, D)
     """
-    path, head = parts.last_linear(classifier.model)
-    parts.put(classifier.model, path, nn.Identity())
+    path, head = setup.last_linear(classifier.model)
+    setup.put(classifier.model, path, nn.Identity())
     try:
         return classifier.logits(images)
     finally:
-        parts.put(classifier.model, path, head)
+        setup.put(classifier.model, path, head)

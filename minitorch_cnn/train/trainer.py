@@ -5,16 +5,17 @@ import dataclasses
 import time
 
 from minitorch_cnn import data, models, nn, rng
-from minitorch_cnn.train import agreement, gradients, guard, parts, results, snapshot
-from minitorch_cnn.train.checkpoint import Checkpoints
-from minitorch_cnn.train.classifier import Classifier
+from minitorch_cnn.train import nan_check, setup, state
+from minitorch_cnn.train.distributed import agreement, buckets
+from minitorch_cnn.train.distributed.ranks import Alone, Silence
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
-from minitorch_cnn.train.progress import Progress
-from minitorch_cnn.train.ranks import Alone, Silence
+from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.recipes import Recipe
-from minitorch_cnn.train.reporter import Reporter
-from minitorch_cnn.train.run_folder import RunFolder
+from minitorch_cnn.train.report import results
+from minitorch_cnn.train.report.reporter import Reporter
+from minitorch_cnn.train.report.run_folder import RunFolder
+from minitorch_cnn.train.state import Checkpoints, Progress
 
 
 class Trainer:
@@ -108,7 +109,7 @@ class Trainer:
             shuffle=True,
             drop_last=True,
             num_workers=data.possible_workers(-(-recipe.workers // ranks.local_size)) if workers is None else workers,
-            transforms=parts.augmentation(recipe),
+            transforms=setup.augmentation(recipe),
             seed=seed,
             share=(ranks.rank, ranks.size),
         )
@@ -118,16 +119,16 @@ class Trainer:
         self.model = nn.fuse(models.create(**architecture) if model is None else model)
         if sync_bn:
             nn.sync_batch_norm(self.model, ranks.sum)
-        parts.prepare(recipe, self.model)
-        self.optimizer = parts.optimizer(recipe, self.model)
+        setup.prepare(recipe, self.model)
+        self.optimizer = setup.optimizer(recipe, self.model)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.schedule = parts.schedule(recipe, self.optimizer, recipe.epochs * len(self.loader))
-        self.classifier = Classifier(self.model, {"architecture": architecture, **snapshot.settings(self)})
+        self.schedule = setup.schedule(recipe, self.optimizer, recipe.epochs * len(self.loader))
+        self.classifier = Classifier(self.model, {"architecture": architecture, **state.settings(self)})
         self.learner = self.model  # what the batches go through
         if recipe.cache_features:
-            self.learner = parts.only_learner(self.model)
+            self.learner = setup.only_learner(self.model)
             self.loader = FeatureLoader(self.classifier, self.loader, self.reporter.say)
-        self.average_gradients = gradients.average(ranks, self.parameters)
+        self.average_gradients = buckets.average(ranks, self.parameters)
         if ranks.rank == 0 and not isinstance(folder, RunFolder):
             folder = RunFolder.create(folder)
         self.folder = RunFolder(ranks.first(str(getattr(folder, "path", folder))))  # that of rank 0, which writes it
@@ -169,9 +170,9 @@ class Trainer:
     def step(self, images, labels):
         """Learn from this rank's share of a batch: images (N, 3, H, W), or cached features (N, D), and labels (N,)."""
         self.optimizer.zero_grad()
-        counted = gradients.of_batch(self, images, labels)
+        counted = buckets.of_batch(self, images, labels)
         self.average_gradients(self.parameters)
-        self.stop_at(guard.bad_gradient(self.model))
+        self.stop_at(nan_check.bad_gradient(self.model))
         self.optimizer.step()
         self.schedule.step()
         loss_sum, correct, count = self.ranks.sum(counted).tolist()
@@ -184,7 +185,7 @@ class Trainer:
         if fault:
             epoch, batch, peak = self.progress.epoch + 1, self.progress.batch + 1, self.recipe.peak_lr
             good = next(iter(self.checkpoints.paths()), None)
-            raise guard.TrainingDivergedError(
+            raise nan_check.TrainingDivergedError(
                 f"epoch {epoch}, batch {batch}: {fault}. Stopped before the optimiser's step; last good checkpoint: "
                 f"{good}. Try a peak learning rate of {peak / 10:g} instead of {peak:g}."
             )
@@ -227,7 +228,7 @@ class Trainer:
         """Write a checkpoint of this moment and return its path, or None if another rank does it."""
         self._next_save = time.monotonic() + self.save_every
         self.ranks.average_statistics(self.model)
-        return None if self.ranks.rank else self.checkpoints.save(self.progress.step, snapshot.take(self))
+        return None if self.ranks.rank else self.checkpoints.save(self.progress.step, state.take(self))
 
     @classmethod
     def resume(cls, folder, train_set, **options):
@@ -253,17 +254,17 @@ class Trainer:
             If the images are others.
         """
         run = RunFolder.open(folder)
-        state, notes = Checkpoints(run.path).load()
-        settings = state["settings"]
+        saved, notes = Checkpoints(run.path).load()
+        settings = saved["settings"]
         if train_set.digest != settings["dataset_digest"]:
             expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
             raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
         train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
-        kept = {key: settings[key] for key in snapshot.OPTIONS if key in settings}
+        kept = {key: settings[key] for key in state.OPTIONS if key in settings}
         trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
         for note in notes:
             trainer.reporter.say(note)
-        snapshot.put_back(trainer, state)
+        state.put_back(trainer, saved)
         return trainer
 
     # -------------------------------------------------------------------------- the final test

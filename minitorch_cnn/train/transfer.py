@@ -8,7 +8,7 @@ trainer.fit()
 import dataclasses
 
 from minitorch_cnn import nn, rng
-from minitorch_cnn.train import parts
+from minitorch_cnn.train import setup
 from minitorch_cnn.train.trainer import Trainer
 
 
@@ -67,6 +67,6 @@ def replace_head(model, num_classes):
     ValueError
         If it has no full connection.
     """
-    path, old = parts.last_linear(model)
-    parts.put(model, path, nn.Linear(old.in_features, num_classes))
+    path, old = setup.last_linear(model)
+    setup.put(model, path, nn.Linear(old.in_features, num_classes))
     return model

@@ -43,11 +43,11 @@ def theirs(recipe, seed, images, judged):
     import torch
 
     from benchmarks._peers import torch_cifar4
-    from minitorch_cnn.train import parts
+    from minitorch_cnn.train import setup
 
     torch.manual_seed(seed)
     options = {"batch_size": recipe.batch_size, "num_workers": recipe.workers, "seed": seed}
-    changes = {"shuffle": True, "drop_last": True, "transforms": parts.augmentation(recipe)}
+    changes = {"shuffle": True, "drop_last": True, "transforms": setup.augmentation(recipe)}
     model = torch_cifar4(torch).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay)
     with data.DataLoader(images, **options, **changes) as loader:

@@ -16,7 +16,7 @@ def products(length):
     for core in cores:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= {"OPENBLAS_CORETYPE": core} if core else {}
-        command = [sys.executable, "-P", "-m", "minitorch_cnn.cli.blas_check"]
+        command = [sys.executable, "-P", "-m", "minitorch_cnn.diagnose.blas_check"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             told.append(f"{core or 'default'}: exit code {done.returncode}")

@@ -61,7 +61,7 @@ def work(options):
         try:
             trainer.fit()
         except Enough:
-            digests = ranks.exchange(train.snapshot.digest(trainer.parameters))
+            digests = ranks.exchange(train.state.digest(trainer.parameters))
             print(json.dumps({"losses": losses, "digests": digests}))
 
 

@@ -23,7 +23,7 @@ HELD = {
     "21 CIFAR-10": "tests/data/test_cifar10.py",
     "22 archives": "tests/data/test_cifar10.py -k archive",
     "23 downloads": "tests/io/test_files.py",
-    "25 divergence": "tests/train/test_guard.py",
+    "25 divergence": "tests/train/test_nan_check.py",
 }
 
 

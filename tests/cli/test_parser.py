@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from minitorch_cnn import cli
+from minitorch_cnn.cli import train
+from minitorch_cnn.cli.main import _parse
 
 COMMANDS = [(), ("doctor",), ("data",), ("data", "get"), ("data", "check"), ("train",), ("predict",), ("eval",)]
 
@@ -21,7 +23,7 @@ def test_help_goes_to_standard_output_and_gives_examples(command, capsys):
     assert examples
     for words in examples:
         if "--help" not in words:
-            cli._parse(words)  # raises where an example is out of date
+            _parse(words)  # raises where an example is out of date
 
 
 def test_help_loads_nothing_heavy():
@@ -78,7 +80,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(mcnn, words, message):
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(mcnn, monkeypatch):
-    monkeypatch.setattr(cli.train, "_plan", lambda arguments: 1 / 0)
+    monkeypatch.setattr(train, "_plan", lambda arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mcnn("train")
 
@@ -87,7 +89,7 @@ def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.train, "_plan", interrupted)
+    monkeypatch.setattr(train, "_plan", interrupted)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 

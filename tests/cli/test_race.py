@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from minitorch_cnn.cli import measure, race
+from minitorch_cnn.cli import race
+from minitorch_cnn.diagnose import measure
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.shapes import nchw
 

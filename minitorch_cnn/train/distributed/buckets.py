@@ -8,7 +8,7 @@ import numpy as np
 from minitorch_cnn import ops
 from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import guard
+from minitorch_cnn.train import nan_check
 
 BLOCKS = 4  # of a batch that is one for all ranks; each adds up its own, in the order of a single process
 BUCKET_BYTES = 1 << 20  # so much at once: small messages cost latency, large ones start late
@@ -134,7 +134,7 @@ def of_batch(trainer, images, labels):
         with in_blocks(own_blocks(trainer)):
             logits = trainer.learner(batch)
             loss = ops.cross_entropy(logits, answers, label_smoothing=recipe.label_smoothing)
-            trainer.stop_at(guard.bad_loss(trainer.learner, batch, loss.item()))
+            trainer.stop_at(nan_check.bad_loss(trainer.learner, batch, loss.item()))
             # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
             share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
             final = i == trainer.accumulate - 1

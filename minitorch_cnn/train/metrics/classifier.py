@@ -9,7 +9,7 @@ from minitorch_cnn import data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import html
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train.ranks import Alone
+from minitorch_cnn.train.distributed.ranks import Alone
 
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 

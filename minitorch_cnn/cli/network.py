@@ -1,6 +1,7 @@
 """`mcnn summary` and `mcnn topology`: what a network is made of, as a table and as a drawing."""
 
-from minitorch_cnn.cli.parser import UsageError, integer, set_command
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.parser import integer, set_command
 
 
 def add_commands(commands):
@@ -82,7 +83,7 @@ def _check_topology(arguments):
 def _topology_code(arguments):
     _check_topology(arguments)
     if arguments.poster or arguments.efficiency:
-        made, imports = f"explain.{'poster' if arguments.poster else 'efficiency'}()", "explain, figures"
+        made, imports = f"explain.{'poster' if arguments.poster else 'efficiency'}()", "explain"
     else:
         given, shape = _sizes(arguments)
         options = "".join(f", {key}={value}" for key, value in given.items())
@@ -91,8 +92,8 @@ def _topology_code(arguments):
         if arguments.output is None:
             lines = f"found = {made}\nprint(found)\nprint(explain.pattern(found))\n"
             return f"from minitorch_cnn import explain, models\n\n{lines}"
-        made, imports = f"{made}.figure()", "explain, figures, models"
-    return f"from minitorch_cnn import {imports}\n\nfigures.save({made}, {arguments.output!r})\n"
+        made, imports = f"{made}.figure()", "explain, models"
+    return f"from minitorch_cnn import {imports}\nfrom minitorch_cnn.display import figures\n\nfigures.save({made}, {arguments.output!r})\n"
 
 
 def _sizes(arguments):

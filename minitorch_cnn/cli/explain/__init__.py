@@ -1,9 +1,9 @@
 """`mcnn explain ...`: the pictures of the lecture, one command each, from the shipped kernels."""
 
-from minitorch_cnn.cli import explain_arithmetic, explain_layers, explain_training, explain_units
+from minitorch_cnn.cli.explain import arithmetic, layers, training, units
 
 # Each adds its commands to the group by `add_commands(group)`.
-FAMILIES = (explain_arithmetic, explain_layers, explain_training, explain_units)
+FAMILIES = (arithmetic, layers, training, units)
 
 
 def add_commands(commands):

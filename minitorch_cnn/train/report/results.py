@@ -1,8 +1,9 @@
 """What a finished run leaves behind: the model, ``result.json`` and three pictures."""
 
 from minitorch_cnn.display import figures
-from minitorch_cnn.train import plots, snapshot
+from minitorch_cnn.train import state
 from minitorch_cnn.train.machine import environment
+from minitorch_cnn.train.report import plots
 
 
 def judges(trainer, test_set):
@@ -38,7 +39,7 @@ def write(trainer, judges, kind):
         ``result.json``. It is written before the pictures, which can be drawn again from the rest, and by
         rank 0 alone.
     """
-    folder, progress, settings = trainer.folder, trainer.progress, snapshot.settings(trainer)
+    folder, progress, settings = trainer.folder, trainer.progress, state.settings(trainer)
     judged = trainer.classifier.evaluate(judges, trainer.ranks)
     if trainer.ranks.rank:
         return trainer.ranks.first(None)

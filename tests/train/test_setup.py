@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from minitorch_cnn import data, models, nn, optim, train
-from minitorch_cnn.train import parts
+from minitorch_cnn.train import setup
 
 RECIPE = train.Recipe("small", peak_lr=0.1)
 
@@ -19,13 +19,13 @@ def two_layers():
 
 
 def test_small_images_are_changed_before_they_are_scaled():
-    names = [type(transform) for transform in parts.augmentation(changed(image_size=16))]
+    names = [type(transform) for transform in setup.augmentation(changed(image_size=16))]
     assert names == [data.PadCrop, data.Flip, data.Resize]
-    assert parts.augmentation(changed(crop_padding=0, flip=False)) == []
+    assert setup.augmentation(changed(crop_padding=0, flip=False)) == []
 
 
 def test_adam_and_sgd():
-    adam, sgd = (parts.optimizer(changed(optimizer=name, weight_decay=0.01), two_layers()) for name in ("adam", "sgd"))
+    adam, sgd = (setup.optimizer(changed(optimizer=name, weight_decay=0.01), two_layers()) for name in ("adam", "sgd"))
     assert isinstance(adam, optim.Adam) and isinstance(sgd, optim.SGD)
     (group,) = sgd.param_groups
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.9, True, 0.01)
@@ -34,44 +34,44 @@ def test_adam_and_sgd():
 
 def test_the_last_layer_learns_faster_than_the_rest():
     model = two_layers()
-    optimizer = parts.optimizer(changed(body_rate=0.25), model)
+    optimizer = setup.optimizer(changed(body_rate=0.25), model)
     body, head = optimizer.param_groups
     assert (body["lr"], head["lr"], len(body["params"])) == (0.025, 0.1, 4)
     assert [id(parameter) for parameter in head["params"]] == [id(parameter) for parameter in model[3].parameters()]
-    schedule = parts.schedule(RECIPE, optimizer, 10)
+    schedule = setup.schedule(RECIPE, optimizer, 10)
     highest = [max(rates) for rates in zip(*(schedule.lr(step) for step in range(10)), strict=True)]
     assert highest == pytest.approx([0.025, 0.1])
 
 
 def test_frozen_layers_get_no_optimiser():
     model = two_layers().freeze("2")
-    optimizer = parts.optimizer(changed(body_rate=0.25), model)
+    optimizer = setup.optimizer(changed(body_rate=0.25), model)
     assert [len(group["params"]) for group in optimizer.param_groups] == [2]
-    assert parts.only_learner(model) is model[3]
+    assert setup.only_learner(model) is model[3]
 
 
 def test_the_rates_of_dropout():
     own = [module.p for module in models.create("allcnn_c").modules() if isinstance(module, nn.Dropout)]
     for rate, expected in ((None, own), (0.1, [0.1] * len(own))):
         model = nn.fuse(models.create("allcnn_c"))
-        parts.prepare(changed(dropout=rate), model)
+        setup.prepare(changed(dropout=rate), model)
         assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == expected
     assert own == [0.2, 0.5, 0.5]
 
 
 def test_more_than_one_layer_that_learns():
     with pytest.raises(ValueError, match="only_learner: model - expected all but 3 frozen, got 2.weight that learns"):
-        parts.only_learner(two_layers().freeze("1"))
+        setup.only_learner(two_layers().freeze("1"))
 
 
 def test_a_model_without_a_full_connection():
     with pytest.raises(ValueError, match="last_linear: model - expected a full connection at its end, got Sequential"):
-        parts.last_linear(nn.Sequential(nn.ReLU()))
+        setup.last_linear(nn.Sequential(nn.ReLU()))
 
 
 def test_another_layer_in_the_place_of_one_deep_inside():
     model = nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(4, 5)))
-    path, layer = parts.last_linear(model)
+    path, layer = setup.last_linear(model)
     assert path == "0.1" and layer is model[0][1]
-    parts.put(model, path, nn.Identity())
+    setup.put(model, path, nn.Identity())
     assert isinstance(model[0][1], nn.Identity)

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import train
-from minitorch_cnn.train import machine, plots
+from minitorch_cnn.train import machine
+from minitorch_cnn.train.report import plots
 
 HISTORY = [
     {"epoch": 1, "train_loss": 2.0, "train_accuracy": 0.3, "holdout_loss": 2.1, "holdout_accuracy": 0.28},

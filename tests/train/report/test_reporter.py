@@ -6,7 +6,7 @@ import types
 import pytest
 
 from minitorch_cnn import train
-from minitorch_cnn.train.reporter import duration
+from minitorch_cnn.train.report.reporter import duration
 
 
 class Terminal(io.StringIO):

@@ -99,7 +99,7 @@ def forecast(recipe, seconds):
 
 
 def blas_check(core=None):
-    """Run `minitorch_cnn.cli.blas_check` in a process of its own.
+    """Run `minitorch_cnn.diagnose.blas_check` in a process of its own.
 
     Parameters
     ----------
@@ -112,6 +112,6 @@ def blas_check(core=None):
         "core", "error" and "gflops"; None if the process crashed.
     """
     environment = module_environment(**({} if core is None else {"OPENBLAS_CORETYPE": core}))
-    command = module_command("minitorch_cnn.cli.blas_check")
+    command = module_command("minitorch_cnn.diagnose.blas_check")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None

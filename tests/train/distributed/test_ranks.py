@@ -26,7 +26,7 @@ needs_mpi = pytest.mark.skipif(
 
 HEAD = f"""
 import dataclasses, io, json, os, signal, sys, time
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path.insert(0, {str(pathlib.Path(__file__).parents[1])!r})
 import numpy as np
 from conftest import RECIPE, Small, colours, plain_model, small_model
 import minitorch_cnn as mt
@@ -37,7 +37,7 @@ def trainer(ranks, model=None, recipe=RECIPE, images=None, **options):
     options = dict(model=model or plain_model(), ranks=ranks, reporter=train.Reporter(io.StringIO())) | options
     return train.Trainer(recipe, images or colours(), folder, **options)
 def digest(t):
-    return train.snapshot.digest(t.parameters)
+    return train.state.digest(t.parameters)
 """
 
 
@@ -185,7 +185,7 @@ def test_a_run_of_two_ranks_with_sync_bn_goes_on_in_one_process_to_the_same_bits
     resumed, whole = go_on(model=make_plain_model()), start("whole", model=make_plain_model(), sync_bn=True)
     assert resumed.progress.step == step == 10
     assert resumed.fit() and whole.fit()
-    assert train.snapshot.digest(resumed.parameters) == train.snapshot.digest(whole.parameters)
+    assert train.state.digest(resumed.parameters) == train.state.digest(whole.parameters)
 
 
 FAULTS = {

@@ -1,6 +1,6 @@
 """What the ranks of a training must have in common, before the first step and all the way."""
 
-from minitorch_cnn.train import snapshot
+from minitorch_cnn.train import state
 from minitorch_cnn.train.machine import versions
 
 CHECK_EVERY = 50  # steps between two comparisons of the parameters
@@ -15,9 +15,9 @@ def at_start(trainer):
         Naming what differs, and both values.
     """
     if trainer.ranks.size > 1:
-        settings = snapshot.settings(trainer)
+        settings = state.settings(trainer)
         del settings["source"]  # the images may lie elsewhere on another machine: their digest is compared
-        start = {"step": trainer.progress.step, "parameters": snapshot.digest(trainer.parameters)}
+        start = {"step": trainer.progress.step, "parameters": state.digest(trainer.parameters)}
         trainer.ranks.agree(versions() | settings | start)
 
 
@@ -31,5 +31,5 @@ def on_parameters(trainer):
     """
     trainer.ranks.compiled = True
     if trainer.ranks.size > 1 and trainer.progress.step % CHECK_EVERY == 0:
-        digest = snapshot.digest(trainer.parameters)
+        digest = state.digest(trainer.parameters)
         trainer.ranks.agree({f"parameters after step {trainer.progress.step}": digest})

@@ -1,6 +1,6 @@
 """A self-test of the BLAS library that NumPy loads: is it right, and how fast?
 
-Run as a process of its own, ``python -m minitorch_cnn.cli.blas_check``, because the library chooses its
+Run as a process of its own, ``python -m minitorch_cnn.diagnose.blas_check``, because the library chooses its
 core from the environment when it is loaded, and a broken core may crash. Prints one line of JSON.
 """
 

@@ -1,0 +1,61 @@
+"""`mcnn data`: fetch CIFAR-10, or check a copy of it."""
+
+import sys
+
+from minitorch_cnn.cli.parser import Parser, set_command
+
+
+def add_commands(commands):
+    """Add ``mcnn data get`` and ``mcnn data check``."""
+    examples = ("mcnn data get --help", "mcnn data check --help")
+    about = "Fetch CIFAR-10, or check a copy of it."
+    family = commands.add_parser("data", help="fetch or check CIFAR-10", description=about, examples=examples)
+    actions = family.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+
+    get = actions.add_parser(
+        "get",
+        help="fetch CIFAR-10 (170 MB)",
+        description="Fetch CIFAR-10 from its official address, or import a copy, and check every image.",
+        examples=("mcnn data get", "mcnn data get --from ~/Downloads/cifar-10-binary.tar.gz"),
+    )
+    get.add_argument("--from", dest="source", metavar="FILE", help="an archive or folder that is here already")
+    get.add_argument("--to", metavar="DIR", help="where to put it (default: in MCNN_HOME)")
+    set_command(get, _get, _get_code)
+
+    check = actions.add_parser(
+        "check",
+        help="check a copy of CIFAR-10",
+        description="Check files, labels, class counts and the digest of all images.",
+        examples=("mcnn data check", "mcnn data check ~/data/cifar-10-batches-bin"),
+    )
+    check.add_argument("folder", nargs="?", metavar="DIR", help="default: what `mcnn data get` fetched")
+    set_command(check, _check, _check_code)
+
+
+def _get(arguments):
+    from minitorch_cnn import data
+    from minitorch_cnn.cli.download_bar import DownloadBar
+
+    with DownloadBar("CIFAR-10", sys.stderr) as bar:
+        print(data.fetch(arguments.source, arguments.to, progress=bar.show))
+
+
+def _get_code(arguments):
+    return f"from minitorch_cnn import data\n\nprint(data.fetch({arguments.source!r}, {arguments.to!r}))\n"
+
+
+def _check(arguments):
+    from minitorch_cnn import data
+
+    for train in (True, False):
+        dataset = data.CIFAR10(arguments.folder, train=train)
+        print(f"{'train' if train else 'test'}: {len(dataset.labels):,} genuine images, digest {dataset.digest}")
+
+
+def _check_code(arguments):
+    return (
+        "from minitorch_cnn import data\n\n"
+        "for train in (True, False):\n"
+        f"    dataset = data.CIFAR10({arguments.folder!r}, train=train)\n"
+        "    print(len(dataset.labels), dataset.digest)\n"
+    )

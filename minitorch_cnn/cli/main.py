@@ -1,0 +1,76 @@
+"""`mcnn`: the command line. Each command is a few calls of the library; --show-code prints them.
+
+Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers at once.
+"""
+
+import os
+import sys
+
+from minitorch_cnn.cli import (
+    data,
+    doctor,
+    errors,
+    exercise,
+    explain,
+    gradcheck,
+    network,
+    predict,
+    race,
+    train,
+    transfer,
+)
+from minitorch_cnn.cli.parser import Parser
+
+
+def main(argv=None):
+    """Run ``mcnn``.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Without the program's name; None takes the process's own.
+
+    Returns
+    -------
+    int
+        0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
+    """
+    try:
+        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        if arguments.show_code:
+            print(arguments.code(arguments), end="")
+            return 0
+        return arguments.run(arguments) or 0
+    except errors.UsageError as error:
+        print(error, file=sys.stderr)
+        return errors.EXIT_USAGE
+    except KeyboardInterrupt:
+        print("mcnn: stopped", file=sys.stderr)
+        return errors.EXIT_STOPPED
+    except BrokenPipeError:  # such as `mcnn predict ... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
+        return errors.EXIT_FAILED
+    except Exception as error:
+        code, text = errors.explain(error)
+        if code is None:
+            raise  # a mistake of ours: the traceback is what its report needs
+        print(f"mcnn {arguments.command}: {text}", file=sys.stderr)
+        return code
+
+
+def _parse(argv):
+    import minitorch_cnn
+
+    parser = Parser(
+        prog="mcnn",
+        description="Train and use convolutional networks on the CPU.",
+        examples=("mcnn train", "mcnn train --help"),
+    )
+    parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for family in (doctor, data, train, transfer, predict, race, network, explain, gradcheck, exercise):
+        family.add_commands(commands)
+    arguments, extras = parser.parse_known_args(argv)
+    if extras:
+        arguments.parser.unknown(extras)
+    return arguments

@@ -1,0 +1,1 @@
+"""Several processes that train one model: their calls of MPI, their gradients, what must be equal."""

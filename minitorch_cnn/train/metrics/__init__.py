@@ -1,0 +1,1 @@
+"""A trained network in use: its answers, and how good they are."""

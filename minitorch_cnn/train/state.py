@@ -1,0 +1,262 @@
+"""The state of a training: all that its next steps depend on, and the files that keep it.
+
+A checkpoint is a nested dict with string keys: arrays, and what JSON can hold. `weights.save` writes
+it as one safetensors file with a checksum, whole or not at all; the last two are kept.
+"""
+
+import copy
+import dataclasses
+import hashlib
+import pathlib
+import time
+
+import numpy as np
+
+from minitorch_cnn import rng, weights
+from minitorch_cnn.io import files
+
+OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")  # of a `Trainer`, chosen once
+FINGERPRINT_STEP = 20
+KEEP = 2  # checkpoints
+
+
+@dataclasses.dataclass
+class Progress:
+    """Counters and running sums; every field is a number, a string, or a list of dicts of those.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        Finished epochs, and finished batches of the running one.
+    step : int
+        Finished steps of the optimiser.
+    loss_sum, correct, images : float, int, int
+        Sum of the losses, right answers and number of images of the running epoch so far.
+    epoch_seconds, seconds : float
+        Time spent on the running epoch and on all, compilation and checkpoints included.
+    fingerprint : str
+        The loss of step 20 as eight hexadecimal digits, the bits of a float32; of the last step
+        before that, if there are fewer. Two runs that agree in it have computed the same so far.
+    test_reads : int
+        How often the test set was looked at.
+    history : list of dict
+        A record for each finished epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    images: int = 0
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
+    fingerprint: str = ""
+    test_reads: int = 0
+    history: list = dataclasses.field(default_factory=list)
+
+    def start_clock(self):
+        """Begin to measure; time before this call is not counted."""
+        self._last = time.perf_counter()
+
+    def _tick(self):
+        now = time.perf_counter()
+        self.epoch_seconds += now - self._last
+        self.seconds += now - self._last
+        self._last = now
+
+    def count(self, loss_sum, correct, images):
+        """Count one step.
+
+        Parameters
+        ----------
+        loss_sum : float
+            Sum of the losses of its images.
+        correct, images : int
+            Right answers, and number of images.
+        """
+        self.batch += 1
+        self.step += 1
+        self.loss_sum += loss_sum
+        self.correct += correct
+        self.images += images
+        if self.step <= FINGERPRINT_STEP:
+            self.fingerprint = np.array(loss_sum / images, ">f4").tobytes().hex()
+        self._tick()
+
+    def end_epoch(self, rate, judged=None):
+        """Close the running epoch and start the next.
+
+        Parameters
+        ----------
+        rate : float
+            Learning rate of its last step.
+        judged : Evaluation or None
+            On the held-out images, if there are any.
+
+        Returns
+        -------
+        dict
+            Its record, a line of ``run.jsonl``.
+        """
+        self._tick()
+        record = {
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "seconds": round(self.seconds, 3),
+            "epoch_seconds": round(self.epoch_seconds, 3),
+            "lr": rate,
+            "train_loss": self.loss_sum / self.images,
+            "train_accuracy": self.correct / self.images,
+            "images_per_second": round(self.images / self.epoch_seconds, 1),
+        }
+        if judged is not None:
+            record |= {"holdout_loss": judged.loss, "holdout_accuracy": judged.accuracy}
+        self.history.append(record)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss_sum, self.correct, self.images, self.epoch_seconds = 0.0, 0, 0, 0.0
+        return record
+
+
+def settings(trainer):
+    """Return what was chosen before the first step, as a dict that JSON can hold."""
+    train_set = trainer.train_set
+    return {
+        "recipe": dataclasses.asdict(trainer.recipe),
+        **{name: getattr(trainer, name) for name in OPTIONS},
+        "dataset": train_set.name,
+        "dataset_digest": train_set.digest,
+        "verified": train_set.verified,
+        "classes": list(train_set.classes),
+        "mean": list(train_set.mean),
+        "std": list(train_set.std),
+    }
+
+
+def take(trainer):
+    """Return the state of this moment: the next steps depend on nothing else.
+
+    Returns
+    -------
+    dict
+        Nested dicts of arrays and of what JSON can hold. The order of the images and their
+        augmentation need no state: they follow from seed, epoch and batch.
+    """
+    return {
+        "settings": settings(trainer),
+        "progress": dataclasses.asdict(trainer.progress),
+        "random": rng.get_state(),
+        "model": trainer.model.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "schedule": trainer.schedule.state_dict(),
+    }
+
+
+def digest(parameters):
+    """Return the sha256 of the bits of parameters, in hexadecimal."""
+    sha256 = hashlib.sha256()
+    for parameter in parameters:
+        sha256.update(parameter.data.tobytes())
+    return sha256.hexdigest()
+
+
+def put_back(trainer, state):
+    """Bring a trainer that was made with the same settings to the moment of a snapshot."""
+    trainer.progress = Progress(**state["progress"])
+    trainer.model.load_state_dict(state["model"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    trainer.schedule.load_state_dict(state["schedule"])
+    rng.set_state(state["random"])
+
+
+class CheckpointError(ValueError):
+    """There is no checkpoint that can be loaded; the message says what is wrong with each."""
+
+
+class Checkpoints:
+    """The checkpoints of one run: ``checkpoint-<step>.safetensors`` in its folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Exists. What an interrupted save left behind is removed.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        files.remove_stale(self.folder)
+
+    def paths(self):
+        """Return the files, newest first."""
+        return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
+
+    def save(self, step, state):
+        """Write a checkpoint, then remove all but the last two.
+
+        Parameters
+        ----------
+        step : int, >= 0
+            Optimiser steps done.
+        state : dict
+            Nested dicts of arrays and of what JSON can hold; keys without ``"/"``.
+
+        Returns
+        -------
+        Path
+        """
+        arrays, rest = _split(state)
+        path = self.folder / f"checkpoint-{step:09d}.safetensors"
+        weights.save(path, arrays, rest)
+        for old in self.paths()[KEEP:]:
+            old.unlink()
+        return path
+
+    def load(self):
+        """Read the newest checkpoint that is whole.
+
+        Returns
+        -------
+        state : dict
+            As it was saved; tuples come back as lists.
+        notes : list of str
+            A sentence for each newer file that had to be passed over.
+
+        Raises
+        ------
+        CheckpointError
+            If there is none.
+        """
+        notes = []
+        for path in self.paths():
+            try:
+                return _join(*weights.load(path)), notes
+            except (weights.WeightFileError, KeyError, TypeError) as error:  # the latter two of another program's names
+                notes.append(f"{path.name} is damaged and was passed over ({error})")
+        found = "; ".join(notes) or "no file checkpoint-*.safetensors"
+        raise CheckpointError(f"Checkpoints: {self.folder} - expected a whole checkpoint, got {found}")
+
+
+def _split(tree, prefix=""):
+    """Split nested dicts into arrays by path, ``"optimizer/state/0/m"``, and the same dicts without them."""
+    arrays, rest = {}, {}
+    for key, value in tree.items():
+        if isinstance(value, np.ndarray):
+            arrays[prefix + key] = value
+        elif isinstance(value, dict):
+            inner, rest[key] = _split(value, f"{prefix}{key}/")
+            arrays |= inner
+        else:
+            rest[key] = value
+    return arrays, rest
+
+
+def _join(arrays, rest):
+    """Undo `_split`."""
+    tree = copy.deepcopy(rest)
+    for path, array in arrays.items():
+        *parents, name = path.split("/")
+        branch = tree
+        for parent in parents:
+            branch = branch[parent]
+        branch[name] = array
+    return tree
