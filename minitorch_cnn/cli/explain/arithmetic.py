@@ -1,6 +1,6 @@
 """`mcnn explain conv`, `pool` and `xcorr`: the arithmetic of the lecture, number by number."""
 
-from minitorch_cnn.cli import options
+from minitorch_cnn.cli.options import add_output_option, ending, show
 from minitorch_cnn.cli.parser import integer
 
 _KINDS = ".png, .gif, .svg, .html (arrow keys and clicks) or .txt"
@@ -23,7 +23,7 @@ def add_commands(group):
     conv.add_argument("--dilation", type=integer(1), default=1, metavar="D", help="distance of taps (default: 1)")
     conv.add_argument("--filters", type=integer(1), default=1, metavar="K", help="kernels (default: 1)")
     conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or the weight")
-    options.add_output_option(conv, _KINDS, _run_conv, _conv_code)
+    add_output_option(conv, _KINDS, _run_conv, _conv_code)
     pool = group.add_parser(
         "pool",
         help="a pooling, or its gradient, number by number",
@@ -34,7 +34,7 @@ def add_commands(group):
     _add_sizes(pool, kernel=2, stride=None)
     pool.add_argument("--kind", choices=["max", "avg"], default="max", help="(default: max)")
     pool.add_argument("--backward", action="store_true", help="show where the gradient goes")
-    options.add_output_option(pool, _KINDS, _run_pool, _pool_code)
+    add_output_option(pool, _KINDS, _run_pool, _pool_code)
     xcorr = group.add_parser(
         "xcorr",
         help="cross-correlation and convolution side by side",
@@ -44,7 +44,7 @@ def add_commands(group):
     )
     xcorr.add_argument("--kernel", type=integer(1), default=3, metavar="N", help="rows and columns (default: 3)")
     xcorr.add_argument("--learn", action="store_true", help="show that learning makes the flip irrelevant")
-    options.add_output_option(xcorr, ".png, .svg or .txt", _run_xcorr, _xcorr_code)
+    add_output_option(xcorr, ".png, .svg or .txt", _run_xcorr, _xcorr_code)
 
 
 def _add_sizes(parser, kernel, stride):
@@ -93,7 +93,7 @@ def _run_conv(arguments):
     rng = np.random.default_rng(_SEED)
     x_shape, weight_shape, name, options = _conv(arguments)
     x, weight = rng.integers(0, 10, x_shape), rng.integers(-2, 3, weight_shape)
-    options.show(arguments, lambda: getattr(explain, name)(x, weight, **options), **_marked(arguments))
+    show(arguments, lambda: getattr(explain, name)(x, weight, **options), **_marked(arguments))
 
 
 def _run_pool(arguments):
@@ -103,7 +103,7 @@ def _run_pool(arguments):
 
     x_shape, kernel, name, options = _pool(arguments)
     x = np.random.default_rng(_SEED).integers(0, 10, x_shape)
-    options.show(arguments, lambda: getattr(explain, name)(x, kernel, **options), **_marked(arguments))
+    show(arguments, lambda: getattr(explain, name)(x, kernel, **options), **_marked(arguments))
 
 
 def _marked(arguments):
@@ -117,7 +117,7 @@ def _run_xcorr(arguments):
 
     side = arguments.kernel
     weight = np.arange(1, side * side + 1).reshape(side, side)
-    options.show(arguments, lambda: explain.learn_flip(weight) if arguments.learn else explain.side_by_side(weight))
+    show(arguments, lambda: explain.learn_flip(weight) if arguments.learn else explain.side_by_side(weight))
 
 
 def _xcorr_code(arguments):
@@ -125,7 +125,7 @@ def _xcorr_code(arguments):
     return (
         "import numpy as np\n\nfrom minitorch_cnn import explain\n\n"
         f"weight = np.arange(1, {side * side + 1}).reshape({side}, {side})\n"
-        f"made = explain.{name}(weight)\n{options.ending(arguments)}"
+        f"made = explain.{name}(weight)\n{ending(arguments)}"
     )
 
 
@@ -144,5 +144,5 @@ def _code(arguments, x, more, second, name, options):
     return (
         "import numpy as np\n\nfrom minitorch_cnn import explain\n\n"
         f"rng = np.random.default_rng({_SEED})\nx = rng.integers(0, 10, {x})\n{more}"
-        f"made = explain.{name}(x, {second}{given})\n{options.ending(arguments, **_marked(arguments))}"
+        f"made = explain.{name}(x, {second}{given})\n{ending(arguments, **_marked(arguments))}"
     )

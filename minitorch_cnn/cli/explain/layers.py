@@ -1,7 +1,7 @@
 """`mcnn explain matrix`, `field` and `growth`: who is connected with whom."""
 
-from minitorch_cnn.cli import options
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import add_output_option, ending, show
 from minitorch_cnn.cli.parser import integer
 
 _KINDS = ".png or .svg"
@@ -25,7 +25,7 @@ def add_commands(group):
             f"--{name}", type=integer(least), default=default, metavar="N", help=f"(default: {default})"
         )
     matrix.add_argument("--one-d", action="store_true", help="a signal in place of an image")
-    options.add_output_option(matrix, _KINDS, _matrix, _matrix_code)
+    add_output_option(matrix, _KINDS, _matrix, _matrix_code)
 
     field = group.add_parser(
         "field",
@@ -40,7 +40,7 @@ def add_commands(group):
     field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
     field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels a side (default: the network's own)")
     field.add_argument("--images", type=integer(0), default=4, metavar="N", help="to measure with (default: 4)")
-    options.add_output_option(field, _KINDS, _field, _field_code)
+    add_output_option(field, _KINDS, _field, _field_code)
 
     growth = group.add_parser(
         "growth",
@@ -49,11 +49,11 @@ def add_commands(group):
         examples=("mcnn explain growth vgg_a vgg_d resnet18 -o growth.png",),
     )
     growth.add_argument("names", nargs="+", metavar="NAME", help="of networks; a wrong one lists all")
-    options.add_output_option(growth, _KINDS, _growth, _growth_code)
+    add_output_option(growth, _KINDS, _growth, _growth_code)
 
 
 def _matrix(arguments):
-    options.show(arguments, lambda: _layer_and_matrix(arguments))
+    show(arguments, lambda: _layer_and_matrix(arguments))
 
 
 def _layer_and_matrix(arguments):
@@ -75,7 +75,7 @@ def _matrix_code(arguments):
     sizes = f"{a.channels}, {a.filters}, {a.kernel}, {a.stride}, {a.pad}, {a.dilation}, {a.groups}"
     return (
         "from minitorch_cnn import explain, nn\n\n"
-        f"made = explain.as_matrix(nn.{kind}({sizes}), {_matrix_shape(a)})\n" + options.ending(arguments)
+        f"made = explain.as_matrix(nn.{kind}({sizes}), {_matrix_shape(a)})\n" + ending(arguments)
     )
 
 
@@ -101,7 +101,7 @@ def _field(arguments):
         model = models.create(a.name, **given)
         return explain.receptive_field(model, a.layer, a.y, a.x, input_shape=shape, images=a.images)
 
-    options.show(arguments, make)
+    show(arguments, make)
 
 
 def _field_code(arguments):
@@ -111,7 +111,7 @@ def _field_code(arguments):
         "from minitorch_cnn import explain, models\n\n"
         f"model = models.create({a.name!r}, image_size={given['image_size']})\n"
         f"made = explain.receptive_field(model, {a.layer!r}, {a.y}, {a.x}, input_shape={shape}, images={a.images})\n"
-        + options.ending(arguments)
+        + ending(arguments)
     )
 
 
@@ -119,7 +119,7 @@ def _growth(arguments):
     from minitorch_cnn import explain, models
 
     networks = {name: _network(arguments, name)[1] for name in arguments.names}
-    options.show(
+    show(
         arguments,
         lambda: explain.field_growth({n: (models.create(n, drawn=False), shape) for n, shape in networks.items()}),
     )
@@ -129,5 +129,5 @@ def _growth_code(arguments):
     lines = [f"    {n!r}: (models.create({n!r}, drawn=False), {_network(arguments, n)[1]}),\n" for n in arguments.names]
     return (
         f"from minitorch_cnn import explain, models\n\nnetworks = {{\n{''.join(lines)}}}\n"
-        "made = explain.field_growth(networks)\n" + options.ending(arguments)
+        "made = explain.field_growth(networks)\n" + ending(arguments)
     )

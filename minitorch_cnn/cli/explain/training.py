@@ -1,7 +1,7 @@
 """`mcnn explain graph`, `shift` and `shortcuts`: the way of the gradient, and why pooling and shortcuts help."""
 
-from minitorch_cnn.cli import options
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import add_output_option, ending, show
 from minitorch_cnn.cli.parser import integer
 
 
@@ -18,7 +18,7 @@ def add_commands(group):
     parser.add_argument(
         "--backward", action="store_true", help="operation, incoming gradient, rule and result of each step"
     )
-    options.add_output_option(parser, ".png or .svg", _graph, _graph_code)
+    add_output_option(parser, ".png or .svg", _graph, _graph_code)
     parser = group.add_parser(
         "shift",
         help="why pooling: how much maps change when the image moves",
@@ -27,7 +27,7 @@ def add_commands(group):
         examples=("mcnn explain shift", "mcnn explain shift --pixels 6 -o shift.png"),
     )
     parser.add_argument("--pixels", type=integer(1), default=4, metavar="N", help="the largest shift (default: 4)")
-    options.add_output_option(parser, ".png or .svg", _shift, _shift_code)
+    add_output_option(parser, ".png or .svg", _shift, _shift_code)
     parser = group.add_parser(
         "shortcuts",
         help="why shortcuts: the gradient at each layer of plain, residual and dense networks",
@@ -37,7 +37,7 @@ def add_commands(group):
     parser.add_argument(
         "--depths", type=integer(8), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
     )
-    options.add_output_option(parser, ".png or .svg", _shortcuts, _shortcuts_code)
+    add_output_option(parser, ".png or .svg", _shortcuts, _shortcuts_code)
 
 
 def _graph(arguments):
@@ -58,7 +58,7 @@ def _graph(arguments):
             return explain.BackwardTrace(loss.backward(trace=True))
         return explain.graph(loss, model)
 
-    options.show(arguments, make)
+    show(arguments, make)
 
 
 def _graph_code(arguments):
@@ -71,31 +71,31 @@ def _graph_code(arguments):
         f"model = models.create({arguments.name!r})\n"
         "x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))\n"
         "loss = ops.cross_entropy(model(x), np.array([0, 1]))\n"
-        f"made = {made}\n{options.ending(arguments)}"
+        f"made = {made}\n{ending(arguments)}"
     )
 
 
 def _shift(arguments):
     from minitorch_cnn import explain
 
-    options.show(arguments, lambda: explain.shift_sensitivity(shifts=range(1, arguments.pixels + 1)))
+    show(arguments, lambda: explain.shift_sensitivity(shifts=range(1, arguments.pixels + 1)))
 
 
 def _shift_code(arguments):
     return (
         "from minitorch_cnn import explain\n\n"
-        f"made = explain.shift_sensitivity(shifts=range(1, {arguments.pixels + 1}))\n{options.ending(arguments)}"
+        f"made = explain.shift_sensitivity(shifts=range(1, {arguments.pixels + 1}))\n{ending(arguments)}"
     )
 
 
 def _shortcuts(arguments):
     from minitorch_cnn import explain
 
-    options.show(arguments, lambda: explain.gradient_norms(arguments.depths))
+    show(arguments, lambda: explain.gradient_norms(arguments.depths))
 
 
 def _shortcuts_code(arguments):
     return (
         "from minitorch_cnn import explain\n\n"
-        f"made = explain.gradient_norms({arguments.depths})\n{options.ending(arguments)}"
+        f"made = explain.gradient_norms({arguments.depths})\n{ending(arguments)}"
     )

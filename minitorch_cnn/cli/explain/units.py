@@ -1,8 +1,7 @@
 """`mcnn explain filters`, `maps`, `patches`, `saliency`, `occlusion`, `gradcam`: what a network looks for."""
 
-from minitorch_cnn.cli import options
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import Source, add_source_options, source
+from minitorch_cnn.cli.options import Source, add_output_option, add_source_options, ending, show, source
 from minitorch_cnn.cli.parser import integer
 from minitorch_cnn.cli.predict import model_path
 
@@ -77,7 +76,7 @@ def _with_images(group, name, text, examples, count, files=True):
 def _finish(parser, kinds, make, code):
     parser.add_argument("--model", metavar="PATH", help="a run's folder or model file (default: the last in runs/)")
     parser.add_argument("--network", metavar="NAME", help="then --model is a file of weights alone, as of torch.save")
-    options.add_output_option(parser, kinds, lambda a: options.show(a, lambda: make(a)), code)
+    add_output_option(parser, kinds, lambda a: show(a, lambda: make(a)), code)
 
 
 def _classifier(arguments):
@@ -138,7 +137,7 @@ def _filters_code(arguments):
         "from minitorch_cnn import explain, train\n\n"
         f"made = explain.filters({_classifier_code(arguments)}.model, {arguments.layer!r})\n"
         + film
-        + options.ending(arguments)
+        + ending(arguments)
     )
 
 
@@ -152,7 +151,7 @@ def _maps(arguments):
 
 def _maps_code(arguments):
     made = f"made = explain.feature_maps(classifier.model, x[-1], {arguments.layer!r})\n"
-    return _images_code(arguments) + made + options.ending(arguments)
+    return _images_code(arguments) + made + ending(arguments)
 
 
 def _patches(arguments):
@@ -169,7 +168,7 @@ def _patches_code(arguments):
         "from minitorch_cnn import data, explain, train\n\n"
         f"model = {_classifier_code(a)}.model\n"
         f"dataset = {_source(a).code(train=False)}.select(slice(0, {a.count}))\n"
-        f"made = explain.patches(model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + options.ending(a)
+        f"made = explain.patches(model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + ending(a)
     )
 
 
@@ -204,4 +203,4 @@ def _attribution_code(arguments):
         function, layer = "grad_cam", f", {_layer(arguments, _classifier(arguments).model)!r}"
     given = f"target={arguments.target!r}, classes=classifier.classes"
     made = f"made = explain.{function}(classifier.model, x{layer}, {given})\n"
-    return _images_code(arguments) + made + options.ending(arguments)
+    return _images_code(arguments) + made + ending(arguments)
