@@ -93,7 +93,10 @@ def _topology_code(arguments):
             lines = f"found = {made}\nprint(found)\nprint(explain.pattern(found))\n"
             return f"from minitorch_cnn import explain, models\n\n{lines}"
         made, imports = f"{made}.figure()", "explain, models"
-    return f"from minitorch_cnn import {imports}\nfrom minitorch_cnn.display import figures\n\nfigures.save({made}, {arguments.output!r})\n"
+    return (
+        f"from minitorch_cnn import {imports}\nfrom minitorch_cnn.display import figures\n\n"
+        f"figures.save({made}, {arguments.output!r})\n"
+    )
 
 
 def _sizes(arguments):
