@@ -4,6 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from minitorch_cnn.shapes import nchw
+from minitorch_cnn.tensor import Tensor
+
 
 class DatasetError(ValueError):
     """Data that are not what they should be; the message says what to do."""
@@ -67,6 +70,29 @@ class ArrayDataset:
     def select(self, indices):
         """Return the dataset of some samples; it is not the whole any more, so it has no digest."""
         return replace(self, images=self.images[indices], labels=self.labels[indices], digest="")
+
+    def batch(self, count):
+        """Return the first ``count`` images as a network takes them, with their labels.
+
+        For experiments and tests; `DataLoader` gives shuffled, augmented and normalised batches.
+
+        Parameters
+        ----------
+        count : int, 1 to N
+
+        Returns
+        -------
+        (Tensor, ndarray)
+            Images, float32 of shape (count, C, H, W) and values 0..1, and labels, int64 of shape (count,).
+
+        Raises
+        ------
+        ValueError
+            If there are fewer images.
+        """
+        if not 1 <= count <= len(self):
+            raise ValueError(f"batch: count - expected 1 to {len(self)}, got {count}")
+        return Tensor(nchw(self.images[:count].astype(np.float32) / 255)), self.labels[:count]
 
 
 def hold_out(dataset, count, seed=0):

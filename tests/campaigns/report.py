@@ -1,4 +1,4 @@
-"""The tables of bars in `README.md` and of promises in that of the project, from what the campaigns measured.
+"""Writes the bars in `README.md` and the promises in `examples/docs/reliability.md` from what campaigns measured.
 
     python tests/campaigns/workers.py --full --json out/workers.json      # and so on
     python tests/campaigns/report.py out/*.json                           # into figures.json and the tables
@@ -13,7 +13,7 @@ import pathlib
 import re
 
 FOLDER = pathlib.Path(__file__).parent
-FIGURES, READMES = FOLDER / "figures.json", (FOLDER / "README.md", FOLDER.parents[1] / "README.md")
+FIGURES, DOCUMENTS = FOLDER / "figures.json", (FOLDER / "README.md", FOLDER.parents[1] / "examples/docs/reliability.md")
 END = "<!-- end of what report.py writes -->\n"
 BARS = {  # what each requires
     1: "gradient check of all operations and layers in float64: eps 1e-6, atol 1e-5, rtol 1e-3, twice the same bits",
@@ -145,7 +145,7 @@ def main():
             parser.error(f"FILE - expected a record that --json wrote, got {path}, which is none")
         records = merged(records, json.loads(path.read_text()))
     FIGURES.write_text(json.dumps(records, indent=1) + "\n")
-    for path in READMES:
+    for path in DOCUMENTS:
         path.write_text(written(path.read_text(), records))
 
 

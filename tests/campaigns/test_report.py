@@ -31,7 +31,7 @@ def record(bar, **changes):
 
 def test_the_tables_are_made_of_the_figures(report):
     records, begins = json.loads(report.FIGURES.read_text()), "".join(report.TABLES)
-    texts = [path.read_text() for path in report.READMES]
+    texts = [path.read_text() for path in report.DOCUMENTS]
     assert all(text == report.written(text, records) for text in texts)
     assert "bars, written by report.py" in texts[0] and all(f"\n| {bar} | " in texts[0] for bar in range(1, 29))
     assert report.written(f"a\n{begins}{report.END}b", []).endswith("b") and report.written("a", []) == "a"

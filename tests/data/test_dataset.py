@@ -69,3 +69,17 @@ def test_held_out_samples_and_the_others_are_all_of_them(count, seed):
 def test_a_hold_out_that_leaves_nothing(count):
     with pytest.raises(ValueError, match=f"hold_out: count - expected 1 to 5, got {count}"):
         data.hold_out(make(), count)
+
+
+def test_a_batch_is_what_a_network_takes():
+    shapes = data.Shapes10(train=True, size=20)
+    images, labels = shapes.batch(8)
+    assert images.shape == (8, 3, 32, 32) and images.dtype == np.float32
+    np.testing.assert_array_equal(images.data, (shapes.images[:8].transpose(0, 3, 1, 2) / 255).astype(np.float32))
+    np.testing.assert_array_equal(labels, shapes.labels[:8])
+
+
+@pytest.mark.parametrize("count", [0, -1, 21])
+def test_a_batch_has_at_least_one_image_and_no_more_than_there_are(count):
+    with pytest.raises(ValueError, match=f"batch: count - expected 1 to 20, got {count}"):
+        data.Shapes10(train=True, size=20).batch(count)
