@@ -11,9 +11,11 @@ larger than any cache. Arrays that still lie in a cache from the kernel before m
 
 import argparse
 import functools
+import importlib
 import inspect
 import json
 import pathlib
+import pkgutil
 import statistics
 import time
 
@@ -29,9 +31,9 @@ def _terms(blocks):
 
 
 def _patches(images, out_height, out_width, taps):
-    from minitorch_kernels import winograd_patches
+    from minitorch_kernels.conv.winograd import tiles
 
-    return images * winograd_patches.patches_of(out_height, out_width, len(taps))
+    return images * tiles.patches_of(out_height, out_width, len(taps))
 
 
 def _winograd(maps):
@@ -41,15 +43,15 @@ def _winograd(maps):
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
 PRODUCTS = {
-    "gemm.gathered_product": lambda a: len(a["a_rows"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
-    "direct_weight._weight_product": lambda a: (
+    "matmul.gathered_product": lambda a: len(a["a_rows"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
+    "indirect_weight._weight_product": lambda a: (
         len(a["a_rows"]) * _terms(a["blocks"]) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
-    "few_filters._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "winograd._patches": _winograd("out"),
-    "winograd_panels._panels": _winograd("out"),
-    "winograd_weight._sum_together": _winograd("grad_out"),
-    "winograd_weight._sum_apart": _winograd("grad_out"),
+    "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
+    "correlate._patches": _winograd("out"),
+    "panels._panels": _winograd("out"),
+    "weight._sum_together": _winograd("grad_out"),
+    "weight._sum_apart": _winograd("grad_out"),
 }
 
 
@@ -62,7 +64,8 @@ class Clock:
     def watch(self, package):
         """Put a watch around each kernel, wherever a part of the package names it."""
         watches = {}
-        for part in map(functools.partial(getattr, package), dir(package)):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            part = importlib.import_module(found.name)
             for name, function in list(vars(part).items()):
                 if hasattr(function, "dispatcher"):
                     watches.setdefault(function, self._around(function))

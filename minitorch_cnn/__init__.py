@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from minitorch_cnn.autograd import no_grad
     from minitorch_cnn.rng import manual_seed
     from minitorch_cnn.tensor import Tensor
-    from minitorch_kernels._jit import set_num_threads
-    from minitorch_kernels.buffers import release_memory
+    from minitorch_kernels.runtime.jit import set_num_threads
+    from minitorch_kernels.runtime.memory import release_memory
 
 __version__ = "0.1.0"
 
@@ -40,8 +40,8 @@ _DEFINED_IN = {
     "Tensor": "minitorch_cnn.tensor",
     "manual_seed": "minitorch_cnn.rng",
     "no_grad": "minitorch_cnn.autograd",
-    "release_memory": "minitorch_kernels.buffers",
-    "set_num_threads": "minitorch_kernels._jit",
+    "release_memory": "minitorch_kernels.runtime.memory",
+    "set_num_threads": "minitorch_kernels.runtime.jit",
 }
 
 if not TYPE_CHECKING:  # a type checker would believe that it finds every misspelt name

@@ -44,7 +44,10 @@ def _report():
 
     reporter = train.Reporter()
     compiled = []
-    forget = [kernels._jit.on_compile(reporter.compiling), kernels._jit.on_compile(lambda *name: compiled.append(name))]
+    forget = [
+        kernels.runtime.jit.on_compile(reporter.compiling),
+        kernels.runtime.jit.on_compile(lambda *name: compiled.append(name)),
+    ]
     try:
         for line in report(compiled):
             reporter.end()
@@ -76,10 +79,10 @@ def report(compiled):
     cpu = machine.cpu()
     yield f"processor  {cpu['name']}" + (", AVX-512" if cpu["avx512"] else "")
     library = machine.blas()
-    threads = f"{kernels._jit.get_num_threads()} for kernels, {library['threads']} for BLAS"
+    threads = f"{kernels.runtime.jit.get_num_threads()} for kernels, {library['threads']} for BLAS"
     yield f"threads    {threads}; `--threads N` or minitorch_cnn.set_num_threads(N) sets both"
     yield from _blas_lines(library, cpu, measure.blas_check)
-    yield _cache_line(kernels._jit)
+    yield _cache_line(kernels.runtime.jit)
     yield f"products   {measure.matmul_gflops():.0f} GFLOP/s by our own kernel"
     yield f"memory     {measure.memory_gbytes():.0f} GB/s read and written by a ReLU"
     yield "recipes    forecast for this machine, left alone"

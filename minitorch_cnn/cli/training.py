@@ -54,7 +54,7 @@ def train_to_the_end(command, make, place, folder, tested):
     from minitorch_cnn import train
 
     reporter = train.Reporter()
-    forget = kernels._jit.on_compile(reporter.compiling)
+    forget = kernels.runtime.jit.on_compile(reporter.compiling)
     try:
         train_set = place.open(train=True)
         try:

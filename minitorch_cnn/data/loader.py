@@ -192,8 +192,8 @@ class DataLoader:
     def _normalized(self, images, sources, choice):
         """Return the chosen pixels of images[sources] as a float batch: one pass from uint8."""
         shape = (len(sources), choice.rows.shape[1], choice.columns.shape[1], images.shape[3])
-        out = kernels.buffers.empty(shape, np.float32)
-        kernels.augment.gather_normalize(
+        out = kernels.runtime.memory.empty(shape, np.float32)
+        kernels.layers.augment.gather_normalize(
             images,
             np.asarray(sources, np.int64),
             choice.rows.astype(np.int16),

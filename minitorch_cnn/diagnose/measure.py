@@ -30,8 +30,8 @@ def matmul_gflops(size=1024):
     """Return the speed of our own matrix product in GFLOP/s, float32, best of 5."""
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal((size, size)).astype(np.float32) for _ in range(2))
-    kernels.gemm.matmul(a, b)  # compiles
-    return 2 * size**3 / _best(lambda: kernels.gemm.matmul(a, b), 5) / 1e9
+    kernels.gemm.matmul.matmul(a, b)  # compiles
+    return 2 * size**3 / _best(lambda: kernels.gemm.matmul.matmul(a, b), 5) / 1e9
 
 
 def peak_gflops():
@@ -39,27 +39,27 @@ def peak_gflops():
 
     Where none fits this processor, the speed of NumPy's matrix product.
     """
-    if not kernels.gemm.available(np.float32):
+    if not kernels.gemm.matmul.available(np.float32):
         a = np.ones((1024, 1024), np.float32)
         return 2 * 1024**3 / _best(lambda: a @ a, 5) / 1e9
-    tile, width = kernels.register_tile, kernels.vectors.panel_width(np.float32)
-    terms, repeats, rows = tile.BLOCK // 2, 8, 64 * kernels.gemm.CHUNK
+    tile, width = kernels.gemm.microkernel, kernels.runtime.simd.panel_width(np.float32)
+    terms, repeats, rows = tile.BLOCK // 2, 8, 64 * kernels.gemm.matmul.CHUNK
     a, packed = np.ones(tile.ROWS * terms, np.float32), np.ones((1, terms, width), np.float32)
     c, start = np.empty(rows * width, np.float32), np.zeros(width, np.float32)
     a_rows, c_rows = np.arange(rows) % tile.ROWS * terms, np.arange(rows) * width  # the same rows of A, again and again
     segments, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
-    panels = kernels.gemm.panel_table(width, terms, width)
+    panels = kernels.gemm.matmul.panel_table(width, terms, width)
     arguments = a, packed, width, c, start, a_rows, c_rows, segments, blocks, panels, False
-    kernels.gemm.gathered_product(*arguments)  # compiles
+    kernels.gemm.matmul.gathered_product(*arguments)  # compiles
     work = 2 * rows * width * terms * repeats
-    return work / _best(lambda: kernels.gemm.gathered_product(*arguments), 5) / 1e9
+    return work / _best(lambda: kernels.gemm.matmul.gathered_product(*arguments), 5) / 1e9
 
 
 def memory_gbytes(megabytes=128):
     """Return how fast a ReLU reads and writes arrays larger than any cache, in GB/s, best of 5."""
     x = np.ones(megabytes * 1_000_000 // 4, np.float32)
-    kernels.elementwise.relu_forward(x)  # compiles, and brings the memory of the result
-    return 2 * x.nbytes / _best(lambda: kernels.elementwise.relu_forward(x), 5) / 1e9
+    kernels.layers.elementwise.relu_forward(x)  # compiles, and brings the memory of the result
+    return 2 * x.nbytes / _best(lambda: kernels.layers.elementwise.relu_forward(x), 5) / 1e9
 
 
 def step_seconds(recipe, steps=5):

@@ -18,7 +18,7 @@ class ReLU(Elementwise):
     @staticmethod
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
-        out = restore(kernels.elementwise.relu_forward(flat))
+        out = restore(kernels.layers.elementwise.relu_forward(flat))
         ctx.save(out)  # out > 0 exactly where x > 0, and the next layer keeps it anyway
         return out
 
@@ -26,7 +26,7 @@ class ReLU(Elementwise):
     def backward(ctx, grad_out):
         (out,) = ctx.saved
         flat, order, restore = memory_flat(out, ctx.order)
-        return restore(kernels.elementwise.relu_backward(memory_flat(grad_out, order)[0], flat))
+        return restore(kernels.layers.elementwise.relu_backward(memory_flat(grad_out, order)[0], flat))
 
     @staticmethod
     def choices(ctx):
@@ -43,12 +43,12 @@ class LeakyReLU(Elementwise):
         flat, ctx.order, restore = memory_flat(x)
         ctx.slope = negative_slope
         ctx.save(x)
-        return restore(kernels.elementwise.leaky_relu_forward(flat, negative_slope))
+        return restore(kernels.layers.elementwise.leaky_relu_forward(flat, negative_slope))
 
     @staticmethod
     def backward(ctx, grad_out):
         flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.elementwise.leaky_relu_backward(memory_flat(grad_out, order)[0], flat, ctx.slope))
+        return restore(kernels.layers.elementwise.leaky_relu_backward(memory_flat(grad_out, order)[0], flat, ctx.slope))
 
     @staticmethod
     def choices(ctx):
@@ -64,12 +64,12 @@ class GELU(Elementwise):
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
         ctx.save(x)
-        return restore(kernels.elementwise.gelu_forward(flat))
+        return restore(kernels.layers.elementwise.gelu_forward(flat))
 
     @staticmethod
     def backward(ctx, grad_out):
         flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.elementwise.gelu_backward(memory_flat(grad_out, order)[0], flat))
+        return restore(kernels.layers.elementwise.gelu_backward(memory_flat(grad_out, order)[0], flat))
 
 
 class Sigmoid(Elementwise):
@@ -99,14 +99,14 @@ class Tanh(Elementwise):
     @staticmethod
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
-        out = restore(kernels.elementwise.tanh_forward(flat))
+        out = restore(kernels.layers.elementwise.tanh_forward(flat))
         ctx.save(out)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
         flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.elementwise.tanh_backward(memory_flat(grad_out, order)[0], flat))
+        return restore(kernels.layers.elementwise.tanh_backward(memory_flat(grad_out, order)[0], flat))
 
 
 def relu(x):

@@ -59,7 +59,7 @@ class Conv2d(Function):
             hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
             grad_weight = sum_of_blocks(lambda x, grad: ctx.algorithm.backward_weight(x, grad, **hyper), x, grad_out)
         if need_bias:
-            grad_bias = sum_of_blocks(kernels.norm.channel_sums, nhwc(grad_out))
+            grad_bias = sum_of_blocks(kernels.layers.batch_norm.channel_sums, nhwc(grad_out))
         return grad_x, grad_weight, grad_bias
 
 

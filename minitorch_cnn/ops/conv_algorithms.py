@@ -75,12 +75,12 @@ def algorithm(name):
         r = kernels.reference
         return Algorithm(r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
     if name == "im2col":
-        k = kernels.im2col
+        k = kernels.conv.im2col
         return _channels_last(k.conv2d_forward_im2col, k.conv2d_backward_input_im2col, k.conv2d_backward_weight_im2col)
     if name == "direct":
-        k, weight = kernels.direct, kernels.direct_weight.conv2d_backward_weight_direct
+        k, weight = kernels.conv.indirect, kernels.conv.indirect_weight.conv2d_backward_weight_direct
         return _channels_last(k.conv2d_forward_direct, k.conv2d_backward_input_direct, weight)
-    k, weight = kernels.winograd, kernels.winograd_weight.conv2d_backward_weight_winograd
+    k, weight = kernels.conv.winograd.correlate, kernels.conv.winograd.weight.conv2d_backward_weight_winograd
     return _channels_last(k.conv2d_forward_winograd, k.conv2d_backward_input_winograd, weight)
 
 
@@ -93,8 +93,8 @@ def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
     """Return the functions for this convolution; raise where the named algorithm cannot do it here."""
     if name not in ("auto", "direct", "winograd"):
         return algorithm(name)
-    has_tile = kernels.direct.available(x.dtype)
-    fits = kernels.winograd.fits(weight.shape[2:], stride, dilation, groups)
+    has_tile = kernels.conv.indirect.available(x.dtype)
+    fits = kernels.conv.winograd.correlate.fits(weight.shape[2:], stride, dilation, groups)
     if name == "auto":
         if not has_tile:
             return algorithm("im2col")
@@ -103,8 +103,8 @@ def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
             return direct
         winograd = algorithm("winograd")
         sizes = block_size(len(x)), out_size, *weight.shape[1::-1], weight.shape[2]
-        correlation = winograd if kernels.winograd.pays(*sizes) else direct
-        gradient = winograd if kernels.winograd_weight.pays(*sizes) else direct
+        correlation = winograd if kernels.conv.winograd.correlate.pays(*sizes) else direct
+        gradient = winograd if kernels.conv.winograd.weight.pays(*sizes) else direct
         return correlation._replace(backward_weight=gradient.backward_weight)
     if not has_tile:
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")

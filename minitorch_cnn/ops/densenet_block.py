@@ -90,23 +90,23 @@ class DenseBlock(Function):
     def forward(ctx, x, *parameters, layers):
         shape = DenseBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
         channels, total = x.shape[1], shape[1]
-        block = kernels.buffers.empty((shape[0], *shape[2:], total), x.dtype)
-        kernels.dense.put_channels(nhwc(x), block, 0)
+        block = kernels.runtime.memory.empty((shape[0], *shape[2:], total), x.dtype)
+        kernels.conv.densenet_block.put_channels(nhwc(x), block, 0)
         training = any(norm and norm["training"] for layer in layers for norm, _ in layer)
         mean, var = np.empty(total, x.dtype), np.empty(total, x.dtype)
         groups_of_four, known, ctx.kept, ctx.channels = iter(zip(*[iter(parameters)] * 4, strict=True)), 0, [], channels
         for layer in layers:
             arguments = [(*next(groups_of_four), norm, hyper) for norm, hyper in layer]
             if training:  # statistics of a channel are the same for every layer that reads it
-                new = kernels.dense.take_channels(block, known, channels - known)
-                mean[known:channels], var[known:channels] = kernels.norm.batch_norm_stats(new)
+                new = kernels.conv.densenet_block.take_channels(block, known, channels - known)
+                mean[known:channels], var[known:channels] = kernels.layers.batch_norm.batch_norm_stats(new)
                 known = channels
             if training or any(ctx.needs_grad):
                 maps, stages = _learn(block, arguments, (mean[:channels], var[:channels]))
                 ctx.kept.append((channels, stages))
             else:
                 maps = _infer(block, [_arrays(block, *one) for one in arguments])
-            kernels.dense.put_channels(maps, block, channels)
+            kernels.conv.densenet_block.put_channels(maps, block, channels)
             channels += maps.shape[3]
         if any(ctx.needs_grad):
             ctx.save(block, *parameters)
@@ -115,16 +115,18 @@ class DenseBlock(Function):
     @staticmethod
     def backward(ctx, grad_out):
         block = ctx.saved[0]
-        grad_block = kernels.dense.take_channels(nhwc(grad_out), 0, block.shape[3])  # of our own: it grows
+        grad_block = kernels.conv.densenet_block.take_channels(
+            nhwc(grad_out), 0, block.shape[3]
+        )  # of our own: it grows
         grads, end = [], block.shape[3]
         needed = [list(four) for four in zip(*[iter(ctx.needs_grad[1:])] * 4, strict=True)]
         for channels, stages in reversed(ctx.kept):
-            grad = kernels.dense.take_channels(grad_block, channels, end - channels)
+            grad = kernels.conv.densenet_block.take_channels(grad_block, channels, end - channels)
             for stage, maps, active in reversed(stages):
                 grad, found = _stage_backward(stage, block, maps, active, grad, grad_block, needed.pop())
                 grads[:0] = found
             end = channels
-        grad_x = kernels.dense.take_channels(grad_block, 0, ctx.channels)
+        grad_x = kernels.conv.densenet_block.take_channels(grad_block, 0, ctx.channels)
         every = nchw(grad_x), *grads
         return tuple(grad if need else None for grad, need in zip(every, ctx.needs_grad, strict=True))
 
@@ -138,10 +140,14 @@ def _infer(block, stages):
             if following is not None:
                 weight = weight * following.scale[:, None]
                 bias = following.shift if bias is None else bias * following.scale + following.shift
-            maps = kernels.dense.activated_product(maps, stage.scale, stage.shift, weight, bias, relu=bool(following))
+            maps = kernels.conv.densenet_block.activated_product(
+                maps, stage.scale, stage.shift, weight, bias, relu=bool(following)
+            )
             active = following is not None
         else:
-            maps = stage.convolve(maps if active else kernels.dense.activated(maps, stage.scale, stage.shift))
+            maps = stage.convolve(
+                maps if active else kernels.conv.densenet_block.activated(maps, stage.scale, stage.shift)
+            )
             active = False
     return maps
 
@@ -157,9 +163,9 @@ def _learn(block, arguments, statistics):
         active = None
         if maps is block and stage.pointwise:
             weight = stage.weight[:, :, 0, 0]
-            out = kernels.dense.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
+            out = kernels.conv.densenet_block.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
         else:
-            active = kernels.dense.activated(maps, stage.scale, stage.shift)
+            active = kernels.conv.densenet_block.activated(maps, stage.scale, stage.shift)
             out = stage.convolve(active)
         stages.append((stage, None, None) if maps is block else (stage, maps, active))
         maps = out
@@ -169,22 +175,22 @@ def _learn(block, arguments, statistics):
 def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     """Return the gradient of the stage's input and those of gamma, beta, weight and bias; that of the block grows."""
     if maps is None:
-        active = kernels.dense.activated(block, stage.scale, stage.shift)
+        active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
     algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
     grad = nhwc(algorithm.backward_input(nchw(grad_out), stage.weight, input_size=sizes[0], **stage.hyper))
     grad_weight = grad_bias = None
     if needed[2]:
         grad_weight = algorithm.backward_weight(nchw(active), nchw(grad_out), kernel_size=sizes[1], **stage.hyper)
     if needed[3]:
-        grad_bias = kernels.norm.channel_sums(grad_out)
+        grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)
     numbers = stage.mean, stage.inv_std, stage.gamma
     if maps is None:
-        grad_gamma, grad_beta = kernels.dense.add_batch_norm_relu_gradient(
+        grad_gamma, grad_beta = kernels.conv.densenet_block.add_batch_norm_relu_gradient(
             grad, active, block, *numbers, grad_block, training=stage.training
         )
         grad = None
     else:
-        grad, grad_gamma, grad_beta = kernels.fused.batch_norm_relu_backward(
+        grad, grad_gamma, grad_beta = kernels.layers.batch_norm_relu.batch_norm_relu_backward(
             grad, active, maps, *numbers, training=stage.training
         )
     return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)

@@ -36,9 +36,11 @@ class BatchNormReLU(Function):
         argmax = deviations = None
         if pool == 1:
             shortcut = None if residual is None else nhwc(residual)
-            out = kernels.fused.batch_norm_relu_forward(pixels, scale, shift, shortcut)
+            out = kernels.layers.batch_norm_relu.batch_norm_relu_forward(pixels, scale, shift, shortcut)
         else:
-            out, argmax, deviations = kernels.fused.batch_norm_relu_pool_forward(pixels, mean, scale, shift, pool)
+            out, argmax, deviations = kernels.layers.batch_norm_relu.batch_norm_relu_pool_forward(
+                pixels, mean, scale, shift, pool
+            )
         ctx.training, ctx.pool = training, pool
         if any(ctx.needs_grad):
             ctx.save(x, out, mean, inv_std, weight, argmax, deviations)
@@ -49,14 +51,14 @@ class BatchNormReLU(Function):
         x, out, mean, inv_std, weight, argmax, deviations = ctx.saved
         gamma = np.ones_like(mean) if weight is None else weight
         pooled = None if ctx.pool == 1 else (ctx.pool, argmax, deviations)
-        grad_x, grad_weight, grad_bias = kernels.fused.batch_norm_relu_backward(
+        grad_x, grad_weight, grad_bias = kernels.layers.batch_norm_relu.batch_norm_relu_backward(
             nhwc(grad_out), out, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
         )
         _, need_weight, need_bias, need_residual = ctx.needs_grad
         grads = nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
         if not need_residual:
             return *grads, None
-        passed = kernels.elementwise.relu_backward(nhwc(grad_out).reshape(-1), out.reshape(-1))
+        passed = kernels.layers.elementwise.relu_backward(nhwc(grad_out).reshape(-1), out.reshape(-1))
         return *grads, nchw(passed.reshape(out.shape))
 
     @staticmethod

@@ -51,7 +51,7 @@ class CrossEntropy(Function):
     @staticmethod
     def forward(ctx, logits, *, labels, label_smoothing):
         ctx.labels, ctx.smoothing = labels, label_smoothing
-        losses, probabilities = kernels.elementwise.softmax_cross_entropy_forward(
+        losses, probabilities = kernels.layers.elementwise.softmax_cross_entropy_forward(
             np.ascontiguousarray(logits), labels, label_smoothing
         )
         ctx.save(probabilities)  # all that the gradient needs
@@ -61,7 +61,9 @@ class CrossEntropy(Function):
     def backward(ctx, grad_out):
         (probabilities,) = ctx.saved
         scale = np.ascontiguousarray(grad_out)
-        return kernels.elementwise.softmax_cross_entropy_backward(probabilities, ctx.labels, ctx.smoothing, scale)
+        return kernels.layers.elementwise.softmax_cross_entropy_backward(
+            probabilities, ctx.labels, ctx.smoothing, scale
+        )
 
 
 def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):

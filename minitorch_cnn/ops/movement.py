@@ -89,7 +89,7 @@ class Concat(Function):
         # Feature maps: each part is written into its slice of one channels-last buffer.
         order = (0, 2, 3, 1)
         shape = Concat.output_shape(*(a.shape for a in arrays), axis=axis)
-        out = kernels.buffers.empty([shape[i] for i in order], arrays[0].dtype)
+        out = kernels.runtime.memory.empty([shape[i] for i in order], arrays[0].dtype)
         return nchw(np.concatenate([a.transpose(order) for a in arrays], order.index(axis), out=out))
 
     @staticmethod

@@ -32,7 +32,7 @@ def statistics(pixels, total=None):
     ``total`` adds arrays up over several processes, each of which has other maps.
     """
     if total is None:
-        return *kernels.norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
+        return *kernels.layers.batch_norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
     sums = total(sum_of_blocks(_moments, pixels))
     count = round(sums[0, 0])
     mean = sums[1] / count
@@ -41,7 +41,7 @@ def statistics(pixels, total=None):
 
 def _moments(pixels):
     """Return number, sum and sum of squares of the values of each channel, shape (3, C)."""
-    mean, var = (moment.astype(np.float64) for moment in kernels.norm.batch_norm_stats(pixels))
+    mean, var = (moment.astype(np.float64) for moment in kernels.layers.batch_norm.batch_norm_stats(pixels))
     # The mean square is the variance plus the squared mean; float64 bears the cancellation when it is taken apart.
     return pixels.size // pixels.shape[-1] * np.stack([np.ones_like(mean), mean, var + mean**2])
 
@@ -83,16 +83,18 @@ class BatchNorm(Function):
         ctx.training = training
         if any(ctx.needs_grad):
             ctx.save(x, mean, inv_std, weight)  # x, not its normalised form: nobody else needs that
-        return nchw(kernels.norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
+        return nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
 
     @staticmethod
     def backward(ctx, grad_out):
         x, mean, inv_std, weight = ctx.saved
         gamma = np.ones_like(mean) if weight is None else weight
         grad_pixels = _pixels(grad_out)
-        grad_x, grad_weight, grad_bias = kernels.norm.batch_norm_backward(grad_pixels, _pixels(x), mean, inv_std, gamma)
+        grad_x, grad_weight, grad_bias = kernels.layers.batch_norm.batch_norm_backward(
+            grad_pixels, _pixels(x), mean, inv_std, gamma
+        )
         if not ctx.training:  # the statistics were constants
-            grad_x = kernels.norm.batch_norm_apply(grad_pixels, gamma * inv_std, np.zeros_like(mean))
+            grad_x = kernels.layers.batch_norm.batch_norm_apply(grad_pixels, gamma * inv_std, np.zeros_like(mean))
         _, need_weight, need_bias = ctx.needs_grad
         return nchw(grad_x).reshape(x.shape), grad_weight if need_weight else None, grad_bias if need_bias else None
 
@@ -181,14 +183,14 @@ class LocalResponseNorm(Function):
     @staticmethod
     def forward(ctx, x, **hyper):
         pixels = nhwc(x)
-        out, base = kernels.response_norm.local_response_norm_forward(pixels, **hyper)
+        out, base = kernels.layers.response_norm.local_response_norm_forward(pixels, **hyper)
         ctx.hyper = hyper
         ctx.save(pixels, out, base)
         return nchw(out)
 
     @staticmethod
     def backward(ctx, grad_out):
-        return nchw(kernels.response_norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
+        return nchw(kernels.layers.response_norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
 
 
 def local_response_norm(x, size, *, alpha=1e-4, beta=0.75, k=1.0):

@@ -35,7 +35,7 @@ class MaxPool2d(Function):
 
     @staticmethod
     def forward(ctx, x, **hyper):
-        out, argmax = kernels.pool.max_pool2d_forward(nhwc(x), **hyper)
+        out, argmax = kernels.layers.pool.max_pool2d_forward(nhwc(x), **hyper)
         ctx.input_size, ctx.hyper = x.shape[2:], hyper
         ctx.save(argmax)  # one byte per output; x is not needed
         return nchw(out)
@@ -43,7 +43,9 @@ class MaxPool2d(Function):
     @staticmethod
     def backward(ctx, grad_out):
         (argmax,) = ctx.saved
-        return nchw(kernels.pool.max_pool2d_backward(nhwc(grad_out), argmax, input_size=ctx.input_size, **ctx.hyper))
+        return nchw(
+            kernels.layers.pool.max_pool2d_backward(nhwc(grad_out), argmax, input_size=ctx.input_size, **ctx.hyper)
+        )
 
     @staticmethod
     def choices(ctx):
@@ -62,11 +64,11 @@ class AvgPool2d(Function):
     @staticmethod
     def forward(ctx, x, **hyper):
         ctx.input_size, ctx.hyper = x.shape[2:], hyper
-        return nchw(kernels.pool.avg_pool2d_forward(nhwc(x), **hyper))
+        return nchw(kernels.layers.pool.avg_pool2d_forward(nhwc(x), **hyper))
 
     @staticmethod
     def backward(ctx, grad_out):
-        return nchw(kernels.pool.avg_pool2d_backward(nhwc(grad_out), input_size=ctx.input_size, **ctx.hyper))
+        return nchw(kernels.layers.pool.avg_pool2d_backward(nhwc(grad_out), input_size=ctx.input_size, **ctx.hyper))
 
 
 def _window(op, kernel_size, stride, padding):

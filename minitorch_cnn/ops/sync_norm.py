@@ -27,7 +27,7 @@ class SyncBatchNorm(Function):
         ctx.total = total
         if any(ctx.needs_grad):
             ctx.save(x, mean, inv_std, weight)
-        return nchw(kernels.norm.batch_norm_apply(pixels, scale, shift))
+        return nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift))
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -36,10 +36,12 @@ class SyncBatchNorm(Function):
         pixels, grad_pixels = nhwc(x), nhwc(grad_out)
         count = np.full(len(mean), pixels.size // len(mean), np.float64)
         parts = of_blocks(
-            lambda grad, values: np.stack(kernels.norm.batch_norm_sums(grad, values, mean)), grad_pixels, pixels
+            lambda grad, values: np.stack(kernels.layers.batch_norm.batch_norm_sums(grad, values, mean)),
+            grad_pixels,
+            pixels,
         )
         all_sums, all_products, counts = ctx.total(np.stack([*add_up(parts), count]))
-        grad_x = kernels.norm.batch_norm_input_gradient(
+        grad_x = kernels.layers.batch_norm.batch_norm_input_gradient(
             grad_pixels, pixels, mean, inv_std, gamma, all_sums, all_products, counts[0]
         )
         # The gradients of weight and bias stay those of this process: they are added up with all the others.

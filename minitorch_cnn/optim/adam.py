@@ -61,7 +61,7 @@ class Adam(Optimizer):
             state.update(step=0, m=np.zeros_like(parameter), v=np.zeros_like(parameter))
         state["step"] += 1
         beta1, beta2 = group["betas"]
-        kernels.optimizer.adam_update(
+        kernels.layers.optimizer.adam_update(
             parameter,
             grad,
             state["m"],

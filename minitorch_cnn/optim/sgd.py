@@ -68,7 +68,7 @@ class SGD(Optimizer):
         first_step = "velocity" not in state
         if first_step and group["momentum"]:
             state["velocity"] = np.zeros_like(parameter)
-        kernels.optimizer.sgd_update(
+        kernels.layers.optimizer.sgd_update(
             parameter,
             grad,
             state["velocity"] if group["momentum"] else _NOTHING[parameter.dtype],

@@ -52,7 +52,7 @@ _LRN = (lambda x: ops.local_response_norm(x, 3, alpha=0.9, beta=0.75, k=2.0), no
 
 def _everywhere(right, ctx, g):
     hyper = {**ctx.hyper, "count_include_pad": True}
-    return nchw(9 * kernels.pool.avg_pool2d_backward(nhwc(g), input_size=ctx.input_size, **hyper))
+    return nchw(9 * kernels.layers.pool.avg_pool2d_backward(nhwc(g), input_size=ctx.input_size, **hyper))
 
 
 def _without(term):

@@ -7,13 +7,13 @@ import tempfile
 
 import harness
 
-KERNEL = """from minitorch_kernels import _jit
+KERNEL = """from minitorch_kernels.runtime import jit
 
-@_jit.helper
+@jit.helper
 def twice(x):
     return x + x
 
-@_jit.kernel(parallel=False)
+@jit.kernel(parallel=False)
 def add(x, y):
     return twice(x) + y
 """
@@ -31,7 +31,7 @@ def compute(home, folder):
 def prepare(folder):
     """Write the kernel; import what compiles it, but let each child choose its own cache."""
     (pathlib.Path(folder) / "added_by_a_user.py").write_text(KERNEL)
-    import minitorch_kernels._jit  # noqa: F401 - shared by the children, which are copies of this process
+    import minitorch_kernels.runtime.jit  # noqa: F401 - shared by the children, which are copies of this process
 
 
 def at_once(length):

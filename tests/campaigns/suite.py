@@ -18,7 +18,7 @@ HELD = {
     "6 NaN and infinity": "tests/kernels tests/test_architecture.py -k 'nan or flags'",
     "10 workers": "tests/data/test_loader.py",
     "11 streams": "tests/data/test_philox.py",
-    "15 stale and unwritable": "tests/kernels/test_jit.py",
+    "15 stale and unwritable": "tests/kernels/runtime/test_jit.py",
     "17 known files": "tests/models/test_pretrained.py",
     "21 CIFAR-10": "tests/data/test_cifar10.py",
     "22 archives": "tests/data/test_cifar10.py -k archive",

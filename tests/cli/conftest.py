@@ -5,7 +5,7 @@ import pytest
 from minitorch_cnn import data
 from minitorch_cnn.cli import main
 from minitorch_cnn.data import shapes10
-from minitorch_kernels import _jit
+from minitorch_kernels.runtime import jit
 
 
 @pytest.fixture(autouse=True)
@@ -13,8 +13,8 @@ def own_folder(tmp_path, monkeypatch):
     """Run in a new folder without any CIFAR-10, and draw 256 shapes for training and 64 for testing."""
     home = tmp_path / "home"
     home.mkdir()
-    if _jit.cache_folder() is not None:  # a process that a test starts shall find what others have compiled
-        (home / "kernels").symlink_to(_jit.cache_folder().parent)
+    if jit.cache_folder() is not None:  # a process that a test starts shall find what others have compiled
+        (home / "kernels").symlink_to(jit.cache_folder().parent)
     monkeypatch.setenv("MCNN_HOME", str(home))
     monkeypatch.chdir(tmp_path)
 

@@ -69,8 +69,8 @@ class FakeJit:
 
 
 def test_the_state_of_the_kernel_cache(tmp_path):
-    kernels.gemm.matmul(np.ones((2, 3), np.float32), np.ones((3, 4), np.float32))
-    assert re.search(r"kernels    cache .*: [1-9]\d* compiled, \d+\.\d MB$", doctor._cache_line(kernels._jit))
+    kernels.gemm.matmul.matmul(np.ones((2, 3), np.float32), np.ones((3, 4), np.float32))
+    assert re.search(r"kernels    cache .*: [1-9]\d* compiled, \d+\.\d MB$", doctor._cache_line(kernels.runtime.jit))
     assert doctor._cache_line(FakeJit(tmp_path)).endswith(f"cache {tmp_path}: empty")
     assert "no cache folder is writable" in doctor._cache_line(FakeJit(None))
     assert "NUMBA_DISABLE_JIT is set" in doctor._cache_line(FakeJit(tmp_path, enabled=False))

@@ -11,7 +11,9 @@ import minitorch_kernels as kernels
 from minitorch_cnn import Tensor, ops
 from minitorch_cnn.testing import gradcheck
 
-needs_tile = pytest.mark.skipif(not kernels.direct.available(np.float32), reason="no register tile fits this machine")
+needs_tile = pytest.mark.skipif(
+    not kernels.conv.indirect.available(np.float32), reason="no register tile fits this machine"
+)
 
 
 def random(shape, seed=0):
@@ -80,7 +82,7 @@ def test_winograd_refuses_what_it_cannot_do(hyper):
 def test_where_no_tile_fits_auto_is_im2col_and_the_others_are_refused(monkeypatch):
     x, weight = random((1, 2, 5, 5)), random((3, 2, 3, 3))
     expected = results(x, weight, algorithm="im2col")
-    monkeypatch.setattr(kernels.gemm, "VECTOR_BYTES", 0)
+    monkeypatch.setattr(kernels.gemm.matmul, "VECTOR_BYTES", 0)
     assert all((a == b).all() for a, b in zip(results(x, weight), expected, strict=True))
     for name in ("direct", "winograd"):
         message = f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got '{name}'"

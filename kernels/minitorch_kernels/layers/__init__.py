@@ -1,0 +1,16 @@
+"""Loops of one pass over memory: pooling, normalisation, activations, optimizer steps, image batches."""
+
+from typing import TYPE_CHECKING
+
+from minitorch_kernels._lazy import lazy_submodules
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
+    from minitorch_kernels.layers import augment as augment
+    from minitorch_kernels.layers import batch_norm as batch_norm
+    from minitorch_kernels.layers import batch_norm_relu as batch_norm_relu
+    from minitorch_kernels.layers import elementwise as elementwise
+    from minitorch_kernels.layers import optimizer as optimizer
+    from minitorch_kernels.layers import pool as pool
+    from minitorch_kernels.layers import response_norm as response_norm
+
+__getattr__, __dir__ = lazy_submodules(__name__)

@@ -1,0 +1,260 @@
+"""Batch norm, ReLU and max pooling of channels-last maps as one operation, in two passes each way.
+
+One at a time, the three read and write every large map four times forward and six times backward, and
+they do so little with a number that memory sets the time. Together:
+
+    forward    statistics: read x;        then read x, write the (pooled) output
+    backward   sums over the outputs;     then read x, write the gradient of x
+
+The inner loops run over the channels of one pixel, and each writes one or two arrays only: with more of
+them the compiler would have to compare too many addresses before it may use vector instructions.
+"""
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels.layers.batch_norm import as_pixels, bounds, partials
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import helper, kernel
+
+_RANGES = 64
+_BLOCK_ELEMENTS = 8192
+
+
+@helper
+def activate(pixel, scale, shift, y):
+    """y = max(pixel * scale + shift, 0); NaN stays NaN."""
+    for c in range(len(y)):
+        value = pixel[c] * scale[c] + shift[c]
+        y[c] = 0 if value <= 0 else value
+
+
+@kernel
+def activate_pixels(x, scale, shift, out):
+    """out (M, C) = max(x * scale + shift, 0) of the first C channels of x."""
+    count = len(x)
+    for part in prange(_RANGES):
+        first, end = bounds(part, _RANGES, count)
+        for i in range(first, end):
+            activate(x[i], scale, shift, out[i])
+
+
+@kernel
+def _add_andactivate_pixels(x, scale, shift, residual, out):
+    count, channels = x.shape
+    for part in prange(_RANGES):
+        first, end = bounds(part, _RANGES, count)
+        for i in range(first, end):
+            for c in range(channels):
+                value = x[i, c] * scale[c] + shift[c] + residual[i, c]
+                out[i, c] = 0 if value <= 0 else value
+
+
+@kernel
+def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
+    """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won.
+
+    Of a window, the pixel that leads and its place are kept; the place as a number of x's type, which fills a lane
+    as the values do. To apply batch norm and ReLU to the leading pixel again costs less than to keep its output.
+    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
+    """
+    images, out_height, out_width, channels = out.shape
+    places = np.arange(size * size).astype(x.dtype)
+    zero = places[0]  # of x's type: a plain 0 would make the choice float64
+    for task in prange(images * out_height):
+        n, i = task // out_height, task % out_height
+        leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
+        for j in range(out_width):
+            where, deviation = argmax[n, i, j], deviations[n, i, j]
+            leader = x[n, i * size, j * size]
+            won[:] = zero
+            for position in range(1, size * size):
+                pixel, here = x[n, i * size + position // size, j * size + position % size], places[position]
+                following = leaders[position % 2]
+                for c in range(channels):  # as in pooling: the first of equal ones, and NaN before all
+                    one, two, place = pixel[c], leader[c], won[c]  # all loaded first: a choice then, not a branch
+                    new, old = one * scale[c] + shift[c], two * scale[c] + shift[c]
+                    new, old = zero if new <= zero else new, zero if old <= zero else old
+                    wins = (new > old) | ((new != new) & (old == old))
+                    following[c] = one if wins else two
+                    won[c] = here if wins else place
+                leader = following
+            activate(leader, scale, shift, out[n, i, j])
+            for c in range(channels):
+                deviation[c] = leader[c] - mean[c]
+            for c in range(channels):
+                where[c] = np.int32(won[c])
+
+
+@kernel
+def _range_sums(grad, out, deviations, mean, sums, products):
+    """Sums of grad where out > 0, and of that times the deviation, of each range of pixels; all (M, C).
+
+    Deviations are ``deviations - mean``.
+    """
+    count, channels = grad.shape
+    ranges = len(sums)
+    block = max(1, _BLOCK_ELEMENTS // channels)
+    for part in prange(ranges):
+        first, end = bounds(part, ranges, count)
+        sums[part] = 0
+        products[part] = 0
+        total, product, passed = np.empty(channels, grad.dtype), np.empty(channels, grad.dtype), np.empty_like(mean)
+        for start in range(first, end, block):
+            total[:] = 0
+            product[:] = 0
+            for i in range(start, min(start + block, end)):
+                for c in range(channels):
+                    passed[c] = grad[i, c] if out[i, c] > 0 else 0
+                for c in range(channels):
+                    total[c] += passed[c]
+                    product[c] += passed[c] * (deviations[i, c] - mean[c])
+            for c in range(channels):
+                sums[part, c] += total[c]
+                products[part, c] += product[c]
+
+
+@kernel
+def input_gradient(grad, out, x, mean, slope, projection, level, add, grad_x):
+    """grad_x = slope * grad where out > 0, - projection * (x - mean) - level; all (M, C), x and grad_x (M, C or more).
+
+    ``add`` adds that to what grad_x holds.
+    """
+    count, channels = grad.shape
+    for part in prange(_RANGES):
+        first, end = bounds(part, _RANGES, count)
+        for i in range(first, end):
+            for c in range(channels):
+                passed = slope[c] * grad[i, c] if out[i, c] > 0 else 0
+                value = passed - projection[c] * (x[i, c] - mean[c]) - level[c]
+                grad_x[i, c] = grad_x[i, c] + value if add else value
+
+
+@helper
+def _without_gradient(pixels, mean, projection, level, grad_pixels):
+    """What `input_gradient` gives where grad is 0; all (M, C)."""
+    for w in range(len(pixels)):
+        pixel, to = pixels[w], grad_pixels[w]
+        for c in range(len(mean)):
+            to[c] = -projection[c] * (pixel[c] - mean[c]) - level[c]
+
+
+@kernel
+def _pooled_input_gradient(grad, out, argmax, x, mean, slope, projection, level, size, grad_x):
+    """The same where grad, out and argmax are those of windows, and grad goes to the pixel that won."""
+    images, height, width, _ = x.shape
+    _, out_height, out_width, channels = out.shape
+    for task in prange(images * out_height):
+        n, i = task // out_height, task % out_height
+        passed = np.empty(channels, x.dtype)
+        for j in range(out_width):
+            one, gradient, where = out[n, i, j], grad[n, i, j], argmax[n, i, j]
+            for c in range(channels):
+                passed[c] = slope[c] * gradient[c] if one[c] > 0 else 0
+            for position in range(size * size):
+                h, w = i * size + position // size, j * size + position % size
+                pixel, to = x[n, h, w], grad_x[n, h, w]
+                for c in range(channels):
+                    here = passed[c] if where[c] == position else 0
+                    to[c] = here - projection[c] * (pixel[c] - mean[c]) - level[c]
+        for h in range(i * size, (i + 1) * size):  # columns behind the last window, then rows
+            _without_gradient(x[n, h, out_width * size :], mean, projection, level, grad_x[n, h, out_width * size :])
+    for n in prange(images):
+        for h in range(out_height * size, height):
+            _without_gradient(x[n, h], mean, projection, level, grad_x[n, h])
+
+
+def batch_norm_relu_forward(x, scale, shift, residual=None):
+    """Return max(x * scale + shift + residual, 0), per channel.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    scale, shift : ndarray, shape (C,)
+    residual : ndarray, shape (N, H, W, C), C-contiguous, or None
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
+    out = memory.empty_like(x)
+    if residual is None:
+        activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
+    else:
+        _add_andactivate_pixels(as_pixels(x), scale, shift, as_pixels(residual), as_pixels(out))
+    return out
+
+
+def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
+    """Return the largest max(x * scale + shift, 0) of each window of size x size pixels, side by side.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    mean, scale, shift : ndarray, shape (C,)
+    size : int, pixels, 1 to 15
+        Rows and columns that fill no window are left out.
+
+    Returns
+    -------
+    out : ndarray, shape (N, OH, OW, C)
+    argmax : ndarray, shape (N, OH, OW, C), uint8
+        u * size + v of the pixel that won.
+    deviations : ndarray, shape (N, OH, OW, C)
+        x - mean of that pixel.
+    """
+    images, height, width, channels = x.shape
+    out = memory.empty((images, height // size, width // size, channels), x.dtype)
+    argmax, deviations = memory.empty(out.shape, np.uint8), memory.empty_like(out)
+    _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations)
+    return out, argmax, deviations
+
+
+def gradient_numbers(grad_out, out, deviations, mean, inv_std, gamma, count, training):
+    """Return (slope, projection, level) of `input_gradient` and the gradients of gamma and beta; pixels (M, C).
+
+    ``count`` pixels made the statistics.
+    """
+    sums, products = partials(grad_out)
+    _range_sums(grad_out, out, deviations, mean, sums, products)
+    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
+    slope = gamma.astype(np.float64) * inv_std
+    numbers = [slope, np.zeros_like(slope), np.zeros_like(slope)]  # nothing flows through constants
+    if training:
+        numbers[1:] = slope * inv_std * grad_gamma / count, slope * grad_beta / count
+    dtype = grad_out.dtype
+    return [number.astype(dtype) for number in numbers], grad_gamma.astype(dtype), grad_beta.astype(dtype)
+
+
+def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training, pooled=None):
+    """Return the gradients of batch norm and ReLU, and of pooling behind them.
+
+    With g = grad_out where out > 0, at the pixel that won its window:
+
+    grad_x = gamma * inv_std * (g - mean of g - normalised x * mean of (g * normalised x)), in training;
+    else gamma * inv_std * g.
+
+    Parameters
+    ----------
+    grad_out, out : ndarray, shape (N, OH, OW, C), C-contiguous
+    x : ndarray, shape (N, H, W, C), C-contiguous
+    mean, inv_std, gamma : ndarray, shape (C,)
+    training : bool
+    pooled : (size, argmax, deviations) or None
+        As from `batch_norm_relu_pool_forward`.
+
+    Returns
+    -------
+    grad_x : ndarray, shape (N, H, W, C)
+    grad_gamma, grad_beta : ndarray, shape (C,)
+    """
+    deviations, center = (x, mean) if pooled is None else (pooled[2], np.zeros_like(mean))
+    arrays = map(as_pixels, (grad_out, out, deviations))
+    numbers, grad_gamma, grad_beta = gradient_numbers(*arrays, center, inv_std, gamma, as_pixels(x).shape[0], training)
+    grad_x = memory.empty_like(x)
+    if pooled is None:
+        input_gradient(*map(as_pixels, (grad_out, out, x)), mean, *numbers, False, as_pixels(grad_x))
+    else:
+        size, argmax, _ = pooled
+        _pooled_input_gradient(grad_out, out, argmax, x, mean, *numbers, size, grad_x)
+    return grad_x, grad_gamma, grad_beta

@@ -1,0 +1,213 @@
+"""Activations and the softmax cross-entropy: loops that read each number once and write it once.
+
+Activations take flat arrays: they do not care where in an image a number stands. Every element is
+computed on its own, so threads change nothing.
+"""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import kernel
+
+
+@kernel
+def _relu_forward(x, out):
+    for i in prange(len(x)):
+        value = x[i]
+        out[i] = 0 if value <= 0 else value  # NaN is not <= 0, so it passes
+
+
+@kernel
+def _relu_backward(grad_out, out, grad_x):
+    for i in prange(len(out)):
+        grad_x[i] = grad_out[i] if out[i] > 0 else 0
+
+
+@kernel
+def _leaky_relu_forward(x, slope, out):
+    for i in prange(len(x)):
+        out[i] = x[i] * slope[0] if x[i] <= 0 else x[i]
+
+
+@kernel
+def _leaky_relu_backward(grad_out, x, slope, grad_x):
+    for i in prange(len(x)):
+        grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * slope[0]
+
+
+@kernel
+def _gelu_forward(x, out):
+    for i in prange(len(x)):
+        out[i] = x[i] * 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
+
+
+@kernel
+def _gelu_backward(grad_out, x, grad_x):
+    for i in prange(len(x)):
+        below = 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
+        density = math.exp(-0.5 * x[i] * x[i]) / math.sqrt(2 * math.pi)
+        grad_x[i] = grad_out[i] * (below + x[i] * density)
+
+
+def relu_forward(x):
+    """Return max(x, 0); NaN stays NaN.
+
+    Parameters
+    ----------
+    x : ndarray, 1-D, C-contiguous, float32 or float64
+
+    Returns
+    -------
+    ndarray, the shape of x
+    """
+    out = memory.empty_like(x)
+    _relu_forward(x, out)
+    return out
+
+
+def relu_backward(grad_out, out):
+    """Return grad_out where out > 0, else 0: the output alone says where the input was positive."""
+    grad_x = memory.empty_like(out)
+    _relu_backward(grad_out, out, grad_x)
+    return grad_x
+
+
+def leaky_relu_forward(x, slope):
+    """Return x where x > 0, else slope * x."""
+    out = memory.empty_like(x)
+    _leaky_relu_forward(x, np.array([slope], x.dtype), out)
+    return out
+
+
+def leaky_relu_backward(grad_out, x, slope):
+    """Return grad_out where x > 0, else slope * grad_out."""
+    grad_x = memory.empty_like(x)
+    _leaky_relu_backward(grad_out, x, np.array([slope], x.dtype), grad_x)
+    return grad_x
+
+
+def gelu_forward(x):
+    """Return x * P(normal variable <= x), with the exact error function."""
+    out = memory.empty_like(x)
+    _gelu_forward(x, out)
+    return out
+
+
+def gelu_backward(grad_out, x):
+    """Return grad_out * (P(normal variable <= x) + x * density(x))."""
+    grad_x = memory.empty_like(x)
+    _gelu_backward(grad_out, x, grad_x)
+    return grad_x
+
+
+_TANH_NUMERATOR = tuple(np.float32(n / 135135) for n in (135135, 17325, 378, 1))  # of y**1, y**3, y**5, y**7
+_TANH_DENOMINATOR = tuple(np.float32(n / 135135) for n in (135135, 62370, 3150, 28))  # of 1, y**2, y**4, y**6
+_HALF, _ONE, _TANH_END = np.float32(0.5), np.float32(1), np.float32(9.1)  # tanh(9.1) is 1 in float32
+
+
+@kernel
+def _tanh_forward(x, out):
+    p0, p1, p2, p3 = _TANH_NUMERATOR
+    q0, q1, q2, q3 = _TANH_DENOMINATOR
+    for i in prange(len(x)):
+        y = x[i]
+        y = _TANH_END if y > _TANH_END else y  # written so that NaN stays
+        y = -_TANH_END if y < -_TANH_END else y
+        y *= _HALF
+        s = y * y
+        p, q = y * (p0 + s * (p1 + s * (p2 + s * p3))), q0 + s * (q1 + s * (q2 + s * q3))  # tanh(y) = p / q
+        value = (p + p) * q / (q * q + p * p)  # tanh(2 y)
+        value = _ONE if value > _ONE else value
+        out[i] = -_ONE if value < -_ONE else value
+
+
+@kernel
+def _tanh_backward(grad_out, out, grad_x):
+    for i in prange(len(out)):
+        grad_x[i] = grad_out[i] * (1 - out[i] * out[i])
+
+
+def tanh_forward(x):
+    """Return tanh(x), within 5 units in the last place; float64 by NumPy.
+
+    Lambert's continued fraction tanh(y) = y / (1 + y**2 / (3 + y**2 / (5 + ...))), cut after 13 and written as one
+    fraction, for y = x/2, where it has all digits of float32; then tanh(2 y) = 2 t / (1 + t**2) with t = tanh(y).
+    All its terms are positive, so nothing cancels, and it is products and one division: all lanes work.
+    """
+    out = memory.empty_like(x)
+    if x.dtype == np.float64:
+        return np.tanh(x, out=out)
+    _tanh_forward(x, out)
+    return out
+
+
+def tanh_backward(grad_out, out):
+    """Return grad_out * (1 - out**2)."""
+    grad_x = memory.empty_like(out)
+    _tanh_backward(grad_out, out, grad_x)
+    return grad_x
+
+
+@kernel
+def _cross_entropy_forward(logits, labels, smoothing, losses, probabilities):
+    images, classes = logits.shape
+    for n in prange(images):
+        largest = logits[n, 0]
+        for k in range(1, classes):  # written so that a NaN anywhere becomes the largest
+            largest = largest if largest >= logits[n, k] or largest != largest else logits[n, k]
+        total, sum_of_logits = 0.0, 0.0
+        for k in range(classes):
+            shifted = np.float64(logits[n, k]) - largest  # at most 0: no overflow
+            total += math.exp(shifted)
+            sum_of_logits += shifted
+        log_total = math.log(total)
+        for k in range(classes):
+            probabilities[n, k] = math.exp(np.float64(logits[n, k]) - largest - log_total)
+        own = np.float64(logits[n, labels[n]]) - largest
+        spread = smoothing * sum_of_logits / classes if smoothing > 0 else 0.0  # 0 * -inf would be NaN
+        losses[n] = log_total - (1 - smoothing) * own - spread
+
+
+@kernel
+def _cross_entropy_backward(probabilities, labels, smoothing, scale, grad_logits):
+    images, classes = probabilities.shape
+    for n in prange(images):
+        for k in range(classes):
+            target = smoothing / classes + (1 - smoothing if k == labels[n] else 0.0)
+            grad_logits[n, k] = (probabilities[n, k] - target) * scale[n]
+
+
+def softmax_cross_entropy_forward(logits, labels, label_smoothing):
+    """Return the cross-entropy of every row, and the softmax probabilities.
+
+    losses[n] = - sum over k of target[n, k] * log softmax(logits[n])[k],
+    target = (1 - smoothing) at the label, plus smoothing / K everywhere
+
+    Parameters
+    ----------
+    logits : ndarray, shape (N, K), C-contiguous, float32 or float64
+    labels : int64 ndarray, shape (N,), 0 .. K-1
+    label_smoothing : float, 0..1
+
+    Returns
+    -------
+    losses : ndarray, shape (N,)
+    probabilities : ndarray, shape (N, K)
+
+    Notes
+    -----
+    The largest logit is subtracted first, so any finite logits give finite losses.
+    """
+    losses, probabilities = np.empty(len(logits), logits.dtype), np.empty_like(logits)
+    _cross_entropy_forward(logits, labels, float(label_smoothing), losses, probabilities)
+    return losses, probabilities
+
+
+def softmax_cross_entropy_backward(probabilities, labels, label_smoothing, scale):
+    """Return scale[n] * (probabilities - target), shape (N, K); ``scale`` (N,) is the gradient of each loss."""
+    grad_logits = np.empty_like(probabilities)
+    _cross_entropy_backward(probabilities, labels, float(label_smoothing), scale, grad_logits)
+    return grad_logits

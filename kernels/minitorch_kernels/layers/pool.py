@@ -1,0 +1,261 @@
+"""Maximum and mean over windows of channels-last maps.
+
+Each output pixel is the work of one pass over its window, all channels of a pixel together, so the
+innermost loop runs over contiguous numbers. Parallel over images and rows of the output, which
+overlapping windows do not share; backward runs over images, whose gradients they do not share.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numba import prange
+
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import kernel
+
+
+@kernel
+def _max_forward(x, window, out, argmax):
+    """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end.
+
+    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
+    """
+    kernel_height, kernel_width, sh, sw, top, left = window
+    images, out_height, out_width, channels = out.shape
+    _, height, width, _ = x.shape
+    places = np.arange(kernel_height * kernel_width).astype(x.dtype)
+    for task in prange(images * out_height):
+        n, i = task // out_height, task % out_height
+        leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
+        for j in range(out_width):
+            best, where = out[n, i, j], argmax[n, i, j]
+            leader, seen = leaders[0], 0
+            for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
+                for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
+                    pixel, here = x[n, i * sh + u - top, j * sw + v - left], places[u * kernel_width + v]
+                    if seen == 0:
+                        leader = pixel
+                        won[:] = here
+                    else:
+                        following = leaders[seen % 2]
+                        for c in range(channels):
+                            # A NaN beats every number and no later value beats a NaN.
+                            new, old, place = pixel[c], leader[c], won[c]  # all loaded first: a choice, not a branch
+                            wins = (new > old) | ((new != new) & (old == old))
+                            following[c] = new if wins else old
+                            won[c] = here if wins else place
+                        leader = following
+                    seen += 1
+            for c in range(channels):
+                best[c] = leader[c]
+            for c in range(channels):
+                where[c] = np.int32(won[c])
+
+
+@kernel
+def _max_backward(grad_out, argmax, window, grad_x):
+    kernel_height, kernel_width, sh, sw, top, left = window
+    images, out_height, out_width, channels = grad_out.shape
+    _, height, width, _ = grad_x.shape
+    for n in prange(images):
+        grad_x[n] = 0
+        for i in range(out_height):
+            for j in range(out_width):
+                grad, where = grad_out[n, i, j], argmax[n, i, j]
+                for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
+                    for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
+                        pixel, position = grad_x[n, i * sh + u - top, j * sw + v - left], u * kernel_width + v
+                        for c in range(channels):
+                            pixel[c] += grad[c] if where[c] == position else 0
+
+
+@kernel
+def _average_forward(x, window, starts, shares, out):
+    """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
+
+    ``starts`` (OW*C,) are the first numbers of the windows in a padded row, ``shares`` (OH, OW*C) what each counts.
+    """
+    kernel_height, kernel_width, sh, top, left, padded, channels = window
+    images, out_height, numbers = out.shape
+    _, height, width = x.shape
+    for n in prange(images):
+        sums = np.zeros(padded, x.dtype)
+        inside = sums[left : left + width]
+        for i in range(out_height):
+            first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
+            inside[:] = 0
+            for h in range(first, end):
+                row = x[n, h]
+                for k in range(width):
+                    inside[k] += row[k]
+            total, share = out[n, i], shares[i]
+            for k in range(numbers):
+                total[k] = sums[starts[k]]
+            for v in range(1, kernel_width):
+                shifted = sums[v * channels :]
+                for k in range(numbers):
+                    total[k] += shifted[starts[k]]
+            for k in range(numbers):
+                total[k] *= share[k]
+
+
+@kernel
+def _average_backward(grad_out, window, sources, shares, grad_x):
+    """The way back: each number of a row adds up the shares of the windows over it, for all rows of the windows.
+
+    ``sources`` (T, W*C) are the outputs of those windows in a row, and that of a zero where there are fewer than T.
+    """
+    kernel_height, sh, top = window
+    images, out_height, numbers = grad_out.shape
+    _, height, width = grad_x.shape
+    for n in prange(images):
+        parts, line = np.zeros(numbers + 1, grad_x.dtype), np.empty(width, grad_x.dtype)
+        grad_x[n] = 0
+        for i in range(out_height):
+            grad, share = grad_out[n, i], shares[i]
+            for k in range(numbers):
+                parts[k] = grad[k] * share[k]
+            line[:] = 0
+            for t in range(len(sources)):
+                source = sources[t]
+                for k in range(width):
+                    line[k] += parts[source[k]]
+            for h in range(max(0, i * sh - top), min(height, i * sh - top + kernel_height)):
+                row = grad_x[n, h]
+                for k in range(width):
+                    row[k] += line[k]
+
+
+def _channels(pixels, channels):
+    """Return the places of the numbers of pixels in a row; unsigned, so that none can count from the end."""
+    return (
+        (np.asarray(pixels)[..., None] * channels + np.arange(channels))
+        .reshape(*pixels.shape[:-1], -1)
+        .astype(np.uintp)
+    )
+
+
+@lru_cache(maxsize=256)
+def _window_sources(width, out_width, channels, kernel, stride, before):
+    """Return ``sources`` of `_average_backward`; numbers along a row."""
+    most = -(-kernel // stride)
+    places = np.arange(width) + before
+    windows = places // stride - np.arange(most)[::-1, None]
+    over = (windows >= 0) & (windows < out_width) & (places - windows * stride < kernel)
+    return np.where(np.repeat(over, channels, 1), _channels(windows, channels), out_width * channels).astype(np.uintp)
+
+
+@lru_cache(maxsize=256)
+def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad, dtype):
+    """Return window, starts and shares of `_average_forward`."""
+    top, bottom, left, right = padding
+    starts = _channels(np.arange(out_size[1]) * stride[1], channels)
+    inside = []
+    for axis, before in enumerate((top, left)):
+        first = np.arange(out_size[axis]) * stride[axis] - before
+        inside.append(np.minimum(first + kernel_size[axis], size[axis]) - np.maximum(first, 0))
+    counts = np.outer(*inside) if not count_include_pad else np.full(out_size, kernel_size[0] * kernel_size[1])
+    shares = np.repeat((1 / counts).astype(dtype), channels, axis=1)
+    padded = (left + size[1] + right) * channels
+    return (*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
+
+
+def _prepare(x, kernel_size, stride, padding):
+    """Return the numbers of a window, and the output array."""
+    top, bottom, left, right = padding
+    images, height, width, channels = x.shape
+    out_height = (height + top + bottom - kernel_size[0]) // stride[0] + 1
+    out_width = (width + left + right - kernel_size[1]) // stride[1] + 1
+    out = memory.empty((images, out_height, out_width, channels), x.dtype)
+    return (*kernel_size, *stride, top, left), out
+
+
+def _lines(maps):
+    """Return maps (N, H, W, C) as (N, H, W*C)."""
+    images, height, width, channels = maps.shape
+    return maps.reshape(images, height, width * channels)
+
+
+def max_pool2d_forward(x, *, kernel_size, stride, padding):
+    """Return the largest value of each window and its place in the window.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    kernel_size, stride : (int, int)
+    padding : (top, bottom, left, right), less than the kernel, so that no window lies in it wholly
+
+    Returns
+    -------
+    out : ndarray, shape (N, OH, OW, C)
+    argmax : ndarray, shape (N, OH, OW, C), uint8, or int32 for windows of more than 256
+        u * KW + v of the first largest value in row-major order, or of the first NaN.
+    """
+    window, out = _prepare(x, kernel_size, stride, padding)
+    argmax = memory.empty(out.shape, np.uint8 if kernel_size[0] * kernel_size[1] <= 256 else np.int32)
+    _max_forward(x, window, out, argmax)
+    return out, argmax
+
+
+def max_pool2d_backward(grad_out, argmax, *, input_size, kernel_size, stride, padding):
+    """Return the gradient of x, shape (N, H, W, C): each output's goes to the place in ``argmax``.
+
+    Parameters
+    ----------
+    grad_out, argmax : ndarray, shape (N, OH, OW, C), C-contiguous
+    input_size : (H, W)
+    kernel_size, stride, padding
+        As in `max_pool2d_forward`.
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
+    grad_x = memory.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
+    _max_backward(grad_out, argmax, (*kernel_size, *stride, padding[0], padding[2]), grad_x)
+    return grad_x
+
+
+def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=True):
+    """Return the mean of each window, (N, OH, OW, C); zeros of the padding count unless told not to.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    kernel_size, stride, padding
+        As in `max_pool2d_forward`.
+    count_include_pad : bool
+
+    Returns
+    -------
+    ndarray, shape (N, OH, OW, C)
+    """
+    _, out = _prepare(x, kernel_size, stride, padding)
+    if out.size:
+        sizes = x.shape[1:3], out.shape[1:3], x.shape[3]
+        plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, x.dtype)
+        _average_forward(_lines(x), *plan, _lines(out))
+    return out
+
+
+def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, count_include_pad=True):
+    """Return the gradient of x, shape (N, H, W, C): each output's is shared out over its window.
+
+    Parameters
+    ----------
+    grad_out : ndarray, shape (N, OH, OW, C), C-contiguous
+    input_size : (H, W)
+    kernel_size, stride, padding, count_include_pad
+        As in `avg_pool2d_forward`.
+
+    Returns
+    -------
+    ndarray, shape (N, H, W, C)
+    """
+    grad_x = memory.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
+    sizes = input_size, grad_out.shape[1:3], grad_out.shape[3]
+    *_, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, grad_out.dtype)
+    sources = _window_sources(input_size[1], sizes[1][1], sizes[2], kernel_size[1], stride[1], padding[2])
+    window = kernel_size[0], stride[0], padding[0]
+    _average_backward(_lines(grad_out), window, sources, shares, _lines(grad_x))
+    return grad_x

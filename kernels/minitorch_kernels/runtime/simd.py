@@ -1,0 +1,163 @@
+"""The processor's vector registers, and the few instructions that the micro-kernels are written in.
+
+Numba compiles loops well, but which numbers stay in registers it decides itself. The two micro-kernels
+(`gemm.microkernel`, `conv.winograd.transform`) decide that, and so emit LLVM's vector instructions directly.
+"""
+
+import platform
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, config
+
+_AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite", "znver4", "znver5")
+_AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3")
+
+
+def host_vectors():
+    """Return (bytes of a vector register, number of them) of the machine that Numba compiles for.
+
+    Returns
+    -------
+    (int, int)
+        (0, 0) where no tile is known to fit.
+    """
+    if platform.machine().lower() in ("arm64", "aarch64"):  # Windows says "ARM64"
+        return 16, 32
+    if config.CPU_NAME and not config.CPU_FEATURES:  # a processor that the user named
+        if any(name in config.CPU_NAME for name in _AVX512_NAMES):
+            return 64, 32
+        return (32, 16) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (0, 0)
+    if config.CPU_FEATURES:
+        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
+    else:
+        features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    return (32, 16) if features.get("avx2") and features.get("fma") else (0, 0)
+
+
+VECTOR_BYTES, REGISTERS = host_vectors()
+VECTORS = 2  # vectors side by side in a panel of columns, unless one holds them all
+
+
+def lanes(dtype):
+    """Return the numbers of a vector register; where no tile fits, what AVX-512 has."""
+    return (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
+
+
+def panel_width(dtype, columns=None):
+    """Return the columns of a panel: VECTORS vectors of this dtype, or one vector if it holds all the columns."""
+    one = lanes(dtype)
+    return one if columns is not None and columns <= one else VECTORS * one
+
+
+class Emitter:
+    """Writes the few instructions that a micro-kernel is made of."""
+
+    def __init__(self, context, builder, dtype):
+        self.context, self.builder, self.element = context, builder, context.get_data_type(dtype)
+        self.lanes, self.integer = VECTOR_BYTES * 8 // dtype.bitwidth, ir.IntType(64)
+        self.vector = ir.VectorType(self.element, self.lanes)
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{self.lanes}f{dtype.bitwidth}"
+        self.fma_function = cgutils.get_or_insert_function(builder.module, kind, name)
+
+    def arrays(self, signature, arguments, count):
+        """Return the first ``count`` arguments as Numba's array structures."""
+        pairs = zip(signature.args[:count], arguments[:count], strict=True)
+        return [self.context.make_array(kind)(self.context, self.builder, value) for kind, value in pairs]
+
+    def number(self, value):
+        return ir.Constant(self.integer, value)
+
+    def at(self, pointer, index):
+        return self.builder.gep(pointer, [index])
+
+    def _vector_pointer(self, pointer, q):
+        shifted = self.at(pointer, self.number(q * self.lanes))
+        return self.builder.bitcast(shifted, self.vector.as_pointer())
+
+    def load_vector(self, pointer, q):
+        value = self.builder.load(self._vector_pointer(pointer, q))
+        value.align = 4  # arrays are aligned to their elements only
+        return value
+
+    def store_vector(self, value, pointer, q):
+        self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
+
+    def prefetch(self, pointer):
+        """Ask for the cache line of an address, which may lie anywhere; the sums go on while it comes."""
+        integer = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        read, nearest_cache, data = (ir.Constant(integer, value) for value in (0, 3, 1))
+        self.builder.call(function, [pointer, read, nearest_cache, data])
+
+    def prefetch_share(self, pointer, first, pixels):
+        """Ask for one vector's share of so many pixels of all channels: as many vectors, from the first on."""
+        for k in range(0, pixels, 64 // VECTOR_BYTES):  # a cache line at a time
+            place = self.builder.mul(self.builder.add(first, self.number(k)), self.number(self.lanes))
+            self.prefetch(self.at(pointer, place))
+
+    def broadcast(self, scalar):
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def fma(self, x, y, z):
+        return self.builder.call(self.fma_function, [x, y, z])
+
+    def combination(self, factors, values):
+        """Return the sum of factor * value; factors 0, 1 and -1 cost no product."""
+        pairs = [(factor, value) for factor, value in zip(factors, values, strict=True) if factor]
+        pairs.sort(key=lambda pair: pair[0] != 1)  # begin with one that needs none, if there is one
+        (first, total), *rest = pairs
+        if first != 1:
+            total = self.builder.fmul(total, self.constant(first))
+        for factor, value in rest:
+            if factor == 1:
+                total = self.builder.fadd(total, value)
+            elif factor == -1:
+                total = self.builder.fsub(total, value)
+            else:
+                total = self.fma(self.constant(factor), value, total)
+        return total
+
+    def constant(self, value):
+        return ir.Constant(self.vector, [float(value)] * self.lanes)
+
+    def loop(self, first, end, carried, body):
+        """Run ``carried = body(i, carried)`` for i from first to end, at least once; return the last ``carried``."""
+        builder, before = self.builder, self.builder.basic_block
+        inside, after = builder.append_basic_block("loop"), builder.append_basic_block("after")
+        builder.branch(inside)
+        builder.position_at_end(inside)
+        i = builder.phi(self.integer)
+        phis = [builder.phi(value.type) for value in carried]
+        results = body(i, phis)
+        following = builder.add(i, self.number(1))
+        bottom = builder.basic_block
+        for phi, outside, result in zip([i, *phis], [first, *carried], [following, *results], strict=True):
+            phi.add_incoming(outside, before)
+            phi.add_incoming(result, bottom)
+        builder.cbranch(builder.icmp_signed("<", following, end), inside, after)
+        builder.position_at_end(after)
+        return results
+
+    def loop_if_any(self, first, end, carried, body):
+        """Run ``carried = body(i, carried)`` for i from first to end, if that is any; return the last ``carried``."""
+        builder, before = self.builder, self.builder.basic_block
+        some, after = builder.append_basic_block("some"), builder.append_basic_block("none")
+        builder.cbranch(builder.icmp_signed("<", first, end), some, after)
+        builder.position_at_end(some)
+        results, bottom = self.loop(first, end, carried, body), builder.basic_block
+        builder.branch(after)
+        builder.position_at_end(after)
+        phis = [builder.phi(value.type) for value in carried]
+        for phi, outside, result in zip(phis, carried, results, strict=True):
+            phi.add_incoming(outside, before)
+            phi.add_incoming(result, bottom)
+        return phis

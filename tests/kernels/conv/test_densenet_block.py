@@ -1,0 +1,103 @@
+"""A dense block in one buffer: batch norm, ReLU and 1 x 1 convolution read it, new maps go behind."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_kernels.conv import densenet_block
+from minitorch_kernels.layers import batch_norm_relu
+
+BARS = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+class Case:
+    """Random numbers of unit scale: a block, of which ``channels`` are read, and a 1 x 1 convolution."""
+
+    def __init__(self, sizes, channels, filters, dtype, hold=np.ascontiguousarray):
+        rng = np.random.default_rng([*sizes, channels, filters])
+        self.channels, self.dtype = channels, dtype
+        shapes = {"block": sizes, "scale": channels, "shift": channels, "weight": (filters, channels), "bias": filters}
+        for name, shape in shapes.items():
+            setattr(self, name, hold(rng.standard_normal(shape).astype(dtype)))
+
+    def active(self):
+        """Return the positive part of the normalised channels, in float64."""
+        x = self.block[..., : self.channels].astype(np.float64)
+        return np.maximum(x * self.scale + self.shift, 0)
+
+    def product(self, **options):
+        return densenet_block.activated_product(self.block, self.scale, self.shift, self.weight, self.bias, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 2), st.integers(1, 9), st.integers(1, 9)),
+    channels=st.integers(1, 450),
+    behind=st.integers(0, 5),
+    filters=st.integers(1, 40),
+    relu=st.booleans(),
+)
+def test_batch_norm_relu_and_product_are_one(dtype, sizes, channels, behind, filters, relu):
+    case = Case((*sizes, channels + behind), channels, filters, dtype)
+    want = case.active() @ case.weight.T.astype(np.float64) + case.bias
+    got = case.product(relu=relu)
+    assert got.dtype == dtype and got.flags.c_contiguous
+    want = np.maximum(want, 0) if relu else want
+    np.testing.assert_allclose(got, want, rtol=0, atol=BARS[dtype] * 4 * np.sqrt(channels))  # rows are of scale up to 4
+
+
+def test_without_a_register_tile_the_same(monkeypatch):
+    case = Case((2, 5, 5, 20), 17, 9, np.float64)
+    want = [case.product(relu=relu) for relu in (False, True)]
+    monkeypatch.setattr(densenet_block, "available", lambda dtype: False)
+    for relu, expected in zip((False, True), want, strict=True):
+        np.testing.assert_allclose(case.product(relu=relu), expected, rtol=0, atol=1e-12)
+
+
+def test_channels_go_in_and_come_out():
+    block, maps = np.zeros((2, 3, 4, 9), np.float32), np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    densenet_block.put_channels(maps, block, 3)
+    np.testing.assert_array_equal(densenet_block.take_channels(block, 3, 5), maps)
+    assert not block[..., :3].any() and not block[..., 8:].any()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_gradient_is_added_to_the_first_channels(training):
+    case = Case((2, 5, 6, 7), 4, 3, np.float64)
+    rng = np.random.default_rng(1)
+    grad_out, grad_block = rng.standard_normal((2, 5, 6, 4)), rng.standard_normal((2, 5, 6, 7))
+    numbers = rng.standard_normal(4), rng.random(4) + 0.5, rng.standard_normal(4)
+    before, out, x = (
+        grad_block.copy(),
+        densenet_block.activated(case.block, case.scale, case.shift),
+        case.block[..., :4].copy(),
+    )
+    np.testing.assert_allclose(out, case.active(), rtol=0, atol=1e-12)
+    got = densenet_block.add_batch_norm_relu_gradient(
+        grad_out, out, case.block, *numbers, grad_block, training=training
+    )
+    grad_x, *want = batch_norm_relu.batch_norm_relu_backward(grad_out, out, x, *numbers, training=training)
+    np.testing.assert_allclose(grad_block[..., :4], before[..., :4] + grad_x, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(grad_block[..., 4:], before[..., 4:])
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nan_stays_in_its_pixel():
+    case = Case((1, 4, 4, 6), 5, 3, np.float32)
+    case.block[0, 1, 2, 0] = np.nan
+    out = case.product(relu=True)
+    assert np.isnan(out[0, 1, 2]).all() and np.isnan(out).sum() == 3
+
+
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
+    case = Case((3, 17, 16, 70), 65, 33, np.float32)
+    same_bits_for_any_threads(lambda: (case.product(), densenet_block.activated(case.block, case.scale, case.shift)))
+
+
+def test_nothing_is_read_or_written_outside_the_arrays(guarded):
+    for dtype in (np.float32, np.float64):
+        case = Case((2, 7, 8, 37), 35, 19, dtype, hold=guarded.hold)
+        assert np.isfinite(case.product(relu=True)).all()

@@ -1,0 +1,54 @@
+"""The input gradient of images with few channels: the textbook's results, inside its own memory, on any threads."""
+
+import numpy as np
+import pytest
+
+from minitorch_kernels.conv import indirect, small_cin
+from minitorch_kernels.runtime.simd import panel_width
+
+pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+
+DTYPES = np.float32, np.float64
+
+
+def spread(grad_out, weight, *, groups, **hyper):
+    assert groups == 1
+    return small_cin.conv2d_backward_input_spread(grad_out, weight, **hyper)
+
+
+@pytest.fixture(scope="module")
+def problems(many_convolutions, large_convolutions):
+    found = [p for p in (*many_convolutions, *large_convolutions) if p.hyper["groups"] == 1 and p.grad_out.size]
+    assert max(p.weight_shape[0] for p in found) > 64  # several blocks of terms
+    assert max(np.prod(p.weight_shape[1:]) for p in found) > 300  # several panels
+    return found
+
+
+def test_the_textbook_agrees(problems):
+    for problem in problems:
+        problem.check(input_gradient=spread)
+
+
+def test_more_filters_than_a_block_of_terms():
+    grad_out, weight = np.ones((2, 3, 3, 500), np.float32), np.ones((500, 1, 2, 2), np.float32)
+    hyper = {"input_size": (4, 4), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1)}
+    expected = 500 * np.outer([1, 2, 2, 1], [1, 2, 2, 1])
+    got = small_cin.conv2d_backward_input_spread(grad_out, weight, **hyper)
+    np.testing.assert_array_equal(got, np.broadcast_to(expected[:, :, None], (2, 4, 4, 1)))
+
+
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads, problems):
+    same_bits_for_any_threads(lambda: [p.input_gradient(spread, dtype) for p in problems[-12:] for dtype in DTYPES])
+
+
+def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
+    for problem in problems[-60:]:
+        for dtype in DTYPES:
+            assert np.isfinite(problem.input_gradient(spread, dtype, guarded.hold)).all(), repr(problem)
+
+
+def test_direct_takes_it_for_few_channels_alone():
+    few = panel_width(np.float32) // 8  # so that 7 of 8 lanes would be empty: 4 with AVX-512, 2 with AVX2
+    assert small_cin.pays(few, 1, np.float32)
+    assert not small_cin.pays(few + 1, 1, np.float32)
+    assert not small_cin.pays(few, few, np.float32)

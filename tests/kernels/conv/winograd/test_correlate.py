@@ -1,0 +1,103 @@
+"""Winograd's convolution, forward and input gradient: the textbook's results within its own bar, on any threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_kernels.conv import indirect
+from minitorch_kernels.conv.winograd import correlate as winograd
+
+pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+
+FUNCTIONS = {
+    "forward": winograd.conv2d_forward_winograd,
+    "input_gradient": winograd.conv2d_backward_input_winograd,
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_convolution_agrees_with_the_textbook(small_winograd, check_winograd, data):
+    check_winograd(data.draw(small_winograd), **FUNCTIONS)
+
+
+def test_large_convolutions(large_winograd, check_winograd):
+    for problem in large_winograd:
+        check_winograd(problem, **FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads, large_winograd, function):
+    same_bits_for_any_threads(
+        lambda: [
+            getattr(problem, function)(FUNCTIONS[function], dtype)
+            for problem in large_winograd
+            for dtype in (np.float32, np.float64)
+        ]
+    )
+
+
+def test_nothing_is_read_or_written_outside_the_arrays(guarded, large_winograd):
+    for problem in large_winograd:
+        for dtype in (np.float32, np.float64):
+            for function, kernel in FUNCTIONS.items():
+                assert np.isfinite(getattr(problem, function)(kernel, dtype, guarded.hold)).all(), repr(problem)
+        guarded.check()
+        guarded.blocks.clear()
+    problem.forward(FUNCTIONS["forward"], np.float32)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_are_never_lost(value):
+    """They may spread over the whole patch of 4 x 4 outputs, but no further."""
+    x, weight = np.ones((2, 12, 12, 16), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    x[0, 5, 5, 3] = value
+    keywords = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    out = winograd.conv2d_forward_winograd(x, weight, **keywords)
+    spoilt = ~np.isfinite(out).all(3)
+    assert spoilt[0, 4:7, 4:7].all() and not spoilt[1].any()
+    assert not spoilt[0, 8:].any() and not spoilt[0, :, 8:].any()
+
+
+def test_the_bias_is_added_once():
+    x, weight = np.zeros((2, 6, 7, 3), np.float32), np.ones((35, 3, 3, 3), np.float32)
+    bias = np.arange(35, dtype=np.float32)
+    keywords = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    out = winograd.conv2d_forward_winograd(x, weight, bias, **keywords)
+    np.testing.assert_array_equal(out, np.broadcast_to(bias, (2, 6, 7, 35)))
+
+
+def test_no_images_and_no_pixels():
+    weight = np.ones((4, 3, 3, 3), np.float32)
+    keywords = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+    assert winograd.conv2d_forward_winograd(np.ones((0, 5, 5, 3), np.float32), weight, **keywords).shape == (0, 3, 3, 4)
+    grad = winograd.conv2d_backward_input_winograd(
+        np.ones((0, 3, 3, 4), np.float32), weight, input_size=(5, 5), **keywords
+    )
+    assert grad.shape == (0, 5, 5, 3)
+
+
+def test_what_fits():
+    assert winograd.fits((3, 3), (1, 1), (1, 1), 1)
+    assert winograd.fits((5, 5), (1, 1), (1, 1), 1)
+    assert not winograd.fits((7, 7), (1, 1), (1, 1), 1)
+    assert not winograd.fits((5, 3), (1, 1), (1, 1), 1)
+    assert not winograd.fits((3, 1), (1, 1), (1, 1), 1)
+    assert not winograd.fits((3, 3), (2, 1), (1, 1), 1)
+    assert not winograd.fits((3, 3), (1, 1), (1, 2), 1)
+    assert not winograd.fits((3, 3), (1, 1), (1, 1), 2)
+
+
+def test_it_is_taken_where_patches_are_many_and_well_filled():
+    assert winograd.pays(128, (16, 16), 64, 128, 3)
+    assert winograd.pays(128, (4, 4), 256, 512, 3)
+    assert not winograd.pays(64, (2, 2), 512, 512, 3)  # a quarter of each patch is used
+    assert winograd.pays(1, (7, 7), 512, 512, 3)
+    assert not winograd.pays(1, (5, 5), 512, 512, 3)  # transforming the filters would cost more than it saves
+    assert winograd.pays(128, (32, 32), 100, 12, 3)  # a layer of DenseNet
+    assert not winograd.pays(128, (32, 32), 3, 64, 3)  # too few channels share a transformed patch
+    assert winograd.pays(128, (16, 16), 96, 192, 5)  # the costliest layer of All-CNN-A
+    assert winograd.pays(8, (27, 27), 64, 192, 5)  # the second of AlexNet
+    assert not winograd.pays(128, (1, 1), 256, 256, 5)  # a quarter of each patch is used
+    assert not winograd.pays(128, (16, 16), 16, 32, 5)  # too few channels share a transformed patch

@@ -1,0 +1,89 @@
+"""Winograd's transforms: convolution by 36 products, and the micro-kernel that applies the matrices."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_kernels.conv.winograd.transform import KERNELS, A, B, G, sandwich
+from minitorch_kernels.gemm import matmul
+from minitorch_kernels.runtime import simd
+
+needs_vectors = pytest.mark.skipif(not matmul.available(np.float32), reason="no vector registers known here")
+numbers = st.floats(-4, 4)
+
+
+@pytest.mark.parametrize("side", KERNELS)
+def test_a_row_of_outputs_takes_six_products(side):
+    """Four outputs of three taps, or two of five."""
+    rng = np.random.default_rng(0)
+    d, g = rng.standard_normal(6), rng.standard_normal(side)
+    np.testing.assert_allclose(A[side].T @ ((G[side] @ g) * (B.T @ d)), np.correlate(d, g), atol=1e-13)
+
+
+def test_the_matrices_are_those_of_the_paper():
+    powers = [[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]]
+    np.testing.assert_array_equal(A[3], powers)
+    filters = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
+    np.testing.assert_allclose(G[3], np.array(filters) / 24, rtol=1e-15)
+
+
+@pytest.mark.parametrize("side", KERNELS)
+def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
+    rng, a, g_matrix = np.random.default_rng(1), A[side], G[side]
+    d, g, dy = (rng.standard_normal((n, n)) for n in (6, side, 7 - side))
+    windows = np.lib.stride_tricks.sliding_window_view(d, (side, side))
+    y = a.T @ ((g_matrix @ g @ g_matrix.T) * (B.T @ d @ B)) @ a
+    np.testing.assert_allclose(y, np.einsum("ijuv,uv->ij", windows, g), atol=1e-12)
+    grad = g_matrix.T @ ((B.T @ d @ B) * (a @ dy @ a.T)) @ g_matrix
+    np.testing.assert_allclose(grad, np.einsum("ijuv,ij->uv", windows, dy), atol=1e-12)
+
+
+def compiled(matrix, edge):
+    """Return a compiled function that applies M x M^T once."""
+    transform = sandwich({3: matrix}, edge)
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
+
+
+TRANSFORMS = {
+    (name, edge): (matrix, compiled(matrix, edge))
+    for name, matrix in (("A", A[3]), ("A.T", A[5].T), ("B.T", B.T), ("G", G[5]), ("G.T", G[3].T))
+    for edge in (None, "source", "target")
+}
+
+
+@needs_vectors
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("which", TRANSFORMS, ids=lambda which: f"{which[0]}-{which[1]}")
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
+    (matrix, apply), edge = TRANSFORMS[which], which[1]
+    rows, size = matrix.shape
+    lanes = simd.panel_width(dtype) // simd.VECTORS
+    count, gap, offset = (data.draw(st.integers(low, 3)) for low in (1, 0, 0))
+    channels = count * lanes
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+
+    def image(side):
+        """Return a map (side, side, channels), a few elements apart in a longer array, and where it lies."""
+        row_step, column_step = side * (channels + gap) + 5, channels + gap
+        flat = rng.standard_normal(offset + side * row_step).astype(dtype)
+        places = offset + np.arange(side)[:, None] * row_step + np.arange(side) * column_step
+        return flat, places[:, :, None] + np.arange(channels), (offset, row_step, column_step)
+
+    (source, read, from_where), (target, write, to_where) = image(size), image(rows)
+    x, before = source[read], target.copy()
+    outside = {"source": size, "target": rows}.get(edge, 0)
+    bounds = tuple(data.draw(st.integers(-2, outside + 2)) for _ in range(4))
+    inside = np.zeros((max(size, rows),) * 2, bool)
+    inside[max(0, bounds[0]) : max(0, bounds[1]), max(0, bounds[2]) : max(0, bounds[3])] = True
+    if edge == "source":
+        x = np.where(inside[:size, :size, None], x, 0)
+    apply(source, target, np.zeros(channels, dtype), from_where + to_where, bounds, count)
+    expected = np.einsum("iu,uvc,jv->ijc", matrix, x.astype(np.float64), matrix)
+    written = inside[:rows, :rows] if edge == "target" else np.ones((rows, rows), bool)
+    np.testing.assert_allclose(target[write][written], expected[written], atol=2e-3 if dtype == np.float32 else 1e-10)
+    before[write[written]] = target[write[written]]
+    np.testing.assert_array_equal(target, before)  # nothing else has changed

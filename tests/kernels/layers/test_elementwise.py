@@ -1,0 +1,215 @@
+"""Activations and cross-entropy: what NumPy gives, also for NaN, infinities, signed zeros and subnormals."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from minitorch_kernels.layers import elementwise
+
+DTYPES = [np.float32, np.float64]
+ULPS = {np.float32: 1e-5, np.float64: 1e-12}
+
+
+def special(dtype):
+    """Return the numbers at which formulas break."""
+    info = np.finfo(dtype)
+    positive = [0.0, info.smallest_subnormal, info.tiny, 0.5, 1.0, 88.0, info.max, np.inf, np.nan]
+    return np.array(positive + [-number for number in positive], dtype)
+
+
+def vectors(dtype):
+    """Return a strategy of any numbers, NaN and infinities among them."""
+    return arrays.arrays(dtype, st.integers(0, 50), elements=st.floats(width=np.dtype(dtype).itemsize * 8))
+
+
+def same_bits(got, want):
+    """Require equal numbers, zeros with equal signs, and NaN where NaN is wanted."""
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+# ---------------------------------------------------------------------------------- activations
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_relu_is_numpys(dtype, data):
+    x = np.concatenate([data.draw(vectors(dtype)), special(dtype)])
+    grad_out = np.resize(special(dtype)[::-1], x.shape)
+    out = elementwise.relu_forward(x)
+    same_bits(out, np.where(x <= 0, dtype(0), x))
+    same_bits(elementwise.relu_backward(grad_out, out), np.where(x > 0, grad_out, dtype(0)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_tanh_is_numpys(dtype, data):
+    x = np.concatenate([data.draw(vectors(dtype)), special(dtype)])
+    grad_out = np.linspace(-2, 2, len(x), dtype=dtype)
+    out = elementwise.tanh_forward(x)
+    info = np.finfo(dtype)
+    np.testing.assert_allclose(out, np.tanh(x), rtol=5 * info.eps, atol=info.smallest_subnormal)
+    assert out.dtype == dtype and np.all((np.abs(out) <= 1) | np.isnan(x))
+    np.testing.assert_array_equal(np.signbit(out[x == 0]), np.signbit(x[x == 0]))
+    want = grad_out * (1 - out * out)  # rounds out * out, which matters where it is nearly 1
+    np.testing.assert_allclose(elementwise.tanh_backward(grad_out, out), want, rtol=ULPS[dtype], atol=4 * info.eps)
+
+
+def test_tanh_is_odd_and_exact_to_5_units_everywhere():
+    x = np.concatenate([np.linspace(0, 12, 200_001), np.geomspace(1e-37, 1e-2, 20_000)]).astype(np.float32)
+    out, exact = elementwise.tanh_forward(x), np.tanh(x.astype(np.float64))
+    assert np.max(np.abs(out - exact)[1:] / np.spacing(exact[1:].astype(np.float32))) < 5
+    np.testing.assert_array_equal(elementwise.tanh_forward(-x), -out)
+    assert elementwise.tanh_forward(np.array([9.1, np.inf], np.float32)).tolist() == [1, 1]
+
+
+def test_relu_of_minus_zero_is_plus_zero_and_its_slope_at_zero_is_zero():
+    x = np.array([-0.0, 0.0, np.nan, 1e-45], np.float32)
+    out = elementwise.relu_forward(x)
+    assert not np.signbit(out[:2]).any() and np.isnan(out[2]) and out[3] > 0
+    np.testing.assert_array_equal(elementwise.relu_backward(np.full(4, 7, np.float32), out), [0, 0, 0, 7])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), slope=st.sampled_from([0.0, 0.01, 1.0, -0.5]))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_leaky_relu_is_numpys(dtype, slope, data):
+    x = np.concatenate([data.draw(vectors(dtype)), special(dtype)])
+    grad_out = np.resize(special(dtype)[::-1], x.shape)
+    same_bits(elementwise.leaky_relu_forward(x, slope), np.where(x <= 0, x * dtype(slope), x))
+    got = elementwise.leaky_relu_backward(grad_out, x, slope)
+    same_bits(got, np.where(x > 0, grad_out, grad_out * dtype(slope)))
+
+
+def normal_below(x):
+    return np.array([0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_gelu_is_x_times_the_normal_distribution(dtype, data):
+    numbers = st.floats(-30, 30, width=32)
+    x = data.draw(arrays.arrays(np.float32, st.integers(0, 50), elements=numbers)).astype(np.float64)
+    grad_out = np.cos(np.arange(len(x))).astype(np.float32).astype(np.float64)
+    expected = x * normal_below(x)
+    slope = normal_below(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    out = elementwise.gelu_forward(x.astype(dtype))
+    grad_x = elementwise.gelu_backward(grad_out.astype(dtype), x.astype(dtype))
+    assert out.dtype == grad_x.dtype == dtype
+    np.testing.assert_allclose(out, expected, rtol=ULPS[dtype], atol=ULPS[dtype])
+    np.testing.assert_allclose(grad_x, grad_out * slope, rtol=ULPS[dtype], atol=ULPS[dtype])
+
+
+def test_gelu_of_special_numbers():
+    x = np.array([np.nan, np.inf, 0.0, -0.0, 1.0], np.float64)
+    np.testing.assert_allclose(elementwise.gelu_forward(x), [np.nan, np.inf, 0, 0, 0.8413447460685429], rtol=1e-15)
+    grad_x = elementwise.gelu_backward(np.ones(3), np.array([np.nan, 0.0, 1.0]))
+    np.testing.assert_allclose(grad_x, [np.nan, 0.5, 1.083315470587686], rtol=1e-14)
+
+
+# -------------------------------------------------------------------------------- cross-entropy
+
+
+def cross_entropy(logits, labels, smoothing, scale):
+    """Return losses, probabilities and gradient of the logits, in float64."""
+    logits = logits.astype(np.float64)
+    shifted = logits - logits.max(1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    target = np.full(logits.shape, smoothing / logits.shape[1])
+    target[np.arange(len(labels)), labels] += 1 - smoothing
+    return -(target * logs).sum(1), np.exp(logs), (np.exp(logs) - target) * scale[:, None]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=60, deadline=None)
+@given(
+    images=st.integers(1, 6),
+    classes=st.integers(1, 20),
+    smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    size=st.sampled_from([0.0, 1.0, 50.0]),
+    seed=st.integers(0, 99),
+)
+def test_cross_entropy_is_numpys(dtype, images, classes, smoothing, size, seed):
+    rng = np.random.default_rng(seed)
+    logits = (rng.standard_normal((images, classes)) * size).astype(dtype)
+    labels, scale = rng.integers(0, classes, images), rng.standard_normal(images).astype(dtype)
+    expected = cross_entropy(logits, labels, smoothing, scale)
+    losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, labels, smoothing)
+    grad = elementwise.softmax_cross_entropy_backward(probabilities, labels, smoothing, scale)
+    for got, want in zip((losses, probabilities, grad), expected, strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, want, rtol=ULPS[dtype], atol=ULPS[dtype])
+
+
+def test_cross_entropy_by_hand():
+    logits = np.log(np.array([[1.0, 2.0, 5.0], [1.0, 1.0, 2.0]]))
+    losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, np.array([2, 0]), 0.0)
+    np.testing.assert_allclose(probabilities, [[1 / 8, 2 / 8, 5 / 8], [1 / 4, 1 / 4, 2 / 4]], rtol=1e-15)
+    np.testing.assert_allclose(losses, [np.log(8 / 5), np.log(4)], rtol=1e-15)
+    grad = elementwise.softmax_cross_entropy_backward(probabilities, np.array([2, 0]), 0.0, np.array([8.0, 4.0]))
+    np.testing.assert_allclose(grad, [[1, 2, -3], [-3, 1, 2]], rtol=1e-14)
+
+
+def test_huge_logits_do_not_overflow():
+    logits = np.array([[3e38, -3e38, 0.0], [-3e38, -3e38, -3e38]], np.float32)
+    losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, np.array([0, 1]), 0.0)
+    np.testing.assert_allclose(losses, [0, np.log(3)], rtol=1e-6)
+    np.testing.assert_allclose(probabilities, [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_one_nan_spoils_its_row_alone(column):
+    logits = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    logits[1, column] = np.nan
+    losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, np.array([0, 0]), 0.0)
+    assert np.isfinite(losses[0]) and np.isnan(losses[1])
+    assert np.isfinite(probabilities[0]).all() and np.isnan(probabilities[1]).all()
+
+
+def test_a_logit_of_minus_infinity_is_a_class_that_is_ruled_out():
+    logits, labels = np.array([[-np.inf, 0.0, 0.0], [-np.inf, 0.0, 0.0], [np.inf, 0.0, 0.0]]), np.array([1, 0, 1])
+    losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, labels, 0.0)
+    np.testing.assert_array_equal(probabilities[:2], [[0, 0.5, 0.5]] * 2)
+    np.testing.assert_allclose(losses, [np.log(2), np.inf, np.nan], rtol=1e-15)
+    grad = elementwise.softmax_cross_entropy_backward(probabilities, labels, 0.0, np.ones(3))
+    np.testing.assert_array_equal(grad[:2], [[0, -0.5, 0.5], [-1, 0.5, 0.5]])
+    smoothed, _ = elementwise.softmax_cross_entropy_forward(logits[:1], labels[:1], 0.1)
+    np.testing.assert_array_equal(smoothed, [np.inf])
+
+
+# ------------------------------------------------------------------------------ memory, threads
+
+
+def everything(hold=np.ascontiguousarray):
+    """Return the results of all functions on some numbers."""
+    results = []
+    for dtype in DTYPES:
+        for count in (0, 1, 1001):
+            x, grad = (hold(np.sin(np.arange(count) + shift).astype(dtype)) for shift in (0, 1))
+            out = elementwise.relu_forward(x)
+            results += [out, elementwise.relu_backward(grad, hold(out))]
+            results += [elementwise.leaky_relu_forward(x, 0.1), elementwise.leaky_relu_backward(grad, x, 0.1)]
+            results += [elementwise.gelu_forward(x), elementwise.gelu_backward(grad, x)]
+        logits, labels = hold(np.sin(np.arange(210.0)).reshape(30, 7).astype(dtype)), hold(np.arange(30) % 7)
+        losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, labels, 0.1)
+        grad = elementwise.softmax_cross_entropy_backward(hold(probabilities), labels, 0.1, hold(losses))
+        results += [losses, probabilities, grad]
+    return results
+
+
+def test_nothing_is_read_or_written_outside_the_arrays(guarded):
+    assert all(np.isfinite(array).all() for array in everything(guarded.hold))
+
+
+def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
+    same_bits_for_any_threads(everything)
