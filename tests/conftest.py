@@ -80,10 +80,10 @@ class GuardedMemory:
 @pytest.fixture
 def guarded(monkeypatch):
     """Put every large array of the kernels between guards; checked at the end of the test."""
-    memory = GuardedMemory()
-    monkeypatch.setattr(memory, "empty", memory.empty)
-    yield memory
-    memory.check()
+    guard = GuardedMemory()
+    monkeypatch.setattr(memory, "empty", guard.empty)
+    yield guard
+    guard.check()
 
 
 @pytest.fixture
