@@ -1,7 +1,7 @@
 """Build the API reference from the docstrings.
 
-    pip install '.[docs]'
-    python examples/docs/make_api.py --out api     # then open api/index.html
+pip install '.[docs]'
+python examples/docs/make_api.py --out api     # then open api/index.html
 """
 
 import argparse

@@ -18,5 +18,5 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels import layers as layers
     from minitorch_kernels import reference as reference
     from minitorch_kernels import runtime as runtime
-
-__getattr__, __dir__ = lazy_submodules(__name__)
+else:  # a type checker would believe that `__getattr__` finds every misspelt name
+    __getattr__, __dir__ = lazy_submodules(__name__)

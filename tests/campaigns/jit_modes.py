@@ -8,7 +8,7 @@ import tempfile
 
 import harness
 
-FEW, ALL = ["tests/kernels/test_elementwise.py"], ["tests/kernels", "tests/ops"]
+FEW, ALL = ["tests/kernels/layers/test_elementwise.py"], ["tests/kernels", "tests/ops"]
 # Not about compilation itself, nor threads, nor large arrays that plain Python would take minutes for. What needs a
 # register tile skips itself there: operations run `im2col` and NumPy.
 PLAIN = "not test_jit and not test_neon and not threads and not large and not long and not huge and not any_"

@@ -17,5 +17,5 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.conv import small_cin as small_cin
     from minitorch_kernels.conv import small_cout as small_cout
     from minitorch_kernels.conv import winograd as winograd
-
-__getattr__, __dir__ = lazy_submodules(__name__)
+else:  # a type checker would believe that `__getattr__` finds every misspelt name
+    __getattr__, __dir__ = lazy_submodules(__name__)

@@ -8,5 +8,5 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import jit as jit
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import simd as simd
-
-__getattr__, __dir__ = lazy_submodules(__name__)
+else:  # a type checker would believe that `__getattr__` finds every misspelt name
+    __getattr__, __dir__ = lazy_submodules(__name__)

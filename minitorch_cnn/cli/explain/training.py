@@ -96,6 +96,5 @@ def _shortcuts(arguments):
 
 def _shortcuts_code(arguments):
     return (
-        "from minitorch_cnn import explain\n\n"
-        f"made = explain.gradient_norms({arguments.depths})\n{ending(arguments)}"
+        f"from minitorch_cnn import explain\n\nmade = explain.gradient_norms({arguments.depths})\n{ending(arguments)}"
     )

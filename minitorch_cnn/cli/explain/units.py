@@ -135,9 +135,7 @@ def _filters_code(arguments):
         film = f"made = explain.filter_film(made.layer, folder={model_path(arguments)!r})\n"
     return (
         "from minitorch_cnn import explain, train\n\n"
-        f"made = explain.filters({_classifier_code(arguments)}.model, {arguments.layer!r})\n"
-        + film
-        + ending(arguments)
+        f"made = explain.filters({_classifier_code(arguments)}.model, {arguments.layer!r})\n" + film + ending(arguments)
     )
 
 

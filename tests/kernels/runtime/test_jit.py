@@ -162,9 +162,9 @@ def test_a_cache_that_others_filled_is_read_where_it_cannot_be_written(tmp_path)
 import os, tempfile
 def forbid(path, *_, **__):
     raise PermissionError(13, "Permission denied", str(path))
-_jit.pathlib.Path.write_bytes = _jit.pathlib.Path.touch = tempfile.TemporaryFile = forbid
+jit.pathlib.Path.write_bytes = jit.pathlib.Path.touch = tempfile.TemporaryFile = forbid
 """
-    relu = "results = [kernels.elementwise.relu_forward(np.arange(-1, 2).astype(np.float32)).tolist()]\n"
+    relu = "results = [kernels.layers.elementwise.relu_forward(np.arange(-1, 2).astype(np.float32)).tolist()]\n"
     assert run(relu, home=tmp_path) == (["_relu_forward"], [[0, 0, 1]])
     assert run(forbid + relu, home=tmp_path) == ([], [[0, 0, 1]])
     compiled, (*results, warned) = run(forbid + CATCH, home=tmp_path)
@@ -186,7 +186,7 @@ def test_others_may_read_the_cache(tmp_path):
 
 def test_a_system_without_fork(tmp_path):
     """Windows: there `os` has no register_at_fork either."""
-    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels._jit\n"
+    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels.runtime.jit\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCES.parent), *sys.path])}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
