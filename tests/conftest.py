@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 if "numba" not in sys.modules and len(getattr(os, "sched_getaffinity", lambda _: "12")(0)) == 1:
     os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two threads on one core prove as much as on two
 
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import jit, memory
 
 # A machine that others use too may take any time for an example: no test asserts one.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
