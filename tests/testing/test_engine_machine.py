@@ -120,6 +120,11 @@ class Engine(RuleBasedStateMachine):
                 stack.extend(source for source, _ in self.values[k].sources)
         return seen
 
+    def views_a_written_leaf(self, k):
+        """Return True if value k lies in the memory of a leaf that was written to."""
+        written = (value.tensor.data for value in self.values if len(value.past or ()) > 1)
+        return any(np.may_share_memory(self.values[k].tensor.data, data) for data in written)
+
     def replay(self, i, age, moves, done):
         """Compute value i anew from leaves moved by ``moves``, by number; constants stay as they were."""
         value = self.values[i]
@@ -150,6 +155,9 @@ class Engine(RuleBasedStateMachine):
             assert all(leaf.grad is None for leaf in leaves.values()), "a failed backward changed a gradient"
             return
         assert behind and not behind & self.freed
+        self.freed |= set() if retain else inner
+        if any(self.views_a_written_leaf(k) for k in inner):
+            return  # whatever read the view may have seen the old values or the new ones: replay cannot know
         moves = {k: EPS * draw.uniform(-1, 1, SHAPE) for k in leaves}
         with no_grad():
             age = len(self.values[i].past or [0])
@@ -159,8 +167,6 @@ class Engine(RuleBasedStateMachine):
         analytic = sum((leaf.grad * moves[k]).sum() / EPS for k, leaf in leaves.items() if leaf.grad is not None)
         np.testing.assert_allclose(analytic, numeric, rtol=1e-5, atol=1e-6)
         assert all((leaf.grad is None) or k in behind for k, leaf in leaves.items())
-        if not retain:
-            self.freed |= inner
 
 
 Engine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
@@ -170,8 +176,7 @@ TestEngine = Engine.TestCase
 # ------------------------------------------------------------------------ the machine is tested
 
 BUGS = {  # what is wrong: (where, function, text, what replaces it, ...)
-    "a leaf's second gradient replaces the first": (Variable, "_add_gradient", "self.grad + grad", "grad"),
-    "a node's second gradient replaces the first": (Variable, "backward", "grads[edge] + grad if", "grad if"),
+    "a second gradient of a node or leaf replaces the first": (Variable, "backward", "grads[edge] + grad if", "grad if"),
     "a sum overwrites an array that another edge holds": (
         *(Variable, "backward", "grads[edge] + grad if"),
         "np.add(grads[edge], grad, out=grads[edge]) if",
