@@ -58,16 +58,6 @@ class _Convolution(Module):
             return f"{layer} expects {self.in_channels} channels: use {layer}({shape[1]}, {self.out_channels}, ...)"
         return f"the window {self.kernel_size} is larger than the maps: {SMALLER_WINDOW}"
 
-    def _hyper(self):
-        return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "groups": self.groups,
-            "padding_mode": self.padding_mode,
-            "algorithm": self.algorithm,
-        }
-
 
 class Conv2d(_Convolution):
     """Cross-correlate images with learned filters, and add a bias.
@@ -125,8 +115,18 @@ class Conv2d(_Convolution):
 
     def forward(self, x):
         """Return the feature maps of images x, (N, C_in, H, W)."""
-        correlate = ops.convolve if self.flip_kernel else ops.conv2d
-        return correlate(x, self.weight, self.bias, **self._hyper())
+        weight = ops.flip(self.weight, (2, 3)) if self.flip_kernel else self.weight
+        return ops.conv2d(
+            x,
+            weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            padding_mode=self.padding_mode,
+            algorithm=self.algorithm,
+        )
 
 
 class Conv1d(_Convolution):
@@ -172,4 +172,14 @@ class Conv1d(_Convolution):
     def forward(self, x):
         """Return the features of signals x, (N, C_in, W)."""
         weight = ops.flip(self.weight, 2) if self.flip_kernel else self.weight
-        return ops.conv1d(x, weight, self.bias, **self._hyper())
+        return ops.conv1d(
+            x,
+            weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            padding_mode=self.padding_mode,
+            algorithm=self.algorithm,
+        )

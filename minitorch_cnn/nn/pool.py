@@ -111,10 +111,13 @@ class AvgPool2d(Module):
 
     def forward(self, x):
         """Return the means of x, (N, C, H, W)."""
-        return ops.avg_pool2d(x, self.kernel_size, **self._hyper())
-
-    def _hyper(self):
-        return {"stride": self.stride, "padding": self.padding, "count_include_pad": self.count_include_pad}
+        return ops.avg_pool2d(
+            x,
+            self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            count_include_pad=self.count_include_pad,
+        )
 
 
 class AvgPool1d(AvgPool2d):
@@ -140,7 +143,13 @@ class AvgPool1d(AvgPool2d):
 
     def forward(self, x):
         """Return the means of x, (N, C, W)."""
-        return ops.avg_pool1d(x, self.kernel_size, **self._hyper())
+        return ops.avg_pool1d(
+            x,
+            self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            count_include_pad=self.count_include_pad,
+        )
 
 
 class AdaptiveAvgPool2d(Module):

@@ -7,8 +7,18 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.indexing import flip
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.padding import pad
-from minitorch_cnn.ops.reproducible_sum import sum_of_blocks
+from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
+
+
+@sums_over_samples
+def _weight_gradient(x, grad_out, *, algorithm, **hyper):
+    return algorithm.backward_weight(x, grad_out, **hyper)
+
+
+@sums_over_samples
+def _bias_gradient(grad_out):
+    return kernels.layers.batch_norm.channel_sums(nhwc(grad_out))  # (N, C, H, W) -> (C,)
 
 
 class Conv2d(Function):
@@ -57,9 +67,9 @@ class Conv2d(Function):
             grad_x = ctx.algorithm.backward_input(grad_out, weight, input_size=ctx.input_size, **ctx.hyper)
         if need_weight:
             hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
-            grad_weight = sum_of_blocks(lambda x, grad: ctx.algorithm.backward_weight(x, grad, **hyper), x, grad_out)
+            grad_weight = _weight_gradient(x, grad_out, algorithm=ctx.algorithm, **hyper)
         if need_bias:
-            grad_bias = sum_of_blocks(kernels.layers.batch_norm.channel_sums, nhwc(grad_out))
+            grad_bias = _bias_gradient(grad_out)
         return grad_x, grad_weight, grad_bias
 
 

@@ -10,7 +10,7 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import add, unbroadcast
 from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.movement import reshape, transpose
-from minitorch_cnn.ops.reproducible_sum import sum_of_blocks
+from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
 
 
@@ -26,12 +26,14 @@ def _product(a, b):
     return out
 
 
-def _gradient(a, grad_out):
-    return _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N) -> (K, N)
+def _second_gradient(a, grad_out, *, transposed):
+    """Return a.T @ grad_out, the gradient of b; ``transposed`` for a b that lies in memory as its transpose does."""
+    if transposed:
+        return _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # ((N, M) @ (M, K)).T
+    return _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N)
 
 
-def _transposed_gradient(a, grad_out):
-    return _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # (N, M) @ (M, K) -> (N, K)
+_sample_gradient = sums_over_samples(_second_gradient)  # the rows of two matrices are samples
 
 
 class MatMul(Function):
@@ -64,9 +66,9 @@ class MatMul(Function):
         if need_a:
             grad_a = unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0])  # (M, N) @ (N, K) -> (M, K)
         if need_b:
-            gradient = _transposed_gradient if ctx.transposed else _gradient
-            grad_b = sum_of_blocks(gradient, a, grad_out) if a.ndim == grad_out.ndim == 2 else gradient(a, grad_out)
-        return grad_a, None if grad_b is None else unbroadcast(grad_b, ctx.shapes[1])
+            gradient = _sample_gradient if a.ndim == grad_out.ndim == 2 else _second_gradient
+            grad_b = unbroadcast(gradient(a, grad_out, transposed=ctx.transposed), ctx.shapes[1])
+        return grad_a, grad_b
 
 
 def matmul(a, b):

@@ -5,7 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
-from minitorch_cnn.ops.reproducible_sum import sum_of_blocks
+from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 
@@ -33,12 +33,13 @@ def statistics(pixels, total=None):
     """
     if total is None:
         return *kernels.layers.batch_norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
-    sums = total(sum_of_blocks(_moments, pixels))
+    sums = total(_moments(pixels))
     count = round(sums[0, 0])
     mean = sums[1] / count
     return mean.astype(pixels.dtype), np.maximum(sums[2] / count - mean**2, 0).astype(pixels.dtype), count
 
 
+@sums_over_samples
 def _moments(pixels):
     """Return number, sum and sum of squares of the values of each channel, shape (3, C)."""
     mean, var = (moment.astype(np.float64) for moment in kernels.layers.batch_norm.batch_norm_stats(pixels))
@@ -89,12 +90,15 @@ class BatchNorm(Function):
     def backward(ctx, grad_out):
         x, mean, inv_std, weight = ctx.saved
         gamma = np.ones_like(mean) if weight is None else weight
-        grad_pixels = _pixels(grad_out)
-        grad_x, grad_weight, grad_bias = kernels.layers.batch_norm.batch_norm_backward(
-            grad_pixels, _pixels(x), mean, inv_std, gamma
-        )
-        if not ctx.training:  # the statistics were constants
+        pixels, grad_pixels = _pixels(x), _pixels(grad_out)  # (N, H, W, C)
+        if ctx.training:
+            grad_x, grad_weight, grad_bias = kernels.layers.batch_norm.batch_norm_backward(
+                grad_pixels, pixels, mean, inv_std, gamma
+            )
+        else:  # mean and std are constants
             grad_x = kernels.layers.batch_norm.batch_norm_apply(grad_pixels, gamma * inv_std, np.zeros_like(mean))
+            sums, products = kernels.layers.batch_norm.batch_norm_sums(grad_pixels, pixels, mean)  # (C,)
+            grad_weight, grad_bias = (products * inv_std).astype(x.dtype), sums.astype(x.dtype)
         _, need_weight, need_bias = ctx.needs_grad
         return nchw(grad_x).reshape(x.shape), grad_weight if need_weight else None, grad_bias if need_bias else None
 

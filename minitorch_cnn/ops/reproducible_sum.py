@@ -1,10 +1,17 @@
-"""Sums over the samples of a batch whose bits do not depend on how many processes share it.
+"""Reproducible sums over the samples of a batch: the same bits, however many processes share the batch.
 
-A sum of floats depends on its order. Inside ``with in_blocks(4)`` an operation adds up four blocks of its samples
-each by itself, and then the blocks as (0 + 1) + (2 + 3). Two processes, with two blocks each, add up 0 + 1 and 2 + 3;
-the sum over both processes then has the same bits.
+Floating-point addition is not associative, so a sum depends on its order. Inside ``with in_blocks(4)``, a function
+decorated with `sums_over_samples` sums four blocks of its samples separately, and then the blocks as
+(0 + 1) + (2 + 3). Two processes with two blocks each sum 0 + 1 and 2 + 3, and the sum over both has the same bits.
+
+Operations stay free of this. They call a decorated function for each gradient that is a sum over samples:
+
+    @sums_over_samples
+    def _weight_gradient(x, grad_out):
+        return grad_out.T @ x
 """
 
+import functools
 from contextvars import ContextVar
 
 from minitorch_cnn.autograd import setting
@@ -13,12 +20,12 @@ _count = ContextVar("blocks", default=1)
 
 
 def in_blocks(count):
-    """Return a context in which sums over samples are made of so many blocks, a power of two."""
+    """Return a context manager inside which sums over samples consist of ``count`` blocks, a power of two."""
     return setting(_count, count)
 
 
 def _blocks(count):
-    """Return into how many blocks so many samples go: none shall be empty."""
+    """Return the number of blocks for ``count`` samples: none is empty."""
     blocks = _count.get()
     while blocks > max(count, 1):
         blocks //= 2
@@ -26,12 +33,12 @@ def _blocks(count):
 
 
 def of_blocks(function, *arrays):
-    """Return what a function makes of each block of arrays that have an axis of samples in front.
+    """Return the results of a function on each block of samples.
 
     Parameters
     ----------
     function : callable
-        Returns a sum over the samples that it is given.
+        Takes arrays and returns a sum over their samples.
     arrays : ndarray, shape (N, ...)
 
     Returns
@@ -45,17 +52,36 @@ def of_blocks(function, *arrays):
 
 
 def add_up(parts):
-    """Return the sum of the blocks, neighbours first."""
+    """Return the sum of the results of blocks, neighbours first."""
     while len(parts) > 1:
         parts = [one + two for one, two in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
 
-def sum_of_blocks(function, *arrays):
-    """Return a sum over samples, block by block; arguments as for `of_blocks`."""
-    return add_up(of_blocks(function, *arrays))
+def sums_over_samples(function):
+    """Decorate a function that returns a sum over samples, so that it sums block by block; see above.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays of shape (N, ...) by position and anything else by keyword, and returns a sum over the N samples.
+
+    Returns
+    -------
+    callable
+        The same function with the same arguments; outside of `in_blocks` there is one block.
+    """
+
+    @functools.wraps(function)
+    def summed(*arrays, **options):
+        return add_up(of_blocks(functools.partial(function, **options), *arrays))
+
+    return summed
 
 
 def block_size(count):
-    """Return how many of ``count`` samples a block has: what a choice may depend on that all processes must share."""
+    """Return the block size for ``count`` samples.
+
+    Anything that must agree across processes may depend on this, not on the local batch size.
+    """
     return -(-count // _blocks(count))

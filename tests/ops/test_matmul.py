@@ -67,7 +67,8 @@ def test_linear(normal, shape, bias):
     x, weight, shift = normal(shape), normal((4, 3), 1), normal((4,), 2)
     arguments = (x, weight, shift) if bias else (x, weight)
     np.testing.assert_allclose(ops.linear(*map(Tensor, arguments)).data, x @ weight.T + (shift if bias else 0))
-    gradcheck(ops.linear, *map(Tensor, arguments))
+    if x.size:  # no samples, no derivatives to compare
+        gradcheck(ops.linear, *map(Tensor, arguments))
 
 
 @pytest.mark.oracle

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, ops
-from minitorch_cnn.ops.reproducible_sum import add_up, block_size, in_blocks, of_blocks, sum_of_blocks
+from minitorch_cnn.ops.reproducible_sum import add_up, block_size, in_blocks, of_blocks, sums_over_samples
 
 SAMPLES = 8
 
@@ -59,7 +59,20 @@ def test_no_block_is_empty():
         with in_blocks(4):
             assert [len(part) for part in of_blocks(lambda a: a, np.zeros(count))] == sizes
             assert block_size(count) == max(sizes)
-            assert sum_of_blocks(np.sum, np.arange(count)) == count * (count - 1) / 2
+            assert sums_over_samples(np.sum)(np.arange(count)) == count * (count - 1) / 2
+
+
+def test_keywords_go_to_every_block():
+    calls = []
+
+    @sums_over_samples
+    def total(a, b, *, factor):
+        calls.append((len(a), len(b)))
+        return factor * (a + b).sum()
+
+    with in_blocks(2):
+        assert total(np.ones(4), np.ones(4), factor=3) == 24
+    assert calls == [(2, 2), (2, 2)] and total.__name__ == "total"
 
 
 def test_the_algorithm_is_chosen_by_the_block():
