@@ -1,7 +1,10 @@
-"""Argument checks that optimisers, schedules, datasets and transforms share; ``owner`` is the name in the message."""
+"""Argument checks of optimisers, schedules, data and files; ``owner`` is the name in the message."""
 
 import math
 import numbers
+import os
+
+import numpy as np
 
 
 def number(owner, *, least=-math.inf, most=math.inf, **named):
@@ -30,6 +33,20 @@ def integer(owner, *, least, **named):
             raise TypeError(f"{owner}: {name} - expected an integer, got {value!r}")
         if value < least:
             raise ValueError(f"{owner}: {name} - expected at least {least}, got {value!r}")
+
+
+def flag(owner, **named):
+    """Raise unless every named argument is True or False: a text such as "no" would count as True."""
+    for name, value in named.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{owner}: {name} - expected True or False, got {value!r}")
+
+
+def path(owner, **named):
+    """Raise unless every named argument is a path: a number would be taken for an open file."""
+    for name, value in named.items():
+        if not isinstance(value, (str, os.PathLike)):
+            raise TypeError(f"{owner}: {name} - expected a string or a Path, got {value!r:.60}")
 
 
 def mapping(owner, name, value, *keys):

@@ -1,8 +1,9 @@
-"""Datasets, augmentation, and the loader that turns them into batches."""
+"""Datasets, pictures, augmentation, and the loader that turns them into batches."""
 
 from minitorch_cnn.data.cifar10 import CIFAR10, fetch
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
 from minitorch_cnn.data.loader import DataLoader
+from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.shapes10 import Shapes10
 from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Translate
@@ -15,6 +16,7 @@ __all__ = [
     "DatasetError",
     "Flip",
     "PadCrop",
+    "PictureError",
     "Resize",
     "Shapes10",
     "Translate",
@@ -22,4 +24,5 @@ __all__ = [
     "fetch",
     "hold_out",
     "possible_workers",
+    "read_picture",
 ]

@@ -15,6 +15,7 @@ import zlib
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.io import files
 from minitorch_cnn.io.safe_unpickler import Machine, PickleError, expect
@@ -54,9 +55,13 @@ def CIFAR10(root=None, train=True, verify=True):
 
     Raises
     ------
+    TypeError
+        If ``root`` is no path, or ``train`` or ``verify`` not True or False.
     DatasetError
         If nothing is found, a file is damaged, or the images are not the genuine ones.
     """
+    _check_path("CIFAR10", root=root)
+    arguments.flag("CIFAR10", train=train, verify=verify)
     records = _records(_find(pathlib.Path(root) if root else default_folder()), train)
     labels = records[:, 0].astype(np.int64)
     if labels.max() > 9:
@@ -84,6 +89,11 @@ def content_digest(records):
 def default_folder():
     """Return the folder that `fetch` fills."""
     return files.mcnn_home() / "data"
+
+
+def _check_path(owner, **named):
+    """Raise unless every named argument is a path or None."""
+    arguments.path(owner, **{name: value for name, value in named.items() if value is not None})
 
 
 def _find(root):
@@ -218,11 +228,14 @@ def fetch(source=None, folder=None, progress=None):
 
     Raises
     ------
+    TypeError
+        If ``source`` or ``folder`` is no path.
     DatasetError
         If what was found is not genuine; nothing is kept of it.
     DownloadError
         If no address serves the file; the message names the file to copy and where to.
     """
+    _check_path("fetch", source=source, folder=folder)
     folder = pathlib.Path(folder) if folder else default_folder()
     folder.mkdir(parents=True, exist_ok=True)
     if source is not None:

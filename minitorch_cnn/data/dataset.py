@@ -1,9 +1,14 @@
 """Images in memory with their labels, and what must travel with them."""
 
+import hashlib
+import json
+import math
+import numbers
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
 
@@ -12,27 +17,31 @@ class DatasetError(ValueError):
     """Data that are not what they should be; the message says what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArrayDataset:
     """Labelled images in one array.
 
+    Two datasets are equal if images, labels, classes, mean and standard deviation are.
+
     Parameters
     ----------
-    images : uint8 ndarray, shape (N, H, W, C)
+    images : uint8 ndarray, shape (N, H, W, C), H, W and C at least 1
+        Kept as a view that cannot be written to: loaders may hold copies in other processes.
     labels : integer ndarray, shape (N,), 0 .. number of classes - 1
-    classes : sequence of str
-    mean, std : sequence of float, one per channel, of values 0..1
-        What a network's input is normalised with.
+    classes : sequence of str, all different
+    mean : sequence of float, one per channel, 0..1
+    std : sequence of float, one per channel, above 0
+        What a network's input is normalised with: mean and standard deviation of pixels scaled to 0..1.
     name : str
     digest : str
-        Identifies the contents, "" if unknown.
+        Identifies images, labels and classes; "" computes it when it is first asked for.
     verified : bool
         Whether the contents are known to be genuine.
 
     Raises
     ------
     DatasetError
-        If arrays do not fit each other.
+        If one of them is something else, or they do not fit each other.
     """
 
     images: np.ndarray
@@ -41,34 +50,58 @@ class ArrayDataset:
     mean: tuple
     std: tuple
     name: str = "array"
-    digest: str = ""
+    digest: str = field(default_factory=str)  # a default in the class would hide `__getattr__`
     verified: bool = field(default=False)
 
     def __post_init__(self):
-        images, labels = np.asarray(self.images), np.asarray(self.labels)
-        if images.dtype != np.uint8 or images.ndim != 4:
+        images, labels = _array("images", self.images), _array("labels", self.labels)
+        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
             raise DatasetError(f"images - expected uint8 (N, H, W, C), got {images.dtype} {images.shape}")
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise DatasetError(f"labels - expected {len(images)} integers, got {labels.dtype} {labels.shape}")
-        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
+        classes = _class_names(self.classes)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise DatasetError(
-                f"labels - expected 0 to {len(self.classes) - 1} for {len(self.classes)} classes, "
+                f"labels - expected 0 to {len(classes) - 1} for {len(classes)} classes, "
                 f"got {labels.min()} to {labels.max()}"
             )
-        if not len(self.mean) == len(self.std) == images.shape[3]:
-            raise DatasetError(f"mean, std - expected {images.shape[3]} numbers each, got {self.mean}, {self.std}")
-        if not min(self.std) > 0:
-            raise DatasetError(f"std - expected positive numbers, got {self.std}")
-        changes = {"labels": labels.astype(np.int64), "classes": tuple(self.classes)}
-        changes |= {"mean": tuple(map(float, self.mean)), "std": tuple(map(float, self.std))}
+        mean, std = _numbers(self.mean, self.std, images.shape[3])
+        if not isinstance(self.name, str):
+            raise DatasetError(f"name - expected a string, got {self.name!r}")
+        images, labels = images.view(), labels.astype(np.int64)
+        images.flags.writeable = labels.flags.writeable = False
+        changes = {"images": images, "labels": labels, "classes": classes, "mean": mean, "std": std}
         for name, value in changes.items():
             object.__setattr__(self, name, value)
+        if not self.digest:
+            object.__delattr__(self, "digest")  # `__getattr__` computes it: that takes a while for many images
+
+    def __getattr__(self, name):
+        if name != "digest":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        object.__setattr__(self, "digest", contents_digest(self))
+        return self.digest
 
     def __len__(self):
         return len(self.images)
 
+    def __eq__(self, other):
+        if not isinstance(other, ArrayDataset):
+            return NotImplemented
+        settings = ((d.classes, d.mean, d.std) for d in (self, other))
+        arrays = ((self.images, other.images), (self.labels, other.labels))
+        return len(set(settings)) == 1 and all(a is b or np.array_equal(a, b) for a, b in arrays)
+
+    def __hash__(self):
+        return hash((self.images.shape, self.classes, self.mean, self.std))
+
     def select(self, indices):
-        """Return the dataset of some samples; it is not the whole any more, so it has no digest."""
+        """Return the dataset of some samples, with a digest of its own.
+
+        Parameters
+        ----------
+        indices : integer or bool ndarray, or slice
+        """
         return replace(self, images=self.images[indices], labels=self.labels[indices], digest="")
 
     def batch(self, count):
@@ -87,12 +120,59 @@ class ArrayDataset:
 
         Raises
         ------
+        TypeError
+            If ``count`` is no integer.
         ValueError
             If there are fewer images.
         """
+        arguments.integer("batch", least=-math.inf, count=count)
         if not 1 <= count <= len(self):
             raise ValueError(f"batch: count - expected 1 to {len(self)}, got {count}")
         return Tensor(nchw(self.images[:count].astype(np.float32) / 255)), self.labels[:count]
+
+
+def contents_digest(dataset):
+    """Return the sha256 of images, labels and class names in their order, 64 hexadecimal digits."""
+    digest = hashlib.sha256(json.dumps([dataset.images.shape, dataset.classes]).encode())
+    for block in range(0, len(dataset), 1024):  # views of any memory order are copied piece by piece
+        digest.update(np.ascontiguousarray(dataset.images[block : block + 1024]))
+    digest.update(dataset.labels.astype("<i8"))
+    return digest.hexdigest()
+
+
+def _array(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # such as rows of different lengths
+        raise DatasetError(f"{name} - expected an array, got {type(value).__name__} ({error})") from error
+
+
+def _class_names(classes):
+    """Return class names as a tuple of plain strings."""
+    names = () if isinstance(classes, str) or not np.iterable(classes) else tuple(classes)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"classes - expected a sequence of strings, got {classes!r:.60}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DatasetError(f"classes - expected different names, got {twice!r} more than once")
+    return tuple(map(str, names))
+
+
+def _numbers(mean, std, channels):
+    """Return mean and standard deviation as tuples of plain floats, one per channel."""
+    for name, values in (("mean", mean), ("std", std)):
+        listed = list(values) if np.iterable(values) and not isinstance(values, str) else []
+        if len(listed) != channels or not all(_is_real(value) for value in listed):
+            raise DatasetError(f"mean, std - expected {channels} numbers each, got {name} {values!r:.60}")
+        if name == "mean" and not all(0 <= value <= 1 for value in listed):
+            raise DatasetError(f"mean - expected numbers from 0 to 1, of pixels divided by 255, got {values!r:.60}")
+        if name == "std" and not all(0 < value < math.inf for value in listed):
+            raise DatasetError(f"std - expected positive numbers, got {values!r:.60}")
+    return tuple(map(float, mean)), tuple(map(float, std))
+
+
+def _is_real(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
 def hold_out(dataset, count, seed=0):
@@ -102,7 +182,7 @@ def hold_out(dataset, count, seed=0):
     ----------
     dataset : ArrayDataset
     count : int, 0 < count < N
-    seed : int
+    seed : int, >= 0
         Which samples.
 
     Returns
@@ -111,9 +191,13 @@ def hold_out(dataset, count, seed=0):
 
     Raises
     ------
+    TypeError
+        If ``count`` or ``seed`` is no integer.
     ValueError
-        If ``count`` leaves nothing on one side.
+        If ``count`` leaves nothing on one side, or ``seed`` is negative.
     """
+    arguments.integer("hold_out", least=0, seed=seed)
+    arguments.integer("hold_out", least=-math.inf, count=count)
     if not 0 < count < len(dataset):
         raise ValueError(f"hold_out: count - expected 1 to {len(dataset) - 1}, got {count}")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(dataset))

@@ -39,8 +39,8 @@ class Draws:
 
     Parameters
     ----------
-    seed : int, >= 0
-    epoch : int, >= 0
+    seed : int, 0 .. 2**64 - 1
+    epoch : int, 0 .. 2**32 - 1
     indices : int64 ndarray, shape (N,)
         Positions of the samples in the dataset.
     """
@@ -71,7 +71,15 @@ class Draws:
         return [_Single(self, row, drawn) for row in range(len(self))]
 
     def integers(self, low, high):
-        """Return int64 numbers, shape (N,), low <= k < high."""
+        """Return int64 numbers, shape (N,), low <= k < high, all about equally likely.
+
+        Raises
+        ------
+        ValueError
+            If ``high`` is not above ``low``, or by more than the 2**53 values that `uniform` has.
+        """
+        if not 0 < high - low <= 1 << 53:
+            raise ValueError(f"integers: low, high - expected low < high <= low + 2**53, got {low!r}, {high!r}")
         return (self.uniform() * (high - low)).astype(np.int64) + low
 
     def generators(self):

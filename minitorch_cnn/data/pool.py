@@ -78,8 +78,9 @@ class WorkerPool:
     """
 
     def __init__(self, images, slots, batch_size, transforms, seed, workers, timeout):
-        payload = _pickled(transforms)
-        self.timeout = timeout
+        payload = pickled(transforms)
+        self.timeout, self.owner = timeout, os.getpid()
+        self._unanswered = 0  # tasks
         shared = data_file, slot_file, progress_file = [anonymous_file(n) for n in (images.size, 0, 8 * workers)]
         map_array(data_file, images.shape)[...] = images
         self._progress = map_progress(progress_file, workers)
@@ -94,6 +95,7 @@ class WorkerPool:
             slot_shape = (slots, batch_size, *shape)
             os.ftruncate(slot_file, max(math.prod(slot_shape), 1))
             self.slots = map_array(slot_file, slot_shape)
+            self.slots.flags.writeable = False  # here; the workers write
             for number in range(workers):
                 self._tell(number, slot_shape)
         except BaseException:
@@ -117,15 +119,37 @@ class WorkerPool:
         os.close(reply_end)
         self._tell(setup.number, setup)
 
+    @property
+    def at_rest(self):
+        """Whether the workers live and have answered all that they were asked."""
+        return self._finalizer.alive and not self._unanswered
+
     def ask(self, number, task):
-        """Give worker ``number`` a task."""
+        """Give worker ``number`` a task.
+
+        Raises
+        ------
+        RuntimeError
+            If this is a fork of the process that started the workers: the two would read each other's answers.
+        """
+        self._check_owner()
+        self._unanswered += 1
         # A worker that has died did so on an earlier batch: waiting for that one tells which.
         with contextlib.suppress(BrokenPipeError):
             send(self.requests[number], task)
 
     def wait(self, number, task):
-        """Wait until worker ``number`` has finished its oldest task."""
+        """Wait until worker ``number`` has finished its oldest task; errors as of `ask`, and WorkerError."""
+        self._check_owner()
         self._answer(number, task)
+        self._unanswered -= 1
+
+    def _check_owner(self):
+        if self.owner != os.getpid():
+            raise RuntimeError(
+                f"DataLoader: this iteration - expected the process {self.owner}, which began it, got its fork "
+                f"{os.getpid()}; begin one here"
+            )
 
     def _tell(self, number, message):
         """Send what a starting worker has to know."""
@@ -194,7 +218,7 @@ def _readable(descriptor, timeout):
         return any(selector.select(timeout / waits) for _ in range(waits))
 
 
-def _pickled(transforms):
+def pickled(transforms):
     """Return pickled transforms, or raise TypeError naming the one that cannot be."""
     for transform in transforms:
         try:

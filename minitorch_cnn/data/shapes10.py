@@ -10,6 +10,7 @@ import hashlib
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.data.dataset import ArrayDataset
 
 CLASSES = ("disk", "ring", "square", "frame", "triangle", "plus", "bars", "star", "moon", "arrow")
@@ -108,7 +109,7 @@ def Shapes10(train=True, seed=0, size=None):
         Training images or test images, from streams of their own.
     seed : int, >= 0
     size : int or None
-        Number of images; None means 10,000 for training and 2,000 for testing.
+        Number of images, at least 1; None means 10,000 for training and 2,000 for testing.
 
     Returns
     -------
@@ -116,12 +117,15 @@ def Shapes10(train=True, seed=0, size=None):
 
     Raises
     ------
+    TypeError
+        If ``train`` is not True or False, or a number no integer.
     ValueError
-        If ``size`` is not positive.
+        If ``seed`` is negative or ``size`` not positive.
     """
+    arguments.flag("Shapes10", train=train)
     size = (10_000 if train else 2_000) if size is None else size
-    if size < 1:
-        raise ValueError(f"Shapes10: size - expected at least 1, got {size}")
+    arguments.integer("Shapes10", least=0, seed=seed)
+    arguments.integer("Shapes10", least=1, size=size)
     rng = np.random.Generator(np.random.PCG64([seed, int(train)]))
     labels = rng.permutation(np.arange(size, dtype=np.int64) % len(CLASSES))
     parts = [draw(labels[i : i + 1000], rng) for i in range(0, size, 1000)]  # bounds the memory

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minitorch_cnn import arguments, shapes
 from minitorch_cnn.data.philox import Draws
 
 
 @dataclass
 class Choice:
-    """Which pixel of the source every output pixel shows: rows (N, OH), columns (N, OW), -1 for black.
+    """Which pixel of the source every output pixel shows: rows (N, OH) and columns (N, OW), int64, -1 for black.
 
-    ``boxes`` (N, 4) are black: top, bottom, left, right, the ends excluded.
+    ``boxes``, int64 (N, 4), are black: top, bottom, left, right, the ends excluded.
     """
 
     rows: np.ndarray
@@ -30,23 +31,23 @@ class Choice:
     @classmethod
     def everything(cls, count, height, width):
         """Return the choice that changes nothing."""
-        rows, columns = (np.tile(np.arange(length, dtype=np.int16), (count, 1)) for length in (height, width))
-        return cls(rows, columns, np.zeros((count, 4), np.int16))
+        rows, columns = (np.tile(np.arange(length), (count, 1)) for length in (height, width))
+        return cls(rows, columns, np.zeros((count, 4), np.int64))
 
     def then(self, rows, columns):
         """Choose rows (N, OH) and columns (N, OW) of what was chosen before."""
 
         def compose(before, after):
-            return np.where(after < 0, np.int16(-1), np.take_along_axis(before, np.maximum(after, 0), 1))
+            return np.where(after < 0, -1, np.take_along_axis(before, np.maximum(after, 0), 1))
 
         return Choice(compose(self.rows, rows), compose(self.columns, columns), self.boxes)
 
     def apply(self, images, sources):
         """Return the chosen pixels of images[sources], uint8 (N, OH, OW, C)."""
-        rows, columns = self.rows[:, :, None].astype(np.int64), self.columns[:, None, :].astype(np.int64)
+        rows, columns = self.rows[:, :, None], self.columns[:, None, :]  # (N, OH, 1), (N, 1, OW)
         _, height, width, channels = images.shape
         pixels = (sources[:, None, None] * height + rows) * width + columns
-        out = images.reshape(-1, channels).take(pixels, axis=0, mode="clip")  # black is painted over below
+        out = images.reshape(-1, channels).take(pixels, axis=0, mode="clip")  # (N, OH, OW, C); black comes below
         i, j = np.arange(self.rows.shape[1])[:, None], np.arange(self.columns.shape[1])
         top, bottom, left, right = (self.boxes[:, k, None, None] for k in range(4))
         dark = (rows < 0) | (columns < 0) | ((top <= i) & (i < bottom) & (left <= j) & (j < right))
@@ -68,10 +69,10 @@ class _Chooser:
 
 def _shifted(length, shift, mode):
     """Return (N, length): the indices from ``shift`` on; outside, -1 or the mirrored index."""
-    index = np.arange(length) + shift[:, None]
-    if mode == "reflect":
-        index = np.abs(index)
-        return np.where(index >= length, 2 * (length - 1) - index, index)
+    index = np.arange(length) + shift[:, None]  # (N, length)
+    if mode == "reflect":  # there and back again without the ends twice, as often as it takes
+        index = index % max(2 * (length - 1), 1)
+        return np.minimum(index, 2 * (length - 1) - index)
     return np.where((index < 0) | (index >= length), -1, index)
 
 
@@ -83,6 +84,14 @@ class PadCrop(_Chooser):
     ----------
     padding : int, pixels, >= 0
     mode : "zero" or "reflect"
+        Black, or the image mirrored at its border, as often as a large padding needs.
+
+    Raises
+    ------
+    TypeError
+        If the padding is no integer.
+    ValueError
+        If it is negative, or there is no such mode.
     """
 
     padding: int = 4
@@ -90,9 +99,8 @@ class PadCrop(_Chooser):
 
     def __post_init__(self):
         if self.mode not in ("zero", "reflect"):
-            raise ValueError(f"PadCrop: mode - expected 'zero' or 'reflect', got {self.mode!r}")
-        if self.padding < 0:
-            raise ValueError(f"PadCrop: padding - expected at least 0, got {self.padding}")
+            raise ValueError(f"{type(self).__name__}: mode - expected 'zero' or 'reflect', got {self.mode!r}")
+        arguments.integer(type(self).__name__, least=0, padding=self.padding)
 
     def choose(self, choice, draws):
         down, right = (draws.integers(-self.padding, self.padding + 1) for _ in range(2))
@@ -112,9 +120,19 @@ class Flip(_Chooser):
     Parameters
     ----------
     probability : float, 0..1
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is outside 0..1.
     """
 
     probability: float = 0.5
+
+    def __post_init__(self):
+        arguments.number("Flip", least=0, most=1, probability=self.probability)
 
     def choose(self, choice, draws):
         width = choice.columns.shape[1]
@@ -132,6 +150,13 @@ class Cutout(_Chooser):
     ----------
     size : int, pixels, >= 1
 
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is below 1.
+
     Notes
     -----
     Source: DeVries and Taylor 2017, arXiv 1708.04552.
@@ -139,33 +164,50 @@ class Cutout(_Chooser):
 
     size: int = 8
 
+    def __post_init__(self):
+        arguments.integer("Cutout", least=1, size=self.size)
+
     def choose(self, choice, draws):
         height, width = choice.rows.shape[1], choice.columns.shape[1]
         top, left = (draws.integers(0, length) - self.size // 2 for length in (height, width))
         ends = [top, top + self.size, left, left + self.size]
         limits = [height, height, width, width]
         boxes = np.stack([end.clip(0, limit) for end, limit in zip(ends, limits, strict=True)], 1)
-        return Choice(choice.rows, choice.columns, boxes.astype(np.int16))
+        return Choice(choice.rows, choice.columns, boxes)
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Scale images with Pillow, antialiased.
+    """Scale images with Pillow, antialiased; each channel by itself.
 
     Parameters
     ----------
-    size : (int, int), pixels
-        Height and width.
+    size : int or (int, int), pixels, >= 1
+        Height and width; an int counts for both.
+
+    Raises
+    ------
+    TypeError
+        If it is neither an int nor two ints.
+    ValueError
+        If one is below 1.
     """
 
     size: tuple
 
-    def __call__(self, images, draws):
-        height, width = self.size
-        from PIL import Image  # as slow to import as the rest of this package, and seldom used
+    def __post_init__(self):
+        object.__setattr__(self, "size", shapes.pair(self.size, "Resize: size"))
 
-        scaled = [Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR) for image in images]
-        return np.stack([np.asarray(image) for image in scaled])
+    def __call__(self, images, draws):
+        return np.stack([scaled(image, *self.size) for image in images])
+
+
+def scaled(image, height, width):
+    """Return an image, uint8 (H, W, C), scaled to uint8 (height, width, C); several channels are no colours here."""
+    from PIL import Image  # as slow to import as the rest of this package, and seldom used
+
+    channels = [Image.fromarray(np.ascontiguousarray(image[:, :, c])) for c in range(image.shape[2])]
+    return np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels], axis=2)
 
 
 def augment(images, sources, transforms, draws, begin=lambda sample: None):
@@ -215,8 +257,10 @@ def _one_by_one(transform, images, draws, begin):
         begin(int(single.indices[0]))
         result = transform(images[row : row + 1], single)
         is_image = isinstance(result, np.ndarray) and (result.dtype, result.ndim, len(result)) == (np.uint8, 4, 1)
-        if not is_image or (results and result.shape != results[0].shape):
-            expected = results[0].shape if results else "(1, H, W, C)"
+        fits = is_image and result.shape[3] == images.shape[3] and 0 not in result.shape
+        if not fits or (results and result.shape != results[0].shape):
+            one = f"(1, H, W, {images.shape[3]})" if is_image else "(1, H, W, C)"
+            expected = results[0].shape if results else one
             got = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
             raise TypeError(f"{transform!r}: result - expected uint8 {expected}, got {got}")
         results.append(result)

@@ -62,12 +62,22 @@ def main(requests, replies):
     while True:
         task = receive(requests)
         try:
-            slots[task.slot, : len(task.indices)] = prepare(task.indices, task.epoch)
+            slots[task.slot, : len(task.indices)] = _of_shape(shape, prepare(task.indices, task.epoch))
         except Exception:
             send(replies, Failure("sample", traceback.format_exc()))
             return
         progress[setup.number] = IDLE
         send(replies, None)
+
+
+def _of_shape(shape, images):
+    """Return images (N, H, W, C) if they have the (H, W, C) of the slots; NumPy would repeat a single row in them."""
+    if images.shape[1:] != shape:
+        raise TypeError(
+            f"transforms: result - expected uint8 {shape}, as of sample 0, got {images.shape[1:]}; sizes that differ "
+            "between batches need num_workers=0"
+        )
+    return images
 
 
 def follow(parent):

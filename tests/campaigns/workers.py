@@ -88,8 +88,7 @@ def one_fault(kind, rng, folder, faults):
         batches = iter(loader)
         next_batch = 0
         while True:
-            if loader._pool is not None and not workers:
-                workers = list(loader._pool.processes)
+            workers = workers or [process for pool in loader._pools for process in pool.processes]
             if kind == "from outside" and next_batch == sample // 8 + 1:
                 victim = workers[sample % 2]
                 time.sleep(rng.uniform(0, 0.01))
@@ -167,7 +166,8 @@ PARENT = """
     loader = workers.make_loader(faults_of_a_user.Fault("hang", sample, sys.argv[4]), timeout=600, prefetch=1)
     batches = iter(loader)
     next(batches)
-    print(*[process.pid for process in loader._pool.processes], flush=True)
+    (pool,) = loader._pools
+    print(*[process.pid for process in pool.processes], flush=True)
     next(batches)
     time.sleep(600)
 """

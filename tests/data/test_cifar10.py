@@ -285,3 +285,18 @@ def test_without_network_the_message_names_the_file_to_copy(mirror, tmp_path, mo
     assert "http://127.0.0.1:9/cifar-10-binary.tar.gz" in str(caught.value)
     copy_to = tmp_path / "home" / "data" / "cifar-10-binary.tar.gz"
     assert str(caught.value).endswith(f"Get the file by other means and copy it to {copy_to}")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: CIFAR10(train="test"), "CIFAR10: train - expected True or False, got 'test'"),
+        (lambda: CIFAR10(verify=0), "CIFAR10: verify - expected True or False, got 0"),
+        (lambda: CIFAR10(3), "CIFAR10: root - expected a string or a Path, got 3"),
+        (lambda: fetch(source=3), "fetch: source - expected a string or a Path, got 3"),
+        (lambda: fetch(folder=[]), r"fetch: folder - expected a string or a Path, got \[\]"),
+    ],
+)
+def test_arguments_of_another_type(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -101,12 +101,71 @@ def test_batches_that_were_handed_out_do_not_change_when_the_next_come():
         ({"share": (2, 2)}, r"share - expected \(i, n\) with 0 <= i < n <= 128, .*, got \(2, 2\)"),
         ({"batch_size": 2, "share": (0, 3)}, r"share - expected \(i, n\) with 0 <= i < n <= 2"),
         ({"share": (0, 2)}, "share - expected drop_last=True with it"),
+        ({"seed": 1 << 64}, r"seed - expected an integer below 2\*\*64, got"),
+        ({"batch_size": "8"}, "batch_size - expected an integer >= 1, got '8'"),
+        ({"share": 3}, r"share - expected \(i, n\) with 0 <= i < n <= 128, .*, got 3"),
+        ({"share": (0.0, 1)}, r"share - expected \(i, n\)"),
+        ({"share": (0, 1, 2)}, r"share - expected \(i, n\)"),
         ({"timeout": 0}, "timeout - expected a positive number of seconds, got 0"),
+        ({"timeout": "60"}, "timeout - expected a positive number of seconds, got '60'"),
+        ({"timeout": float("inf")}, "timeout - expected a positive number of seconds, got inf"),
+        ({"timeout": float("nan")}, "timeout - expected a positive number of seconds, got nan"),
+        ({"timeout": None}, "timeout - expected a positive number of seconds, got None"),
     ],
 )
 def test_settings_out_of_range(setting, message):
     with pytest.raises(ValueError, match=f"DataLoader: {message}"):
         data.DataLoader(make(), **setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"transforms": data.Flip()}, r"transforms - expected a sequence of callables, got Flip\(probability=0.5\)"),
+        ({"transforms": [data.Flip(), "flip"]}, "transforms - expected a sequence of callables, got 'flip'"),
+        ({"transforms": None}, "transforms - expected a sequence of callables, got None"),
+        ({"shuffle": "no"}, "shuffle - expected True or False, got 'no'"),
+        ({"drop_last": None}, "drop_last - expected True or False, got None"),
+        (
+            {"num_workers": 1, "transforms": [lambda images, draws: images]},
+            "transforms - expected ones that can be pickled",
+        ),
+    ],
+)
+def test_settings_of_another_type(setting, message):
+    with pytest.raises(TypeError, match=f"DataLoader: {message}"):
+        data.DataLoader(make(), **setting)
+
+
+@pytest.mark.parametrize("dataset", [[1, 2], np.zeros((4, 2, 2, 3), np.uint8), None, "cifar10"])
+def test_what_is_no_dataset(dataset):
+    with pytest.raises(TypeError, match="DataLoader: dataset - expected an ArrayDataset, got"):
+        data.DataLoader(dataset)
+
+
+@pytest.mark.parametrize("side", [40_000, 70_000])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_of_more_rows_or_columns_than_sixteen_bits_count(side, workers):
+    for shape in ((1, side, 1, 1), (1, 1, side, 1)):
+        pixels = (np.arange(side) % 255 + 1).astype(np.uint8).reshape(shape)
+        dataset = data.ArrayDataset(pixels, [0], ("a",), (0,), (1,))
+        with data.DataLoader(dataset, 1, num_workers=workers) as loader:
+            ((images, _),) = loader
+        np.testing.assert_array_equal(np.rint(images.data.ravel() * 255), pixels.ravel())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_grey_images_and_those_of_many_channels(workers):
+    for channels in (1, 2, 4, 5):
+        pixels = np.random.default_rng(channels).integers(0, 256, (5, 4, 6, channels)).astype(np.uint8)
+        mean, std = np.linspace(0.1, 0.9, channels), np.linspace(0.2, 1.5, channels)
+        dataset = data.ArrayDataset(pixels, np.zeros(5, int), ("a",), mean, std)
+        with data.DataLoader(
+            dataset, 2, num_workers=workers, transforms=[data.Resize((4, 6)), data.Flip(1.0)]
+        ) as loader:
+            got = np.concatenate([images.data for images, _ in loader])
+        expected = ((pixels[:, :, ::-1] / 255 - mean) / std).transpose(0, 3, 1, 2)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -108,10 +108,10 @@ def test_a_worker_that_is_killed_while_it_copies_a_batch(started):
     with make_loader() as loader:
         list(loader)
         task = messages.Task(0, 3, np.arange(8, 16))
-        loader._pool._progress[1] = messages.TOGETHER
+        loader._idle._progress[1] = messages.TOGETHER
         started[1].kill()
         with pytest.raises(data.WorkerError, match=r"was killed by SIGKILL on samples 8 ... 15 of epoch 3 together"):
-            loader._pool.wait(1, task)
+            loader._idle.wait(1, task)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,8 @@ import faults_of_a_user, test_pool
 loader = test_pool.make_loader(faults_of_a_user.Fault("hang", 9), prefetch=1)
 batches = iter(loader)
 next(batches)
-print(*[process.pid for process in loader._pool.processes], flush=True)
+(pool,) = loader._pools
+print(*[process.pid for process in pool.processes], flush=True)
 next(batches)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -188,7 +189,8 @@ def test_the_sample_is_named_on_which_a_worker_died_not_one_that_it_was_asked_ne
     batches = iter(loader)
     next(batches)  # asks for batch 2
     started[0].wait()
-    loader._pool.ask(0, messages.Task(0, 0, np.arange(32, 40)))
+    (workers,) = loader._pools
+    workers.ask(0, messages.Task(0, 0, np.arange(32, 40)))
     with pytest.raises(data.WorkerError, match=r"worker 0 .* on sample 18 of epoch 0"):
         list(batches)
 
@@ -197,7 +199,8 @@ def test_a_worker_killed_from_outside_between_batches(started):
     with make_loader(prefetch=1) as loader:
         batches = iter(loader)
         next(batches)
-        assert all(pool._readable(reply, 60) for reply in loader._pool.replies)  # both have done what they were asked
+        (workers,) = loader._pools
+        assert all(pool._readable(reply, 60) for reply in workers.replies)  # both have done what they were asked
         for process in started:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -48,3 +48,23 @@ def test_classes_are_told_apart_by_shape_not_by_colour():
 def test_no_images(size):
     with pytest.raises(ValueError, match=f"Shapes10: size - expected at least 1, got {size}"):
         data.Shapes10(size=size)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train": "test"}, "train - expected True or False, got 'test'"),  # a text counts as True
+        ({"train": 1}, "train - expected True or False, got 1"),
+        ({"size": 2.5}, "size - expected an integer, got 2.5"),
+        ({"size": True}, "size - expected an integer, got True"),
+        ({"seed": None}, "seed - expected an integer, got None"),
+    ],
+)
+def test_arguments_of_another_type(options, message):
+    with pytest.raises(TypeError, match=f"Shapes10: {message}"):
+        data.Shapes10(**options)
+
+
+def test_a_negative_seed():
+    with pytest.raises(ValueError, match="Shapes10: seed - expected at least 0, got -1"):
+        data.Shapes10(seed=-1)

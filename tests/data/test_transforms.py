@@ -117,10 +117,97 @@ def test_other_epochs_are_augmented_otherwise():
 def test_settings_out_of_range():
     with pytest.raises(ValueError, match="PadCrop: mode - expected 'zero' or 'reflect', got 'wrap'"):
         PadCrop(2, "wrap")
-    with pytest.raises(ValueError, match="PadCrop: padding - expected at least 0, got -1"):
-        PadCrop(-1)
     with pytest.raises(NotImplementedError):
         transforms._Chooser().choose(None, None)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: PadCrop(-1), ValueError, "PadCrop: padding - expected at least 0, got -1"),
+        (lambda: PadCrop(1.5), TypeError, "PadCrop: padding - expected an integer, got 1.5"),
+        (lambda: PadCrop(True), TypeError, "PadCrop: padding - expected an integer, got True"),
+        (lambda: Translate("2"), TypeError, "Translate: padding - expected an integer, got '2'"),
+        (lambda: Translate(2, "edge"), ValueError, "Translate: mode - expected 'zero' or 'reflect', got 'edge'"),
+        (lambda: Cutout(0), ValueError, "Cutout: size - expected at least 1, got 0"),
+        (lambda: Cutout(1.5), TypeError, "Cutout: size - expected an integer, got 1.5"),
+        (lambda: Cutout((2, 2)), TypeError, r"Cutout: size - expected an integer, got \(2, 2\)"),
+        (lambda: Flip(1.01), ValueError, "Flip: probability - expected 0 to 1, got 1.01"),
+        (lambda: Flip(-0.1), ValueError, "Flip: probability - expected 0 to 1, got -0.1"),
+        (lambda: Flip(float("nan")), ValueError, "Flip: probability - expected 0 to 1, got nan"),
+        (lambda: Flip("0.5"), TypeError, "Flip: probability - expected a number, got '0.5'"),
+        (lambda: Flip(None), TypeError, "Flip: probability - expected a number, got None"),
+        (lambda: Resize(0), ValueError, "Resize: size - expected at least 1, got 0"),
+        (lambda: Resize((4, -1)), ValueError, r"Resize: size - expected at least 1, got \(4, -1\)"),
+        (lambda: Resize(4.0), TypeError, "Resize: size - expected an int or two ints, got 4.0"),
+        (lambda: Resize((4, 4, 3)), TypeError, "Resize: size - expected an int or two ints, got"),
+    ],
+)
+def test_arguments_are_checked_when_a_transform_is_made(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert apply(PadCrop(np.int64(1)), numbered(1, 4, 4)).shape == (1, 4, 4, 3)
+    assert apply(Cutout(np.uint8(2)), numbered(1, 4, 4)).shape == (1, 4, 4, 3)
+    assert apply(Flip(np.float32(0.5)), numbered(1, 4, 4)).shape == (1, 4, 4, 3)
+    assert Resize(np.int32(5)) == Resize(5) == Resize([5, 5])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_every_channel_is_scaled_by_itself(channels):
+    """Pillow's own images of four channels take the last one for alpha, and mix the others by it."""
+    images = np.random.default_rng(channels).integers(0, 256, (2, 6, 7, channels), np.uint8)
+    out = apply(Resize((4, 9)), images)
+    assert out.shape == (2, 4, 9, channels) and out.dtype == np.uint8
+    for n in range(2):
+        for c in range(channels):
+            expected = Image.fromarray(images[n, :, :, c].copy()).resize((9, 4), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(out[n, :, :, c], expected)
+
+
+@pytest.mark.parametrize("transform", [PadCrop(3), Flip(1.0), Cutout(3), Translate(2, "reflect"), Resize((2, 3))])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 1, 7, 2), (3, 7, 1, 4), (0, 4, 4, 3)])
+def test_axes_of_sizes_zero_and_one(transform, shape):
+    images = np.full(shape, 9, np.uint8)
+    if shape[0] or not isinstance(transform, Resize):
+        out = apply(transform, images)
+        assert out.shape == (len(images), *(transform.size if isinstance(transform, Resize) else shape[1:3]), shape[3])
+        assert set(np.unique(out)) <= {0, 9}
+
+
+@given(length=st.integers(1, 6), shift=st.integers(-20, 20))
+def test_a_reflection_goes_there_and_back_as_often_as_it_takes(length, shift):
+    (index,) = transforms._shifted(length, np.array([shift]), "reflect")
+    expected = np.pad(np.arange(length), 26, mode="reflect") if length > 1 else np.zeros(53, int)
+    np.testing.assert_array_equal(index, expected[26 + shift :][:length])
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_places_beyond_sixteen_bits(axis):
+    shape = [1, 2, 2, 1]
+    shape[axis] = 70_000
+    images = (np.arange(140_000) % 251 + 1).astype(np.uint8).reshape(shape)
+    np.testing.assert_array_equal(apply(Flip(1.0), images), images[:, :, ::-1])
+    np.testing.assert_array_equal(transforms.finished(images, np.zeros(1, int), [Flip(1.0)] * 2, 0, 0), images)
+    covered = np.concatenate([apply(Cutout(40_000), images, seed) == 0 for seed in range(8)])
+    assert covered.any(axis=(0, 3)).sum(axis=axis - 1).max() > 60_000
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 3), (4, 3), (0, (1 << 53) + 1)])
+def test_ranges_of_integers_that_are_none(low, high):
+    with pytest.raises(ValueError, match="integers: low, high - expected low < high <= low"):
+        Draws(0, 0, np.arange(2)).integers(low, high)
+
+
+@pytest.mark.parametrize(
+    ("change", "got"), [(lambda i: i[:, :, :, :1], r"\(1, 4, 4, 1\)"), (lambda i: i.repeat(2, 3), r"\(1, 4, 4, 6\)")]
+)
+def test_a_transform_that_changes_the_number_of_channels(change, got):
+    """Each channel is normalised by its own mean: others would get that of another, or of none."""
+    with pytest.raises(TypeError, match=rf"result - expected uint8 \(1, H, W, 3\), got uint8 {got}"):
+        transforms.finished(numbered(3, 4, 4), np.arange(3), [lambda images, draws: change(images)], 0, 0)
 
 
 @pytest.mark.parametrize(

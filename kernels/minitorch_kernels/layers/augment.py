@@ -16,8 +16,8 @@ def gather_normalize(images, indices, rows, columns, boxes, table, out):
     ----------
     images : uint8 ndarray, shape (M, H, W, C)
     indices : int64 ndarray, shape (N,)
-    rows, columns : int16 ndarray, shapes (N, OH) and (N, OW)
-    boxes : int16 ndarray, shape (N, 4)
+    rows, columns : int64 ndarray, shapes (N, OH) and (N, OW)
+    boxes : int64 ndarray, shape (N, 4)
         top, bottom, left, right, the ends excluded.
     table : ndarray, shape (C, 256)
         The normalised value of every byte.

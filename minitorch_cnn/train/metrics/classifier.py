@@ -187,7 +187,7 @@ class Classifier:
         Parameters
         ----------
         paths : iterable of str or Path
-            Anything that Pillow reads. Other sizes are cut to a square around the middle and resized.
+            Pictures, see `data.read_picture`. Other sizes are cut to a square around the middle and resized.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class Classifier:
         Raises
         ------
         ClassifierError
-            If a file is no image.
+            If a file is no picture, or of a kind that has no 8 bits of red, green and blue.
         OSError
             If it cannot be read.
         """
@@ -212,11 +212,7 @@ class Classifier:
 
 def _read_image(path, size):
     """Return an image file as uint8 (size, size, 3)."""
-    from PIL import Image, ImageOps  # here: training does not need it
-
     try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file).convert("RGB")  # as the camera was held
-    except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise ClassifierError(f"{path} - expected an image that Pillow can read, got {error}") from error
-    return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR))
+        return data.read_picture(path, size)
+    except data.PictureError as error:
+        raise ClassifierError(str(error)) from error

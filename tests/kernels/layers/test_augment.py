@@ -24,9 +24,9 @@ def slow(images, indices, rows, columns, boxes, table, out_shape):
 def choices(rng, batch, size, out_size, channels, dtype):
     """Return random arguments: images, indices, rows, columns, boxes, table."""
     images = rng.integers(0, 256, (5, *size, channels), np.uint8)
-    rows = rng.integers(-1, size[0], (batch, out_size[0])).astype(np.int16)
-    columns = rng.integers(-1, size[1], (batch, out_size[1])).astype(np.int16)
-    boxes = rng.integers(-3, max(out_size) + 4, (batch, 4)).astype(np.int16)  # over the edge, or inside out: empty
+    rows = rng.integers(-1, size[0], (batch, out_size[0]))
+    columns = rng.integers(-1, size[1], (batch, out_size[1]))
+    boxes = rng.integers(-3, max(out_size) + 4, (batch, 4))  # over the edge, or inside out: empty
     return images, rng.integers(0, 5, batch), rows, columns, boxes, rng.standard_normal((channels, 256)).astype(dtype)
 
 
@@ -50,16 +50,16 @@ def test_by_hand():
     """Image 1, mirrored, one pixel to the right, the lower left corner blacked out."""
     images = np.array([[[9, 9], [9, 9]], [[1, 2], [3, 4]]], np.uint8)[..., None]
     table = np.arange(256.0)[None] * 10 - 5
-    rows, columns = np.array([[0, 1]], np.int16), np.array([[-1, 1, 0]], np.int16)
+    rows, columns = np.array([[0, 1]]), np.array([[-1, 1, 0]])
     out = np.empty((1, 2, 3, 1))
-    augment.gather_normalize(images, np.array([1]), rows, columns, np.array([[1, 2, 0, 2]], np.int16), table, out)
+    augment.gather_normalize(images, np.array([1]), rows, columns, np.array([[1, 2, 0, 2]]), table, out)
     np.testing.assert_array_equal(out[0, :, :, 0], [[-5, 15, 5], [-5, -5, 25]])
 
 
 def test_every_byte_of_every_channel_has_its_own_value():
     images = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 16, 16, 3)
     table = np.random.default_rng(0).standard_normal((3, 256)).astype(np.float32)
-    steps, none = np.arange(16, dtype=np.int16)[None], np.zeros((1, 4), np.int16)
+    steps, none = np.arange(16)[None], np.zeros((1, 4), np.int64)
     out = np.empty((1, 16, 16, 3), np.float32)
     augment.gather_normalize(images, np.array([0]), steps, steps, none, table, out)
     np.testing.assert_array_equal(out.reshape(256, 3), table.T)
@@ -68,8 +68,8 @@ def test_every_byte_of_every_channel_has_its_own_value():
 def test_nan_and_infinity_in_the_table_come_out():
     table = np.full((1, 256), np.inf)
     table[0, 0] = np.nan
-    out, zeros = np.zeros((1, 1, 2, 1)), np.zeros((1, 4), np.int16)
-    columns = np.array([[0, -1]], np.int16)
+    out, zeros = np.zeros((1, 1, 2, 1)), np.zeros((1, 4), np.int64)
+    columns = np.array([[0, -1]])
     augment.gather_normalize(np.ones((1, 1, 1, 1), np.uint8), np.array([0]), columns[:, :1], columns, zeros, table, out)
     np.testing.assert_array_equal(out.reshape(-1), [np.inf, np.nan])
 

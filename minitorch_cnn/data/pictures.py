@@ -1,0 +1,136 @@
+"""Reading picture files as a person sees them, or refusing them by name.
+
+Pillow opens many kinds of pictures, but its ``convert("RGB")`` cuts 16 bits to the largest 8, shows what lies hidden
+behind transparent pixels, and ignores that a file may mean other colours by its numbers. Here each kind is either
+brought to 8 bits of red, green and blue in the right way, or refused with a message that names it.
+"""
+
+import errno
+import io
+
+import numpy as np
+
+from minitorch_cnn import arguments, shapes
+
+_SIXTEEN_BITS = {"PNG", "TIFF", "PPM", "JPEG2000"}  # formats whose 16-bit grey values fill 0..65535
+_BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
+_WHITE_IS_ZERO, _UNSIGNED = 0, 1  # values of the last two
+
+
+class PictureError(ValueError):
+    """A file that is no picture, or one of a kind that cannot be shown in 8 bits of red, green and blue."""
+
+
+def read_picture(path, size=None):
+    """Read a picture file.
+
+    Parameters
+    ----------
+    path : str or Path
+        What Pillow reads. Of several frames or pages the first counts.
+    size : int or (int, int) or None, pixels, >= 1
+        Height and width; the largest part of that shape around the middle is cut out and scaled. None keeps the
+        picture as it is.
+
+    Returns
+    -------
+    uint8 ndarray, shape (H, W, 3)
+        Red, green and blue in sRGB, upright as the camera was held, transparent pixels on white.
+
+    Raises
+    ------
+    PictureError
+        If the file is no picture or a damaged one, or its values have no stated range: floats, integers of 32 bits,
+        and those of 16 bits that do not fill 0..65535.
+    OSError
+        If it cannot be read.
+    TypeError
+        If ``path`` is no path or ``size`` something else.
+
+    Notes
+    -----
+    16 bits become 8 by rounding v / 257. A colour profile in the file is applied with LittleCMS. A CMYK picture without
+    one becomes (255 - c) (255 - k) / 255, and so on.
+    """
+    arguments.path("read_picture", path=path)
+    if size is not None:
+        size = shapes.pair(size, "read_picture: size")
+    from PIL import Image, ImageOps  # here: training does not need it
+
+    try:
+        with Image.open(path) as file:
+            _check_transparency(file)
+            picture = _red_green_blue(ImageOps.exif_transpose(file), file)
+    except PictureError as error:
+        raise PictureError(f"{path} - {error}") from None
+    except OSError as error:
+        if error.errno and error.errno != errno.EINVAL:  # others are Pillow's own, about the contents
+            raise
+        raise PictureError(f"{path} - expected an image that Pillow can read, got {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise PictureError(f"{path} - expected an image that Pillow can read, got {error!r:.200}") from error
+    if size is not None:
+        picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
+    return np.array(picture)
+
+
+def _red_green_blue(image, file):
+    """Return the Pillow image of an opened file, upright already, in mode RGB and the colours that are meant."""
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image, file)
+    if not image.has_transparency_data:
+        return _in_srgb(image)
+    from PIL import Image
+
+    layers = image.convert("RGBA")
+    paper = Image.new("RGB", image.size, (255, 255, 255))
+    colours = image.convert("L") if image.mode == "LA" else layers.convert("RGB")
+    paper.paste(_in_srgb(colours), mask=layers.getchannel("A"))
+    return paper
+
+
+def _eight_bits(image, file):
+    """Return a grey image of 16 bits as one of 8."""
+    from PIL import Image
+
+    tags = getattr(file, "tag_v2", {})
+    whole = tags.get(_BITS, (16,)) == (16,) and tags.get(_FORMAT, (_UNSIGNED,)) == (_UNSIGNED,)
+    if image.mode == "F" or file.format not in _SIXTEEN_BITS or not whole:
+        kind = "floats" if image.mode == "F" else "integers that do not fill 16 bits"
+        raise PictureError(f"expected 8 or 16 bits a channel, got {file.format} with {kind} (mode {image.mode})")
+    values = (np.asarray(image).astype(np.int64) + 128) // 257  # the nearest of 0..255
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        values = 255 - values
+    grey = Image.fromarray(values.astype(np.uint8))
+    grey.info = image.info
+    return grey
+
+
+def _check_transparency(file):
+    """Raise PictureError for a transparent colour in other units than the pixels; asked before these are read."""
+    stored = file.tile[0][3] if file.format == "PNG" and file.tile else ""
+    if "transparency" in file.info and stored in ("L;2", "L;4", "I;16B", "RGB;16B"):
+        raise PictureError(f"expected a transparent colour of 1 or 8 bits a channel, got one in a PNG of kind {stored}")
+
+
+def _in_srgb(image):
+    """Return an image in mode RGB and in sRGB, by the colour profile that its file brings."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    from PIL import ImageCms
+
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = profile.profile.xcolor_space.strip()
+        if space == "RGB":
+            image = image.convert("RGB")
+        elif space == "GRAY" and image.mode in ("1", "L"):
+            image = image.convert("L")
+        elif space != image.mode:
+            return image.convert("RGB")  # a profile for other channels says nothing about these
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError) as error:
+        raise PictureError(f"expected a colour profile that can be applied, got {error}") from error
