@@ -1,7 +1,7 @@
 """Two libraries against each other: each side in a process of its own, and only one of them runs at a time.
 
 A script gives `run` its sides, functions that prepare a measurement and return a function
-``measure() -> {case: number}``, seconds or whatever is measured. Every side is started as a process of
+``measure() -> {case: number}``, seconds or another unit. Every side is started as a process of
 the same script with ``--side NAME``; the parent asks them in turn, round by round, and takes medians. In
 one process the threads of one library would still spin while the other is measured.
 """
@@ -69,7 +69,7 @@ def serve(make, options):
         measure = make(options)
         for _ in sys.stdin:
             print(json.dumps(measure()), flush=True)
-    except Exception as error:  # whatever a library raises is printed as that side's result
+    except Exception as error:  # every error of a library is printed as that side's result
         text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
         print(json.dumps({"failure": text}), flush=True)
 
@@ -91,7 +91,7 @@ def run(name, options, sides, *, work=None, warm_up=2, unit=("ms", 1e-3), remark
     unit : (str, float)
         In which results are shown, and how much of what was measured that is.
     remark : callable or None
-        ``remark(our medians by case) -> str``, printed behind the table.
+        ``remark(our medians by case) -> str``, printed after the table.
     """
     if options.side:
         serve(sides[options.side], options)

@@ -1,7 +1,7 @@
 """Memory of a training step: the most that a process held during 20 steps, less what it held before.
 
     python benchmarks/memory.py --peer torch
-    python benchmarks/memory.py --growth 1000        what our process holds after so many steps, and after 50
+    python benchmarks/memory.py --growth 1000        what our process holds after 1,000 steps and after 50
 
 Before means after the imports and with the batch in memory. Each side has a process of its own; the
 numbers are Linux's VmHWM and VmRSS.

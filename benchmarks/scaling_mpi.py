@@ -128,7 +128,7 @@ def hidden(measured):
 
 
 def forecast(measured, ranks, gbits):
-    """Return the seconds of a step on so many ranks over a network of so many Gbit/s, with the same images a rank."""
+    """Return the seconds of a step for a number of ranks and a network in Gbit/s, with the same images per rank."""
     return measured["compute"] + ring(ranks, measured["bytes"], NETWORKS[gbits], gbits * 1e9 / 8, measured["buckets"])
 
 
@@ -140,7 +140,7 @@ def report(measured):
     if measured["ranks"] == 1:
         return
     yield (
-        f"compute {ms['compute']:.1f} ms; waiting for gradients {ms['wait']:.1f} ms behind backward, "
+        f"compute {ms['compute']:.1f} ms; waiting for gradients {ms['wait']:.1f} ms after backward, "
         f"{ms['wait_without_overlap']:.1f} ms without overlap ({ms['step_without_overlap']:.1f} ms a step)"
     )
     yield f"{measured['bytes'] / 1e6:.1f} MB of gradients in {measured['buckets']} buckets"
@@ -162,7 +162,7 @@ def serve(ranks, options):
 
 
 class Row:
-    """So many ranks, or a process without MPI (0), that take a step when they are asked, and stand still otherwise."""
+    """A number of ranks, or a process without MPI (0), that take a step on request and are idle otherwise."""
 
     def __init__(self, ranks, options):
         program = [sys.executable, __file__, "--serve", "--model", options.model, "--batch", str(options.batch)]
@@ -219,7 +219,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="of each rank (default: they share the cores)")
     parser.add_argument("--json", action="store_true", help="print the numbers alone")
-    parser.add_argument("--ranks", type=int, nargs="*", metavar="N", help="a table: start so many ranks in turn")
+    parser.add_argument("--ranks", type=int, nargs="*", metavar="N", help="a table: start N ranks, for each N in turn")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ranks is not None:

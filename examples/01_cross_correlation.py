@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 1. Cross-correlation, and what deep learning calls convolution
 #
-# A kernel K slides over an image I. At each place, the numbers of the window are multiplied with those of the kernel,
-# and the products are added up:
+# A kernel K slides over an image I. At each position, the pixels of the window are multiplied by the elements of the
+# kernel, and the products are added up:
 #
 #     S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)
 #
-# That is *cross-correlation*. Mathematicians call something else convolution:
+# That is *cross-correlation*. In mathematics, convolution is something else:
 #
 #     S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)
 #
-# This chapter computes both, shows every product, and lets a network learn by each. It writes its pictures into
+# This chapter computes both, shows every product, and trains a network with each. It writes its pictures to
 # the folder `--out`, by default `pictures`.
 
 # %%
@@ -22,7 +22,7 @@ import numpy as np
 from minitorch_cnn import Tensor, data, explain, ops
 from minitorch_cnn.display import figures
 
-parser = argparse.ArgumentParser(description="Cross-correlation and convolution, number by number.")
+parser = argparse.ArgumentParser(description="Cross-correlation and convolution, product by product.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## Every product of a small example
 #
-# The page can be walked through by the arrow keys, or by a click on a result; the film does so by itself.
+# Step through the page with the arrow keys, or click a result. The GIF steps by itself.
 
 # %%
 image = np.array([[0, 0, 0, 9, 9], [0, 0, 0, 9, 9], [0, 0, 9, 9, 9], [0, 9, 9, 9, 9], [0, 9, 9, 9, 9]])
@@ -55,8 +55,8 @@ explain.conv(colours, kernels).save(out / "01_channels.png", step=5)
 # %% [markdown]
 # ## The flip
 #
-# The answer to a single 1 among zeros, an impulse, tells the two apart: convolution answers with the kernel itself,
-# cross-correlation with the kernel turned upside down and left to right.
+# An impulse, a single 1 among zeros, tells the two apart: convolution returns the kernel itself, cross-correlation
+# returns the kernel flipped upside down and left to right.
 
 # %%
 kernel = np.arange(1, 10).reshape(3, 3)
@@ -67,8 +67,8 @@ both.save(out / "01_flip.png")
 # %% [markdown]
 # ## Learning makes the flip irrelevant
 #
-# Two layers see the same images and the same answers. One cross-correlates, the other convolves, and each starts
-# from random weights of its own. Both learn the task; one kernel is the flip of the other.
+# Two layers get the same images and the same targets. One cross-correlates, the other convolves; each starts from
+# different random weights. Both learn the task, and one kernel is the flip of the other.
 
 # %%
 learned = explain.learn_flip(kernel)
@@ -79,7 +79,7 @@ assert learned.difference < 1e-6
 # %% [markdown]
 # ## On a picture
 #
-# The same kernel finds the vertical edges of a drawing, and turned by a quarter the horizontal ones.
+# The same kernel finds the vertical edges of a drawing; rotated by 90 degrees, it finds the horizontal ones.
 
 # %%
 picture = data.Shapes10(train=False, size=8).images[2].mean(2) / 255

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 2. Full, sparse and shared connections
 #
-# A dense layer connects every number with every other. A convolution keeps the connections of a window only, and
-# gives all windows the same weights. Written out as a matrix it is mostly zeros, and the same few weights again and
-# again.
+# A fully connected layer connects every output with every input. A convolution keeps only the connections of a window,
+# and all windows share the same weights. Written out as a matrix, it is mostly zeros, and the same few weights repeat.
 
 # %%
 import argparse
@@ -22,7 +21,7 @@ manual_seed(1)
 # %% [markdown]
 # ## A signal: a band
 #
-# Each row is one output; the window moves by one column from row to row. `0`, `1`, `2` say which weight stands there.
+# Each row is one output; the window moves by one column from row to row. `0`, `1`, `2` say which weight it is.
 
 # %%
 signal = nn.Conv1d(1, 1, 3, padding=1, bias=False)
@@ -43,7 +42,7 @@ matrix.save(out / "02_image.png")
 explain.as_matrix(nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False), (1, 1, 8, 8)).save(out / "02_stride.png")
 
 # %% [markdown]
-# ## The matrix does what the layer does, and its transpose what the gradient does
+# ## The matrix computes the layer, and its transpose the gradient
 
 # %%
 x = Tensor(np.random.default_rng(0).standard_normal((1, 1, 6, 6)).astype(np.float32), requires_grad=True)
@@ -58,7 +57,7 @@ matrix.T.save(out / "02_transposed.png")
 # %% [markdown]
 # ## What it saves
 #
-# An image of 32 x 32 x 3, and 96 maps of the same size from windows of 5 x 5:
+# From an image of 32 x 32 x 3 to 96 feature maps of the same size, with windows of 5 x 5:
 
 # %%
 print(explain.as_matrix(nn.Conv2d(3, 96, 5, padding=2), (1, 3, 32, 32)))

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3. Receptive fields
 #
-# One number of a feature map depends on a box of pixels, its receptive field. Each layer with a window of k numbers
-# makes it larger by (k - 1) times the distance, in pixels, of the numbers that it reads.
+# One element of a feature map depends on a box of pixels, its receptive field. Each layer with a window of k elements
+# enlarges the field by (k - 1) times the distance, in pixels, between the elements that it reads.
 
 # %%
 import argparse
@@ -10,16 +10,16 @@ import pathlib
 
 from minitorch_cnn import explain, manual_seed, models, nn
 
-parser = argparse.ArgumentParser(description="What one number of a network sees.")
+parser = argparse.ArgumentParser(description="What one unit of a network sees.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
 manual_seed(0)
 
 # %% [markdown]
-# ## The exact box of one unit, through shortcuts and all
+# ## The exact receptive field of one unit, through shortcuts
 #
-# The heat map is the *effective* field: how much each pixel of the box matters, measured by gradients. The middle
+# The heat map is the *effective* field: how much each pixel of the box matters, measured by gradients. The centre
 # counts most, because most paths lead there.
 
 # %%
@@ -29,7 +29,7 @@ print(middle)
 middle.save(out / "03_resnet20.png")
 
 # %% [markdown]
-# At the border the box is cut: a part of the window lies in the padding.
+# At the border the box is cut off: part of the window lies in the padding.
 
 # %%
 corner = explain.receptive_field(resnet, "layer2.1", 0, 15, input_shape=(1, 3, 32, 32), images=2)
@@ -39,7 +39,7 @@ corner.save(out / "03_corner.png")
 # %% [markdown]
 # ## Three windows of 3 x 3 see as much as one of 7 x 7
 #
-# but bend their numbers three times, with 27 weights a channel in place of 49: the idea of VGG.
+# but apply three non-linearities instead of one, with 27 weights per channel instead of 49: the idea of VGG.
 
 # %%
 three = nn.Sequential(*[layer for _ in range(3) for layer in (nn.Conv2d(1, 1, 3), nn.ReLU())])

@@ -1,7 +1,7 @@
 # %% [markdown]
-# # 4. Weights are filters, and maps are what they find
+# # 4. Weights are filters, and feature maps show what they find
 #
-# A filter of the first layer is a small picture: what it looks like is what it answers to. This chapter trains a small
+# A filter of the first layer is a small picture: it responds most to what it looks like. This chapter trains a small
 # network on shapes that are drawn on the spot, and watches its filters.
 
 # %%
@@ -10,7 +10,7 @@ import pathlib
 
 from minitorch_cnn import Tensor, data, explain, manual_seed, nn, ops, optim
 
-parser = argparse.ArgumentParser(description="Filters while they learn, and the maps that they make.")
+parser = argparse.ArgumentParser(description="Filters while they learn, and the feature maps that they produce.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
@@ -31,10 +31,10 @@ model = nn.Sequential(
     nn.GlobalAvgPool(),
     nn.Linear(64, 10),
 )
-model[0].weight.data *= 0.1  # begin near zero: what is seen later was learned, and is not what chance put there
+model[0].weight.data *= 0.1  # start near zero, so that what is visible later was learned and not drawn at random
 
 # %% [markdown]
-# ## Training, and a frame of the film every thirty steps
+# ## Training, with one frame of the film every thirty steps
 
 # %%
 optimizer = optim.Adam(model.parameters(), lr=3e-3)
@@ -55,7 +55,7 @@ print(film)
 film.save(out / "04_training.gif")
 
 # %% [markdown]
-# ## The filters, and the filters of the second layer, which read maps and not colours
+# ## The filters, and those of the second layer, which read feature maps instead of colours
 #
 # Blue is negative, orange positive.
 
@@ -66,7 +66,7 @@ filters.save(out / "04_filters.png")
 explain.filters(model, "3").save(out / "04_second_layer.png")
 
 # %% [markdown]
-# ## What they make of an image
+# ## The feature maps of one image
 
 # %%
 maps = explain.feature_maps(model, x[3])

@@ -1,8 +1,8 @@
 # %% [markdown]
-# # 5. What units look for
+# # 5. What units respond to
 #
-# The deeper a layer, the larger the patch that a unit sees, and the more what it answers to resembles a thing. Two ways
-# to find out: show the patches that a unit answers most to, and ask an answer where in the image its reasons lie.
+# The deeper a layer, the larger the patch that a unit sees, and the more the patches it responds to resemble objects.
+# There are two ways to look: show the patches that a unit responds to most, and show which pixels an answer depends on.
 
 # %%
 import argparse
@@ -10,7 +10,7 @@ import pathlib
 
 from minitorch_cnn import Tensor, data, explain, manual_seed, nn, ops, optim
 
-parser = argparse.ArgumentParser(description="What units look for, and where the reasons for an answer lie.")
+parser = argparse.ArgumentParser(description="What units respond to, and which pixels an answer depends on.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,9 @@ for step in range(140):
 print(f"loss {loss.item():.3f}")
 
 # %% [markdown]
-# ## The patches that units answer most to
+# ## The patches that units respond to most
 #
-# Each patch is the exact receptive field of the answer; what lies outside of the image is hatched.
+# Each patch is the exact receptive field of the unit; the part outside the image is hatched.
 
 # %%
 test = data.Shapes10(train=False, size=400)
@@ -53,10 +53,10 @@ for layer, name in (("0", "first"), ("6", "last")):
     found.save(out / f"05_patches_{name}.png")
 
 # %% [markdown]
-# ## Where the reasons lie
+# ## Which pixels an answer depends on
 #
-# *Saliency* asks how the answer changes with a pixel, *occlusion* hides a square and looks how far the answer falls,
-# and *Grad-CAM* weighs the maps of a layer by what they mean for the class.
+# *Saliency* shows how the answer changes with each pixel. *Occlusion* hides a square and measures how far the answer
+# falls. *Grad-CAM* weights the feature maps of a layer by their effect on the class.
 
 # %%
 images = explain.normalised(test.images[:5], test).astype("float32")

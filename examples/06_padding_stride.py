@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 6. Padding, stride and dilation
 #
-# How large is the output of a convolution? Along one axis of H pixels, with P pixels of padding on each side, a kernel
-# of K taps that lie D pixels apart, and steps of S pixels:
+# How large is the output of a convolution? Take an axis of H pixels, P pixels of padding on each side, a kernel of
+# K taps that lie D pixels apart, and steps of S pixels:
 #
 #     floor((H + 2 P - D (K - 1) - 1) / S) + 1
 #
-# `explain.conv` prints this formula with the numbers in it, and hatches what the floor drops. The pictures go into the
+# `explain.conv` prints this formula with its values, and hatches what the floor drops. The pictures go to the
 # folder `--out`, by default `pictures`.
 
 # %%
@@ -19,7 +19,7 @@ from minitorch_cnn import explain
 from minitorch_cnn.display import figures
 from minitorch_cnn.shapes import conv_output_size
 
-parser = argparse.ArgumentParser(description="Padding, stride and dilation, number by number.")
+parser = argparse.ArgumentParser(description="Padding, stride and dilation, product by product.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,8 @@ ones = np.ones((3, 3), int)
 # %% [markdown]
 # ## Padding
 #
-# Without padding, 5 x 5 pixels shrink to 3 x 3. With one pixel of zeros around, a kernel of 3 keeps the size: "same".
+# Without padding, 5 x 5 pixels shrink to 3 x 3. With one pixel of zeros on each side, a kernel
+# of 3 keeps the size: "same".
 
 # %%
 for padding in (0, 1):
@@ -40,7 +41,7 @@ for padding in (0, 1):
 assert explain.conv(x, ones, padding="same").result.shape == (5, 5)
 
 # %% [markdown]
-# What that is worth: through ten layers without padding, 32 pixels become 12, and the edge is soon lost.
+# Why this matters: after ten layers without padding, 32 pixels have become 12, and the border is lost.
 
 # %%
 axes = (figure := figures.blank()).subplots()
@@ -84,7 +85,7 @@ print(story.sizes[0])
 story.save(out / "06_dilation.png", step=3)
 
 # %% [markdown]
-# ## The way back
+# ## The backward pass
 #
 # Each product of the forward pass sends the gradient of the output back to both of its factors: to the pixel, times
 # the weight, and to the weight, times the pixel.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 7. Pooling
 #
-# Pooling takes one number from each window: the largest, or the mean. It has no weights. The pictures go into the
+# Pooling takes one value from each window: the maximum or the mean. It has no weights. The pictures go to the
 # folder `--out`, by default `pictures`.
 
 # %%
@@ -13,7 +13,7 @@ import numpy as np
 from minitorch_cnn import Tensor, data, explain, ops
 from minitorch_cnn.display import figures
 
-parser = argparse.ArgumentParser(description="Pooling and its gradient, number by number.")
+parser = argparse.ArgumentParser(description="Pooling and its gradient, element by element.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")
 out = pathlib.Path(parser.parse_known_args()[0].out)  # a notebook has arguments of its own
 out.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## In one dimension
 #
-# Windows may lie side by side or overlap. Where they overlap and the signal moves by one sample, few results change.
+# Windows may be adjacent or overlap. When they overlap and the signal shifts by one sample, few results change.
 
 # %%
 signal = np.array([1, 0, 2, 9, 8, 1, 0, 3])
@@ -37,7 +37,7 @@ print(
 # %% [markdown]
 # ## In two dimensions
 #
-# The green frame in the window is the largest number, the first one where several are equal.
+# The green frame in the window marks the maximum, or the first of several equal ones.
 
 # %%
 x = np.array([[1, 3, 2, 0, 5], [4, 6, 1, 1, 2], [0, 2, 9, 7, 1], [5, 1, 3, 8, 4], [2, 2, 0, 6, 1]])
@@ -50,8 +50,8 @@ explain.pool(x, 3, stride=2, padding=1).save(out / "07_pool_overlapping.gif")
 # %% [markdown]
 # ## Where the gradient goes
 #
-# Through a maximum, all of it goes to the number that won; through a mean, each number of the window gets its share.
-# Windows that overlap add up. The last row and column of 5 x 5 belong to no window, and get nothing.
+# A maximum passes all of it to the element that won; a mean gives each element of the window an equal share. Where
+# windows overlap, the gradients add up. The last row and column of 5 x 5 belong to no window and get zero.
 
 # %%
 for kind in ("max", "avg"):
@@ -63,7 +63,7 @@ explain.pool_gradient(x, 3, stride=1).save(out / "07_gradient_overlapping.html")
 # %% [markdown]
 # ## On a picture
 #
-# A quarter of the numbers, twice: the shape can still be seen.
+# A quarter of the pixels remains, twice: the shape is still visible.
 
 # %%
 picture = Tensor(data.Shapes10(train=False, size=8).images[2].mean(2)[None, None] / 255)

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 8. Famous networks, and the pattern that they share
 #
-# From LeNet-5 to DenseNet, the same few parts come again: convolutions with a ReLU, something that halves the maps,
-# and a few full connections or one mean a map at the end. Everything here is read from the *trace* of each network:
-# it runs on shapes alone, nothing is computed, so that a VGG with 138 million weights is drawn in a moment.
+# From LeNet-5 to DenseNet, the same few parts return: convolutions with a ReLU, something that halves the feature maps,
+# and a few fully connected layers or global average pooling at the end. Everything here is read from the *trace* of
+# each network. A trace runs on shapes only and computes nothing, so a VGG with 138 million weights takes a moment.
 
 # %%
 import argparse
@@ -21,7 +21,7 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## Six networks, one pattern
 #
-# A bar is a layer, as high as the side of its map: the maps get smaller, and there are more of them.
+# Each bar is a layer, as high as the side of its feature maps: the maps get smaller and the channels more numerous.
 
 # %%
 figures.save(explain.poster(), out / "08_poster.png")
@@ -29,7 +29,7 @@ figures.save(explain.poster(), out / "08_poster.png")
 # %% [markdown]
 # ## The pattern, in words
 #
-# The lecture draws it as: some convolutions, a pooling, and that again and again; then full connections.
+# The lecture draws it as some convolutions and a pooling, repeated several times, and then fully connected layers.
 
 # %%
 patterns = []
@@ -44,10 +44,10 @@ for sentence, count in explain.shared(patterns):
 # %% [markdown]
 # ## One network as a drawing and as a table
 #
-# (`mcnn topology --efficiency -o FILE.png` compares what the answers of the large networks cost.)
+# (`mcnn topology --efficiency -o FILE.png` compares the cost of one answer of the large networks.)
 #
-# The arcs of a ResNet are its shortcuts. In the table, `sees` is the receptive field: how many pixels a side a number
-# of that layer depends on.
+# The arcs of a ResNet are its shortcuts. In the table, `sees` is the receptive field: the side, in pixels,
+# of the box that a unit of that layer depends on.
 
 # %%
 model = models.create("resnet20")
@@ -58,7 +58,7 @@ print(explain.summary(models.create("lenet5"), (1, 1, 32, 32)))
 # %% [markdown]
 # ## When the sizes do not fit
 #
-# Sooner or later a full connection gets another number of inputs than it expects. The message does the arithmetic.
+# Sooner or later a fully connected layer gets the wrong number of inputs. The message does the arithmetic.
 
 # %%
 wrong = nn.Sequential(

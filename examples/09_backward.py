@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 9. Backward, step by step
 #
-# A network is a chain of operations. Backward walks it from the loss to the first layer, and at each operation applies
-# one *local rule*: from the gradient of its output, make the gradients of its inputs. This chapter draws the chain,
-# tells the walk, and checks it against differences.
+# A network is a chain of operations. The backward pass visits it from the loss to the first layer and applies one
+# *local rule* to each operation: given the gradient of its output, compute the gradients of its inputs. This chapter
+# draws the chain, prints each step, and checks the result against finite differences.
 
 # %%
 import argparse
@@ -24,7 +24,7 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The graph
 #
-# Forward leaves a node for each operation. Arrows show forward; backward goes against them.
+# The forward pass records a node for each operation. Arrows show the forward direction; backward goes against them.
 
 # %%
 mt.manual_seed(0)
@@ -37,23 +37,23 @@ print(graph)
 graph.save(out / "09_graph.png")
 
 # %% [markdown]
-# ## The walk
+# ## The steps
 #
-# Each step: the gradient that comes in, the rule, and what each input gets.
+# Each step shows the incoming gradient, the rule, and the gradient of each input.
 
 # %%
 steps = loss.backward(trace=True)
 print(explain.BackwardTrace(steps))
 
 # %% [markdown]
-# ## How large the gradient is on its way
+# ## How large the gradient is at each step
 #
-# The norm of the gradient that comes in at each step, from the loss on the left to the first layer on the right.
+# The norm of the incoming gradient at each step, from the loss on the left to the first layer on the right.
 
 # %%
 figure = figures.blank()
 axes = figure.subplots()
-walk = [step for step in steps if step.op != "Transpose"]  # of a weight, beside the way of the image
+walk = [step for step in steps if step.op != "Transpose"]  # of a weight, not on the path of the image
 axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
 axes.set_xticks(range(len(walk)), [step.op for step in walk], fontsize=14, rotation=30, ha="right")
 axes.set_ylabel("norm of the incoming gradient", fontsize=16)
@@ -64,7 +64,7 @@ figures.save(figure, out / "09_norms.png")
 # %% [markdown]
 # ## A shortcut in the graph
 #
-# Where a value is read twice, its two gradients are added. The orange way of a residual block passes its operations by.
+# Where a value is read twice, its two gradients are added. The orange path of a residual block skips its operations.
 
 # %%
 net = nn.Sequential({"stem": nn.Conv2d(3, 4, 3, padding=1), "block": models.resnet.BasicBlock(4, 4)})
@@ -73,7 +73,7 @@ explain.graph(ops.sum(net(x)), net).save(out / "09_shortcut.png")
 # %% [markdown]
 # ## Is it right?
 #
-# The gradient check moves each number by a millionth and compares the change of the output with what backward says.
+# The gradient check changes each element by a millionth and compares the change of the output with the gradient.
 
 # %%
 small = Tensor(np.random.default_rng(0).standard_normal((1, 2, 5, 5)))

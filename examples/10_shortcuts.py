@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10. Why pooling, and why shortcuts
 #
-# Two questions that a measurement answers. *Pooling*: how much do feature maps change when the image moves by a few
-# pixels? *Shortcuts*: what becomes of the gradient on its way through 20, 56 and 110 layers, with and without them?
+# Measurements answer two questions. *Pooling*: how much do feature maps change when the image shifts by a few pixels?
+# *Shortcuts*: how does the gradient change through 20, 56 and 110 layers, with and without them?
 
 # %%
 import argparse
@@ -18,9 +18,9 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## Pooling
 #
-# The same convolution, edges in four directions, and behind it nothing, a stride, or a pooling. A window with a
-# maximum in it does not notice that the maximum moved, as long as it stays inside: max pooling changes least, and
-# the larger window less than the smaller. A stride throws pixels away, but what it keeps moves as before.
+# The same convolution, edges in four directions, is followed by nothing, by a stride, or by a pooling. The result of
+# max pooling stays the same as long as the maximum stays inside the window. So max pooling changes least, and a larger
+# window less than a smaller one. A stride drops pixels, but the pixels that it keeps still shift.
 
 # %%
 shift = explain.shift_sensitivity()
@@ -30,10 +30,10 @@ shift.save(out / "10_pooling.png")
 # %% [markdown]
 # ## Shortcuts
 #
-# Three networks from the same blocks: plain, with shortcuts that add (ResNet), with shortcuts that concatenate
-# (DenseNet). The norm of the gradient of each convolution's weights, before the first step of training. In the plain
-# network it grows layer by layer on its way back, and no learning rate fits the first and the last layers at once;
-# a shortcut hands it on unchanged.
+# Three networks are made of the same blocks: plain, with shortcuts that add (ResNet), and with shortcuts that
+# concatenate (DenseNet). The picture shows the norm of each convolution's weight gradient before the first training
+# step. In the plain network it grows from layer to layer during the backward pass, so no learning rate suits both the
+# first and the last layers. A shortcut passes the gradient on unchanged.
 
 # %%
 norms = explain.gradient_norms()

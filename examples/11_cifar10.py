@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 11. The CIFAR-10 challenge
 #
-# Four convolutions, each with batch norm, ReLU and max pooling, one mean a map, and one full connection: that is enough
-# for more than 80 % of the images of CIFAR-10. Without `--data` this chapter trains the same network for a moment on
-# drawn shapes, so that it needs no download:
+# Four convolutions, each with batch norm, ReLU and max pooling, then global average pooling and one fully connected
+# layer: that is enough for more than 80 % of the test images of CIFAR-10. Without `--data`, this chapter needs no
+# download and trains the same network briefly on drawn shapes. For CIFAR-10:
 #
 #     mcnn data get
 #     python examples/11_cifar10.py --data ~/.cache/minitorch_cnn/cifar-10-batches-bin --epochs 8
@@ -45,7 +45,7 @@ else:
 # %% [markdown]
 # ## The training
 #
-# The test images are looked at once, at the end. A run leaves curves, a confusion matrix and the worst mistakes.
+# The test images are used once, at the end. A run writes curves, a confusion matrix and the worst mistakes.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 12. Transfer learning
 #
-# What a network learned from some classes helps with others. A small network learns six of the ten drawn shapes from
-# many images; then it gets a new last layer, and learns the other four from a few images each, while all other layers
-# stay as they are. The same network from scratch has only these few images.
+# What a network has learned from some classes helps with others. A small network learns six of the ten drawn shapes
+# from many images. Then it gets a new last layer and learns the other four shapes from a few images each, while all
+# other layers stay frozen. For comparison, the same network is trained from scratch on these few images.
 #
-# The real thing, a ResNet-18 that learned from ImageNet, is `examples/transfer_resnet18.py` and `mcnn transfer`.
+# `examples/transfer_resnet18.py` and `mcnn transfer` do the same with a ResNet-18 that was trained on ImageNet.
 
 # %%
 import argparse
@@ -51,7 +51,7 @@ print("old:", ", ".join(many_old.classes), "   new:", ", ".join(few_new.classes)
 
 
 def small_network(classes):
-    """Return three convolutions with batch norm, ReLU and pooling, and one full connection."""
+    """Return three convolutions with batch norm, ReLU and pooling, and one fully connected layer."""
     layers, channels = [], 3
     for filters in (16, 32, 64):
         layers += [nn.Conv2d(channels, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
@@ -93,16 +93,16 @@ def fit(model, dataset, test_set, epochs, rate, size=40):
 # ## Learn the old classes
 
 # %%
-mt.set_num_threads(1)  # for maps as small as these, handing out the work takes longer than the work
+mt.set_num_threads(1)  # with maps this small, distributing the work takes longer than doing it
 mt.manual_seed(0)
 pretrained = small_network(len(OLD))
 old = fit(pretrained, many_old, only(tests, OLD, 200), epochs=15, rate=5e-3)
 print(f"old classes: {old[-1]:.1%}")
 
 # %% [markdown]
-# ## Learn the new ones, from 80 images
+# ## Learn the new classes from 80 images
 #
-# `freeze` stops all layers, and `replace_head` gives the network a new last one, the only one that learns.
+# `freeze` stops all layers from learning; `replace_head` adds a new last layer, the only one that learns.
 
 # %%
 EPOCHS = 20

@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold."""
+"""Rules of the source code that a program can check."""
 
 import ast
 import json

@@ -31,7 +31,7 @@ def state(step):
 
 
 class FaultyFile:
-    """A file that fails or kills its process once so many bytes are written."""
+    """A file that fails or kills its process once a number of bytes has been written."""
 
     def __init__(self, file, limit, fault):
         self.file, self.limit, self.fault = file, limit, fault
@@ -76,7 +76,7 @@ def kill_self():
 
 
 def save_until_killed(folder, step, limit):
-    """Save again and again, or, with a limit, die after so many bytes of the first file."""
+    """Save again and again, or, with a limit, die after that number of bytes of the first file."""
     checkpoints = Checkpoints(folder)
     with contextlib.nullcontext() if limit is None else faulty_files(limit, kill_self):
         for number in range(step, step + 1000):

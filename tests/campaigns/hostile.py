@@ -3,7 +3,7 @@
 A mutation flips bits, cuts, repeats or moves a piece, or writes a number that people forget to check.
 The reader has to refuse the file with its own error, or return what the sound file holds, and without
 running anything. A large file may take three times its size of memory, measured as the process's
-resident peak; a small one 25 MB besides, which is what a pickle of the most instructions can make.
+resident peak; a small one 25 MB in addition, which is what a pickle of the most instructions can make.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Memory: a long training holds no more than a short one, and leaves no graph behind."""
+"""Memory: a long training holds no more than a short one, and no graph is left."""
 
 import gc
 
@@ -26,7 +26,7 @@ def growth(length):
 
     train()  # where kernels are compiled, the compiler's own cycles hold on to the graph that called it
     gc.collect()
-    gc.disable()  # whatever needs the collector from here on stays and is counted
+    gc.disable()  # garbage that needs the collector stays from here on and is counted
     try:
         for step in range(1, steps + 1):
             train()

@@ -16,11 +16,11 @@ import sys
 import tempfile
 
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
-STAGES = ((2, 0.5), (1, 0.75), (4, 1.0))  # ranks, and the share of all steps that is done behind them
+STAGES = ((2, 0.5), (1, 0.75), (4, 1.0))  # ranks, and the share of all steps that is done after them
 
 
 class Enough(Exception):
-    """So many steps were made."""
+    """Raised after a number of steps, to end a stage."""
 
 
 def work(options):
@@ -53,7 +53,7 @@ def work(options):
 
 
 def run(ranks, folder, until, *words):
-    """Train on so many ranks up to a step; return the one digest of the parameters of all of them."""
+    """Train on a number of ranks up to a step; return the one digest of the parameters of all of them."""
     again = ["--resume"] * pathlib.Path(folder).exists()
     command = [sys.executable, __file__, *sys.argv[1:], "--work", folder, "--until", str(until), *again, *words]
     command = command if ranks == 1 else [MPIEXEC, "-n", str(ranks), *command]

@@ -21,7 +21,7 @@ from minitorch_cnn.data import cifar10
 
 
 def records(count=20):
-    """Return what a test file of so many images holds, (N, 3073), and let it be the genuine one."""
+    """Return the contents of a test file of ``count`` images, (N, 3073), and let it be the genuine one."""
     cifar10._PER_FILE = count
     rows = np.random.default_rng(0).integers(0, 256, (count, 3073), np.uint8)
     rows[:, 0] = np.arange(count) % 10

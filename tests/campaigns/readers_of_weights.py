@@ -77,7 +77,7 @@ class Pth:
 
     @staticmethod
     def table(length, name):
-        """Return a zip file whose entries, of so many bytes, are nothing but lines of the table of contents."""
+        """Return a zip file whose entries, each of a given size, are nothing but lines of the table of contents."""
         name = name.ljust(length - 46, b"a")
         line = b"PK\1\2" + bytes(4) + b"\x00\x08" + bytes(18) + struct.pack("<H", len(name)) + bytes(16) + name
         lines = line * (LARGE // len(line))

@@ -51,7 +51,7 @@ CHECKS = dict.fromkeys(BARS, 1) | {7: 2, 12: 2, 13: 2, 15: 3, 16: 13, 19: 3}  # 
 PROMISES = {  # of bars that belong together
     "A worker process that is killed, crashes, fails or hangs gives one error that names the worker, its process, the "
     "cause and the sample; no process and no memory is left": (12,),
-    "A checkpoint is whole or not there, whatever kills the writer": (19,),
+    "A checkpoint is whole or not there, however the writer is killed": (19,),
     "A resumed training ends with the bits of one that never stopped": (20,),
     "No file of weights or images can run code, take the process down or take more memory than three times its "
     "size, or 25 MB": (16,),
@@ -142,7 +142,7 @@ def main():
     records = json.loads(FIGURES.read_text())
     for path in parser.parse_args().records:
         if not path.is_file():
-            parser.error(f"FILE - expected a record that --json wrote, got {path}, which is none")
+            parser.error(f"FILE - expected a record that --json wrote, got {path}, which is not a file")
         records = merged(records, json.loads(path.read_text()))
     FIGURES.write_text(json.dumps(records, indent=1) + "\n")
     for path in DOCUMENTS:

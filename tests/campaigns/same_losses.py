@@ -31,7 +31,7 @@ CONTROLS = (  # what is said, ranks of the first side (0: without mpiexec) and i
 
 
 class Enough(Exception):
-    """So many steps were made."""
+    """Raised after a number of steps, to end a run."""
 
 
 def work(options):
@@ -66,7 +66,7 @@ def work(options):
 
 
 def run(ranks, *words):
-    """Return losses and digests of a run on so many ranks."""
+    """Return losses and digests of a run on a number of ranks."""
     command = [sys.executable, __file__, *sys.argv[1:], *words, "--work"]
     command = [MPIEXEC, "-n", str(ranks), *command] if ranks else command
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)

@@ -36,7 +36,7 @@ def work(options, seed):
 
 
 def accuracy(options, ranks, seed):
-    """Return what so many ranks reach with a seed."""
+    """Return the accuracy of a number of ranks with a seed."""
     words = [sys.executable, __file__, *sys.argv[1:], "--work", str(seed)]
     command = words if ranks == 1 else [MPIEXEC, "-n", str(ranks), *words]
     return float(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--recipe", default="cifar4")
     parser.add_argument("--images", type=int, default=10_000, help="to train on")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=3, help="so many of them, at least 2")
+    parser.add_argument("--seeds", type=int, default=3, help="how many, at least 2")
     parser.add_argument("--work", type=int, metavar="SEED", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work is not None:

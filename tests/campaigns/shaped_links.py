@@ -40,7 +40,7 @@ def remove_sides():
 
 @contextlib.contextmanager
 def link(gbits):
-    """Keep two namespaces with a link of so many Gbit/s in each direction."""
+    """Keep two namespaces with a link of a given speed, in Gbit/s, in each direction."""
     remove_sides()  # of a run that was killed
     try:
         for side in SIDES:

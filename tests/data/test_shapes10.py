@@ -27,7 +27,7 @@ def test_the_default_sizes(monkeypatch):
 
 
 def test_every_shape_stands_out_from_its_background():
-    """The middle of a shape and the corners of its image differ by its contrast, whatever the colours."""
+    """The middle of a shape and the corners of its image differ by its contrast, for all colours."""
     images = shapes10.draw(np.zeros(300, np.int64), np.random.default_rng(0)).astype(float)  # disks
     spread = images.reshape(300, -1, 3).std(1).max(1)
     assert np.median(spread) > 25 and spread.min() > 5

@@ -1,4 +1,4 @@
-"""Cross-entropy, NLL, MSE: values, gradients, reductions, and labels that are none."""
+"""Cross-entropy, NLL, MSE: values, gradients, reductions, and invalid labels."""
 
 import numpy as np
 import pytest

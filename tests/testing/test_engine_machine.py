@@ -1,4 +1,4 @@
-"""Random graphs, grown, walked back, freed and spoilt in random order, against differences of their forward."""
+"""Random graphs, grown, walked back, freed and corrupted in random order, against differences of their forward."""
 
 import inspect
 import textwrap
@@ -202,7 +202,7 @@ BUGS = {  # what is wrong: (where, function, text, what replaces it, ...)
         "np.ones_like(data)",
     ),
     "the graph stays after backward": (Variable, "backward", "if not retain_graph:", "if False:"),
-    "the graph is freed although it shall stay": (Variable, "backward", "if not retain_graph:", "if True:"),
+    "the graph is freed although it should stay": (Variable, "backward", "if not retain_graph:", "if True:"),
     "a freed graph is walked once more": (
         *(checks, "check_node", "if node.ctx is None:"),
         "if node.ctx is None:\n        return\n    if False:",

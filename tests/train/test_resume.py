@@ -31,7 +31,7 @@ def whole(start):
 
 
 def crash_at(trainer, step):
-    """Let the training fail after so many steps."""
+    """Let the training fail after a number of steps."""
     count = trainer.progress.count
 
     def counted(*arguments):

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, whatever happens while they are written."""
+"""Checkpoints: whole or not at all, also if the writer dies."""
 
 import errno
 import os

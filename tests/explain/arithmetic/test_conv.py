@@ -1,4 +1,4 @@
-"""Convolutions told number by number: what is shown is what the kernels and the textbook compute."""
+"""Convolutions shown product by product: what is shown is what the kernels and the textbook compute."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Poolings told number by number, and where their gradients go."""
+"""Poolings shown element by element, and where their gradients go."""
 
 import numpy as np
 import pytest

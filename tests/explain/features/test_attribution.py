@@ -37,7 +37,7 @@ def test_grad_cam_by_its_formula():
     model.fc.weight.data[1] = [1, -1, 2, -2]  # some maps speak for the class, some against it
     found = explain.grad_cam(model, x, "conv2", 1)
     maps = ops.relu(model.conv2(ops.relu(model.conv1(Tensor(x))))).data
-    weights = model.fc.weight.data[1] / 64  # behind a mean, the gradient is the same everywhere
+    weights = model.fc.weight.data[1] / 64  # before a mean, the gradient is the same everywhere
     heat = np.maximum(np.einsum("c,nchw->nhw", weights, maps), 0)
     np.testing.assert_allclose(found.heat, heat, rtol=1e-4, atol=1e-7)
     signed = explain.grad_cam(model, x, "conv2", 1, relu=False).heat

@@ -42,7 +42,7 @@ def digest(t):
 
 
 def launch(ranks, body, *arguments):
-    """Run a program on so many ranks; return the completed process."""
+    """Run a program on a number of ranks; return the completed process."""
     code = HEAD + textwrap.dedent(body)
     command = [sys.executable, "-c", code, *map(str, arguments)]
     if ranks > 1:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its pictures, its folder, and what it says about the machine."""
+"""What a run writes: its pictures, its folder, and what it says about the machine."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ class Browser:
         self._ask("/actions", {"actions": [{"type": "key", "id": "keys", "actions": keys}]})
 
     def click(self, selector):
-        """Press the mouse in the middle of an element, whatever lies above it."""
+        """Press the mouse in the middle of an element, even if something covers it."""
         found = self._ask("/element", {"using": "css selector", "value": selector})
         moves = [{"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": {ELEMENT: found[ELEMENT]}}]
         moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
