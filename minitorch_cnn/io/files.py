@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import itertools
 import os
 import pathlib
 import secrets
@@ -13,6 +14,8 @@ import time
 import urllib.error
 import urllib.request
 
+from minitorch_cnn import arguments
+
 _BLOCK = 1 << 20
 _SLOW = 200_000  # bytes a second: below this for _PATIENCE seconds, another address is tried
 _PATIENCE = 20.0
@@ -20,6 +23,7 @@ _TIMEOUT = 30.0
 _WINDOWS = sys.platform == "win32"
 _RETRY = 1.0  # seconds: on Windows a file that another program has open, such as a virus scanner, cannot be replaced
 _LONG_AGO = 3600.0  # seconds: no file takes that long to write
+_numbers = itertools.count()  # of temporary files: two threads may write the same file
 _RUN = secrets.token_hex(4)  # tells this process from an earlier one of the same number: in a container all have it
 
 
@@ -58,18 +62,41 @@ def atomic_write(path, data):
     Parameters
     ----------
     path : str or Path
-        The permissions of a file that is there are kept.
+        The permissions of a file that is there are kept. A symbolic link stays one: the file that it names is
+        written. What is no file, such as ``/dev/stdout`` or a pipe, is written to as it is.
     data : bytes
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
     OSError
-        If it cannot be written; the old file is untouched and no temporary file stays.
+        If it cannot be written, with the name of the file or of the missing folder; the old file is untouched and
+        no temporary file stays.
     """
-    path = pathlib.Path(path)
-    # In the same folder, because a rename is atomic only within a file system. A killed process
-    # leaves its temporary file; `remove_stale` knows them by the name.
-    temporary = path.with_name(f".{path.name}.{_RUN}.{os.getpid()}.tmp")
+    arguments.path("atomic_write", path=path)
+    path = pathlib.Path(os.path.realpath(path))
+    if path.is_symlink():  # of links that lead around in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"no such folder to write {path.name} into", str(path.parent))
+    try:
+        _write_aside(path, data)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # and not that of the temporary file, which nobody knows
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_aside(path, data):
+    """Write a temporary file and rename it."""
+    # In the same folder, because a rename is atomic only within a file system. A killed process leaves its temporary
+    # file; `remove_stale` knows them by the name, which is short enough where that of the file is as long as can be.
+    temporary = path.with_name(f".{path.name[:40]}.{next(_numbers)}.{_RUN}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             if path.exists():
@@ -81,7 +108,6 @@ def atomic_write(path, data):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def _replace(source, target):
@@ -158,12 +184,43 @@ def download(addresses, path, *, size=None, digest=None, algorithm="sha256", pro
 
     Raises
     ------
+    TypeError
+        If ``addresses`` is one text and no sequence of them, or ``path`` no path.
     DownloadError
-        If no address serves the right contents. A file at ``path`` is untouched.
+        If no address serves the right contents, or another process is fetching the same file. A file at ``path`` is
+        untouched.
     """
-    path = pathlib.Path(path)
+    arguments.path("download", path=path)
+    if isinstance(addresses, str):  # whose letters would be taken for addresses
+        raise TypeError(f"download: addresses - expected a sequence of strings, got {addresses!r}")
+    path = pathlib.Path(os.path.realpath(path))
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path, part):
+        _download(addresses, path, part, size, digest, algorithm, progress)
+
+
+@contextlib.contextmanager
+def _locked(path, part):
+    """Refuse to fetch a file that another process or thread is fetching: both would write to ``part``."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, which itself refuses to replace a file that another process has open
+        yield
+        return
+    lock = part.with_name(f"{part.name}.lock")
+    with open(lock, "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+        except BlockingIOError:
+            raise DownloadError(f"{path}: another process is fetching it; wait until that has ended") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _download(addresses, path, part, size, digest, algorithm, progress):
     problems = []
     for attempt, address in enumerate(addresses):
         patient = attempt == len(addresses) - 1

@@ -126,10 +126,10 @@ class Machine:
             values = [self.pop()] if name == "APPEND" else self.pop_to_mark()
             expect(stack[-1], list).extend(values)
         elif name == "GLOBAL":
-            stack.append(self._known(*argument))
+            stack.append(self.known(*argument))
         elif name == "STACK_GLOBAL":
             attribute, module = self.pop(), self.pop()
-            stack.append(self._known(module, attribute))
+            stack.append(self.known(module, attribute))
         elif name == "BINPERSID" and self._persistent:
             stack.append(self._persistent(self.pop()))
         elif name == "REDUCE":
@@ -141,7 +141,8 @@ class Machine:
         elif name not in ("PROTO", "FRAME"):
             raise PickleError(f"expected instructions that make numbers, got {name}")
 
-    def _known(self, module, name):
+    def known(self, module, name):
+        """Return the `Name` of what a program asks for, if it may."""
         if name not in self._names.get(module, ()):
             raise PickleError(f"expected names of numbers alone, got {module}.{name}, which might do anything")
         return Name(module, name)

@@ -8,6 +8,7 @@ it runs no code. The header's ``__metadata__`` holds three strings here:
     metadata_sha256   of that JSON
 """
 
+import collections.abc
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from minitorch_cnn import arguments
 from minitorch_cnn.io import files
 
 _KINDS = "fiub"  # floats, integers and booleans; of at most 8 bytes, which is what safetensors has
@@ -37,7 +39,8 @@ def save(path, state_dict, metadata=None):
     state_dict : dict of str to ndarray
         Numbers of any shape and memory order; they are stored C-contiguous and little-endian.
     metadata : dict or None
-        Anything JSON can hold; comes back from `load`, tuples as lists.
+        What JSON can hold, with strings as keys; comes back from `load`, tuples as lists, NumPy's numbers as Python's
+        and Paths as strings.
 
     Returns
     -------
@@ -48,20 +51,27 @@ def save(path, state_dict, metadata=None):
     Raises
     ------
     TypeError
-        If a name is no string, an array no ndarray of numbers, or the metadata not JSON.
+        If ``path`` is no path, ``state_dict`` no dict, a name no string, an array no ndarray of numbers, or the
+        metadata not JSON; the message says where in them.
+    ValueError
+        If a name cannot be written in UTF-8, or is the one that the format itself uses.
+    OSError
+        If the file cannot be written.
 
     Notes
     -----
     Cost: twice the memory of the arrays while writing.
     """
+    arguments.path("weights.save", path=path)
+    check_state_dict("weights.save", state_dict)
     arrays = {name: _stored_form(name, array) for name, array in state_dict.items()}
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict):
         raise TypeError(f"weights.save: metadata - expected a dict, got {type(metadata).__name__}")
     try:
-        text = json.dumps(metadata)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"weights.save: metadata - expected what JSON can hold, got {error}") from error
+        text = json.dumps(_plain(metadata, "metadata"))
+    except RecursionError as error:
+        raise TypeError("weights.save: metadata - expected what JSON can hold, got a dict that holds itself") from error
     digest = _digest(arrays)
     header = {"sha256": digest, "metadata": text, "metadata_sha256": _text_digest(text)}
     files.atomic_write(path, safetensors.numpy.save(arrays, header))
@@ -82,11 +92,14 @@ def load(path):
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
     WeightFileError
         If the file is cut short, was changed, or was not written by `save`.
     FileNotFoundError
         If there is none.
     """
+    arguments.path("weights.load", path=path)
     if os.path.isdir(path):
         raise WeightFileError(f"weights.load: {path} - expected a file, got a folder")
     with open(path, "rb") as file:
@@ -120,10 +133,40 @@ def load(path):
     return arrays, metadata
 
 
+def check_state_dict(function, state_dict):
+    """Raise unless this is a dict with names that a file can hold."""
+    if not isinstance(state_dict, collections.abc.Mapping):
+        raise TypeError(f"{function}: state_dict - expected a dict of arrays, got {type(state_dict).__name__}")
+    for name in state_dict:
+        if not isinstance(name, str):
+            raise TypeError(f"{function}: state_dict - expected strings as names, got {name!r}")
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{function}: state_dict - expected names in UTF-8, got {name!a} ({error})") from error
+
+
+def _plain(value, where):
+    """Return what JSON can hold of a value, or raise TypeError that says where in the metadata it cannot."""
+    if isinstance(value, dict):
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"weights.save: metadata - expected strings as keys, got {wrong[0]!r} in {where}")
+        return {key: _plain(inner, f"{where}[{key!r}]") for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+    if isinstance(value, (np.bool_, np.integer, np.floating)) and value.dtype.itemsize <= 8:
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is not None and not isinstance(value, (str, bool, int, float)):
+        raise TypeError(f"weights.save: metadata - expected what JSON can hold, got {type(value).__name__} as {where}")
+    return value
+
+
 def _stored_form(name, array):
     """Return an array as the file holds it; safetensors itself writes other memory orders wrongly."""
-    if not isinstance(name, str):
-        raise TypeError(f"weights.save: state_dict - expected strings as names, got {name!r}")
+    if name == "__metadata__":
+        raise ValueError("weights.save: state_dict - expected other names than '__metadata__', which the format uses")
     if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
         got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"weights.save: {name} - expected an ndarray of numbers, got {got}")

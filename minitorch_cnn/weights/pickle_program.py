@@ -17,20 +17,27 @@ DTYPES = {  # of the numbers in each kind of storage
     "BFloat16Storage": "u2",  # the upper half of a float32
     "LongStorage": "i8",
     "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
     "ByteStorage": "u1",
     "BoolStorage": "?",
+    "uint16": "u2",  # these three have no type of storage, but are a dtype of bytes
+    "uint32": "u4",
+    "uint64": "u8",
 }
+READ = "bool, uint8 to uint64, int8 to int64, float16, bfloat16, float32, float64"  # in words, for messages
 _MODULES = {  # the names that may be asked for
     "collections": {"OrderedDict"},
-    "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter"},
+    "torch._utils": {"_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter"},
     "torch": set(DTYPES),
+    "torch.storage": {"UntypedStorage"},
 }
 
 
 class Storage(NamedTuple):
     """Numbers that tensors share."""
 
-    kind: str  # such as "FloatStorage"
+    kind: str  # such as "FloatStorage", a key of `DTYPES`
     key: str  # the name of its entry
     count: int
 
@@ -42,6 +49,13 @@ class Tensor(NamedTuple):
     offset: int
     shape: tuple
     strides: tuple  # in numbers
+
+
+class _Machine(Machine):
+    def known(self, module, name):
+        if module.partition(".")[0] == "torch" and name not in _MODULES.get(module, ()):
+            raise PickleError(f"expected dense tensors of {READ}, got one that needs {module}.{name}")
+        return super().known(module, name)
 
 
 def run(program):
@@ -65,7 +79,7 @@ def run(program):
     Cost: time and memory linear in the program: nothing is copied but references.
     """
     try:
-        return Machine(_MODULES, _call, _build, _storage).run(program)
+        return _Machine(_MODULES, _call, _build, _storage).run(program)
     except PickleError as error:
         raise WeightFileError(f"data.pkl - {error}") from error
 
@@ -78,7 +92,7 @@ def _count(value):
 
 def _storage(identity):
     what, kind, key, _, count = expect(identity, tuple)
-    if what != "storage" or expect(kind, Name).module != "torch":
+    if what != "storage" or expect(kind, Name).module not in ("torch", "torch.storage"):
         raise PickleError(f"expected a storage, got {what!r:.40}")
     return Storage(kind.name, expect(key, str), _count(count))
 
@@ -90,13 +104,24 @@ def _call(what, arguments):
         return {}
     if what.name == "_rebuild_parameter":
         return expect(arguments[0], Tensor)
-    if what.name == "_rebuild_tensor_v2":
+    if what.name in ("_rebuild_tensor_v2", "_rebuild_tensor_v3"):
         storage, offset, shape, strides = arguments[:4]
+        if what.name == "_rebuild_tensor_v3":
+            storage = _of_dtype(expect(storage, Storage), expect(arguments[6], Name).name)
+        if storage.kind not in DTYPES:
+            raise PickleError(f"expected a dtype with a storage, got {storage.kind}")
         shape, strides = (tuple(_count(n) for n in expect(values, tuple)) for values in (shape, strides))
         if len(shape) != len(strides) or len(shape) > 32:
             raise PickleError(f"expected a stride for each of at most 32 axes, got {len(shape)} axes")
         return Tensor(expect(storage, Storage), _count(offset), shape, strides)
     raise PickleError(f"expected a call that makes a tensor, got one of {what.module}.{what.name}")
+
+
+def _of_dtype(storage, dtype):
+    """Return a storage of bytes as one of numbers."""
+    if storage.kind != "UntypedStorage" or dtype not in DTYPES:
+        raise PickleError(f"expected bytes for numbers of {READ}, got {storage.kind} for {dtype}")
+    return storage._replace(kind=dtype, count=storage.count // int(DTYPES[dtype][-1]))
 
 
 def _build(value, state):

@@ -23,12 +23,14 @@ import zipfile
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.io import files
-from minitorch_cnn.weights.file import WeightFileError
+from minitorch_cnn.weights.file import WeightFileError, check_state_dict
 from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 
-_STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name != "BFloat16Storage"}
+_STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name.endswith("Storage") and kind != "u2"}
 _LARGEST_PROGRAM = 1 << 20  # bytes; a network of a thousand tensors has a hundred thousand
+_LARGEST_REPEATED = 1 << 24  # bytes that may come of a small file, such as one number in all places of a tensor
 _LARGEST_TABLE = 1 << 20  # bytes, of contents; an entry of fifty takes 700 in memory
 _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
@@ -44,13 +46,15 @@ def load_pth(path):
     Returns
     -------
     dict of str to ndarray
-        In the file's order, C-contiguous, of the file's dtypes; bfloat16 becomes float32. DenseNet's
-        names of before 2017 are given as today's.
+        In the file's order, C-contiguous, of the file's dtypes; bfloat16 becomes float32. Names that share a tensor
+        in the file share an array here, as they do in PyTorch. DenseNet's names of before 2017 are given as today's.
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
     WeightFileError
-        If it is no such file, is damaged, was cut short, asks for anything but tensors, or claims more
+        If it is no such file, is damaged, was cut short, asks for anything but dense tensors, or claims more
         numbers than it holds.
     OSError
         If it cannot be read.
@@ -59,6 +63,7 @@ def load_pth(path):
     -----
     Cost: the arrays and the largest storage; whatever the file says, at most three times its size and 25 MB.
     """
+    arguments.path("load_pth", path=path)
     try:
         with _LimitedFile(io.FileIO(path)) as file:
             if file.read(4) != b"PK\3\4":
@@ -108,17 +113,23 @@ def _state(archive, size):
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise WeightFileError(f"{name!r} - expected a tensor under a name, got {type(tensor).__name__}")
-    wanted = sum(math.prod(tensor.shape) * _itemsize(tensor.storage.kind) for tensor in state.values())
-    if wanted > 2 * size:  # strides of 0 could make any number of numbers from one
-        raise WeightFileError(f"expected tensors of at most {2 * size} bytes in a file of {size}, got {wanted}")
-    state = {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
-    arrays, sharing = dict.fromkeys(state), {}
+    names = {}  # of each tensor: heads of a network often share one
     for name, tensor in state.items():
-        sharing.setdefault(tensor.storage, []).append(name)
-    for storage, names in sharing.items():  # one at a time in memory
+        names.setdefault(tensor, []).append(name)
+    wanted = sum(math.prod(tensor.shape) * _itemsize(tensor.storage.kind) for tensor in names)
+    most = max(2 * size, _LARGEST_REPEATED)  # strides of 0 could make any number of numbers from one
+    if wanted > most:
+        raise WeightFileError(f"expected tensors of at most {most} bytes in a file of {size}, got {wanted}")
+    arrays, sharing = {}, {}
+    for tensor in names:
+        sharing.setdefault(tensor.storage, []).append(tensor)
+    for storage, tensors in sharing.items():  # one at a time in memory
         numbers = _storage(archive, entries, storage, byteorder)
-        arrays |= {name: _array(name, state[name], numbers) for name in names}
-    return arrays
+        arrays |= {tensor: _array(names[tensor][0], tensor, numbers) for tensor in tensors}
+    renamed = {_OLD_DENSENET.sub(r"\1\2", name): arrays[tensor] for name, tensor in state.items()}
+    if len(renamed) < len(state):
+        raise WeightFileError("expected each name once, got an old name of a DenseNet beside the new one")
+    return renamed
 
 
 def _itemsize(kind):
@@ -174,19 +185,27 @@ def save_pth(path, state_dict):
     ----------
     path : str or Path
     state_dict : dict of str to ndarray
-        float16, float32, float64, int64, int32, uint8 or bool.
+        float16, float32, float64, int8, int16, int32, int64, uint8 or bool, in any byte and memory order.
 
     Raises
     ------
     TypeError
-        If a name is no string, or an array has another dtype.
+        If ``path`` is no path, ``state_dict`` no dict, a name no string, or an array has another dtype.
+    ValueError
+        If a name cannot be written in UTF-8.
+    OSError
+        If the file cannot be written.
     """
+    arguments.path("save_pth", path=path)
+    check_state_dict("save_pth", state_dict)
     tensors, storages = {}, []
     for name, array in state_dict.items():
-        if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype not in _STORAGES:
-            got = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(f"save_pth: {name!r} - expected an array of numbers that PyTorch has, got {got}")
-        storage = Storage(_STORAGES[array.dtype], str(len(storages)), array.size)
+        dtype = array.dtype.newbyteorder("=") if isinstance(array, np.ndarray) else None
+        if dtype not in _STORAGES:
+            got = dtype or type(array).__name__
+            expected = ", ".join(sorted(map(str, _STORAGES)))
+            raise TypeError(f"save_pth: {name!r} - expected an ndarray of {expected}, got {got}")
+        storage = Storage(_STORAGES[dtype], str(len(storages)), array.size)
         strides = tuple(math.prod(array.shape[axis + 1 :]) for axis in range(array.ndim))
         tensors[name] = Tensor(storage, 0, array.shape, strides)
         storages.append(array.astype(array.dtype.newbyteorder("<")).tobytes())  # C-contiguous

@@ -268,6 +268,112 @@ def test_the_folder_of_all_data(monkeypatch, tmp_path):
     assert files.mcnn_home() == tmp_path / ".cache" / "minitorch_cnn"
 
 
+# -------------------------------------------------------------------- unusual places and uses
+
+
+def test_a_link_stays_a_link_and_the_file_that_it_names_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    real, link, second = tmp_path / "there" / "real", tmp_path / "link", tmp_path / "second"
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to(os.path.join("there", "real"))
+    second.symlink_to(link)
+    for path in (link, second):
+        atomic_write(path, os.fsencode(path))
+        assert real.read_bytes() == os.fsencode(path) and link.is_symlink() and second.is_symlink()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640 and os.listdir(real.parent) == ["real"]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet(tmp_path):
+    (tmp_path / "link").symlink_to("new")
+    atomic_write(tmp_path / "link", b"content")
+    assert (tmp_path / "new").read_bytes() == b"content" and (tmp_path / "link").is_symlink()
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        atomic_write(tmp_path / "a", b"content")
+    assert (tmp_path / "a").is_symlink()
+
+
+def test_a_download_keeps_a_link(server, tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    download([server.address], tmp_path / "link", digest=SHA256)
+    assert (tmp_path / "real").read_bytes() == CONTENT and (tmp_path / "link").is_symlink()
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    pipe, received = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    atomic_write(pipe, CONTENT)
+    reader.join()
+    assert received == [CONTENT] and stat.S_ISFIFO(pipe.stat().st_mode)
+    atomic_write(os.devnull, CONTENT)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        atomic_write(tmp_path, CONTENT)
+
+
+def test_errors_name_the_file_or_the_folder_and_not_a_temporary_file(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no such folder to write file into") as caught:
+        atomic_write(tmp_path / "none" / "file", b"content")
+    assert caught.value.filename == str(tmp_path / "none")
+    with pytest.raises(OSError, match="too long") as caught:
+        atomic_write(tmp_path / ("n" * 300), b"content")
+    assert caught.value.filename == str(tmp_path / ("n" * 300))
+
+    def fails(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="No space left on device: .*/file'") as caught:
+        atomic_write(tmp_path / "file", b"content")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u00e4" * 127, "\U0001f600" * 63, ".hidden", "a b", "-"])
+def test_names_as_long_and_as_strange_as_a_folder_takes(tmp_path, name):
+    atomic_write(tmp_path / name, b"content")
+    atomic_write(tmp_path / name, b"again")
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == b"again"
+
+
+def test_threads_that_write_one_file_leave_one_of_their_contents(tmp_path):
+    contents = [bytes([i]) * 100_000 for i in range(8)]
+    threads = [threading.Thread(target=atomic_write, args=(tmp_path / "file", content)) for content in contents]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert (tmp_path / "file").read_bytes() in contents and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"file", ["file"]])
+def test_what_is_no_path(path):
+    with pytest.raises(TypeError, match="atomic_write: path - expected a string or a Path, got"):
+        atomic_write(path, b"content")
+    with pytest.raises(TypeError, match="download: path - expected a string or a Path, got"):
+        download(["http://127.0.0.1:9/file"], path)
+
+
+def test_one_address_is_no_sequence_of_them(tmp_path):
+    with pytest.raises(TypeError, match="download: addresses - expected a sequence of strings, got 'http://a'"):
+        download("http://a", tmp_path / "file")
+
+
+def test_a_file_that_is_being_fetched_is_not_fetched_twice_at_once(server, tmp_path):
+    refused = []
+
+    def again(*_):
+        if not refused:
+            with pytest.raises(DownloadError, match="file: another process is fetching it") as caught:
+                download([server.address], tmp_path / "file", digest=SHA256)
+            refused.append(caught.value)
+
+    download([server.address], tmp_path / "file", digest=SHA256, progress=again)
+    assert refused and len(server.ranges) == 1 and os.listdir(tmp_path) == ["file"]
+    download([server.address], tmp_path / "file", digest=SHA256)  # afterwards one may
+
+
 # --------------------------------------------------------------------------------- Windows
 
 

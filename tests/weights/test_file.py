@@ -202,6 +202,58 @@ def test_a_header_that_no_network_needs_is_not_even_parsed(tmp_path):
         weights.load(tmp_path / "w")
 
 
+LOOP = {}
+LOOP["a"] = [LOOP]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("__metadata__", "expected other names than '__metadata__', which the format uses"),
+        ("\ud800", r"expected names in UTF-8, got '\\ud800'"),
+    ],
+)
+def test_names_that_the_format_cannot_hold(tmp_path, name, message):
+    """Refused when they are saved, and not when they are read."""
+    with pytest.raises(ValueError, match=f"weights.save: state_dict - {message}"):
+        weights.save(tmp_path / "w", {name: np.zeros(2)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_and_paths_in_the_metadata(tmp_path):
+    """Such as a seed or a count that came out of a computation."""
+    given = {
+        "seed": np.int64(3),
+        "rate": np.float32(0.5),
+        "on": np.bool_(True),
+        "where": tmp_path,
+        "pair": (np.uint8(1),),
+    }
+    weights.save(tmp_path / "w", {}, given)
+    _, back = weights.load(tmp_path / "w")
+    assert back == {"seed": 3, "rate": 0.5, "on": True, "where": str(tmp_path), "pair": [1]}
+    assert type(back["seed"]) is int and type(back["rate"]) is float and back["on"] is True
+
+
+@pytest.mark.parametrize("path", [None, 0, b"w", ["w"]])
+def test_what_is_no_path(path):
+    for call in (weights.save, weights.load):
+        with pytest.raises(TypeError, match=rf"weights.{call.__name__}: path - expected a string or a Path, got"):
+            call(*([path, {}] if call is weights.save else [path]))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder to write w into: .*none'$"):
+        weights.save(tmp_path / "none" / "w", {})
+
+
+def test_a_link_to_a_file_of_weights_stays_one(tmp_path):
+    weights.save(tmp_path / "real", {"w": np.zeros(2)})
+    (tmp_path / "link").symlink_to("real")
+    weights.save(tmp_path / "link", {"w": np.ones(2)})
+    assert weights.load(tmp_path / "real")[0]["w"].tolist() == [1, 1] and (tmp_path / "link").is_symlink()
+
+
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(WeightFileError, match="weights.load: .* - expected a file, got a folder"):
         weights.load(tmp_path)
@@ -220,7 +272,23 @@ def test_a_missing_file_is_a_missing_file(tmp_path):
         ({"x": np.array([None])}, None, "weights.save: x - expected an ndarray of numbers, got object"),
         ({"x": np.zeros(2, np.complex64)}, None, "weights.save: x - expected an ndarray of numbers, got complex64"),
         ({3: np.zeros(2)}, None, "weights.save: state_dict - expected strings as names, got 3"),
-        ({}, {"x": np.zeros(2)}, "weights.save: metadata - expected what JSON can hold, got .*ndarray"),
+        (
+            {},
+            {"x": np.zeros(2)},
+            r"weights.save: metadata - expected what JSON can hold, got ndarray as metadata\['x'\]",
+        ),
+        ({}, {"a": [1, {"b": {2}}]}, r"expected what JSON can hold, got set as metadata\['a'\]\[1\]\['b'\]"),
+        ({}, {"a": b"x"}, r"expected what JSON can hold, got bytes as metadata\['a'\]"),
+        (
+            {},
+            {"a": np.longdouble(1) if np.dtype("g").itemsize > 8 else 1j},
+            r"expected what JSON can hold, got .* as metadata",
+        ),
+        ({}, {"a": {1: 2}}, r"weights.save: metadata - expected strings as keys, got 1 in metadata\['a'\]"),
+        ({}, {None: 2}, "weights.save: metadata - expected strings as keys, got None in metadata$"),
+        ({}, LOOP, "weights.save: metadata - expected what JSON can hold, got a dict that holds itself"),
+        ([np.zeros(2)], None, "weights.save: state_dict - expected a dict of arrays, got list"),
+        ("w.pth", None, "weights.save: state_dict - expected a dict of arrays, got str"),
         ({}, [1], "weights.save: metadata - expected a dict, got list"),
     ],
 )

@@ -48,13 +48,14 @@ def test_there_and_back(path):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_arrays_in_any_memory_order(tmp_path_factory, data):
-    dtype = data.draw(st.sampled_from([np.float16, np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_]))
+    dtype = data.draw(st.sampled_from(["f2", "f4", "f8", "i8", "i4", "i2", "i1", "u1", "?", ">f4", ">i2", ">f8"]))
     array = data.draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)))
     if array.ndim and data.draw(st.booleans()):
         array = array.T[::-1]
     path = tmp_path_factory.mktemp("any") / "weights.pth"
     weights.save_pth(path, {"ä.b": array})
-    same(weights.load_pth(path), {"ä.b": np.ascontiguousarray(array).reshape(array.shape)})
+    native = array.astype(array.dtype.newbyteorder("="))
+    same(weights.load_pth(path), {"ä.b": np.ascontiguousarray(native).reshape(array.shape)})
 
 
 def test_a_whole_network(path):
@@ -74,11 +75,38 @@ def test_entries_begin_at_multiples_of_64_bytes(path):
             assert (info.header_offset + 30 + name + extra) % 64 == 0
 
 
-@pytest.mark.parametrize("state", [{3: np.zeros(2)}, {"a": [1.0]}, {"a": np.zeros(2, np.complex64)}])
-def test_what_cannot_be_written(path, state):
-    with pytest.raises(TypeError, match="save_pth: .* - expected an array of numbers that PyTorch has, got"):
+DTYPES = "bool, float16, float32, float64, int16, int32, int64, int8, uint8"
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        ({3: np.zeros(2)}, TypeError, "state_dict - expected strings as names, got 3"),
+        ({"\ud800": np.zeros(2)}, ValueError, "state_dict - expected names in UTF-8, got"),
+        ([("a", np.zeros(2))], TypeError, "state_dict - expected a dict of arrays, got list"),
+        ({"a": [1.0]}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got list"),
+        ({"a": np.zeros(2, np.complex64)}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got complex64"),
+        ({"a": np.zeros(2, np.uint16)}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got uint16"),
+        ({"a": np.array(["b"])}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got <U1"),
+    ],
+)
+def test_what_cannot_be_written(path, state, error, message):
+    with pytest.raises(error, match=f"save_pth: {message}"):
         weights.save_pth(path, state)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("path", [None, 0, b"w", ["w"]])
+def test_what_is_no_path(path):
+    with pytest.raises(TypeError, match="save_pth: path - expected a string or a Path, got"):
+        weights.save_pth(path, {})
+    with pytest.raises(TypeError, match="load_pth: path - expected a string or a Path, got"):
+        weights.load_pth(path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder to write x.pth into: .*none'$"):
+        weights.save_pth(tmp_path / "none" / "x.pth", {"w": np.zeros(2)})
 
 
 def test_names_of_old_densenets(path):
@@ -121,6 +149,75 @@ def test_we_read_what_pytorch_writes(path):
     same(weights.load_pth(path), {name: tensor.numpy() for name, tensor in model.state_dict().items()})
     torch.save({"x": torch.tensor([1.5, -2.25]).bfloat16()}, path)
     same(weights.load_pth(path), {"x": np.array([1.5, -2.25], np.float32)})
+
+
+@pytest.mark.oracle
+def test_tensors_that_share_memory_in_pytorch(path):
+    torch = pytest.importorskip("torch")
+    one = torch.arange(90_000.0).reshape(300, 300)
+    for count in (2, 3, 12):  # as the heads of a detector, or layers that share their weights
+        torch.save({f"head.{i}": one for i in range(count)}, path)
+        state = weights.load_pth(path)
+        same(state, {f"head.{i}": one.numpy() for i in range(count)})
+        assert len({id(array) for array in state.values()}) == 1
+    views = {
+        "whole": one,
+        "turned": one.t(),
+        "part": one[3:5, ::2],
+        "row": one[7],
+        "again": one.t(),
+        "flat": one.reshape(-1),
+    }
+    torch.save({name: view for name, view in views.items() if name != "flat"}, path)
+    same(weights.load_pth(path), {name: view.numpy().copy() for name, view in views.items() if name != "flat"})
+
+
+@pytest.mark.oracle
+def test_numbers_that_pytorch_repeats_without_storing_them(path):
+    torch = pytest.importorskip("torch")
+    state = {
+        "row": torch.ones(1).expand(4096),
+        "square": torch.arange(3.0).expand(500, 3),
+        "none": torch.ones(1).expand(0),
+    }
+    torch.save(state, path)
+    same(weights.load_pth(path), {name: tensor.numpy().copy() for name, tensor in state.items()})
+    torch.save({"w": torch.ones(1, dtype=torch.int64).expand(1 << 22)}, path)
+    with pytest.raises(weights.WeightFileError, match="expected tensors of at most 16777216 bytes in a file of"):
+        weights.load_pth(path)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"],
+)
+def test_every_dtype_that_both_have(path, dtype):
+    torch = pytest.importorskip("torch")
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    torch.save({"w": torch.from_numpy(array)[:, 1:], "whole": torch.from_numpy(array)}, path)
+    same(weights.load_pth(path), {"w": array[:, 1:].copy(), "whole": array})
+    if dtype not in ("uint16", "uint32", "uint64"):
+        weights.save_pth(path, {"w": array.astype(array.dtype.newbyteorder(">"))})
+        np.testing.assert_array_equal(torch.load(path, weights_only=True)["w"].numpy(), array)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("make", "needs"),
+    [
+        (lambda torch: torch.zeros(2, dtype=torch.complex64), "torch.ComplexFloatStorage"),
+        (lambda torch: torch.zeros(2).to_sparse(), r"torch._utils._rebuild_sparse_tensor|torch.\w+\.?\w*"),
+        (lambda torch: torch.zeros(2, device="meta"), "torch._utils._rebuild_meta_tensor_no_storage"),
+        (lambda torch: torch.zeros(2, dtype=torch.float8_e4m3fn), "torch.float8_e4m3fn"),
+    ],
+)
+def test_tensors_that_numpy_has_no_array_for(path, make, needs):
+    """Each is called what it is: no number that might do anything."""
+    torch = pytest.importorskip("torch")
+    torch.save({"w": make(torch)}, path)
+    with pytest.raises(weights.WeightFileError, match=f"expected dense tensors of bool, .* one that needs ({needs})$"):
+        weights.load_pth(path)
 
 
 @pytest.mark.oracle
@@ -291,24 +388,31 @@ def test_places_that_no_file_has(path):
 @pytest.mark.parametrize(("kind", "width"), [("FloatStorage", 4), ("BFloat16Storage", 2)])
 def test_memory_of_a_large_file(path, kind, width):
     """Storages are read one at a time, and the largest arrays that a file may ask for take twice its size."""
-    count, shares = 1_000_000, 2 if width == 4 else 1
-    tensor = Tensor(Storage(kind, "0", count), 0, (count // 1000, 1000), (1, count // 1000))
-    written(
-        path, {"data.pkl": pickle_program.build(dict.fromkeys("xy"[:shares], tensor)), "data/0": bytes(width * count)}
-    )
+    count = 4_000_000
+    turned = Tensor(Storage(kind, "0", count), 0, (count // 1000, 1000), (1, count // 1000))
+    tensors = {"x": turned, "y": turned} | ({"z": turned._replace(strides=(1000, 1))} if width == 4 else {})
+    written(path, {"data.pkl": pickle_program.build(tensors), "data/0": bytes(width * count)})
     tracemalloc.start()
     state = weights.load_pth(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert list(state) == list("xy"[:shares]) and peak < 3 * path.stat().st_size + 200_000
+    assert list(state) == list(tensors) and peak < 3 * path.stat().st_size + 200_000
     state["x"] += 1  # it is the caller's own
-    assert state["x"].flags.c_contiguous and not any(state[name].any() for name in list(state)[1:])
+    assert state["x"].flags.c_contiguous and state["y"] is state["x"] and not state.get("z", np.zeros(1)).any()
 
 
-def test_bfloat16_that_is_shared_would_take_more(path):
-    tensor = Tensor(Storage("BFloat16Storage", "0", 1000), 0, (1000,), (1,))
-    written(path, {"data.pkl": pickle_program.build({"x": tensor, "y": tensor}), "data/0": bytes(2000)})
+def test_views_that_overlap_would_take_more(path):
+    count = 3_000_000
+    views = [Tensor(Storage("FloatStorage", "0", count), i, (count - 2,), (1,)) for i in range(3)]
+    written(path, {"data.pkl": pickle_program.build(dict(zip("xyz", views, strict=True))), "data/0": bytes(4 * count)})
     with pytest.raises(weights.WeightFileError, match="expected tensors of at most .* bytes in a file of"):
+        weights.load_pth(path)
+
+
+def test_old_and_new_names_of_one_densenet_side_by_side(path):
+    names = ["features.denselayer2.norm.1.weight", "features.denselayer2.norm1.weight"]
+    weights.save_pth(path, {name: np.zeros(2) for name in names})
+    with pytest.raises(weights.WeightFileError, match="expected each name once, got an old name of a DenseNet beside"):
         weights.load_pth(path)
 
 
