@@ -1,9 +1,10 @@
-"""`mcnn race conv`: one convolution by every algorithm, side by side, a user's own among them."""
+"""`mcnn race conv`: one convolution by every algorithm, side by side, a user's own among them; `ladder` climbs."""
 
 import json
 import statistics
 import time
 
+from minitorch_cnn.cli import ladder
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import add_threads_option, use_threads
 from minitorch_cnn.cli.parser import integer, set_command
@@ -11,6 +12,7 @@ from minitorch_cnn.cli.parser import integer, set_command
 _SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
 _LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
 PASSES = ("forward", "input gradient", "weight gradient")
+_SIZES = {"batch": 128, "channels": 64, "filters": 128, "size": 16, "kernel": 3, "stride": 1}
 
 
 def add_commands(commands):
@@ -21,12 +23,12 @@ def add_commands(commands):
         description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd, and "
         "print time, GFLOP/s by the definition of convolution, the share of what this machine can do, and the largest "
         "error in units of the result's standard deviation. Winograd needs a quarter of the products, so its share may "
-        "be above 100%. The loops run on a small part; their time is an estimate.",
-        examples=("mcnn race conv", "mcnn race conv --own mine.py:convolution --batch 8"),
+        "be above 100%. The loops run on a small part; their time is an estimate. `ladder` runs one fixed layer in "
+        "nine ways, from the textbook's loops to Winograd, and says why each is faster than the one before.",
+        examples=("mcnn race conv", "mcnn race conv --own mine.py:convolution --batch 8", "mcnn race ladder"),
     )
-    parser.add_argument("what", choices=["conv"], help="what is raced")
-    sizes = {"batch": 128, "channels": 64, "filters": 128, "size": 16, "kernel": 3, "stride": 1}
-    for option, default in sizes.items():
+    parser.add_argument("what", choices=["conv", "ladder"], help="what is raced")
+    for option, default in _SIZES.items():
         parser.add_argument(f"--{option}", type=integer(1), default=default, metavar="N", help=f"(default: {default})")
     parser.add_argument("--padding", type=integer(0), default=1, metavar="N", help="pixels of zeros (default: 1)")
     add_threads_option(parser)
@@ -44,6 +46,10 @@ def _run(arguments):
     from minitorch_cnn import ops
     from minitorch_cnn.diagnose import measure
 
+    if arguments.what == "ladder":
+        _refuse_options_of_conv(arguments)
+        ladder.run(arguments)
+        return
     use_threads(arguments)
     x, weight, hyper = _problem(arguments)
     names = [name for name in ops.conv_algorithms.names() if name != "auto"]
@@ -61,6 +67,12 @@ def _run(arguments):
     print(f"{'algorithm':12}" + f"{'ms':>13}{'GFLOP/s':>10}{'peak':>7}" * len(PASSES))
     for name, result in results.items():
         print(f"{name:12}" + _cells(result, peak))
+
+
+def _refuse_options_of_conv(arguments):
+    for option, default in {**_SIZES, "padding": 1, "own": None}.items():
+        if getattr(arguments, option) != default:
+            raise UsageError(f"mcnn race ladder: leave out --{option} - the layer of the ladder is fixed")
 
 
 def _problem(arguments):
@@ -199,6 +211,8 @@ def _cells(result, peak):
 
 
 def _code(arguments):
+    if arguments.what == "ladder":
+        return ladder.code(arguments)
     a = arguments
     return (
         "import time\n\n"
