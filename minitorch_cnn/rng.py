@@ -13,7 +13,7 @@ _weights_are_drawn = ContextVar("weights_are_drawn", default=True)
 _generator = np.random.Generator(np.random.PCG64(0))
 
 
-def manual_seed(seed):
+def manual_seed(seed: int) -> None:
     """Start the stream at ``seed``.
 
     Parameters
@@ -31,7 +31,7 @@ def manual_seed(seed):
     _generator = np.random.Generator(np.random.PCG64(seed))
 
 
-def generator():
+def generator() -> np.random.Generator:
     """Return the stream, an `numpy.random.Generator`."""
     return _generator
 

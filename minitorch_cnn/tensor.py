@@ -1,14 +1,20 @@
 """Tensor: a `Variable` with operators; every method is one line into `minitorch_cnn.ops`."""
 
+from __future__ import annotations
+
 import numbers
 import operator
 import traceback
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import GraphError, TraceError, Variable, is_grad_enabled
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Array, Axis, Operand, Shape
 
 _SHAPE_ONLY = (np.shape, np.ndim, np.size)  # functions of NumPy that read no value
 
@@ -42,7 +48,7 @@ class Tensor(Variable):
     of NumPy read a Tensor as its array; one that requires a gradient only inside `no_grad`.
     """
 
-    def __init__(self, data, requires_grad=False, dtype=None):
+    def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None):
         if isinstance(data, Variable):
             raise TypeError("Tensor: data - expected an array, got a Tensor; use detach() for one outside the graph")
         array = _as_numbers(data, dtype)
@@ -53,61 +59,61 @@ class Tensor(Variable):
     # ------------------------------------------------------------------------- what it is
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """The length of each axis."""
         return self.data.shape
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """The number of axes."""
         return self.data.ndim
 
     @property
-    def size(self):
+    def size(self) -> int:
         """The number of elements."""
         return self.data.size
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         """The element type."""
         return self.data.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len: expected a Tensor with at least one axis, got a scalar")
         return self.shape[0]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if self.traced:
             return f"Tensor(traced, shape={self.shape}, dtype={self.dtype})"
         made_by = f", made by {self.node.function.__name__}" if self.node else ""
         values = np.array2string(self.data, precision=4, threshold=20, separator=", ", prefix="Tensor(")
         return f"Tensor({values}, {self.dtype}{made_by}{', requires_grad' if self.requires_grad else ''})"
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     # ------------------------------------------------------------------------- its values
 
-    def numpy(self):
+    def numpy(self) -> Array:
         """Return the array itself, not a copy."""
         self._needs_values("numpy()")
         return self.data
 
-    def item(self):
+    def item(self) -> Any:
         """Return the only element as a Python number."""
         return self._only_element("item()").item()
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self._only_element("float()").item())
 
-    def __int__(self):
+    def __int__(self) -> int:
         return int(self._only_element("int()").item())
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._only_element("bool()"))
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
     def _only_element(self, what):
@@ -128,25 +134,25 @@ class Tensor(Variable):
 
     __hash__ = Variable.__hash__  # by identity, although == compares elements
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> Array:  # type: ignore[override]
         return self._compare(operator.eq, other)
 
-    def __ne__(self, other):
+    def __ne__(self, other: object) -> Array:  # type: ignore[override]
         return self._compare(operator.ne, other)
 
-    def __lt__(self, other):
+    def __lt__(self, other: Operand) -> Array:
         return self._compare(operator.lt, other)
 
-    def __le__(self, other):
+    def __le__(self, other: Operand) -> Array:
         return self._compare(operator.le, other)
 
-    def __gt__(self, other):
+    def __gt__(self, other: Operand) -> Array:
         return self._compare(operator.gt, other)
 
-    def __ge__(self, other):
+    def __ge__(self, other: Operand) -> Array:
         return self._compare(operator.ge, other)
 
-    def __contains__(self, value):
+    def __contains__(self, value: Any) -> bool:
         return bool(np.any(self == value))
 
     def _compare(self, compare, other):
@@ -166,7 +172,7 @@ class Tensor(Variable):
     # Operators of NumPy's arrays and scalars must not spread a Tensor element by element.
     __array_ufunc__ = None
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Return the array, for `np.asarray` and whatever calls it."""
         self._needs_values("NumPy")
         if self.requires_grad and is_grad_enabled():
@@ -183,29 +189,29 @@ class Tensor(Variable):
 
     # ---------------------------------------------------------------------------- in place
 
-    def fill_(self, value):
+    def fill_(self, value: float) -> Self:
         """Set every element; not recorded, so only where no gradient is."""
         return self._in_place("fill_", lambda x, values: x.fill(values), value)
 
-    def zero_(self):
+    def zero_(self) -> Self:
         """Set every element to 0; not recorded."""
         return self.fill_(0)
 
-    def copy_(self, source):
+    def copy_(self, source: Operand) -> Self:
         """Take the values of an array or Tensor of the same shape; not recorded."""
         if np.shape(source) != self.shape:
             raise ShapeError(f"copy_: source - expected shape {self.shape}, got {np.shape(source)}")
         return self._in_place("copy_", lambda x, values: np.copyto(x, values, casting="same_kind"), source)
 
-    def add_(self, other):
+    def add_(self, other: Operand) -> Self:
         """Add an array, Tensor or number; not recorded."""
         return self._in_place("add_", lambda x, values: np.add(x, values, out=x), other)
 
-    def mul_(self, other):
+    def mul_(self, other: Operand) -> Self:
         """Multiply by an array, Tensor or number; not recorded."""
         return self._in_place("mul_", lambda x, values: np.multiply(x, values, out=x), other)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: Any, value: Operand) -> None:
         self._in_place("item assignment", lambda x, values: x.__setitem__(_key(key), values), value)
 
     def _in_place(self, what, write, values):
@@ -225,115 +231,115 @@ class Tensor(Variable):
 
     # --------------------------------------------------------------------------- operators
 
-    def __add__(self, other):
+    def __add__(self, other: Operand) -> Tensor:
         return ops.add(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self, other: Operand) -> Tensor:
         return ops.add(other, self)
 
-    def __sub__(self, other):
+    def __sub__(self, other: Operand) -> Tensor:
         return ops.sub(self, other)
 
-    def __rsub__(self, other):
+    def __rsub__(self, other: Operand) -> Tensor:
         return ops.sub(other, self)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Operand) -> Tensor:
         return ops.mul(self, other)
 
-    def __rmul__(self, other):
+    def __rmul__(self, other: Operand) -> Tensor:
         return ops.mul(other, self)
 
-    def __truediv__(self, other):
+    def __truediv__(self, other: Operand) -> Tensor:
         return ops.div(self, other)
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.div(other, self)
 
-    def __pow__(self, exponent):
+    def __pow__(self, exponent: float) -> Tensor:
         return ops.power(self, exponent)
 
-    def __neg__(self):
+    def __neg__(self) -> Tensor:
         return ops.neg(self)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Tensor:
         return ops.index(self, _key(key))
 
     # ----------------------------------------------------------------------------- methods
 
-    def exp(self):
+    def exp(self) -> Tensor:
         """See `ops.exp`."""
         return ops.exp(self)
 
-    def log(self):
+    def log(self) -> Tensor:
         """See `ops.log`."""
         return ops.log(self)
 
-    def sqrt(self):
+    def sqrt(self) -> Tensor:
         """See `ops.sqrt`."""
         return ops.sqrt(self)
 
-    def abs(self):
+    def abs(self) -> Tensor:
         """See `ops.abs`."""
         return ops.abs(self)
 
-    def relu(self):
+    def relu(self) -> Tensor:
         """See `ops.relu`."""
         return ops.relu(self)
 
-    def sigmoid(self):
+    def sigmoid(self) -> Tensor:
         """See `ops.sigmoid`."""
         return ops.sigmoid(self)
 
-    def tanh(self):
+    def tanh(self) -> Tensor:
         """See `ops.tanh`."""
         return ops.tanh(self)
 
-    def softmax(self, axis=-1):
+    def softmax(self, axis: int = -1) -> Tensor:
         """See `ops.softmax`."""
         return ops.softmax(self, axis=axis)
 
-    def sum(self, axis=None, keepdims=False):
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See `ops.sum`."""
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis=None, keepdims=False):
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See `ops.mean`."""
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis=None, keepdims=False):
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See `ops.max`."""
         return ops.max(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis=None, keepdims=False):
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See `ops.min`."""
         return ops.min(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis=None, keepdims=False, correction=0):
+    def var(self, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
         """See `ops.var`."""
         return ops.var(self, axis=axis, keepdims=keepdims, correction=correction)
 
-    def argmax(self, axis=None):
+    def argmax(self, axis: int | None = None) -> Array:
         """Return the index of the largest element as an ndarray; no gradient."""
         self._needs_values("argmax()")
         return self.data.argmax(axis)
 
-    def reshape(self, *shape):
+    def reshape(self, *shape: int | Shape) -> Tensor:
         """See `ops.reshape`; takes the lengths one by one or as a tuple."""
         return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
 
-    def transpose(self, *axes):
+    def transpose(self, *axes: int | Shape) -> Tensor:
         """See `ops.transpose`; takes the axes one by one or as a tuple."""
         return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
 
     @property
-    def T(self):
+    def T(self) -> Tensor:
         """All axes reversed."""
         return ops.transpose(self)
 
-    def flatten(self, start_axis=0):
+    def flatten(self, start_axis: int = 0) -> Tensor:
         """See `ops.flatten`."""
         return ops.flatten(self, start_axis=start_axis)
 

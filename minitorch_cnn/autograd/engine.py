@@ -10,8 +10,12 @@ A node points to the nodes before it, never to the variables in between. So an a
 ``ctx.save`` keeps it, and the graph has no reference cycle.
 """
 
+from __future__ import annotations
+
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,7 +30,7 @@ def no_grad():
     return setting(_grad_enabled, False)
 
 
-def is_grad_enabled():
+def is_grad_enabled() -> bool:
     """Return True where operations record the graph."""
     return _grad_enabled.get()
 
@@ -34,22 +38,26 @@ def is_grad_enabled():
 class Variable:
     """An array in the graph: ``data``, its gradient ``grad`` (an array or None), and the ``node`` that computed it."""
 
-    def __init__(self, data, requires_grad=False):
+    data: np.ndarray[Any, np.dtype[Any]]
+    grad: np.ndarray[Any, np.dtype[Any]] | None
+    node: Node | None
+
+    def __init__(self, data: Any, requires_grad: bool = False):
         self.data, self.grad, self.node = data, None, None
         self.requires_grad, self.traced = requires_grad, False
         self._version = [0]  # one list for all variables on the same memory
 
     @property
-    def version(self):
+    def version(self) -> int:
         """How often the memory was changed in place by a method or an optimiser."""
         return self._version[0]
 
-    def bump_version(self):
+    def bump_version(self) -> None:
         """Say that ``data`` was changed in place."""
         self._version[0] += 1
 
     @classmethod
-    def like_shape(cls, shape, dtype=np.float32):
+    def like_shape(cls, shape: tuple[int, ...], dtype: Any = np.float32) -> Self:
         """Return a traced variable: it has a shape and a dtype, but no values and no memory."""
         variable = cls(without_values(shape, dtype))
         variable.traced = True
@@ -59,18 +67,25 @@ class Variable:
         """Return a new variable of the type that operations on this one return."""
         return type(self)(data)
 
-    def detach(self):
+    def detach(self) -> Self:
         """Return a variable on the same memory outside the graph."""
         other = self.result(self.data)
         other._version, other.traced = self._version, self.traced
         return other
 
-    def retain_grad(self):
+    def retain_grad(self) -> None:
         """Ask backward to add the gradient to ``grad`` here too, although this variable is not a leaf."""
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
-    def backward(self, grad=None, *, retain_graph=False, trace=False, on_leaf=None):
+    def backward(
+        self,
+        grad: Any = None,
+        *,
+        retain_graph: bool = False,
+        trace: bool = False,
+        on_leaf: Callable[[Any], None] | None = None,
+    ) -> list[BackwardStep] | None:
         """Add the gradient of this variable to ``grad`` of every leaf that it depends on.
 
         Parameters
@@ -136,10 +151,11 @@ class Context:
         What ``save`` was given.
     """
 
-    def __init__(self, needs_grad, output_shape=None):
-        self.needs_grad, self.output_shape, self.saved = needs_grad, output_shape, ()
+    def __init__(self, needs_grad: tuple[bool, ...], output_shape: tuple[int, ...] | None = None):
+        self.needs_grad, self.output_shape = needs_grad, output_shape
+        self.saved: tuple[Any, ...] = ()
 
-    def save(self, *arrays):
+    def save(self, *arrays: Any) -> None:
         """Keep arrays until the graph is freed."""
         self.saved = arrays
 
@@ -208,7 +224,7 @@ class Function:
     any_dtype, output_shape, rule = False, None, ""
 
     @classmethod
-    def apply(cls, *inputs, **hyper):
+    def apply(cls, *inputs: Any, **hyper: Any) -> Any:
         """Run the operation on variables, None for an absent optional one, and record it in the graph."""
         variables = [v for v in inputs if v is not None]
         if not cls.any_dtype:

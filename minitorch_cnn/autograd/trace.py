@@ -5,8 +5,10 @@ large network takes milliseconds and no memory.
 """
 
 import contextlib
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ module_call = ContextVar("module_call", default=None)  # the ModuleCall of the o
 
 
 @contextlib.contextmanager
-def setting(variable, value):
+def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
     """Set a context variable inside a ``with`` block."""
     token = variable.set(value)
     try:

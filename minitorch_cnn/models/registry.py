@@ -3,8 +3,10 @@
 import contextlib
 import difflib
 import inspect
+from typing import Any
 
 from minitorch_cnn import rng
+from minitorch_cnn.nn.module import Module
 
 _models = {}
 
@@ -39,7 +41,14 @@ def register(name):
     return add
 
 
-def create(name, num_classes=None, in_channels=None, image_size=None, drawn=True, **options):
+def create(
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    image_size: int | None = None,
+    drawn: bool = True,
+    **options: Any,
+) -> Module:
     """Make a model with random weights.
 
     Parameters
@@ -70,7 +79,7 @@ def create(name, num_classes=None, in_channels=None, image_size=None, drawn=True
         return build(**{key: value for key, value in given.items() if value is not None}, **options)
 
 
-def native_input(name):
+def native_input(name: str) -> tuple[int, int]:
     """Return (channels, pixels a side) of the images that a model is made for.
 
     Parameters

@@ -6,8 +6,9 @@ with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)
 """
 
 from collections import UserDict, UserList, deque
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -127,7 +128,7 @@ class Module:
             raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
         super().__setattr__(name, value)
 
-    def register_buffer(self, name, array):
+    def register_buffer(self, name: str, array: Any) -> None:
         """Keep an array that is saved with the module but not learned, such as a running mean.
 
         Parameters
@@ -150,7 +151,7 @@ class Module:
     def _own_buffers(self):
         return [(name, vars(self)[name]) for name in self._buffer_names if name in vars(self)]
 
-    def named_children(self):
+    def named_children(self) -> "Iterator[tuple[str, Module]]":
         """Yield (name, module) of the modules directly inside, in order of assignment.
 
         Raises
@@ -168,11 +169,11 @@ class Module:
                 if any(id(part) not in registered for part in parts):
                     raise TypeError(_not_registered(f"{type(self).__name__}.{name}", value))
 
-    def children(self):
+    def children(self) -> "Iterator[Module]":
         """Yield the modules directly inside."""
         yield from (module for _, module in self.named_children())
 
-    def named_modules(self):
+    def named_modules(self) -> "Iterator[tuple[str, Module]]":
         """Yield (dotted path, module) of the whole tree, this one first as ``""``, each module once."""
         seen, stack = set(), [("", self)]
         while stack:
@@ -182,11 +183,11 @@ class Module:
                 yield path, module
                 stack += [(_join(path, name), child) for name, child in module.named_children()][::-1]
 
-    def modules(self):
+    def modules(self) -> "Iterator[Module]":
         """Yield every module of the tree once, this one first."""
         yield from (module for _, module in self.named_modules())
 
-    def named_parameters(self):
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted path, Parameter) of the whole tree; a shared parameter once, by its first path."""
         seen = set()
         for path, module in self.named_modules():
@@ -195,11 +196,11 @@ class Module:
                     seen.add(id(parameter))
                     yield _join(path, name), parameter
 
-    def parameters(self):
+    def parameters(self) -> Iterator[Parameter]:
         """Yield every Parameter of the tree once."""
         yield from (parameter for _, parameter in self.named_parameters())
 
-    def apply(self, function):
+    def apply(self, function: "Callable[[Module], Any]") -> Self:
         """Call ``function`` on every module, children before parents, and return this one."""
         for child in self.children():
             child.apply(function)
@@ -208,22 +209,22 @@ class Module:
 
     # ------------------------------------------------------------------------------- modes
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Set ``training`` everywhere and return this module."""
         for module in self.modules():
             module.training = bool(mode)
         return self
 
-    def eval(self):
+    def eval(self) -> Self:
         """Set ``training`` to False everywhere and return this module."""
         return self.train(False)
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Forget every gradient."""
         for parameter in self.parameters():
             parameter.grad = None
 
-    def freeze(self, until=None):
+    def freeze(self, until: str | None = None) -> Self:
         """Stop learning: no gradients, and batch norm keeps its running statistics and uses them.
 
         Parameters
@@ -254,7 +255,7 @@ class Module:
             module._set_frozen(True)
         return self
 
-    def unfreeze(self):
+    def unfreeze(self) -> Self:
         """Let the whole tree learn again, whoever froze it, and return this module."""
         for module in self.modules():
             module._set_frozen(False)
@@ -265,7 +266,7 @@ class Module:
         for _, parameter in self._own_parameters():
             parameter.requires_grad, parameter.grad = not frozen, None
 
-    def to_dtype(self, dtype):
+    def to_dtype(self, dtype: Any) -> Self:
         """Convert parameters and floating buffers and return this module; gradients are forgotten.
 
         Parameters
@@ -286,21 +287,21 @@ class Module:
                 setattr(module, name, array.astype(dtype) if array.dtype.kind == "f" else array)
         return self
 
-    def double(self):
+    def double(self) -> Self:
         """Convert to float64, for gradient checks."""
         return self.to_dtype(np.float64)
 
-    def float(self):
+    def float(self) -> Self:
         """Convert to float32."""
         return self.to_dtype(np.float32)
 
     # ------------------------------------------------------------------------------- state
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Return a copy of all parameters and buffers by dotted path; see `nn.state.state_dict`."""
         return state.state_dict(self)
 
-    def load_state_dict(self, arrays, strict=True):
+    def load_state_dict(self, arrays: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Take parameters and buffers from a dict of arrays; see `nn.state.load_state_dict`."""
         return state.load_state_dict(self, arrays, strict)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments as _check
-from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.optimizer import Optimizer, Parameters
 
 
 class Adam(Optimizer):
@@ -45,7 +45,14 @@ class Adam(Optimizer):
     _decoupled = False
     _kept = ("step", "m", "v")
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     def _check_group(self, group):
@@ -99,5 +106,12 @@ class AdamW(Adam):
 
     _decoupled = True
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
         super().__init__(params, lr, betas, eps, weight_decay)

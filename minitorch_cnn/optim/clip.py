@@ -1,11 +1,13 @@
 """Bounds on gradients, between ``backward()`` and ``step()``."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import Variable
+from minitorch_cnn.tensor import Tensor
 
 
 def _with_gradients(name, parameters):
@@ -22,7 +24,7 @@ def _with_gradients(name, parameters):
     return [parameter for parameter in once if parameter.grad is not None]
 
 
-def clip_grad_norm(parameters, max_norm):
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together so that their common length is at most ``max_norm``.
 
     Parameters
@@ -59,7 +61,7 @@ def clip_grad_norm(parameters, max_norm):
     return norm
 
 
-def clip_grad_value(parameters, clip_value):
+def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
     """Bring every element of every gradient into [-clip_value, clip_value].
 
     Parameters

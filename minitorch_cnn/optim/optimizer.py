@@ -1,10 +1,15 @@
 """What all optimisers share: parameter groups, the step over all parameters, saving and loading."""
 
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import FLOAT_DTYPES
 from minitorch_cnn.tensor import Tensor
+
+Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Optimizer:
@@ -34,9 +39,11 @@ class Optimizer:
 
     _kept = None  # names of what a parameter keeps from step to step; None: not checked
 
-    def __init__(self, params, defaults):
-        self.state = {}  # position of the parameter, counted over all groups -> dict of arrays and numbers
-        self.param_groups, self._options = [], tuple(defaults)
+    def __init__(self, params: Parameters, defaults: dict[str, Any]):
+        # From the position of a parameter, counted over all groups, to its arrays and numbers.
+        self.state: dict[int, dict[str, Any]] = {}
+        self.param_groups: list[dict[str, Any]] = []
+        self._options = tuple(defaults)
         groups = self._listed(params)
         if not groups or not isinstance(groups[0], dict):
             groups = [{"params": groups}]
@@ -85,12 +92,12 @@ class Optimizer:
     def _parameters(self):
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self._parameters():
             parameter.grad = None
 
-    def step(self):
+    def step(self) -> None:
         """Change every parameter that has a gradient and requires one; the others are left alone.
 
         Raises
@@ -131,7 +138,7 @@ class Optimizer:
 
     # -------------------------------------------------------------------- saving and loading
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, besides the parameters.
 
         Returns
@@ -151,7 +158,7 @@ class Optimizer:
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
         return {"state": state, "groups": groups}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave; the next steps are the same to the last bit.
 
         Parameters

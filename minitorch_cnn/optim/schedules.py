@@ -7,6 +7,8 @@ resume is to set the number. What a step is, a batch or an epoch, is up to the c
 import bisect
 import math
 import weakref
+from collections.abc import Iterable
+from typing import Any
 
 from minitorch_cnn import arguments as _check
 from minitorch_cnn.optim.optimizer import Optimizer
@@ -37,7 +39,7 @@ class Schedule:
         If another schedule already writes the learning rates of this optimiser.
     """
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Optimizer):
         _check_optimizer(self._name, optimizer)
         self._take_charge(optimizer, other=None)
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
@@ -58,12 +60,12 @@ class Schedule:
         self.optimizer = optimizer
         _in_charge[optimizer] = weakref.ref(self)
 
-    def lr(self, step):
+    def lr(self, step: int) -> list[float]:
         """Return the learning rate of each group after ``step`` steps, as a list."""
         factor = self._factor(step)
         return [base * factor for base in self.base_lrs]
 
-    def step(self):
+    def step(self) -> None:
         """Count one step and write the new learning rates into the optimiser.
 
         Raises
@@ -76,11 +78,11 @@ class Schedule:
             raise ValueError(f"{self._name}: step - expected only {current._name}, which holds this one, to be stepped")
         self._set(self.steps + 1)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Return ``{"step": number of steps done, "base_lrs": the rates that the factor multiplies}``."""
         return {"step": self.steps, "base_lrs": list(self.base_lrs)}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go to the step that `state_dict` gave, whatever the optimiser's rates were when this one was made.
 
         Parameters
@@ -131,7 +133,7 @@ class StepLR(Schedule):
     gamma : float
     """
 
-    def __init__(self, optimizer, step_size, gamma=0.1):
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
         _check.integer("StepLR", least=1, step_size=step_size)
         _check.number("StepLR", gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
@@ -156,7 +158,7 @@ class MultiStepLR(Schedule):
         If the milestones are not ascending.
     """
 
-    def __init__(self, optimizer, milestones, gamma=0.1):
+    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1):
         if not isinstance(milestones, (list, tuple)):
             raise TypeError(f"MultiStepLR: milestones - expected a list of integers, got {milestones!r}")
         _check.integer("MultiStepLR", least=0, **{f"milestones[{i}]": at for i, at in enumerate(milestones)})
@@ -191,13 +193,13 @@ class CosineLR(Schedule):
     Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", without restarts.
     """
 
-    def __init__(self, optimizer, total_steps, min_lr=0.0):
+    def __init__(self, optimizer: Optimizer, total_steps: int, min_lr: float = 0.0):
         _check.integer("CosineLR", least=1, total_steps=total_steps)
         _check.number("CosineLR", least=0, min_lr=min_lr)
         self.total_steps, self.min_lr = total_steps, min_lr
         super().__init__(optimizer)
 
-    def lr(self, step):
+    def lr(self, step: int) -> list[float]:
         """Return the learning rate of each group after ``step`` steps, as a list."""
         progress = min(step / self.total_steps, 1)
         return [_cosine(base, self.min_lr, progress) for base in self.base_lrs]
@@ -232,7 +234,15 @@ class OneCycleLR(Schedule):
     Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
     """
 
-    def __init__(self, optimizer, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ):
         _check_optimizer("OneCycleLR", optimizer)
         _check.integer("OneCycleLR", least=1, total_steps=total_steps)
         _check.number("OneCycleLR", least=0, most=1, pct_start=pct_start)
@@ -246,7 +256,7 @@ class OneCycleLR(Schedule):
         self.div_factor, self.final_div_factor = div_factor, final_div_factor
         super().__init__(optimizer)
 
-    def lr(self, step):
+    def lr(self, step: int) -> list[float]:
         """Return the learning rate of each group after ``step`` steps, as a list."""
         if step > self.total_steps:
             raise ValueError(f"OneCycleLR: step - expected at most total_steps {self.total_steps}, got {step}")
@@ -275,7 +285,7 @@ class WarmupLR(Schedule):
     warmup_steps : int, >= 1
     """
 
-    def __init__(self, schedule, warmup_steps):
+    def __init__(self, schedule: Schedule, warmup_steps: int):
         if not isinstance(schedule, Schedule):
             raise TypeError(f"WarmupLR: schedule - expected a Schedule, got {type(schedule).__name__}")
         _check.integer("WarmupLR", least=1, warmup_steps=warmup_steps)
@@ -292,7 +302,7 @@ class WarmupLR(Schedule):
     def base_lrs(self, rates):
         self.schedule.base_lrs = rates
 
-    def lr(self, step):
+    def lr(self, step: int) -> list[float]:
         """Return the learning rate of each group after ``step`` steps, as a list."""
         if step >= self.warmup_steps:
             return self.schedule.lr(step - self.warmup_steps)

@@ -4,7 +4,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments as _check
-from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.optimizer import Optimizer, Parameters
 
 _NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
@@ -46,7 +46,15 @@ class SGD(Optimizer):
 
     _kept = ("velocity",)
 
-    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0, decoupled=False):
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+    ):
         defaults = {
             "lr": lr,
             "momentum": momentum,

@@ -8,6 +8,8 @@ The modes differ in what v and u are: all unit vectors, some of them, or random 
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +21,16 @@ from minitorch_cnn.testing.report import GradcheckError, GradcheckReport
 
 
 def gradcheck(
-    function, *inputs, mode="full", training=None, eps=1e-6, atol=1e-5, rtol=1e-3, samples=None, max_kinks=0.05
-):
+    function: Callable[..., Any],
+    *inputs: Tensor,
+    mode: str = "full",
+    training: bool | None = None,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    samples: int | None = None,
+    max_kinks: float = 0.05,
+) -> GradcheckReport:
     """Check the gradients of a function or a layer in float64, on a copy.
 
     numeric[j, i] = (out_j(x_i + eps) - out_j(x_i - eps)) / (2 eps), analytic[j] from backward of output j

@@ -12,6 +12,8 @@ import collections.abc
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -19,6 +21,7 @@ import safetensors.numpy
 
 from minitorch_cnn import arguments
 from minitorch_cnn.io import files
+from minitorch_cnn.types import Array, Path
 
 _KINDS = "fiub"  # floats, integers and booleans; of at most 8 bytes, which is what safetensors has
 # Bytes; a network of a thousand tensors has a hundred thousand. Its parser takes six times as much memory.
@@ -29,7 +32,7 @@ class WeightFileError(ValueError):
     """A file that is no file of weights, or is not as it was written."""
 
 
-def save(path, state_dict, metadata=None):
+def save(path: Path, state_dict: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> str:
     """Write arrays and a dict into one file, all or nothing.
 
     Parameters
@@ -78,7 +81,7 @@ def save(path, state_dict, metadata=None):
     return digest
 
 
-def load(path):
+def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read a file that `save` wrote, and check every byte.
 
     Parameters

@@ -20,11 +20,14 @@ import os
 import re
 import struct
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.io import files
+from minitorch_cnn.types import Array, Path
 from minitorch_cnn.weights.file import WeightFileError, check_state_dict
 from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 
@@ -36,7 +39,7 @@ _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 
 
-def load_pth(path):
+def load_pth(path: Path) -> dict[str, Array]:
     """Read the tensors of a file that `torch.save` wrote from a state_dict.
 
     Parameters
@@ -178,7 +181,7 @@ def _array(name, tensor, numbers):
     return wide.view(np.float32)
 
 
-def save_pth(path, state_dict):
+def save_pth(path: Path, state_dict: Mapping[str, Any]) -> None:
     """Write a state_dict as a file that ``torch.load(path, weights_only=True)`` reads, all or nothing.
 
     Parameters

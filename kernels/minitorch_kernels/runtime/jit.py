@@ -232,7 +232,7 @@ def kernel(function=None, *, parallel=True, reorder=False):
 # ------------------------------------------------------------------------------------- threads
 
 
-def set_num_threads(count):
+def set_num_threads(count: int) -> None:
     """Use ``count`` threads in kernels and in BLAS, in the whole process from now on.
 
     Parameters

@@ -57,7 +57,7 @@ def empty_like(array):
     return empty(array.shape, array.dtype)
 
 
-def release_memory():
+def release_memory() -> None:
     """Give all memory that is not in use back to the operating system."""
     global _shelved_bytes, _peak_used_bytes
     with _lock:
