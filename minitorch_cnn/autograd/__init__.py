@@ -6,7 +6,16 @@ checks   what is refused: wrong shapes and types, a graph that was freed, arrays
 """
 
 from minitorch_cnn.autograd.checks import FLOAT_DTYPES, GraphError, TraceError
-from minitorch_cnn.autograd.engine import Context, Function, Node, Variable, is_grad_enabled, no_grad, topological_order
+from minitorch_cnn.autograd.engine import (
+    Context,
+    Function,
+    Node,
+    Variable,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    topological_order,
+)
 from minitorch_cnn.autograd.trace import BackwardStep, ModuleCall, Record, module_call, setting, trace
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "Record",
     "TraceError",
     "Variable",
+    "enable_grad",
     "is_grad_enabled",
     "module_call",
     "no_grad",

@@ -30,6 +30,11 @@ def no_grad():
     return setting(_grad_enabled, False)
 
 
+def enable_grad():
+    """Return a context manager, also usable as a decorator, inside which the graph is recorded, even in `no_grad`."""
+    return setting(_grad_enabled, True)
+
+
 def is_grad_enabled() -> bool:
     """Return True where operations record the graph."""
     return _grad_enabled.get()
@@ -219,9 +224,16 @@ class Function:
     ``output_shape(*shapes, **hyper)`` takes shapes, None for an absent input, checks the arguments, and returns the
     shape of the output. ``choices(ctx)`` returns the discrete choices that forward made. ``rule`` says in one sentence
     what backward does. ``any_dtype`` allows integers.
+
+    ``reads`` says which input elements an output element depends on, ``kind`` and ``label`` how drawings show the
+    operation, and ``macs(call)`` how many multiply-adds it takes; see `minitorch_cnn.ops.reads`. What is not declared
+    is shown as "not known".
     """
 
     any_dtype, output_shape, rule = False, None, ""
+    reads: Any = None
+    macs: Any = None
+    kind = label = ""
 
     @classmethod
     def apply(cls, *inputs: Any, **hyper: Any) -> Any:

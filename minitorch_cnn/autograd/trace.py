@@ -43,7 +43,7 @@ class ModuleCall:
 
     paths: dict  # id(module) -> dotted path from the outermost module
     path: str = ""  # of the module that is running
-    op_log: list = field(default_factory=list)  # (path, operation name, input shapes, output shape, hyper)
+    op_log: list = field(default_factory=list)  # (path, Function, input shapes, output shape, hyper)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def note(function, inputs, output, hyper):
     path = module_path()
     if call := module_call.get():
         shapes = [None if v is None else v.data.shape for v in inputs]
-        call.op_log.append((path, function.__name__, shapes, output.data.shape, hyper))
+        call.op_log.append((path, function, shapes, output.data.shape, hyper))
     if (records := _records.get()) is not None:
         records.append(Record(function, inputs, output, hyper, path))
 

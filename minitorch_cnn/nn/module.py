@@ -36,7 +36,7 @@ def _where(error, call, module, inputs):
         return f"{error}{inside}"
     repair = module.shape_repair(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
     story = ", ".join(filter(None, [chain(call.op_log), repair]))
-    steps = [f"{path} {op} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.op_log]
+    steps = [f"{path} {op.__name__} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.op_log]
     if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
         steps = [f"... {hidden} operations before", *steps[hidden:]]
     return "\n".join([f"{error}{inside}", *filter(None, [story]), "shapes so far:", *(f"    {step}" for step in steps)])

@@ -2,9 +2,10 @@
 
 import math
 
+from minitorch_cnn.ops.reads import Call, Resampled, Windows
+
 _LONGEST = 12  # arrows; of a deep network the last ones are shown
 SMALLER_WINDOW = "use padding, fewer poolings and strides before it, or larger images"
-_POOLS = {"MaxPool2d": "pool", "AvgPool2d": "meanpool"}
 
 
 def chain(steps):
@@ -12,7 +13,7 @@ def chain(steps):
 
     Parameters
     ----------
-    steps : list of (path, operation name, input shapes, output shape, hyper-parameters)
+    steps : list of (path, Function, input shapes, output shape, hyper-parameters)
         Those of `autograd.ModuleCall`.
 
     Returns
@@ -27,8 +28,8 @@ def chain(steps):
         x = shapes[0]
         if len(x) == 4 and len(out) == 2:
             words.append(_rows(x, out))
-        elif arrow := _arrow(op, shapes, hyper, brief=convolved):
-            convolved = convolved or op == "Conv2d"
+        elif arrow := _arrow(op, Call(tuple(shapes), out, hyper), brief=convolved):
+            convolved = convolved or op.kind == "conv"
             start = "" if at == side(x) else ("; " if words else "") + side(x)
             words.append(f"{start} -{arrow}-> {side(out)}")
         else:
@@ -50,26 +51,28 @@ def _rows(x, out):
     return f"; one number of each map = {out[1]}"
 
 
-def _arrow(op, shapes, hyper, brief):
+def _arrow(op, call, brief):
     """Return "conv5 s1 p0" and the like, or None for an operation that leaves the sides alone."""
-    if op == "MatMul":
-        return "linear" if len(shapes[1]) == 2 else None
-    if op == "Conv2d":
-        name, kernel, usual_stride = "conv", shapes[1][2:], (1, 1)
-    elif op in _POOLS:
-        name, kernel, brief = _POOLS[op], tuple(hyper["kernel_size"]), True
-        usual_stride = kernel
-    elif op == "BatchNormReLU" and hyper["pool"] > 1:  # what `nn.fuse` makes of batch norm, ReLU and pooling
-        return f"pool{hyper['pool']}"
-    elif op.startswith("Adaptive"):
-        return "adaptive pool"
-    else:
+    if op.kind == "full":
+        return "linear" if len(call.shapes[1]) == 2 else None
+    if op.reads is None:
+        return None if side(call.shape) == side(call.shapes[0]) else op.__name__
+    reads = op.reads.of(0)
+    if isinstance(reads, Resampled):
+        return "resize" if op.kind == "resize" else "adaptive pool"
+    if not isinstance(reads, Windows) or reads.over is not None:
         return None
-    stride, padding = tuple(hyper["stride"]), tuple(hyper["padding"])
+    kernel, stride, _, dilation = reads.window(call)
+    name, usual_stride = "conv", (1,) * len(stride)
+    if op.kind != "conv":  # a pooling, or batch norm, ReLU and pooling in one
+        if max(*kernel, *stride) == 1:
+            return None
+        name, usual_stride, brief = "meanpool" if op.label == "mean" else "pool", kernel, True
+    padding = reads.all_padding(call)
     text = name + _brief(kernel)
     text += "" if brief and stride == usual_stride else f" s{_brief(stride)}"
     text += "" if brief and not any(padding) else f" p{_brief(padding)}"
-    return text + (f" d{_brief(hyper['dilation'])}" if max(hyper.get("dilation", (1,))) > 1 else "")
+    return text + (f" d{_brief(dilation)}" if max(dilation) > 1 else "")
 
 
 def _brief(numbers):

@@ -7,6 +7,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
+from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.shapes import memory_flat
 
 
@@ -14,6 +15,7 @@ class ReLU(Elementwise):
     """max(x, 0)."""
 
     rule = "the gradient passes where x > 0"
+    reads, kind = SamePlace(), "activation"
 
     @staticmethod
     def forward(ctx, x):
@@ -37,6 +39,7 @@ class LeakyReLU(Elementwise):
     """x where positive, else a small multiple of it."""
 
     rule = "the gradient passes where x > 0, times the slope elsewhere"
+    reads, kind = SamePlace(), "activation"
 
     @staticmethod
     def forward(ctx, x, *, negative_slope):
@@ -59,6 +62,7 @@ class GELU(Elementwise):
     """x times the probability that a normal variable is below it."""
 
     rule = "grad_out * (probability below x + x * normal density at x)"
+    reads, kind = SamePlace(), "activation"
 
     @staticmethod
     def forward(ctx, x):
@@ -76,6 +80,7 @@ class Sigmoid(Elementwise):
     """1 / (1 + exp(-x))."""
 
     rule = "grad_out * out * (1 - out)"
+    reads, kind, label = SamePlace(), "activation", "sigmoid"
 
     @staticmethod
     def forward(ctx, x):
@@ -95,6 +100,7 @@ class Tanh(Elementwise):
     """The hyperbolic tangent."""
 
     rule = "grad_out * (1 - out**2)"
+    reads, kind, label = SamePlace(), "activation", "tanh"
 
     @staticmethod
     def forward(ctx, x):

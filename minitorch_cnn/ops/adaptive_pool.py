@@ -5,6 +5,7 @@ import numpy as np
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pool import in_1d
+from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
@@ -31,6 +32,7 @@ class AdaptiveAvgPool2d(Function):
     """The mean of each bin of a grid laid over the image; bins may overlap by a row or a column."""
 
     rule = "the gradient is shared out equally over the bin"
+    reads, kind, label = Resampled(bins), "pool", "mean"
 
     @staticmethod
     def output_shape(x, *, output_size):
@@ -60,6 +62,7 @@ class AdaptiveMaxPool2d(Function):
     """The largest value of each bin of a grid laid over the image."""
 
     rule = "the gradient goes to the first largest value of each bin"
+    reads, kind, label = Resampled(bins), "pool", "max"
 
     @staticmethod
     def output_shape(x, *, output_size):

@@ -6,6 +6,7 @@ import numpy as np
 
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
 
@@ -58,6 +59,7 @@ class Add(_Binary):
     """a + b."""
 
     rule = "both terms get grad_out"
+    reads, kind = SamePlace(), "add"
 
     @staticmethod
     def forward(ctx, a, b):
@@ -77,6 +79,7 @@ class Sub(_Binary):
     """a - b."""
 
     rule = "a gets grad_out, b gets minus grad_out"
+    reads, kind = SamePlace(), "add"
 
     @staticmethod
     def forward(ctx, a, b):
@@ -96,6 +99,7 @@ class Mul(_Binary):
     """a * b."""
 
     rule = "each factor gets grad_out times the other factor"
+    reads, kind = SamePlace(), "product"
 
     @staticmethod
     def forward(ctx, a, b):
@@ -118,6 +122,7 @@ class Div(_Binary):
     """a / b."""
 
     rule = "a gets grad_out / b, b gets minus grad_out * a / b**2"
+    reads, kind = SamePlace(), "divide"
 
     @staticmethod
     def forward(ctx, a, b):

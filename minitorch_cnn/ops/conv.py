@@ -7,6 +7,7 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.indexing import flip
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.padding import pad
+from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, Windows, convolution_macs, kernel_of_weight
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
 
@@ -28,6 +29,8 @@ class Conv2d(Function):
         "grad_x: every output spreads its gradient over its window, times the kernel; "
         "grad_weight: x cross-correlated with grad_out; grad_bias: the sum of grad_out over images and pixels"
     )
+    reads = Inputs(Windows(kernel_of_weight, "stride", "padding", "dilation", "groups"), Everything(), PerChannel())
+    kind, macs = "conv", staticmethod(convolution_macs)
 
     @staticmethod
     def output_shape(x, weight, bias, *, stride, padding, dilation, groups, algorithm):

@@ -1,5 +1,6 @@
 """A block of densely connected layers as one operation; it equals its parts, one after the other."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.conv import Conv2d
 from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape
+from minitorch_cnn.ops.reads import Everything, Inputs, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 
@@ -63,6 +65,20 @@ def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
     return _Arrays(weight, bias, one if gamma is None else gamma, *numbers, norm["training"], hyper)
 
 
+def _window_of_block(call):
+    """Return the window of all convolutions of a block, one after the other, with stride 1."""
+    weights = [shapes[2] for shapes in zip(*[iter(call.shapes[1:])] * 4, strict=True)]
+    dilations = [hyper["dilation"] for layer in call.hyper["layers"] for _, hyper in layer]
+    pairs = list(zip(weights, dilations, strict=True))
+    return tuple(1 + sum(dilation[i] * (weight[2 + i] - 1) for weight, dilation in pairs) for i in range(2))
+
+
+def _padding_of_block(call):
+    """Return how much padding all convolutions of a block have above and on the left."""
+    paddings = [hyper["padding"] for layer in call.hyper["layers"] for _, hyper in layer]
+    return tuple(sum(padding[i] for padding in paddings) for i in (0, 2))
+
+
 class DenseBlock(Function):
     """Layers whose new maps go behind their input, in one buffer."""
 
@@ -70,6 +86,15 @@ class DenseBlock(Function):
         "new maps hand their gradient back through convolution, ReLU and batch norm to all maps before them, "
         "where it is added up, the last layer first"
     )
+    reads = Inputs(Windows(_window_of_block, padding=_padding_of_block), Everything())
+    kind, label = "conv", "dense block"
+
+    @staticmethod
+    def macs(call):
+        """Return the multiply-adds of all its convolutions; each gives maps of the size of x."""
+        weights = [shapes[2] for shapes in zip(*[iter(call.shapes[1:])] * 4, strict=True)]
+        pixels = call.shape[0] * math.prod(call.shape[2:])
+        return pixels * sum(math.prod(weight) for weight in weights)
 
     @staticmethod
     def output_shape(x, *shapes, layers):

@@ -7,6 +7,7 @@ import numpy as np
 from minitorch_cnn import rng
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
+from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.shapes import memory_order
 
 
@@ -14,6 +15,7 @@ class Dropout(Elementwise):
     """Some elements set to 0, the others scaled up."""
 
     rule = "the gradient passes, scaled, where the element was kept"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x, *, p):

@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 LARGEST_POOL = 15  # the place in a window is kept as one byte
@@ -17,6 +18,8 @@ class BatchNormReLU(Function):
         "the gradient passes where the output is positive, to the pixel that won; from there as it is to the residual, "
         "and to x as in batch norm"
     )
+    reads = Inputs(Windows("pool", "pool", groups=None), PerChannel(), PerChannel(), SamePlace())
+    kind, label = "norm", "BN ReLU"
 
     @staticmethod
     def output_shape(x, weight, bias, residual, *, running_mean, running_var, training, momentum, eps, pool):

@@ -6,6 +6,7 @@ from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.movement import several_axes, single_axis
+from minitorch_cnn.ops.reads import SamePlace, Selected
 from minitorch_cnn.shapes import ShapeError, memory_order
 
 
@@ -14,6 +15,7 @@ class BroadcastTo(Function):
 
     any_dtype = True
     rule = "the sum of grad_out over all repetitions"
+    reads, kind = SamePlace(), "view"
 
     @staticmethod
     def output_shape(x, *, shape):
@@ -52,6 +54,7 @@ class Index(Function):
 
     any_dtype = True
     rule = "each selected element gets its part of grad_out, added up where it was selected twice; 0 elsewhere"
+    reads, kind = Selected("key"), "view"
 
     @staticmethod
     def output_shape(x, *, key):

@@ -10,6 +10,7 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import add, unbroadcast
 from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.movement import reshape, transpose
+from minitorch_cnn.ops.reads import Product
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
 
@@ -40,6 +41,12 @@ class MatMul(Function):
     """a @ b over the last two axes."""
 
     rule = "a gets grad_out @ b.T, b gets a.T @ grad_out"
+    reads, kind = Product(), "full"
+
+    @staticmethod
+    def macs(call):
+        """Return the multiply-adds: every output element is a sum of K products."""
+        return math.prod(call.shape) * call.shapes[0][-1]
 
     @staticmethod
     def output_shape(a, b):

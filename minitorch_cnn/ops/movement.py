@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops import _check
+from minitorch_cnn.ops.reads import Joined, Permuted, Reshaped
 from minitorch_cnn.shapes import ShapeError, nchw
 
 
@@ -32,6 +33,7 @@ class Reshape(Function):
 
     any_dtype = True
     rule = "grad_out in the old shape"
+    reads, kind = Reshaped(), "view"
 
     @staticmethod
     def output_shape(x, *, shape):
@@ -52,6 +54,7 @@ class Transpose(Function):
 
     any_dtype = True
     rule = "grad_out with the axes put back"
+    reads, kind = Permuted("axes"), "view"
 
     @staticmethod
     def output_shape(x, *, axes):
@@ -72,6 +75,7 @@ class Concat(Function):
 
     any_dtype = True
     rule = "each part gets its slice of grad_out"
+    reads, kind = Joined("axis"), "concat"
 
     @staticmethod
     def output_shape(*shapes, axis):

@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
@@ -72,6 +73,7 @@ class BatchNorm(Function):
     """Normalise each channel over the batch, then scale and shift it."""
 
     rule = "grad_out, scaled by weight/std, less its mean and less its projection on the normalised x"
+    reads, kind, label = Inputs(SamePlace(), PerChannel()), "norm", "BN"
 
     @staticmethod
     def output_shape(x, weight, bias, *, running_mean, running_var, training, momentum, eps):
@@ -177,6 +179,7 @@ class LocalResponseNorm(Function):
     """Divide each value by a power of the energy of its neighbour channels."""
 
     rule = "grad_out / base^beta, less what each value added to the bases of its neighbour channels"
+    reads, kind, label = Windows("size", padding=lambda call: call.hyper["size"] // 2, over=(1,)), "norm", "LRN"
 
     @staticmethod
     def output_shape(x, *, size, alpha, beta, k):

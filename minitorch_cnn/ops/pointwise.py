@@ -6,6 +6,7 @@ import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.reads import SamePlace
 
 
 class Elementwise(Function):
@@ -20,6 +21,7 @@ class Power(Elementwise):
     """x ** exponent, for a number as exponent."""
 
     rule = "grad_out * exponent * x**(exponent - 1)"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x, *, exponent):
@@ -39,6 +41,7 @@ class Sqrt(Elementwise):
     """The square root."""
 
     rule = "grad_out / (2 * sqrt(x))"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x):
@@ -55,6 +58,7 @@ class Exp(Elementwise):
     """The exponential."""
 
     rule = "grad_out * exp(x)"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x):
@@ -71,6 +75,7 @@ class Log(Elementwise):
     """The natural logarithm."""
 
     rule = "grad_out / x"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x):
@@ -86,6 +91,7 @@ class Abs(Elementwise):
     """The distance from zero."""
 
     rule = "grad_out times the sign of x, 0 at 0"
+    reads, kind = SamePlace(), "pointwise"
 
     @staticmethod
     def forward(ctx, x):

@@ -4,6 +4,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import reshape
+from minitorch_cnn.ops.reads import Windows
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
 
 
@@ -28,6 +29,7 @@ class MaxPool2d(Function):
     """The largest value of each window."""
 
     rule = "the gradient goes to the first largest value of each window"
+    reads, kind, label = Windows("kernel_size", "stride", "padding", groups=None), "pool", "max"
 
     @staticmethod
     def output_shape(x, *, kernel_size, stride, padding):
@@ -56,6 +58,7 @@ class AvgPool2d(Function):
     """The mean of each window."""
 
     rule = "the gradient is shared out equally over the window"
+    reads, kind, label = Windows("kernel_size", "stride", "padding", groups=None), "pool", "mean"
 
     @staticmethod
     def output_shape(x, *, kernel_size, stride, padding, count_include_pad):

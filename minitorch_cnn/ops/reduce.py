@@ -8,6 +8,7 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import div, mul, neg, sub
 from minitorch_cnn.ops.movement import several_axes
+from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.shapes import ShapeError
 
 
@@ -31,6 +32,7 @@ class Sum(Function):
     """The sum over axes."""
 
     rule = "every term gets grad_out"
+    reads, kind, label = Everything("axis"), "reduce", "sum"
 
     @staticmethod
     def output_shape(x, *, axis, keepdims):
@@ -50,6 +52,7 @@ class Max(Function):
     """The largest value over axes."""
 
     rule = "the first largest value in row-major order gets grad_out"
+    reads, kind, label = Everything("axis"), "reduce", "max"
 
     @staticmethod
     def output_shape(x, *, axis, keepdims):

@@ -1,9 +1,13 @@
 """Images of another size."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.reads import Resampled
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
 
 
@@ -35,10 +39,22 @@ def _along(axis, matrix, pixels):
     return out
 
 
+def _taps(length, out_length, hyper):
+    """Return the input pixels that one period of output pixels reads, and the step to the next; see `Resampled`."""
+    scale = Fraction(length, out_length)
+    period, step = scale.denominator, scale.numerator
+    if hyper["mode"] == "nearest":
+        return tuple((i * step // period,) for i in range(period)), step
+    reach = max(scale, 1) if hyper["antialias"] else 1
+    centres = [(i + Fraction(1, 2)) * scale - Fraction(1, 2) for i in range(period)]
+    return tuple(tuple(range(math.floor(c - reach) + 1, math.ceil(c + reach))) for c in centres), step
+
+
 class Resize(Function):
     """A linear map along the height, then one along the width."""
 
     rule = "each input pixel gets grad_out of the output pixels that read it, by their weights"
+    reads, kind = Resampled(_taps), "resize"
 
     @staticmethod
     def output_shape(x, *, size, mode, antialias):

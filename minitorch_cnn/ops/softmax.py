@@ -5,6 +5,7 @@ import numpy as np
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import single_axis
+from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.shapes import ShapeError
 
 
@@ -19,6 +20,7 @@ class Softmax(Function):
     """exp(x) / sum of exp(x) along an axis."""
 
     rule = "out * (grad_out - sum of grad_out * out)"
+    reads, kind = Everything("axis"), "pointwise"
 
     @staticmethod
     def output_shape(x, *, axis):
@@ -42,6 +44,7 @@ class LogSoftmax(Function):
     """x - log of the sum of exp(x) along an axis."""
 
     rule = "grad_out - softmax(x) * sum of grad_out"
+    reads, kind = Everything("axis"), "pointwise"
 
     @staticmethod
     def output_shape(x, *, axis):

@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace
 from minitorch_cnn.ops.reproducible_sum import add_up, of_blocks
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
@@ -13,6 +14,7 @@ class SyncBatchNorm(Function):
     """Batch norm in training whose sums over the batch are those of all processes."""
 
     rule = "as in batch norm, with the mean of grad_out and its projection taken over the shares of all processes"
+    reads, kind, label = Inputs(SamePlace(), PerChannel()), "norm", "BN"
 
     @staticmethod
     def output_shape(x, weight, bias, *, running_mean, running_var, momentum, eps, total):

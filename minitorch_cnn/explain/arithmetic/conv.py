@@ -7,6 +7,7 @@ import numpy as np
 
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
+from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, short, sizes
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
@@ -127,6 +128,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
     )
 
 
+@enable_grad()
 def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0, dilation=1, algorithm="auto"):
     """Tell where the gradient of a convolution's output goes, number by number.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import nn, ops, optim
+from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.arithmetic.steps import agree, numbers
 from minitorch_cnn.explain.arithmetic.text import matrix, short
@@ -162,6 +163,7 @@ class LearnedFlip(_Shown):
         return figure
 
 
+@enable_grad()
 def learn_flip(weight, steps=40, seed=0):
     """Let a layer that cross-correlates and one that convolves learn the answers of one kernel.
 

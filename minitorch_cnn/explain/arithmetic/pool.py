@@ -4,6 +4,7 @@ import numpy as np
 
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
+from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.conv import incoming_gradient
 from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, short, sizes
@@ -127,6 +128,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
     return Arithmetic(problem.title, rule, problem.sizes, left, None, result, tuple(steps), _ARROWS[:1])
 
 
+@enable_grad()
 def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=0, count_include_pad=True):
     """Tell where the gradient of a pooling's output goes, number by number.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minitorch_cnn import nn, ops, rng
+from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.data import Shapes10
 from minitorch_cnn.display import html
 from minitorch_cnn.models.densenet import DenseNet
@@ -136,6 +137,7 @@ def deep_network(kind, depth):
     return ResNet(block, counts, _FILTERS, num_classes=10, image_size=_SIDE, stem="cifar", option="A")
 
 
+@enable_grad()
 def gradient_norms(depths=DEPTHS, kinds=KINDS, seed=0):
     """Measure the gradient of the loss with respect to the weights of every convolution, before any training.
 

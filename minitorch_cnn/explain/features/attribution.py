@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minitorch_cnn import ops
-from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.autograd import enable_grad, no_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.feature_maps import displayed
 from minitorch_cnn.explain.features.filters import diverging
@@ -71,6 +71,7 @@ class Attribution(Picture):
         return drawing
 
 
+@enable_grad()
 def saliency(model, x, target=None, *, classes=None):
     """Show which pixels the answer changes most with: |d logit / d pixel|, the largest over the channels.
 
@@ -157,6 +158,7 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
     return _result("occlusion", fall / np.maximum(covered, 1), targets, logits, pixels, classes)
 
 
+@enable_grad()
 def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
     """Show which places of a layer's maps speak for a class.
 

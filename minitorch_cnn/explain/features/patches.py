@@ -154,8 +154,8 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
         new = (scores, indices, places)
         best = _top(new if best is None else [np.concatenate(pair, 1) for pair in zip(best, new, strict=True)], k)
     output = replay.records[end].output
-    seen = receptive_fields(replay.records, replay.x).get(id(output))
-    if seen is None:
+    seen = receptive_fields(replay.records, replay.x)[id(output)]
+    if seen.whole or not seen.placed:
         raise ValueError(f"patches: layer - expected one whose units see a part of the image, got {layer!r}")
     scores, indices, places = best
     units = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS]) if units is None else np.asarray(units, int)

@@ -1,30 +1,84 @@
-"""Receptive fields: how many pixels of the image one number of a feature map depends on, by the formula.
+"""Receptive fields: how many pixels of the image one element of a feature map depends on, by the formula.
 
-`explain.receptive_field` gives the pixels of one number, exactly; these are the fields of all maps at
-once, as if the image had no edges.
+`explain.receptive_field` gives the pixels of one unit, exactly; these are the fields of all maps at
+once, as if the image had no edges. Both ask the operations what they read.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from minitorch_cnn.ops.padding import Pad
+from minitorch_cnn.explain.fields.line import Line, Scatter
+from minitorch_cnn.explain.trace.semantics import call_of
+from minitorch_cnn.ops.reads import UNKNOWN
 
-_WINDOWS = ("Conv2d", "MaxPool2d", "AvgPool2d")
 
+@dataclass(frozen=True)
+class Field:
+    """What the elements of a map see, in pixels of the image; None for an axis along which it is not known."""
 
-class Field(NamedTuple):
-    """What the numbers of a map see; all in pixels of the image, (height, width)."""
+    rows: Line | Scatter | None
+    columns: Line | Scatter | None
 
-    size: tuple  # of the box that one depends on, as if the image had no edges
-    jump: tuple  # between the boxes of neighbouring numbers
-    start: tuple  # the first pixel of the box of number (0, 0); negative where it begins in the padding
+    @property
+    def known(self):
+        """False where an operation on the way does not say what it reads, or the map has no such boxes.
+
+        Such as after a product of two maps, or where the rows of a map run along the columns of the image.
+        """
+        return self.rows is not None and self.columns is not None and not self._turned
+
+    @property
+    def _turned(self):
+        axes = [line.axis for line in (self.rows, self.columns) if isinstance(line, Line) and line.axis is not None]
+        return len(axes) == 2 and axes[0] > axes[1]
+
+    @property
+    def placed(self):
+        """True where the elements of a map see boxes in rows and columns."""
+        return self.known and isinstance(self.rows, Line) and isinstance(self.columns, Line)
+
+    @property
+    def whole(self):
+        """True where every element sees the whole image."""
+        return self.known and self.rows.whole and self.columns.whole
+
+    @property
+    def size(self):
+        """(height, width) of the box, None for an axis that is seen as a whole; None for both; or "not known"."""
+        return self._pair("size")
+
+    @property
+    def jump(self):
+        """(vertical, horizontal) distance between the boxes of neighbours; otherwise as `size`."""
+        return self._pair("jump")
+
+    def _pair(self, name):
+        if not self.known:
+            return UNKNOWN
+        if self.whole:
+            return None
+        lines = self.rows, self.columns
+        return tuple(None if line.whole and line.length > 1 else getattr(line, name) for line in lines)
+
+    @property
+    def start(self):
+        """The first pixel of the box of element (0, 0); negative where it begins in the padding."""
+        return self.box(0, 0)[:2]
 
     def box(self, y, x):
-        """Return (top, left, bottom, right) of the box of number (y, x), the last two exclusive."""
-        top, left = (self.start[i] + place * self.jump[i] for i, place in enumerate((y, x)))
-        return top, left, top + self.size[0], left + self.size[1]
+        """Return (top, left, bottom, right) of the box of element (y, x), the last two exclusive.
+
+        Raises
+        ------
+        ValueError
+            If it is not known, or the elements are not arranged in rows and columns.
+        """
+        if not self.placed:
+            raise ValueError("Field.box: expected a field that is known for each row and column, got one that is not")
+        (top, bottom), (left, right) = self.rows.box(y), self.columns.box(x)
+        return top, left, bottom, right
 
     def centre(self, y, x):
-        """Return the middle of the box of number (y, x): pixel 0 lies at 0, and x.5 between two pixels."""
+        """Return the middle of the box of element (y, x): pixel 0 lies at 0, and x.5 between two pixels."""
         top, left, bottom, right = self.box(y, x)
         return (top + bottom - 1) / 2, (left + right - 1) / 2
 
@@ -32,7 +86,7 @@ class Field(NamedTuple):
 def receptive_fields(records, x):
     """Compute the field of every map of a trace.
 
-    For a window of k numbers, stride s, dilation d and padding p in front, along each axis:
+    For a window of k elements, stride s, dilation d and padding p in front, along each axis:
 
         size_out  = size_in + d * (k - 1) * jump_in
         jump_out  = jump_in * s
@@ -42,48 +96,48 @@ def receptive_fields(records, x):
     ----------
     records : list of Record
         From `autograd.trace`.
-    x : Tensor, shape (N, C, H, W)
+    x : Tensor, shape (N, C, H, W), (N, C, W) or (N, W)
         The input that was traced.
 
     Returns
     -------
     dict of int to Field
-        By ``id`` of the variable. What sees the whole image, behind a flatten, a global or an adaptive
-        pooling, has none. Where two maps meet, as behind a shortcut, the box around both fields counts.
+        By ``id`` of each variable that depends on x. Where two maps meet, as after a shortcut, the box
+        around both fields counts.
 
     Notes
     -----
     Source: Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks",
     equations 2 and 3, Distill.
     """
-    fields = {id(x): Field((1, 1), (1, 1), (0, 0))}
+    ndim = len(x.shape)
+    columns = Line(ndim - 1, (0,), (1,), 1, x.shape[-1], (0, x.shape[-1]))
+    one_row = Line(None, (0,), (1,), 0, 1, (0, 1))
+    fields = {id(x): Field(Line(2, (0,), (1,), 1, x.shape[2], (0, x.shape[2])) if ndim == 4 else one_row, columns)}
     for record in records:
-        known = [fields[id(v)] for v in record.inputs if v is not None and id(v) in fields]
-        if not known or len(record.output.shape) != 4 or record.op.__name__.startswith("Adaptive"):
-            continue
-        jump = tuple(max(field.jump[axis] for field in known) for axis in range(2))
-        start = tuple(min(field.start[axis] for field in known) for axis in range(2))
-        size = tuple(max(f.start[axis] + f.size[axis] for f in known) - start[axis] for axis in range(2))
-        if record.op.__name__ in _WINDOWS:
-            kernel = record.hyper.get("kernel_size") or record.inputs[1].shape[2:]
-            dilation = record.hyper.get("dilation", (1, 1))
-            size = tuple(size[i] + dilation[i] * (kernel[i] - 1) * jump[i] for i in range(2))
-            start = tuple(start[i] - record.hyper["padding"][2 * i] * jump[i] for i in range(2))
-            jump = tuple(jump[i] * record.hyper["stride"][i] for i in range(2))
-        elif record.op is Pad:
-            start = tuple(start[i] - record.hyper["padding"][2 + i][0] * jump[i] for i in range(2))
-        elif record.op.__name__ == "Index":
-            first, steps = _subscripts(record)
-            start = tuple(start[i] + first[i] * jump[i] for i in range(2))
-            jump = tuple(jump[i] * steps[i] for i in range(2))
-        fields[id(record.output)] = Field(size, jump, start)
+        reached = [i for i, v in enumerate(record.inputs) if v is not None and id(v) in fields]
+        if reached:
+            fields[id(record.output)] = _field(record, reached, fields)
     return fields
 
 
-def _subscripts(record):
-    """Return (first, step) of a subscript along the rows and columns."""
-    key, shape = record.hyper["key"], record.inputs[0].shape
-    key = key if isinstance(key, tuple) else (key,)
-    parts = (*key, *[slice(None)] * 4)[2:4]
-    taken = [part.indices(shape[2 + i]) if isinstance(part, slice) else (0, 0, 1) for i, part in enumerate(parts)]
-    return [first for first, _, _ in taken], [step for _, _, step in taken]
+def _field(record, reached, fields):
+    """Return the field of a record's output from those of the inputs that depend on the image."""
+    if record.op.reads is None:
+        return Field(None, None)
+    call, found = call_of(record), []
+    for number in reached:
+        along, field = record.op.reads.axes(call, number), fields[id(record.inputs[number])]
+        found.append([line and line.through(along, call.shape) for line in (field.rows, field.columns)])
+    return Field(*(_union(lines) for lines in zip(*found, strict=True)))
+
+
+def _union(lines):
+    """Return the box around several lines; None if one of them is not known."""
+    whole = [line for line in lines if line is not None and line.whole]
+    if whole or None in lines:
+        return whole[0] if whole else None
+    first, *others = lines
+    for other in others:
+        first = first and first.union(other)
+    return first

@@ -1,14 +1,16 @@
 """How far a network sees and how often it bends its numbers, layer by layer."""
 
+import math
 from dataclasses import dataclass, field
 
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.explain.trace.semantics import is_window
+from minitorch_cnn.ops.reads import UNKNOWN
 
 _COLOURS = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.YELLOW, figures.GREY, "black")
-_BENDS = ("ReLU", "Tanh", "GELU", "Sigmoid", "LeakyReLU")
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,14 @@ class Step:
 
     layer: str
     depth: int  # convolutions on the longest way
-    size: tuple  # of the receptive field, unclipped
+    size: tuple | str  # of the receptive field, unclipped; see `Field.size`
     non_linearities: int  # activations before it, on the longest way
+
+    @property
+    def side(self):
+        """Pixels along the longer side of the field; "not known" where it is not."""
+        sides = [] if self.size == UNKNOWN else [side for side in self.size if side is not None]
+        return max(sides, default=UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,8 @@ class Growth(Picture):
         """The figure as text."""
         lines = []
         for name, steps in self.networks.items():
-            lines += [name, f"  {'layer':<24} {'depth':>5} {'sees':>6} {'activations before':>19}"]
-            lines += [
-                f"  {s.layer or '(model)':<24} {s.depth:5d} {s.size[0]:6d} {s.non_linearities:19d}" for s in steps
-            ]
+            lines += [name, f"  {'layer':<24} {'depth':>5} {'sees':>9} {'activations before':>19}"]
+            lines += [f"  {s.layer or '(model)':<24} {s.depth:5d} {s.side!s:>9} {s.non_linearities:19d}" for s in steps]
         return "\n".join(lines)
 
     def figure(self):
@@ -44,7 +50,7 @@ class Growth(Picture):
         for number, (name, steps) in enumerate(self.networks.items()):
             depth = [step.depth for step in steps]
             line = {"marker": "osD^vP"[number % 6], "ms": 5, "lw": 2, "color": _COLOURS[number % 6], "label": name}
-            above.plot(depth, [max(step.size) for step in steps], **line)
+            above.plot(depth, [math.nan if step.side == UNKNOWN else step.side for step in steps], **line)
             below.plot(depth, [step.non_linearities for step in steps], **line)
         above.set_title("What a number sees, and how often it was bent", fontsize=18)
         above.set_ylabel("receptive field, pixels", fontsize=14)
@@ -83,10 +89,10 @@ def field_growth(networks):
 def _steps(replay):
     fields, depth, bends, steps = receptive_fields(replay.records, replay.x), {}, {}, []
     for record in replay.records:
-        name, known = record.op.__name__, [id(v) for v in record.inputs if v is not None]
+        known = [id(v) for v in record.inputs if v is not None]
         key = id(record.output)
-        depth[key] = max((depth.get(i, 0) for i in known), default=0) + (name == "Conv2d")
-        bends[key] = max((bends.get(i, 0) for i in known), default=0) + (name in _BENDS)
-        if name in ("Conv2d", "MaxPool2d", "AvgPool2d") and key in fields:
+        depth[key] = max((depth.get(i, 0) for i in known), default=0) + (record.op.kind == "conv")
+        bends[key] = max((bends.get(i, 0) for i in known), default=0) + (record.op.kind == "activation")
+        if is_window(record) and key in fields and not fields[key].whole:
             steps.append(Step(record.path, depth[key], fields[key].size, bends[key]))
     return steps

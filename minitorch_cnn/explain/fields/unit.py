@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.ops.reads import UNKNOWN
 from minitorch_cnn.tensor import Tensor
 
 
@@ -22,7 +24,8 @@ class Stop:
     field: Field
 
     def __str__(self):
-        size, jump, middle = self.field.size, self.field.jump, self.field.centre(0, 0)
+        size, jump = self.field.size, self.field.jump
+        middle = self.field.centre(0, 0) if self.field.placed else ""
         return (
             f"{self.layer or '(model)':<28} {self.operation:<12} {_pair(size):>11} {_pair(jump):>9} {_pair(middle):>15}"
         )
@@ -36,20 +39,20 @@ class UnitField(Picture):
     layer: str
     unit: tuple  # (y, x)
     input_shape: tuple
-    box: tuple | None  # (top, left, bottom, right), the last two exclusive, cut at the border; None: no pixel
+    box: tuple | str | None  # (top, left, bottom, right), the last two exclusive, cut at the border; None: no pixel
     formula: Field | None  # unclipped; None where the unit sees the whole image
     effective: np.ndarray | None = field(repr=False)  # (H, W), sums to 1: mean |d unit / d pixel| over the images
     stops: tuple = field(repr=False)
 
     @property
     def size(self):
-        """(height, width) of the box as if the image had no edges, or None where the unit sees the whole image."""
+        """(height, width) of the box as if the image had no edges; see `Field.size`."""
         return self.formula and self.formula.size
 
     @property
     def centre(self):
-        """(y, x) of the middle of the unclipped box, pixels; None where the unit sees the whole image."""
-        return self.formula and self.formula.centre(*self.unit)
+        """(y, x) of the middle of the unclipped box, pixels; None where the formula has no such box."""
+        return self.formula.centre(*self.unit) if self.formula and self.formula.placed else None
 
     @property
     def effective_side(self):
@@ -65,12 +68,14 @@ class UnitField(Picture):
         lines = [f"{place}, input {' x '.join(map(str, self.input_shape))}"]
         if self.box is None:
             lines.append("sees no pixel: its window lies in the padding")
+        elif self.box == UNKNOWN:
+            lines.append("what it sees is not known: an operation before it does not say what it reads")
         else:
             top, left, bottom, right = self.box
             lines.append(
                 f"sees rows {top} to {bottom - 1}, columns {left} to {right - 1}: {bottom - top} x {right - left}"
             )
-        if self.formula:
+        if self.centre:
             lines.append(f"without the border {_pair(self.size)} pixels, centre {_pair(self.centre)}")
         if self.effective_side:
             lines.append(
@@ -90,12 +95,14 @@ class UnitField(Picture):
         peak = heat.max() or 1
         shown = axes.imshow(heat / peak, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
         drawing.colorbar(shown, ax=axes, shrink=0.8, label="|d unit / d pixel|, of the largest")
-        if self.box is not None:
+        if self.box == UNKNOWN:
+            axes.set_xlabel("exact box not known", fontsize=15, color=figures.ORANGE)
+        elif self.box is not None:
             top, left, bottom, right = self.box
             edge = {"fill": False, "ec": figures.ORANGE, "lw": 3, "clip_on": False}
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **edge))
             what = f"exact box {bottom - top} x {right - left}"
-            if self.size and self.size != (bottom - top, right - left):
+            if self.centre and self.size != (bottom - top, right - left):
                 what += f", without the border {_pair(self.size)}"
             axes.set_xlabel(what, fontsize=15, color=figures.ORANGE)
         if self.centre:
@@ -104,6 +111,7 @@ class UnitField(Picture):
         return drawing
 
 
+@enable_grad()
 def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
     """Find the pixels that one unit depends on, and measure how much it does.
 
@@ -148,22 +156,29 @@ def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
     end = replay.end_of(layer)
     output = replay.records[end].output
     masks = _unit_masks(output.shape, y, x, channel)
-    *_, rows, columns = [None, np.ones(1, bool), *reach(replay, end, masks)[2:]]
-    box = None
-    if rows.any() and columns.any():
-        (top, bottom), (left, right) = (np.flatnonzero(mask)[[0, -1]] for mask in (rows, columns))
-        box = (int(top), int(left), int(bottom) + 1, int(right) + 1)
     fields = receptive_fields(replay.records, replay.x)
+    field = fields[id(output)]
     return UnitField(
         model=replay.name,
         layer=layer,
         unit=(y, x),
         input_shape=one,
-        box=box,
-        formula=fields.get(id(output)),
+        box=_box(reach(replay, end, masks)),
+        formula=None if field.whole else field,
         effective=_effective(model, layer, masks, one, images, replay.dtype),
         stops=_stops(replay, end, fields),
     )
+
+
+def _box(reached):
+    """Return the smallest box around masks; None if they are empty, UNKNOWN if there are none."""
+    if reached is None:
+        return UNKNOWN
+    *_, rows, columns = [None, np.ones(1, bool), *reached[2:]]
+    if not rows.any() or not columns.any():
+        return None
+    (top, bottom), (left, right) = (np.flatnonzero(mask)[[0, -1]] for mask in (rows, columns))
+    return int(top), int(left), int(bottom) + 1, int(right) + 1
 
 
 def _unit_masks(shape, y, x, channel):
@@ -194,16 +209,15 @@ def _effective(model, layer, masks, shape, images, dtype):
 
 
 def _stops(replay, end, fields):
-    """Return the windows and joints on the way to an operation that have a field."""
-    on_way = replay.ancestors(end)
-    shown = ("Conv2d", "MaxPool2d", "AvgPool2d", "Add", "Concat")
-    return tuple(
-        Stop(replay.records[i].path, replay.records[i].op.__name__, fields[id(replay.records[i].output)])
-        for i in on_way
-        if replay.records[i].op.__name__ in shown and id(replay.records[i].output) in fields
-    )
+    """Return the layers and joints on the way to an operation that see a part of the image, or what is not known."""
+    on_way = [replay.records[i] for i in replay.ancestors(end)]
+    kinds = ("", "conv", "pool", "resize", "add", "product", "concat")
+    shown = [r for r in on_way if r.op.kind in kinds and id(r.output) in fields and not fields[id(r.output)].whole]
+    return tuple(Stop(r.path, r.op.__name__, fields[id(r.output)]) for r in shown)
 
 
 def _pair(pair):
-    texts = [f"{value:g}" for value in pair]
+    if isinstance(pair, str):
+        return pair
+    texts = ["all" if value is None else f"{value:g}" for value in pair]
     return texts[0] if texts[0] == texts[1] else " x ".join(texts)

@@ -1,16 +1,14 @@
 """A model as a table: shapes, parameters, multiplications, memory and receptive field of each layer."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
-from minitorch_cnn.autograd import no_grad, trace
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
-from minitorch_cnn.tensor import Tensor
-
-_VIEWS = ("Reshape", "Transpose", "Index", "BroadcastTo")  # write no numbers of their own
+from minitorch_cnn.explain.trace.replay import traced
+from minitorch_cnn.explain.trace.semantics import completes_mean, macs_of
+from minitorch_cnn.ops.reads import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,11 @@ class Layer:
     type: str
     output_shape: tuple
     params: int  # of this row; a layer that runs twice counts them once
-    macs: int
-    flops: int
+    macs: int | str  # "not known" if one of its operations does not declare them
+    flops: int | str
     activation_bytes: int  # of what it writes, all its operations together
-    receptive_field: tuple | None  # (h, w), pixels; None where it sees the whole image
-    jump: tuple | None
+    receptive_field: tuple | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
+    jump: tuple | str | None
     frozen: bool
 
 
@@ -38,9 +36,9 @@ class Summary:
     layers: list
     params: int
     trainable: int
-    macs: int
+    macs: int  # of the layers where they are known
     flops: int
-    receptive_field: tuple | None  # of the last map before a flatten or a global or adaptive pooling
+    receptive_field: tuple | str | None  # of the last map of more than one pixel
     inference_bytes: int  # the most that is alive at once in inference
     training_bytes: int  # what a training step keeps for backward, and the largest gradient
 
@@ -78,17 +76,15 @@ def summary(model, input_shape):
         If the model does not take inputs of this shape.
     """
     parameters = list(model.parameters())
-    dtype = parameters[0].data.dtype if parameters else np.dtype(np.float32)
-    x = Tensor.like_shape(input_shape, dtype)
-    with no_grad(), trace() as records:
-        model(x)
+    x, records = traced(model, input_shape)
+    dtype = x.data.dtype
     fields, modules = receptive_fields(records, x), dict(model.named_modules())
     layers, seen = [], set()
     for group in _groups(records, modules):
         path, module, last = group[0].path, modules[group[0].path], group[-1]
         own = [p for p in module.parameters() if id(p) not in seen] if _is_layer(module) else []
         seen.update(map(id, own))
-        macs = sum(map(_macs, group))
+        macs = _macs(group)
         field = fields.get(id(last.output))
         layers.append(
             Layer(
@@ -97,15 +93,14 @@ def summary(model, input_shape):
                 output_shape=tuple(last.output.shape),
                 params=sum(p.size for p in own),
                 macs=macs,
-                flops=2 * macs,
+                flops=macs if macs == UNKNOWN else 2 * macs,
                 activation_bytes=sum(_bytes(record, dtype) for record in group),
                 receptive_field=field and field.size,
                 jump=field and field.jump,
                 frozen=bool(own) and not any(p.requires_grad for p in own),
             )
         )
-    last_map = [fields[id(record.output)] for record in records if id(record.output) in fields]
-    macs = sum(layer.macs for layer in layers)
+    macs = sum(layer.macs for layer in layers if layer.macs != UNKNOWN)
     return Summary(
         model=type(model).__name__,
         input_shape=tuple(input_shape),
@@ -114,7 +109,7 @@ def summary(model, input_shape):
         trainable=sum(p.size for p in parameters if p.requires_grad),
         macs=macs,
         flops=2 * macs,
-        receptive_field=last_map[-1].size if last_map else None,
+        receptive_field=_last_map(records, fields),
         inference_bytes=_most_alive(records, x, dtype),
         training_bytes=sum(_bytes(r, dtype) for r in records) + max((_bytes(r, dtype) for r in records), default=0),
     )
@@ -125,7 +120,7 @@ def _groups(records, modules):
     group = []
     for record in records:
         one_layer = group and group[-1].path == record.path and _is_layer(modules[record.path])
-        if group and not one_layer and not _is_mean([group[-1], record]):
+        if group and not one_layer and not completes_mean(record, group[-1]):
             yield group
             group = []
         group.append(record)
@@ -137,25 +132,33 @@ def _is_layer(module):
     return not list(module.children())
 
 
-def _is_mean(records):
-    """Return True for a sum and what divides it by a constant, as global average pooling does."""
-    return [r.op.__name__ for r in records] == ["Sum", "Div"] and records[1].inputs[0] is records[0].output
-
-
 def _operation(group):
-    return "GlobalAvgPool" if _is_mean(group) else group[-1].op.__name__
+    return "GlobalAvgPool" if len(group) > 1 and completes_mean(group[-1], group[-2]) else group[-1].op.__name__
 
 
-def _macs(record):
-    if record.op.__name__ in ("Conv1d", "Conv2d"):  # weight (C_out, C_in/groups, ...): an output sums over the rest
-        return record.output.size * int(np.prod(record.inputs[1].shape[1:]))
-    if record.op.__name__ == "MatMul":
-        return record.output.size * record.inputs[0].shape[-1]
-    return 0
+def _macs(group):
+    """Return the multiply-adds of a row, or "not known"."""
+    counts = [macs_of(record) for record in group]
+    return UNKNOWN if None in counts else sum(counts)
+
+
+def _last_map(records, fields):
+    """Return the size of the field of the last maps, or of the last output if there are none.
+
+    Maps of one pixel that see the whole image come from a global pooling and do not count.
+    """
+    sizes = [
+        field.size
+        for record in records
+        if len(record.output.shape) > 2
+        and (field := fields.get(id(record.output)))
+        and not (field.whole and math.prod(record.output.shape[2:]) == 1)
+    ]
+    return sizes[-1] if sizes else fields[id(records[-1].output)].size if records else None
 
 
 def _bytes(record, dtype):
-    return 0 if record.op.__name__ in _VIEWS else record.output.size * dtype.itemsize
+    return 0 if record.op.kind == "view" else record.output.size * dtype.itemsize
 
 
 def _most_alive(records, x, dtype):
@@ -178,7 +181,7 @@ def _rows(summary):
                 layer.type,
                 " x ".join(map(str, layer.output_shape[1:])),
                 f"{layer.params:,}" if layer.params else "",
-                f"{layer.macs:,}" if layer.macs else "",
+                layer.macs if layer.macs == UNKNOWN else f"{layer.macs:,}" if layer.macs else "",
                 _megabytes(layer.activation_bytes),
                 _pixels(layer.receptive_field) or "all",
                 _pixels(layer.jump),
@@ -207,14 +210,22 @@ def _totals(summary):
     """Return the line above the table and those below it."""
     shape = " x ".join(map(str, summary.input_shape))
     frozen = summary.params - summary.trainable
+    unknown = sum(layer.macs == UNKNOWN for layer in summary.layers)
+    without = f", without {unknown} layer{'s' * (unknown > 1)} where they are not known" if unknown else ""
     return [
         f"{summary.model}, input {shape}",
         f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
-        f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP)",
+        f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP){without}",
         f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
         f"{_megabytes(summary.training_bytes)} in training",
-        f"last map     each number sees {_pixels(summary.receptive_field) or 'all'} pixels",
+        f"last map     {_last_line(summary.receptive_field)}",
     ]
+
+
+def _last_line(size):
+    if size == UNKNOWN:
+        return "what each element sees is not known"
+    return f"each element sees {_pixels(size) or 'all'} pixels"
 
 
 def _megabytes(size):
@@ -222,4 +233,8 @@ def _megabytes(size):
 
 
 def _pixels(pair):
-    return "" if pair is None else f"{pair[0]}" if pair[0] == pair[1] else f"{pair[0]} x {pair[1]}"
+    """Return a size as "3", "3 x 5", "3 x all" or "not known"; nothing for None."""
+    if pair is None or pair == UNKNOWN:
+        return pair or ""
+    height, width = ("all" if side is None else f"{side:g}" for side in pair)
+    return height if height == width else f"{height} x {width}"

@@ -2,34 +2,15 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from minitorch_cnn.autograd import no_grad, trace
-from minitorch_cnn.tensor import Tensor
-
-# Operations that are drawn; all others are a part of the layer before them.
-_KINDS = {
-    "Conv1d": "conv",
-    "Conv2d": "conv",
-    "MatMul": "full",
-    "MaxPool1d": "pool",
-    "MaxPool2d": "pool",
-    "AvgPool1d": "pool",
-    "AvgPool2d": "pool",
-    "AdaptiveAvgPool2d": "pool",
-    "AdaptiveMaxPool2d": "pool",
-    "Div": "pool",  # of a sum: the mean of each map
-    "Add": "add",
-    "Concat": "concat",
-}
-_NOTED = {"BatchNorm": "BN", "LocalResponseNorm": "LRN", "ReLU": "ReLU", "Tanh": "tanh", "GELU": "GELU"}
+from minitorch_cnn.explain.trace.replay import traced
+from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, covers_maps, declared, is_window, label
 
 
 @dataclass
 class Node:
     """A layer: what it does, whom it reads, and the shape that it gives, without the batch."""
 
-    kind: str  # "input", "conv", "pool", "full", "add" or "concat"
+    kind: str  # "input", "conv", "pool", "full", "resize", "add", "product", "concat"; "" if it is not known
     text: str  # such as "3x3 /2"
     inputs: list  # positions of other nodes
     shape: tuple  # (C, H, W) or (D,)
@@ -94,7 +75,8 @@ def topology(model, input_shape, name=None):
     Returns
     -------
     Topology
-        Convolutions, poolings, full connections, sums and concatenations are nodes. Normalisation and
+        Convolutions, poolings, fully connected layers, resizes, and sums, products and concatenations of
+        branches are nodes, and so is every operation that does not say of what kind it is. Normalisation and
         activation are notes of the node before them; everything else only passes on.
 
     Raises
@@ -102,20 +84,16 @@ def topology(model, input_shape, name=None):
     ShapeError
         If the model does not take inputs of this shape.
     """
-    x = Tensor.like_shape(input_shape, np.dtype(np.float32))
-    with no_grad(), trace() as records:
-        model(x)
+    x, records = traced(model, input_shape)
     nodes, owner = [Node("input", "", [], tuple(input_shape[1:]))], {id(x): 0}
-    for record in records:
+    for before, record in zip([None, *records], records, strict=False):
         inputs = [owner[id(v)] for v in record.inputs if v is not None and id(v) in owner]
         if not inputs:
             continue  # made from parameters alone, such as a transposed weight
         kind = _kind(record, inputs)
         if kind is None:
-            note = _NOTED.get(record.op.__name__)
-            if note and note not in nodes[inputs[0]].notes:
-                nodes[inputs[0]].notes.append(note)
             owner[id(record.output)] = inputs[0]
+            _remark(nodes[inputs[0]], record, before)
             continue
         nodes.append(Node(kind, _text(record), inputs, tuple(record.output.shape[1:]), record.path))
         owner[id(record.output)] = len(nodes) - 1
@@ -123,27 +101,38 @@ def topology(model, input_shape, name=None):
 
 
 def _kind(record, inputs):
-    name = record.op.__name__
-    kind = _KINDS.get(name)
-    if kind == "add" and len(inputs) < 2:  # a bias
-        return None
-    if name == "Div" and len(record.output.shape) != 2:  # no mean over the pixels
-        return None
-    if name.startswith("Adaptive") and record.output.shape == record.inputs[0].shape:  # nothing to pool
-        return None
-    return kind
+    """Return the kind of node that a record is; None if it is a part of the layer before it."""
+    kind = record.op.kind
+    if kind in ("", "conv", "concat"):
+        return kind
+    if kind in ("pool", "resize"):
+        return None if record.output.shape == record.inputs[0].shape else kind  # nothing to pool
+    if kind == "reduce":
+        return "pool" if covers_maps(record) else None
+    several = len(set(inputs)) > 1
+    if kind == "full":
+        return "product" if len(inputs) > 1 else "full"
+    if kind in ("add", "product", "divide") and several:
+        return "add" if kind == "add" else "product"
+    return None
+
+
+def _remark(node, record, before):
+    """Note at a layer what a record that is a part of it does."""
+    if completes_mean(record, before) and node.text == label(before):
+        node.text = "mean"
+    if record.op.kind in ("norm", "activation") and label(record) not in node.notes:
+        node.notes.append(label(record))
 
 
 def _text(record):
-    name, hyper = record.op.__name__, record.hyper
-    if name in ("Add", "MatMul", "Concat"):
+    kind, reads = record.op.kind, declared(record)
+    if kind in ("add", "product", "divide", "concat", "full"):
         return ""
-    if name == "Div":
-        return "mean"
-    if name.startswith("Adaptive"):
-        return "mean" if "Avg" in name else "max"
-    kernel = hyper.get("kernel_size") or record.inputs[1].shape[2:]
-    stride = max(hyper["stride"])
-    pooled = {"MaxPool": "max ", "AvgPool": "mean "}.get(name[:-2], "")
-    groups = f", {hyper['groups']} groups" if hyper.get("groups", 1) > 1 else ""
-    return pooled + "x".join(map(str, kernel)) + (f" /{stride}" if stride > 1 else "") + groups
+    if not is_window(record):
+        return label(record)
+    kernel, stride, _, _ = reads.window(call_of(record))
+    pooled = f"{label(record)} " if kind == "pool" else ""
+    groups = call_of(record).value(reads.groups) or 1
+    grouped = f", {groups} groups" if groups > 1 else ""
+    return pooled + "x".join(map(str, kernel)) + (f" /{max(stride)}" if max(stride) > 1 else "") + grouped

@@ -1,4 +1,4 @@
-"""Topologies as pictures: a bar a layer, as high as its map, and an arc over whatever is passed by."""
+"""Topologies as pictures: a bar for each layer, and an arc for each shortcut."""
 
 import math
 
@@ -9,11 +9,23 @@ COLOURS = {
     "conv": figures.BLUE,
     "pool": figures.ORANGE,
     "full": figures.GREEN,
+    "resize": "#CC79A7",
     "add": figures.YELLOW,
+    "product": figures.YELLOW,
     "concat": figures.YELLOW,
+    "": "white",
 }
-NAMES = {"conv": "convolution", "pool": "pooling", "full": "full connection", "add": "sum", "concat": "concatenation"}
-_SIGNS = {"add": "+", "concat": "||"}
+NAMES = {
+    "conv": "convolution",
+    "pool": "pooling",
+    "full": "fully connected layer",
+    "resize": "resize",
+    "add": "sum",
+    "product": "product",
+    "concat": "concatenation",
+    "": "not known",
+}
+_SIGNS = {"add": "+", "product": "\N{MULTIPLICATION SIGN}", "concat": "||"}
 _ROW = 44  # columns; longer networks go on in the next row
 _LABELLED = 32  # columns; in longer networks the first layer of each size is labelled alone
 
@@ -53,7 +65,7 @@ def draw(topology):
 def _rows(nodes, columns):
     """Return (first column, last column) of each row."""
     end = max(columns)
-    sources = [set() for _ in range(end + 1)]  # whose numbers are needed behind a column
+    sources = [set() for _ in range(end + 1)]  # whose output is needed after a column
     for number, node in enumerate(nodes):
         for i in node.inputs:
             for column in range(columns[i], columns[number]):
@@ -70,17 +82,17 @@ def _rows(nodes, columns):
 
 
 def _places(nodes, columns, first, last):
-    """Return {number: (x, y)}: the column, and 0 or a floor below for what runs beside the main way."""
-    places, floor, reader = {}, {}, {}
+    """Return {number: (x, y)}: the column, and 0 or a level below for what runs beside the main path."""
+    places, level, reader = {}, {}, {}
     for number, node in enumerate(nodes):
         for i in node.inputs:
             reader[i] = min(reader.get(i, columns[number]), columns[number])
     inside = [n for n, column in enumerate(columns) if first <= column <= last]
-    # What is read in the next column is on the longest way; a shortcut waits for it.
+    # What is read in the next column is on the longest path; a shortcut waits for it.
     for number in sorted(inside, key=lambda n: (columns[n], reader.get(n, 0), n)):
         column = columns[number]
-        places[number] = (column - first, -1.0 * floor.get(column, 0))
-        floor[column] = floor.get(column, 0) + 1
+        places[number] = (column - first, -1.0 * level.get(column, 0))
+        level[column] = level.get(column, 0) + 1
     return places
 
 
@@ -98,19 +110,27 @@ def _draw_row(axes, topology, places, labelled):
             shown = size
             below = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": 10}
             axes.text(x + 0.2, lowest - 0.6, size, **below)
-        if labelled and node.kind not in _SIGNS:
-            text = " ".join(filter(None, [node.text, *node.notes]))
-            if y == 0:
-                above = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor", "fontsize": 9}
-                axes.text(x, max(height / 2, 0.7 if arcs else 0) + 0.08, text, **above)
-            else:
-                axes.text(x + 0.45, y - height / 2, text, ha="left", va="center", fontsize=9)
+        if labelled:
+            _label(axes, node, x, y, max(height / 2, 0.7 if arcs else 0))
         for i in node.inputs:
             outside = (-1.0, 0.0)  # in the row before
             start = places.get(i, outside)
-            _connect(axes, start, (x, y), bar_height(nodes[i], largest) if nodes[i].kind not in _SIGNS else 0.1)
+            start_height = bar_height(nodes[i], largest) if nodes[i].kind not in _SIGNS else 0.1
+            resized = node.kind == "add" and nodes[i].shape != node.shape
+            _connect(axes, start, (x, y), start_height, dashed=resized)
     axes.set_ylim(lowest - (1.5 if labelled else 1.2), 1.9 if labelled else 0.9)
     axes.axis("off")
+
+
+def _label(axes, node, x, y, top):
+    """Write what a layer does above its bar, or beside it on a branch; a sum is labelled by what follows it."""
+    parts = node.notes if node.kind in _SIGNS else [node.text, *node.notes]
+    text = " ".join(filter(None, parts))
+    if y == 0:
+        above = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor", "fontsize": 9}
+        axes.text(x, top + 0.08, text, **above)
+    else:
+        axes.text(x + 0.45, y - 0.3, text, ha="left", va="center", fontsize=9)
 
 
 def _draw_node(axes, node, x, y, height):
@@ -124,13 +144,16 @@ def _draw_node(axes, node, x, y, height):
     axes.add_patch(FancyBboxPatch((x - 0.3, y - height / 2), 0.6, height, **style))
 
 
-def _connect(axes, start, end, height):
-    """Draw an arrow to the neighbour, and an arc over what is passed by; ``height`` is that of the start."""
+def _connect(axes, start, end, height, dashed):
+    """Draw an arrow to the neighbour, or an arc over the layers that a shortcut skips.
+
+    ``height`` is that of the start; a shortcut that changes the shape, such as option A of ResNet, is dashed.
+    """
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = start, end
-    line = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#333333", "lw": 1.3}
+    line = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#333333", "lw": 1.3, "ls": "--" if dashed else "-"}
     if x1 - x0 <= 1 or y0 != y1:
         axes.add_patch(FancyArrowPatch((x0 + 0.3, y0), (x1 - 0.3, y1), shrinkA=0, shrinkB=0, zorder=2, **line))
         return

@@ -10,10 +10,8 @@ import difflib
 import numpy as np
 
 from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.explain.trace.semantics import keeps_place
 from minitorch_cnn.tensor import Tensor
-
-# What may stand between a layer and the numbers that it hands on.
-_SAME_PLACE = ("BatchNorm", "ReLU", "Tanh", "GELU", "Sigmoid")
 
 
 @contextlib.contextmanager
@@ -26,6 +24,22 @@ def evaluating(model):
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def traced(model, input_shape):
+    """Run a model on a shape alone, in its present mode.
+
+    Returns
+    -------
+    x : Tensor
+        Traced, of the dtype of the model's parameters, float32 if it has none.
+    records : list of Record
+    """
+    dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    x = Tensor.like_shape(tuple(input_shape), dtype)
+    with no_grad(), trace() as records:
+        model(x)
+    return x, records
 
 
 class Replay:
@@ -45,12 +59,10 @@ class Replay:
     """
 
     def __init__(self, model, input_shape):
-        parameters = list(model.parameters())
-        self.dtype = parameters[0].data.dtype if parameters else np.dtype(np.float32)
         self.modules, self.name = dict(model.named_modules()), type(model).__name__
-        self.x = Tensor.like_shape(tuple(input_shape), self.dtype)
-        with evaluating(model), no_grad(), trace() as self.records:
-            model(self.x)
+        with evaluating(model):
+            self.x, self.records = traced(model, input_shape)
+        self.dtype = self.x.data.dtype
         self._maker = {id(record.output): i for i, record in enumerate(self.records)}
 
     def end_of(self, layer, activated=False):
@@ -85,7 +97,7 @@ class Replay:
         """Return the only reader of an output if it is a normalisation or an activation, else None."""
         output = self.records[position].output
         readers = [i for i, r in enumerate(self.records) if any(v is output for v in r.inputs)]
-        return readers[0] if len(readers) == 1 and self.records[readers[0]].op.__name__ in _SAME_PLACE else None
+        return readers[0] if len(readers) == 1 and keeps_place(self.records[readers[0]]) else None
 
     def run(self, given, wanted):
         """Run the operations that lead from given variables to wanted ones, and no others.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import explain, nn, rng
+from minitorch_cnn.explain.experiments import gradient_norms as module_under_test
 from minitorch_cnn.explain.experiments.gradient_norms import PlainBlock
 from minitorch_cnn.models.resnet import BasicBlock
 
@@ -36,10 +37,8 @@ def test_shortcuts_keep_the_gradient_even():
 
 def test_the_norm_is_that_of_the_gradient_that_backward_leaves(monkeypatch):
     made = []
-    make = explain.gradient_norms.__globals__["deep_network"]
-    monkeypatch.setitem(
-        explain.gradient_norms.__globals__, "deep_network", lambda *words: made.append(make(*words)) or made[-1]
-    )
+    make = module_under_test.deep_network
+    monkeypatch.setattr(module_under_test, "deep_network", lambda *words: made.append(make(*words)) or made[-1])
     found = explain.gradient_norms((8,), ("residual",))
     first = next(module for module in made[0].modules() if isinstance(module, nn.Conv2d))
     assert found.norms["residual", 8][0] == pytest.approx(np.sqrt((first.weight.grad.astype(float) ** 2).sum()))

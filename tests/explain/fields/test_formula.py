@@ -12,7 +12,7 @@ def fields(model, shape):
     x = Tensor.like_shape(shape)
     with autograd.trace() as records:
         out = model(x)
-    return explain.receptive_fields(records, x).get(id(out))
+    return explain.receptive_fields(records, x)[id(out)]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,41 @@ def test_a_pixel_matters_exactly_inside_the_box(data):
 
 def test_shortcuts_and_subsampling():
     block = nn.Residual(nn.Conv2d(2, 2, 5, padding=2))
-    assert fields(block, (1, 2, 8, 8)) == explain.Field((5, 5), (1, 1), (-2, -2))
-    shortcut = models.resnet.Subsample(2, 4, 2)
-    assert fields(shortcut, (1, 2, 8, 8)) == explain.Field((1, 1), (2, 2), (0, 0))
+    field = fields(block, (1, 2, 8, 8))
+    assert (field.size, field.jump, field.start) == ((5, 5), (1, 1), (-2, -2))
+    field = fields(models.resnet.Subsample(2, 4, 2), (1, 2, 8, 8))
+    assert (field.size, field.jump, field.start) == ((1, 1), (2, 2), (0, 0))
 
 
-def test_what_sees_the_whole_image_has_no_field():
-    for last in (nn.GlobalAvgPool(), nn.AdaptiveAvgPool2d(2), nn.Flatten()):
-        assert fields(nn.Sequential(nn.Conv2d(1, 1, 3), last), (1, 1, 8, 8)) is None
+def test_what_sees_the_whole_image():
+    for last in (nn.GlobalAvgPool(), nn.AdaptiveAvgPool2d(1), nn.GlobalMaxPool()):
+        field = fields(nn.Sequential(nn.Conv2d(1, 1, 3), last), (1, 1, 8, 8))
+        assert field.whole and field.size is None and field.jump is None
+
+
+def test_after_a_flatten_the_size_is_known_and_rows_and_columns_are_not():
+    field = fields(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten()), (1, 1, 8, 8))
+    assert field.size == (3, 3) and not field.placed
+    with pytest.raises(ValueError, match="Field.box: expected a field that is known for each row and column"):
+        field.box(0, 0)
+    assert fields(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(36, 2)), (1, 1, 8, 8)).whole
+
+
+@pytest.mark.parametrize("between", [nn.Resize((8, 8)), nn.AdaptiveAvgPool2d(8)], ids=["resize", "adaptive"])
+def test_maps_of_another_size(between):
+    """By hand: 3, then 2 or 4 neighbours each 1 pixel apart, then 3 neighbours each 4 pixels apart."""
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), between, nn.Conv2d(1, 1, 3, padding=1))
+    expected = {"Resize": 4 + 2 * 4, "AdaptiveAvgPool2d": 6 + 2 * 4}[type(between).__name__]
+    table = explain.summary(model, (1, 1, 32, 32)).layers[-1]
+    assert table.receptive_field == (expected, expected) and table.jump == (4, 4)
+    box = explain.receptive_field(model, "2", 4, 4, input_shape=(1, 1, 32, 32), images=0).box
+    assert (box[2] - box[0], box[3] - box[1]) == (expected, expected)
+
+
+def test_a_size_that_does_not_divide_the_other():
+    """Bins of 5 in 8: two pixels each, 8/5 apart; a map of twice the size has half the jump."""
+    field = fields(nn.AdaptiveAvgPool2d(5), (1, 1, 8, 8))
+    assert field.size == (3, 3) and field.jump == (1.6, 1.6)
+    assert [field.box(i, i)[::2] for i in range(5)] == [(0, 2), (1, 4), (3, 5), (4, 7), (6, 8)]
+    twice = nn.Sequential(nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.Resize((16, 16)))
+    assert fields(twice, (1, 1, 16, 16)).jump == (1, 1)

@@ -77,7 +77,9 @@ def test_a_model_without_parameters():
     got = explain.summary(nn.Sequential(nn.MaxPool2d(2)), (1, 1, 4, 6))
     assert got.params == got.macs == 0 and got.receptive_field == (2, 2)
     flat = explain.summary(nn.Sequential(nn.Flatten()), (1, 1, 4, 6))
-    assert flat.receptive_field is None and "each number sees all pixels" in str(flat)
+    assert flat.receptive_field == (1, 1) and "each element sees 1 pixels" in str(flat)
+    pooled = explain.summary(nn.Sequential(nn.GlobalAvgPool()), (1, 1, 4, 6))
+    assert pooled.receptive_field is None and "each element sees all pixels" in str(pooled)
 
 
 def test_the_table_lines_up():
