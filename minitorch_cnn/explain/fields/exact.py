@@ -14,16 +14,17 @@ import numpy as np
 from minitorch_cnn.explain.trace.semantics import call_of
 
 
-def reach(replay, position, masks):
+def reach(records, x, variable, masks):
     """Go back from selected elements of one variable to those of the input.
 
     Parameters
     ----------
-    replay : Replay
-    position : int
-        Of an operation in its records.
+    records : list of Record
+        From `autograd.trace`; those after the variable do not matter.
+    x, variable : Tensor
+        The input that was traced, and a variable of the trace.
     masks : list of bool ndarray
-        One for each axis of the output of that operation.
+        One for each axis of the variable.
 
     Returns
     -------
@@ -31,8 +32,8 @@ def reach(replay, position, masks):
         One for each axis of the input; all False if nothing is reached. None if an operation on the way does
         not say what it reads.
     """
-    wanted = {id(replay.records[position].output): masks}
-    for record in reversed(replay.records[: position + 1]):
+    wanted = {id(variable): masks}
+    for record in reversed(records):
         masks = wanted.pop(id(record.output), None)
         if masks is None or not all(mask.any() for mask in masks):
             continue  # such as a window that lies in the padding altogether
@@ -43,4 +44,4 @@ def reach(replay, position, masks):
             v, found = record.inputs[number], record.op.reads.masks(call_of(record), number, masks)
             old = wanted.get(id(v), [np.zeros(n, bool) for n in v.shape])
             wanted[id(v)] = [a | b for a, b in zip(old, found, strict=True)]
-    return wanted.get(id(replay.x), [np.zeros(n, bool) for n in replay.x.shape])
+    return wanted.get(id(x), [np.zeros(n, bool) for n in x.shape])

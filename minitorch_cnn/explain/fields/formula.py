@@ -4,8 +4,12 @@
 once, as if the image had no edges. Both ask the operations what they read.
 """
 
+import functools
 from dataclasses import dataclass
 
+import numpy as np
+
+from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.line import Line, Scatter
 from minitorch_cnn.explain.trace.semantics import call_of
 from minitorch_cnn.ops.reads import UNKNOWN
@@ -111,25 +115,36 @@ def receptive_fields(records, x):
     equations 2 and 3, Distill.
     """
     ndim = len(x.shape)
-    columns = Line(ndim - 1, (0,), (1,), 1, x.shape[-1], (0, x.shape[-1]))
-    one_row = Line(None, (0,), (1,), 0, 1, (0, 1))
-    fields = {id(x): Field(Line(2, (0,), (1,), 1, x.shape[2], (0, x.shape[2])) if ndim == 4 else one_row, columns)}
-    for record in records:
+    columns = Line(ndim - 1, (0,), (1,), 1, x.shape[-1])
+    rows = Line(2, (0,), (1,), 1, x.shape[2]) if ndim == 4 else Line(None, (0,), (1,), 0, 1)
+    fields = {id(x): Field(rows, columns)}
+    for position, record in enumerate(records):
         reached = [i for i, v in enumerate(record.inputs) if v is not None and id(v) in fields]
         if reached:
-            fields[id(record.output)] = _field(record, reached, fields)
+            fields[id(record.output)] = _field(record, reached, fields, records[:position], x)
     return fields
 
 
-def _field(record, reached, fields):
+def _field(record, reached, fields, before, x):
     """Return the field of a record's output from those of the inputs that depend on the image."""
     if record.op.reads is None:
         return Field(None, None)
     call, found = call_of(record), []
     for number in reached:
-        along, field = record.op.reads.axes(call, number), fields[id(record.inputs[number])]
-        found.append([line and line.through(along, call.shape) for line in (field.rows, field.columns)])
+        variable = record.inputs[number]
+        along, field = record.op.reads.axes(call, number), fields[id(variable)]
+        lines = zip((field.rows, field.columns), (-2, -1), strict=True)
+        found.append(
+            [line and line.through(along, functools.partial(_seen, before, x, variable, i)) for line, i in lines]
+        )
     return Field(*(_union(lines) for lines in zip(*found, strict=True)))
+
+
+def _seen(records, x, variable, axis):
+    """Return (first, end) of the pixels along an axis of the image that a variable as a whole depends on."""
+    mask = reach(records, x, variable, [np.ones(n, bool) for n in variable.shape])[axis]
+    places = np.flatnonzero(mask)
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 def _union(lines):

@@ -9,7 +9,7 @@ a resize from 3 to 2 pixels has p = 2 and step = 3.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from minitorch_cnn.ops.reads import ALL, Along, Somewhere
 
@@ -23,7 +23,6 @@ class Line:
     end: tuple
     step: int
     length: int  # of the image
-    seen: tuple  # (first, end) of the pixels that all elements together see, cut at the edges of every map
 
     def box(self, i):
         """Return (first, end) of the pixels that element i sees, before they are cut at the edges."""
@@ -48,15 +47,15 @@ class Line:
         steps, rest = divmod(abs(self.step), len(self.first))
         return steps if rest == 0 else abs(self.step) / len(self.first)
 
-    def through(self, along, shape):
+    def through(self, along, seen):
         """Return what the elements of an operation's output see.
 
         Parameters
         ----------
         along : list of Along, Somewhere, ALL or UNKNOWN
             What the operation reads along each axis of the variable that this line belongs to.
-        shape : tuple of int
-            Of the output.
+        seen : callable
+            Returns (first, end) of the pixels that all elements of that variable together really see.
 
         Returns
         -------
@@ -67,25 +66,17 @@ class Line:
             return self
         read = along[self.axis]
         if read == ALL:
-            return self._constant(self.seen)
+            return _constant(seen(), self.length)
         if isinstance(read, Somewhere):
-            return Scatter(read.axes, self._constant(self.seen), self.size)
+            return Scatter(read.axes, self.length, self.size)
         if not isinstance(read, Along) or read.partly:
             return None
         if read.axis is None:
-            return self._constant(_common(self._around(read.at(0)), self.seen))
+            return _constant(_common(self._around(read.at(0)), seen()), self.length)
         turns = len(self.first) // math.gcd(len(self.first), abs(read.step))
         boxes = [self._around(read.at(i)) for i in range(len(read.taps) * turns)]
         step = self.step * read.step * turns // len(self.first)
-        line = Line(read.axis, *map(tuple, zip(*boxes, strict=True)), step, self.length, self.seen)
-        if read.mirrored:  # what the border repeats lies inside
-            return line
-        boxes = [_common(line.box(i), self.seen) for i in range(shape[read.axis])]
-        inside = [box for box in boxes if box[0] < box[1]]
-        return replace(line, seen=_hull(inside or boxes))
-
-    def _constant(self, box):
-        return Line(None, (box[0],), (box[1],), 0, self.length, box)
+        return Line(read.axis, *map(tuple, zip(*boxes, strict=True)), step, self.length)
 
     def _around(self, indices):
         """Return (first, end) of the box around what several elements see."""
@@ -100,7 +91,11 @@ class Line:
         period = math.lcm(len(self.first), len(other.first))
         boxes = [_hull([self.box(i), other.box(i)]) for i in range(period)]
         step = self.step * period // len(self.first)
-        return Line(self.axis, *map(tuple, zip(*boxes, strict=True)), step, self.length, _hull([self.seen, other.seen]))
+        return Line(self.axis, *map(tuple, zip(*boxes, strict=True)), step, self.length)
+
+
+def _constant(box, length):
+    return Line(None, (box[0],), (box[1],), 0, length)
 
 
 def _hull(boxes):
@@ -119,18 +114,18 @@ class Scatter:
     """Elements that see pixels in an order that several axes decide, as after a flatten."""
 
     axes: tuple
-    together: Line  # what all of them see
+    length: int  # of the image
     size: int  # what one of them sees
     jump = None
     whole = False
 
-    def through(self, along, shape):
+    def through(self, along, seen):
         """Return what the elements of an operation's output see; see `Line.through`."""
         read = [along[axis] for axis in self.axes]
         if all(one == ALL for one in read):
-            return self.together
+            return _constant(seen(), self.length)
         if all(isinstance(one, Along) and one.axis is not None and one == Along(one.axis) for one in read):
-            return Scatter(tuple(one.axis for one in read), self.together, self.size)
+            return Scatter(tuple(one.axis for one in read), self.length, self.size)
         return None
 
     def union(self, other):

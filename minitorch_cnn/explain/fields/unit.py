@@ -163,7 +163,7 @@ def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
         layer=layer,
         unit=(y, x),
         input_shape=one,
-        box=_box(reach(replay, end, masks)),
+        box=_box(reach(replay.records, replay.x, output, masks)),
         formula=None if field.whole else field,
         effective=_effective(model, layer, masks, one, images, replay.dtype),
         stops=_stops(replay, end, fields),

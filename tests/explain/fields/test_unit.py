@@ -133,13 +133,16 @@ def test_operations_that_move_pixels():
         masks = [
             np.arange(n) == c if isinstance(c, int) else np.ones(n, bool) for n, c in zip(shape, chosen, strict=True)
         ]
-        return [list(np.flatnonzero(mask)) for mask in reach(replay, position, masks)[2:]]
+        return [
+            list(np.flatnonzero(mask))
+            for mask in reach(replay.records, replay.x, replay.records[position].output, masks)[2:]
+        ]
 
     assert rows_and_columns("Resize", 9, 7) == [[4], [3]]
     assert rows_and_columns("Transpose", 1, 6) == [[6], [1]]
     gated = [i for i, r in enumerate(replay.records) if r.op.__name__ == "Mul" and r.inputs[1].traced][-1]
     everywhere = [np.ones(n, bool) for n in replay.records[gated].output.shape]
-    assert all(mask.all() for mask in reach(replay, gated, everywhere))
+    assert all(mask.all() for mask in reach(replay.records, replay.x, replay.records[gated].output, everywhere))
 
 
 def test_signals():
