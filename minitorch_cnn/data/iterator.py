@@ -12,10 +12,12 @@ class BatchIterator:
     Parameters
     ----------
     batches : generator
+    count : int
+        Of the batches.
     """
 
-    def __init__(self, batches):
-        self._batches, self._lock = batches, threading.RLock()
+    def __init__(self, batches, count):
+        self._batches, self._left, self._lock = batches, count, threading.RLock()
         self._aborted = False
 
     def __iter__(self):
@@ -27,17 +29,20 @@ class BatchIterator:
                 raise RuntimeError(
                     "DataLoader: this iteration - expected its loader open until the last batch, got close() before"
                 )
-            return next(self._batches)
+            batch = next(self._batches)
+            self._left -= 1
+            return batch
 
     def close(self):
         """End the iteration here, and stop what prepares its further batches."""
         with self._lock:
+            self._left = 0
             self._batches.close()
 
     def abort(self):
         """End the iteration because its loader is closed; whoever asks for a further batch is told so."""
         with self._lock:
-            self._aborted = self._batches.gi_frame is not None  # None where it is at its end
+            self._aborted = self._left > 0
             self._batches.close()
 
 

@@ -235,8 +235,8 @@ class DataLoader:
         batches = self._batches(start_batch, epoch)
         self._begun = True
         if not self.num_workers or not batches:
-            return BatchIterator(self._alone(batches, epoch))
-        iterator = BatchIterator(self._with_workers(batches, epoch))
+            return BatchIterator(self._alone(batches, epoch), len(batches))
+        iterator = BatchIterator(self._with_workers(batches, epoch), len(batches))
         with self._lock:
             self._running.add(iterator)
         return iterator

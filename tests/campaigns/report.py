@@ -44,6 +44,7 @@ BARS = {  # what each requires
     26: "products through BLAS within K eps",
     27: "cifar4, 8 epochs, 3 seeds: on average at most 0.8 point below PyTorch",
     28: "the test suite 20 times in a row without a failure",
+    29: "10,000 random uses of loaders with 0 to 4 workers: every batch as a model of one sample at a time has it",
 }
 
 
@@ -62,6 +63,7 @@ PROMISES = {  # of bars that belong together
     "A wrong backward is found": (2,),
     "PyTorch's file of weights gives PyTorch's answers": (18,),
     "`cifar4` learns what the same network learns in PyTorch from the same batches": (27,),
+    "A loader serves each image with its own label, however its iterators overlap, are left or go on": (29,),
     "The tests pass whenever they are run": (28,),
 }
 

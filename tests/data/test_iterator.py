@@ -170,6 +170,11 @@ def test_closing_ends_iterations_with_workers_by_name(started, epochs):
             next(batches)
     assert list(done) == []
     assert content(loader) == epochs[3]
+    last = iter(loader)
+    for _ in range(len(loader)):
+        next(last)
+    loader.close()  # as the body of a loop may do with the last batch
+    assert list(last) == []
     loader.close()
 
 
