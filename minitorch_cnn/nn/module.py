@@ -5,41 +5,16 @@ tree, in the order of their first assignment; arrays named by `Module.register_b
 with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)`` replaces a layer.
 """
 
-from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
-from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, Variable, module_call, setting
-from minitorch_cnn.nn import describe, state
+from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, module_call, setting
+from minitorch_cnn.nn import describe, registration, state
 from minitorch_cnn.nn.parameter import Parameter
-from minitorch_cnn.nn.shape_trace import chain
+from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
-
-_DICTS = (dict, UserDict, MappingProxyType)
-_VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
-_CONTAINERS = (list, tuple, set, frozenset, deque, UserList, *_VIEWS, *_DICTS)
-_PLAIN = {bool, int, float, str, type(None)}  # asked first, for nearly all attributes and items are of these
-_LONGEST_CHAIN = 30  # operations that the message of a ShapeError lists
-
-
-class LayerShapeError(ShapeError):
-    """A ShapeError inside a module, whose message says where."""
-
-
-def _where(error, call, module, inputs):
-    """Return the message of a ShapeError, the module that ran, how to mend it, and the shapes up to there."""
-    inside = f"\nin module {call.path}" if call.path else ""
-    if not call.op_log:  # the fault is the input's, not the model's
-        return f"{error}{inside}"
-    repair = module.shape_repair(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
-    story = ", ".join(filter(None, [chain(call.op_log), repair]))
-    steps = [f"{path} {op.__name__} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.op_log]
-    if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
-        steps = [f"... {hidden} operations before", *steps[hidden:]]
-    return "\n".join([f"{error}{inside}", *filter(None, [story]), "shapes so far:", *(f"    {step}" for step in steps)])
 
 
 class Module:
@@ -78,7 +53,7 @@ class Module:
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
-            if isinstance(value, (Parameter, Module)) or _parts_within(value):
+            if isinstance(value, (Parameter, Module)) or registration.parts_within(value, (Parameter, Module)):
                 raise TypeError(
                     f"{cls.__name__}.{name}: value - expected an assignment to self in __init__, got one to the class, "
                     "which would be neither trained nor saved"
@@ -104,7 +79,7 @@ class Module:
         except LayerShapeError:
             raise  # a module inside this one has already said where
         except ShapeError as error:
-            raise LayerShapeError(_where(error, call, self, inputs)) from error
+            raise LayerShapeError(located_message(error, call, self, inputs)) from error
         finally:
             call.path = outer
 
@@ -122,8 +97,7 @@ class Module:
                 raise TypeError(f"{owner}: value - expected a {kind.__name__} or None in place of one, got {got}")
         if name in self._buffer_names and not isinstance(value, np.ndarray):
             raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
-        if _parts_within(value):
-            raise TypeError(_not_registered(owner, value))
+        registration.check(owner, value, (Parameter, Module))
         if isinstance(value, Module) and any(module is self for module in value.modules()):
             raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
         super().__setattr__(name, value)
@@ -159,15 +133,8 @@ class Module:
         TypeError
             If a list, dict or set, filled after it was assigned, holds a module or parameter that is no attribute.
         """
-        self._check_containers()
+        registration.check_attributes(self, (Parameter, Module))
         yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
-
-    def _check_containers(self):
-        for name, value in vars(self).items():
-            if parts := _parts_within(value):
-                registered = _registered(self)
-                if any(id(part) not in registered for part in parts):
-                    raise TypeError(_not_registered(f"{type(self).__name__}.{name}", value))
 
     def children(self) -> "Iterator[Module]":
         """Yield the modules directly inside."""
@@ -307,48 +274,6 @@ class Module:
 
     def __repr__(self):
         return describe.tree(self)
-
-
-def _parts_within(value):
-    """Return the modules and parameters in a list, dict, set or array of objects, at any depth."""
-    found, seen, stack = [], set(), [_items(value)]
-    while stack:
-        for item in stack.pop():
-            if isinstance(item, (Parameter, Module)):
-                found.append(item)
-            elif id(item) not in seen and (inside := _items(item)):
-                seen.add(id(item))
-                stack.append(inside)
-    return found
-
-
-def _items(value):
-    """Return what a container holds; nothing for any other object."""
-    if type(value) in _PLAIN:
-        return ()
-    if isinstance(value, np.ndarray):
-        return value.ravel().tolist() if value.dtype == object else ()
-    if not isinstance(value, _CONTAINERS):
-        return ()
-    return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
-
-
-def _registered(module):
-    """Return the ids of all modules and parameters below a module that are attributes."""
-    found, stack = set(), [module]
-    while stack:
-        for part in vars(stack.pop()).values():
-            if isinstance(part, (Parameter, Module)) and id(part) not in found:
-                found.add(id(part))
-                stack += [part] if isinstance(part, Module) else []
-    return found
-
-
-def _not_registered(owner, value):
-    return (
-        f"{owner}: value - expected a ModuleList, Sequential or attributes one by one, got a {type(value).__name__} "
-        "of modules or parameters, which would be neither trained nor saved"
-    )
 
 
 def _join(path, name):

@@ -1,0 +1,70 @@
+"""Refuses modules and parameters that no attribute of a module holds: they would be neither trained nor saved."""
+
+from collections import UserDict, UserList, deque
+from types import MappingProxyType
+
+import numpy as np
+
+from minitorch_cnn.nn.parameter import Parameter
+
+_DICTS = (dict, UserDict, MappingProxyType)
+_VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
+_CONTAINERS = (list, tuple, set, frozenset, deque, UserList, *_VIEWS, *_DICTS)
+_PLAIN = {bool, int, float, str, type(None)}  # asked first, for nearly all attributes and items are of these
+
+
+def parts_within(value, kinds):
+    """Return the objects of some kinds in a list, dict, set or array of objects, at any depth."""
+    found, seen, stack = [], set(), [_items(value)]
+    while stack:
+        for item in stack.pop():
+            if isinstance(item, kinds):
+                found.append(item)
+            elif id(item) not in seen and (inside := _items(item)):
+                seen.add(id(item))
+                stack.append(inside)
+    return found
+
+
+def _items(value):
+    """Return what a container holds; nothing for any other object."""
+    if type(value) in _PLAIN:
+        return ()
+    if isinstance(value, np.ndarray):
+        return value.ravel().tolist() if value.dtype == object else ()
+    if not isinstance(value, _CONTAINERS):
+        return ()
+    return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
+
+
+def check(owner, value, kinds):
+    """Raise TypeError if a value is a container with modules or parameters in it."""
+    if parts_within(value, kinds):
+        raise TypeError(_message(owner, value))
+
+
+def check_attributes(module, kinds):
+    """Raise TypeError if a container, filled after its assignment, holds a part that is not an attribute."""
+    for name, value in vars(module).items():
+        if parts := parts_within(value, kinds):
+            registered = _registered(module, kinds)
+            if any(id(part) not in registered for part in parts):
+                raise TypeError(_message(f"{type(module).__name__}.{name}", value))
+
+
+def _registered(module, kinds):
+    """Return the ids of all modules and parameters below a module that are attributes."""
+    found, stack = set(), [module]
+    while stack:
+        for part in vars(stack.pop()).values():
+            if isinstance(part, kinds) and id(part) not in found:
+                found.add(id(part))
+                stack += [] if isinstance(part, Parameter) else [part]
+    return found
+
+
+def _message(owner, value):
+    return (
+        f"{owner}: value - expected a ModuleList, Sequential or attributes one by one, got a {type(value).__name__} "
+        "of modules or parameters, which would be neither trained nor saved"
+    )
