@@ -21,7 +21,7 @@ class PictureError(ValueError):
     """A file that is no picture, or one of a kind that cannot be shown in 8 bits of red, green and blue."""
 
 
-def read_picture(path, size=None):
+def read_picture(path, size=None, channels=3):
     """Read a picture file.
 
     Parameters
@@ -31,11 +31,13 @@ def read_picture(path, size=None):
     size : int or (int, int) or None, pixels, >= 1
         Height and width; the largest part of that shape around the middle is cut out and scaled. None keeps the
         picture as it is.
+    channels : 3 or 1
+        Red, green and blue, or one channel of grey: 0.299 red + 0.587 green + 0.114 blue.
 
     Returns
     -------
-    uint8 ndarray, shape (H, W, 3)
-        Red, green and blue in sRGB, upright as the camera was held, transparent pixels on white.
+    uint8 ndarray, shape (H, W, channels)
+        In sRGB, upright as the camera was held, transparent pixels on white.
 
     Raises
     ------
@@ -46,6 +48,8 @@ def read_picture(path, size=None):
         If it cannot be read.
     TypeError
         If ``path`` is no path or ``size`` something else.
+    ValueError
+        If ``size`` is below 1, or ``channels`` neither 3 nor 1.
 
     Notes
     -----
@@ -55,6 +59,8 @@ def read_picture(path, size=None):
     arguments.path("read_picture", path=path)
     if size is not None:
         size = shapes.pair(size, "read_picture: size")
+    if channels not in (1, 3):
+        raise ValueError(f"read_picture: channels - expected 3 or 1, got {channels!r}")
     from PIL import Image, ImageOps  # here: training does not need it
 
     try:
@@ -73,7 +79,7 @@ def read_picture(path, size=None):
         raise PictureError(f"{path} - expected an image that Pillow can read, got {error!r:.200}") from error
     if size is not None:
         picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
-    return np.array(picture)
+    return np.array(picture) if channels == 3 else np.array(picture.convert("L"))[:, :, None]
 
 
 def _red_green_blue(image, file):

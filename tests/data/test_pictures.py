@@ -204,6 +204,17 @@ def test_pictures_are_upright(saved, turn, name):
     assert corner.mean() > 240 and seen.mean() < 70
 
 
+def test_one_channel_is_how_bright_the_colours_are(saved):
+    path = saved(COLOURS)
+    got = data.read_picture(path, channels=1)
+    assert got.shape == (*COLOURS.shape[:2], 1) and got.dtype == np.uint8
+    np.testing.assert_allclose(got[:, :, 0], COLOURS @ [0.299, 0.587, 0.114], atol=1)
+    assert data.read_picture(path, (4, 5), 1).shape == (4, 5, 1)
+    assert data.read_picture(saved(RAMP.astype(np.uint16) * 257), channels=1)[0, :, 0].tolist() == RAMP[0].tolist()
+    with pytest.raises(ValueError, match="read_picture: channels - expected 3 or 1, got 4"):
+        data.read_picture(path, channels=4)
+
+
 def test_a_turned_picture_of_sixteen_bits(saved):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down

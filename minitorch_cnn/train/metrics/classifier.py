@@ -210,9 +210,9 @@ class Classifier:
         return answers
 
 
-def _read_image(path, size):
-    """Return an image file as uint8 (size, size, 3)."""
+def _read_image(path, size, channels=3):
+    """Return an image file as uint8 (H, W, channels), for a size of (H, W) or a square."""
     try:
-        return data.read_picture(path, size)
+        return data.read_picture(path, size, channels)
     except data.PictureError as error:
         raise ClassifierError(str(error)) from error
