@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from minitorch_cnn.autograd import no_grad
     from minitorch_cnn.rng import manual_seed
     from minitorch_cnn.tensor import Tensor
-    from minitorch_kernels.runtime.jit import set_num_threads
     from minitorch_kernels.runtime.memory import release_memory
+    from minitorch_kernels.runtime.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "Tensor",
     "data",
     "explain",
+    "get_num_threads",
     "manual_seed",
     "models",
     "nn",
@@ -40,8 +41,9 @@ _DEFINED_IN = {
     "Tensor": "minitorch_cnn.tensor",
     "manual_seed": "minitorch_cnn.rng",
     "no_grad": "minitorch_cnn.autograd",
+    "get_num_threads": "minitorch_kernels.runtime.threads",
     "release_memory": "minitorch_kernels.runtime.memory",
-    "set_num_threads": "minitorch_kernels.runtime.jit",
+    "set_num_threads": "minitorch_kernels.runtime.threads",
 }
 
 if not TYPE_CHECKING:  # a type checker would believe that it finds every misspelt name

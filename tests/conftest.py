@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 if "numba" not in sys.modules and len(getattr(os, "sched_getaffinity", lambda _: "12")(0)) == 1:
     os.environ.setdefault("NUMBA_NUM_THREADS", "2")  # two threads on one core prove as much as on two
 
-from minitorch_kernels.runtime import jit, memory
+from minitorch_kernels.runtime import memory, threads
 
 # A machine that others use too may take any time for an example: no test asserts one.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,23 +29,22 @@ def same_random_numbers():
 @pytest.fixture
 def same_bits_for_any_threads(monkeypatch):
     """Return a function that requires the same bytes from a call with 1, 2 and all threads, on little data too."""
-    most = jit.config.NUMBA_NUM_THREADS
+    most = threads.available_threads()
     if most < 2:
-        pytest.skip("Numba was started with one thread")
+        pytest.skip("this process may use one thread alone")
 
     def check(call):
         results = []
         for count in (1, 2, most):
-            jit.set_num_threads(count)
+            threads.set_num_threads(count)
             results.append([np.asarray(array).tobytes() for array in call()])
         assert results[0] == results[1] == results[2]
 
-    monkeypatch.setattr(jit, "_SMALL_BYTES", -1)
-    before = jit._threads
+    monkeypatch.setattr(threads, "_SMALL_BYTES", -1)
+    before = threads._limit
     with threadpoolctl.threadpool_limits(1):  # gives BLAS its own number back afterwards
         yield check
-    jit.set_num_threads(most)
-    jit._threads = before
+    threads._limit = before
 
 
 class GuardedMemory:

@@ -79,7 +79,7 @@ def report(compiled):
     cpu = machine.cpu()
     yield f"processor  {cpu['name']}" + (", AVX-512" if cpu["avx512"] else "")
     library = machine.blas()
-    threads = f"{kernels.runtime.jit.get_num_threads()} for kernels, {library['threads']} for BLAS"
+    threads = f"{kernels.runtime.threads.get_num_threads()} for kernels, {library['threads']} for BLAS"
     yield f"threads    {threads}; `--threads N` or minitorch_cnn.set_num_threads(N) sets both"
     yield from _blas_lines(library, cpu, measure.blas_check)
     yield _cache_line(kernels.runtime.jit)

@@ -7,6 +7,8 @@ import re
 
 import threadpoolctl
 
+import minitorch_cnn
+
 PACKAGES = ("minitorch-cnn", "numpy", "numba", "llvmlite", "pillow", "matplotlib", "safetensors")
 
 
@@ -56,8 +58,6 @@ def environment():
     Returns
     -------
     dict
-        "versions", "threads" (of the kernels that this Python thread calls), "blas", "cpu".
+        "versions", "threads" (of kernels), "blas", "cpu".
     """
-    import numba  # here and not above: it takes half a second, and `mcnn --help` does without
-
-    return {"versions": versions(), "threads": numba.get_num_threads(), "blas": blas(), "cpu": cpu()["name"]}
+    return {"versions": versions(), "threads": minitorch_cnn.get_num_threads(), "blas": blas(), "cpu": cpu()["name"]}

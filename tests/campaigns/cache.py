@@ -13,7 +13,7 @@ KERNEL = """from minitorch_kernels.runtime import jit
 def twice(x):
     return x + x
 
-@jit.kernel(parallel=False)
+@jit.helper
 def add(x, y):
     return twice(x) + y
 """

@@ -18,9 +18,17 @@ def inner_loops(assembly):
     return found
 
 
-def compiled_loops(kernel, signature):
-    """Return `inner_loops` of a kernel, compiled for these types; what comes from the cache shows no assembly."""
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
+def compiled_assembly(kernel, signature):
+    """Return the assembly of a kernel's tasks, whose arguments have these types.
+
+    It is compiled once more, as what comes from the cache shows no assembly.
+    """
+    options = {"nogil": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
     fresh = numba.njit(**options)(kernel.dispatcher.py_func)
-    fresh.compile(signature)
-    return inner_loops(fresh.inspect_asm(fresh.signatures[0]))
+    fresh.compile((numba.int64, numba.int64, *signature))  # first and end of a range of tasks come first
+    return fresh.inspect_asm(fresh.signatures[0])
+
+
+def compiled_loops(kernel, signature):
+    """Return `inner_loops` of a kernel's tasks, see `compiled_assembly`."""
+    return inner_loops(compiled_assembly(kernel, signature))

@@ -44,14 +44,14 @@ def test_values_and_gradients_are_those_of_pytorch(normal, same_as_torch, shapes
 def test_large_products_have_the_same_bits_for_any_number_of_threads(normal, size, dtype):
     rows, terms, columns = size
     a, b = Tensor(normal((rows, terms)).astype(dtype)), Tensor(normal((terms, columns)).astype(dtype))
-    most = kernels.runtime.jit.get_num_threads()
+    most = kernels.runtime.threads.get_num_threads()
     results = []
     try:
         for count in (1, most):
-            kernels.runtime.jit.set_num_threads(count)
+            kernels.runtime.threads.set_num_threads(count)
             results.append(ops.matmul(a, b).data)
     finally:
-        kernels.runtime.jit.set_num_threads(most)
+        kernels.runtime.threads.set_num_threads(most)
     np.testing.assert_array_equal(*results)
     np.testing.assert_allclose(results[0], a.data.astype(float) @ b.data, rtol=1e-3, atol=1e-3)
 

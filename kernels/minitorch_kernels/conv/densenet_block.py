@@ -8,33 +8,33 @@ from there. So a layer reads its input from memory once and writes nothing but i
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.gemm.matmul import available, cut_segments, matmul, pack_panels
 from minitorch_kernels.gemm.microkernel import ROWS, tile
 from minitorch_kernels.layers.batch_norm import as_pixels, bounds
 from minitorch_kernels.layers.batch_norm_relu import activate, activate_pixels, gradient_numbers, input_gradient
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import get_num_threads, kernel
 from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.threads import RANGES, get_num_threads, parallel_kernel
 
 _CHUNK = 16 * ROWS  # pixels that are normalised before they are multiplied
-_RANGES = 64
 
 
-@kernel
-def _copy_channels(source, first, target, start, count):
+@parallel_kernel(tasks=lambda: RANGES)
+def _copy_channels(first_task, end_task, source, first, target, start, count):
     """target[:, start : start + count] = source[:, first : first + count]; parallel over ranges of pixels."""
     pixels = len(source)
-    for part in prange(_RANGES):
-        begin, end = bounds(part, _RANGES, pixels)
+    for part in range(first_task, end_task):
+        begin, end = bounds(part, RANGES, pixels)
         for i in range(begin, end):
             for c in range(count):
                 target[i, start + c] = source[i, first + c]
 
 
-@kernel
-def _activated_product(x, scale, shift, packed, start, rows, columns, segments, blocks, relu, scratch, out):
+@parallel_kernel(tasks=lambda scratch: len(scratch))
+def _activated_product(
+    first_task, end_task, x, scale, shift, packed, start, rows, columns, segments, blocks, relu, scratch, out
+):
     """out = max(x * scale + shift, 0) B + start for the first channels of x, not below 0 with ``relu``.
 
     ``rows`` and ``columns`` are the offsets of the pixels of a chunk in ``scratch`` (threads, chunk * C) and
@@ -43,7 +43,7 @@ def _activated_product(x, scale, shift, packed, start, rows, columns, segments, 
     count, channels, step = len(x), len(scale), out.shape[1]
     panels, terms_of_panel, width = packed.shape
     chunks, threads, flat = -(-count // _CHUNK), len(scratch), out.reshape(-1)
-    for thread in prange(threads):
+    for thread in range(first_task, end_task):
         activated = scratch[thread]
         for part in range(thread, chunks, threads):
             first, end = part * _CHUNK, min((part + 1) * _CHUNK, count)

@@ -15,15 +15,14 @@ The images are copied once into a zero-padded buffer, unless there is no padding
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv import small_cin, small_cout
 from minitorch_kernels.conv.borders import residue_taps
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.gemm.matmul import available, cut_segments, gathered_product, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
 from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 __all__ = ["available", "conv2d_backward_input_direct", "conv2d_forward_direct", "pad"]
 
@@ -31,12 +30,12 @@ __all__ = ["available", "conv2d_backward_input_direct", "conv2d_forward_direct",
 # ------------------------------------------------------------------------------------ padding
 
 
-@kernel
-def _pad_rows(x, out, top, left):
+@parallel_kernel(tasks=lambda x: len(x))
+def _pad_rows(first_task, end_task, x, out, top, left):
     """Copy x (N, H, W*C) into out (N, PH, PW*C) at (top, left), zeros around; parallel over images."""
     images, height, width = x.shape
     _, padded_height, padded_width = out.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         for h in range(padded_height):
             row = out[n, h]
             if h < top or h >= top + height:
@@ -62,15 +61,15 @@ def pad(x, padding):
 # --------------------------------------------------------------------- forward, input gradient
 
 
-@kernel
-def _pack_weight(weight, taps, packed):
+@parallel_kernel(tasks=lambda packed: packed.shape[0] * packed.shape[1])
+def _pack_weight(first_task, end_task, weight, taps, packed):
     """Copy weight (G, columns, inner, KH, KW) into packed (G, P, T*inner, width), term = (tap, inner).
 
     Zeros stand behind the last column; parallel over panels.
     """
     groups, columns, inner, _, _ = weight.shape
     _, panels, _, width = packed.shape
-    for task in prange(groups * panels):
+    for task in range(first_task, end_task):
         g, p = task // panels, task % panels
         valid = min(width, columns - p * width)
         for t in range(len(taps)):

@@ -20,7 +20,6 @@ row = output channel, column = number in a row of the window, of which KW * C li
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.conv.indirect import pad
@@ -37,8 +36,10 @@ from minitorch_kernels.gemm.microkernel import (
     half_tile,
 )
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import VECTOR_BYTES, panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 
 __all__ = ["conv2d_backward_weight_direct"]
 
@@ -48,8 +49,73 @@ _NARROW_BYTES = 256  # gradients of a pixel up to here lie close enough together
 _TASKS = 16  # below this the images are split too, whatever the number of threads
 
 
-@kernel
-def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
+@parallel_task
+def _chunk_product(
+    first_task,
+    end_task,
+    x,
+    grad_out,
+    sums,
+    zeros,
+    a_rows,
+    c_rows,
+    segments,
+    pixels,
+    blocks,
+    parts,
+    panels,
+    numbers,
+    adjacent,
+    chunk,
+):
+    """Add a chunk of images to the sums; a task is a split of the images, some panels, a group of kernel positions."""
+    a_step, out_channels, per_group, together, in_place, dense = numbers
+    _, panel_count, terms, width = sums.shape
+    rows, groups = len(a_rows), panel_count // per_group
+    row_groups, shares = -(-rows // _ROW_GROUP), -(-per_group // together)
+    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
+    b_segments = no_jump if dense else segments
+    for task in range(first_task, end_task):
+        first_row = task % row_groups * _ROW_GROUP
+        last_row = min(rows, first_row + _ROW_GROUP)
+        share = task // row_groups
+        split, group = share // shares // groups, share // shares % groups
+        first_panel = group * per_group + share % shares * together
+        last_panel = min(first_panel + together, (group + 1) * per_group)
+        tiles = (last_panel - first_panel) * ((last_row - first_row) // ROWS)  # that see a block
+        fetch_step = -(-out_channels // tiles) if in_place else 0
+        copied_rows = np.empty(BLOCK * (last_row - first_row), x.dtype)
+        copied_panel = np.empty(0 if in_place else BLOCK * width, x.dtype)
+        source = grad_out if in_place else copied_panel
+        for block in range(parts[split, chunk], parts[split, chunk + 1]):
+            begin, end, length = blocks[block]
+            count = (end - begin) * length
+            run = (0, 1, count) if dense else (begin, end, length)
+            seen = (begin, end, length, panels[first_panel, 0], a_step, terms)
+            _copy_rows(x, copied_rows, a_rows, adjacent, first_row, last_row, segments, seen)
+            fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
+            go_on = 0 if block == parts[split, 0] else 1
+            for p in range(first_panel, last_panel):
+                _, channel, valid = panels[p]
+                if not in_place:
+                    _copy_panel(grad_out, source, pixels, begin, end, length, channel, out_channels, valid, width)
+                b_offset, b_step = (channel, out_channels) if in_place else (0, width)
+                if dense and in_place:
+                    b_offset += pixels[begin] * out_channels
+                c_offset, a_offset = (split * panel_count + p) * terms * width, 0
+                for i in range(first_row, last_row, ROWS):
+                    place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
+                    call = (i, *run, *place, fetch, fetch_step)
+                    if terms - i > HALF:
+                        adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                    else:
+                        half_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
+                    fetch += count * fetch_step
+                    a_offset += count * ROWS
+
+
+@team_kernel
+def _weight_product(team, x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
     """Sum up kernel positions over output pixels; sums (splits, panels, K, width).
 
     Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, some panels
@@ -58,54 +124,17 @@ def _weight_product(x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, 
     which a task has ``together``. With ``in_place`` gradients are not copied; ``dense`` if those of a block lie
     side by side. x and grad_out change places where the caller plans it so, see `_few_filters`.
     """
-    a_step, out_channels, per_group, together, in_place, dense = numbers
-    splits, panel_count, terms, width = sums.shape
+    _, _, per_group, together, _, _ = numbers
+    splits, panel_count, _, _ = sums.shape
     rows, groups = len(a_rows), panel_count // per_group
-    row_groups, shares = -(-rows // _ROW_GROUP), -(-per_group // together)
-    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
-    b_segments = no_jump if dense else segments
+    tasks = splits * groups * -(-per_group // together) * -(-rows // _ROW_GROUP)
     adjacent = np.ones(rows // ROWS, np.bool_)  # tiles whose rows see numbers side by side
     for i in range(rows):
         if a_rows[i] != a_rows[i // ROWS * ROWS] + i % ROWS:
             adjacent[i // ROWS] = False
+    tables = x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers, adjacent
     for chunk in range(parts.shape[1] - 1):
-        for task in prange(splits * groups * shares * row_groups):
-            first_row = task % row_groups * _ROW_GROUP
-            last_row = min(rows, first_row + _ROW_GROUP)
-            share = task // row_groups
-            split, group = share // shares // groups, share // shares % groups
-            first_panel = group * per_group + share % shares * together
-            last_panel = min(first_panel + together, (group + 1) * per_group)
-            tiles = (last_panel - first_panel) * ((last_row - first_row) // ROWS)  # that see a block
-            fetch_step = -(-out_channels // tiles) if in_place else 0
-            copied_rows = np.empty(BLOCK * (last_row - first_row), x.dtype)
-            copied_panel = np.empty(0 if in_place else BLOCK * width, x.dtype)
-            source = grad_out if in_place else copied_panel
-            for block in range(parts[split, chunk], parts[split, chunk + 1]):
-                begin, end, length = blocks[block]
-                count = (end - begin) * length
-                run = (0, 1, count) if dense else (begin, end, length)
-                seen = (begin, end, length, panels[first_panel, 0], a_step, terms)
-                _copy_rows(x, copied_rows, a_rows, adjacent, first_row, last_row, segments, seen)
-                fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
-                go_on = 0 if block == parts[split, 0] else 1
-                for p in range(first_panel, last_panel):
-                    _, channel, valid = panels[p]
-                    if not in_place:
-                        _copy_panel(grad_out, source, pixels, begin, end, length, channel, out_channels, valid, width)
-                    b_offset, b_step = (channel, out_channels) if in_place else (0, width)
-                    if dense and in_place:
-                        b_offset += pixels[begin] * out_channels
-                    c_offset, a_offset = (split * panel_count + p) * terms * width, 0
-                    for i in range(first_row, last_row, ROWS):
-                        place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
-                        call = (i, *run, *place, fetch, fetch_step)
-                        if terms - i > HALF:
-                            adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
-                        else:
-                            half_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
-                        fetch += count * fetch_step
-                        a_offset += count * ROWS
+        _chunk_product(team, tasks, (*tables, chunk))
 
 
 @helper
@@ -141,13 +170,13 @@ def _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channel
                     copy[target + j] = grad_out[source + j] if j < valid else 0
 
 
-@kernel
-def _unpack_weight(sums, grad_weight, columns):
+@parallel_kernel(tasks=lambda sums: sums.shape[1])
+def _unpack_weight(first_task, end_task, sums, grad_weight, columns):
     """Add up the splits of sums (S, G*P, KH*KW*I, width) into grad_weight (G*columns, I, KH*KW)."""
     splits, all_panels, _, width = sums.shape
     _, inner, taps = grad_weight.shape
     panels = -(-columns // width)
-    for p in prange(all_panels):
+    for p in range(first_task, end_task):
         first = p // panels * columns + p % panels * width
         for j in range(min(width, columns - p % panels * width)):
             for i in range(inner):

@@ -8,13 +8,12 @@ three channels most lanes would be empty. Here the vectors hold all KH * KW * C 
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.gemm.matmul import cut_segments, pack_panels, whole_tiles
 from minitorch_kernels.gemm.microkernel import ROWS, tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
 from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 _PIXELS = 8 * ROWS  # windows between two additions to the image
 
@@ -24,15 +23,15 @@ def pays(channels, groups, dtype):
     return groups == 1 and 8 * channels <= panel_width(dtype)
 
 
-@kernel
-def _spread_windows(grads, packed, image_sums, zeros, a_rows, segments, blocks, numbers):
+@parallel_kernel(tasks=lambda image_sums: len(image_sums))
+def _spread_windows(first_task, end_task, grads, packed, image_sums, zeros, a_rows, segments, blocks, numbers):
     """Add the windows of all output pixels to image_sums (N, PH, PW*C); parallel over images."""
     pixels, out_width, out_channels, channels, row_step, column_step, row_dilation, dilation, height, width = numbers
     runs, run = (1, width * channels) if dilation == 1 else (width, channels)  # numbers of a window side by side
     panels, _, lanes = packed.shape
     line = panels * lanes
     packed_flat = packed.reshape(-1)
-    for n in prange(len(image_sums)):
+    for n in range(first_task, end_task):
         image = image_sums[n]
         image[:] = 0
         windows = np.empty(_PIXELS * line, grads.dtype)

@@ -12,13 +12,13 @@ too few sums to keep the multipliers busy. Here the two sides of the product cha
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.gemm.matmul import cut_segments, whole_tiles
 from minitorch_kernels.gemm.microkernel import ROWS, tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
 from minitorch_kernels.runtime.simd import lanes, panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
 def pays(weight_shape, stride, groups, dtype):
@@ -40,8 +40,10 @@ def _lay_lines(image, top, left, lines):
                 line[w] = image[h, w, c]
 
 
-@kernel
-def _filter_lines(x, filters, bias, out, zeros, a_rows, c_rows, segments, blocks, firsts, numbers):
+@parallel_kernel(tasks=lambda out: len(out))
+def _filter_lines(
+    first_task, end_task, x, filters, bias, out, zeros, a_rows, c_rows, segments, blocks, firsts, numbers
+):
     """Filter images x (N, H, W, C) into out (N, OH, OW, C_out); ``firsts`` are the first pixels of a row's panels.
 
     Parallel over images.
@@ -50,7 +52,7 @@ def _filter_lines(x, filters, bias, out, zeros, a_rows, c_rows, segments, blocks
     images, out_height, out_width, out_channels = out.shape
     channels = x.shape[3]
     size = padded_height * channels * padded_width
-    for n in prange(images):
+    for n in range(first_task, end_task):
         memory = np.empty(size + width, x.dtype)  # the last panel may end behind the last line
         _lay_lines(x[n], top, left, memory[:size].reshape((padded_height, channels, padded_width)))
         sums = np.empty(out_channels * line, x.dtype)

@@ -13,12 +13,12 @@ No sum is split between threads, so the bits of the result do not depend on thei
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.gemm.microkernel import BLOCK, ROWS, tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import jit_enabled, kernel
+from minitorch_kernels.runtime.jit import jit_enabled
 from minitorch_kernels.runtime.simd import VECTOR_BYTES, panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 CHUNK = 32 * ROWS
 
@@ -66,8 +66,10 @@ def cut_segments(starts_a, starts_b, length, step_a, step_b):
     return np.concatenate(pieces, 1), np.array(blocks, np.int64)
 
 
-@kernel
-def gathered_product(a, packed, b_step, c, start, a_rows, c_rows, segments, blocks, panels, rows_first):
+@parallel_kernel(tasks=lambda a_rows, panels: -(-len(a_rows) // CHUNK) * len(panels))
+def gathered_product(
+    first_task, end_task, a, packed, b_step, c, start, a_rows, c_rows, segments, blocks, panels, rows_first
+):
     """Compute rows of C from rows of A that lie anywhere, and from packed panels of B.
 
     C[c_rows[i] + column] = start[column] + sum over segments s and terms k of
@@ -96,8 +98,7 @@ def gathered_product(a, packed, b_step, c, start, a_rows, c_rows, segments, bloc
     """
     width = packed.shape[2]
     rows = len(a_rows)
-    chunks = -(-rows // CHUNK)
-    for task in prange(chunks * len(panels)):
+    for task in range(first_task, end_task):
         first = task // len(panels) * CHUNK
         last = min(first + CHUNK, rows)
         b_offset, start_offset, a_offset, c_offset, columns = panels[task % len(panels)]
@@ -122,12 +123,12 @@ def gathered_product(a, packed, b_step, c, start, a_rows, c_rows, segments, bloc
                     c[c_rows[i] + c_offset + column] = scratch[(i - first) * width + column]
 
 
-@kernel
-def _pack(b, transposed, packed):
+@parallel_kernel(tasks=lambda packed: len(packed))
+def _pack(first_task, end_task, b, transposed, packed):
     """Copy B (K, N), or its transpose (N, K), into panels (P, K, width); parallel over panels."""
     terms, columns = (b.shape[1], b.shape[0]) if transposed else (b.shape[0], b.shape[1])
     panels, _, width = packed.shape
-    for p in prange(panels):
+    for p in range(first_task, end_task):
         first, panel = p * width, packed[p]
         valid = min(width, columns - first)
         for k in range(terms):

@@ -17,9 +17,9 @@ Source
 import numpy as np
 
 from minitorch_kernels.ladder import step1_loops
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.jit import helper
 
-correlate = kernel(step1_loops.correlate, parallel=False)
+correlate = helper(step1_loops.correlate)
 
 
 def conv2d(x, weight, *, stride, padding):

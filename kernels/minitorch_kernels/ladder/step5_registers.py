@@ -22,7 +22,7 @@ Source
 """
 
 from minitorch_kernels.ladder.step4_im2col import conv2d_by_product
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
 
 MR, NR = 3, 4  # rows of A and rows of B in a tile; `micro_kernel` is written for these
 
@@ -47,7 +47,7 @@ def micro_kernel(a, b, c):
             c[m, o] += total
 
 
-@kernel(parallel=False, reorder=True)
+@helper(reorder=True)
 def product(a, b, c):
     """Add A (M, K) times the transpose of B (O, K) to C (M, O)."""
     rows, columns = len(a) // MR * MR, len(b) // NR * NR

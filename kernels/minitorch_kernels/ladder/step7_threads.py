@@ -1,13 +1,13 @@
 """Step 7, threads: the same loops, shared out over the cores.
 
 The idea
-    The 3rd loop becomes a ``prange``: each thread packs its own blocks of A and computes its own rows of C.
-    All of them read the same packed B.
+    The 3rd loop is shared out: each thread packs its own blocks of A and computes its own rows of C. All of
+    them read the same packed B.
 Why it is faster
     Two cores start twice as many multiply-adds. No two threads write the same element, so no lock is needed, and as
     every sum is added up by one thread in a fixed order, the bits do not depend on the number of threads.
 What it costs
-    A thread takes some microseconds to wake up, and one thread alone pads the images.
+    Sharing out takes about a microsecond, and one thread alone pads the images.
 Why the 3rd loop
     The 4th would let several threads add to the same element of C. The 2nd and the 1st share a block of A, which
     suits cores with a common second-level cache; ours has one for each core, and the third-level cache, which
@@ -16,12 +16,11 @@ Source
     Smith et al. (2014, see step 5); the guide to multithreading in the BLIS documentation.
 """
 
-from numba import prange
-
 from minitorch_kernels.ladder.packing import operands, pack
 from minitorch_kernels.ladder.step5_registers import MR, NR
 from minitorch_kernels.ladder.step6_packed import KC, MC, NC, conv2d_by_gemm, macro_kernel
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.parallel import parallel_task
+from minitorch_kernels.runtime.threads import team_kernel
 
 
 def conv2d(x, weight, *, stride, padding):
@@ -29,14 +28,19 @@ def conv2d(x, weight, *, stride, padding):
     return conv2d_by_gemm(gemm, *operands(x, weight, stride, padding))
 
 
-@kernel
-def gemm(a, b, c):
+@team_kernel
+def gemm(team, a, b, c):
     """Add A B^T to C, as `step6_packed.gemm`."""
     taps = max(1, KC // a.shape[4])
     for jc in range(0, c.shape[1], NC):  # 5th loop around the micro-kernel
         for pc in range(0, a.shape[3], taps):  # 4th loop
             packed_b = pack(b[:, :, :, pc : pc + taps], jc, NC, NR)
-            for block in prange(-(-len(c) // MC)):  # 3rd loop, over threads
-                ic = block * MC
-                packed_a = pack(a[:, :, :, pc : pc + taps], ic, MC, MR)
-                macro_kernel(packed_a, packed_b, c[ic : ic + MC, jc : jc + NC])
+            rows_of_c(team, -(-len(c) // MC), (a[:, :, :, pc : pc + taps], packed_b, c[:, jc : jc + NC]))
+
+
+@parallel_task
+def rows_of_c(first_block, end_block, a, packed_b, c):
+    """Compute some blocks of MC rows."""
+    for block in range(first_block, end_block):  # 3rd loop, over threads
+        packed_a = pack(a, block * MC, MC, MR)
+        macro_kernel(packed_a, packed_b, c[block * MC : (block + 1) * MC])

@@ -1,12 +1,10 @@
 """From uint8 images to the float batch that a network reads: one pass."""
 
-from numba import prange
-
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@kernel
-def gather_normalize(images, indices, rows, columns, boxes, table, out):
+@parallel_kernel(tasks=lambda out: len(out))
+def gather_normalize(first_task, end_task, images, indices, rows, columns, boxes, table, out):
     """Pick images, rows and columns of pixels, black out a box, and look up the normalised values.
 
     out[n, i, j, c] = table[c, images[indices[n], rows[n, i], columns[n, j], c]],
@@ -28,7 +26,7 @@ def gather_normalize(images, indices, rows, columns, boxes, table, out):
     Parallel over images.
     """
     batch, out_height, out_width, channels = out.shape
-    for n in prange(batch):
+    for n in range(first_task, end_task):
         image = images[indices[n]]
         top, bottom, left, right = boxes[n]
         for i in range(out_height):

@@ -1,7 +1,7 @@
 """Batch normalisation of channels-last maps.
 
 A map (N, H, W, C) is a list of N*H*W pixels here. Sums over pixels run over ranges of pixels, at
-most _RANGES of them and cut by the shape alone, each in float64 over blocks that fit the first-level
+most RANGES of them and cut by the shape alone, each in float64 over blocks that fit the first-level
 cache; the ranges are then added up in order. So neither the number of threads nor a mean far from
 zero spoils the last digits.
 """
@@ -9,12 +9,11 @@ zero spoils the last digits.
 import math
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
-_RANGES = 64
 _BLOCK_ELEMENTS = 8192  # pixels times channels of a block
 _FEW = 16  # channels
 
@@ -25,13 +24,13 @@ def bounds(part, parts, count):
     return part * count // parts, (part + 1) * count // parts
 
 
-@kernel
-def _range_moments(x, means, squares):
+@parallel_kernel(tasks=lambda means: len(means))
+def _range_moments(first_task, end_task, x, means, squares):
     """Mean, and sum of squared deviations from it, of each range of pixels; x (M, C), results (ranges, C)."""
     pixels, channels = x.shape
     ranges = len(means)
     block = max(1, _BLOCK_ELEMENTS // channels)
-    for part in prange(ranges):
+    for part in range(first_task, end_task):
         first, end = bounds(part, ranges, pixels)
         mean, square = means[part], squares[part]
         mean[:] = 0
@@ -57,24 +56,24 @@ def _range_moments(x, means, squares):
                 square[c] += deviation[c] + apart * apart * before * new / (before + new)
 
 
-@kernel
-def _scale_and_shift(x, scale, shift, out):
+@parallel_kernel(tasks=lambda: RANGES)
+def _scale_and_shift(first_task, end_task, x, scale, shift, out):
     """out = x * scale + shift, per channel; parallel over ranges of pixels."""
     pixels, channels = x.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, pixels)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 out[i, c] = x[i, c] * scale[c] + shift[c]
 
 
-@kernel
-def _range_sums(grad, x, mean, sums, products):
+@parallel_kernel(tasks=lambda sums: len(sums))
+def _range_sums(first_task, end_task, grad, x, mean, sums, products):
     """Sums of grad, and of grad * (x - mean), of each range of pixels; results (ranges, C)."""
     pixels, channels = grad.shape
     ranges = len(sums)
     block = max(1, _BLOCK_ELEMENTS // channels)
-    for part in prange(ranges):
+    for part in range(first_task, end_task):
         first, end = bounds(part, ranges, pixels)
         sums[part] = 0
         products[part] = 0
@@ -91,12 +90,12 @@ def _range_sums(grad, x, mean, sums, products):
                 products[part, c] += product[c]
 
 
-@kernel
-def _input_gradient(grad, x, mean, slope, projection, level, out):
+@parallel_kernel(tasks=lambda: RANGES)
+def _input_gradient(first_task, end_task, grad, x, mean, slope, projection, level, out):
     """out = slope * grad - projection * (x - mean) - level, per channel; parallel over ranges of pixels."""
     pixels, channels = grad.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, pixels)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 out[i, c] = slope[c] * grad[i, c] - projection[c] * (x[i, c] - mean[c]) - level[c]
@@ -110,7 +109,7 @@ def as_pixels(x):
 def partials(x):
     """Return two empty float64 arrays (ranges, C) for partial sums over the pixels of x."""
     pixels, channels = as_pixels(x).shape
-    shape = max(1, min(_RANGES, pixels)), channels
+    shape = max(1, min(RANGES, pixels)), channels
     return np.empty(shape), np.empty(shape)
 
 

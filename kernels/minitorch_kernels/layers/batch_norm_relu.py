@@ -11,13 +11,12 @@ them the compiler would have to compare too many addresses before it may use vec
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.layers.batch_norm import as_pixels, bounds, partials
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
-_RANGES = 64
 _BLOCK_ELEMENTS = 8192
 
 
@@ -29,29 +28,29 @@ def activate(pixel, scale, shift, y):
         y[c] = 0 if value <= 0 else value
 
 
-@kernel
-def activate_pixels(x, scale, shift, out):
+@parallel_kernel(tasks=lambda: RANGES)
+def activate_pixels(first_task, end_task, x, scale, shift, out):
     """out (M, C) = max(x * scale + shift, 0) of the first C channels of x."""
     count = len(x)
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, count)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, count)
         for i in range(first, end):
             activate(x[i], scale, shift, out[i])
 
 
-@kernel
-def _add_andactivate_pixels(x, scale, shift, residual, out):
+@parallel_kernel(tasks=lambda: RANGES)
+def _add_andactivate_pixels(first_task, end_task, x, scale, shift, residual, out):
     count, channels = x.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, count)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, count)
         for i in range(first, end):
             for c in range(channels):
                 value = x[i, c] * scale[c] + shift[c] + residual[i, c]
                 out[i, c] = 0 if value <= 0 else value
 
 
-@kernel
-def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
+@parallel_kernel(tasks=lambda out: out.shape[0] * out.shape[1])
+def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, argmax, deviations):
     """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won.
 
     Of a window, the pixel that leads and its place are kept; the place as a number of x's type, which fills a lane
@@ -61,7 +60,7 @@ def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
     images, out_height, out_width, channels = out.shape
     places = np.arange(size * size).astype(x.dtype)
     zero = places[0]  # of x's type: a plain 0 would make the choice float64
-    for task in prange(images * out_height):
+    for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
@@ -86,8 +85,8 @@ def _activate_and_pool(x, mean, scale, shift, size, out, argmax, deviations):
                 where[c] = np.int32(won[c])
 
 
-@kernel
-def _range_sums(grad, out, deviations, mean, sums, products):
+@parallel_kernel(tasks=lambda sums: len(sums))
+def _range_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
     """Sums of grad where out > 0, and of that times the deviation, of each range of pixels; all (M, C).
 
     Deviations are ``deviations - mean``.
@@ -95,7 +94,7 @@ def _range_sums(grad, out, deviations, mean, sums, products):
     count, channels = grad.shape
     ranges = len(sums)
     block = max(1, _BLOCK_ELEMENTS // channels)
-    for part in prange(ranges):
+    for part in range(first_task, end_task):
         first, end = bounds(part, ranges, count)
         sums[part] = 0
         products[part] = 0
@@ -114,15 +113,15 @@ def _range_sums(grad, out, deviations, mean, sums, products):
                 products[part, c] += product[c]
 
 
-@kernel
-def input_gradient(grad, out, x, mean, slope, projection, level, add, grad_x):
+@parallel_kernel(tasks=lambda: RANGES)
+def input_gradient(first_task, end_task, grad, out, x, mean, slope, projection, level, add, grad_x):
     """grad_x = slope * grad where out > 0, - projection * (x - mean) - level; all (M, C), x and grad_x (M, C or more).
 
     ``add`` adds that to what grad_x holds.
     """
     count, channels = grad.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, count)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, count)
         for i in range(first, end):
             for c in range(channels):
                 passed = slope[c] * grad[i, c] if out[i, c] > 0 else 0
@@ -139,15 +138,16 @@ def _without_gradient(pixels, mean, projection, level, grad_pixels):
             to[c] = -projection[c] * (pixel[c] - mean[c]) - level[c]
 
 
-@kernel
-def _pooled_input_gradient(grad, out, argmax, x, mean, slope, projection, level, size, grad_x):
+@parallel_kernel(tasks=lambda x, out: len(x) * max(1, out.shape[1]))
+def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, slope, projection, level, size, grad_x):
     """The same where grad, out and argmax are those of windows, and grad goes to the pixel that won."""
     images, height, width, _ = x.shape
     _, out_height, out_width, channels = out.shape
-    for task in prange(images * out_height):
-        n, i = task // out_height, task % out_height
+    rows = max(1, out_height)  # an image that is smaller than a window has one task, too
+    for task in range(first_task, end_task):
+        n, i = task // rows, task % rows
         passed = np.empty(channels, x.dtype)
-        for j in range(out_width):
+        for j in range(out_width if out_height else 0):
             one, gradient, where = out[n, i, j], grad[n, i, j], argmax[n, i, j]
             for c in range(channels):
                 passed[c] = slope[c] * gradient[c] if one[c] > 0 else 0
@@ -157,10 +157,9 @@ def _pooled_input_gradient(grad, out, argmax, x, mean, slope, projection, level,
                 for c in range(channels):
                     here = passed[c] if where[c] == position else 0
                     to[c] = here - projection[c] * (pixel[c] - mean[c]) - level[c]
-        for h in range(i * size, (i + 1) * size):  # columns behind the last window, then rows
+        for h in range(i * size, min((i + 1) * size, out_height * size)):  # columns after the last window
             _without_gradient(x[n, h, out_width * size :], mean, projection, level, grad_x[n, h, out_width * size :])
-    for n in prange(images):
-        for h in range(out_height * size, height):
+        for h in range(out_height * size if i == rows - 1 else height, height):  # rows after the last window
             _without_gradient(x[n, h], mean, projection, level, grad_x[n, h])
 
 

@@ -7,46 +7,51 @@ computed on its own, so threads change nothing.
 import math
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@kernel
-def _relu_forward(x, out):
-    for i in prange(len(x)):
+@parallel_kernel(tasks=lambda x: len(x))
+def _relu_forward(begin, end, x, out):
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(x)):
         value = x[i]
         out[i] = 0 if value <= 0 else value  # NaN is not <= 0, so it passes
 
 
-@kernel
-def _relu_backward(grad_out, out, grad_x):
-    for i in prange(len(out)):
+@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+def _relu_backward(begin, end, grad_out, out, grad_x):
+    grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
+    for i in range(len(out)):
         grad_x[i] = grad_out[i] if out[i] > 0 else 0
 
 
-@kernel
-def _leaky_relu_forward(x, slope, out):
-    for i in prange(len(x)):
+@parallel_kernel(tasks=lambda x: len(x))
+def _leaky_relu_forward(begin, end, x, slope, out):
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(x)):
         out[i] = x[i] * slope[0] if x[i] <= 0 else x[i]
 
 
-@kernel
-def _leaky_relu_backward(grad_out, x, slope, grad_x):
-    for i in prange(len(x)):
+@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+def _leaky_relu_backward(begin, end, grad_out, x, slope, grad_x):
+    grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
+    for i in range(len(x)):
         grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * slope[0]
 
 
-@kernel
-def _gelu_forward(x, out):
-    for i in prange(len(x)):
+@parallel_kernel(tasks=lambda x: len(x))
+def _gelu_forward(begin, end, x, out):
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(x)):
         out[i] = x[i] * 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
 
 
-@kernel
-def _gelu_backward(grad_out, x, grad_x):
-    for i in prange(len(x)):
+@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+def _gelu_backward(begin, end, grad_out, x, grad_x):
+    grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
+    for i in range(len(x)):
         below = 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
         density = math.exp(-0.5 * x[i] * x[i]) / math.sqrt(2 * math.pi)
         grad_x[i] = grad_out[i] * (below + x[i] * density)
@@ -108,11 +113,12 @@ _TANH_DENOMINATOR = tuple(np.float32(n / 135135) for n in (135135, 62370, 3150, 
 _HALF, _ONE, _TANH_END = np.float32(0.5), np.float32(1), np.float32(9.1)  # tanh(9.1) is 1 in float32
 
 
-@kernel
-def _tanh_forward(x, out):
+@parallel_kernel(tasks=lambda x: len(x))
+def _tanh_forward(begin, end, x, out):
+    x, out = x[begin:end], out[begin:end]
     p0, p1, p2, p3 = _TANH_NUMERATOR
     q0, q1, q2, q3 = _TANH_DENOMINATOR
-    for i in prange(len(x)):
+    for i in range(len(x)):
         y = x[i]
         y = _TANH_END if y > _TANH_END else y  # written so that NaN stays
         y = -_TANH_END if y < -_TANH_END else y
@@ -124,9 +130,10 @@ def _tanh_forward(x, out):
         out[i] = -_ONE if value < -_ONE else value
 
 
-@kernel
-def _tanh_backward(grad_out, out, grad_x):
-    for i in prange(len(out)):
+@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+def _tanh_backward(begin, end, grad_out, out, grad_x):
+    grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
+    for i in range(len(out)):
         grad_x[i] = grad_out[i] * (1 - out[i] * out[i])
 
 
@@ -151,10 +158,10 @@ def tanh_backward(grad_out, out):
     return grad_x
 
 
-@kernel
-def _cross_entropy_forward(logits, labels, smoothing, losses, probabilities):
+@parallel_kernel(tasks=lambda logits: len(logits))
+def _cross_entropy_forward(first_task, end_task, logits, labels, smoothing, losses, probabilities):
     images, classes = logits.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         largest = logits[n, 0]
         for k in range(1, classes):  # written so that a NaN anywhere becomes the largest
             largest = largest if largest >= logits[n, k] or largest != largest else logits[n, k]
@@ -171,10 +178,10 @@ def _cross_entropy_forward(logits, labels, smoothing, losses, probabilities):
         losses[n] = log_total - (1 - smoothing) * own - spread
 
 
-@kernel
-def _cross_entropy_backward(probabilities, labels, smoothing, scale, grad_logits):
+@parallel_kernel(tasks=lambda probabilities: len(probabilities))
+def _cross_entropy_backward(first_task, end_task, probabilities, labels, smoothing, scale, grad_logits):
     images, classes = probabilities.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         for k in range(classes):
             target = smoothing / classes + (1 - smoothing if k == labels[n] else 0.0)
             grad_logits[n, k] = (probabilities[n, k] - target) * scale[n]

@@ -4,15 +4,15 @@ All arrays are flat, C-contiguous and of one dtype. Every element is computed on
 """
 
 import numpy as np
-from numba import prange
 
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@kernel
-def _sgd(parameter, grad, velocity, settings, nesterov, has_velocity):
+@parallel_kernel(tasks=lambda parameter: len(parameter))
+def _sgd(begin, end, parameter, grad, velocity, settings, nesterov, has_velocity):
+    parameter, grad, velocity = parameter[begin:end], grad[begin:end], velocity[begin:end]
     lr, momentum, coupled, shrink, keep = settings
-    for i in prange(len(parameter)):
+    for i in range(len(parameter)):
         step = grad[i] + coupled * parameter[i]
         if has_velocity:
             velocity[i] = keep * velocity[i] + step
@@ -20,10 +20,11 @@ def _sgd(parameter, grad, velocity, settings, nesterov, has_velocity):
         parameter[i] = parameter[i] * shrink - lr * step
 
 
-@kernel
-def _adam(parameter, grad, mean, square, settings):
+@parallel_kernel(tasks=lambda parameter: len(parameter))
+def _adam(begin, end, parameter, grad, mean, square, settings):
+    parameter, grad, mean, square = parameter[begin:end], grad[begin:end], mean[begin:end], square[begin:end]
     step_size, beta1, rest1, beta2, rest2, eps, root, coupled, shrink = settings
-    for i in prange(len(parameter)):
+    for i in range(len(parameter)):
         g = grad[i] + coupled * parameter[i]
         mean[i] = beta1 * mean[i] + rest1 * g
         square[i] = beta2 * square[i] + rest2 * g * g

@@ -8,14 +8,13 @@ overlapping windows do not share; backward runs over images, whose gradients the
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@kernel
-def _max_forward(x, window, out, argmax):
+@parallel_kernel(tasks=lambda out: out.shape[0] * out.shape[1])
+def _max_forward(first_task, end_task, x, window, out, argmax):
     """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end.
 
     The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
@@ -24,7 +23,7 @@ def _max_forward(x, window, out, argmax):
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
     places = np.arange(kernel_height * kernel_width).astype(x.dtype)
-    for task in prange(images * out_height):
+    for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
@@ -52,12 +51,12 @@ def _max_forward(x, window, out, argmax):
                 where[c] = np.int32(won[c])
 
 
-@kernel
-def _max_backward(grad_out, argmax, window, grad_x):
+@parallel_kernel(tasks=lambda grad_x: len(grad_x))
+def _max_backward(first_task, end_task, grad_out, argmax, window, grad_x):
     kernel_height, kernel_width, sh, sw, top, left = window
     images, out_height, out_width, channels = grad_out.shape
     _, height, width, _ = grad_x.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         grad_x[n] = 0
         for i in range(out_height):
             for j in range(out_width):
@@ -69,8 +68,8 @@ def _max_backward(grad_out, argmax, window, grad_x):
                             pixel[c] += grad[c] if where[c] == position else 0
 
 
-@kernel
-def _average_forward(x, window, starts, shares, out):
+@parallel_kernel(tasks=lambda x: len(x))
+def _average_forward(first_task, end_task, x, window, starts, shares, out):
     """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
 
     ``starts`` (OW*C,) are the first numbers of the windows in a padded row, ``shares`` (OH, OW*C) what each counts.
@@ -78,7 +77,7 @@ def _average_forward(x, window, starts, shares, out):
     kernel_height, kernel_width, sh, top, left, padded, channels = window
     images, out_height, numbers = out.shape
     _, height, width = x.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         sums = np.zeros(padded, x.dtype)
         inside = sums[left : left + width]
         for i in range(out_height):
@@ -99,8 +98,8 @@ def _average_forward(x, window, starts, shares, out):
                 total[k] *= share[k]
 
 
-@kernel
-def _average_backward(grad_out, window, sources, shares, grad_x):
+@parallel_kernel(tasks=lambda grad_x: len(grad_x))
+def _average_backward(first_task, end_task, grad_out, window, sources, shares, grad_x):
     """The way back: each number of a row adds up the shares of the windows over it, for all rows of the windows.
 
     ``sources`` (T, W*C) are the outputs of those windows in a row, and that of a zero where there are fewer than T.
@@ -108,7 +107,7 @@ def _average_backward(grad_out, window, sources, shares, grad_x):
     kernel_height, sh, top = window
     images, out_height, numbers = grad_out.shape
     _, height, width = grad_x.shape
-    for n in prange(images):
+    for n in range(first_task, end_task):
         parts, line = np.zeros(numbers + 1, grad_x.dtype), np.empty(width, grad_x.dtype)
         grad_x[n] = 0
         for i in range(out_height):

@@ -4,22 +4,18 @@ Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Dee
 section 3.3.
 """
 
-from numba import prange
-
 from minitorch_kernels.layers.batch_norm import as_pixels, bounds
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
-
-_RANGES = 64  # of pixels, which threads share out
+from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
 
-@kernel
-def _response_forward(x, window, numbers, out, base):
+@parallel_kernel(tasks=lambda: RANGES)
+def _response_forward(first_task, end_task, x, window, numbers, out, base):
     before, after = window
     share, beta, k = numbers
     pixels, channels = x.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, pixels)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 energy = x[i, c] * 0
@@ -29,13 +25,13 @@ def _response_forward(x, window, numbers, out, base):
                 out[i, c] = x[i, c] * base[i, c] ** -beta
 
 
-@kernel
-def _response_backward(grad, x, out, base, window, numbers, grad_x):
+@parallel_kernel(tasks=lambda: RANGES)
+def _response_backward(first_task, end_task, grad, x, out, base, window, numbers, grad_x):
     before, after = window
     share, beta = numbers
     pixels, channels = x.shape
-    for part in prange(_RANGES):
-        first, end = bounds(part, _RANGES, pixels)
+    for part in range(first_task, end_task):
+        first, end = bounds(part, RANGES, pixels)
         for i in range(first, end):
             for c in range(channels):
                 spread = x[i, c] * 0

@@ -1,10 +1,4 @@
-"""How kernels are compiled, cached, locked and threaded. The only place with Numba's settings.
-
-`helper` compiles a function that other compiled functions call; `kernel` compiles one that Python
-calls. A kernel call takes one process-wide lock, because Numba's default threading layer aborts the
-process when two Python threads enter a parallel region, and applies the process-wide number of
-threads, because Numba keeps that number per Python thread. A call on little data stays in one thread.
-"""
+"""How kernels are compiled and cached. The only place with Numba's settings."""
 
 import contextlib
 import functools
@@ -12,12 +6,9 @@ import hashlib
 import os
 import pathlib
 import pickle
-import threading
 import warnings
 
 import numba
-import numpy as np
-import threadpoolctl
 from numba.core import config, event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 from numba.core.serialize import dumps
@@ -26,11 +17,6 @@ from numba.core.serialize import dumps
 _FLAGS = frozenset({"contract", "arcp", "nsz"})
 _REORDER = frozenset({"reassoc"})
 
-_SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
-
-_lock = threading.RLock()
-_forked_after_openmp = False
-_threads = None  # None: as many as Numba found
 _listeners = []
 
 
@@ -151,26 +137,25 @@ class _Cache(FunctionCache):
             _warn_of_folder(cache_folder(), error.strerror or str(error))
 
 
-def _compile(function, parallel, reorder):
+def compile_function(function, reorder=False):
+    """Return the compiled function, or the function itself where nothing is compiled."""
     if not jit_enabled():
         return function
     flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
-    dispatcher = numba.njit(parallel=parallel, fastmath=flags, error_model="numpy")(function)
+    dispatcher = numba.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
     with _own_cache() as cached:
         if cached:
             dispatcher._cache = _Cache(function)
     return dispatcher
 
 
-# ---------------------------------------------------------------------------------- decorators
-
-
 def helper(function=None, *, reorder=False):
-    """Compile a function that other compiled functions call.
+    """Compile a function that other compiled functions call, or Python for work that one thread does.
 
     Parameters
     ----------
     function : callable
+        Takes arrays and numbers; reads nothing but its arguments and module-level names.
     reorder : bool
         Allow the terms of a sum to change places, so that it runs in vector registers.
 
@@ -180,108 +165,26 @@ def helper(function=None, *, reorder=False):
     """
     if function is None:
         return functools.partial(helper, reorder=reorder)
-    return _compile(function, False, reorder)
-
-
-def kernel(function=None, *, parallel=True, reorder=False):
-    """Compile a function that Python calls, with `numba.prange` loops shared out over threads.
-
-    Parameters
-    ----------
-    function : callable
-        Takes arrays and numbers; reads nothing but its arguments and module-level names.
-    parallel : bool
-        False for short loops.
-    reorder : bool
-        As for `helper`.
-
-    Returns
-    -------
-    callable
-        ``.dispatcher`` is the Numba function.
-    """
-    if function is None:
-        return functools.partial(kernel, parallel=parallel, reorder=reorder)
-    dispatcher = _compile(function, parallel, reorder)
-
-    @functools.wraps(function)
-    def call(*args):
-        if parallel and _forked_after_openmp:
-            raise RuntimeError(
-                f"{function.__name__}: expected a process that was started by spawn or forkserver, got one made by "
-                "fork after its parent had run a kernel: OpenMP cannot go on in it and would abort"
-            )
-        with _lock:
-            if not parallel:
-                return dispatcher(*args)
-            if _threads is not None and numba.get_num_threads() != _threads:
-                numba.set_num_threads(_threads)
-            if sum([a.nbytes for a in args if type(a) is np.ndarray]) > _SMALL_BYTES:
-                return dispatcher(*args)
-            count = numba.get_num_threads()
-            numba.set_num_threads(1)
-            try:
-                return dispatcher(*args)
-            finally:
-                numba.set_num_threads(count)
-
-    call.dispatcher = dispatcher
-    return call
-
-
-# ------------------------------------------------------------------------------------- threads
-
-
-def set_num_threads(count: int) -> None:
-    """Use ``count`` threads in kernels and in BLAS, in the whole process from now on.
-
-    Parameters
-    ----------
-    count : int, 1 .. the number that Numba started with
-
-    Raises
-    ------
-    ValueError
-        If it is not in that range.
-    """
-    global _threads
-    most = config.NUMBA_NUM_THREADS
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise ValueError(f"set_num_threads: count - expected 1 to {most}, got {count!r}")
-    with _lock:
-        _threads = count
-        threadpoolctl.threadpool_limits(count)
-
-
-def _after_fork():
-    """Give a forked child a free lock, for another thread may have held it; OpenMP aborts such a child."""
-    global _lock, _forked_after_openmp
-    _lock = threading.RLock()
-    with contextlib.suppress(ValueError):  # no parallel kernel has run yet
-        _forked_after_openmp = numba.threading_layer() == "omp"
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def get_num_threads():
-    """Return the number of threads that kernels use."""
-    return _threads or config.NUMBA_NUM_THREADS
+    return compile_function(function, reorder)
 
 
 # ------------------------------------------------------------------------------------- counter
 
 
+LAUNCHER = "_on_threads"  # ends the name of the function that starts a kernel on all threads
+
+
 class _CompileListener(event.Listener):
-    """Counts the functions of this package as Numba begins to compile them."""
+    """Counts the kernels and their parts as Numba begins to compile them, but not what shares them out."""
 
     def __init__(self):
         self.count = 0
 
     def on_start(self, event):
         function = event.data["dispatcher"].py_func
-        if function.__module__.startswith("minitorch_kernels"):
+        package, _, part = function.__module__.partition(".")
+        runtime = part.startswith("runtime") or function.__name__.endswith(LAUNCHER)
+        if package == "minitorch_kernels" and not runtime:
             self.count += 1
             for callback in list(_listeners):
                 callback(function.__name__, self.count)

@@ -178,7 +178,7 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
     [
         (matmul.gathered_product, np.float32),
         (matmul.gathered_product, np.float64),
-        (indirect_weight._weight_product, np.float32),
+        (indirect_weight._chunk_product, np.float32),
         (depthwise._filter_tiles, np.float32),
         (depthwise._sum_images, np.float32),
     ],
@@ -191,9 +191,10 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
             *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
             *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
         ),
-        indirect_weight._weight_product: (
+        indirect_weight._chunk_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
             *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, i, numba.boolean, numba.boolean))),
+            *(numba.boolean[::1], i),
         ),
         depthwise._filter_tiles: (
             *(f[::1], f[::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1]),
@@ -210,7 +211,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         assert len(re.findall("vfmadd", loop)) % HALF == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
-        if kernel in (matmul.gathered_product, indirect_weight._weight_product):  # channel by channel, memory is slower
+        if kernel in (matmul.gathered_product, indirect_weight._chunk_product):  # channel by channel, memory is slower
             stored = re.findall(r"\tmov\w*\s+%\w+, -?\d*\(%rsp", loop)
             # One pointer a row would go to the stack and back; with AVX-512 the compiler may put a counter there.
             assert len(stored) <= (0 if VECTOR_BYTES == 32 else ROWS // 2)

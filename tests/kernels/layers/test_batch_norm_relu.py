@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from minitorch_kernels.layers import batch_norm, batch_norm_relu, elementwise, pool
 from minitorch_kernels.runtime.jit import jit_enabled
 from minitorch_kernels.runtime.simd import VECTOR_BYTES
+from tests.kernels.assembly import compiled_assembly
 
 BARS = {np.float32: 1e-4, np.float64: 1e-11}
 
@@ -125,8 +126,5 @@ def test_the_choice_of_the_largest_fills_the_lanes_and_no_mask_is_stored(kernel)
         batch_norm_relu._activate_and_pool: (maps, f[::1], f[::1], f[::1], i, maps, places, maps),
         pool._max_forward: (maps, numba.types.UniTuple(i, 6), maps, places),
     }
-    options = {"parallel": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(kernel.dispatcher.py_func)  # what comes from the cache shows no assembly
-    fresh.compile(signatures[kernel])
-    assembly = fresh.inspect_asm(fresh.signatures[0])
+    assembly = compiled_assembly(kernel, signatures[kernel])
     assert re.search(r"vblendvps\t%ymm", assembly) and not re.search(r"vmaskmovps\t%ymm\d+, %ymm", assembly)

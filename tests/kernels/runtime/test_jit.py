@@ -1,79 +1,16 @@
-"""Compiling: a cache that is found again and never believed blindly, one lock, one number of threads."""
+"""Compiling: a cache that is found again and never believed blindly."""
 
-import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import threading
 
 import numba
-import numpy as np
 import pytest
 
-import minitorch_kernels
-from minitorch_kernels.layers import elementwise
 from minitorch_kernels.runtime import jit
-
-SOURCES = pathlib.Path(minitorch_kernels.__file__).parent
-BEGIN = """
-import hashlib, json, sys, threading, warnings
-import numpy as np
-import minitorch_kernels as kernels
-from minitorch_kernels.runtime import jit
-compiled = []
-jit.on_compile(lambda name, count: compiled.append(name))
-"""
-RELU = "results = [kernels.layers.elementwise.relu_forward(np.arange(-2, 3).astype(sys.argv[1])).tolist()]\n"
-END = "print(json.dumps({'compiled': compiled, 'results': results}))\n"
-
-STEP = """
-x = np.linspace(-1, 1, 2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
-weight = np.linspace(-1, 1, 16 * 3 * 3 * 3, dtype=np.float32).reshape(16, 3, 3, 3)
-hyper = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
-window = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
-
-def step():
-    conv, pool, norm = kernels.conv.indirect, kernels.layers.pool, kernels.layers.batch_norm
-    out = conv.conv2d_forward_direct(x, weight, **hyper)
-    grad_x = conv.conv2d_backward_input_direct(out, weight, input_size=(6, 6), **hyper)
-    grad_weight = kernels.conv.indirect_weight.conv2d_backward_weight_direct(x, out, kernel_size=(3, 3), **hyper)
-    largest, argmax = pool.max_pool2d_forward(out, **window)
-    back = pool.max_pool2d_backward(largest, argmax, input_size=(6, 6), **window)
-    mean, var = norm.batch_norm_stats(back)
-    normal = norm.batch_norm_apply(back, var, mean)
-    grads = norm.batch_norm_backward(normal, back, mean, var, mean)
-    parameter, velocity = weight.reshape(-1).copy(), np.zeros(weight.size, np.float32)
-    kernels.layers.optimizer.sgd_update(parameter, grad_weight.reshape(-1), velocity, lr=0.1, momentum=0.9,
-                                 nesterov=True, weight_decay=0.1, decoupled=False, first_step=True)
-    positive = kernels.layers.elementwise.relu_forward(out.reshape(-1))
-    arrays = (out, grad_x, grad_weight, argmax, back, mean, var, normal, *grads, parameter, velocity, positive)
-    return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
-"""
-
-
-def start(code, *arguments, home=None, path=SOURCES.parent, **environment):
-    """Start a Python process that runs ``code``."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *sys.path]), **environment}
-    if home is not None:
-        environment["MCNN_HOME"] = str(home)
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", BEGIN + code + END, *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    """Return (names of compiled functions, results) of a process."""
-    out, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    told = json.loads(out)
-    return told["compiled"], told["results"]
-
-
-def run(*arguments, **keywords):
-    return finish(start(*arguments, **keywords))
-
+from tests.kernels.runtime.processes import RELU, SOURCES, STEP, finish, run, start
 
 # --------------------------------------------------------------------------------------- cache
 
@@ -109,7 +46,7 @@ def test_a_damaged_file_is_compiled_anew(first_process, tmp_path):
         "pool._max_backward": lambda content: b"",
     }
     for name, damage in damages.items():
-        files = list(copy.rglob(f"{name}-*.kernel"))  # one for each kind of arguments
+        files = list(copy.rglob(f"{name}*-*.kernel"))  # for each kind of arguments, and what starts it on all threads
         assert files
         for file in files:
             file.write_bytes(damage(file.read_bytes()))
@@ -178,7 +115,7 @@ def test_others_may_read_the_cache(tmp_path):
         run(RELU, "float32", home=tmp_path)
     finally:
         os.umask(mask)
-    (file,) = tmp_path.rglob("*.kernel")
+    file = next(tmp_path.rglob("*.kernel"))
     assert all(
         path.stat().st_mode & 0o005 == 0o005 for path in file.parents if path.is_relative_to(tmp_path / "kernels")
     )
@@ -186,7 +123,7 @@ def test_others_may_read_the_cache(tmp_path):
 
 def test_a_system_without_fork(tmp_path):
     """Windows: there `os` has no register_at_fork either."""
-    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels.runtime.jit\n"
+    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels.runtime.threads\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCES.parent), *sys.path])}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
@@ -197,7 +134,7 @@ def test_an_edited_helper_in_another_file_is_noticed(tmp_path):
     (copy / "one.py").write_text(
         "from minitorch_kernels import other\n"
         "from minitorch_kernels.runtime import jit\n"
-        "@jit.kernel(parallel=False)\n"
+        "@jit.helper\n"
         "def add(x):\n    return other.add(x)\n"
     )
     code = "from minitorch_kernels import one\nresults = [one.add(1)]\n"
@@ -212,104 +149,11 @@ def test_an_edited_constant_in_a_users_own_file_is_noticed(tmp_path):
     for scale in (3, 44):  # as in the body of the function nothing changes
         (tmp_path / "own.py").write_text(
             f"from minitorch_kernels.runtime import jit\nSCALE = {scale}\n"
-            "@jit.kernel(parallel=False)\ndef scaled(x):\n    return SCALE * x\n"
+            "@jit.helper\ndef scaled(x):\n    return SCALE * x\n"
         )
         code = f"sys.path.append({str(tmp_path)!r})\nimport own\nresults = [own.scaled(2)]\n"
         for _ in range(2):
             assert run(code, home=tmp_path / "home") == ([], [2 * scale])
-
-
-# ------------------------------------------------------------------------------------- threads
-
-
-@pytest.mark.slow
-def test_eight_python_threads_may_call_kernels_at_once(first_process):
-    """On the threading layer that is always there, and aborts the process when two threads enter it."""
-    crowd = """
-results, start = [], threading.Barrier(8)
-def work():
-    start.wait()
-    results.extend(step() for _ in range(25))
-crowd = [threading.Thread(target=work) for _ in range(8)]
-[thread.start() for thread in crowd]
-[thread.join() for thread in crowd]
-"""
-    layer = {"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
-    assert run(STEP + crowd, **layer) == ([], first_process * 200)
-
-
-FORK = """
-import os
-def relu():
-    return kernels.layers.elementwise.relu_forward(np.arange(-2, 3).astype("float32")).tolist()
-relu()
-results, (reading, writing) = [], os.pipe()
-with jit._lock:  # as another thread might
-    child = os.fork()
-    if child == 0:
-        try:
-            answer = str(relu())
-        except RuntimeError as error:
-            answer = str(error)
-        os.write(writing, answer.encode())
-        os._exit(0)
-results += [os.waitpid(child, 0)[1], os.read(reading, 1000).decode(), relu()]
-"""
-
-
-@pytest.mark.parametrize(
-    ("layer", "answer"),
-    [
-        ("workqueue", r"\[0.0, 0.0, 0.0, 1.0, 2.0\]"),
-        ("omp", "relu_forward: expected a process that was started by spawn or forkserver, got one made by fork"),
-    ],
-)
-def test_a_forked_child_computes_or_says_why_not(tmp_path, layer, answer):
-    """And neither aborts nor waits for a lock that its parent held."""
-    (status, told, after) = run(FORK, home=tmp_path, NUMBA_THREADING_LAYER=layer)[1]
-    assert status == 0 and after == [0, 0, 0, 1, 2] and re.match(answer.replace("relu_forward", "_?relu_forward"), told)
-
-
-@pytest.fixture
-def thread_settings(same_bits_for_any_threads):
-    """Set the number of threads back after the test."""
-
-
-def test_the_number_of_threads_holds_in_every_python_thread(thread_settings):
-    seen = []
-
-    def call():
-        elementwise.relu_forward(np.ones(3, np.float32))
-        seen.append(numba.get_num_threads())
-
-    for count in (1, 2):
-        jit.set_num_threads(count)
-        assert jit.get_num_threads() == count
-        thread = threading.Thread(target=call)
-        thread.start()
-        thread.join()
-    assert seen == [1, 2]
-
-
-def test_a_call_on_little_data_stays_in_one_thread(thread_settings, monkeypatch):
-    jit.set_num_threads(2)
-    elementwise.relu_forward(np.ones(3, np.float32))  # this Python thread has two from now on
-    set_num_threads, counts = numba.set_num_threads, []
-    monkeypatch.setattr(numba, "set_num_threads", lambda count: (counts.append(count), set_num_threads(count)))
-    monkeypatch.setattr(jit, "_SMALL_BYTES", 800)
-    elementwise.relu_forward(np.ones(1000, np.float32))
-    assert counts == []
-    elementwise.relu_forward(np.ones(100, np.float32))  # 400 bytes in, 400 out
-    assert counts == [1, 2] and numba.get_num_threads() == 2
-
-
-@pytest.mark.parametrize("count", [0, -1, jit.config.NUMBA_NUM_THREADS + 1, True, 1.0, "1", None])
-def test_a_number_of_threads_out_of_range_is_refused(count):
-    before = jit.get_num_threads()
-    expected = f"set_num_threads: count - expected 1 to {jit.config.NUMBA_NUM_THREADS}, got {count!r}"
-    with pytest.raises(ValueError, match=re.escape(expected)):
-        jit.set_num_threads(count)
-    assert jit.get_num_threads() == before
 
 
 # ------------------------------------------------------------------------------------- counter
@@ -333,7 +177,7 @@ def test_on_compile_tells_the_name_until_it_is_stopped():
 
 def test_reordered_sums_keep_nan_and_infinity(tmp_path):
     (tmp_path / "own.py").write_text(
-        "from minitorch_kernels.runtime import jit\n@jit.kernel(parallel=False, reorder=True)\n"
+        "from minitorch_kernels.runtime import jit\n@jit.helper(reorder=True)\n"
         "def total(x):\n    s = x[0] * 0\n    for value in x:\n        s += value\n    return s, s != s, s > 1e300\n"
     )
     code = f"sys.path.append({str(tmp_path)!r})\nimport own\n"

@@ -18,7 +18,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.depthwise.forward3x3 import TAPS, along_1, along_2
 from minitorch_kernels.conv.depthwise.input3x3 import spread
@@ -26,8 +25,8 @@ from minitorch_kernels.conv.depthwise.plan import forward_plan, input_plan, row_
 from minitorch_kernels.conv.depthwise.weight3x3 import sums_1, sums_2
 from minitorch_kernels.gemm.microkernel import ROWS, channel_tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import kernel
 from minitorch_kernels.runtime.simd import lanes, panel_width
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 _PIECES = 16  # of rows, in a task
 _TILES = 16  # in a task
@@ -46,8 +45,8 @@ def _first_channels(channels, width):
     return np.minimum(np.arange(0, channels, width), channels - width)
 
 
-@kernel
-def _filter_rows(x, filters, out, start, places, windows, vectors, numbers):
+@parallel_kernel(tasks=lambda places, numbers: numbers[0] * -(-len(places) // _PIECES))
+def _filter_rows(first_task, end_task, x, filters, out, start, places, windows, vectors, numbers):
     """Slide windows along rows of x into rows of out, flat arrays; ``vectors`` are the first channels of each.
 
     Parallel over images and some pieces of rows, each with all channels: where two vectors overlap they write the
@@ -55,7 +54,7 @@ def _filter_rows(x, filters, out, start, places, windows, vectors, numbers):
     """
     images, image, out_image, channels = numbers
     tasks = -(-len(places) // _PIECES)
-    for task in prange(images * tasks):
+    for task in range(first_task, end_task):
         n, first = task // tasks, task % tasks * _PIECES
         for piece in range(first, min(first + _PIECES, len(places))):
             x_first, out_first, count, x_ahead, out_ahead = places[piece]
@@ -69,15 +68,15 @@ def _filter_rows(x, filters, out, start, places, windows, vectors, numbers):
                     along_2(x, filters, start, out, place, window, channel, channels)
 
 
-@kernel
-def _filter_tiles(x, filters, out, start, a_rows, c_rows, segments, tiles, panels, numbers):
+@parallel_kernel(tasks=lambda tiles, numbers: numbers[0] * -(-len(tiles) // _TILES))
+def _filter_tiles(first_task, end_task, x, filters, out, start, a_rows, c_rows, segments, tiles, panels, numbers):
     """Compute the pixels of out from pixels of x in tiles; ``panels`` are their first channels.
 
     Parallel over images and some tiles.
     """
     images, image, out_image, width = numbers
     tasks = -(-len(tiles) // _TILES)
-    for task in prange(images * tasks):
+    for task in range(first_task, end_task):
         n, first = task // tasks, task % tasks * _TILES
         for t in range(first, min(first + _TILES, len(tiles))):
             begin, end, terms, a_step, b_step = tiles[t]
@@ -114,12 +113,12 @@ def forward(x, weight, bias, out_size, *, stride, padding, dilation):
     return _filter(x, weight, bias, out_size, *plan)
 
 
-@kernel
-def _spread_rows(grad_out, filters, out, vectors, sizes):
+@parallel_kernel(tasks=lambda out: out.shape[0] * -(-out.shape[1] // 2))
+def _spread_rows(first_task, end_task, grad_out, filters, out, vectors, sizes):
     """Fill out (N, H, W, C) from gradients of (N, OH, OW, C), flat, by `spread`; parallel over pairs of rows."""
-    (images, height, width, channels), (out_height, out_width, _) = out.shape, sizes
+    (_, height, width, channels), (out_height, out_width, _) = out.shape, sizes
     pairs, line, out_line, flat = -(-height // 2), width * channels, out_width * channels, out.reshape(-1)
-    for task in prange(images * pairs):
+    for task in range(first_task, end_task):
         n, a = task // pairs, task % pairs
         upper, first = (n * out_height + a) * out_line, (n * height + 2 * a) * line
         lower = upper + out_line if a + 1 < out_height else -1
@@ -149,8 +148,10 @@ def backward_input(grad_out, weight, input_size, *, stride, padding, dilation):
 # -------------------------------------------------------------------------------- weight gradient
 
 
-@kernel
-def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, bounds, panels, numbers):
+@parallel_kernel(tasks=lambda sums: len(sums))
+def _sum_images(
+    first_task, end_task, x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, bounds, panels, numbers
+):
     """Sum up products over output pixels; x and grad_out flat, sums (splits, panels, KH*KW, width).
 
     Parallel over splits of the images' pieces; each task owns its part of ``sums``.
@@ -158,7 +159,7 @@ def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, 
     image, out_image, a_step, channels = numbers
     splits, _, taps, width = sums.shape
     flat = sums.reshape(-1)
-    for split in prange(splits):
+    for split in range(first_task, end_task):
         sums[split] = 0
         for share in range(bounds[split], bounds[split + 1]):
             n = share // len(pieces)
@@ -170,15 +171,15 @@ def _sum_images(x, grad_out, sums, zeros, tap_rows, sum_rows, segments, pieces, 
                     channel_tile(x, grad_out, flat, zeros, tap_rows, sum_rows, segments, call)
 
 
-@kernel
-def _sum_rows(x, grad_out, sums, places, x_rows, row_sums, bounds, vectors, numbers):
+@parallel_kernel(tasks=lambda sums: len(sums))
+def _sum_rows(first_task, end_task, x, grad_out, sums, places, x_rows, row_sums, bounds, vectors, numbers):
     """Sum up products over rows of output pixels; x and grad_out flat, sums (splits, vectors, (TAPS+1)*TAPS, lanes).
 
     Parallel over splits of the images' rows; each task owns its part of ``sums``.
     """
     image, out_image, stride, channels = numbers
     flat, size = sums.reshape(-1), sums.shape[2] * sums.shape[3]
-    for split in prange(len(sums)):
+    for split in range(first_task, end_task):
         sums[split] = 0
         for share in range(bounds[split], bounds[split + 1]):
             n, row = share // len(places), share % len(places)

@@ -16,7 +16,6 @@ unit scale in float32.
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.winograd import panels as winograd_panels
 from minitorch_kernels.conv.winograd.tiles import (
@@ -37,9 +36,9 @@ from minitorch_kernels.conv.winograd.transform import KERNELS, PATCH
 from minitorch_kernels.gemm.matmul import whole_tiles
 from minitorch_kernels.gemm.microkernel import BLOCK, ROWS, tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import get_num_threads, kernel
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 
 _BLOCK_BYTES = 1 << 20  # patches and products of a block, which shall stay in the second-level cache
 _SHARE = 4
@@ -57,24 +56,25 @@ def pays(images, out_size, channels, out_channels, kernel):
     return worth(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
 
 
-@kernel
-def _transform_filters(weight, turned, filters, padded, width, lanes, taps):
+@parallel_kernel(
+    tasks=lambda weight, turned, padded, width: -(-weight.shape[1 if turned else 0] // width) * -(-padded // RUN)
+)
+def _transform_filters(first_task, end_task, weight, turned, filters, padded, width, lanes, taps):
     """Transform weight (columns, inner, KH, KW) into filters (36, plane of P * inner padded * width).
 
     ``turned``: from weight (inner, columns, KH, KW), each filter by 180 degrees; one compiled function does for both.
     Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the columns of a
     panel are far apart.
     """
-    columns = weight.shape[1] if turned else weight.shape[0]
-    panels, step, flat = -(-columns // width), filters.shape[1], filters.reshape(-1)
+    step, flat = filters.shape[1], filters.reshape(-1)
     runs, sizes = -(-padded // RUN), (padded, width, lanes)
-    for task in prange(panels * runs):
+    for task in range(first_task, end_task):
         p, first = task // runs, task % runs * RUN
         transform_run(weight, turned, flat, (p, first), (p * padded + first) * width, step, sizes, taps)
 
 
-@kernel
-def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, taps):
+@parallel_kernel(tasks=lambda scratch: len(scratch))
+def _patches(first_task, end_task, x, filters, start, out, rows, columns, segments, scratch, numbers, taps):
     """Compute out (N, OH, OW, O) block by block of patches; C and O are multiples of a vector.
 
     ``start`` holds a panel of zeros, then the bias; ``scratch`` (threads, S) a block of transformed
@@ -88,7 +88,7 @@ def _patches(x, filters, start, out, rows, columns, segments, scratch, numbers, 
     blocks, threads = -(-total // block), len(scratch)
     x_flat, out_flat, filters_flat = x.reshape(-1), out.reshape(-1), filters.reshape(-1)
     in_step, product_step = plane(block * channels, lanes), plane(panels * block * panel, lanes)
-    for thread in prange(threads):
+    for thread in range(first_task, end_task):
         inputs = scratch[thread, : ELEMENTS * in_step]
         products = scratch[thread, ELEMENTS * in_step : ELEMENTS * (in_step + product_step)]
         aside = scratch[thread, ELEMENTS * (in_step + product_step) :]

@@ -7,7 +7,6 @@ by them while they are in the second-level cache. The bits are those of `winogra
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.winograd.tiles import (
     ELEMENTS,
@@ -24,8 +23,9 @@ from minitorch_kernels.conv.winograd.transform import PATCH
 from minitorch_kernels.gemm.matmul import whole_tiles
 from minitorch_kernels.gemm.microkernel import ROWS, tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import get_num_threads, kernel
+from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
+from minitorch_kernels.runtime.threads import get_num_threads, team_kernel
 
 _TERMS = 128  # channels whose filters are transformed, then multiplied
 _SHARE = 8  # patches that a task transforms
@@ -40,25 +40,40 @@ def pays(patches, channels, out_channels):
     return patches <= _MOST and patches * (channels + out_channels) <= channels * out_channels
 
 
-@kernel
-def _panels(x, weight, turned, inputs, start, out, rows, columns, segments, scratch, numbers, taps):
-    """Compute out (N, OH, OW, O) panel by panel of filters; C and O are multiples of a vector.
+@parallel_task
+def _transform_patches(first_task, end_task, x, inputs, zeros, size, numbers, taps):
+    """Transform all patches, some in each task."""
+    (top, left, lanes, _, total), (down, across, side) = numbers, size
+    steps = (top, left, len(inputs) // ELEMENTS, lanes)
+    for t in range(first_task * _SHARE, min(total, end_task * _SHARE)):
+        patch = place(t, down, across, side)
+        transform_patch(x.reshape(-1), x.shape, inputs, zeros, patch, t * x.shape[3], steps, taps)
 
-    ``inputs`` (36 planes of T * C) is filled with the transformed patches; ``start`` holds a panel of zeros, then the
-    bias; ``scratch`` (threads, S) some channels' transformed filters, a panel's products and a pixel.
-    """
-    top, left, lanes, panel, total = numbers
-    _, out_height, out_width, out_channels = out.shape
-    channels, panels, side, threads = x.shape[3], -(-out_channels // panel), PATCH + 1 - len(taps), len(scratch)
-    down, across, x_flat, out_flat = -(-out_height // side), -(-out_width // side), x.reshape(-1), out.reshape(-1)
+
+@parallel_task
+def _multiply_panels(
+    first_task,
+    end_task,
+    weight,
+    turned,
+    inputs,
+    start,
+    out,
+    rows,
+    columns,
+    segments,
+    scratch,
+    channels,
+    size,
+    numbers,
+    taps,
+):
+    """Compute some panels of filters in each task, as many tasks as there is scratch memory for."""
+    (_, _, lanes, panel, total), (down, across, side) = numbers, size
+    panels, threads, out_flat = -(-out.shape[3] // panel), len(scratch), out.reshape(-1)
     in_step, filter_step = len(inputs) // ELEMENTS, plane(min(_TERMS, channels) * panel, lanes)
     product_step, sizes = plane(total * panel, lanes), (channels, panel, lanes)
-    zeros = np.zeros(channels, x.dtype)
-    for task in prange(-(-total // _SHARE)):
-        for t in range(task * _SHARE, min(total, (task + 1) * _SHARE)):
-            patch, steps = place(t, down, across, side), (top, left, in_step, lanes)
-            transform_patch(x_flat, x.shape, inputs, zeros, patch, t * channels, steps, taps)
-    for thread in prange(threads):
+    for thread in range(first_task, end_task):
         filters = scratch[thread, : ELEMENTS * filter_step]
         products = scratch[thread, ELEMENTS * filter_step : ELEMENTS * (filter_step + product_step)]
         aside = scratch[thread, ELEMENTS * (filter_step + product_step) :]
@@ -78,6 +93,20 @@ def _panels(x, weight, turned, inputs, start, out, rows, columns, segments, scra
             for t in range(total):
                 patch, steps = place(t, down, across, side), (product_step, p, panel, lanes)
                 transform_back(products, out_flat, out.shape, aside, patch, t * panel, steps, taps)
+
+
+@team_kernel
+def _panels(team, x, weight, turned, inputs, start, out, rows, columns, segments, scratch, numbers, taps):
+    """Compute out (N, OH, OW, O) panel by panel of filters; C and O are multiples of a vector.
+
+    ``inputs`` (36 planes of T * C) is filled with the transformed patches; ``start`` holds a panel of zeros, then the
+    bias; ``scratch`` (threads, S) some channels' transformed filters, a panel's products and a pixel.
+    """
+    channels, side, total = x.shape[3], PATCH + 1 - len(taps), numbers[4]
+    size = -(-out.shape[1] // side), -(-out.shape[2] // side), side
+    _transform_patches(team, -(-total // _SHARE), (x, inputs, np.zeros(channels, x.dtype), size, numbers, taps))
+    tables = weight, turned, inputs, start, out, rows, columns, segments, scratch
+    _multiply_panels(team, len(scratch), (*tables, channels, size, numbers, taps))
 
 
 def correlate(x, weight, turned, start, out, before, panel, taps):

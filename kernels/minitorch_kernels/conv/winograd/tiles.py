@@ -5,17 +5,16 @@ likewise.
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.winograd.transform import PATCH, to_filter, to_inputs, to_outputs
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper, kernel
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
 ELEMENTS = PATCH * PATCH
 RUN = 8  # channels whose filters are transformed together
 NO_SEGMENTS = np.zeros((2, 1), np.int64)
 _FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
-_RANGES = 64  # of pixels, to be shared out
 
 
 @helper
@@ -79,12 +78,12 @@ def worth(images, out_size, channels, out_channels, kernel, filters):
     return many and images * out_size[0] * out_size[1] * kernel**2 > 42 * (patches + filters)
 
 
-@kernel
-def _copy_channels(x, out):
+@parallel_kernel(tasks=lambda: RANGES)
+def _copy_channels(first_task, end_task, x, out):
     """Copy pixels x (M, C) into out (M, C'): the first channels, or all and zeros behind them."""
     count, kept = len(x), min(x.shape[1], out.shape[1])
-    for part in prange(_RANGES):
-        for i in range(part * count // _RANGES, (part + 1) * count // _RANGES):
+    for part in range(first_task, end_task):
+        for i in range(part * count // RANGES, (part + 1) * count // RANGES):
             source, target = x[i], out[i]
             for c in range(kept):
                 target[c] = source[c]

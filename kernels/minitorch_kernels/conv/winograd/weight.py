@@ -11,7 +11,6 @@ chunk the tasks share first its patches, then the sums.
 """
 
 import numpy as np
-from numba import prange
 
 from minitorch_kernels.conv.winograd.tiles import (
     ELEMENTS,
@@ -26,9 +25,11 @@ from minitorch_kernels.conv.winograd.tiles import (
 from minitorch_kernels.conv.winograd.transform import PATCH, from_filter, from_outputs
 from minitorch_kernels.gemm.microkernel import ROWS, adjacent_tile
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import get_num_threads, helper, kernel
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel, team_kernel
 
 _SHARE = 8  # patches that a task transforms
 _CHUNK = 64  # patches whose transforms stay in the second-level cache; fewer would touch the sums more often
@@ -79,8 +80,22 @@ def _multiply(inputs, grads, sums, zeros, rows, segments, task, numbers):
         adjacent_tile(inputs, grads, sums, zeros, rows, rows, segments, call)
 
 
-@kernel
-def _sum_together(x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
+@parallel_task
+def _transform_chunk(first_task, end_task, x, grad_out, inputs, grads, zeros, first, count, numbers, taps):
+    """Transform the patches of a chunk, some in each task."""
+    begin, end = first_task * _SHARE, min(count, end_task * _SHARE)
+    _transform(x, grad_out, inputs, grads, zeros, (first + begin, begin, end), numbers, taps)
+
+
+@parallel_task
+def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, rows, segments, shape):
+    """Add the products of a chunk to the sums, those of one element and panel in each task."""
+    for product in range(first_task, end_task):
+        _multiply(inputs, grads, sums, zeros, rows, segments, product, shape)
+
+
+@team_kernel
+def _sum_together(team, x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
     """Fill sums (1, 36 planes of P * rows * panel) from ``total`` patches of the images and of the output's gradients.
 
     ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * panel) hold the transformed patches
@@ -92,17 +107,14 @@ def _sum_together(x, grad_out, inputs, grads, sums, rows, segments, total, numbe
     zeros, own = np.zeros(max(channels, panel), x.dtype), sums[0]
     for first in range(0, total, chunk):
         count = min(chunk, total - first)
-        for task in prange(-(-count // _SHARE)):
-            begin = task * _SHARE
-            patches = first + begin, begin, min(count, begin + _SHARE)
-            _transform(x, grad_out, inputs, grads, zeros, patches, numbers, taps)
+        chunk_args = x, grad_out, inputs, grads, zeros, first, count, numbers, taps
+        _transform_chunk(team, -(-count // _SHARE), chunk_args)
         shape = channels, panels, chunk, panel, count, min(first, 1)
-        for task in prange(ELEMENTS * panels):
-            _multiply(inputs, grads, own, zeros, rows, segments, task, shape)
+        _multiply_chunk(team, ELEMENTS * panels, (inputs, grads, own, zeros, rows, segments, shape))
 
 
-@kernel
-def _sum_apart(x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
+@parallel_kernel(tasks=lambda inputs: len(inputs))
+def _sum_apart(first_task, end_task, x, grad_out, inputs, grads, sums, rows, segments, total, numbers, taps):
     """Fill sums (ranges, 36 planes of P * rows * panel), each from a range of the ``total`` patches.
 
     ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * panel) hold the
@@ -112,7 +124,7 @@ def _sum_apart(x, grad_out, inputs, grads, sums, rows, segments, total, numbers,
     channels, panels = x.shape[3], -(-grad_out.shape[3] // panel)
     ranges, threads = len(sums), len(inputs)
     zeros = np.zeros(max(channels, panel), x.dtype)
-    for thread in prange(threads):
+    for thread in range(first_task, end_task):
         for part in range(thread, ranges, threads):
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, chunk):
@@ -124,16 +136,16 @@ def _sum_apart(x, grad_out, inputs, grads, sums, rows, segments, total, numbers,
                     _multiply(inputs[thread], grads[thread], sums[part], zeros, rows, segments, task, shape)
 
 
-@kernel
-def _transform_sums(sums, grad_weight, rows, panel, lanes, taps):
+@parallel_kernel(tasks=lambda grad_weight, panel: -(-len(grad_weight) // panel) * -(-grad_weight.shape[1] // _RUN))
+def _transform_sums(first_task, end_task, sums, grad_weight, rows, panel, lanes, taps):
     """Add sums (ranges, 36 planes of P * rows * panel), transformed, into grad_weight (O, C, KH, KW).
 
     Parallel over panels and runs of a few channels.
     """
     (out_channels, inner, _, _), side = grad_weight.shape, len(taps)
-    panels, step = -(-out_channels // panel), sums.shape[1] // ELEMENTS
+    step = sums.shape[1] // ELEMENTS
     runs = -(-inner // _RUN)
-    for task in prange(panels * runs):
+    for task in range(first_task, end_task):
         p, first = task // runs, task % runs * _RUN
         width = min(_RUN, inner - first) * panel
         total = np.empty((ELEMENTS, _RUN * panel), sums.dtype)
