@@ -61,7 +61,7 @@ def get_state():
 
 
 def jump(times):
-    """Go ahead by ``times`` stretches so long that streams never meet: an own stream for each of several processes.
+    """Skip ``times`` stretches, each so long that streams never overlap: one stream for each of several processes.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
     Raises
     ------
     TypeError, ValueError
-        If it is none of these, or negative.
+        If it is anything else, or negative.
     """
     if isinstance(padding, str):
         if padding != "same":
@@ -123,7 +123,7 @@ def conv_output_size(size, kernel, stride=1, before=0, after=0, dilation=1, what
 
 
 def nhwc(x):
-    """Return the C-contiguous (N, H, W, C) array behind a logical (N, C, H, W) array.
+    """Return the C-contiguous (N, H, W, C) array under a logical (N, C, H, W) array.
 
     A view where the memory already lies that way, else a copy, counted in ``layout_copies``.
     """

@@ -1,4 +1,4 @@
-"""Backpropagation: variables, functions, the graph that they leave behind, and the way back through it.
+"""Backpropagation: variables, functions, the graph that they record, and the backward pass through it.
 
 An operation is a subclass of `Function` with two static methods, ``forward`` and ``backward``. ``apply`` runs the first
 and records a `Node`. ``Variable.backward`` runs the second on all nodes, the last one first:

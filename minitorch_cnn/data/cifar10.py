@@ -82,7 +82,7 @@ def CIFAR10(root=None, train=True, verify=True):
 
 
 def content_digest(records):
-    """Return the sha256 over the sorted sha256 digests of records (N, 3073), whatever their order."""
+    """Return the sha256 over the sorted sha256 digests of records (N, 3073), in any order."""
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in records))).hexdigest()
 
 

@@ -224,7 +224,7 @@ class DataLoader:
         Returns
         -------
         iterator of (Tensor, ndarray)
-            Of the epoch that stands in the loader now, whatever is chosen later. It has a ``close()``.
+            Of the epoch that the loader has now; a later choice does not change it. It has a ``close()``.
 
         Raises
         ------

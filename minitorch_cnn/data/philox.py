@@ -1,7 +1,7 @@
 """Random numbers that depend on (seed, epoch, sample, draw) alone.
 
 Philox4x32-10 turns a counter and a key into four random 32-bit words; nothing is carried from one
-call to the next, so a sample is augmented in the same way whoever prepares it, in whatever order.
+call to the next, so a sample is augmented in the same way in every process and in any order.
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
 """
 

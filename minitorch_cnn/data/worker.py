@@ -6,9 +6,8 @@ Its parent talks to it over two pipes:
     parent -> worker   Setup; the shape of all slots; Task(slot, epoch, indices) ...; the end of the pipe: stop
     worker -> parent   the shape of a finished sample; None when a slot is filled ...; or a Failure
 
-The images of the dataset, the slots for finished batches and the number of the sample at which each
-worker is lie in anonymous files that both processes map. They have no name anywhere, so nothing is left
-behind however a process ends.
+The images of the dataset, the slots for finished batches and the index of each worker's current sample are
+in anonymous files that both processes map. The files have no name, so nothing remains however a process ends.
 """
 
 import contextlib

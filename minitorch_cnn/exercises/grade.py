@@ -79,12 +79,12 @@ def check(path):
 
 def _load(path):
     if not (path.suffix == ".py" and path.is_file()):
-        raise ExerciseError(f"check: path - expected a Python file, got {path}, which is none")
+        raise ExerciseError(f"check: path - expected a Python file, got {path}, which is not one")
     spec = importlib.util.spec_from_file_location("exercise", path)
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file does wrong
+    except Exception as error:  # any mistake in the user's file
         raise ExerciseError(f"check: path - expected a file that runs, got {_told(error, path)}") from error
     name = getattr(module, "EXERCISE", None)
     if name not in TASKS:
@@ -122,7 +122,7 @@ def _run(module, function, case, *first):
             result = getattr(module, function)(*(f.copy() for f in first), *arrays, **case.hyper)
     except NotImplementedError as error:
         raise _Wrong(f"nothing is written yet ({error})") from error
-    except Exception as error:  # whatever the user's function raises is an answer
+    except Exception as error:  # any error of the user's function is an answer
         raise _Wrong(_told(error, pathlib.Path(module.__file__))) from error
     for (name, before), after in zip(case.arrays.items(), arrays, strict=True):
         if not np.array_equal(before, after):
@@ -194,6 +194,6 @@ def _gradient_check(module, task, case, forward_is_right):
         report = gradcheck(Own.apply, *(Tensor(array.copy()) for array in case.arrays.values()))
     except GradcheckError as error:
         return False, str(error)
-    except Exception as error:  # whatever the user's backward raises
+    except Exception as error:  # any error of the user's backward
         return False, _told(error, pathlib.Path(module.__file__))
     return True, f"{report.n_checked} derivatives right"

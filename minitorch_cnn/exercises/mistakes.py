@@ -130,7 +130,7 @@ def relu_input(case):
 
 
 def linear_forward(case):
-    """Mistakes in the forward pass of a full connection."""
+    """Mistakes in the forward pass of a fully connected layer."""
     x, weight, shift = case.arrays.values()
     yield "the bias is missing", x @ weight.T
     if weight.shape[0] == weight.shape[1]:

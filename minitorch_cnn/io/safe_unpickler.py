@@ -70,7 +70,7 @@ class Machine:
 
         Notes
         -----
-        Cost: time and memory linear in the program: nothing is copied but references. Besides, 25 MB at most.
+        Cost: time and memory linear in the program: nothing is copied but references. 25 MB more at most.
         """
         self.stack, self.memo = [], {}
         try:

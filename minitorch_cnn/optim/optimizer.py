@@ -139,7 +139,7 @@ class Optimizer:
     # -------------------------------------------------------------------- saving and loading
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on, besides the parameters.
+        """Return all that the next step depends on, except the parameters.
 
         Returns
         -------

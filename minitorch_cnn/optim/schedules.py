@@ -34,7 +34,7 @@ class Schedule:
     Raises
     ------
     TypeError
-        If ``optimizer`` is none.
+        If ``optimizer`` is not an `Optimizer`.
     ValueError
         If another schedule already writes the learning rates of this optimiser.
     """
@@ -83,7 +83,7 @@ class Schedule:
         return {"step": self.steps, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go to the step that `state_dict` gave, whatever the optimiser's rates were when this one was made.
+        """Go to the step that `state_dict` gave; the optimiser's rates when this schedule was made do not matter.
 
         Parameters
         ----------

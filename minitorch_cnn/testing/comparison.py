@@ -102,7 +102,7 @@ def _directions(settings, size, draw):
 
 
 def _moved(run, tensor, u, step, watch):
-    """Return the output, flat, and the choices behind it, while the tensor is moved along ``u``."""
+    """Return the output, flat, and the choices that led to it, while the tensor is moved along ``u``."""
     before = tensor.data.copy()
     if isinstance(u, int):
         tensor.data[np.unravel_index(u, tensor.shape)] += step
@@ -119,7 +119,7 @@ def _moved(run, tensor, u, step, watch):
 
 
 def _choices(out):
-    """Return (operation, discrete choices) of every operation behind a Tensor that makes some."""
+    """Return (operation, discrete choices) of every operation that a Tensor depends on and that makes some."""
     found, seen, stack = [], set(), [out.node]
     while stack:
         node = stack.pop()

@@ -1,7 +1,7 @@
 """From the pattern of wrong numbers to the mistake that usually makes it.
 
 Every suspect takes two Jacobians of shape (outputs, *shape of the tensor) and the shape of the output, and returns a
-remark if the analytic one is the numeric one spoilt in its way, else None. The first that speaks is believed.
+remark if the analytic one is the numeric one with its mistake, else None. The first remark wins.
 """
 
 import itertools

@@ -79,7 +79,7 @@ def changed(change, i=0):
 
 
 def seeing(change, i=0):
-    """Compute gradient i from a spoilt gradient of the output."""
+    """Compute gradient i from a wrong gradient of the output."""
 
     def make(right, ctx, g, grad):
         grads = right(ctx, change(g))

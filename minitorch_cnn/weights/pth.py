@@ -64,7 +64,7 @@ def load_pth(path: Path) -> dict[str, Array]:
 
     Notes
     -----
-    Cost: the arrays and the largest storage; whatever the file says, at most three times its size and 25 MB.
+    Cost: the arrays and the largest storage; for any file at most three times its size and 25 MB.
     """
     arguments.path("load_pth", path=path)
     try:
@@ -141,7 +141,7 @@ def _itemsize(kind):
 
 
 def _entries(archive, size):
-    """Return the entries by name behind the folder's; none compressed, encrypted, twice, or overlapping in size."""
+    """Return the entries by their name inside the folder; none compressed, encrypted, twice, or overlapping in size."""
     entries = {}
     for info in archive.infolist():
         name = info.filename.partition("/")[2]

@@ -226,7 +226,7 @@ class Use:
         assert len(self.loader) == len(self.model.batches(0)), "length"
 
     def crowd(self):
-        """Let threads empty an iterator: each batch comes once, in whatever order."""
+        """Let threads empty an iterator: each batch comes once, in any order."""
         if not (entry := self._any()):
             return
         iterator, epoch, rest = entry

@@ -18,7 +18,7 @@ def test_bad_input(mcnn, own_folder):
     code, _, err = mcnn("exercise", "start", "conv3d")
     assert code == 2 and err.startswith("mcnn exercise start: name - expected one of conv2d, max_pool2d")
     code, _, err = mcnn("exercise", "check", "nothing.py")
-    assert code == 2 and err == "mcnn exercise check: path - expected a Python file, got nothing.py, which is none\n"
+    assert code == 2 and err == "mcnn exercise check: path - expected a Python file, got nothing.py, which is not one\n"
 
 
 def test_the_code_that_does_the_same_runs(mcnn, own_folder, capsys):

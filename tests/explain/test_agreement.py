@@ -1,4 +1,4 @@
-"""The table, the exact box, the drawings and the gradient agree, whatever a network consists of."""
+"""The table, the exact box, the drawings and the gradient agree on networks of any layers."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_an_operation_of_the_users_own(own, known):
     ]
     assert [layer.macs for layer in table.layers][1] == (0 if known else UNKNOWN)
     assert unit.box == ((4, 5, 9, 10) if known else UNKNOWN)
-    assert unit.effective[4:9, 5:10].sum() == pytest.approx(1)  # measured, whatever an operation declares
+    assert unit.effective[4:9, 5:10].sum() == pytest.approx(1)  # measured, not declared
     node = explain.topology(model, SHAPE).nodes[2]
     assert (node.kind, node.text) == (("conv", "1x3") if known else ("", "Blur"))
     grown = explain.field_growth({"own": (model, SHAPE)}).networks["own"]
