@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-from minitorch_cnn.diagnose import ladder
+from minitorch_cnn.diagnose import ladder, measure
 from minitorch_cnn.display import figures
 from minitorch_kernels.ladder import step1_loops, step5_registers
 
@@ -84,7 +84,7 @@ for step in ladder.measure_steps():
     factor = f"{step.gflops / steps[-1].gflops:6.1f} times step {len(steps)}" if steps else ""
     print(f"{step.name:20}{step.gflops:12.4f} GFLOP/s {factor}")
     steps.append(step)
-peak, pytorch = ladder.peak_gflops(), ladder.pytorch_gflops()
+peak, pytorch = measure.peak_gflops(), ladder.pytorch_gflops()
 print(f"in registers, this processor multiplies and adds {peak:.0f} GFLOP/s")
 
 # %% [markdown]

@@ -8,14 +8,14 @@ from minitorch_cnn.cli.options import use_threads
 
 def run(arguments):
     """Measure all steps and print a line for each as soon as it is known, or JSON."""
-    from minitorch_cnn.diagnose import ladder
+    from minitorch_cnn.diagnose import ladder, measure
 
     use_threads(arguments)
     show = (lambda *_: None) if arguments.json else print
     show(
         f"3 x 3 filters, {ladder.CHANNELS} -> {ladder.FILTERS} channels, {ladder.SIZE} x {ladder.SIZE} pixels, float32"
     )
-    peak, pytorch, blas = ladder.peak_gflops(), ladder.pytorch_gflops(), ladder.blas_gflops()
+    peak, pytorch, blas = measure.peak_gflops(), ladder.pytorch_gflops(), ladder.blas_gflops()
     show(f"this machine multiplies and adds {peak:.0f} GFLOP/s in registers")
     show(f"PyTorch: {pytorch:.0f} GFLOP/s" if pytorch else "PyTorch: not installed")
     show(f"step 4 with NumPy's product (BLAS): {blas:.0f} GFLOP/s\n")

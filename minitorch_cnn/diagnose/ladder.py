@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 import minitorch_kernels as kernels
-from minitorch_cnn.diagnose import measure
 from minitorch_cnn.shapes import nchw
 
 CHANNELS, FILTERS, SIZE = 128, 128, 32  # of the layer: 3 x 3 filters, stride 1, padding 1
@@ -103,11 +102,6 @@ def pytorch_gflops():
     command = [sys.executable, "-c", _PYTORCH, *map(str, sizes)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return _work(_BATCH, SIZE, FILTERS) / float(done.stdout) / 1e9 if done.returncode == 0 else None
-
-
-def peak_gflops():
-    """Return `measure.peak_gflops`: what the processor multiplies and adds with all threads."""
-    return measure.peak_gflops()
 
 
 def _operands(images, size, filters, channels_last):

@@ -23,13 +23,16 @@ def operands(x, weight, stride, padding):
 
 @helper
 def pack(rows, first, most, height):
-    """Copy rows first, first + 1, ... of A or B, at most ``most``, into micro-panels (P, height, terms)."""
+    """Copy rows first, first + 1, ... of A or B, at most ``most``, into micro-panels (P, height, terms) at the start of a cache line."""
     images, out_height, out_width, taps, run = rows.shape
     count = min(most, images * out_height * out_width - first)
-    packed = np.empty((-(-count // height), height, taps, run), rows.dtype)  # the last may have rows that mean nothing
+    panels = -(-count // height)  # the last one may have rows that mean nothing
+    memory = np.empty(panels * height * taps * run + 64 // rows.itemsize, rows.dtype)
+    first_line = -np.int64(memory.ctypes.data) % 64 // rows.itemsize  # a vector of 64 bytes must not lie in two lines
+    packed = memory[first_line : first_line + panels * height * taps * run].reshape(panels, height, taps, run)
     for m in range(count):
         n, i = (first + m) // (out_height * out_width), (first + m) // out_width % out_height
         for u in range(taps):
             for k in range(run):
                 packed[m // height, m % height, u, k] = rows[n, i, (first + m) % out_width, u, k]
-    return packed.reshape(len(packed), height, taps * run)
+    return packed.reshape(panels, height, taps * run)

@@ -39,9 +39,10 @@ def micro_kernel(a, b, c):
     for k in range(a.shape[1]):
         a0, a1, a2 = a[0, k], a[1, k], a[2, k]
         b0, b1, b2, b3 = b[0, k], b[1, k], b[2, k], b[3, k]
-        c00, c01, c02, c03 = c00 + a0 * b0, c01 + a0 * b1, c02 + a0 * b2, c03 + a0 * b3
-        c10, c11, c12, c13 = c10 + a1 * b0, c11 + a1 * b1, c12 + a1 * b2, c13 + a1 * b3
-        c20, c21, c22, c23 = c20 + a2 * b0, c21 + a2 * b1, c22 + a2 * b2, c23 + a2 * b3
+        c00, c10, c20 = c00 + a0 * b0, c10 + a1 * b0, c20 + a2 * b0
+        c01, c11, c21 = c01 + a0 * b1, c11 + a1 * b1, c21 + a2 * b1
+        c02, c12, c22 = c02 + a0 * b2, c12 + a1 * b2, c22 + a2 * b2
+        c03, c13, c23 = c03 + a0 * b3, c13 + a1 * b3, c23 + a2 * b3
     for m, sums in enumerate(((c00, c01, c02, c03), (c10, c11, c12, c13), (c20, c21, c22, c23))):
         for o, total in enumerate(sums):
             c[m, o] += total
