@@ -104,7 +104,7 @@ axes.axvline(peak, color=figures.ORANGE, ls="--", lw=2, label=f"this processor a
 if pytorch:
     axes.axvline(pytorch, color=figures.GREY, ls=":", lw=3, label=f"PyTorch: {pytorch:.0f}")
 axes.set_xscale("log")
-axes.set_xlim(min(speeds) / 3, max(*speeds, peak) * 15)
+axes.set_xlim(min(speeds) / 3, max(*speeds, peak) * 40)
 axes.set_xlabel("GFLOP/s", fontsize=16)
 axes.tick_params(labelsize=15)
 axes.grid(axis="x", alpha=0.3)

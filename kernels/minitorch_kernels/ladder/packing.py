@@ -23,12 +23,12 @@ def operands(x, weight, stride, padding):
 
 @helper
 def pack(rows, first, most, height):
-    """Copy rows first, first + 1, ... of A or B, at most ``most``, into micro-panels (P, height, terms) at the start of a cache line."""
+    """Copy rows first, first + 1, ... of A or B, at most ``most``, into micro-panels (P, height, terms)."""
     images, out_height, out_width, taps, run = rows.shape
     count = min(most, images * out_height * out_width - first)
     panels = -(-count // height)  # the last one may have rows that mean nothing
     memory = np.empty(panels * height * taps * run + 64 // rows.itemsize, rows.dtype)
-    first_line = -np.int64(memory.ctypes.data) % 64 // rows.itemsize  # a vector of 64 bytes must not lie in two lines
+    first_line = -np.int64(memory.ctypes.data) % 64 // rows.itemsize  # no vector in two cache lines
     packed = memory[first_line : first_line + panels * height * taps * run].reshape(panels, height, taps, run)
     for m in range(count):
         n, i = (first + m) // (out_height * out_width), (first + m) // out_width % out_height
