@@ -75,7 +75,7 @@ def measure_steps():
         raise ValueError("expected a compiler, got NUMBA_DISABLE_JIT=1: without it the steps would take hours")
     for name, reason in available_steps().items():
         conv2d = importlib.import_module(f"minitorch_kernels.ladder.{name}").conv2d
-        threads = 1 if name < _FIRST_WITH_THREADS else kernels.runtime.jit.get_num_threads()
+        threads = 1 if name < _FIRST_WITH_THREADS else kernels.runtime.threads.get_num_threads()
         images, size, filters = _PARTS.get(name, (_BATCH, SIZE, FILTERS))
         gflops = _gflops(conv2d, *_operands(images, size, filters, name > "step3"))
         yield Step(name, reason, threads, gflops, images)
@@ -98,7 +98,7 @@ def pytorch_gflops():
 
     It runs in a process of its own: two OpenMP libraries in one process may take each other's threads.
     """
-    sizes = _BATCH, CHANNELS, FILTERS, SIZE, kernels.runtime.jit.get_num_threads(), _SECONDS
+    sizes = _BATCH, CHANNELS, FILTERS, SIZE, kernels.runtime.threads.get_num_threads(), _SECONDS
     command = [sys.executable, "-c", _PYTORCH, *map(str, sizes)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return _work(_BATCH, SIZE, FILTERS) / float(done.stdout) / 1e9 if done.returncode == 0 else None
