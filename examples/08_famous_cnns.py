@@ -21,7 +21,8 @@ out.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## Six networks, one pattern
 #
-# Each bar is a layer, as high as the side of its feature maps: the maps get smaller and the channels more numerous.
+# Each bar is a layer; its height is the square root of the side of its feature maps, so that small maps can be seen.
+# The maps get smaller and the channels more numerous.
 
 # %%
 figures.save(explain.poster(), out / "08_poster.png")

@@ -1,10 +1,12 @@
-"""What every result of this room can do with its drawing."""
+"""What every result that has a drawing can do with it."""
 
 from minitorch_cnn.display import figures
 
 
 class Picture:
-    """A result that has a ``figure()``: it can be saved, and a notebook shows it."""
+    """A result that has a ``figure()``: it can be saved, and a notebook shows it, as SVG if ``vector`` is set."""
+
+    vector = False
 
     def figure(self):
         """Return the drawing as a matplotlib Figure; every subclass writes its own."""
@@ -15,4 +17,7 @@ class Picture:
         figures.save(self.figure(), path)
 
     def _repr_png_(self):
-        return figures.encoded(self.figure(), "png")
+        return None if self.vector else figures.encoded(self.figure(), "png")
+
+    def _repr_svg_(self):
+        return figures.encoded(self.figure(), "svg").decode() if self.vector else None

@@ -58,7 +58,7 @@ def add_commands(group):
         parser = _with_images(group, name, text, (f"mcnn explain {name} cat.png -o {name}.png",), count=5)
         if name == "gradcam":
             parser.add_argument("--layer", metavar="PATH", help="(default: the last convolution)")
-        parser.add_argument("--target", type=integer(0), metavar="CLASS", help="a number (default: the likeliest)")
+        parser.add_argument("--target", metavar="CLASS", help="name or number of a class (default: the likeliest)")
         _finish(parser, _KINDS, _attribution, _attribution_code)
 
 
@@ -144,11 +144,11 @@ def _maps(arguments):
 
     classifier = _classifier(arguments)
     x = classifier.normalised(_images(arguments, classifier))
-    return explain.feature_maps(classifier.model, x[-1], arguments.layer)
+    return explain.feature_maps(classifier.model, x, arguments.layer)
 
 
 def _maps_code(arguments):
-    made = f"made = explain.feature_maps(classifier.model, x[-1], {arguments.layer!r})\n"
+    made = f"made = explain.feature_maps(classifier.model, x, {arguments.layer!r})\n"
     return _images_code(arguments) + made + ending(arguments)
 
 
@@ -175,12 +175,18 @@ def _attribution(arguments):
 
     classifier = _classifier(arguments)
     x = classifier.normalised(_images(arguments, classifier))
-    options = {"target": arguments.target, "classes": classifier.classes}
+    options = {"target": _target(arguments), "classes": classifier.classes}
     if arguments.what == "gradcam":
         return explain.grad_cam(classifier.model, x, _layer(arguments, classifier.model), **options)
     return {"saliency": explain.saliency, "occlusion": explain.occlusion}[arguments.what](
         classifier.model, x, **options
     )
+
+
+def _target(arguments):
+    """Return --target as a number if it is one, else as a name."""
+    target = arguments.target
+    return int(target) if target is not None and target.isdecimal() else target
 
 
 def _layer(arguments, model):
@@ -199,6 +205,6 @@ def _attribution_code(arguments):
     function, layer = arguments.what, ""
     if arguments.what == "gradcam":
         function, layer = "grad_cam", f", {_layer(arguments, _classifier(arguments).model)!r}"
-    given = f"target={arguments.target!r}, classes=classifier.classes"
+    given = f"target={_target(arguments)!r}, classes=classifier.classes"
     made = f"made = explain.{function}(classifier.model, x{layer}, {given})\n"
     return _images_code(arguments) + made + ending(arguments)

@@ -9,7 +9,7 @@ import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
-from minitorch_cnn.explain.arithmetic.text import factor, short, sizes
+from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
 from minitorch_cnn.tensor import Tensor
 
@@ -180,7 +180,9 @@ def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0,
         products = ((x, o, k) for x, k, o in problem.products())
         rule = "dK = sum of x * dS over every product x * K of the forward pass"
     steps = _sums(op, products, grids, truth)
-    return Arithmetic(f"Gradient of the {wrt}: {_options(problem)}", rule, problem.sizes, *grids, steps, _SIGNS)
+    return Arithmetic(
+        f"Gradient of the {wrt}: {_options(problem)}", rule, of_output(problem.sizes), *grids, steps, _SIGNS
+    )
 
 
 def incoming_gradient(op, given, shape, full):

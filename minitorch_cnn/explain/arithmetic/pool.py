@@ -7,7 +7,7 @@ from minitorch_cnn import ops
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.conv import incoming_gradient
 from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
-from minitorch_cnn.explain.arithmetic.text import factor, short, sizes
+from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import pair
 from minitorch_cnn.tensor import Tensor
 
@@ -177,7 +177,7 @@ def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=
     agree(problem.op, grad_x, _truth(problem, incoming), shown)
     rule = ops.pool.MaxPool2d.rule if kind == "max" else ops.pool.AvgPool2d.rule
     title = f"Gradient of {problem.title[0].lower()}{problem.title[1:]}"
-    return Arithmetic(title, rule, problem.sizes, source, problem.input(), result, tuple(steps), _ARROWS)
+    return Arithmetic(title, rule, of_output(problem.sizes), source, problem.input(), result, tuple(steps), _ARROWS)
 
 
 def _truth(problem, grad_out=None):

@@ -74,6 +74,11 @@ def sizes(size, kernel, stride, padding, dilation, signal):
     return (f"height: {size_sentence(*down)[0]}", f"width: {size_sentence(*along, 'columns')[0]}"), unread
 
 
+def of_output(sentences):
+    """Return the sentences on the output size of a forward pass as they stand at its gradient."""
+    return tuple(f"output of the forward pass, {sentence}" for sentence in sentences)
+
+
 def matrix(rows):
     """Return lines of text, the numbers of ``rows`` in columns of one width."""
     cells = [[short(value) for value in row] for row in rows]

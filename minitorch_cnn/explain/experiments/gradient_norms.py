@@ -8,6 +8,7 @@ from minitorch_cnn import nn, ops, rng
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.data import Shapes10
 from minitorch_cnn.display import html
+from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.resnet import BasicBlock, ResNet
 from minitorch_cnn.tensor import Tensor
@@ -49,7 +50,7 @@ class PlainBlock(BasicBlock):
 
 
 @dataclass(frozen=True)
-class GradientNorms:
+class GradientNorms(Picture):
     """The norms of the gradients of all convolutions, from the first to the last, by (kind, depth)."""
 
     norms: dict
@@ -96,12 +97,6 @@ class GradientNorms:
         panels[0].set_ylabel("norm of the gradient of its weights", fontsize=15)
         panels[0].legend(fontsize=14)
         return figure
-
-    def save(self, path):
-        """Draw it into a .png or .svg file."""
-        from minitorch_cnn.display import figures
-
-        figures.save(self.figure(), path)
 
 
 def deep_network(kind, depth):

@@ -8,6 +8,7 @@ from minitorch_cnn import ops
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data import Shapes10
 from minitorch_cnn.display import html
+from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
@@ -22,7 +23,7 @@ _EDGES = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]  # Sobel's filter
 
 
 @dataclass(frozen=True)
-class ShiftSensitivity:
+class ShiftSensitivity(Picture):
     """The change of the maps by method, a number a shift: 0 for none, sqrt(2) for maps with nothing in common."""
 
     shifts: tuple  # pixels
@@ -63,12 +64,6 @@ class ShiftSensitivity:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=14)
         return figure
-
-    def save(self, path):
-        """Draw it into a .png or .svg file."""
-        from minitorch_cnn.display import figures
-
-        figures.save(self.figure(), path)
 
 
 def shift_sensitivity(images=None, weight=None, shifts=(1, 2, 3, 4)):

@@ -81,8 +81,8 @@ def saliency(model, x, target=None, *, classes=None):
         Images in, one number a class out; used in evaluation mode.
     x : ndarray, shape (N, C, H, W)
         Images as the model takes them.
-    target : int, sequence of int or None
-        Class of all images or of each; None takes the likeliest.
+    target : int, str, a sequence of them, or None
+        Class of all images or of each, names only with ``classes``; None takes the likeliest.
     classes : sequence of str or None
         Names for the figure.
 
@@ -102,7 +102,7 @@ def saliency(model, x, target=None, *, classes=None):
     replay = Replay(model, np.shape(x))
     pixels = Tensor(np.array(x, replay.dtype), requires_grad=True)
     logits = _logits("saliency", replay, [(replay.x, pixels)])
-    targets = _targets("saliency", logits.data, target)
+    targets = _targets("saliency", logits.data, target, classes)
     logits.backward(_one_hot(targets, logits))
     heat = np.abs(pixels.grad).max(1)
     return _result("saliency", heat, targets, logits, pixels, classes)
@@ -143,7 +143,7 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
     pixels = Tensor(np.array(x, replay.dtype))
     with no_grad():
         logits = _logits("occlusion", replay, [(replay.x, pixels)])
-        targets = _targets("occlusion", logits.data, target)
+        targets = _targets("occlusion", logits.data, target, classes)
         every = np.arange(len(targets))
         fall, covered = np.zeros((len(targets), *pixels.shape[2:])), np.zeros(pixels.shape[2:])
         height, width = pixels.shape[2:]
@@ -199,12 +199,14 @@ def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
         maps = replay.run([(replay.x, pixels)], end)
     maps = Tensor(maps.data, requires_grad=True)
     logits = _logits("grad_cam", replay, [(replay.x, pixels), (variable, maps)])
-    targets = _targets("grad_cam", logits.data, target)
+    targets = _targets("grad_cam", logits.data, target, classes)
     logits.backward(_one_hot(targets, logits))
     weights = maps.grad.mean((2, 3), keepdims=True)
     heat = (weights * maps.data).sum(1, keepdims=True)
     heat = ops.resize(Tensor(np.maximum(heat, 0) if relu else heat), pixels.shape[2:], mode="bilinear").data[:, 0]
-    return _result(f"Grad-CAM at {layer}", heat, targets, logits, pixels, classes)
+    height, width = maps.shape[2:]
+    coarse = f", whose maps have {height} x {width} pixels only" if min(height, width) < 4 else ""
+    return _result(f"Grad-CAM at {layer}{coarse}", heat, targets, logits, pixels, classes)
 
 
 def _logits(function, replay, given):
@@ -214,12 +216,20 @@ def _logits(function, replay, given):
     return logits
 
 
-def _targets(function, logits, target):
+def _targets(function, logits, target, classes):
     """Return the class of each image, (N,) int64."""
     if target is None:
         return logits.argmax(1)
+    names = [target] if isinstance(target, str) else target if isinstance(target, (list, tuple)) else []
+    for name in names:
+        if isinstance(name, str) and name not in (classes or ()):
+            expected = f"one of {', '.join(classes)}" if classes else "a number, since no classes are named"
+            raise ValueError(f"{function}: target - expected {expected}, got {name!r}")
+    if names:
+        numbers = [list(classes).index(name) if isinstance(name, str) else name for name in names]
+        target = numbers[0] if isinstance(target, str) else numbers
     targets = np.broadcast_to(np.asarray(target), len(logits))
-    if targets.dtype.kind not in "iu" or not 0 <= targets.min() <= targets.max() < logits.shape[1]:
+    if targets.dtype.kind not in "iu" or (len(targets) and not 0 <= targets.min() <= targets.max() < logits.shape[1]):
         raise ValueError(f"{function}: target - expected classes 0 to {logits.shape[1] - 1}, got {target!r}")
     return targets
 

@@ -32,8 +32,11 @@ class FeatureMaps(Picture):
 
     def figure(self):
         """Return the drawing: the image, then for each layer the sixteen maps that answer most."""
-        drawing = figures.blank((figures.SLIDE[0], figures.SLIDE[0] / (len(self.maps) + 1) + 1.2))
-        first, *rest = drawing.subplots(1, len(self.maps) + 1)
+        return MapsOfImages((self,)).figure()
+
+    def draw(self, row):
+        """Draw the image and its maps into a row of matplotlib axes."""
+        first, *rest = row
         picture = displayed(self.image[None])[0]
         first.imshow(picture, interpolation="nearest")
         first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=13)
@@ -46,6 +49,24 @@ class FeatureMaps(Picture):
             title = f"{named(layer)}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
             axes.set_title(title[:60], fontsize=13)
             axes.axis("off")
+
+
+@dataclass(frozen=True)
+class MapsOfImages(Picture):
+    """The feature maps of several images, one below the other."""
+
+    each: tuple  # of FeatureMaps
+
+    def __str__(self):
+        """The figure as text: the table of each image."""
+        return "\n\n".join(f"image {number}\n{one}" for number, one in enumerate(self.each))
+
+    def figure(self):
+        """Return the drawing: a row for each image."""
+        columns = len(self.each[0].maps) + 1
+        drawing = figures.blank((figures.SLIDE[0], len(self.each) * (figures.SLIDE[0] / columns + 1.2)))
+        for one, row in zip(self.each, drawing.subplots(len(self.each), columns, squeeze=False), strict=True):
+            one.draw(row)
         return drawing
 
 
@@ -63,7 +84,7 @@ def feature_maps(model, image, layers=None):
     ----------
     model : Module
         Used in evaluation mode.
-    image : ndarray, shape (C, H, W)
+    image : ndarray, shape (C, H, W), or (N, C, H, W) for several images
         As the model takes it: normalised.
     layers : list of str or None
         Module paths; each is looked at behind the normalisation and the activation that follow it
@@ -71,13 +92,17 @@ def feature_maps(model, image, layers=None):
 
     Returns
     -------
-    FeatureMaps
+    FeatureMaps, or MapsOfImages for several images
 
     Raises
     ------
     ValueError
         If there is no such layer, or it does not give maps.
     """
+    if np.ndim(image) == 4:
+        if not len(image):
+            raise ValueError("feature_maps: image - expected at least one image, got none")
+        return MapsOfImages(tuple(feature_maps(model, one, layers) for one in image))
     replay = Replay(model, (1, *np.shape(image)))
     if layers is None:
         known = [path for path, module in model.named_modules() if isinstance(module, Conv2d)]

@@ -146,6 +146,7 @@ class FilterFilm:
 
     layer: str
     frames: tuple = field(repr=False)  # of (title, weight)
+    note: str = ""  # why there are few frames
 
     def __str__(self):
         """The film as text: how far the weights moved from frame to frame."""
@@ -154,7 +155,7 @@ class FilterFilm:
             moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
             lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
             before = weight
-        return "\n".join(lines)
+        return "\n".join([*lines, self.note]).rstrip()
 
     def gif(self, milliseconds=400):
         """Return the film as the bytes of a GIF that repeats for ever."""
@@ -167,6 +168,7 @@ class FilterFilm:
             axes = drawing.subplots()
             _show(axes, tile(weight, scale))
             axes.set_title(f"{named(self.layer)}, {title}", fontsize=16)
+            drawing.supxlabel(self.note, fontsize=11)
             pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
         buffer = io.BytesIO()
         pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)
@@ -212,7 +214,9 @@ def filter_film(layer, folder=None, frames=None):
         raise ValueError(
             f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"
         )
-    return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames))
+    kept = folder is None or any(title.startswith("epoch") for title, _ in frames)
+    note = "" if kept else "from the last checkpoints; train with --save-epochs for a frame of each epoch"
+    return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames), note)
 
 
 def _frames(folder, layer):

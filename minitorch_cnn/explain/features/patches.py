@@ -79,11 +79,18 @@ class Patches(Picture):
                 if rank == 0:
                     axes.set_ylabel(f"unit {self.units[i]}", fontsize=12)
         more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
-        drawing.suptitle(f"What units of {named(self.layer)} answer most to{more}", fontsize=17)
+        side = max(self.boxes[0, 0, 2:] - self.boxes[0, 0, :2])
+        cut = ""
+        if side > max(self.dataset.images.shape[1:3]):
+            cut = f"\neach sees {side} x {side} pixels, more than the image, which is shown as a whole"
+        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}{cut}", fontsize=17)
         return drawing
 
     def _draw(self, axes, unit, rank):
         pixels, padding = self.crop(unit, rank)
+        if max(pixels.shape[:2]) > max(self.dataset.images.shape[1:3]):  # mostly padding: show the image alone
+            rows, columns = np.flatnonzero(~padding.all(1)), np.flatnonzero(~padding.all(0))
+            pixels, padding = pixels[np.ix_(rows, columns)], padding[np.ix_(rows, columns)]
         picture = np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels
         axes.imshow(np.where(padding[..., None], 215, picture), interpolation="nearest")
         if padding.any():

@@ -1,4 +1,4 @@
-"""How far a network sees and how often it bends its numbers, layer by layer."""
+"""How the receptive field and the number of non-linearities grow, layer by layer."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ _COLOURS = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.YELLOW, figures
 
 @dataclass(frozen=True)
 class Step:
-    """The numbers behind one convolution or pooling: how deep they lie, what they see, how often they were bent."""
+    """The output of one convolution or pooling: its depth, its receptive field, the non-linearities before it."""
 
     layer: str
-    depth: int  # convolutions on the longest way
+    depth: int  # convolutions on the longest path
     size: tuple | str  # of the receptive field, unclipped; see `Field.size`
-    non_linearities: int  # activations before it, on the longest way
+    non_linearities: int  # activations before it, on the longest path
 
     @property
     def side(self):
@@ -52,11 +52,11 @@ class Growth(Picture):
             line = {"marker": "osD^vP"[number % 6], "ms": 5, "lw": 2, "color": _COLOURS[number % 6], "label": name}
             above.plot(depth, [math.nan if step.side == UNKNOWN else step.side for step in steps], **line)
             below.plot(depth, [step.non_linearities for step in steps], **line)
-        above.set_title("What a number sees, and how often it was bent", fontsize=18)
+        above.set_title("Receptive field and number of non-linearities by depth", fontsize=18)
         above.set_ylabel("receptive field, pixels", fontsize=14)
         below.set_ylabel("non-linearities", fontsize=14)
         below.xaxis.get_major_locator().set_params(integer=True)
-        below.set_xlabel("depth, convolutions on the longest way", fontsize=14)
+        below.set_xlabel("depth, convolutions on the longest path", fontsize=14)
         above.legend(fontsize=13, frameon=False)
         for axes in (above, below):
             axes.grid(alpha=0.3)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from minitorch_cnn.autograd import GraphError, Node, topological_order
+from minitorch_cnn.explain.result import Picture
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,11 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Picture):
     """All operations behind a result in the order in which they ran; backward goes from the last to the first."""
 
     operations: list
+    vector = True
 
     def __str__(self):
         """The figure as text: a line an operation, with the numbers of those that it reads."""
@@ -32,22 +34,22 @@ class Graph:
             lines.append(f"{number:4d}  {label:<32}" + (f" reads {', '.join(reads)}" if reads else ""))
         return "\n".join(line.rstrip() for line in lines)
 
+    @property
+    def main_path(self):
+        """The operations on the longest path to the result; others lie on shortcuts and side branches."""
+        depth = []
+        for operation in self.operations:
+            depth.append(1 + max((depth[i] for i in operation.inputs), default=0))
+        path = [len(self.operations) - 1]
+        while inputs := self.operations[path[-1]].inputs:
+            path.append(max(inputs, key=lambda i: depth[i]))
+        return path[::-1]
+
     def figure(self):
         """Return the drawing as a matplotlib Figure: forward along the arrows, backward against them."""
         from minitorch_cnn.explain.network.graph_drawing import draw
 
         return draw(self)
-
-    def save(self, path):
-        """Draw it into a .png or .svg file."""
-        from minitorch_cnn.display import figures
-
-        figures.save(self.figure(), path)
-
-    def _repr_svg_(self):
-        from minitorch_cnn.display import figures
-
-        return figures.encoded(self.figure(), "svg").decode()
 
 
 def graph(result, model=None):
@@ -63,7 +65,7 @@ def graph(result, model=None):
     Returns
     -------
     Graph
-        The transposed weight of a full connection counts as the weight itself.
+        The transposed weight of a fully connected layer counts as the weight itself.
 
     Raises
     ------

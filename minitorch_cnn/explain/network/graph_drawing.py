@@ -15,22 +15,25 @@ def draw(graph):
     Returns
     -------
     matplotlib.figure.Figure
-        Operations as boxes, parameters as labels below; arrows in the direction of forward. An arrow that
-        passes operations by, such as a shortcut, is drawn in another colour.
+        Operations as boxes, parameters as labels below; arrows in the direction of forward. Arrows off the longest
+        path, such as those of a shortcut, have another colour.
     """
     count = len(graph.operations)
     rows = -(-count // _ROW)
     figure = figures.blank((figures.SLIDE[0], max(4.0, 1.5 * rows + 1.2)))
     axes = figure.subplots()
     places = [_place(number) for number in range(count)]
+    path = graph.main_path
+    main, branches = set(zip(path, path[1:], strict=False)), False
     for number, operation in enumerate(graph.operations):
         _box(axes, *places[number], operation, last=number == count - 1)
         for i in operation.inputs:
-            _arrow(axes, places[i], places[number], passes=number - i > 1)
+            branches |= (i, number) not in main
+            _arrow(axes, places[i], places[number], main=(i, number) in main, neighbours=number - i == 1)
     axes.set_xlim(-0.6, _ROW - 0.4)
     axes.set_ylim(-rows + 0.35, 0.6)
     axes.axis("off")
-    _legend(figure)
+    _legend(figure, branches)
     return figure
 
 
@@ -60,14 +63,14 @@ def _box(axes, x, y, operation, last):
     axes.text(x, y - 0.2, below, ha="center", va="top", fontsize=9, color=figures.BLUE, zorder=4)
 
 
-def _arrow(axes, start, end, passes):
+def _arrow(axes, start, end, main, neighbours):
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = start, end
-    line = {"arrowstyle": "-|>", "mutation_scale": 13, "lw": 2.2 if passes else 1.6, "zorder": 2}
-    if passes:
-        line |= {"color": figures.YELLOW, "zorder": 5}
+    line = {"arrowstyle": "-|>", "mutation_scale": 13, "lw": 1.6 if main else 2.2, "zorder": 2}
+    line |= {"color": "#333333"} if main else {"color": figures.YELLOW, "zorder": 5}
+    if not neighbours:
         if y0 == y1:
             points = [(x0, y0 + 0.16), (x0, y0 + 0.55), (x1, y1 + 0.55), (x1, y1 + 0.16)]
         else:
@@ -80,10 +83,10 @@ def _arrow(axes, start, end, passes):
         points = (x0 + side, y0), (x1 - side, y1)
     else:  # down to the next row, beside the names of the parameters
         points = (x0 + 0.36, y0 - 0.16), (x1 + 0.36, y1 + 0.16)
-    axes.add_patch(FancyArrowPatch(*points, shrinkA=0, shrinkB=0, color="#333333", **line))
+    axes.add_patch(FancyArrowPatch(*points, shrinkA=0, shrinkB=0, **line))
 
 
-def _legend(figure):
+def _legend(figure, branches):
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -91,6 +94,7 @@ def _legend(figure):
         Patch(fc=figures.ORANGE, label="the result, where backward starts"),
         Patch(fc=figures.BLUE, label="reads parameters (their names below)"),
         Patch(fc=figures.GREY, label="other operations"),
-        Line2D([], [], color=figures.YELLOW, lw=3, label="passes others by"),
     ]
+    if branches:
+        marks.append(Line2D([], [], color=figures.YELLOW, lw=3, label="shortcut or side branch"))
     figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=11)

@@ -48,10 +48,11 @@ def poster(networks=FAMOUS):
         left.text(0, 0.5, f"{title}\n{year}", fontsize=16, va="center", linespacing=1.4)
         _silhouette(middle, drawn)
         field = numbers.receptive_field[0]
+        beyond = " (larger than the image)" if field > shape[2] else ""
         facts = (
             f"{_short(patterns[-1])}\n"
             f"{patterns[-1].depth} layers with weights, {_rounded(numbers.params)} parameters,\n"
-            f"{_rounded(numbers.macs)} multiplications, a number of the last map sees {field} pixels"
+            f"{_rounded(numbers.macs)} multiplications, receptive field {field} x {field} pixels{beyond}"
         )
         right.text(0, 0.5, facts, fontsize=11.5, va="center", linespacing=1.4)
         for cell in (left, middle, right):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import traced
 from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, covers_maps, declared, is_window, label
 
@@ -24,11 +25,12 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Topology:
+class Topology(Picture):
     """All layers in the order in which they run, the input first."""
 
     name: str
     nodes: list
+    vector = True
 
     @property
     def columns(self):
@@ -49,15 +51,10 @@ class Topology:
         return "\n".join(lines)
 
     def figure(self):
-        """Return the drawing as a matplotlib Figure; `figures.save` writes it as PNG or SVG."""
+        """Return the drawing as a matplotlib Figure."""
         from minitorch_cnn.explain.network.topology_drawing import draw
 
         return draw(self)
-
-    def _repr_svg_(self):
-        from minitorch_cnn.display import figures
-
-        return figures.encoded(self.figure(), "svg").decode()
 
 
 def topology(model, input_shape, name=None):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitorch_cnn import Tensor, explain, nn, ops
+from minitorch_cnn import Tensor, explain, nn, no_grad, ops
 
 
 class TwoRuns(nn.Module):
@@ -102,3 +102,22 @@ def test_bad_input():
         explain.grad_cam(model, x, "fc")
     with pytest.raises(ValueError, match="layer - expected a module's path, got 'conv3'; did you mean 'conv"):
         explain.grad_cam(model, x, "conv3")
+
+
+def test_classes_by_name_and_inside_no_grad():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool(), nn.Linear(2, 3))
+    x, classes = np.random.default_rng(0).standard_normal((2, 1, 5, 5)), ("disk", "ring", "star")
+    with no_grad():
+        named = explain.saliency(model, x, ["star", "disk"], classes=classes)
+        assert np.array_equal(named.heat, explain.saliency(model, x, [2, 0]).heat)
+        assert explain.grad_cam(model, x, "0", "ring", classes=classes).targets.tolist() == [1, 1]
+    with pytest.raises(ValueError, match="saliency: target - expected one of disk, ring, star, got 'moon'"):
+        explain.saliency(model, x, "moon", classes=classes)
+    with pytest.raises(ValueError, match="occlusion: target - expected a number, since no classes are named, got"):
+        explain.occlusion(model, x, "disk")
+
+
+def test_grad_cam_says_when_its_maps_are_coarse():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool(), nn.Linear(2, 3))
+    assert "3 x 3 pixels only" in explain.grad_cam(model, np.ones((1, 1, 5, 5)), "0").method
+    assert explain.grad_cam(model, np.ones((1, 1, 6, 6)), "0").method == "Grad-CAM at 0"

@@ -29,3 +29,16 @@ def test_grey_images_can_be_seen():
 def test_bad_input():
     with pytest.raises(ValueError, match="feature_maps: layers - expected layers that give maps, got '1'"):
         explain.feature_maps(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten()), np.ones((1, 2, 2)), ["1"])
+
+
+def test_several_images_have_a_row_each():
+    x = np.random.default_rng(0).standard_normal((2, 3, 12, 12))
+    model = small()
+    found = explain.feature_maps(model, x)
+    assert len(found.each) == 2 and str(found).count("strongest map") == 2
+    for one, image in zip(found.each, x, strict=True):
+        alone = explain.feature_maps(model, image)
+        assert all(np.array_equal(one.maps[layer], maps) for layer, maps in alone.maps.items())
+    assert len(found.figure().axes) == 2 * len(explain.feature_maps(model, x[0]).figure().axes)
+    with pytest.raises(ValueError, match="feature_maps: image - expected at least one image, got none"):
+        explain.feature_maps(model, x[:0])

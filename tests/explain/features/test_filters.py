@@ -60,6 +60,7 @@ def test_a_film_from_a_run(tmp_path):
     model[0].weight.data[...] = 21
     weights.save(tmp_path / "model.safetensors", model.state_dict(), {})
     film = explain.filter_film("0", folder=tmp_path)
+    assert "train with --save-epochs for a frame of each epoch" in str(film)
     assert [title for title, _ in film.frames] == ["step 10", "step 20", "finished"]
     assert [weight.flat[0] for _, weight in film.frames] == [10, 20, 21]
     assert f"step 20: length {20 * 108**0.5:.4f}, moved by {10 * 108**0.5:.4f}" in str(film)
@@ -70,6 +71,7 @@ def test_a_film_from_a_run(tmp_path):
         model[0].weight.data[...] = epoch
         weights.save(tmp_path / f"epoch-{epoch:03d}.safetensors", model.state_dict(), {})
     kept = explain.filter_film("0", folder=tmp_path)
+    assert "--save-epochs" not in str(kept)
     assert [(title, weight.flat[0]) for title, weight in kept.frames] == [("epoch 0", 0), ("epoch 1", 1)]
     with pytest.raises(ValueError, match="path - expected an end of .gif, got 'film.png'"):
         film.save("film.png")

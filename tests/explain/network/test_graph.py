@@ -66,3 +66,15 @@ def test_the_drawing_names_every_operation_and_keeps_neighbours_together(tmp_pat
         assert abs(x1 - x0) + abs(y1 - y0) == 1
     graph.save(tmp_path / "graph.svg")
     assert b"MatMul" in (tmp_path / "graph.svg").read_bytes() or (tmp_path / "graph.svg").stat().st_size > 5000
+
+
+def test_the_longest_path_is_the_main_one_and_the_legend_names_what_is_drawn():
+    """Of a block with a convolution in its shortcut, the operations of the shortcut are off the path."""
+    block = models.create("resnet18", num_classes=2).layer2[0]
+    found = explain.graph(ops.sum(block(images((2, 64, 6, 6)))), block)
+    off = {found.operations[i].path for i in range(len(found.operations)) if i not in found.main_path}
+    assert off == {"downsample.0", "downsample.1"}
+    labels = [text.get_text() for text in found.figure().legends[0].get_texts()]
+    assert "shortcut or side branch" in labels
+    chain = explain.graph(ops.sum(nn.Linear(4, 4)(images((2, 4)))))
+    assert len(chain.figure().legends[0].get_texts()) == 3
