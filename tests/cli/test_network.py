@@ -58,7 +58,7 @@ def test_the_code_that_does_the_same_runs(mcnn, capsys):
 
 def test_a_topology_as_text_and_as_a_picture(mcnn, own_folder):
     code, out, _ = mcnn("topology", "lenet5")
-    assert code == 0 and out.startswith("lenet5\n   0  input") and out.endswith("then 3 full connections\n")
+    assert code == 0 and out.startswith("lenet5\n   0  input") and out.endswith("then 3 fully connected layers\n")
     for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         code, out, err = mcnn("topology", "resnet20", "--classes", 4, "-o", f"r.{kind}")
         assert (code, out, err) == (0, "", "")

@@ -1,1 +1,1 @@
-"""One convolution, pooling or flip, computed number by number."""
+"""One convolution, pooling or flip, computed element by element."""

@@ -1,4 +1,4 @@
-"""Convolution and its two gradients, told number by number."""
+"""Convolution and its two gradients, product by product."""
 
 import itertools
 import math
@@ -85,7 +85,7 @@ class _Problem:
 
 
 def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
-    """Tell a convolution number by number.
+    """Write out a convolution, product by product.
 
     S(i, j) = sum over m, n of I(i*stride + m*dilation - padding, j*stride + n*dilation - padding) K(m, n)
 
@@ -130,7 +130,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
 
 @enable_grad()
 def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0, dilation=1, algorithm="auto"):
-    """Tell where the gradient of a convolution's output goes, number by number.
+    """Tell where the gradient of a convolution's output goes, element by element.
 
     Each product x * K of the forward pass sends grad S * K to x and grad S * x to K.
 

@@ -1,4 +1,4 @@
-"""Pooling and its gradient, told number by number."""
+"""Pooling and its gradient, element by element."""
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class _Problem:
 
 
 def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=True):
-    """Tell a pooling number by number.
+    """Tell a pooling element by element.
 
     max: S(i, j) = max over m, n of I(i*stride + m - padding, j*stride + n - padding); avg: the mean of the same
 
@@ -130,7 +130,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
 
 @enable_grad()
 def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=0, count_include_pad=True):
-    """Tell where the gradient of a pooling's output goes, number by number.
+    """Tell where the gradient of a pooling's output goes, element by element.
 
     max: all of it to the first largest value of the window; avg: equal shares to the whole window.
 

@@ -1,6 +1,6 @@
-"""A computation told number by number: grids, and for every result the products that it is the sum of.
+"""A worked example: grids of numbers, and for every result the products whose sum it is.
 
-`conv` and `pool` build such a story from a convolution or a pooling; `render` draws it.
+`conv` and `pool` build one from a convolution or a pooling; `render` draws it.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""Arithmetic in words: numbers, output sizes with the numbers filled in, and stories as text."""
+"""Arithmetic in words: numbers, output sizes with the numbers filled in, and worked examples as text."""
 
 import numpy as np
 

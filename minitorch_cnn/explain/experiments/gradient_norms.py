@@ -108,7 +108,7 @@ def deep_network(kind, depth):
         Of KINDS: "residual" has three stages of basic blocks, "plain" the same without the shortcuts,
         "dense" three dense blocks.
     depth : int
-        Layers with weights along the way, the full connection and transitions among them: 6n + 2 for blocks.
+        Layers with weights along the way, with the fully connected layer and the transitions: 6n + 2 for blocks.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def deep_network(kind, depth):
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"deep_network: depth - expected 6n + 2, at least 8, got {depth!r}")
     if kind == "dense":
-        layers = depth - 4  # without the stem, two transitions and the full connection
+        layers = depth - 4  # without the stem, two transitions and the fully connected layer
         counts = [layers // 3 + (i < layers % 3) for i in range(3)]
         return DenseNet(counts, _GROWTH, 2 * _GROWTH, num_classes=10, image_size=_SIDE, stem="cifar", bottleneck=False)
     block = BasicBlock if kind == "residual" else PlainBlock
@@ -158,7 +158,7 @@ def gradient_norms(depths=DEPTHS, kinds=KINDS, seed=0):
     -----
     One batch of drawn shapes at half their size. All networks have batch norm and He's initial weights:
     without shortcuts the gradient then does not vanish but grows from layer to layer on its way back,
-    because each batch norm behind a ReLU makes it a little larger; a shortcut carries it past them.
+    because each batch norm after a ReLU makes it a little larger; a shortcut carries it past them.
     Source: He, Zhang, Ren and Sun 2015, arXiv 1512.03385; Yang, Pennington, Rao, Sohl-Dickstein and
     Schoenholz 2019, "A Mean Field Theory of Batch Normalization", arXiv 1902.08129.
     """

@@ -169,7 +169,7 @@ def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
     model, x, target, classes
         As in `saliency`.
     layer : str
-        Module path, usually the last convolution; its maps are taken behind the normalisation and the
+        Module path, usually the last convolution; its maps are taken after the normalisation and the
         activation that follow it directly.
     relu : bool
         False also shows what speaks against the class.

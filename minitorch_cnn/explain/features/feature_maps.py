@@ -87,7 +87,7 @@ def feature_maps(model, image, layers=None):
     image : ndarray, shape (C, H, W), or (N, C, H, W) for several images
         As the model takes it: normalised.
     layers : list of str or None
-        Module paths; each is looked at behind the normalisation and the activation that follow it
+        Module paths; each is looked at after the normalisation and the activation that follow it
         directly. None takes up to five convolutions, spread evenly.
 
     Returns

@@ -122,7 +122,7 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
     model : Module
         Used in evaluation mode.
     layer : str
-        Module path; the answers are those behind the normalisation and the activation that follow it.
+        Module path; the answers are those after the normalisation and the activation that follow it.
     dataset : ArrayDataset
         Its images are normalised by its mean and std, as in training.
     k : int, >= 1

@@ -17,7 +17,7 @@ from minitorch_cnn.tensor import Tensor
 
 @dataclass(frozen=True)
 class Stop:
-    """A layer on the way to the unit: its field, and the middle of what its first number sees."""
+    """A layer on the way to the unit: its field, and the middle of what its first element sees."""
 
     layer: str
     operation: str
@@ -128,7 +128,7 @@ def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
     y, x : int
         Row and column of the unit on the map of that layer, 0 for a row of numbers; y is 0 in signals.
     input_shape : tuple of int
-        (N, C, H, W), or (N, C, W); one image is looked at, whatever N.
+        (N, C, H, W), or (N, C, W); one image is looked at, for any N.
     channel : int or None
         Of the unit; None takes all channels together.
     images : int or ndarray, shape (N, C, H, W)

@@ -1,4 +1,4 @@
-"""The graph behind a result, as autograd keeps it: operations, who feeds whom, and the parameters at its ends."""
+"""The graph of a result, as autograd keeps it: operations, who feeds whom, and the parameters at its ends."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Graph(Picture):
-    """All operations behind a result in the order in which they ran; backward goes from the last to the first."""
+    """All operations that led to a result in the order in which they ran; backward goes from the last to the first."""
 
     operations: list
     vector = True
@@ -53,7 +53,7 @@ class Graph(Picture):
 
 
 def graph(result, model=None):
-    """Read the graph behind a Tensor, before backward has freed it.
+    """Read the graph of a Tensor, before backward has freed it.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def poster(networks=FAMOUS):
         for cell in (left, middle, right):
             cell.axis("off")
     found = ";  ".join(f"{sentence} ({count} of {len(patterns)})" for sentence, count in shared(patterns))
-    figure.supxlabel(found.replace(";  full", ";\nfull").replace(";  pooling", ";\npooling"), fontsize=13)
+    figure.supxlabel(found.replace(";  fully", ";\nfully").replace(";  pooling", ";\npooling"), fontsize=13)
     patches = [Patch(fc=COLOURS[kind], label=NAMES[kind]) for kind in ("conv", "pool", "full")]
     axes[0, 1].legend(handles=patches, loc="center right", frameon=False, fontsize=12)
     return figure
@@ -79,11 +79,11 @@ def _rounded(count):
 
 def _short(found):
     """Return a pattern in two lines."""
-    return str(found).replace("; then", ";\nthen").replace("the mean", "mean")
+    return str(found).replace("; then", ";\nthen")
 
 
 def _silhouette(axes, drawn):
-    """Draw the layers of a network as bars, whatever their number, in the same width."""
+    """Draw the layers of a network as bars, all networks in the same width."""
     nodes = [node for node in drawn.nodes if node.kind not in ("add", "concat")]
     largest = max(node.side for node in nodes)
     for x, node in enumerate(nodes):

@@ -20,7 +20,7 @@ class Pattern:
 
     stages: list
     mean: bool  # a mean over each whole map before the end
-    full: int  # full connections
+    full: int  # fully connected layers
     depth: int  # layers with weights along the longest way
 
     def __str__(self):
@@ -31,8 +31,8 @@ class Pattern:
         joined = {stage.joined_by for stage in self.stages} - {""}
         shortcuts = f" with {' and '.join(sorted(joined))}" if joined else ""
         halved = " or ".join(sorted({stage.halved_by for stage in self.stages} - {""}))
-        end = ["the mean of each map"] if self.mean else []
-        end += [f"{self.full} full connection{'s' if self.full > 1 else ''}"] if self.full else []
+        end = ["global average pooling"] if self.mean else []
+        end += [f"{self.full} fully connected layer{'s' if self.full > 1 else ''}"] if self.full else []
         return (
             f"{len(self.stages)} stages of {inside} convolution{plural}{shortcuts}, "
             f"halved by {halved}; then {' and '.join(end)}"
@@ -49,7 +49,7 @@ def pattern(topology):
     Returns
     -------
     Pattern
-        A stage begins at the first convolution behind a pooling, or with a stride. Convolutions
+        A stage begins at the first convolution after a pooling, or with a stride. Convolutions
         without padding that make their maps smaller by a few pixels begin none.
     """
     stages, pooled = [], False
@@ -87,9 +87,11 @@ def shared(patterns):
     """
     questions = {
         "the maps get smaller from stage to stage": lambda p: _falls([s.side for s in p.stages]),
-        "the maps get more, from the first stage to the last": lambda p: p.stages[-1].channels > p.stages[0].channels,
+        "the number of channels grows": lambda p: (
+            p.stages[-1].channels > p.stages[0].channels
+        ),
         "pooling or a stride halves the maps": lambda p: all(s.halved_by for s in p.stages[1:]),
-        "full connections, or the mean of each map, turn maps into classes": lambda p: p.mean or p.full > 0,
+        "fully connected layers, or global average pooling, turn maps into classes": lambda p: p.mean or p.full > 0,
     }
     return [(sentence, sum(map(holds, patterns))) for sentence, holds in questions.items()]
 

@@ -105,7 +105,7 @@ class Replay:
         Parameters
         ----------
         given : list of (Variable, Tensor)
-            A variable of the trace, such as `x`, and what shall stand in its place.
+            A variable of the trace, such as `x`, and what stands in its place.
         wanted : int
             A position in ``records``.
 
@@ -121,7 +121,7 @@ class Replay:
             record = self.records[i]
             inputs = [v if v is None else values[id(v)] if v.traced else v.detach() for v in record.inputs]
             values[id(record.output)] = record.op.apply(*inputs, **record.hyper)
-            for v in record.inputs:  # what nobody reads any more makes room
+            for v in record.inputs:  # free what is not read again
                 if last_use[id(v)] == i:
                     values.pop(id(v), None)
         return values[id(self.records[wanted].output)]

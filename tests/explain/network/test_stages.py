@@ -18,7 +18,7 @@ def test_the_table_of_the_vgg_paper():
     assert [stage.side for stage in found.stages] == [224, 112, 56, 28, 14]
     assert [stage.channels for stage in found.stages] == [64, 128, 256, 512, 512]
     assert [stage.halved_by for stage in found.stages] == ["", *["pooling"] * 4]
-    assert str(found) == "5 stages of 2 to 3 convolutions, halved by pooling; then 3 full connections"
+    assert str(found) == "5 stages of 2 to 3 convolutions, halved by pooling; then 3 fully connected layers"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_shortcuts_and_the_end():
     assert [stage.joined_by for stage in resnet.stages] == ["", *["sum"] * 4]
     assert resnet.mean and resnet.full == 1
     assert densenet.stages[2].joined_by == "concatenation"
-    assert str(allcnn) == "3 stages of 2 to 4 convolutions, halved by stride; then the mean of each map"
+    assert str(allcnn) == "3 stages of 2 to 4 convolutions, halved by stride; then global average pooling"
 
 
 def test_what_networks_share_is_counted():

@@ -1,4 +1,4 @@
-"""A story as one HTML page, told step by step by keys and clicks; it needs no network."""
+"""A worked example as one HTML page; keys and clicks go through its steps, without a network."""
 
 import json
 from html import escape
@@ -103,7 +103,7 @@ show(0);
 
 
 def page(story):
-    """Return a story as an HTML page.
+    """Return a worked example as an HTML page.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A story laid out on a slide: rectangles and texts, which `raster` and `vector` paint.
+"""A worked example laid out on a slide: rectangles and texts, which `png` and `svg` draw.
 
 Orange is the window, blue the kernel, green the result. A number's tint says its sign: blue below zero, orange
 above. Dashed cells are padding, hatched ones are read by no window.
@@ -73,7 +73,7 @@ def key(grid, place):
 
 
 def scene(story, number=None, *, equation=True):
-    """Lay a story out.
+    """Lay out a worked example.
 
     Parameters
     ----------

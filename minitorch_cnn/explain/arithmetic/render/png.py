@@ -12,14 +12,14 @@ _HATCH = 9  # pixels between the lines
 
 
 def png(story, number=None):
-    """Return a story as the bytes of a PNG file; ``number`` is the step that is marked, None shows all results."""
+    """Return a worked example as the bytes of a PNG file; ``number``: the step to mark, None shows all results."""
     buffer = io.BytesIO()
     paint(scene(story, number)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def gif(story):
-    """Return a story as the bytes of a GIF file, which shows one result after the other.
+    """Return a worked example as the bytes of a GIF file, which shows one result after the other.
 
     Raises
     ------

@@ -11,7 +11,7 @@ _HATCH = (
 
 
 def svg(story, number=None):
-    """Return a story as an SVG document; ``number`` is the step that is marked, None shows all results."""
+    """Return a worked example as an SVG document; ``number`` is the step that is marked, None shows all results."""
     return drawing(scene(story, number))
 
 
