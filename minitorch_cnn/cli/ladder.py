@@ -19,7 +19,7 @@ def run(arguments):
     show(f"this machine multiplies and adds {peak:.0f} GFLOP/s in registers")
     show(f"PyTorch: {pytorch:.0f} GFLOP/s" if pytorch else "PyTorch: not installed")
     show(f"step 4 with NumPy's product (BLAS): {blas:.0f} GFLOP/s\n")
-    show(f"{'step':20}{'threads':>8}{'GFLOP/s':>10}{'peak':>7}{'PyTorch':>9}{'factor':>8}  why")
+    show(f"{'step':20}{'threads':>8}{'GFLOP/s':>10}{'peak':>7}{'PyTorch':>9}{'factor':>10}  why")
     steps, before = [], None
     try:
         for step in ladder.measure_steps():
@@ -46,7 +46,7 @@ def _line(row):
     gflops = f"{row['gflops']:.{0 if row['gflops'] >= 10 else 1 if row['gflops'] >= 1 else 4}f}"
     peak, pytorch = (_percent(row[share]) for share in ("share_of_peak", "share_of_pytorch"))
     factor = f"x {row['factor']:.1f}" if row["factor"] else ""
-    return f"{row['name']:20}{row['threads']:>8}{gflops:>10}{peak:>7}{pytorch:>9}{factor:>8}  {row['reason']}"
+    return f"{row['name']:20}{row['threads']:>8}{gflops:>10}{peak:>7}{pytorch:>9}{factor:>10}  {row['reason']}"
 
 
 def _percent(share):
