@@ -117,7 +117,7 @@ LAYERS = (
     ),
     *family(
         "pool",
-        "adaptive.AdaptiveAvgPool2d",
+        "adaptive_pool.AdaptiveAvgPool2d",
         (lambda x: ops.adaptive_avg_pool2d(x, (2, 3)), _POOL),
         (
             "adaptive average: forgot to divide where it overlaps",
@@ -127,7 +127,7 @@ LAYERS = (
     ),
     *family(
         "pool",
-        "adaptive.AdaptiveMaxPool2d",
+        "adaptive_pool.AdaptiveMaxPool2d",
         (lambda x: ops.adaptive_max_pool2d(x, (2, 3)), _POOL),
         ("adaptive max: next pixel", misread(lambda at: ((at + 1) % 25,)), BESIDE),
         ("adaptive max: counted twice", times(2), TWICE),
