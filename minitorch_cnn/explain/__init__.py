@@ -4,7 +4,7 @@ from minitorch_cnn.explain.arithmetic.conv import conv, conv_gradient
 from minitorch_cnn.explain.arithmetic.correlation import LearnedFlip, SideBySide, learn_flip, side_by_side
 from minitorch_cnn.explain.arithmetic.matrix import ConvMatrix, as_matrix
 from minitorch_cnn.explain.arithmetic.pool import pool, pool_gradient
-from minitorch_cnn.explain.arithmetic.steps import Arithmetic, MismatchError
+from minitorch_cnn.explain.arithmetic.steps import MismatchError, WorkedExample
 from minitorch_cnn.explain.experiments.gradient_norms import GradientNorms, deep_network, gradient_norms
 from minitorch_cnn.explain.experiments.shift import ShiftSensitivity, shift_sensitivity
 from minitorch_cnn.explain.features.attribution import Attribution, grad_cam, occlusion, saliency
@@ -20,6 +20,8 @@ from minitorch_cnn.explain.network.poster import efficiency, poster
 from minitorch_cnn.explain.network.stages import Pattern, Stage, pattern, shared
 from minitorch_cnn.explain.network.summary import Layer, Summary, summary
 from minitorch_cnn.explain.network.topology import Node, Topology, topology
+
+Arithmetic = WorkedExample  # its earlier name
 
 __all__ = [
     "Arithmetic",
@@ -46,6 +48,7 @@ __all__ = [
     "Summary",
     "Topology",
     "UnitField",
+    "WorkedExample",
     "as_matrix",
     "conv",
     "conv_gradient",

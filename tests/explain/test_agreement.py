@@ -52,7 +52,7 @@ def test_on_random_networks(model, data):
         replay = Replay(model, SHAPE)
     except (ShapeError, ValueError):
         assume(False)  # maps that became too small
-    end = replay.end_of("")
+    end = replay.last_op("")
     output = replay.records[end].output
     assume(len(output.shape) == 4 and 0 not in output.shape and replay.records)
     unit = tuple(data.draw(st.integers(0, n - 1)) for n in output.shape[2:])

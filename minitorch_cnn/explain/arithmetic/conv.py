@@ -8,7 +8,7 @@ import numpy as np
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import enable_grad
-from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
+from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
 from minitorch_cnn.tensor import Tensor
@@ -100,7 +100,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
 
     Returns
     -------
-    Arithmetic
+    WorkedExample
         Computed in float64.
 
     Raises
@@ -117,7 +117,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
     grids = problem.input(), problem.kernel(), result
     steps = _sums("explain.conv", problem.products(), grids, truth)
     title = f"Cross-correlation in {1 if problem.signal else 2}-D: {_options(problem)}"
-    return Arithmetic(
+    return WorkedExample(
         title,
         RULES[1 if problem.signal else 2],
         problem.sizes,
@@ -144,7 +144,7 @@ def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0,
 
     Returns
     -------
-    Arithmetic
+    WorkedExample
 
     Raises
     ------
@@ -180,7 +180,7 @@ def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0,
         products = ((x, o, k) for x, k, o in problem.products())
         rule = "dK = sum of x * dS over every product x * K of the forward pass"
     steps = _sums(op, products, grids, truth)
-    return Arithmetic(
+    return WorkedExample(
         f"Gradient of the {wrt}: {_options(problem)}", rule, of_output(problem.sizes), *grids, steps, _SIGNS
     )
 

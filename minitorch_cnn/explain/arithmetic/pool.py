@@ -6,7 +6,7 @@ import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.conv import incoming_gradient
-from minitorch_cnn.explain.arithmetic.steps import Arithmetic, Grid, Step, agree, numbers
+from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import pair
 from minitorch_cnn.tensor import Tensor
@@ -98,7 +98,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
 
     Returns
     -------
-    Arithmetic
+    WorkedExample
         Computed in float64.
 
     Raises
@@ -125,7 +125,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
     name = "max" if kind == "max" else "mean"
     index = "i*stride + m - padding" if problem.signal else "i*stride + m - padding, j*stride + n - padding"
     rule = f"S({'i' if problem.signal else 'i, j'}) = {name} over {'m' if problem.signal else 'm, n'} of I({index})"
-    return Arithmetic(problem.title, rule, problem.sizes, left, None, result, tuple(steps), _ARROWS[:1])
+    return WorkedExample(problem.title, rule, problem.sizes, left, None, result, tuple(steps), _ARROWS[:1])
 
 
 @enable_grad()
@@ -143,7 +143,7 @@ def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=
 
     Returns
     -------
-    Arithmetic
+    WorkedExample
         Its first grid is the incoming gradient, its second the input.
 
     Raises
@@ -177,7 +177,7 @@ def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=
     agree(problem.op, grad_x, _truth(problem, incoming), shown)
     rule = ops.pool.MaxPool2d.rule if kind == "max" else ops.pool.AvgPool2d.rule
     title = f"Gradient of {problem.title[0].lower()}{problem.title[1:]}"
-    return Arithmetic(title, rule, of_output(problem.sizes), source, problem.input(), result, tuple(steps), _ARROWS)
+    return WorkedExample(title, rule, of_output(problem.sizes), source, problem.input(), result, tuple(steps), _ARROWS)
 
 
 def _truth(problem, grad_out=None):

@@ -58,7 +58,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class WorkedExample:
     """A computation with all its numbers; prints as text, shows itself in notebooks, and saves as a picture."""
 
     title: str
@@ -72,9 +72,9 @@ class Arithmetic:
     windows: bool = False  # a step's places form the window, (C, KH, KW)
 
     def __str__(self):
-        from minitorch_cnn.explain.arithmetic.text import tell
+        from minitorch_cnn.explain.arithmetic.text import to_text
 
-        return tell(self)
+        return to_text(self)
 
     def goes_to(self, place):
         """Return the steps whose results a number of the first grid has a part in; ``place`` is its place there."""

@@ -86,30 +86,30 @@ def matrix(rows):
     return [" ".join(cell.rjust(width) for cell in row) for row in cells]
 
 
-def tell(story):
-    """Return an `Arithmetic` as text: the rule, the sizes, the grids, and every result with its products."""
-    lines = [story.title, story.rule, *story.sizes]
-    for grid in filter(None, (story.left, story.right, story.result)):
+def to_text(example):
+    """Return an `WorkedExample` as text: the rule, the sizes, the grids, and every result with its products."""
+    lines = [example.title, example.rule, *example.sizes]
+    for grid in filter(None, (example.left, example.right, example.result)):
         lines += ["", f"{grid.name} {grid.letter}, {' x '.join(map(str, grid.shape))}"]
         for number, plane in enumerate(grid.values):
             lines += [""] * (number > 0) + [f"  {line}" for line in matrix(plane)]
-    lines += [] if story.windows else [""]
-    for step in story.steps:
-        lines += ["", step.equation, *_window(story, step)] if story.windows else [step.equation]
-    if story.left.letter == "dS":
+    lines += [] if example.windows else [""]
+    for step in example.steps:
+        lines += ["", step.equation, *_window(example, step)] if example.windows else [step.equation]
+    if example.left.letter == "dS":
         lines += ["", "where each gradient goes"]
-        for place in np.ndindex(story.left.values.shape):
-            receivers = ", ".join(story.result.label(step.place) for step in story.goes_to(place))
-            lines.append(f"{story.left.label(place)} = {short(story.left.at(place))} goes to {receivers}")
+        for place in np.ndindex(example.left.values.shape):
+            receivers = ", ".join(example.result.label(step.place) for step in example.goes_to(place))
+            lines.append(f"{example.left.label(place)} = {short(example.left.at(place))} goes to {receivers}")
     return "\n".join(lines)
 
 
-def _window(story, step):
+def _window(example, step):
     """Return window, kernel and products side by side, a block for each channel."""
     taps = np.array(step.right)
     rows, columns = len(set(taps[:, 1])), len(set(taps[:, 2]))
-    window = np.array([story.left.at(place) for place in step.left]).reshape(-1, rows, columns)
-    kernel = np.array([story.right.at(place) for place in step.right]).reshape(-1, rows, columns)
+    window = np.array([example.left.at(place) for place in step.left]).reshape(-1, rows, columns)
+    kernel = np.array([example.right.at(place) for place in step.right]).reshape(-1, rows, columns)
     lines = []
     for number, (a, b) in enumerate(zip(window, kernel, strict=True)):
         lines += [""] * (number > 0)

@@ -190,7 +190,7 @@ def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
     Localization", equations 1 and 2.
     """
     replay = Replay(model, np.shape(x))
-    end = replay.end_of(layer, activated=True)
+    end = replay.last_op(layer, through_activation=True)
     variable = replay.records[end].output
     if len(variable.shape) != 4:
         raise ValueError(f"grad_cam: layer - expected one that gives maps (N, C, H, W), got shape {variable.shape}")

@@ -110,7 +110,7 @@ def feature_maps(model, image, layers=None):
     x, maps = Tensor(np.asarray(image, replay.dtype)[None]), {}
     with no_grad():
         for layer in layers:
-            out = replay.run([(replay.x, x)], replay.end_of(layer, activated=True))
+            out = replay.run([(replay.x, x)], replay.last_op(layer, through_activation=True))
             if out.ndim != 4:
                 raise ValueError(f"feature_maps: layers - expected layers that give maps, got {layer!r}: {out.shape}")
             maps[layer] = out.data[0]

@@ -138,8 +138,7 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
     Raises
     ------
     ValueError
-        If there is no such layer or unit, the dataset is empty, or the layer gives no maps or maps whose
-        units see the whole image.
+        If there is no such layer or unit, no image, or the layer's units see no box or all of the image.
 
     Notes
     -----
@@ -155,7 +154,7 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
         pixels = dataset.images[start : start + batch_size]
         if replay is None or len(pixels) != replay.x.shape[0]:  # the last batch may be smaller
             replay = Replay(model, (len(pixels), pixels.shape[3], *pixels.shape[1:3]))
-            end = replay.end_of(layer, activated=True)
+            end = replay.last_op(layer, through_activation=True)
         scores, places = _strongest(replay, end, normalised(pixels, dataset))
         indices = np.broadcast_to(np.arange(start, start + len(pixels)), scores.shape)
         new = (scores, indices, places)

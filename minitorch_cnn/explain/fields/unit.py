@@ -153,7 +153,7 @@ def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
     """
     one = (1, *input_shape[1:])
     replay = Replay(model, one)
-    end = replay.end_of(layer)
+    end = replay.last_op(layer)
     output = replay.records[end].output
     masks = _unit_masks(output.shape, y, x, channel)
     fields = receptive_fields(replay.records, replay.x)
@@ -200,7 +200,7 @@ def _effective(model, layer, masks, shape, images, dtype):
         images = np.random.Generator(np.random.PCG64(0)).standard_normal((images, *shape[1:]))
     replay = Replay(model, images.shape)
     x = Tensor(np.asarray(images, dtype), requires_grad=True)
-    out = replay.run([(replay.x, x)], replay.end_of(layer))
+    out = replay.run([(replay.x, x)], replay.last_op(layer))
     grad = np.zeros(out.shape, dtype)
     grad[np.ix_(np.ones(len(images), bool), *masks[1:])] = 1
     out.backward(grad)

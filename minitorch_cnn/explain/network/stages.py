@@ -87,9 +87,7 @@ def shared(patterns):
     """
     questions = {
         "the maps get smaller from stage to stage": lambda p: _falls([s.side for s in p.stages]),
-        "the number of channels grows": lambda p: (
-            p.stages[-1].channels > p.stages[0].channels
-        ),
+        "the number of channels grows": lambda p: p.stages[-1].channels > p.stages[0].channels,
         "pooling or a stride halves the maps": lambda p: all(s.halved_by for s in p.stages[1:]),
         "fully connected layers, or global average pooling, turn maps into classes": lambda p: p.mean or p.full > 0,
     }

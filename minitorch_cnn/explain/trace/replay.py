@@ -65,14 +65,14 @@ class Replay:
         self.dtype = self.x.data.dtype
         self._maker = {id(record.output): i for i, record in enumerate(self.records)}
 
-    def end_of(self, layer, activated=False):
+    def last_op(self, layer, through_activation=False):
         """Return the position of the last operation of a layer, in its last run if there are several.
 
         Parameters
         ----------
         layer : str
             Module path, such as ``"layer3.1"``; ``""`` is the whole model.
-        activated : bool
+        through_activation : bool
             Whether to go on through the normalisation and the activation that follow it directly.
 
         Raises
@@ -89,11 +89,11 @@ class Replay:
         if not inside:
             raise ValueError(f"explain: layer - expected one that runs, got {layer!r}, which does not")
         end = inside[-1]
-        while activated and (following := self._same_place(end)) is not None:
+        while through_activation and (following := self.following_pointwise(end)) is not None:
             end = following
         return end
 
-    def _same_place(self, position):
+    def following_pointwise(self, position):
         """Return the only reader of an output if it is a normalisation or an activation, else None."""
         output = self.records[position].output
         readers = [i for i, r in enumerate(self.records) if any(v is output for v in r.inputs)]

@@ -43,7 +43,7 @@ def test_the_gradient_reaches_exactly_the_box_in_every_network(undrawn_weights, 
     model = models.create(name, image_size=side, num_classes=2)
     replay = Replay(model, (1, channels, side, side))
     fields = receptive_fields(replay.records, replay.x)
-    ends = {path: replay.end_of(path) for path in {record.path for record in replay.records if record.path}}
+    ends = {path: replay.last_op(path) for path in {record.path for record in replay.records if record.path}}
     seen = {path: fields.get(id(replay.records[end].output)) for path, end in ends.items()}
     partly = [path for path, field in seen.items() if field and field.placed and not field.whole]
     layer = max((path for path in partly if seen[path].size[0] < side), key=lambda path: ends[path])
@@ -78,7 +78,7 @@ def test_branches_are_united():
     assert box(model, "half", 2, 3, shape) == (3, 3, 11, 15)
     assert box(model, "half", 0, 0, shape) == (0, 0, 7, 9)
     replay = Replay(model, shape)
-    assert support(replay, replay.end_of("half"), 2, 3) == (3, 3, 11, 15)
+    assert support(replay, replay.last_op("half"), 2, 3) == (3, 3, 11, 15)
 
 
 def test_a_channel_sees_its_own_group():

@@ -33,19 +33,19 @@ def test_the_second_run_of_a_layer_and_what_follows_it():
     replay = Replay(model, x.shape)
     first = ops.relu(model.conv(Tensor(x)))
     second = model.conv(first)
-    assert np.array_equal(replay.run([(replay.x, Tensor(x))], replay.end_of("conv")).data, second.data)
-    end = replay.end_of("conv", activated=True)
-    assert end == replay.end_of("") == replay.end_of("act") == len(replay.records) - 1
+    assert np.array_equal(replay.run([(replay.x, Tensor(x))], replay.last_op("conv")).data, second.data)
+    end = replay.last_op("conv", through_activation=True)
+    assert end == replay.last_op("") == replay.last_op("act") == len(replay.records) - 1
     assert np.array_equal(replay.run([(replay.x, Tensor(x))], end).data, model(Tensor(x)).data)
-    assert replay.end_of("aside") not in replay.ancestors(end)
+    assert replay.last_op("aside") not in replay.ancestors(end)
 
 
 def test_it_can_start_in_the_middle():
     model = Reused().eval()
     replay = Replay(model, (1, 2, 6, 6))
-    middle = replay.records[replay.end_of("conv")].output
+    middle = replay.records[replay.last_op("conv")].output
     leaf = Tensor(np.ones(middle.shape, np.float32), requires_grad=True)
-    out = replay.run([(middle, leaf)], replay.end_of("act"))
+    out = replay.run([(middle, leaf)], replay.last_op("act"))
     assert np.array_equal(out.data, ops.relu(model.norm(leaf)).data)
     out.sum().backward()
     assert leaf.grad.any() and all(parameter.grad is None for parameter in model.parameters())
@@ -54,6 +54,6 @@ def test_it_can_start_in_the_middle():
 def test_names_that_are_none():
     replay = Replay(Reused(), (1, 2, 6, 6))
     with pytest.raises(ValueError, match="layer - expected a module's path, got 'konv'; did you mean 'conv'"):
-        replay.end_of("konv")
+        replay.last_op("konv")
     with pytest.raises(ValueError, match="layer - expected one that runs, got 'unused', which does not"):
-        replay.end_of("unused")
+        replay.last_op("unused")

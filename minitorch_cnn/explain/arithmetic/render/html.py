@@ -102,12 +102,12 @@ show(0);
 """)
 
 
-def page(story):
+def page(example):
     """Return a worked example as an HTML page.
 
     Parameters
     ----------
-    story : Arithmetic
+    example : WorkedExample
 
     Returns
     -------
@@ -124,25 +124,25 @@ def page(story):
             "equation": step.equation,
             "value": repr(step.value),
         }
-        for step in story.steps
+        for step in example.steps
     ]
     names = {
         key(name, place): grid.label(place)
-        for name, grid in (("left", story.left), ("result", story.result))
+        for name, grid in (("left", example.left), ("result", example.result))
         for place in np.ndindex(grid.values.shape)
     }
     return _PAGE.substitute(
-        title=escape(story.title),
-        drawing=drawing(scene(story, equation=False)),
+        title=escape(example.title),
+        drawing=drawing(scene(example, equation=False)),
         steps=_script(steps),
         edges=_script(EDGES),
         names=_script(names),
     )
 
 
-def frame(story):
+def frame(example):
     """Return the page in a frame of its own, so that a notebook can show several."""
-    return f'<iframe srcdoc="{escape(page(story))}" width="100%" height="700" style="border: 0"></iframe>'
+    return f'<iframe srcdoc="{escape(page(example))}" width="100%" height="700" style="border: 0"></iframe>'
 
 
 def _script(value):

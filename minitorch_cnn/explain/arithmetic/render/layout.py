@@ -61,9 +61,9 @@ class Scene:
     parts: list
 
 
-def grids(story):
+def grids(example):
     """Return {"left": grid, "right": grid, "result": grid} of those that there are."""
-    every = {"left": story.left, "right": story.right, "result": story.result}
+    every = {"left": example.left, "right": example.right, "result": example.result}
     return {key: grid for key, grid in every.items() if grid is not None}
 
 
@@ -72,12 +72,12 @@ def key(grid, place):
     return "-".join([grid, *(str(int(i)) for i in place)])
 
 
-def scene(story, number=None, *, equation=True):
+def scene(example, number=None, *, equation=True):
     """Lay out a worked example.
 
     Parameters
     ----------
-    story : Arithmetic
+    example : WorkedExample
     number : int or None
         The step that is shown, and the results up to it; None shows all results and no step.
     equation : bool
@@ -88,32 +88,32 @@ def scene(story, number=None, *, equation=True):
     Scene
     """
     parts, y = [], 45
-    parts.append(Text(MARGIN, y, story.title, 34, middle=False, bold=True))
-    for line in [story.rule, *(line for text in story.sizes for line in textwrap.wrap(text, 125))]:
+    parts.append(Text(MARGIN, y, example.title, 34, middle=False, bold=True))
+    for line in [example.rule, *(line for text in example.sizes for line in textwrap.wrap(text, 125))]:
         y += 38
         parts.append(Text(MARGIN, y, line, 23, middle=False))
     y += 90
-    step = None if number is None else story.steps[number]
-    marked = _marked(story, step)
-    shown = len(story.steps) if number is None else number + 1
-    known = {s.place for s in story.steps[:shown]}
-    cell, widths, height = _cell(story)
+    step = None if number is None else example.steps[number]
+    marked = _marked(example, step)
+    shown = len(example.steps) if number is None else number + 1
+    known = {s.place for s in example.steps[:shown]}
+    cell, widths, height = _cell(example)
     x = (WIDTH - sum(widths) - _BETWEEN * (len(widths) - 1)) / 2
-    for (name, grid), width, sign in zip(grids(story).items(), widths, (*story.signs, ""), strict=False):
+    for (name, grid), width, sign in zip(grids(example).items(), widths, (*example.signs, ""), strict=False):
         parts.append(Text(x + width / 2, y - 30, _heading(grid), _HEADING, bold=True, colour=EDGES[name]))
         corner = x + (width - _columns(grid) * cell) / 2, y + (height - _rows(grid)) * cell / 2
         parts += sorted(_cells(name, grid, *corner, cell, marked, known), key=_layer)
         x += width + _BETWEEN
         parts.append(Text(x - _BETWEEN / 2, y + height * cell / 2, sign, 40))
     y += height * cell + 20
-    for line in _legend(story):
+    for line in _legend(example):
         y += 30
         parts.append(Text(WIDTH / 2, y, line, 20, colour=FAINT))
-    if equation and story.steps:
+    if equation and example.steps:
         lines = _wrapped(step.equation) if step else []
         for i, line in enumerate(lines):
             parts.append(Text(WIDTH / 2, y + 50 + 38 * i, line, 25, bold=True))
-        y += 38 * max(len(_wrapped(s.equation)) for s in story.steps) + 20 if number is not None else 0
+        y += 38 * max(len(_wrapped(s.equation)) for s in example.steps) + 20 if number is not None else 0
     return Scene(WIDTH, int(y + 40), parts)
 
 
@@ -143,9 +143,9 @@ def _heading(grid):
     return f"{grid.name} {grid.letter}"
 
 
-def _cell(story):
+def _cell(example):
     """Return (pixels of a cell, pixels across each grid and its heading, rows of the highest)."""
-    every = list(grids(story).values())
+    every = list(grids(example).values())
     height = max(map(_rows, every))
     room = WIDTH - 2 * MARGIN - _BETWEEN * (len(every) - 1)
     cell = min(_LARGEST_CELL, _ROOM / height)
@@ -156,7 +156,7 @@ def _cell(story):
         cell *= 0.97
 
 
-def _marked(story, step):
+def _marked(example, step):
     """Return {name of a cell: colour of its edge}, and the place that won."""
     if step is None:
         return {}
@@ -210,12 +210,12 @@ def tint(share):
     return "#{:02X}{:02X}{:02X}".format(*(round(c) for c in mixed))
 
 
-def _legend(story):
+def _legend(example):
     """Yield what the edges and hatches mean, of those that occur."""
     words = []
-    if any(any(grid.padding) for grid in grids(story).values()):
+    if any(any(grid.padding) for grid in grids(example).values()):
         words.append("dashed: padding")
-    if any(grid.unread is not None and grid.unread.any() for grid in grids(story).values()):
+    if any(grid.unread is not None and grid.unread.any() for grid in grids(example).values()):
         words.append("hatched: read by no window")
     if words:
         yield "     ".join(words)

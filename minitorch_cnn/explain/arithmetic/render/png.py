@@ -11,14 +11,14 @@ _MILLISECONDS, _LAST = 900, 3000  # that a frame stays
 _HATCH = 9  # pixels between the lines
 
 
-def png(story, number=None):
+def png(example, number=None):
     """Return a worked example as the bytes of a PNG file; ``number``: the step to mark, None shows all results."""
     buffer = io.BytesIO()
-    paint(scene(story, number)).save(buffer, "PNG", optimize=True)
+    paint(scene(example, number)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def gif(story):
+def gif(example):
     """Return a worked example as the bytes of a GIF file, which shows one result after the other.
 
     Raises
@@ -26,9 +26,9 @@ def gif(story):
     ValueError
         If that would be more than 200 frames.
     """
-    if len(story.steps) > _MOST_FRAMES:
-        raise ValueError(f"save: path - expected a .gif of at most {_MOST_FRAMES} results, got {len(story.steps)}")
-    frames = [paint(scene(story, number)) for number in range(len(story.steps))]
+    if len(example.steps) > _MOST_FRAMES:
+        raise ValueError(f"save: path - expected a .gif of at most {_MOST_FRAMES} results, got {len(example.steps)}")
+    frames = [paint(scene(example, number)) for number in range(len(example.steps))]
     palette = frames[-1].quantize(128)
     frames = [frame.quantize(palette=palette, dither=0) for frame in frames]
     durations = [_MILLISECONDS] * (len(frames) - 1) + [_LAST]

@@ -10,9 +10,9 @@ _HATCH = (
 )
 
 
-def svg(story, number=None):
+def svg(example, number=None):
     """Return a worked example as an SVG document; ``number`` is the step that is marked, None shows all results."""
-    return drawing(scene(story, number))
+    return drawing(scene(example, number))
 
 
 def drawing(drawn):
