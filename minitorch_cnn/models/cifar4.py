@@ -44,8 +44,8 @@ class Cifar4(nn.Module):
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x, pool=2)
-        x = nn.conv_bn_act(self.conv2, self.bn2, "relu", x, pool=2)
-        x = nn.conv_bn_act(self.conv3, self.bn3, "relu", x, pool=2)
-        x = nn.conv_bn_act(self.conv4, self.bn4, "relu", x, pool=2)
+        x = nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)
+        x = nn.conv_bn_act(x, self.conv2, self.bn2, pool=2)
+        x = nn.conv_bn_act(x, self.conv3, self.bn3, pool=2)
+        x = nn.conv_bn_act(x, self.conv4, self.bn4, pool=2)
         return self.fc(ops.global_avg_pool(x))

@@ -45,9 +45,9 @@ class DenseLayer(nn.Module):
 
     def forward(self, x):
         """Return x, (N, C, H, W), and behind it the new maps."""
-        new = x
-        for norm, conv in self.stages():
-            new = nn.bn_act_conv(norm, "relu", conv, new)
+        new = nn.bn_act_conv(x, self.norm1, self.conv1)
+        if self.bottleneck:
+            new = nn.bn_act_conv(new, self.norm2, self.conv2)
         return ops.concat([x, new], axis=1)
 
 
@@ -71,7 +71,7 @@ class DenseBlock(nn.Sequential):
 
     def forward(self, x):
         """Return x, (N, C, H, W), and behind it the new maps of all layers."""
-        return nn.dense_block(list(self), x)
+        return nn.dense_block(x, list(self))
 
 
 class Transition(nn.Module):
@@ -99,7 +99,7 @@ class Transition(nn.Module):
 
     def forward(self, x):
         """Return half as many maps, or as many, of half the size."""
-        return nn.bn_act_conv(self.norm, "relu", self.conv, x, pool=self.pool)
+        return nn.bn_act_conv(x, self.norm, self.conv, pool=self.pool)
 
 
 class DenseNet(nn.Module):
@@ -158,10 +158,11 @@ class DenseNet(nn.Module):
         least = 2 ** (len(counts) - 1) * (4 if stem == "imagenet" else 1)
         if image_size < least:
             raise ValueError(f"DenseNet: image_size - expected at least {least}, got {image_size}")
-        self.features, channels = nn.Module(), stem_filters
+        self.features, channels = nn.Sequential(), stem_filters
         if stem == "imagenet":
             self.features.conv0 = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
             self.features.norm0 = nn.BatchNorm2d(channels)
+            self.features.relu0 = nn.ReLU()
             self.features.pool0 = nn.MaxPool2d(3, stride=2, padding=1)
         else:
             self.features.conv0 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
@@ -174,28 +175,16 @@ class DenseNet(nn.Module):
                 setattr(self.features, f"transition{number}", Transition(channels, filters))
                 channels = filters
         setattr(self.features, "norm5" if stem == "imagenet" else "norm", nn.BatchNorm2d(channels))
+        self.features.relu = nn.ReLU()
         self.classifier = nn.Linear(channels, num_classes)
         he_convolutions(self)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
-        parts = dict(self.features.named_children())
-        x = _stem(parts, x)
-        for name, part in parts.items():
-            if name.startswith(("denseblock", "transition")):
-                x = part(x)
-        return self.classifier(nn.bn_act_conv(parts[_last(parts)], "relu", ops.global_avg_pool, x))
-
-
-def _stem(parts, x):
-    if "norm0" not in parts:
-        return parts["conv0"](x)
-    return parts["pool0"](nn.conv_bn_act(parts["conv0"], parts["norm0"], "relu", x))
-
-
-def _last(parts):
-    return "norm5" if "norm5" in parts else "norm"
+        x = self.features(x)
+        x = ops.global_avg_pool(x)
+        return self.classifier(x)
 
 
 def _cifar(num_classes=10, in_channels=3, image_size=32, **options):

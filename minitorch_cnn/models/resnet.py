@@ -75,8 +75,8 @@ class BasicBlock(nn.Module):
     def forward(self, x):
         """Return the block's output for x, (N, C, H, W)."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
-        return nn.conv_bn_act(self.conv2, self.bn2, "relu", x, residual=shortcut)
+        x = nn.conv_bn_act(x, self.conv1, self.bn1)
+        return nn.conv_bn_act(x, self.conv2, self.bn2, residual=shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -113,9 +113,9 @@ class Bottleneck(nn.Module):
     def forward(self, x):
         """Return the block's output for x, (N, C, H, W)."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
-        x = nn.conv_bn_act(self.conv2, self.bn2, "relu", x)
-        return nn.conv_bn_act(self.conv3, self.bn3, "relu", x, residual=shortcut)
+        x = nn.conv_bn_act(x, self.conv1, self.bn1)
+        x = nn.conv_bn_act(x, self.conv2, self.bn2)
+        return nn.conv_bn_act(x, self.conv3, self.bn3, residual=shortcut)
 
 
 class ResNet(nn.Module):
@@ -176,8 +176,8 @@ class ResNet(nn.Module):
             raise ValueError(f"ResNet: image_size - expected at least {least}, got {image_size}")
         kernel, stride = (7, 2) if stem == "imagenet" else (3, 1)
         self.conv1, self.bn1 = _conv(in_channels, filters[0], kernel, stride), nn.BatchNorm2d(filters[0])
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else None
-        channels = filters[0]
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else nn.Identity()
+        channels, self.stage_count = filters[0], len(counts)
         for number, (count, width) in enumerate(zip(counts, filters, strict=True), start=1):
             stage = nn.Sequential()
             for i in range(count):
@@ -198,11 +198,16 @@ class ResNet(nn.Module):
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
-        x = x if self.maxpool is None else self.maxpool(x)
-        for name, stage in self.named_children():
-            x = stage(x) if name.startswith("layer") else x
-        return self.fc(ops.global_avg_pool(x))
+        x = nn.conv_bn_act(x, self.conv1, self.bn1)
+        x = self.maxpool(x)
+        for stage in self.stages():
+            x = stage(x)
+        x = ops.global_avg_pool(x)
+        return self.fc(x)
+
+    def stages(self):
+        """Return layer1, layer2 and so on: the stages of residual blocks."""
+        return [getattr(self, f"layer{number}") for number in range(1, self.stage_count + 1)]
 
 
 def _shortcut(in_channels, out_channels, stride, option):

@@ -42,17 +42,25 @@ class ResNet9(nn.Module):
     def __init__(self, num_classes=10, in_channels=3, image_size=32):
         if image_size < 8:
             raise ValueError(f"ResNet9: image_size - expected at least 8 for three poolings by 2, got {image_size}")
-        for number, (before, after) in enumerate(((in_channels, 64), (64, 128), (128, 256), (256, 512)), start=1):
-            setattr(self, f"conv{number}", nn.Conv2d(before, after, 3, padding=1, bias=False))
-            setattr(self, f"bn{number}", nn.BatchNorm2d(after))
+        self.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.conv2 = nn.Conv2d(64, 128, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(128)
+        self.conv3 = nn.Conv2d(128, 256, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(256)
+        self.conv4 = nn.Conv2d(256, 512, 3, padding=1, bias=False)
+        self.bn4 = nn.BatchNorm2d(512)
         self.block1, self.block2 = BasicBlock(128, 128), BasicBlock(512, 512)
         self.fc = nn.Linear(512, num_classes)
         he_convolutions(self)
 
     def forward(self, x):
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x, pool=2)
-        x = self.block1(nn.conv_bn_act(self.conv2, self.bn2, "relu", x))
-        x = nn.conv_bn_act(self.conv3, self.bn3, "relu", x, pool=2)
-        x = self.block2(nn.conv_bn_act(self.conv4, self.bn4, "relu", x, pool=2))
-        return self.fc(ops.adaptive_max_pool2d(x, 1).reshape(len(x), -1)) * self.scale
+        x = nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)
+        x = nn.conv_bn_act(x, self.conv2, self.bn2)
+        x = self.block1(x)
+        x = nn.conv_bn_act(x, self.conv3, self.bn3, pool=2)
+        x = nn.conv_bn_act(x, self.conv4, self.bn4, pool=2)
+        x = self.block2(x)
+        x = ops.flatten(ops.adaptive_max_pool2d(x, 1))
+        return self.fc(x) * self.scale

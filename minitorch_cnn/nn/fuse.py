@@ -1,8 +1,8 @@
-"""Several layers as one operation: the same object, parameters, keys and results, in fewer passes over memory.
+"""Fusion: neighbouring layers run as one operation, with the same parameters, keys and results.
 
-Models write what a paper writes, ``nn.conv_bn_act(self.conv1, self.bn1, "relu", x, pool=2)``, and run one
-operation after the other, each of which can be looked at. After ``nn.fuse(model)`` batch norm, ReLU and
-max pooling in a row run as one, here and wherever a `Sequential` holds them side by side.
+Models write ``nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)`` for max_pool2d(relu(bn1(conv1(x))), 2). That runs
+operation by operation, so that each can be inspected. After ``nn.fuse(model)``, batch norm, ReLU and max pooling run as
+one operation with fewer passes over memory, here and where they stand side by side in a `Sequential`.
 """
 
 from minitorch_cnn import ops
@@ -13,8 +13,6 @@ from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.nn.pool import AvgPool2d, MaxPool2d
 from minitorch_cnn.shapes import ShapeError, padding4, pair
 
-_ACTIVATIONS = {"relu": ops.relu, "gelu": ops.gelu, "tanh": ops.tanh, "none": lambda x: x}
-
 
 def fuse(model, fused=True):
     """Let a model run neighbouring layers as one operation, in place.
@@ -23,35 +21,36 @@ def fuse(model, fused=True):
     ----------
     model : Module
     fused : bool
-        False goes back to one operation after the other.
+        False returns to one operation after the other.
 
     Returns
     -------
     Module
-        The model itself; its parameters, keys and results stay what they are.
+        The model itself. Its parameters, keys and results stay the same.
 
     Notes
     -----
-    While a model is traced it runs operation by operation all the same, so that every one is seen.
+    A traced model still runs operation by operation, so that the trace shows each of them.
     """
     for module in model.modules():
         module.fused = bool(fused)
     return model
 
 
-def conv_bn_act(conv, bn, activation, x, pool=1, residual=None):
+def conv_bn_act(x, conv, bn, act=ops.relu, *, pool=1, residual=None):
     """Run convolution, batch norm, activation and max pooling, as most networks since 2015 do.
 
-    out = max_pool2d(activation(bn(conv(x)) + residual), pool)
+    out = max_pool2d(act(bn(conv(x)) + residual), pool)
 
     Parameters
     ----------
+    x : Tensor, shape (N, C, H, W)
     conv : Module
     bn : BatchNorm2d
-    activation : "relu", "gelu", "tanh" or "none"
-    x : Tensor, shape (N, C, H, W)
+    act : callable or None
+        The activation, a function or a Module; None for no activation.
     pool : int, pixels, >= 1
-        Side and stride of the windows; 1 pools nothing.
+        Side and stride of the pooling windows; 1 means no pooling.
     residual : Tensor, shape (N, C_out, OH, OW), or None
         The shortcut of a residual block (He et al. 2015, figure 2, arXiv 1512.03385).
 
@@ -61,40 +60,41 @@ def conv_bn_act(conv, bn, activation, x, pool=1, residual=None):
 
     Raises
     ------
-    ValueError
-        If the activation is unknown.
+    TypeError
+        If the activation is not callable.
     ShapeError
-        If the residual has not the shape of the convolution's output.
+        If the residual does not have the shape of the convolution's output.
 
     Notes
     -----
-    Where `fuse` was called, all behind the convolution is one operation for "relu", unless the
-    convolution runs by ``algorithm="reference"``, where everything shall be the textbook's.
+    After `fuse`, everything after the convolution is one operation if ``act`` is ReLU. A convolution with
+    ``algorithm="reference"`` is never fused: there, everything is the textbook's.
     """
-    _check_activation("conv_bn_act", activation)
+    _check_activation("conv_bn_act", act)
     x = conv(x)
     if residual is not None and residual.shape != x.shape:
         raise ShapeError(f"conv_bn_act: residual - expected shape {x.shape}, got {residual.shape}")
-    if _one_pass(conv, bn, activation, x, pool) and (residual is None or pool == 1):
+    if _fuses(conv, bn, act, x, pool) and (residual is None or pool == 1):
         return bn(x, relu=True, pool=pool, residual=residual)
     x = bn(x) if residual is None else bn(x) + residual
-    x = _ACTIVATIONS[activation](x)
+    x = x if act is None else act(x)
     return x if pool == 1 else ops.max_pool2d(x, pool)
 
 
-def bn_act_conv(bn, activation, conv, x, pool=None):
+def bn_act_conv(x, bn, conv, act=ops.relu, *, pool=None):
     """Run batch norm, activation and convolution: the order of DenseNet and of pre-activation ResNets.
 
-    out = pool(conv(activation(bn(x))))
+    out = pool(conv(act(bn(x))))
 
     Parameters
     ----------
-    bn : BatchNorm2d
-    activation : "relu", "gelu", "tanh" or "none"
-    conv : Module
     x : Tensor, shape (N, C, H, W)
+    bn : BatchNorm2d
+    conv : Module
+    act : callable or None
+        The activation, a function or a Module; None for no activation.
     pool : Module or None
-        What stands behind the convolution.
+        A pooling after the convolution.
 
     Returns
     -------
@@ -102,58 +102,59 @@ def bn_act_conv(bn, activation, conv, x, pool=None):
 
     Raises
     ------
-    ValueError
-        If the activation is unknown.
+    TypeError
+        If the activation is not callable.
 
     Notes
     -----
-    Where `fuse` was called, batch norm and ReLU are one operation, and an average pooling runs before a 1 x 1
-    convolution: a mean of weighted sums is the weighted sum of the means, and windows of 2 x 2 leave a quarter
-    of the pixels to multiply.
+    After `fuse`, batch norm and ReLU are one operation, and an average pooling runs before a 1 x 1 convolution:
+    the mean of weighted sums is the weighted sum of the means, and with windows of 2 x 2 only a quarter of the
+    pixels is left to multiply.
     Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
     """
-    _check_activation("bn_act_conv", activation)
-    if _one_pass(conv, bn, activation, x, pool=1):
+    _check_activation("bn_act_conv", act)
+    if _fuses(conv, bn, act, x):
         x = bn(x, relu=True)
-        if _change_places(conv, pool):
+        if _commute(conv, pool):
             return conv(pool(x))
     else:
-        x = _ACTIVATIONS[activation](bn(x))
+        x = bn(x)
+        x = x if act is None else act(x)
     return conv(x) if pool is None else pool(conv(x))
 
 
-def _change_places(conv, pool):
+def _commute(conv, pool):
     """Return whether pool(conv(x)) = conv(pool(x)): means of whole windows, and a convolution pixel by pixel."""
     if type(pool) is not AvgPool2d or type(conv) is not Conv2d or pool.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return False
     return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
 
 
-def dense_block(layers, x):
-    """Run the layers of a dense block, each of which puts new maps behind its input.
+def dense_block(x, layers):
+    """Run the layers of a dense block; each appends new feature maps to its input.
 
-    x = concat([x, layer.new_maps(x)]) for every layer
+    x = layer(x) = concat([x, new maps]) for every layer
 
     Parameters
     ----------
-    layers : sequence of Module
-        On call each returns x with its new maps behind; ``layer.stages()`` is a list of (batch norm, convolution),
-        which stand for batch norm, ReLU, convolution.
     x : Tensor, shape (N, C, H, W)
+    layers : sequence of Module
+        ``layer.stages()`` returns a list of (batch norm, convolution), each of which stands for batch norm, ReLU and
+        convolution.
 
     Returns
     -------
-    Tensor, shape (N, C + the new maps of all layers, H, W)
+    Tensor, shape (N, C + new maps of all layers, H, W)
 
     Raises
     ------
     ShapeError
-        If a layer does not take the maps before it.
+        If the channels of a layer do not match the feature maps before it.
 
     Notes
     -----
-    Where `fuse` was called, the whole block is one operation, `ops.dense_block`, unless a stage is none of ours,
-    or a convolution is told how to run.
+    After `fuse`, the whole block is one operation, `ops.dense_block`, unless a stage contains a custom module or a
+    convolution has a fixed algorithm.
     Source: Huang et al. 2016, section 3, arXiv 1608.06993.
     """
     stages = [layer.stages() for layer in layers]
@@ -178,20 +179,20 @@ def _dense_stage(bn, conv):
     padding = padding4(conv.padding, "dense_block", (1, 1), conv.weight.shape[2:], (1, 1), dilation)
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if type(bn) is Identity:
-        return ops.DenseStage(None, None, conv.weight, conv.bias, None, hyper)
+        return ops.DenseNetStage(None, None, conv.weight, conv.bias, None, hyper)
     norm = {"running_mean": bn.running_mean, "running_var": bn.running_var}
     norm |= {"training": bn.training and not bn.frozen, "momentum": bn.momentum, "eps": bn.eps}
-    return ops.DenseStage(bn.weight, bn.bias, conv.weight, conv.bias, norm, hyper)
+    return ops.DenseNetStage(bn.weight, bn.bias, conv.weight, conv.bias, norm, hyper)
 
 
-def _check_activation(function, activation):
-    if activation not in _ACTIVATIONS:
-        expected = ", ".join(map(repr, _ACTIVATIONS))
-        raise ValueError(f"{function}: activation - expected one of {expected}, got {activation!r}")
+def _check_activation(function, act):
+    if act is not None and not callable(act):
+        raise TypeError(f"{function}: act - expected a function, a Module or None, got {act!r}")
 
 
-def _one_pass(conv, bn, activation, x, pool):
-    return activation == "relu" and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
+def _fuses(conv, bn, act, x, pool=1):
+    relu = act is ops.relu or type(act) is ReLU
+    return relu and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
 
 
 def _together(bn, x, pool):
@@ -199,7 +200,7 @@ def _together(bn, x, pool):
 
 
 def run_in_row(modules, x):
-    """Run modules one after the other, batch norm with the ReLU and pooling behind it where they are fused.
+    """Run modules one after the other; batch norm runs together with the ReLU and max pooling after it where fused.
 
     Parameters
     ----------

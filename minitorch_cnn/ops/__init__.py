@@ -19,7 +19,7 @@ from minitorch_cnn.ops.adaptive_pool import (
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
 from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
-from minitorch_cnn.ops.densenet_block import DenseStage, dense_block
+from minitorch_cnn.ops.densenet_block import DenseNetStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.fused import batch_norm_relu
 from minitorch_cnn.ops.indexing import broadcast_to, flip, index, split
@@ -36,7 +36,7 @@ from minitorch_cnn.ops.softmax import log_softmax, softmax
 from minitorch_cnn.ops.sync_norm import sync_batch_norm
 
 __all__ = [
-    "DenseStage",
+    "DenseNetStage",
     "abs",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",

@@ -10,12 +10,12 @@ from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.conv import Conv2d
-from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape
+from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape
 from minitorch_cnn.ops.reads import Everything, Inputs, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
 
-class DenseStage(NamedTuple):
+class DenseNetStage(NamedTuple):
     """Batch norm, ReLU and convolution inside a dense layer; see `dense_block`.
 
     Without running statistics there is no batch norm, as where it was folded into the convolution before.
@@ -60,9 +60,10 @@ def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
     channels = weight.shape[1] * hyper["groups"]
     one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
     if norm is None:
-        return _Arrays(weight, bias, one, zero, one, one, zero, False, hyper)
-    numbers = batch_norm_numbers(pixels, gamma, beta, **norm, batch=statistics)
-    return _Arrays(weight, bias, one if gamma is None else gamma, *numbers, norm["training"], hyper)
+        identity = {"gamma": one, "mean": zero, "inv_std": one, "scale": one, "shift": zero}
+        return _Arrays(weight=weight, bias=bias, **identity, training=False, hyper=hyper)
+    coefficients = batch_norm_coefficients(pixels, gamma, beta, **norm, batch=statistics)
+    return _Arrays(weight, bias, one if gamma is None else gamma, *coefficients, norm["training"], hyper)
 
 
 def _window_of_block(call):
@@ -79,7 +80,7 @@ def _padding_of_block(call):
     return tuple(sum(padding[i] for padding in paddings) for i in (0, 2))
 
 
-class DenseBlock(Function):
+class DenseNetBlock(Function):
     """Layers whose new maps go behind their input, in one buffer."""
 
     rule = (
@@ -113,7 +114,7 @@ class DenseBlock(Function):
 
     @staticmethod
     def forward(ctx, x, *parameters, layers):
-        shape = DenseBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
+        shape = DenseNetBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
         channels, total = x.shape[1], shape[1]
         block = kernels.runtime.memory.empty((shape[0], *shape[2:], total), x.dtype)
         kernels.conv.densenet_block.put_channels(nhwc(x), block, 0)
@@ -229,7 +230,7 @@ def dense_block(x, layers):
     Parameters
     ----------
     x : Tensor, shape (N, C, H, W), float32 or float64
-    layers : sequence of sequences of DenseStage
+    layers : sequence of sequences of DenseNetStage
         ``norm`` of a stage holds the keywords of `batch_norm`, running statistics among them, ``hyper`` those of
         `conv2d`, as pairs and with a padding of four numbers.
 
@@ -259,4 +260,4 @@ def dense_block(x, layers):
         tensors("dense_block", weight=stage.weight)
         optional_tensors("dense_block", gamma=stage.gamma, beta=stage.beta, bias=stage.bias)
     hyper = tuple(tuple((stage.norm, stage.hyper) for stage in layer) for layer in layers)
-    return DenseBlock.apply(x, *(v for stage in stages for v in stage[:4]), layers=hyper)
+    return DenseNetBlock.apply(x, *(v for stage in stages for v in stage[:4]), layers=hyper)

@@ -4,7 +4,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
-from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
@@ -35,7 +35,7 @@ class BatchNormReLU(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, residual, *, training, pool, **hyper):
         pixels = nhwc(x)
-        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=training, **hyper)
+        mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=training, **hyper)
         argmax = deviations = None
         if pool == 1:
             shortcut = None if residual is None else nhwc(residual)

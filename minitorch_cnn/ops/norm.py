@@ -48,7 +48,7 @@ def _moments(pixels):
     return pixels.size // pixels.shape[-1] * np.stack([np.ones_like(mean), mean, var + mean**2])
 
 
-def batch_norm_numbers(
+def batch_norm_coefficients(
     pixels, weight, bias, running_mean, running_var, training, momentum, eps, total=None, batch=None
 ):
     """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones.
@@ -82,7 +82,7 @@ class BatchNorm(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, *, training, **hyper):
         pixels = _pixels(x)
-        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=training, **hyper)
+        mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=training, **hyper)
         ctx.training = training
         if any(ctx.needs_grad):
             ctx.save(x, mean, inv_std, weight)  # x, not its normalised form: nobody else needs that

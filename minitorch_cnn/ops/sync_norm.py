@@ -4,7 +4,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
-from minitorch_cnn.ops.norm import batch_norm_numbers, batch_norm_shape, check_batch_norm
+from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace
 from minitorch_cnn.ops.reproducible_sum import add_up, of_blocks
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
@@ -25,7 +25,7 @@ class SyncBatchNorm(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, *, total, **hyper):
         pixels = nhwc(x)
-        mean, inv_std, scale, shift = batch_norm_numbers(pixels, weight, bias, training=True, total=total, **hyper)
+        mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=True, total=total, **hyper)
         ctx.total = total
         if any(ctx.needs_grad):
             ctx.save(x, mean, inv_std, weight)

@@ -22,7 +22,7 @@ def stage(normal, channels, filters, size, *, training, affine=True, bias=False,
     weight = learned((filters, channels // groups, size, size), 4)
     hyper = {**HYPER, "padding": (size // 2,) * 4, "groups": groups}
     shift = learned((filters,), 5) if bias else None
-    return ops.DenseStage(*pair, weight, shift, running if norm else None, hyper)
+    return ops.DenseNetStage(*pair, weight, shift, running if norm else None, hyper)
 
 
 def in_a_row(x, layers):
@@ -108,7 +108,7 @@ def test_feature_maps_stay_channels_last(normal, stays_channels_last):
 
 def stage_of(x, normal):
     weight = Tensor(normal((2, x.shape[1], 1, 1)).astype(x.data.dtype))
-    return ops.DenseStage(None, None, weight, None, None, {**HYPER, "padding": (0,) * 4})
+    return ops.DenseNetStage(None, None, weight, None, None, {**HYPER, "padding": (0,) * 4})
 
 
 def test_what_does_not_fit(normal):

@@ -45,8 +45,8 @@ class PlainBlock(BasicBlock):
 
     def forward(self, x):
         """Return the block's output for x, (N, C, H, W)."""
-        x = nn.conv_bn_act(self.conv1, self.bn1, "relu", x)
-        return nn.conv_bn_act(self.conv2, self.bn2, "relu", x)
+        x = nn.conv_bn_act(x, self.conv1, self.bn1)
+        return nn.conv_bn_act(x, self.conv2, self.bn2)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def dense_hyper(weight):
 
 def run_dense_block(x, weight, gamma, beta, *, training):
     statistics = {"running_mean": MEAN.copy(), "running_var": VAR.copy(), "momentum": 0.1, "eps": 1e-5}
-    stage = ops.DenseStage(gamma, beta, weight, None, {"training": training, **statistics}, dense_hyper(weight))
+    stage = ops.DenseNetStage(gamma, beta, weight, None, {"training": training, **statistics}, dense_hyper(weight))
     return ops.dense_block(x, [[stage]])
 
 
