@@ -1,6 +1,6 @@
-"""The one random stream of initialisers and dropout; `manual_seed` starts it anew.
+"""The random stream of initialisers and dropout; `manual_seed` starts it again.
 
-Data augmentation does not draw from it: there a number depends on the seed, the epoch and the
+Data augmentation does not draw from it: there each draw depends on the seed, the epoch and the
 sample alone.
 """
 

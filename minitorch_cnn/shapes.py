@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 
-layout_copies = 0  # how often `nhwc` had to copy, for tests and for the curious
+layout_copies = 0  # how often `nhwc` had to copy; read by tests
 
 
 class ShapeError(ValueError):
-    """Shapes that do not fit; the message names the argument, what was expected and what came."""
+    """Shapes that do not fit; the message names the argument, the expected shape and the actual one."""
 
 
 def pair(value, name, minimum=1):

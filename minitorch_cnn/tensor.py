@@ -27,7 +27,7 @@ class Tensor(Variable):
     data : array_like
         Python floats become float32; NumPy arrays keep their dtype and their memory.
     requires_grad : bool
-        Whether `backward` shall leave a gradient in ``grad``.
+        Whether `backward` computes a gradient into ``grad``.
     dtype : dtype or None
         Convert to this one.
 
@@ -173,7 +173,7 @@ class Tensor(Variable):
     __array_ufunc__ = None
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        """Return the array, for `np.asarray` and whatever calls it."""
+        """Return the array, for `np.asarray` and its callers."""
         self._needs_values("NumPy")
         if self.requires_grad and is_grad_enabled():
             raise GraphError(

@@ -1,4 +1,4 @@
-"""Models, one paper or idea a file, and their registry."""
+"""Models, one paper or idea per file, and their registry."""
 
 from minitorch_cnn.models.alexnet import AlexNet, AlexNet2012
 from minitorch_cnn.models.allcnn import AllCNN, AllCNNImageNet

@@ -1,11 +1,11 @@
-"""AlexNet: the network that won ImageNet 2012, and its later one-tower form."""
+"""AlexNet: the winner of ImageNet 2012, and its later single-tower form."""
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.registry import register
 
 
 def _fully_connected(num_classes):
-    """Return the head of both forms: dropout before the first two of three full connections."""
+    """Return the head of both forms: dropout before the first two of three fully connected layers."""
     return nn.Sequential(
         nn.Dropout(0.5),
         nn.Linear(256 * 6 * 6, 4096),
@@ -43,13 +43,13 @@ class AlexNet(_AlexNet):
         3 x 3, 384             384 x 13 x 13
         3 x 3, 256             256 x 13 x 13
         3 x 3, 256             256 x 13 x 13, pooled to 6 x 6
-        full connections       4096, 4096, num_classes
+        fully connected layers       4096, 4096, num_classes
 
     Parameters
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 63
-        For the check alone: an adaptive pooling makes 6 x 6 of any size.
+        Only checked: adaptive pooling gives 6 x 6 for any size.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class AlexNet(_AlexNet):
 
     Notes
     -----
-    61,100,840 parameters and 714,188,480 multiplications an image at the defaults.
+    61,100,840 parameters and 714,188,480 multiplications per image at the defaults.
     Source: Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", and the
     layers of torchvision, whose state_dict keys these are.
     """
@@ -93,13 +93,13 @@ class AlexNet2012(_AlexNet):
         3 x 3, 384                   1   ReLU            384 x 13 x 13
         3 x 3, 384                   2   ReLU            384 x 13 x 13
         3 x 3, 256                   2   ReLU pool       256 x 6 x 6
-        full connections                                 4096, 4096, num_classes
+        fully connected layers                                 4096, 4096, num_classes
 
     Parameters
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 63
-        For the check alone.
+        Only checked.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class AlexNet2012(_AlexNet):
 
     Notes
     -----
-    60,965,224 parameters and 724,406,816 multiplications an image at the defaults. Two pixels of padding
+    60,965,224 parameters and 724,406,816 multiplications per image at the defaults. Two pixels of padding
     make the paper's 55 x 55 maps of 224 pixels. Its alpha = 1e-4 multiplies the sum of the squares, that
     of `nn.LocalResponseNorm` their mean over 5 channels, so it is 5e-4 here.
     Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Deep Convolutional Neural

@@ -1,4 +1,4 @@
-"""The all-convolutional net: pooling and full connections replaced by convolutions, and what it is compared with."""
+"""All-CNN: convolutions replace pooling and fully connected layers; with the base models of the paper."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 # (kernel, filters, stride) of a convolution, or "pool": max pooling of 3 x 3, stride 2. Tables 1 and 2 of the paper;
-# behind them come, in all of them, 3 x 3, 192; 1 x 1, 192; 1 x 1, num_classes; and the mean of each map.
+# all of them continue with 3 x 3, 192; 1 x 1, 192; 1 x 1, num_classes; and global average pooling.
 _CIFAR = {
     "base_a": [(5, 96, 1), "pool", (5, 192, 1), "pool"],
     "base_b": [(5, 96, 1), (1, 96, 1), "pool", (5, 192, 1), (1, 192, 1), "pool"],
@@ -25,7 +25,7 @@ _IMAGENET = [
     *((3, 384, 1, 1), (1, 384, 1, 0), (3, 384, 2, 0)),
     *((3, 1024, 1, 1), (1, 1024, 1, 0)),
 ]
-# Logits are behind a ReLU here. Softmax does not see a number that is added to all of them, but around 0 half of the
+# Here a ReLU follows the logits. Softmax ignores a constant that is added to all of them, but around 0 half of the
 # logits would begin where ReLU has no gradient, and whole classes stay there: without dropout, all ten.
 _FIRST_LOGIT = 2.0
 
@@ -63,9 +63,9 @@ class AllCNN(_AllConvolutional):
         "base_a", "base_b", "base_c", "a", "b", "c", "strided_c" or "convpool_c".
     num_classes, in_channels : int
     image_size : int, pixels, at least 9
-        For the check alone.
+        Only checked.
     padding7 : int or None, pixels
-        Of the 3 x 3 convolution behind the second halving: 0 leaves 6 x 6 of 8 x 8 for the mean, as the
+        Of the 3 x 3 convolution after the second halving: 0 leaves 6 x 6 of 8 x 8 for the mean, as the
         paper's text has it. None takes 0 for C and 1 for A and B.
 
     Raises
@@ -75,7 +75,7 @@ class AllCNN(_AllConvolutional):
 
     Notes
     -----
-    Dropout: 0.2 of the input, 0.5 behind each halving. The last biases begin at 2, which keeps the logits out of the
+    Dropout: 0.2 of the input, 0.5 after each halving. The last biases begin at 2, which keeps the logits out of the
     flat part of the last ReLU; of that the paper says nothing. It prints about 1.3 M
     parameters for the base model C; its table gives 954,730.
     Source: Springenberg, Dosovitskiy, Brox and Riedmiller 2014, "Striving for Simplicity: The All
@@ -103,7 +103,7 @@ class AllCNN(_AllConvolutional):
 
 @register("allcnn_imagenet")
 class AllCNNImageNet(_AllConvolutional):
-    """The network for ImageNet: twelve convolutions, and the mean of 6 x 6 numbers a class.
+    """The network for ImageNet: twelve convolutions, and global average pooling of a 6 x 6 map per class.
 
         11 x 11, 96, stride 4    1 x 1, 96     3 x 3, 96, stride 2      to 55 x 55, then 27 x 27
         5 x 5, 256               1 x 1, 256    3 x 3, 256, stride 2     to 13 x 13
@@ -114,7 +114,7 @@ class AllCNNImageNet(_AllConvolutional):
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 63
-        For the check alone.
+        Only checked.
 
     Raises
     ------
@@ -123,7 +123,7 @@ class AllCNNImageNet(_AllConvolutional):
 
     Notes
     -----
-    9,372,840 parameters and 1,213,344,288 multiplications an image of 224 pixels, with two pixels of
+    9,372,840 parameters and 1,213,344,288 multiplications per image of 224 pixels, with two pixels of
     padding in the first convolution. Source: as `AllCNN`, appendix.
     """
 

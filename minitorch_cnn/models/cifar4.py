@@ -1,4 +1,4 @@
-"""Four convolutions for CIFAR-10: the smallest network here that gets most images right."""
+"""Four convolutions for CIFAR-10: the smallest network here that classifies most images correctly."""
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.registry import register
@@ -6,7 +6,7 @@ from minitorch_cnn.models.registry import register
 
 @register("cifar4")
 class Cifar4(nn.Module):
-    """Four times convolution 3x3, batch norm, ReLU and max pooling; then one mean a map, and a Linear.
+    """Four times 3 x 3 convolution, batch norm, ReLU and max pooling; then global average pooling and a linear layer.
 
         (N, 3, 32, 32) -> (N, 64, 16, 16) -> (N, 128, 8, 8) -> (N, 256, 4, 4) -> (N, 512, 2, 2)
                        -> (N, 512) -> (N, num_classes)
@@ -16,7 +16,7 @@ class Cifar4(nn.Module):
     num_classes : int
     in_channels : int
     image_size : int, at least 16
-        For the check alone: the weights fit any size.
+        Only checked: the weights fit any size.
 
     Raises
     ------
@@ -25,13 +25,13 @@ class Cifar4(nn.Module):
 
     Notes
     -----
-    1,557,066 parameters and 58,397,696 multiplications an image at the defaults.
+    1,557,066 parameters and 58,397,696 multiplications per image at the defaults.
     """
 
     def __init__(self, num_classes=10, in_channels=3, image_size=32):
         if image_size < 16:
             raise ValueError(f"Cifar4: image_size - expected at least 16 for four poolings by 2, got {image_size}")
-        # No bias: the batch norm behind subtracts it again.
+        # No bias: the batch norm that follows would subtract it again.
         self.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.conv2 = nn.Conv2d(64, 128, 3, padding=1, bias=False)

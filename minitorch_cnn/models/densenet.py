@@ -1,4 +1,4 @@
-"""Densely connected networks: every layer sees the maps of all layers before it in its block."""
+"""DenseNet: every layer reads the feature maps of all layers before it in its block."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ _BOTTLENECK = 4  # width of the 1 x 1 convolution, in growth rates
 
 
 class DenseLayer(nn.Module):
-    """Batch norm, ReLU and 3 x 3 convolution to ``growth`` new maps, in DenseNet-B behind the same with 1 x 1.
+    """Batch norm, ReLU and 3 x 3 convolution to ``growth`` new maps; in DenseNet-B a 1 x 1 bottleneck comes first.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class DenseLayer(nn.Module):
     Returns
     -------
     Tensor, shape (N, channels + growth, H, W)
-        On call, x and the new maps behind it, for x of shape (N, channels, H, W).
+        On call, x and the new maps, concatenated, for x of shape (N, channels, H, W).
 
     Raises
     ------
@@ -44,7 +44,7 @@ class DenseLayer(nn.Module):
         return [first, (self.norm2, self.conv2)] if self.bottleneck else [first]
 
     def forward(self, x):
-        """Return x, (N, C, H, W), and behind it the new maps."""
+        """Return x, (N, C, H, W), with the new maps appended."""
         new = nn.bn_act_conv(x, self.norm1, self.conv1)
         if self.bottleneck:
             new = nn.bn_act_conv(new, self.norm2, self.conv2)
@@ -52,7 +52,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.Sequential):
-    """Dense layers in a row; after `nn.fuse` all of them are one operation, in one buffer.
+    """Dense layers in sequence; after `nn.fuse` they run as one operation in one buffer.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class DenseBlock(nn.Sequential):
     """
 
     def forward(self, x):
-        """Return x, (N, C, H, W), and behind it the new maps of all layers."""
+        """Return x, (N, C, H, W), with the new maps of all layers appended."""
         return nn.dense_block(x, list(self))
 
 
@@ -98,12 +98,12 @@ class Transition(nn.Module):
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x):
-        """Return half as many maps, or as many, of half the size."""
+        """Return ``filters`` feature maps of half the size."""
         return nn.bn_act_conv(x, self.norm, self.conv, pool=self.pool)
 
 
 class DenseNet(nn.Module):
-    """A stem, dense blocks with transitions between them, batch norm, the mean of each map, one full connection.
+    """A stem, dense blocks with transitions between them, batch norm, global average pooling, a fully connected layer.
 
         for ImageNet   layers in the blocks    growth   stem
         121            6, 12, 24, 16               32     64
@@ -120,17 +120,17 @@ class DenseNet(nn.Module):
     counts : sequence of int
         Layers in each block.
     growth : int
-        New maps of a layer, k of the paper.
+        New feature maps per layer, k of the paper.
     stem_filters : int
     num_classes, in_channels : int
     image_size : int, pixels
-        For the check alone.
+        Only checked.
     stem : "imagenet" or "cifar"
         7 x 7 with stride 2, batch norm, ReLU and max pooling; or 3 x 3 alone.
     bottleneck : bool
         B of the paper: 1 x 1 convolutions before the 3 x 3.
     theta : float, above 0 to 1
-        C of the paper: the share of the maps that a transition leaves.
+        C of the paper: the share of the feature maps that a transition keeps.
 
     Raises
     ------

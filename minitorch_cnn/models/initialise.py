@@ -1,10 +1,10 @@
-"""How the convolutions of most networks here begin."""
+"""The initialisation that most networks here share."""
 
 from minitorch_cnn import nn
 
 
 def he_convolutions(model, mode="fan_in"):
-    """Draw the weights of all convolutions for the ReLU behind them, and let their biases be zero.
+    """Draw the weights of all convolutions for the ReLU that follows, and set their biases to 0.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class LeNet5(nn.Module):
-    """Two convolutions and three full connections.
+    """Two convolutions and three fully connected layers.
 
         layer           maps   kernel   output, 1 x 32 x 32 in     parameters
         conv1 (C1)         6    5 x 5   6 x 28 x 28                       156

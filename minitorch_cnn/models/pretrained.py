@@ -1,4 +1,4 @@
-"""Networks with weights that somebody trained: from torchvision's files, or from any file of the user's."""
+"""Networks with trained weights: from torchvision's files, or from a file of the user."""
 
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ from minitorch_cnn.models.registry import create, native_input
 # Of the 1.28 million photographs of ImageNet, for pixels in 0 .. 1; what torchvision's files were trained with.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TINY_IMAGENET = 200, 64  # classes, pixels a side
-_MATRIX = 2  # axes of the weights of a full connection
+_MATRIX = 2  # axes of the weights of a fully connected layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +78,8 @@ def load_pretrained(name, path=None, progress=None):
     arrays, facts = (weights.load(path)) if path.suffix == ".safetensors" else (weights.load_pth(path), {})
     matrices = [array for array in arrays.values() if array.ndim == _MATRIX]
     if not matrices:
-        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no full connection among them")
-    classes = len(matrices[-1])  # the last full connection has a row a class
+        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no fully connected layer")
+    classes = len(matrices[-1])  # the last fully connected layer has one row per class
     model = create(name, num_classes=classes, drawn=False)  # the file has every weight
     try:
         model.load_state_dict(arrays)
@@ -115,7 +115,7 @@ def fetch(name, progress=None):
     """
     if name not in FILES:
         known = ", ".join(FILES)
-        raise ValueError(f"load_pretrained: name - expected {known}, or a file of weights besides, got {name!r} alone")
+        raise ValueError(f"load_pretrained: name - expected {known}, or a file of weights, got {name!r} alone")
     file = FILES[name]
     path = files.mcnn_home() / "weights" / file.address.rsplit("/", 1)[1]
     if not path.is_file() or files.hash_file(path) != file.sha256:

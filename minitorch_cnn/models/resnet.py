@@ -1,4 +1,4 @@
-"""Residual networks: blocks that learn what to add to their input."""
+"""ResNet: residual blocks learn what to add to their input."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ class Subsample(nn.Module):
     Parameters
     ----------
     in_channels, out_channels : int
-        Half of the new channels come before the old ones, half behind.
+        Half of the new channels come before the old ones, half after.
     stride : int, pixels
 
     Returns
@@ -28,7 +28,7 @@ class Subsample(nn.Module):
     Raises
     ------
     ShapeError
-        On call, if x has not four axes.
+        On call, if x does not have four axes.
     """
 
     def __init__(self, in_channels, out_channels, stride):
@@ -62,7 +62,7 @@ class BasicBlock(nn.Module):
     Raises
     ------
     ShapeError
-        On call, if the shortcut's shape is another than the body's.
+        On call, if shortcut and body differ in shape.
     """
 
     expansion = 1
@@ -87,7 +87,7 @@ class Bottleneck(nn.Module):
     in_channels, filters : int
         The output has 4 * filters channels.
     stride : int
-        Of the 3 x 3 convolution, as everybody has it; the paper's was the first's.
+        Of the 3 x 3 convolution, as in most implementations; in the paper the first convolution has it.
     downsample : Module or None
         As in `BasicBlock`.
 
@@ -99,7 +99,7 @@ class Bottleneck(nn.Module):
     Raises
     ------
     ShapeError
-        On call, if the shortcut's shape is another than the body's.
+        On call, if shortcut and body differ in shape.
     """
 
     expansion = 4
@@ -119,7 +119,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, stages of residual blocks, the mean of each map, and one full connection.
+    """A stem, stages of residual blocks, global average pooling, and a fully connected layer.
 
         stage      filters   side of 224   18      34      50            101           152
         stem            64   112, then 56  7 x 7, stride 2; max pooling 3 x 3, stride 2
@@ -140,7 +140,7 @@ class ResNet(nn.Module):
         Blocks of each stage, and filters of their convolutions.
     num_classes, in_channels : int
     image_size : int, pixels
-        For the check alone.
+        Only checked.
     stem : "imagenet" or "cifar"
         7 x 7 with stride 2 and max pooling, or 3 x 3 with stride 1.
     option : "A" or "B"
@@ -226,7 +226,7 @@ def _cifar(blocks, num_classes=10, in_channels=3, image_size=32, *, option, **op
 
 @register("resnet18_cifar")
 def resnet18_cifar(num_classes=10, in_channels=3, image_size=32, **options):
-    """ResNet-18 for 32 x 32 pixels: a 3 x 3 stem with stride 1, and no pooling behind it."""
+    """ResNet-18 for 32 x 32 pixels: a 3 x 3 stem with stride 1 and no pooling."""
     sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     return ResNet(BasicBlock, (2, 2, 2, 2), stem="cifar", **sizes, **options)
 

@@ -14,15 +14,15 @@ class ResNet9(nn.Module):
         conv2     3 x 3, 128; block1: 2 x (3 x 3, 128)   16
         conv3     3 x 3, 256, then 2 x 2 max pooling     16 -> 8
         conv4     3 x 3, 512, then 2 x 2 max pooling     8 -> 4; block2: 2 x (3 x 3, 512)
-        the maximum of each map, one full connection, times 1/8
+        global max pooling, a fully connected layer, times 1/8
 
-    Each convolution is followed by batch norm and ReLU, and the pooling comes behind those.
+    Each convolution is followed by batch norm and ReLU, and the pooling comes after those.
 
     Parameters
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 8
-        For the check alone: the weights fit any size.
+        Only checked: the weights fit any size.
 
     Raises
     ------
@@ -31,13 +31,13 @@ class ResNet9(nn.Module):
 
     Notes
     -----
-    6,573,130 parameters and 322,638,848 multiplications an image of 32 pixels.
+    6,573,130 parameters and 322,638,848 multiplications per image of 32 pixels.
     The shape follows Page 2018, "How to train your ResNet 4: Architecture", with two changes: the first
     pooling comes one convolution earlier, which saves a seventh of the multiplications and half of the
-    memory traffic, and the blocks are those of `ResNet`, with the last ReLU behind the sum.
+    memory traffic, and the blocks are those of `ResNet`, with the last ReLU after the sum.
     """
 
-    scale = 1 / 8  # of the logits: without, the softmax is sure of itself before it has learned anything
+    scale = 1 / 8  # of the logits: otherwise the softmax is confident before it has learned anything
 
     def __init__(self, num_classes=10, in_channels=3, image_size=32):
         if image_size < 8:

@@ -1,4 +1,4 @@
-"""VGG: nothing but 3 x 3 convolutions, deeper and deeper."""
+"""VGG: deep stacks of 3 x 3 convolutions."""
 
 from functools import partial
 
@@ -35,7 +35,7 @@ def _features(configuration, in_channels, batch_norm):
 
 
 class VGG(nn.Module):
-    """Five blocks of convolutions, each halved in size by max pooling, then three full connections.
+    """Five blocks of convolutions, each halved in size by max pooling, then three fully connected layers.
 
         configuration    A     A-LRN   B     C         D     E
         layers           11    11      13    16        16    19
@@ -52,11 +52,11 @@ class VGG(nn.Module):
         The columns of table 1 of the paper.
     num_classes, in_channels : int
     image_size : int, pixels, at least 32
-        For the check alone: an adaptive pooling makes 7 x 7 of any size.
+        Only checked: adaptive pooling gives 7 x 7 for any size.
     batch_norm : bool
         Between each convolution and its ReLU, which the paper did not have yet.
     cifar : bool
-        One full connection behind a mean of each map, instead of three behind 7 x 7: the usual form
+        One fully connected layer after global average pooling, instead of three after 7 x 7: the usual form
         for 32 x 32 pixels.
 
     Raises

@@ -1,4 +1,4 @@
-"""Activation layers; formulas and gradients are in `ops`, by the same names."""
+"""Activation layers; for formulas and gradients see `ops`."""
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn.module import Module
@@ -15,7 +15,7 @@ class ReLU(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     def forward(self, x):
@@ -38,7 +38,7 @@ class LeakyReLU(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     negative_slope: float
@@ -62,7 +62,7 @@ class GELU(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     def forward(self, x):
@@ -81,7 +81,7 @@ class Sigmoid(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     def forward(self, x):
@@ -100,7 +100,7 @@ class Tanh(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     def forward(self, x):
@@ -123,7 +123,7 @@ class Softmax(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     axis: int
@@ -151,7 +151,7 @@ class LogSoftmax(Module):
     Raises
     ------
     TypeError
-        On call, if x is no floating Tensor.
+        On call, if x is not a floating Tensor.
     """
 
     axis: int

@@ -1,4 +1,4 @@
-"""Modules made of modules: in a row, in a list, around a shortcut, side by side."""
+"""Containers: sequences, lists, residual connections and parallel branches of modules."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from minitorch_cnn.shapes import ShapeError
 
 
 class ModuleList(Module):
-    """Modules by number; it has no ``forward``, the module that holds it runs them.
+    """A list of modules. It has no ``forward``: the module that holds the list runs them.
 
     Parameters
     ----------
@@ -19,12 +19,12 @@ class ModuleList(Module):
     Returns
     -------
     ModuleList
-        It has a length, can be looped over, indexed and sliced; a place can be given a new module.
+        It has a length, and can be iterated, indexed and sliced; an item can be replaced.
 
     Raises
     ------
     TypeError
-        If one is no Module.
+        If one is not a Module.
     NotImplementedError
         On call.
     """
@@ -65,7 +65,7 @@ class ModuleList(Module):
 
 
 class Sequential(ModuleList):
-    """Modules in a row: the output of each is the input of the next.
+    """Modules in sequence: the output of each is the input of the next.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Sequential(ModuleList):
     Raises
     ------
     TypeError
-        If one is no Module.
+        If one is not a Module.
     ValueError
         If a name is empty, contains a dot, or is one that every module has, such as "train".
     """
@@ -96,7 +96,7 @@ class Sequential(ModuleList):
             super().__init__(modules)
 
     def forward(self, x):
-        """Return what the last module makes of what the first made of x."""
+        """Return the output of the last module."""
         return run_in_row(list(self), x)
 
 
@@ -117,7 +117,7 @@ class Residual(Module):
     Raises
     ------
     TypeError
-        If one is no Module.
+        If one is not a Module.
     ShapeError
         On call, if the two shapes differ.
 
@@ -143,7 +143,7 @@ class Residual(Module):
 
 
 class Concat(Module):
-    """The outputs of several branches on one input, joined along an axis.
+    """Parallel branches on one input, whose outputs are concatenated along an axis.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class Concat(Module):
     Raises
     ------
     TypeError
-        If one is no Module.
+        If one is not a Module.
     ValueError
         If there is no branch.
     """

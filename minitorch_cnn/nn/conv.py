@@ -12,7 +12,7 @@ from minitorch_cnn.shapes import padding4, pair
 
 
 class _Convolution(Module):
-    """What the convolutions of one and two axes share: the arguments and the parameters."""
+    """Arguments and parameters of 1-D and 2-D convolutions."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class _Convolution(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weight and bias anew, uniformly within 1/sqrt(fan_in)."""
+        """Draw weight and bias again, uniformly within 1/sqrt(fan_in)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
             init.uniform_(self.bias, -bound, bound)
 
-    def shape_repair(self, shape):
-        """Return the layer for so many channels; where its window is larger than the maps, what would help."""
+    def suggest_fix(self, shape):
+        """Return the layer that fits these channels, or a hint if the window is larger than the feature maps."""
         layer = type(self).__name__
         if len(shape) != self.weight.data.ndim:
             return ""
@@ -110,7 +110,7 @@ class Conv2d(_Convolution):
         """Raise on bad sizes and return (KH, KW)."""
         taps = pair(kernel_size, f"{layer}: kernel_size")
         stride, dilation = pair(stride, f"{layer}: stride"), pair(dilation, f"{layer}: dilation")
-        padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # any size does for a check
+        padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # the check needs some size, any will do
         return taps
 
     def forward(self, x):

@@ -1,4 +1,4 @@
-"""Batch norm as part of the convolution before it: in inference both are linear, and two linear maps are one."""
+"""Folding of batch norm into the convolution before it: in inference both are linear, and so is their composition."""
 
 import copy
 from collections import Counter
@@ -32,9 +32,9 @@ def fold_batch_norm(model, input_shape):
     Returns
     -------
     Module
-        A frozen copy in evaluation mode. Each batch norm that alone takes the output of a convolution
-        is an `Identity` there; one behind anything else, or behind a convolution that is used more
-        than once, returned by the model or kept as an attribute, stays. The results are the same but for rounding.
+        A frozen copy in evaluation mode. A batch norm becomes an `Identity` if nothing else reads the output of the
+        convolution before it. It stays after any other layer, and after a convolution that runs more than once or whose
+        output the model returns or keeps as an attribute. Results are the same up to rounding.
 
     Raises
     ------

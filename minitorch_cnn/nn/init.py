@@ -69,7 +69,7 @@ def constant_(tensor, value):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     """
     return _fill("constant_", tensor, value)
 
@@ -88,7 +88,7 @@ def zeros_(tensor):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     """
     return _fill("zeros_", tensor, 0)
 
@@ -107,7 +107,7 @@ def ones_(tensor):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     """
     return _fill("ones_", tensor, 1)
 
@@ -127,7 +127,7 @@ def uniform_(tensor, low=0.0, high=1.0):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     """
     return _fill("uniform_", tensor, lambda shape: rng.generator().uniform(low, high, shape))
 
@@ -148,7 +148,7 @@ def normal_(tensor, mean=0.0, std=1.0):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     ValueError
         If ``std`` is negative.
     """
@@ -188,7 +188,7 @@ def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
     Raises
     ------
     TypeError, ShapeError
-        If ``tensor`` is no Tensor of at least 2 axes.
+        If ``tensor`` is not a Tensor of at least 2 axes.
     ValueError
         If ``mode`` or ``nonlinearity`` is another one.
 
@@ -236,7 +236,7 @@ def xavier_uniform_(tensor, gain=1.0):
     Raises
     ------
     TypeError, ShapeError
-        If ``tensor`` is no Tensor of at least 2 axes.
+        If ``tensor`` is not a Tensor of at least 2 axes.
 
     Notes
     -----
@@ -261,7 +261,7 @@ def xavier_normal_(tensor, gain=1.0):
     Raises
     ------
     TypeError, ShapeError
-        If ``tensor`` is no Tensor of at least 2 axes.
+        If ``tensor`` is not a Tensor of at least 2 axes.
     """
     return normal_(tensor, 0, gain * math.sqrt(2 / max(sum(_fans("xavier_normal_", tensor)), 1)))
 
@@ -282,7 +282,7 @@ def dirac_(tensor, groups=1):
     Raises
     ------
     TypeError
-        If ``tensor`` is no Tensor.
+        If ``tensor`` is not a Tensor.
     ShapeError
         If the tensor has another number of axes, or C_out cannot be divided by ``groups``.
     """

@@ -27,7 +27,7 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        If a number of features is no positive integer.
+        If a number of features is not a positive integer.
 
     Notes
     -----
@@ -48,13 +48,13 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weight and bias anew, uniformly within 1/sqrt(in_features)."""
+        """Draw weight and bias again, uniformly within 1/sqrt(in_features)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
-    def shape_repair(self, shape):
+    def suggest_fix(self, shape):
         """Return the Linear that takes rows of this length; of maps, what to put before it."""
         if len(shape) > 2:
             before = "nn.Flatten() or nn.GlobalAvgPool()"
@@ -81,7 +81,7 @@ class Flatten(Module):
     Raises
     ------
     TypeError, ValueError
-        If ``start_axis`` is no integer of at least 0.
+        If ``start_axis`` is not an integer of at least 0.
     """
 
     start_axis: int
@@ -96,7 +96,7 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """Return the input: a place holder where a layer was.
+    """Return the input: a placeholder for a removed layer.
 
     Returns
     -------

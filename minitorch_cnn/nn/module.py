@@ -83,7 +83,7 @@ class Module:
         finally:
             call.path = outer
 
-    def shape_repair(self, shape):
+    def suggest_fix(self, shape):
         """Return what to write instead of this layer for inputs of this shape, "" if it cannot say."""
         return ""
 

@@ -1,4 +1,4 @@
-"""Normalisation layers; the arithmetic is in `ops.batch_norm` and `ops.local_response_norm`."""
+"""Normalisation layers; for the formulas see `ops.batch_norm` and `ops.local_response_norm`."""
 
 import numpy as np
 
@@ -36,9 +36,9 @@ class BatchNorm2d(Module):
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of its range; on call, if a training batch has one value a channel.
+        If an argument is out of its range; on call, if a training batch has one value per channel.
     ShapeError
-        On call, if x has not the number of axes, or not C channels.
+        On call, if x does not have the right number of axes, or C channels.
 
     Notes
     -----
@@ -71,15 +71,15 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
 
-    def shape_repair(self, shape):
-        """Return the layer for so many channels."""
+    def suggest_fix(self, shape):
+        """Return the layer that fits these channels."""
         layer = type(self).__name__
         if len(shape) not in self._axes or shape[1] == self.num_features:
             return ""
         return f"{layer} expects {self.num_features} channels: use {layer}({shape[1]})"
 
     def forward(self, x, relu=False, pool=1, residual=None):
-        """Return x normalised; with ``relu``, all that `ops.batch_norm_relu` does in the same operation."""
+        """Return x normalised; with ``relu``, the result of `ops.batch_norm_relu`."""
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
             raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
@@ -136,7 +136,7 @@ class LocalResponseNorm(Module):
     Raises
     ------
     TypeError, ValueError
-        If ``size`` is no positive integer.
+        If ``size`` is not a positive integer.
 
     Notes
     -----

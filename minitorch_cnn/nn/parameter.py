@@ -46,5 +46,5 @@ class Parameter(Tensor):
         return parameter
 
     def result(self, data):
-        """Return a Tensor: what is computed from a parameter is none itself."""
+        """Return a Tensor: the result of an operation on a parameter is a plain Tensor."""
         return Tensor(data)

@@ -1,4 +1,4 @@
-"""Pooling layers; the arithmetic is in `ops`, by the same names."""
+"""Pooling layers; for the formulas see `ops`."""
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import positive_int
@@ -8,7 +8,7 @@ from minitorch_cnn.shapes import padding4, pair
 
 
 class MaxPool2d(Module):
-    """The largest value of each window; of equal ones the first takes the gradient.
+    """The maximum of each window; the first of equal values gets the gradient.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class MaxPool2d(Module):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def shape_repair(self, shape):
+    def suggest_fix(self, shape):
         """Return what would help where the window is larger than the maps."""
         return _window_repair(self.kernel_size)
 
@@ -105,7 +105,7 @@ class AvgPool2d(Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad = bool(count_include_pad)
 
-    def shape_repair(self, shape):
+    def suggest_fix(self, shape):
         """Return what would help where the window is larger than the maps."""
         return _window_repair(self.kernel_size)
 
@@ -153,7 +153,7 @@ class AvgPool1d(AvgPool2d):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Means over a grid of ``output_size`` bins, whatever the size of the image.
+    """Means over a grid of ``output_size`` bins, for images of any size.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ class AdaptiveAvgPool2d(Module):
     Raises
     ------
     TypeError, ValueError
-        If it is no positive size.
+        If it is not a positive size.
     """
 
     output_size: int | tuple
@@ -182,7 +182,7 @@ class AdaptiveAvgPool2d(Module):
 
 
 class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
-    """Maxima over a grid of ``output_size`` bins, whatever the size of the image.
+    """Maxima over a grid of ``output_size`` bins, for images of any size.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
 
 class AdaptiveAvgPool1d(Module):
-    """Means over ``output_size`` bins of a signal, however long.
+    """Means over ``output_size`` bins of a signal of any length.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class AdaptiveAvgPool1d(Module):
     Raises
     ------
     TypeError, ValueError
-        If it is no positive integer.
+        If it is not a positive integer.
     """
 
     output_size: int
@@ -234,7 +234,7 @@ class AdaptiveAvgPool1d(Module):
 
 
 class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
-    """Maxima over ``output_size`` bins of a signal, however long.
+    """Maxima over ``output_size`` bins of a signal of any length.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ class GlobalAvgPool(Module):
     Raises
     ------
     TypeError, ShapeError
-        On call, if x is no Tensor of four axes.
+        On call, if x is not a Tensor of four axes.
     """
 
     def forward(self, x):
@@ -286,7 +286,7 @@ class GlobalMaxPool(Module):
     Raises
     ------
     TypeError, ShapeError
-        On call, if x is no Tensor of four axes.
+        On call, if x is not a Tensor of four axes.
     """
 
     def forward(self, x):
@@ -299,7 +299,7 @@ def _window_repair(kernel_size):
 
 
 def _check_window(layer, kernel_size, stride, padding):
-    """Raise on sizes that no pooling takes; those of one axis are checked by the operation."""
+    """Raise on invalid sizes; the operation checks those of 1-D pooling."""
     pair(kernel_size, f"{layer}: kernel_size")
     if stride is not None:
         pair(stride, f"{layer}: stride")

@@ -1,4 +1,4 @@
-"""Change of image size as a layer."""
+"""Resizing of images as a layer."""
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import one_of
@@ -24,7 +24,7 @@ class Resize(Module):
     Raises
     ------
     TypeError, ValueError
-        If ``size`` is no positive size, or ``mode`` another one.
+        If ``size`` is not a positive size, or ``mode`` another one.
     """
 
     size: int | tuple

@@ -1,10 +1,10 @@
 """The error of a layer whose input does not fit: where it is, and what to write instead."""
 
 from minitorch_cnn.autograd import Variable
-from minitorch_cnn.nn.shape_trace import chain
+from minitorch_cnn.nn.shape_trace import describe_shapes
 from minitorch_cnn.shapes import ShapeError
 
-_LONGEST_CHAIN = 30  # operations that the message lists
+_LONGEST_LIST = 30  # operations that the message lists
 
 
 class LayerShapeError(ShapeError):
@@ -12,13 +12,13 @@ class LayerShapeError(ShapeError):
 
 
 def located_message(error, call, module, inputs):
-    """Return the message of a ShapeError, the module that ran, how to repair it, and the shapes up to there."""
+    """Return the message of a ShapeError with the module that ran, a suggested fix, and the shapes so far."""
     inside = f"\nin module {call.path}" if call.path else ""
     if not call.op_log:  # the fault is the input's, not the model's
         return f"{error}{inside}"
-    repair = module.shape_repair(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
-    story = ", ".join(filter(None, [chain(call.op_log), repair]))
+    fix = module.suggest_fix(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
+    sizes = ", ".join(filter(None, [describe_shapes(call.op_log), fix]))
     steps = [f"{path} {op.__name__} {shapes[0]} -> {shape}".strip() for path, op, shapes, shape, _ in call.op_log]
-    if (hidden := len(steps) - _LONGEST_CHAIN) > 0:
+    if (hidden := len(steps) - _LONGEST_LIST) > 0:
         steps = [f"... {hidden} operations before", *steps[hidden:]]
-    return "\n".join([f"{error}{inside}", *filter(None, [story]), "shapes so far:", *(f"    {step}" for step in steps)])
+    return "\n".join([f"{error}{inside}", *filter(None, [sizes]), "shapes so far:", *(f"    {step}" for step in steps)])

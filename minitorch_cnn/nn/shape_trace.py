@@ -1,4 +1,4 @@
-"""The shapes of a run as one line, for the message of a ShapeError: 32 -conv5 s1 p0-> 28 -pool2-> 14."""
+"""The sizes of a forward pass as one line, for messages of ShapeErrors: 32 -conv5 s1 p0-> 28 -pool2-> 14."""
 
 import math
 
@@ -8,8 +8,8 @@ _LONGEST = 12  # arrows; of a deep network the last ones are shown
 SMALLER_WINDOW = "use padding, fewer poolings and strides before it, or larger images"
 
 
-def chain(steps):
-    """Return how the sides of the maps change from step to step.
+def describe_shapes(steps):
+    """Return how the size of the feature maps changes from operation to operation.
 
     Parameters
     ----------
@@ -19,9 +19,8 @@ def chain(steps):
     Returns
     -------
     str
-        Convolutions, poolings and full connections; the way from maps to rows of numbers; a new part
-        behind ";" where a step reads something else than the step before it wrote, as shortcuts do.
-        Empty if nothing of that kind ran.
+        Convolutions, poolings, flattening and fully connected layers. After ";" a new part begins where an
+        operation does not read the output of the one before, as with shortcuts. Empty if none of these ran.
     """
     words, at, convolved = [], None, False
     for _, op, shapes, out, hyper in steps:
@@ -33,7 +32,7 @@ def chain(steps):
             start = "" if at == side(x) else ("; " if words else "") + side(x)
             words.append(f"{start} -{arrow}-> {side(out)}")
         else:
-            continue  # sides stay as they are
+            continue  # the size stays
         at = side(out)
     hidden = len(words) - _LONGEST
     return "".join(["...", *words[hidden:]] if hidden > 0 else words)
@@ -48,7 +47,7 @@ def side(shape):
 def _rows(x, out):
     if math.prod(x) == math.prod(out):
         return f"; flatten = {'*'.join(map(str, x[1:]))} = {out[1]}"
-    return f"; one number of each map = {out[1]}"
+    return f"; global pooling = {out[1]}"
 
 
 def _arrow(op, call, brief):
@@ -75,5 +74,5 @@ def _arrow(op, call, brief):
     return text + (f" d{_brief(dilation)}" if max(dilation) > 1 else "")
 
 
-def _brief(numbers):
-    return str(numbers[0]) if len(set(numbers)) == 1 else "x".join(map(str, numbers))
+def _brief(sizes):
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))

@@ -96,7 +96,7 @@ def load_state_dict(module, arrays, strict=True):
 
 
 def _difference(key, own, given):
-    """Return what keeps ``given`` from being copied into ``own``, as a list of at most one sentence."""
+    """Return why ``given`` cannot be copied into ``own``: a list of at most one sentence."""
     if not isinstance(given, np.ndarray):
         return [f"{key}: expected an ndarray, got {type(given).__name__}"]
     if given.shape != own.shape:

@@ -1,4 +1,4 @@
-"""Batch norm for a batch that several processes share."""
+"""Batch norm over a batch that is divided among processes."""
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn.norm import BatchNorm2d
@@ -6,12 +6,12 @@ from minitorch_cnn.shapes import ShapeError
 
 
 def own_sum(array):
-    """Return an array as it is: the sum over a single process."""
+    """Return the array itself: the sum over a single process."""
     return array
 
 
 class SyncBatchNorm2d(BatchNorm2d):
-    """Normalise each channel over the pixels of the whole batch, of which every process holds a share.
+    """Batch norm over the whole batch, of which every process holds a share.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
@@ -56,7 +56,7 @@ class SyncBatchNorm2d(BatchNorm2d):
 
 
 def sync_batch_norm(model, total):
-    """Put a `SyncBatchNorm2d` with the same parameters and statistics into the place of every `BatchNorm2d`.
+    """Replace every `BatchNorm2d` by a `SyncBatchNorm2d` with the same parameters and statistics.
 
     Parameters
     ----------

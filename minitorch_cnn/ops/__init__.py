@@ -1,4 +1,4 @@
-"""The operations: every function takes Tensors and gives a Tensor; hyper-parameters are keywords.
+"""Operations: every function takes Tensors and returns a Tensor; hyper-parameters are keywords.
 
 arithmetic, pointwise, reduce, movement, indexing, padding, matmul    NumPy's vocabulary, with gradients
 activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize  the vocabulary of convolutional networks

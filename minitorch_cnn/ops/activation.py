@@ -1,4 +1,4 @@
-"""Non-linearities, element by element."""
+"""Activation functions, element by element."""
 
 import numbers
 
@@ -21,7 +21,7 @@ class ReLU(Elementwise):
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
         out = restore(kernels.layers.elementwise.relu_forward(flat))
-        ctx.save(out)  # out > 0 exactly where x > 0, and the next layer keeps it anyway
+        ctx.save(out)  # out > 0 exactly where x > 0, and the next layer saves out anyway
         return out
 
     @staticmethod
@@ -36,7 +36,7 @@ class ReLU(Elementwise):
 
 
 class LeakyReLU(Elementwise):
-    """x where positive, else a small multiple of it."""
+    """x where positive, else x times a small slope."""
 
     rule = "the gradient passes where x > 0, times the slope elsewhere"
     reads, kind = SamePlace(), "activation"
@@ -84,7 +84,7 @@ class Sigmoid(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        # The exponential of a negative number neither overflows nor loses the small end of the scale.
+        # exp(-|x|) cannot overflow, and keeps its precision where it is tiny.
         small = np.exp(-np.abs(x))
         out = np.where(x < 0, small, 1) / (1 + small)
         ctx.save(out)
@@ -116,7 +116,7 @@ class Tanh(Elementwise):
 
 
 def relu(x):
-    """Cut off what is negative.
+    """Rectified linear unit: replace negative elements by 0.
 
     out = x where x > 0, else 0
 
@@ -131,7 +131,7 @@ def relu(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
@@ -142,7 +142,7 @@ def relu(x):
 
 
 def leaky_relu(x, negative_slope=0.01):
-    """Make small what is negative.
+    """Scale negative elements by a small slope.
 
     out = x where x > 0, else negative_slope * x
 
@@ -158,7 +158,7 @@ def leaky_relu(x, negative_slope=0.01):
     Raises
     ------
     TypeError
-        If x is no Tensor or the slope no number.
+        If x is not a Tensor, or the slope is not a number.
 
     Notes
     -----
@@ -171,7 +171,7 @@ def leaky_relu(x, negative_slope=0.01):
 
 
 def gelu(x):
-    """Weight every number with the probability that a standard normal variable is below it.
+    """Gaussian error linear unit: weight x by the probability that a standard normal variable is below x.
 
     out = x * (1 + erf(x / sqrt(2))) / 2
 
@@ -186,7 +186,7 @@ def gelu(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
@@ -198,7 +198,7 @@ def gelu(x):
 
 
 def sigmoid(x):
-    """Press every number into 0..1.
+    """Squash each element into (0, 1).
 
     out = 1 / (1 + exp(-x))
 
@@ -213,18 +213,18 @@ def sigmoid(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
-    Gradient: grad_out * out * (1 - out). No x overflows, and all digits are right also where out is tiny.
+    Gradient: grad_out * out * (1 - out). No x overflows, and tiny outputs keep full relative precision.
     """
     tensors("sigmoid", x=x)
     return Sigmoid.apply(x)
 
 
 def tanh(x):
-    """Take the hyperbolic tangent.
+    """Squash each element into (-1, 1) by the hyperbolic tangent.
 
     out = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
 
@@ -239,7 +239,7 @@ def tanh(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----

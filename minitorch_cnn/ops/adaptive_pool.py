@@ -1,4 +1,4 @@
-"""Pooling to a size that is given: over a grid of bins, or over the whole map."""
+"""Adaptive pooling to a given output size, and global pooling."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def _adaptive_output_shape(op, x, output_size):
 class AdaptiveAvgPool2d(Function):
     """The mean of each bin of a grid laid over the image; bins may overlap by a row or a column."""
 
-    rule = "the gradient is shared out equally over the bin"
+    rule = "grad_out / bin size goes to every pixel of the bin"
     reads, kind, label = Resampled(bins), "pool", "mean"
 
     @staticmethod
@@ -76,7 +76,7 @@ class AdaptiveMaxPool2d(Function):
         source = np.empty(out.shape, np.intp)  # h * W + w of the winner
         for i, j, (rows, columns) in _bins((height, width), output_size):
             window = pixels[:, rows, columns].reshape(batch, -1, channels)
-            winner = window.argmax(1)  # the first, and the first NaN where there is one
+            winner = window.argmax(1)  # the first maximum, or the first NaN
             out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
             row, column = divmod(winner, columns.stop - columns.start)
             source[:, i, j] = (rows.start + row) * width + columns.start + column
@@ -99,7 +99,7 @@ class AdaptiveMaxPool2d(Function):
 
 
 def adaptive_avg_pool2d(x, output_size):
-    """Take means over a grid of ``output_size`` bins, whatever the size of the image.
+    """Average over a grid of ``output_size`` bins, for images of any size.
 
     Bin i of OH covers rows floor(i*H/OH) up to, not including, ceil((i+1)*H/OH).
 
@@ -115,16 +115,16 @@ def adaptive_avg_pool2d(x, output_size):
     Raises
     ------
     TypeError, ValueError
-        If x is no Tensor or a size is no positive integer.
+        If x is not a Tensor, or a size is not a positive integer.
     ShapeError
-        If x has not four axes, or no pixels.
+        If x does not have four axes, or no pixels.
     """
     tensors("adaptive_avg_pool2d", x=x)
     return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))
 
 
 def adaptive_max_pool2d(x, output_size):
-    """Take maxima over a grid of ``output_size`` bins, the bins of `adaptive_avg_pool2d`.
+    """Take the maximum over a grid of ``output_size`` bins; for the bins see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _maps(op, x):
 
 
 def global_avg_pool(x):
-    """Take the mean of each feature map.
+    """Global average pooling: take the mean of each feature map.
 
     Parameters
     ----------
@@ -165,13 +165,13 @@ def global_avg_pool(x):
     Raises
     ------
     TypeError, ShapeError
-        If x is no Tensor of four axes.
+        If x is not a Tensor of four axes.
     """
     return mean(_maps("global_avg_pool", x), axis=(2, 3))
 
 
 def global_max_pool(x):
-    """Take the largest value of each feature map; the first one in row-major order takes the gradient.
+    """Global max pooling: take the maximum of each feature map; the first one in row-major order gets the gradient.
 
     Parameters
     ----------
@@ -184,13 +184,13 @@ def global_max_pool(x):
     Raises
     ------
     TypeError, ShapeError
-        If x is no Tensor of four axes.
+        If x is not a Tensor of four axes.
     """
     return max_over_axes(_maps("global_max_pool", x), axis=(2, 3))
 
 
 def adaptive_avg_pool1d(x, output_size):
-    """Take means over ``output_size`` bins of a signal; see `adaptive_avg_pool2d`.
+    """Average over ``output_size`` bins of a signal; see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def adaptive_avg_pool1d(x, output_size):
 
 
 def adaptive_max_pool1d(x, output_size):
-    """Take maxima over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
+    """Take the maximum over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The four operations, element by element, with broadcasting."""
+"""Addition, subtraction, multiplication and division, element by element, with broadcasting."""
 
 import numbers
 
@@ -22,7 +22,7 @@ def broadcast_shape(op, a, b):
 
 
 def unbroadcast(grad, shape):
-    """Sum ``grad`` over the axes along which an array of ``shape`` was repeated: the transpose of repeating."""
+    """Sum ``grad`` over the axes along which an array of ``shape`` was broadcast: the transpose of broadcasting."""
     if grad.shape == shape:
         return grad
     new = tuple(range(grad.ndim - len(shape)))
@@ -260,7 +260,7 @@ def neg(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
     """
     tensors("neg", x=x)
     return mul(x, -1)

@@ -111,7 +111,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     Raises
     ------
     TypeError
-        If an argument is no Tensor, or dtypes differ.
+        If an argument is not a Tensor, or dtypes differ.
     ValueError
         If a keyword is out of its range, or the algorithm is unknown or cannot do this convolution.
     ShapeError

@@ -24,7 +24,7 @@ _BUILT_IN = ("reference", "im2col", "direct", "winograd")
 
 
 def register_algorithm(name, forward, backward_input=None, backward_weight=None):
-    """Make an own convolution available as ``conv2d(..., algorithm=name)``.
+    """Make a convolution of your own available as ``conv2d(..., algorithm=name)``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _channels_last(forward, backward_input, backward_weight):
 
 
 def algorithm(name):
-    """Return the functions behind a name."""
+    """Return the functions of a name."""
     if name in _registered:
         return _registered[name]
     if name == "reference":

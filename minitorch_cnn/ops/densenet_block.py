@@ -1,4 +1,4 @@
-"""A block of densely connected layers as one operation; it equals its parts, one after the other."""
+"""A dense block of DenseNet as one operation, with the result of its layers one after the other."""
 
 import math
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 class DenseNetStage(NamedTuple):
     """Batch norm, ReLU and convolution inside a dense layer; see `dense_block`.
 
-    Without running statistics there is no batch norm, as where it was folded into the convolution before.
+    Without ``norm`` there is no batch norm, for example after it was folded into a convolution.
     """
 
     gamma: Variable | None  # (C,)
@@ -81,11 +81,11 @@ def _padding_of_block(call):
 
 
 class DenseNetBlock(Function):
-    """Layers whose new maps go behind their input, in one buffer."""
+    """Layers that append new feature maps to their input, in one buffer."""
 
     rule = (
-        "new maps hand their gradient back through convolution, ReLU and batch norm to all maps before them, "
-        "where it is added up, the last layer first"
+        "the gradient of new feature maps goes back through convolution, ReLU and batch norm to all maps before them, "
+        "where the gradients of all layers are summed, the last layer first"
     )
     reads = Inputs(Windows(_window_of_block, padding=_padding_of_block), Everything())
     kind, label = "conv", "dense block"
@@ -100,7 +100,7 @@ class DenseNetBlock(Function):
     @staticmethod
     def output_shape(x, *shapes, layers):
         channels, groups_of_four = x[1:2], iter(zip(*[iter(shapes)] * 4, strict=True))
-        for number, layer in enumerate(layers):
+        for i, layer in enumerate(layers):
             maps = (*x[:1], *channels, *x[2:])
             for norm, hyper in layer:
                 gamma, beta, weight, bias = next(groups_of_four)
@@ -108,7 +108,7 @@ class DenseNetBlock(Function):
                     batch_norm_shape(maps, gamma, beta, norm["running_mean"], norm["running_var"])
                 maps = Conv2d.output_shape(maps, weight, bias, **hyper, algorithm="auto")
             if maps[2:] != x[2:]:
-                raise ShapeError(f"dense_block: layers[{number}] - expected new maps of {x[2:]} pixels, got {maps[2:]}")
+                raise ShapeError(f"dense_block: layers[{i}] - expected new maps of {x[2:]} pixels, got {maps[2:]}")
             channels = (channels[0] + maps[1],)
         return (*x[:1], *channels, *x[2:])
 
@@ -123,7 +123,7 @@ class DenseNetBlock(Function):
         groups_of_four, known, ctx.kept, ctx.channels = iter(zip(*[iter(parameters)] * 4, strict=True)), 0, [], channels
         for layer in layers:
             arguments = [(*next(groups_of_four), norm, hyper) for norm, hyper in layer]
-            if training:  # statistics of a channel are the same for every layer that reads it
+            if training:  # the statistics of a channel are the same for all layers that read it
                 new = kernels.conv.densenet_block.take_channels(block, known, channels - known)
                 mean[known:channels], var[known:channels] = kernels.layers.batch_norm.batch_norm_stats(new)
                 known = channels
@@ -143,7 +143,7 @@ class DenseNetBlock(Function):
         block = ctx.saved[0]
         grad_block = kernels.conv.densenet_block.take_channels(
             nhwc(grad_out), 0, block.shape[3]
-        )  # of our own: it grows
+        )  # a copy, to which each layer adds
         grads, end = [], block.shape[3]
         needed = [list(four) for four in zip(*[iter(ctx.needs_grad[1:])] * 4, strict=True)]
         for channels, stages in reversed(ctx.kept):
@@ -158,7 +158,7 @@ class DenseNetBlock(Function):
 
 
 def _infer(block, stages):
-    """Return the new maps of a layer; a batch norm behind a 1 x 1 convolution becomes a part of it."""
+    """Return the new maps of a layer in inference; a batch norm after a 1 x 1 convolution is folded into it."""
     maps, active = block, False
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
         if stage.pointwise and not active:
@@ -179,9 +179,9 @@ def _infer(block, stages):
 
 
 def _learn(block, arguments, statistics):
-    """Return the new maps of a layer, and (stage, input, its positive part) of each stage for backward.
+    """Return the new maps of a layer, and (stage, input, ReLU output) of each stage for backward.
 
-    Of the first, which reads the block, neither is kept: with the block they would grow as the square of the layers.
+    The first stage reads the block and keeps neither: kept copies would grow with the square of the number of layers.
     """
     maps, stages = block, []
     for one in arguments:
@@ -199,7 +199,7 @@ def _learn(block, arguments, statistics):
 
 
 def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
-    """Return the gradient of the stage's input and those of gamma, beta, weight and bias; that of the block grows."""
+    """Return the gradients of the stage's input and of gamma, beta, weight and bias; add to ``grad_block``."""
     if maps is None:
         active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
     algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
@@ -209,21 +209,21 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
         grad_weight = algorithm.backward_weight(nchw(active), nchw(grad_out), kernel_size=sizes[1], **stage.hyper)
     if needed[3]:
         grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)
-    numbers = stage.mean, stage.inv_std, stage.gamma
+    statistics = stage.mean, stage.inv_std, stage.gamma
     if maps is None:
         grad_gamma, grad_beta = kernels.conv.densenet_block.add_batch_norm_relu_gradient(
-            grad, active, block, *numbers, grad_block, training=stage.training
+            grad, active, block, *statistics, grad_block, training=stage.training
         )
         grad = None
     else:
         grad, grad_gamma, grad_beta = kernels.layers.batch_norm_relu.batch_norm_relu_backward(
-            grad, active, maps, *numbers, training=stage.training
+            grad, active, maps, *statistics, training=stage.training
         )
     return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)
 
 
 def dense_block(x, layers):
-    """Run layers that each put new maps behind all maps before them.
+    """Run a dense block: each layer appends new feature maps to all maps before it.
 
     x = concat([x, layer(x)]) for every layer, where a layer is conv2d(relu(batch_norm(x))), once or several times
 
@@ -232,7 +232,7 @@ def dense_block(x, layers):
     x : Tensor, shape (N, C, H, W), float32 or float64
     layers : sequence of sequences of DenseNetStage
         ``norm`` of a stage holds the keywords of `batch_norm`, running statistics among them, ``hyper`` those of
-        `conv2d`, as pairs and with a padding of four numbers.
+        `conv2d`, as pairs, and a padding of four integers.
 
     Returns
     -------
@@ -247,11 +247,11 @@ def dense_block(x, layers):
 
     Notes
     -----
-    Gradients are those of the operations. The maps lie in one buffer, to which each layer writes only its own;
-    where no gradient is wanted, batch norm and ReLU run while a 1 x 1 convolution reads its input, and the batch
-    norm behind it is a part of its weight. For backward what a layer reads from the buffer is normalised
-    again, instead of kept (Pleiss et al. 2017, arXiv 1707.06990), so memory grows with the layers and not with
-    their square.
+    Gradients: those of the separate operations.
+    All feature maps lie in one buffer, to which each layer appends. Without gradients, batch norm and ReLU run while a
+    1 x 1 convolution reads its input, and a batch norm after such a convolution is folded into its weight. Backward
+    normalises the input of each layer again instead of keeping it (Pleiss et al. 2017, arXiv 1707.06990), so that
+    memory grows with the number of layers, not with its square.
     Source: Huang et al. 2016, section 3, arXiv 1608.06993.
     """
     tensors("dense_block", x=x)

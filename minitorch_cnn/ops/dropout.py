@@ -20,10 +20,10 @@ class Dropout(Elementwise):
     @staticmethod
     def forward(ctx, x, *, p):
         order = memory_order(x)
-        numbers_in_memory = rng.generator().random([x.shape[i] for i in order], np.float32)
-        mask = (numbers_in_memory >= p).transpose(np.argsort(order))  # lies as x does
+        uniform = rng.generator().random([x.shape[i] for i in order], np.float32)
+        mask = (uniform >= p).transpose(np.argsort(order))  # the memory order of x
         ctx.scale = x.dtype.type(1 / (1 - p))
-        ctx.save(mask)  # bool, one byte per element; x is not needed
+        ctx.save(mask)  # one byte per element; backward does not need x
         return x * ctx.scale * mask  # a product, so that NaN stays NaN
 
     @staticmethod
@@ -37,7 +37,7 @@ class Dropout(Elementwise):
 
 
 def dropout(x, p=0.5, *, training=True):
-    """Set each element to 0 with probability p, and divide the others by 1 - p.
+    """Set each element to 0 with probability p, and scale the others by 1 / (1 - p).
 
     out = x * kept / (1 - p), kept = 1 with probability 1 - p, else 0
 
@@ -55,7 +55,7 @@ def dropout(x, p=0.5, *, training=True):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
     ValueError
         If p is out of range.
 

@@ -1,4 +1,4 @@
-"""Operations that are others in a row, in fewer passes over memory; each equals its parts, one after the other."""
+"""Fused operations: several operations computed in fewer passes over memory, with the same result."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, ch
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 
-LARGEST_POOL = 15  # the place in a window is kept as one byte
+LARGEST_POOL = 15  # the index of the maximum in a window is stored as one byte
 
 
 class BatchNormReLU(Function):
-    """Batch norm, a residual added, ReLU, and max pooling with windows side by side."""
+    """Batch norm, addition of a residual, ReLU, and max pooling with adjacent windows."""
 
     rule = (
         "the gradient passes where the output is positive, to the pixel that won; from there as it is to the residual, "
@@ -73,7 +73,7 @@ class BatchNormReLU(Function):
 def batch_norm_relu(
     x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5, pool=1, residual=None
 ):
-    """Normalise each channel, cut off what is negative, and take the largest value of each window.
+    """Batch norm, ReLU and max pooling in one operation.
 
     out = max_pool2d(relu(batch_norm(x, ...) + residual), pool)
 
@@ -83,9 +83,9 @@ def batch_norm_relu(
     weight, bias, running_mean, running_var, training, momentum, eps
         As for `batch_norm`.
     pool : int, pixels, 1 to 15
-        Side and stride of the windows; 1 pools nothing.
+        Side and stride of the windows; 1 means no pooling.
     residual : Tensor, shape (N, C, H, W), or None
-        Added before what is negative is cut off, as at the end of a residual block; not with a pool.
+        Added before the ReLU, as at the end of a residual block; not together with pooling.
 
     Returns
     -------
@@ -96,13 +96,13 @@ def batch_norm_relu(
     TypeError, ValueError
         As `batch_norm`, or if pool is out of range, or given together with a residual.
     ShapeError
-        As `batch_norm`, or if x has not four axes, or less than one window of pixels, or if the residual
+        As `batch_norm`, or if x does not have four axes, or less than one window of pixels, or if the residual
         has another shape.
 
     Notes
     -----
     Gradients are those of the operations. Two passes over x forward and one and a bit backward,
-    where one after the other takes five and eight.
+    where the separate operations take five and eight.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
     if isinstance(pool, bool) or not isinstance(pool, int) or not 1 <= pool <= LARGEST_POOL:

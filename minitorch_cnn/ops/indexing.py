@@ -1,4 +1,4 @@
-"""Choosing, mirroring and repeating elements; nothing is computed."""
+"""Indexing, splitting, flipping and broadcasting."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from minitorch_cnn.shapes import ShapeError, memory_order
 
 
 class BroadcastTo(Function):
-    """Repeats along new axes and along axes of length 1."""
+    """Repeat along new axes and along axes of length 1."""
 
     any_dtype = True
     rule = "the sum of grad_out over all repetitions"
@@ -38,7 +38,7 @@ class BroadcastTo(Function):
 
 
 def _frozen(item):
-    """Return one item of an index that nobody can change before backward reads it."""
+    """Return a copy of an index item, so that later changes do not reach backward."""
     if isinstance(item, Variable):
         return item.data.copy()
     return item.copy() if isinstance(item, (list, np.ndarray)) else item
@@ -53,7 +53,7 @@ class Index(Function):
     """The elements that a key selects."""
 
     any_dtype = True
-    rule = "each selected element gets its part of grad_out, added up where it was selected twice; 0 elsewhere"
+    rule = "each selected element gets its part of grad_out, summed if it was selected twice; 0 elsewhere"
     reads, kind = Selected("key"), "view"
 
     @staticmethod
@@ -70,7 +70,7 @@ class Index(Function):
 
     @staticmethod
     def backward(ctx, grad_out):
-        # Lies in memory as x did, so that the gradient of a channels-last map is one too.
+        # The memory order of x: the gradient of a channels-last map is channels-last too.
         grad_x = np.zeros([ctx.shape[i] for i in ctx.order], grad_out.dtype).transpose(np.argsort(ctx.order))
         if any(map(_may_repeat, ctx.key)):
             np.add.at(grad_x, ctx.key, grad_out)
@@ -94,7 +94,7 @@ def broadcast_to(x, shape):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
     ShapeError
         If x does not repeat to that shape.
 
@@ -107,7 +107,7 @@ def broadcast_to(x, shape):
 
 
 def flip(x, axes):
-    """Read axes backwards.
+    """Reverse the order of the elements along axes.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def flip(x, axes):
     Raises
     ------
     TypeError
-        If x is no Tensor or an axis no integer.
+        If x is not a Tensor, or an axis is not an integer.
     ShapeError
         If there is no such axis.
     ValueError
@@ -138,7 +138,7 @@ def index(x, key):
     Parameters
     ----------
     x : Tensor, any shape and dtype
-    key : whatever NumPy takes as an index; a Tensor of integers or booleans counts as its array
+    key : any index that NumPy takes; a Tensor of integers or booleans stands for its array
 
     Returns
     -------
@@ -147,26 +147,26 @@ def index(x, key):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
     IndexError
         If the key does not fit the shape.
 
     Notes
     -----
-    Gradient: grad_out where it was taken from, added up where an integer array takes an element twice.
+    Gradient: grad_out where it was taken from, summed where an integer array selects an element twice.
     """
     tensors("index", x=x)
     return Index.apply(x, key=tuple(map(_frozen, key if isinstance(key, tuple) else (key,))))
 
 
 def split(x, sections, axis=1):
-    """Cut a Tensor along an axis.
+    """Split a Tensor along an axis.
 
     Parameters
     ----------
     x : Tensor, any shape and dtype
     sections : int or sequence of int
-        A number of equal parts, or the length of each part.
+        How many equal parts, or the length of each part.
     axis : int
 
     Returns
@@ -176,7 +176,7 @@ def split(x, sections, axis=1):
     Raises
     ------
     TypeError
-        If x is no Tensor, or the axis or a section no integer.
+        If x is not a Tensor, or the axis or a section is not an integer.
     ShapeError
         If the parts do not add up to the axis, or there is no such axis.
     """

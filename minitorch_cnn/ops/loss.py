@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Loss functions."""
 
 import numbers
 
@@ -32,7 +32,7 @@ def _class_indices(op, name, labels, shape):
             f"{op}: labels - expected 0 to {shape[1] - 1} for {shape[1]} classes, "
             f"got {array[wrong[0]]} at position {wrong[0]}"
         )
-    return array.astype(np.int64)  # a copy: backward reads it too
+    return array.astype(np.int64)  # a copy, because backward reads it too
 
 
 def _check_reduction(op, reduction):
@@ -41,7 +41,7 @@ def _check_reduction(op, reduction):
 
 
 class CrossEntropy(Function):
-    """The softmax and the negative logarithm of the target's probability, a loss per row."""
+    """Softmax and negative log-likelihood of the target, one loss per row."""
 
     rule = "(softmax(logits) - target) * grad_out"
     reads, kind = Everything(1), "loss"
@@ -56,7 +56,7 @@ class CrossEntropy(Function):
         losses, probabilities = kernels.layers.elementwise.softmax_cross_entropy_forward(
             np.ascontiguousarray(logits), labels, label_smoothing
         )
-        ctx.save(probabilities)  # all that the gradient needs
+        ctx.save(probabilities)  # the gradient needs nothing else
         return losses
 
     @staticmethod
@@ -69,7 +69,7 @@ class CrossEntropy(Function):
 
 
 def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
-    """Measure how surprised a classifier is by the right classes.
+    """Cross-entropy between the softmax of the logits and the target classes.
 
     loss[n] = - sum over k of target[n, k] * log softmax(logits[n])[k],
     target = (1 - s) at the label + s/K everywhere, s the label smoothing
@@ -77,7 +77,7 @@ def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
     Parameters
     ----------
     logits : Tensor, shape (N, K), float32 or float64
-        A row of K numbers per image; their softmax are the probabilities of the classes.
+        One row per image; its softmax gives the probabilities of the K classes.
     labels : integer Tensor or ndarray, shape (N,), 0 .. K-1
     label_smoothing : float, 0..1
         The part of the target that is spread evenly over all classes.
@@ -90,7 +90,7 @@ def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
     Raises
     ------
     TypeError
-        If logits is no Tensor or labels are no integers.
+        If logits is not a Tensor, or labels are not integers.
     ShapeError
         If there is not one label per row.
     ValueError
@@ -111,7 +111,7 @@ def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
 
 
 def nll_loss(log_probs, labels, *, reduction="mean"):
-    """Take minus the logarithm of the probability of the right classes.
+    """Negative log-likelihood of the target classes.
 
     loss[n] = -log_probs[n, labels[n]]
 
@@ -142,7 +142,7 @@ def nll_loss(log_probs, labels, *, reduction="mean"):
 
 
 def mse_loss(x, target, *, reduction="mean"):
-    """Square the difference.
+    """Mean squared error.
 
     loss = (x - target)**2
 
@@ -158,7 +158,7 @@ def mse_loss(x, target, *, reduction="mean"):
     Raises
     ------
     TypeError
-        If an argument is no Tensor, or dtypes differ.
+        If an argument is not a Tensor, or dtypes differ.
     ShapeError
         If the shapes differ.
     ValueError

@@ -16,7 +16,7 @@ from minitorch_cnn.shapes import ShapeError
 
 
 def _product(a, b):
-    """Multiply over the last two axes, each matrix by the kernel whose bits do not depend on threads."""
+    """Multiply matrices over the last two axes; the result does not depend on the number of threads."""
     if a.ndim == b.ndim == 2:
         return kernels.gemm.matmul.matmul(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -96,7 +96,7 @@ def matmul(a, b):
     Raises
     ------
     TypeError
-        If an argument is no Tensor, or dtypes differ.
+        If an argument is not a Tensor, or dtypes differ.
     ShapeError
         If one has no axes, or shapes do not fit.
 
@@ -104,7 +104,7 @@ def matmul(a, b):
     -----
     Gradients: grad_out @ b.T for a, a.T @ grad_out for b, summed over the leading axes along which
     an argument was repeated.
-    Cost: 2*M*K*N flop a matrix; the bits do not depend on the number of threads.
+    Cost: 2*M*K*N flop per matrix; the result is the same for any number of threads, to the last bit.
     """
     tensors("matmul", a=a, b=b)
     shapes = a.data.shape, b.data.shape
@@ -119,7 +119,7 @@ def matmul(a, b):
 
 
 def linear(x, weight, bias=None):
-    """Map the features of every sample by one matrix and one shift.
+    """Fully connected layer: apply one matrix and one bias to the features of every sample.
 
     out[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i]
 
@@ -137,7 +137,7 @@ def linear(x, weight, bias=None):
     Raises
     ------
     TypeError
-        If an argument is no Tensor, or dtypes differ.
+        If an argument is not a Tensor, or dtypes differ.
     ShapeError
         If the features do not match.
 

@@ -1,4 +1,4 @@
-"""New shapes, new orders, joining; each backward is the move undone."""
+"""Reshaping, transposing and joining; backward undoes the movement."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def several_axes(op, axes, ndim):
 
 
 class Reshape(Function):
-    """The same numbers in another shape."""
+    """The same elements in another shape."""
 
     any_dtype = True
     rule = "grad_out in the old shape"
@@ -103,7 +103,7 @@ class Concat(Function):
 
 
 def reshape(x, shape):
-    """Give the same numbers, in row-major order, another shape.
+    """Change the shape; the elements keep their row-major order.
 
     Parameters
     ----------
@@ -118,9 +118,9 @@ def reshape(x, shape):
     Raises
     ------
     TypeError
-        If x is no Tensor or a length no integer.
+        If x is not a Tensor, or a length is not an integer.
     ShapeError
-        If the numbers do not fit.
+        If the number of elements differs.
 
     Notes
     -----
@@ -138,7 +138,7 @@ def reshape(x, shape):
 
 
 def flatten(x, start_axis=1):
-    """Join all axes from ``start_axis`` on, in row-major order.
+    """Merge all axes from ``start_axis`` on into one, in row-major order.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def flatten(x, start_axis=1):
     Raises
     ------
     TypeError
-        If x is no Tensor or the axis no integer.
+        If x is not a Tensor, or the axis is not an integer.
     ShapeError
         If there is no such axis.
     """
@@ -163,7 +163,7 @@ def flatten(x, start_axis=1):
 
 
 def transpose(x, axes=None):
-    """Put the axes into another order.
+    """Permute the axes.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def transpose(x, axes=None):
     Raises
     ------
     TypeError
-        If x is no Tensor or an axis no integer.
+        If x is not a Tensor, or an axis is not an integer.
     ShapeError
         If ``axes`` does not name each axis once.
     """
@@ -191,7 +191,7 @@ def transpose(x, axes=None):
 
 
 def concat(tensors, axis=1):
-    """Put Tensors one after the other along an axis.
+    """Join Tensors along an existing axis.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def concat(tensors, axis=1):
     Raises
     ------
     TypeError
-        If an element is no Tensor, dtypes differ, or the axis is no integer.
+        If an element is not a Tensor, dtypes differ, or the axis is not an integer.
     ValueError
         If there are none.
     ShapeError
@@ -226,7 +226,7 @@ def concat(tensors, axis=1):
 
 
 def stack(tensors, axis=0):
-    """Put Tensors of one shape side by side along a new axis.
+    """Join Tensors of equal shape along a new axis.
 
     Parameters
     ----------

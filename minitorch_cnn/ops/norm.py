@@ -1,4 +1,4 @@
-"""Normalisation: over a batch, and over neighbouring channels."""
+"""Batch normalisation and local response normalisation."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def _pixels(x):
 
 
 def batch_norm_shape(x, weight, bias, running_mean, running_var):
-    """Return the shape of x, or raise unless all else is one number per channel."""
+    """Return the shape of x; raise unless all other shapes are (C,)."""
     if not 2 <= len(x) <= 4:
         raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
     statistics = [None if r is None else r.shape for r in (running_mean, running_var)]
@@ -28,9 +28,9 @@ def batch_norm_shape(x, weight, bias, running_mean, running_var):
 
 
 def statistics(pixels, total=None):
-    """Return mean, biased variance and number of values of each channel of maps (N, H, W, C).
+    """Return mean, biased variance and number of values of each channel of feature maps (N, H, W, C).
 
-    ``total`` adds arrays up over several processes, each of which has other maps.
+    ``total`` sums arrays over processes, each of which holds a share of the batch.
     """
     if total is None:
         return *kernels.layers.batch_norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
@@ -42,18 +42,18 @@ def statistics(pixels, total=None):
 
 @sums_over_samples
 def _moments(pixels):
-    """Return number, sum and sum of squares of the values of each channel, shape (3, C)."""
+    """Return count, sum and sum of squares of the values of each channel, shape (3, C)."""
     mean, var = (moment.astype(np.float64) for moment in kernels.layers.batch_norm.batch_norm_stats(pixels))
-    # The mean square is the variance plus the squared mean; float64 bears the cancellation when it is taken apart.
+    # The mean square is var + mean**2. In float64 the later subtraction of mean**2 cancels few digits.
     return pixels.size // pixels.shape[-1] * np.stack([np.ones_like(mean), mean, var + mean**2])
 
 
 def batch_norm_coefficients(
     pixels, weight, bias, running_mean, running_var, training, momentum, eps, total=None, batch=None
 ):
-    """Return (mean, 1 / std, scale, shift) of each channel of maps (N, H, W, C); training moves the running ones.
+    """Return (mean, 1 / std, scale, shift) of each channel of feature maps (N, H, W, C).
 
-    ``batch`` are mean and variance of the batch, where they need not be computed again.
+    Training updates the running statistics. ``batch`` holds mean and variance of the batch if they are already known.
     """
     if training:
         mean, var, count = statistics(pixels, total) if batch is None else (*batch, pixels.size // pixels.shape[-1])
@@ -62,11 +62,11 @@ def batch_norm_coefficients(
             running_var += momentum * (var * (count / (count - 1)) - running_var)
     else:
         mean, var = running_mean.astype(pixels.dtype), running_var.astype(pixels.dtype)
-    # Statistics are few: float64 costs nothing here and keeps the shift exact where mean >> std.
+    # There are few statistics: float64 costs nothing here, and keeps the shift exact where mean >> std.
     inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
     scale = inv_std if weight is None else weight * inv_std
     shift = -mean * scale if bias is None else bias - mean * scale
-    return mean, *(number.astype(pixels.dtype) for number in (inv_std, scale, shift))
+    return mean, *(values.astype(pixels.dtype) for values in (inv_std, scale, shift))
 
 
 class BatchNorm(Function):
@@ -85,7 +85,7 @@ class BatchNorm(Function):
         mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=training, **hyper)
         ctx.training = training
         if any(ctx.needs_grad):
-            ctx.save(x, mean, inv_std, weight)  # x, not its normalised form: nobody else needs that
+            ctx.save(x, mean, inv_std, weight)  # x and not the normalised x, which no other operation needs
         return nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
 
     @staticmethod
@@ -106,7 +106,7 @@ class BatchNorm(Function):
 
 
 def check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps):
-    """Raise unless these are arguments of `batch_norm`."""
+    """Raise unless these are valid arguments of `batch_norm`."""
     tensors("batch_norm", x=x)
     optional_tensors("batch_norm", weight=weight, bias=bias)
     if not 0 <= momentum <= 1:
@@ -134,7 +134,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum
     weight, bias : Tensor, shape (C,), or None
         gamma and beta of the paper; None means 1 and 0.
     running_mean, running_var : ndarray, shape (C,), or None
-        What evaluation normalises with; in training updated in place.
+        Used in evaluation; updated in place in training.
     training : bool
         Take mean and variance from this batch; otherwise the running ones.
     momentum : float, 0..1
@@ -148,9 +148,9 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum
     Raises
     ------
     TypeError
-        If an argument is no Tensor.
+        If an argument is not a Tensor.
     ShapeError
-        If x has no channel axis, or anything is not one per channel.
+        If x has no channel axis, or another shape is not (C,).
     ValueError
         If training sees a single value per channel, evaluation lacks statistics, or momentum or eps
         is out of range.
@@ -176,7 +176,7 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum
 
 
 class LocalResponseNorm(Function):
-    """Divide each value by a power of the energy of its neighbour channels."""
+    """Divide each value by a power of the squared sum over neighbouring channels."""
 
     rule = "grad_out / base^beta, less what each value added to the bases of its neighbour channels"
     reads, kind, label = Windows("size", padding=lambda call: call.hyper["size"] // 2, over=(1,)), "norm", "LRN"
@@ -220,11 +220,11 @@ def local_response_norm(x, size, *, alpha=1e-4, beta=0.75, k=1.0):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
     ValueError
         If size is not a positive integer.
     ShapeError
-        If x has not four axes.
+        If x does not have four axes.
 
     Notes
     -----

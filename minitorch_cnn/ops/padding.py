@@ -1,4 +1,4 @@
-"""Padding: a border of zeros, of a constant, or of the array mirrored at its edge."""
+"""Padding with zeros, with a constant, or by reflection."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from minitorch_cnn.shapes import ShapeError, pair
 
 
 class Pad(Function):
-    """A border around the array: a constant, or the array mirrored at its edge."""
+    """A border of a constant, or of the array mirrored at its edge."""
 
     rule = "grad_out without the border; a mirrored border adds to the elements that it mirrors"
     reads, kind = Padded("padding", "mode"), "pointwise"
@@ -47,13 +47,13 @@ class Pad(Function):
 
 
 def pad(x, padding, mode="zero", value=0.0):
-    """Put a border around an array.
+    """Pad an array on both sides of every axis.
 
     Parameters
     ----------
     x : Tensor, any shape, float32 or float64
     padding : sequence of int or (int, int), >= 0
-        For every axis what is added before and after.
+        Elements added before and after, for every axis.
     mode : "zero" or "reflect"
         A constant; or the array mirrored at its edge, which itself is not repeated: 1234 -> 32 1234 32.
     value : float
@@ -66,7 +66,7 @@ def pad(x, padding, mode="zero", value=0.0):
     Raises
     ------
     TypeError
-        If x is no Tensor or a width no integer or pair.
+        If x is not a Tensor, or a width is neither an integer nor a pair.
     ValueError
         If the mode is unknown or a width negative.
     ShapeError

@@ -1,4 +1,4 @@
-"""Powers, roots, exponentials, logarithms: functions of one number, element by element."""
+"""Powers, roots, exponentials and logarithms, element by element."""
 
 import numbers
 
@@ -10,7 +10,7 @@ from minitorch_cnn.ops.reads import SamePlace
 
 
 class Elementwise(Function):
-    """A function that gives each element on its own, so the output has the shape of the input."""
+    """Base of functions of a single element: the output has the shape of the input."""
 
     @staticmethod
     def output_shape(x, **hyper):
@@ -18,7 +18,7 @@ class Elementwise(Function):
 
 
 class Power(Elementwise):
-    """x ** exponent, for a number as exponent."""
+    """x ** exponent, with a constant exponent."""
 
     rule = "grad_out * exponent * x**(exponent - 1)"
     reads, kind = SamePlace(), "pointwise"
@@ -88,7 +88,7 @@ class Log(Elementwise):
 
 
 class Abs(Elementwise):
-    """The distance from zero."""
+    """The absolute value."""
 
     rule = "grad_out times the sign of x, 0 at 0"
     reads, kind = SamePlace(), "pointwise"
@@ -125,7 +125,7 @@ def power(x, exponent):
     Raises
     ------
     TypeError
-        If x is no Tensor or the exponent no number.
+        If x is not a Tensor, or the exponent is not a number.
 
     Notes
     -----
@@ -153,7 +153,7 @@ def sqrt(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
@@ -179,7 +179,7 @@ def exp(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
@@ -203,7 +203,7 @@ def log(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----
@@ -229,7 +229,7 @@ def abs(x):
     Raises
     ------
     TypeError
-        If x is no Tensor.
+        If x is not a Tensor.
 
     Notes
     -----

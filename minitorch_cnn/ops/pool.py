@@ -1,4 +1,4 @@
-"""Pooling: one value per window, in 2-D and, as images one pixel high, in 1-D; see also `adaptive`."""
+"""Max and average pooling in 2-D, and in 1-D as images one pixel high; see also `adaptive_pool`."""
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
@@ -103,7 +103,7 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0):
     Raises
     ------
     TypeError, ValueError
-        If x is no Tensor or a size is no positive integer.
+        If x is not a Tensor, or a size is not a positive integer.
     ShapeError
         If the padding is not less than the window, or no window fits.
 

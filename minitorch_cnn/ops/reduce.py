@@ -1,4 +1,4 @@
-"""Sums, means, extremes and variances over axes."""
+"""Reductions over axes: sum, mean, max, min, var."""
 
 import math
 
@@ -88,7 +88,7 @@ def _axes_with_elements(op, axis, shape):
 
 
 def sum(x, axis=None, keepdims=False):
-    """Add up the elements along axes.
+    """Sum the elements along axes.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def sum(x, axis=None, keepdims=False):
     Raises
     ------
     TypeError
-        If x is no Tensor or an axis no integer.
+        If x is not a Tensor, or an axis is not an integer.
     ShapeError
         If there is no such axis.
     ValueError
@@ -205,7 +205,7 @@ def min(x, axis=None, keepdims=False):
 
 
 def var(x, axis=None, keepdims=False, correction=0):
-    """Measure the variance along axes.
+    """Compute the variance along axes.
 
     var = sum of (x - mean)**2 / (count - correction)
 

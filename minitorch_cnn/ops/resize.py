@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Resizing of images by interpolation."""
 
 import math
 from fractions import Fraction
@@ -25,7 +25,7 @@ def interpolation_matrix(size, out_size, mode, antialias):
     centre = (np.arange(out_size) + 0.5) * scale - 0.5
     reach = max(scale, 1.0) if antialias else 1.0
     if reach == 1:
-        centre = centre.clip(0, size - 1)  # beyond the border stands the border
+        centre = centre.clip(0, size - 1)  # outside the image, the border pixel is repeated
     nearness = np.maximum(0, 1 - np.abs(np.arange(size) - centre[:, None]) / reach)
     return nearness / nearness.sum(1, keepdims=True)
 
@@ -79,7 +79,7 @@ class Resize(Function):
 
 
 def resize(x, size, *, mode="bilinear", antialias=False):
-    """Scale images to another size.
+    """Resize images by interpolation.
 
     out = R x C', with one interpolation matrix R (OH, H) for the rows and one C (OW, W) for the columns
 
@@ -102,11 +102,11 @@ def resize(x, size, *, mode="bilinear", antialias=False):
     Raises
     ------
     TypeError
-        If x is no Tensor or the size no integers.
+        If x is not a Tensor, or the size is not made of integers.
     ValueError
         If the mode is unknown, the size not positive, or antialias asked of "nearest".
     ShapeError
-        If x has not four axes, or no pixels.
+        If x does not have four axes, or no pixels.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""The softmax and its logarithm."""
+"""Softmax and log-softmax."""
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class LogSoftmax(Function):
 
 
 def softmax(x, axis=-1):
-    """Turn numbers into probabilities that add up to 1 along an axis.
+    """Softmax: probabilities that sum to 1 along an axis.
 
     out = exp(x) / sum of exp(x)
 
@@ -81,7 +81,7 @@ def softmax(x, axis=-1):
     Raises
     ------
     TypeError
-        If x is no Tensor or the axis no integer.
+        If x is not a Tensor, or the axis is not an integer.
     ShapeError
         If there is no such axis, or no element along it.
 
@@ -94,7 +94,7 @@ def softmax(x, axis=-1):
 
 
 def log_softmax(x, axis=-1):
-    """Take the logarithm of the softmax, finite for any finite x.
+    """Logarithm of the softmax; finite for any finite x.
 
     out = x - log(sum of exp(x))
 
@@ -110,7 +110,7 @@ def log_softmax(x, axis=-1):
     Raises
     ------
     TypeError
-        If x is no Tensor or the axis no integer.
+        If x is not a Tensor, or the axis is not an integer.
     ShapeError
         If there is no such axis, or no element along it.
 

@@ -1,4 +1,4 @@
-"""Batch norm over a batch that several processes share."""
+"""Batch norm over a batch that is divided among processes."""
 
 import numpy as np
 
@@ -46,14 +46,14 @@ class SyncBatchNorm(Function):
         grad_x = kernels.layers.batch_norm.batch_norm_input_gradient(
             grad_pixels, pixels, mean, inv_std, gamma, all_sums, all_products, counts[0]
         )
-        # The gradients of weight and bias stay those of this process: they are added up with all the others.
+        # The gradients of weight and bias stay local: the trainer sums them with all other gradients.
         _, need_weight, need_bias = ctx.needs_grad
         grad_weight = add_up([(products * inv_std).astype(x.dtype) for _, products in parts]) if need_weight else None
         return nchw(grad_x), grad_weight, add_up([sums.astype(x.dtype) for sums, _ in parts]) if need_bias else None
 
 
 def sync_batch_norm(x, weight, bias, running_mean, running_var, *, momentum=0.1, eps=1e-5, total):
-    """Normalise each channel over a batch of which every process holds a share, then scale and shift it.
+    """Batch norm over a batch of which every process holds a share.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
@@ -78,13 +78,13 @@ def sync_batch_norm(x, weight, bias, running_mean, running_var, *, momentum=0.1,
     TypeError, ValueError
         As `batch_norm`.
     ShapeError
-        As `batch_norm`, or if x has not four axes.
+        As `batch_norm`, or if x does not have four axes.
 
     Notes
     -----
     The gradient of x is that of the sum of the losses of all processes; those of weight and bias are the
     part of this process, so that the sum over the processes is right for all parameters alike.
-    Cost: that of `batch_norm`, and two messages of 3 C numbers.
+    Cost: that of `batch_norm`, and two messages of 3 * C values.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}

@@ -1,4 +1,4 @@
-"""Bounds on gradients, between ``backward()`` and ``step()``."""
+"""Gradient clipping, between ``backward()`` and ``step()``."""
 
 import math
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def _with_gradients(name, parameters):
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients together so that their common length is at most ``max_norm``.
+    """Scale all gradients by one factor so that their total norm is at most ``max_norm``.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     Raises
     ------
     TypeError
-        If one is no Tensor, or ``max_norm`` no number.
+        If one is not a Tensor, or ``max_norm`` is not a number.
     ValueError
-        If ``max_norm`` is not positive, or there is no Tensor at all.
+        If ``max_norm`` is not positive, or there is not a Tensor at all.
 
     Notes
     -----
@@ -73,9 +73,9 @@ def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
     Raises
     ------
     TypeError
-        If one is no Tensor, or ``clip_value`` no number.
+        If one is not a Tensor, or ``clip_value`` is not a number.
     ValueError
-        If ``clip_value`` is not positive, or there is no Tensor at all.
+        If ``clip_value`` is not positive, or there is not a Tensor at all.
     """
     _check.positive("clip_grad_value", clip_value=clip_value)
     for parameter in _with_gradients("clip_grad_value", parameters):

@@ -1,4 +1,4 @@
-"""What all optimisers share: parameter groups, the step over all parameters, saving and loading."""
+"""The base of all optimisers: parameter groups, the step, saving and loading."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -31,7 +31,7 @@ class Optimizer:
     Raises
     ------
     TypeError
-        If one is no Tensor, an option is no number, or ``params`` is a set, which has no order.
+        If one is not a Tensor, an option is no number, or ``params`` is a set, which has no order.
     ValueError
         If there is no parameter, one appears twice or was computed from others, or an option is
         unknown or out of its range.

@@ -124,7 +124,7 @@ def _check_optimizer(name, optimizer):
 
 
 class StepLR(Schedule):
-    """lr * gamma ** (step // step_size): a fall every ``step_size`` steps.
+    """lr * gamma ** (step // step_size): a decay every ``step_size`` steps.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class CosineLR(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """Up to ``max_lr`` along half a cosine, and down along another to almost nothing.
+    """Rise to ``max_lr`` along half a cosine, then fall along another almost to 0.
 
     max_lr / div_factor -> max_lr during the first pct_start * total_steps steps, then -> the start
     divided by final_div_factor.
@@ -260,7 +260,7 @@ class OneCycleLR(Schedule):
         """Return the learning rate of each group after ``step`` steps, as a list."""
         if step > self.total_steps:
             raise ValueError(f"OneCycleLR: step - expected at most total_steps {self.total_steps}, got {step}")
-        peak, last = self.pct_start * self.total_steps - 1, self.total_steps - 1  # numbers of steps
+        peak, last = self.pct_start * self.total_steps - 1, self.total_steps - 1  # indices of steps
         rates = []
         for top in self.max_lrs:
             start = top / self.div_factor
@@ -273,7 +273,7 @@ class OneCycleLR(Schedule):
 
 
 class WarmupLR(Schedule):
-    """A straight line up to the first learning rate of another schedule, then that schedule.
+    """Linear warm-up to the first learning rate of another schedule, then that schedule.
 
     schedule.lr(0) * (step + 1) / warmup_steps while step < warmup_steps, then
     schedule.lr(step - warmup_steps).

@@ -10,7 +10,7 @@ _NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dty
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum, Nesterov momentum and weight decay.
+    """Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
 
     With g the gradient, x the parameter, v the velocity, at first g:
 

@@ -58,14 +58,14 @@ def test_weights_of_another_network(resnet, tmp_path):
     with pytest.raises(weights.WeightFileError, match=r"r20.pth: expected the weights of resnet32, got (?s:.*)missing"):
         models.load_pretrained("resnet32", path)
     weights.save_pth(tmp_path / "c.pth", models.create("allcnn_c").state_dict())
-    with pytest.raises(weights.WeightFileError, match="expected the weights of resnet20, got no full connection"):
+    with pytest.raises(weights.WeightFileError, match="expected the weights of resnet20, got no fully connected layer"):
         models.load_pretrained("resnet20", tmp_path / "c.pth")
 
 
 def test_names_that_are_none(resnet):
     with pytest.raises(ValueError, match="got 'resnet21'; did you mean"):
         models.load_pretrained("resnet21", resnet[1])
-    expected = "load_pretrained: name - expected resnet18, or a file of weights besides, got 'resnet20' alone"
+    expected = "load_pretrained: name - expected resnet18, or a file of weights, got 'resnet20' alone"
     with pytest.raises(ValueError, match=expected):
         models.load_pretrained("resnet20")
 

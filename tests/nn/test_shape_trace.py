@@ -97,7 +97,7 @@ def test_a_shortcut_starts_a_new_part_and_a_deep_network_shows_its_end():
     model.fc = nn.Linear(3, 10)
     text = story(model)
     assert text.startswith("... -conv3 p1-> 16") and text.count("->") == 11
-    assert text.endswith("one number of each map = 64, Linear expects 3: use Linear(64, 10)")
+    assert text.endswith("global pooling = 64, Linear expects 3: use Linear(64, 10)")
 
 
 def test_a_mistake_between_layers_has_a_chain_and_no_repair():
