@@ -40,7 +40,7 @@ class BatchIterator:
             self._batches.close()
 
     def abort(self):
-        """End the iteration because its loader is closed; whoever asks for a further batch is told so."""
+        """End the iteration because its loader is closed; to ask for a further batch is an error then."""
         with self._lock:
             self._aborted = self._left > 0
             self._batches.close()

@@ -1,8 +1,8 @@
 """Reading picture files as a person sees them, or refusing them by name.
 
-Pillow opens many kinds of pictures, but its ``convert("RGB")`` cuts 16 bits to the largest 8, shows what lies hidden
-behind transparent pixels, and ignores that a file may mean other colours by its numbers. Here each kind is either
-brought to 8 bits of red, green and blue in the right way, or refused with a message that names it.
+Pillow opens many kinds of pictures, but its ``convert("RGB")`` limits values of 16 bits to 255, shows the hidden
+colours of transparent pixels, and ignores colour profiles. Here each kind is either converted to 8 bits of red, green
+and blue correctly, or refused with a message that names it.
 """
 
 import errno

@@ -38,7 +38,7 @@ def _pipe():
 
 
 def _above_standard(descriptor):
-    """Return a descriptor that a child may inherit: where stdin is closed, a new file gets the child's place of it."""
+    """Return a descriptor above 2: where stdin is closed, a new file gets number 0, which a child opens anew."""
     if descriptor > 2:
         return descriptor
     import fcntl  # not on Windows
@@ -61,13 +61,13 @@ class WorkerPool:
     images : uint8 ndarray, shape (N, H, W, C)
         Copied once into shared memory, for all workers together.
     slots : int
-        Finished batches that there is room for.
+        The number of finished batches that fit into shared memory.
     batch_size : int
     transforms : sequence of callables
     seed : int
     workers : int, >= 1
     timeout : float, seconds
-        How long a batch may take.
+        The longest time that a batch may take.
 
     Raises
     ------

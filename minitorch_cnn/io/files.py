@@ -135,7 +135,7 @@ def _sync_folder(folder):
 
 
 def remove_stale(folder):
-    """Remove what killed writers left behind in a folder; files of living processes stay.
+    """Remove the temporary files of killed writers in a folder; files of living processes stay.
 
     Returns
     -------
