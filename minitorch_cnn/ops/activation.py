@@ -1,6 +1,9 @@
 """Activation functions, element by element."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.shapes import memory_flat
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class ReLU(Elementwise):
@@ -115,7 +122,7 @@ class Tanh(Elementwise):
         return restore(kernels.layers.elementwise.tanh_backward(memory_flat(grad_out, order)[0], flat))
 
 
-def relu(x):
+def relu(x: Operand) -> Tensor:
     """Rectified linear unit: replace negative elements by 0.
 
     out = x where x > 0, else 0
@@ -141,7 +148,7 @@ def relu(x):
     return ReLU.apply(x)
 
 
-def leaky_relu(x, negative_slope=0.01):
+def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
     """Scale negative elements by a small slope.
 
     out = x where x > 0, else negative_slope * x
@@ -170,7 +177,7 @@ def leaky_relu(x, negative_slope=0.01):
     return LeakyReLU.apply(x, negative_slope=float(negative_slope))
 
 
-def gelu(x):
+def gelu(x: Operand) -> Tensor:
     """Gaussian error linear unit: weight x by the probability that a standard normal variable is below x.
 
     out = x * (1 + erf(x / sqrt(2))) / 2
@@ -197,7 +204,7 @@ def gelu(x):
     return GELU.apply(x)
 
 
-def sigmoid(x):
+def sigmoid(x: Operand) -> Tensor:
     """Squash each element into (0, 1).
 
     out = 1 / (1 + exp(-x))
@@ -223,7 +230,7 @@ def sigmoid(x):
     return Sigmoid.apply(x)
 
 
-def tanh(x):
+def tanh(x: Operand) -> Tensor:
     """Squash each element into (-1, 1) by the hyperbolic tangent.
 
     out = (exp(x) - exp(-x)) / (exp(x) + exp(-x))

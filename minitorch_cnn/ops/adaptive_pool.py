@@ -1,5 +1,9 @@
 """Adaptive pooling to a given output size, and global pooling."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from minitorch_cnn.autograd import Function
@@ -9,6 +13,10 @@ from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _bins(size, bins):
@@ -98,7 +106,7 @@ class AdaptiveMaxPool2d(Function):
         return ctx.saved[0]
 
 
-def adaptive_avg_pool2d(x, output_size):
+def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
     """Average over a grid of ``output_size`` bins, for images of any size.
 
     Bin i of OH covers rows floor(i*H/OH) up to, not including, ceil((i+1)*H/OH).
@@ -123,7 +131,7 @@ def adaptive_avg_pool2d(x, output_size):
     return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))
 
 
-def adaptive_max_pool2d(x, output_size):
+def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
     """Take the maximum over a grid of ``output_size`` bins; for the bins see `adaptive_avg_pool2d`.
 
     Parameters
@@ -151,7 +159,7 @@ def _maps(op, x):
     return x
 
 
-def global_avg_pool(x):
+def global_avg_pool(x: Operand) -> Tensor:
     """Global average pooling: take the mean of each feature map.
 
     Parameters
@@ -170,7 +178,7 @@ def global_avg_pool(x):
     return mean(_maps("global_avg_pool", x), axis=(2, 3))
 
 
-def global_max_pool(x):
+def global_max_pool(x: Operand) -> Tensor:
     """Global max pooling: take the maximum of each feature map; the first one in row-major order gets the gradient.
 
     Parameters
@@ -189,7 +197,7 @@ def global_max_pool(x):
     return max_over_axes(_maps("global_max_pool", x), axis=(2, 3))
 
 
-def adaptive_avg_pool1d(x, output_size):
+def adaptive_avg_pool1d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
     """Average over ``output_size`` bins of a signal; see `adaptive_avg_pool2d`.
 
     Parameters
@@ -209,7 +217,7 @@ def adaptive_avg_pool1d(x, output_size):
     return in_1d("adaptive_avg_pool1d", adaptive_avg_pool2d, x, output_size)
 
 
-def adaptive_max_pool1d(x, output_size):
+def adaptive_max_pool1d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
     """Take the maximum over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
 
     Parameters

@@ -1,6 +1,9 @@
 """Addition, subtraction, multiplication and division, element by element, with broadcasting."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def broadcast_shape(op, a, b):
@@ -141,7 +148,7 @@ class Div(_Binary):
         )
 
 
-def add(a, b):
+def add(a: Operand, b: Operand) -> Tensor:
     """Add two Tensors, or a Tensor and a number.
 
     out = a + b
@@ -169,7 +176,7 @@ def add(a, b):
     return Add.apply(*_both("add", a, b))
 
 
-def sub(a, b):
+def sub(a: Operand, b: Operand) -> Tensor:
     """Subtract two Tensors, or a Tensor and a number.
 
     out = a - b
@@ -194,7 +201,7 @@ def sub(a, b):
     return Sub.apply(*_both("sub", a, b))
 
 
-def mul(a, b):
+def mul(a: Operand, b: Operand) -> Tensor:
     """Multiply element by element.
 
     out = a * b
@@ -219,7 +226,7 @@ def mul(a, b):
     return Mul.apply(*_both("mul", a, b))
 
 
-def div(a, b):
+def div(a: Operand, b: Operand) -> Tensor:
     """Divide element by element; infinite or NaN where b is 0.
 
     out = a / b
@@ -244,7 +251,7 @@ def div(a, b):
     return Div.apply(*_both("div", a, b))
 
 
-def neg(x):
+def neg(x: Operand) -> Tensor:
     """Change the sign.
 
     out = -x

@@ -1,5 +1,9 @@
 """Convolution, as deep learning uses the word: cross-correlation, with `convolve` beside it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops import conv_algorithms
@@ -10,6 +14,10 @@ from minitorch_cnn.ops.padding import pad
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, Windows, convolution_macs, kernel_of_weight
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 @sums_over_samples
@@ -76,7 +84,18 @@ class Conv2d(Function):
         return grad_x, grad_weight, grad_bias
 
 
-def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", algorithm="auto"):
+def conv2d(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | str | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    algorithm: str = "auto",
+) -> Tensor:
     """Cross-correlate images with filters.
 
     out[n, o, i, j] = bias[o] + sum over c, u, v of
@@ -143,7 +162,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, p
     )
 
 
-def convolve(x, weight, bias=None, **hyper):
+def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: Any) -> Tensor:
     """Convolve images with filters in the mathematical sense: `conv2d` with the kernel flipped.
 
     out[n, o, i, j] = bias[o] + sum over c, u, v of x[n, c, i - u, j - v] * weight[o, c, u, v]
@@ -174,7 +193,18 @@ def convolve(x, weight, bias=None, **hyper):
     return conv2d(x, flip(weight, (2, 3)), bias, **hyper)
 
 
-def conv1d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", algorithm="auto"):
+def conv1d(
+    x: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    padding: int | str | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    algorithm: str = "auto",
+) -> Tensor:
     """Cross-correlate signals with filters: `conv2d` on images one pixel high.
 
     out[n, o, i] = bias[o] + sum over c, u of x[n, c, i*stride + u*dilation - padding] * weight[o, c, u]

@@ -1,7 +1,10 @@
 """A dense block of DenseNet as one operation, with the result of its layers one after the other."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +16,10 @@ from minitorch_cnn.ops.conv import Conv2d
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape
 from minitorch_cnn.ops.reads import Everything, Inputs, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class DenseNetStage(NamedTuple):
@@ -222,7 +229,7 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)
 
 
-def dense_block(x, layers):
+def dense_block(x: Operand, layers: Sequence[Any]) -> Tensor:
     """Run a dense block: each layer appends new feature maps to all maps before it.
 
     x = concat([x, layer(x)]) for every layer, where a layer is conv2d(relu(batch_norm(x))), once or several times

@@ -1,6 +1,9 @@
 """Dropout."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.shapes import memory_order
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class Dropout(Elementwise):
@@ -36,7 +43,7 @@ class Dropout(Elementwise):
         return ctx.saved[0]
 
 
-def dropout(x, p=0.5, *, training=True):
+def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     """Set each element to 0 with probability p, and scale the others by 1 / (1 - p).
 
     out = x * kept / (1 - p), kept = 1 with probability 1 - p, else 0

@@ -1,5 +1,9 @@
 """Fused operations: several operations computed in fewer passes over memory, with the same result."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import minitorch_kernels as kernels
@@ -7,6 +11,10 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.types import Array, Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 LARGEST_POOL = 15  # the index of the maximum in a window is stored as one byte
 
@@ -71,8 +79,18 @@ class BatchNormReLU(Function):
 
 
 def batch_norm_relu(
-    x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5, pool=1, residual=None
-):
+    x: Operand,
+    weight: Operand,
+    bias: Operand,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+    pool: int = 1,
+    residual: Operand | None = None,
+) -> Tensor:
     """Batch norm, ReLU and max pooling in one operation.
 
     out = max_pool2d(relu(batch_norm(x, ...) + residual), pool)

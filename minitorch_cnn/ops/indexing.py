@@ -1,5 +1,10 @@
 """Indexing, splitting, flipping and broadcasting."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from minitorch_cnn.autograd import Function, Variable
@@ -8,6 +13,10 @@ from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.movement import several_axes, single_axis
 from minitorch_cnn.ops.reads import SamePlace, Selected
 from minitorch_cnn.shapes import ShapeError, memory_order
+from minitorch_cnn.types import Operand, Shape
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class BroadcastTo(Function):
@@ -79,7 +88,7 @@ class Index(Function):
         return grad_x
 
 
-def broadcast_to(x, shape):
+def broadcast_to(x: Operand, shape: int | Shape) -> Tensor:
     """Repeat along new axes and along axes of length 1.
 
     Parameters
@@ -106,7 +115,7 @@ def broadcast_to(x, shape):
     return BroadcastTo.apply(x, shape=tuple(shape))
 
 
-def flip(x, axes):
+def flip(x: Operand, axes: int | tuple[int, ...]) -> Tensor:
     """Reverse the order of the elements along axes.
 
     Parameters
@@ -132,7 +141,7 @@ def flip(x, axes):
     return index(x, tuple(slice(None, None, -1 if i in reversed_axes else 1) for i in range(x.data.ndim)))
 
 
-def index(x, key):
+def index(x: Operand, key: Any) -> Tensor:
     """Select elements as NumPy does: integers, slices, None, Ellipsis, masks, integer arrays.
 
     Parameters
@@ -159,7 +168,7 @@ def index(x, key):
     return Index.apply(x, key=tuple(map(_frozen, key if isinstance(key, tuple) else (key,))))
 
 
-def split(x, sections, axis=1):
+def split(x: Operand, sections: int | Sequence[int], axis: int = 1) -> list[Tensor]:
     """Split a Tensor along an axis.
 
     Parameters

@@ -1,8 +1,12 @@
 """Loss functions."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function, Variable
@@ -13,6 +17,10 @@ from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.ops.reduce import sum as sum_
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 _REDUCTIONS = {"mean": mean, "sum": sum_, "none": lambda losses: losses}
 
@@ -68,7 +76,13 @@ class CrossEntropy(Function):
         )
 
 
-def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
+def cross_entropy(
+    logits: Operand,
+    labels: ArrayLike,
+    *,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Tensor:
     """Cross-entropy between the softmax of the logits and the target classes.
 
     loss[n] = - sum over k of target[n, k] * log softmax(logits[n])[k],
@@ -110,7 +124,7 @@ def cross_entropy(logits, labels, *, label_smoothing=0.0, reduction="mean"):
     return _REDUCTIONS[reduction](losses)
 
 
-def nll_loss(log_probs, labels, *, reduction="mean"):
+def nll_loss(log_probs: Operand, labels: ArrayLike, *, reduction: str = "mean") -> Tensor:
     """Negative log-likelihood of the target classes.
 
     loss[n] = -log_probs[n, labels[n]]
@@ -141,7 +155,7 @@ def nll_loss(log_probs, labels, *, reduction="mean"):
     return _REDUCTIONS[reduction](neg(index(log_probs, (np.arange(len(indices)), indices))))
 
 
-def mse_loss(x, target, *, reduction="mean"):
+def mse_loss(x: Operand, target: Operand, *, reduction: str = "mean") -> Tensor:
     """Mean squared error.
 
     loss = (x - target)**2

@@ -1,6 +1,9 @@
 """Matrix products."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +16,10 @@ from minitorch_cnn.ops.movement import reshape, transpose
 from minitorch_cnn.ops.reads import Product
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _product(a, b):
@@ -78,7 +85,7 @@ class MatMul(Function):
         return grad_a, grad_b
 
 
-def matmul(a, b):
+def matmul(a: Operand, b: Operand) -> Tensor:
     """Multiply matrices.
 
     out[..., i, j] = sum over k of a[..., i, k] * b[..., k, j]
@@ -118,7 +125,7 @@ def matmul(a, b):
     return out
 
 
-def linear(x, weight, bias=None):
+def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """Fully connected layer: apply one matrix and one bias to the features of every sample.
 
     out[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i]

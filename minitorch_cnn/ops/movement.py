@@ -1,5 +1,10 @@
 """Reshaping, transposing and joining; backward undoes the movement."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import minitorch_kernels as kernels
@@ -7,6 +12,10 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops import _check
 from minitorch_cnn.ops.reads import Joined, Permuted, Reshaped
 from minitorch_cnn.shapes import ShapeError, nchw
+from minitorch_cnn.types import Axis, Operand, Shape
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def single_axis(op, axis, ndim):
@@ -102,7 +111,7 @@ class Concat(Function):
         return tuple(part if need else None for part, need in zip(parts, ctx.needs_grad, strict=True))
 
 
-def reshape(x, shape):
+def reshape(x: Operand, shape: int | Shape) -> Tensor:
     """Change the shape; the elements keep their row-major order.
 
     Parameters
@@ -137,7 +146,7 @@ def reshape(x, shape):
     return Reshape.apply(x, shape=full)
 
 
-def flatten(x, start_axis=1):
+def flatten(x: Operand, start_axis: int = 1) -> Tensor:
     """Merge all axes from ``start_axis`` on into one, in row-major order.
 
     Parameters
@@ -162,7 +171,7 @@ def flatten(x, start_axis=1):
     return reshape(x, (*lengths[:start], int(np.prod(lengths[start:], dtype=np.int64))))
 
 
-def transpose(x, axes=None):
+def transpose(x: Operand, axes: Axis = None) -> Tensor:
     """Permute the axes.
 
     Parameters
@@ -190,7 +199,7 @@ def transpose(x, axes=None):
     return Transpose.apply(x, axes=order)
 
 
-def concat(tensors, axis=1):
+def concat(tensors: Sequence[Operand], axis: int = 1) -> Tensor:
     """Join Tensors along an existing axis.
 
     Parameters
@@ -225,7 +234,7 @@ def concat(tensors, axis=1):
     return Concat.apply(*parts, axis=single_axis("concat", axis, parts[0].data.ndim))
 
 
-def stack(tensors, axis=0):
+def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     """Join Tensors of equal shape along a new axis.
 
     Parameters

@@ -1,5 +1,9 @@
 """Batch normalisation and local response normalisation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import minitorch_kernels as kernels
@@ -8,6 +12,10 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.types import Array, Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _pixels(x):
@@ -123,7 +131,17 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
         )
 
 
-def batch_norm(x, weight, bias, running_mean, running_var, *, training, momentum=0.1, eps=1e-5):
+def batch_norm(
+    x: Operand,
+    weight: Operand | None,
+    bias: Operand | None,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
     """Normalise each channel, then scale and shift it.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
@@ -200,7 +218,7 @@ class LocalResponseNorm(Function):
         return nchw(kernels.layers.response_norm.local_response_norm_backward(nhwc(grad_out), *ctx.saved, **ctx.hyper))
 
 
-def local_response_norm(x, size, *, alpha=1e-4, beta=0.75, k=1.0):
+def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Normalise over ``size`` neighbouring channels, as AlexNet did.
 
     out[n, c] = x[n, c] / (k + alpha / size * sum over c' of x[n, c']**2) ** beta

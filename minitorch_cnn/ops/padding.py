@@ -1,11 +1,19 @@
 """Padding with zeros, with a constant, or by reflection."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import Padded
 from minitorch_cnn.shapes import ShapeError, pair
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class Pad(Function):
@@ -46,7 +54,7 @@ class Pad(Function):
         return grad
 
 
-def pad(x, padding, mode="zero", value=0.0):
+def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Tensor:
     """Pad an array on both sides of every axis.
 
     Parameters

@@ -1,12 +1,19 @@
 """Powers, roots, exponentials and logarithms, element by element."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import SamePlace
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class Elementwise(Function):
@@ -107,7 +114,7 @@ class Abs(Elementwise):
         return ctx.saved[0]
 
 
-def power(x, exponent):
+def power(x: Operand, exponent: float) -> Tensor:
     """Raise to a power.
 
     out = x ** exponent
@@ -137,7 +144,7 @@ def power(x, exponent):
     return Power.apply(x, exponent=float(exponent))
 
 
-def sqrt(x):
+def sqrt(x: Operand) -> Tensor:
     """Take the square root: NaN below 0.
 
     out = x ** (1/2)
@@ -163,7 +170,7 @@ def sqrt(x):
     return Sqrt.apply(x)
 
 
-def exp(x):
+def exp(x: Operand) -> Tensor:
     """Take the exponential; infinite where it overflows, beyond about 88 in float32 and 709 in float64.
 
     out = e ** x
@@ -189,7 +196,7 @@ def exp(x):
     return Exp.apply(x)
 
 
-def log(x):
+def log(x: Operand) -> Tensor:
     """Take the natural logarithm: minus infinity at 0, NaN below.
 
     Parameters
@@ -213,7 +220,7 @@ def log(x):
     return Log.apply(x)
 
 
-def abs(x):
+def abs(x: Operand) -> Tensor:
     """Take the absolute value.
 
     out = |x|

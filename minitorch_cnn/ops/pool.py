@@ -1,11 +1,19 @@
 """Max and average pooling in 2-D, and in 1-D as images one pixel high; see also `adaptive_pool`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Windows
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _window_output_shape(op, x, kernel_size, stride, padding):
@@ -82,7 +90,13 @@ def _window(op, kernel_size, stride, padding):
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding4(padding, f"{op}: padding")}
 
 
-def max_pool2d(x, kernel_size, *, stride=None, padding=0):
+def max_pool2d(
+    x: Operand,
+    kernel_size: int | tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | str | tuple[int, ...] = 0,
+) -> Tensor:
     """Take the largest value of each window.
 
     out[n, c, i, j] = max over u, v of x[n, c, i*stride + u - padding, j*stride + v - padding]
@@ -115,7 +129,14 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0):
     return MaxPool2d.apply(x, **_window("max_pool2d", kernel_size, stride, padding))
 
 
-def avg_pool2d(x, kernel_size, *, stride=None, padding=0, count_include_pad=True):
+def avg_pool2d(
+    x: Operand,
+    kernel_size: int | tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | str | tuple[int, ...] = 0,
+    count_include_pad: bool = True,
+) -> Tensor:
     """Take the mean of each window.
 
     out[n, c, i, j] = 1/(KH*KW) * sum over u, v of x[n, c, i*stride + u - padding, j*stride + v - padding]
@@ -160,7 +181,13 @@ def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
     return reshape(out, (batch, channels, out.data.shape[3]))
 
 
-def max_pool1d(x, kernel_size, *, stride=None, padding=0):
+def max_pool1d(
+    x: Operand,
+    kernel_size: int | tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | str | tuple[int, ...] = 0,
+) -> Tensor:
     """Take the largest value of each window of a signal; see `max_pool2d`.
 
     Parameters
@@ -183,7 +210,14 @@ def max_pool1d(x, kernel_size, *, stride=None, padding=0):
     return in_1d("max_pool1d", max_pool2d, x, kernel_size, (stride, padding))
 
 
-def avg_pool1d(x, kernel_size, *, stride=None, padding=0, count_include_pad=True):
+def avg_pool1d(
+    x: Operand,
+    kernel_size: int | tuple[int, ...],
+    *,
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | str | tuple[int, ...] = 0,
+    count_include_pad: bool = True,
+) -> Tensor:
     """Take the mean of each window of a signal; see `avg_pool2d`.
 
     Parameters

@@ -1,6 +1,9 @@
 """Reductions over axes: sum, mean, max, min, var."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +13,10 @@ from minitorch_cnn.ops.arithmetic import div, mul, neg, sub
 from minitorch_cnn.ops.movement import several_axes
 from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Axis, Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _reduced_shape(shape, axes, keepdims):
@@ -87,7 +94,7 @@ def _axes_with_elements(op, axis, shape):
     return axes
 
 
-def sum(x, axis=None, keepdims=False):
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum the elements along axes.
 
     Parameters
@@ -118,7 +125,7 @@ def sum(x, axis=None, keepdims=False):
     return Sum.apply(x, axis=several_axes("sum", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
-def mean(x, axis=None, keepdims=False):
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Average along axes; NaN over no elements.
 
     mean = sum of x / count
@@ -148,7 +155,7 @@ def mean(x, axis=None, keepdims=False):
     return div(sum(x, axes, keepdims), _count(x.data.shape, axes))  # 0 / 0 is NaN
 
 
-def max(x, axis=None, keepdims=False):
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Find the largest element along axes; NaN where there is one.
 
     Parameters
@@ -177,7 +184,7 @@ def max(x, axis=None, keepdims=False):
     return Max.apply(x, axis=_axes_with_elements("max", axis, x.data.shape), keepdims=bool(keepdims))
 
 
-def min(x, axis=None, keepdims=False):
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Find the smallest element along axes; NaN where there is one.
 
     Parameters
@@ -204,7 +211,7 @@ def min(x, axis=None, keepdims=False):
     return neg(Max.apply(neg(x), axis=_axes_with_elements("min", axis, x.data.shape), keepdims=bool(keepdims)))
 
 
-def var(x, axis=None, keepdims=False, correction=0):
+def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
     """Compute the variance along axes.
 
     var = sum of (x - mean)**2 / (count - correction)

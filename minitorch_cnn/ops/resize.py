@@ -1,7 +1,10 @@
 """Resizing of images by interpolation."""
 
+from __future__ import annotations
+
 import math
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,10 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import Resampled
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def interpolation_matrix(size, out_size, mode, antialias):
@@ -78,7 +85,7 @@ class Resize(Function):
         return nchw(_along(1, rows.T, _along(2, columns.T, nhwc(grad_out))))
 
 
-def resize(x, size, *, mode="bilinear", antialias=False):
+def resize(x: Operand, size: int | tuple[int, ...], *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
     """Resize images by interpolation.
 
     out = R x C', with one interpolation matrix R (OH, H) for the rows and one C (OW, W) for the columns

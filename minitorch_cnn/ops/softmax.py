@@ -1,5 +1,9 @@
 """Softmax and log-softmax."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from minitorch_cnn.autograd import Function
@@ -7,6 +11,10 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import single_axis
 from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 def _axis_with_elements(op, axis, shape):
@@ -64,7 +72,7 @@ class LogSoftmax(Function):
         return grad_out - np.exp(out) * grad_out.sum(ctx.axis, keepdims=True)
 
 
-def softmax(x, axis=-1):
+def softmax(x: Operand, axis: int = -1) -> Tensor:
     """Softmax: probabilities that sum to 1 along an axis.
 
     out = exp(x) / sum of exp(x)
@@ -93,7 +101,7 @@ def softmax(x, axis=-1):
     return Softmax.apply(x, axis=_axis_with_elements("softmax", axis, x.data.shape))
 
 
-def log_softmax(x, axis=-1):
+def log_softmax(x: Operand, axis: int = -1) -> Tensor:
     """Logarithm of the softmax; finite for any finite x.
 
     out = x - log(sum of exp(x))

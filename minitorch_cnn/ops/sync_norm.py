@@ -1,5 +1,9 @@
 """Batch norm over a batch that is divided among processes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 import minitorch_kernels as kernels
@@ -8,6 +12,10 @@ from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, ch
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace
 from minitorch_cnn.ops.reproducible_sum import add_up, of_blocks
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.types import Array, Operand
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
 
 
 class SyncBatchNorm(Function):
@@ -52,7 +60,17 @@ class SyncBatchNorm(Function):
         return nchw(grad_x), grad_weight, add_up([sums.astype(x.dtype) for sums, _ in parts]) if need_bias else None
 
 
-def sync_batch_norm(x, weight, bias, running_mean, running_var, *, momentum=0.1, eps=1e-5, total):
+def sync_batch_norm(
+    x: Operand,
+    weight: Operand,
+    bias: Operand,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+    total: Any,
+) -> Tensor:
     """Batch norm over a batch of which every process holds a share.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
