@@ -12,3 +12,4 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 Path: TypeAlias = str | os.PathLike[str]
 Operand: TypeAlias = Variable | ArrayLike  # what an operation takes for a Tensor
 Shape: TypeAlias = tuple[int, ...]
+Size: TypeAlias = int | tuple[int, ...]  # one for all axes, or one per axis

@@ -13,7 +13,7 @@ from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
 from minitorch_cnn.ops.reduce import mean
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -106,7 +106,7 @@ class AdaptiveMaxPool2d(Function):
         return ctx.saved[0]
 
 
-def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
+def adaptive_avg_pool2d(x: Operand, output_size: Size) -> Tensor:
     """Average over a grid of ``output_size`` bins, for images of any size.
 
     Bin i of OH covers rows floor(i*H/OH) up to, not including, ceil((i+1)*H/OH).
@@ -131,7 +131,7 @@ def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int, ...]) -> Tenso
     return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))
 
 
-def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
+def adaptive_max_pool2d(x: Operand, output_size: Size) -> Tensor:
     """Take the maximum over a grid of ``output_size`` bins; for the bins see `adaptive_avg_pool2d`.
 
     Parameters
@@ -197,7 +197,7 @@ def global_max_pool(x: Operand) -> Tensor:
     return max_over_axes(_maps("global_max_pool", x), axis=(2, 3))
 
 
-def adaptive_avg_pool1d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
+def adaptive_avg_pool1d(x: Operand, output_size: Size) -> Tensor:
     """Average over ``output_size`` bins of a signal; see `adaptive_avg_pool2d`.
 
     Parameters
@@ -217,7 +217,7 @@ def adaptive_avg_pool1d(x: Operand, output_size: int | tuple[int, ...]) -> Tenso
     return in_1d("adaptive_avg_pool1d", adaptive_avg_pool2d, x, output_size)
 
 
-def adaptive_max_pool1d(x: Operand, output_size: int | tuple[int, ...]) -> Tensor:
+def adaptive_max_pool1d(x: Operand, output_size: Size) -> Tensor:
     """Take the maximum over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
 
     Parameters

@@ -14,7 +14,7 @@ from minitorch_cnn.ops.padding import pad
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, Windows, convolution_macs, kernel_of_weight
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -85,16 +85,8 @@ class Conv2d(Function):
 
 
 def conv2d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: int | tuple[int, ...] = 1,
-    padding: int | str | tuple[int, ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size | str = 0,
+    dilation: Size = 1, groups: int = 1, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> Tensor:
     """Cross-correlate images with filters.
 
@@ -194,16 +186,8 @@ def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: 
 
 
 def conv1d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: int | tuple[int, ...] = 1,
-    padding: int | str | tuple[int, ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size | str = 0,
+    dilation: Size = 1, groups: int = 1, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> Tensor:
     """Cross-correlate signals with filters: `conv2d` on images one pixel high.
 

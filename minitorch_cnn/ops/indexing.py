@@ -13,7 +13,7 @@ from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.movement import several_axes, single_axis
 from minitorch_cnn.ops.reads import SamePlace, Selected
 from minitorch_cnn.shapes import ShapeError, memory_order
-from minitorch_cnn.types import Operand, Shape
+from minitorch_cnn.types import Operand, Shape, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -115,7 +115,7 @@ def broadcast_to(x: Operand, shape: int | Shape) -> Tensor:
     return BroadcastTo.apply(x, shape=tuple(shape))
 
 
-def flip(x: Operand, axes: int | tuple[int, ...]) -> Tensor:
+def flip(x: Operand, axes: Size) -> Tensor:
     """Reverse the order of the elements along axes.
 
     Parameters

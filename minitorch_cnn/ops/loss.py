@@ -77,11 +77,7 @@ class CrossEntropy(Function):
 
 
 def cross_entropy(
-    logits: Operand,
-    labels: ArrayLike,
-    *,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
+    logits: Operand, labels: ArrayLike, *, label_smoothing: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
     """Cross-entropy between the softmax of the logits and the target classes.
 

@@ -10,7 +10,7 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Windows
 from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -90,13 +90,7 @@ def _window(op, kernel_size, stride, padding):
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding4(padding, f"{op}: padding")}
 
 
-def max_pool2d(
-    x: Operand,
-    kernel_size: int | tuple[int, ...],
-    *,
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | str | tuple[int, ...] = 0,
-) -> Tensor:
+def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0) -> Tensor:
     """Take the largest value of each window.
 
     out[n, c, i, j] = max over u, v of x[n, c, i*stride + u - padding, j*stride + v - padding]
@@ -130,12 +124,8 @@ def max_pool2d(
 
 
 def avg_pool2d(
-    x: Operand,
-    kernel_size: int | tuple[int, ...],
-    *,
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | str | tuple[int, ...] = 0,
-    count_include_pad: bool = True,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, count_include_pad: bool =
+    True
 ) -> Tensor:
     """Take the mean of each window.
 
@@ -181,13 +171,7 @@ def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
     return reshape(out, (batch, channels, out.data.shape[3]))
 
 
-def max_pool1d(
-    x: Operand,
-    kernel_size: int | tuple[int, ...],
-    *,
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | str | tuple[int, ...] = 0,
-) -> Tensor:
+def max_pool1d(x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0) -> Tensor:
     """Take the largest value of each window of a signal; see `max_pool2d`.
 
     Parameters
@@ -211,12 +195,8 @@ def max_pool1d(
 
 
 def avg_pool1d(
-    x: Operand,
-    kernel_size: int | tuple[int, ...],
-    *,
-    stride: int | tuple[int, ...] | None = None,
-    padding: int | str | tuple[int, ...] = 0,
-    count_include_pad: bool = True,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, count_include_pad: bool =
+    True
 ) -> Tensor:
     """Take the mean of each window of a signal; see `avg_pool2d`.
 

@@ -12,7 +12,7 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import Resampled
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -85,7 +85,7 @@ class Resize(Function):
         return nchw(_along(1, rows.T, _along(2, columns.T, nhwc(grad_out))))
 
 
-def resize(x: Operand, size: int | tuple[int, ...], *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
+def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
     """Resize images by interpolation.
 
     out = R x C', with one interpolation matrix R (OH, H) for the rows and one C (OW, W) for the columns

@@ -47,13 +47,8 @@ class SGD(Optimizer):
     _kept = ("velocity",)
 
     def __init__(
-        self,
-        params: Parameters,
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        decoupled: bool = False,
+        self, params: Parameters, lr: float, momentum: float = 0.0, nesterov: bool = False,
+        weight_decay: float = 0.0, decoupled: bool = False
     ):
         defaults = {
             "lr": lr,
