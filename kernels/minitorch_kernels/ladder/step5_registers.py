@@ -33,8 +33,8 @@ def conv2d(x, weight, *, stride, padding):
 
 
 @helper(reorder=True)
-def micro_kernel(a, b, c):
-    """Add A (MR, KC) times the transpose of B (NR, KC) to C (MR, NR)."""
+def micro_kernel(a, b, c, m, o):
+    """Add A (MR, KC) times the transpose of B (NR, KC) to the tile of C (M, O) whose first element is C[m, o]."""
     c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = c20 = c21 = c22 = c23 = a.dtype.type(0)
     for k in range(a.shape[1]):
         a0, a1, a2 = a[0, k], a[1, k], a[2, k]
@@ -43,9 +43,9 @@ def micro_kernel(a, b, c):
         c01, c11, c21 = c01 + a0 * b1, c11 + a1 * b1, c21 + a2 * b1
         c02, c12, c22 = c02 + a0 * b2, c12 + a1 * b2, c22 + a2 * b2
         c03, c13, c23 = c03 + a0 * b3, c13 + a1 * b3, c23 + a2 * b3
-    for m, sums in enumerate(((c00, c01, c02, c03), (c10, c11, c12, c13), (c20, c21, c22, c23))):
-        for o, total in enumerate(sums):
-            c[m, o] += total
+    for i, sums in enumerate(((c00, c01, c02, c03), (c10, c11, c12, c13), (c20, c21, c22, c23))):
+        for j, total in enumerate(sums):
+            c[m + i, o + j] += total
 
 
 @helper(reorder=True)
@@ -54,7 +54,7 @@ def product(a, b, c):
     rows, columns = len(a) // MR * MR, len(b) // NR * NR
     for m in range(0, rows, MR):
         for o in range(0, columns, NR):
-            micro_kernel(a[m : m + MR], b[o : o + NR], c[m : m + MR, o : o + NR])
+            micro_kernel(a[m : m + MR], b[o : o + NR], c, m, o)
     for m in range(len(a)):  # the rows and columns that no whole tile covers
         for o in range(columns if m < rows else 0, len(b)):
             c[m, o] += (a[m] * b[o]).sum()

@@ -55,5 +55,6 @@ def gemm(a, b, c):
 def macro_kernel(packed_a, packed_b, c):
     """Add the product of two packed blocks to a block of C."""
     for jr in range(len(packed_b)):  # 2nd loop
+        panel = packed_b[jr]  # a view counts its users, and two threads that count at once wait for each other
         for ir in range(len(packed_a)):  # 1st loop
-            micro_kernel(packed_a[ir], packed_b[jr], c[ir * MR : (ir + 1) * MR, jr * NR : (jr + 1) * NR])
+            micro_kernel(packed_a[ir], panel, c, ir * MR, jr * NR)

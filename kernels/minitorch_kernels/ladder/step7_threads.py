@@ -19,8 +19,7 @@ Source
 from minitorch_kernels.ladder.packing import operands, pack
 from minitorch_kernels.ladder.step5_registers import MR, NR
 from minitorch_kernels.ladder.step6_packed import KC, MC, NC, conv2d_by_gemm, macro_kernel
-from minitorch_kernels.runtime.parallel import parallel_task
-from minitorch_kernels.runtime.threads import team_kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
 def conv2d(x, weight, *, stride, padding):
@@ -28,19 +27,18 @@ def conv2d(x, weight, *, stride, padding):
     return conv2d_by_gemm(gemm, *operands(x, weight, stride, padding))
 
 
-@team_kernel
-def gemm(team, a, b, c):
-    """Add A B^T to C, as `step6_packed.gemm`."""
+def gemm(a, b, c):
+    """Add A B^T to C, as `step6_packed.gemm`; the two outer loops have few rounds, so Python may run them."""
     taps = max(1, KC // a.shape[4])
     for jc in range(0, c.shape[1], NC):  # 5th loop around the micro-kernel
         for pc in range(0, a.shape[3], taps):  # 4th loop
             packed_b = pack(b[:, :, :, pc : pc + taps], jc, NC, NR)
-            rows_of_c(team, -(-len(c) // MC), (a[:, :, :, pc : pc + taps], packed_b, c[:, jc : jc + NC]))
+            add_blocks(a[:, :, :, pc : pc + taps], packed_b, c[:, jc : jc + NC])
 
 
-@parallel_task
-def rows_of_c(first_block, end_block, a, packed_b, c):
-    """Compute some blocks of MC rows."""
+@parallel_kernel(tasks=lambda c: -(-len(c) // MC))
+def add_blocks(first_block, end_block, a, packed_b, c):
+    """Compute blocks of MC rows of C; each thread gets others."""
     for block in range(first_block, end_block):  # 3rd loop, over threads
         packed_a = pack(a, block * MC, MC, MR)
         macro_kernel(packed_a, packed_b, c[block * MC : (block + 1) * MC])
