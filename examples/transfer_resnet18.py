@@ -28,7 +28,7 @@ def start(kind, options, train_set, folder):
     source = models.load_pretrained("resnet18", options.weights)
     if kind == "scratch":
         size = options.image_size or source.image_size
-        recipe = train.recipe("transfer", epochs=options.epochs, image_size=size, body_rate=1.0)
+        recipe = train.recipe("transfer", epochs=options.epochs, image_size=size, backbone_lr_scale=1.0)
         return train.Trainer(recipe, train_set, folder, seed=options.seed)
     if kind == "head":
         frozen = {"freeze_until": "layer4", "cache_features": True, "crop_padding": 0, "flip": False}

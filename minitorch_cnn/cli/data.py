@@ -2,6 +2,7 @@
 
 import sys
 
+from minitorch_cnn.cli.options import run_code
 from minitorch_cnn.cli.parser import Parser, set_command
 
 
@@ -29,7 +30,7 @@ def add_commands(commands):
         examples=("mcnn data check", "mcnn data check ~/data/cifar-10-batches-bin"),
     )
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: what `mcnn data get` fetched")
-    set_command(check, _check, _check_code)
+    set_command(check, run_code, _check_code)
 
 
 def _get(arguments):
@@ -44,18 +45,10 @@ def _get_code(arguments):
     return f"from minitorch_cnn import data\n\nprint(data.fetch({arguments.source!r}, {arguments.to!r}))\n"
 
 
-def _check(arguments):
-    from minitorch_cnn import data
-
-    for train in (True, False):
-        dataset = data.CIFAR10(arguments.folder, train=train)
-        print(f"{'train' if train else 'test'}: {len(dataset.labels):,} genuine images, digest {dataset.digest}")
-
-
 def _check_code(arguments):
     return (
         "from minitorch_cnn import data\n\n"
-        "for train in (True, False):\n"
-        f"    dataset = data.CIFAR10({arguments.folder!r}, train=train)\n"
-        "    print(len(dataset.labels), dataset.digest)\n"
+        'for part in ("train", "test"):\n'
+        f"    dataset = data.CIFAR10({arguments.folder!r}, train=part == 'train')\n"
+        '    print(f"{part}: {len(dataset.labels):,} genuine images, digest {dataset.digest}")\n'
     )

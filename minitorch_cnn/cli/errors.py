@@ -1,5 +1,7 @@
 """Errors of the command line: the exit codes, and which errors are one sentence and which need their traceback."""
 
+import errno
+
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
 
@@ -8,27 +10,59 @@ class UsageError(Exception):
     """Bad input: one line on standard error, exit code 2."""
 
 
+class FailedError(Exception):
+    """Something outside failed, and the message says how to go on; exit code 1."""
+
+
+def usage(prog, error):
+    """Return a UsageError for an error of the library that the command line caused, with what to do first."""
+    from minitorch_cnn import train
+
+    text = str(error)
+    if isinstance(error, train.OwnNetworkError):
+        option = "--model" if prog == "mcnn train" else "--network"
+        text = f"name your network by {option} FILE:NAME, such as own.py:Net ({text})"
+    return UsageError(f"{prog}: {text}")
+
+
 def explain(error):
     """Return (exit code, one sentence) for errors that are not ours, else (None, None)."""
     from minitorch_cnn import data, nn, train, weights
+    from minitorch_cnn.shapes import ShapeError
 
     bad_input = (
+        UsageError,
         data.DatasetError,
         nn.StateDictError,
         train.CheckpointError,
         train.ClassifierError,
+        train.OwnNetworkError,
         train.RanksError,
         train.RunFolderError,
         weights.WeightFileError,
+        ShapeError,
     )
-    if isinstance(error, UsageError):
-        return EXIT_USAGE, str(error)
     if isinstance(error, train.TrainingDivergedError):
         return EXIT_DIVERGED, str(error)
     if isinstance(error, bad_input):
         return EXIT_USAGE, str(error)
+    if isinstance(error, (FailedError, data.WorkerError, train.FolderGoneError)):
+        return EXIT_FAILED, str(error)
+    if isinstance(error, MemoryError):
+        return EXIT_FAILED, sentence(error)
     if isinstance(error, OSError):
-        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         named = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError))
-        return (EXIT_USAGE if named else EXIT_FAILED), text
+        too_long = error.errno == errno.ENAMETOOLONG
+        return (EXIT_USAGE if named or too_long else EXIT_FAILED), sentence(error)
     return None, None
+
+
+def sentence(error):
+    """Return what an error of the operating system says, with the file where it names one."""
+    if isinstance(error, MemoryError):
+        return f"the memory of this machine is not enough: take smaller images or batches ({error or 'MemoryError'})"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full: free some space ({error.filename or error.strerror})"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

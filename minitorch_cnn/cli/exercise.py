@@ -1,7 +1,12 @@
 """`mcnn exercise`: write an operation yourself, and have it graded."""
 
+import _thread
+import contextlib
+import threading
+
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.parser import set_command
+from minitorch_cnn.cli.options import check_output
+from minitorch_cnn.cli.parser import positive, set_command
 
 
 def add_commands(commands):
@@ -21,7 +26,7 @@ def add_commands(commands):
         "linear, batch_norm or cross_entropy.",
         examples=("mcnn exercise start conv2d", "mcnn exercise start relu -o my_relu.py"),
     )
-    begin.add_argument("name", metavar="NAME", help="of the exercise; a wrong one lists all")
+    begin.add_argument("name", metavar="NAME", help="conv2d, max_pool2d, relu, linear, batch_norm or cross_entropy")
     begin.add_argument("-o", dest="output", metavar="FILE", help="(default: NAME.py)")
     set_command(begin, _start, _start_code)
     grade = actions.add_parser(
@@ -31,10 +36,14 @@ def add_commands(commands):
         examples=("mcnn exercise check conv2d.py",),
     )
     grade.add_argument("file", metavar="FILE", help="that start made, and you completed; it is run")
+    grade.add_argument(
+        "--time-limit", type=positive, default=120.0, metavar="S", help="stop after S seconds (default: 120)"
+    )
     set_command(grade, _check, _check_code)
 
 
 def _start(arguments):
+    check_output(arguments)
     from minitorch_cnn import exercises
 
     try:
@@ -53,11 +62,38 @@ def _check(arguments):
     from minitorch_cnn import exercises
 
     try:
-        report = exercises.check(arguments.file)
+        with _limit(arguments.time_limit):
+            report = exercises.check(arguments.file)
+    except TimeoutError as error:
+        raise UsageError(f"mcnn exercise check: {error}") from error
     except exercises.ExerciseError as error:
         raise UsageError(f"mcnn exercise check: {str(error).removeprefix('check: ')}") from error
     print(report)
     return 0 if report.passed else 1
+
+
+@contextlib.contextmanager
+def _limit(seconds):
+    """Raise TimeoutError in the main thread after some seconds: a loop of a student may never end."""
+    fired = threading.Event()
+
+    def interrupt():
+        fired.set()
+        _thread.interrupt_main()  # raises KeyboardInterrupt there, on every system
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not fired.is_set():
+            raise
+        raise TimeoutError(
+            f"look for a loop that never ends: the check was stopped after {seconds:g} s; --time-limit S allows more"
+        ) from None
+    finally:
+        timer.cancel()
 
 
 def _check_code(arguments):

@@ -36,11 +36,16 @@ def main(argv=None):
         0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
     """
     try:
-        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        words = sys.argv[1:] if argv is None else argv
+        if not words:
+            _parser().print_help()
+            return 0
+        arguments = _parse(words)
         if arguments.show_code:
             print(arguments.code(arguments), end="")
             return 0
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments)
+        return code if isinstance(code, int) else 0
     except errors.UsageError as error:
         print(error, file=sys.stderr)
         return errors.EXIT_USAGE
@@ -58,7 +63,8 @@ def main(argv=None):
         return code
 
 
-def _parse(argv):
+def _parser():
+    """Return the parser of all commands."""
     import minitorch_cnn
 
     parser = Parser(
@@ -70,7 +76,11 @@ def _parse(argv):
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for family in (doctor, data, train, transfer, predict, race, network, explain, gradcheck, exercise):
         family.add_commands(commands)
-    arguments, extras = parser.parse_known_args(argv)
+    return parser
+
+
+def _parse(argv):
+    arguments, extras = _parser().parse_known_args(argv)
     if extras:
         arguments.parser.unknown(extras)
     return arguments

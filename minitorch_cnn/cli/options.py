@@ -1,18 +1,21 @@
-"""Options that several commands share: the images, the ranks, the threads, and `-o FILE`."""
+"""Options that several commands share: images, networks, ranks, threads and ``-o FILE``."""
 
 import dataclasses
-import os.path
+import inspect
+import os
+import pathlib
+import sys
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.parser import integer, positive, set_command
+from minitorch_cnn.cli.parser import hint, integer, positive, set_command
 
 # ------------------------------------------------------------------------------------ images
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A dataset by name and place; opened only when its images are needed."""
+    """A dataset by name and folder; opened only when its images are needed."""
 
     name: str  # "cifar10" or "shapes10"
     root: str | None = None  # of CIFAR-10; None is where `mcnn data get` puts it
@@ -38,9 +41,9 @@ def add_source_options(parser):
     """Add --data and --unverified to a command."""
     parser.add_argument(
         "--data",
-        metavar="shapes10|DIR",
-        help="shapes10, which is drawn on the spot, or the folder of CIFAR-10: cifar-10-batches-bin, or the one "
-        "around it (default: what `mcnn data get` fetched)",
+        metavar="DATA",
+        help="shapes10, which is drawn on the spot, cifar10, which `mcnn data get` fetched, or the folder of CIFAR-10: "
+        "cifar-10-batches-bin, or the one around it (default: cifar10)",
     )
     parser.add_argument(
         "--unverified", action="store_true", help="take images that are not those of CIFAR-10; the record says so"
@@ -53,20 +56,150 @@ def source(text, unverified):
 
     if text == "shapes10":
         return Source("shapes10")
-    if text is not None:
+    if text not in (None, "cifar10"):
         if not os.path.exists(text):
-            raise UsageError(f"mcnn: --data - expected shapes10 or a folder, got {text!r}, which does not exist")
+            near = hint(text, ("shapes10", "cifar10"))
+            expected = "expected shapes10, cifar10 or a folder"
+            raise UsageError(f"mcnn: --data - {expected}, got {text!r}, which does not exist{near}")
         return Source("cifar10", os.path.abspath(text), not unverified)
     folder = cifar10.default_folder()
     fetched = [*folder.glob("cifar-10-batches-*"), *folder.glob("cifar-10-*.tar.gz")]
+    if text == "cifar10" and not fetched:
+        raise UsageError(f"mcnn: fetch CIFAR-10 by `mcnn data get` first: it is not in {folder}")
     return Source("cifar10", None, not unverified) if fetched else None
+
+
+# ---------------------------------------------------------------------------------- networks
+
+NETWORK = "a name of `mcnn list`, FILE.py:NAME of your own, or a run's folder or model file"
+
+
+def add_size_options(parser):
+    """Add --classes, --in-channels and --image-size to a command that takes a network."""
+    for name, metavar, text in (
+        ("classes", "K", "outputs"),
+        ("in-channels", "C", "channels of the images"),
+        ("image-size", "S", "pixels a side"),
+    ):
+        parser.add_argument(f"--{name}", type=integer(1), metavar=metavar, help=f"{text} (default: the network's own)")
+
+
+def is_own(name):
+    """Return whether a name is ``FILE.py:NAME``."""
+    return name is not None and name.rpartition(":")[0].endswith(".py")
+
+
+def network(arguments, name, drawn=True):
+    """Return (Python that makes a network, shape of a batch of one image) for a network's name.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With the sizes of `add_size_options`, as far as the command has them.
+    name : str
+        See NETWORK.
+    drawn : bool
+        Whether its weights matter.
+
+    Raises
+    ------
+    UsageError
+        If there is no such network.
+    """
+    from minitorch_cnn import models
+
+    prog = arguments.parser.prog
+    given = {key: getattr(arguments, key, None) for key in ("in_channels", "image_size")}
+    classes = {"num_classes": arguments.classes} if getattr(arguments, "classes", None) else {}
+    if name in models.list():
+        channels, size = models.native_input(name)
+        sizes = {"in_channels": given["in_channels"] or channels, "image_size": given["image_size"] or size}
+        options = classes | sizes | ({} if drawn else {"drawn": False})
+        return _call("models.create", name, options), (1, sizes["in_channels"], *[sizes["image_size"]] * 2)
+    if is_own(name):
+        known = _parameters(prog, name)
+        usual = {"in_channels": 3, "image_size": 32}
+        sizes = {key: given[key] or known.get(key) or usual[key] for key in usual}
+        return _call("models.from_file", name, classes | sizes), (1, sizes["in_channels"], *[sizes["image_size"]] * 2)
+    if os.path.exists(name):
+        if any(given.values()) or classes:
+            raise UsageError(f"{prog}: leave out the sizes: {name} is trained and has its own")
+        loaded = load_classifier(arguments, name)
+        return f"train.Classifier.load({name!r}).model", (1, len(loaded.metadata["mean"]), *loaded.input_size)
+    near = hint(name, models.list())
+    raise UsageError(f"{prog}: no network is called {name!r}{near}; `mcnn list` prints their names")
+
+
+def _call(function, name, options):
+    return f"{function}({name!r}{''.join(f', {key}={value}' for key, value in options.items())})"
+
+
+def _parameters(prog, place):
+    """Return the defaults of the class or function that ``FILE:NAME`` names, by name."""
+    from minitorch_cnn.models import own
+
+    try:
+        known = inspect.signature(own.find(place)).parameters.values()
+    except ValueError as error:
+        raise UsageError(f"{prog}: {error}") from error
+    return {p.name: p.default for p in known if p.default is not p.empty}
+
+
+# ------------------------------------------------------------------------- trained networks
+
+
+def add_model_options(parser):
+    """Add --model and --network to a command that takes a trained network."""
+    parser.add_argument(
+        "--model", metavar="PATH", help="a run's folder or model file (default: the last finished in runs/)"
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="FILE.py:NAME, the network of your own that the run trained; or a name of `mcnn list`: then --model is a "
+        "file of weights alone, as of torch.save",
+    )
+
+
+def model_path(arguments):
+    """Return --model, or the model of the run that finished last."""
+    if arguments.model is not None:
+        return arguments.model
+    finished = sorted(pathlib.Path("runs").glob("*/model.safetensors"), key=lambda path: path.stat().st_mtime)
+    if not finished:
+        raise UsageError(
+            f"mcnn {arguments.command}: --model - expected a run's folder or model file, got none and there is none in "
+            "runs/; `mcnn train` makes one"
+        )
+    print(f"using {finished[-1]}", file=sys.stderr)
+    arguments.model = str(finished[-1])
+    return arguments.model
+
+
+def classifier_code(arguments):
+    """Return the Python that loads the classifier of --model and --network."""
+    if arguments.network is not None and not is_own(arguments.network):
+        return f"train.Classifier.pretrained({arguments.network!r}, {arguments.model!r})"
+    own = f", model={arguments.network!r}" if arguments.network else ""
+    return f"train.Classifier.load({model_path(arguments)!r}{own})"
+
+
+def load_classifier(arguments, path=None):
+    """Return the classifier of --model and --network, or of a path; a ValueError becomes a UsageError."""
+    from minitorch_cnn import train
+
+    code = classifier_code(arguments) if path is None else f"train.Classifier.load({path!r})"
+    try:
+        return eval(code, {"train": train})
+    except ValueError as error:
+        raise errors.usage(arguments.parser.prog, error) from error
 
 
 # ------------------------------------------------------------------------- ranks and threads
 
 
 def add_ranks_options(parser):
-    """Add what a training by several processes can be told."""
+    """Add the options of a training by several processes."""
     parser.add_argument(
         "--distributed",
         choices=("auto", "mpi", "off"),
@@ -75,9 +208,9 @@ def add_ranks_options(parser):
     parser.add_argument(
         "--sync-bn", action="store_true", default=None, help="batch norm over the whole batch: any ranks, one result"
     )
-    parser.add_argument("--accumulate", type=integer(1), metavar="N", help="go through each batch in N parts")
+    parser.add_argument("--accumulate", type=integer(1), metavar="N", help="divide each batch into N parts")
     parser.add_argument(
-        "--rank-timeout", type=positive, metavar="S", help="stop all where a rank is silent for S seconds (default: 60)"
+        "--rank-timeout", type=positive, metavar="S", help="stop all if a rank is silent for S seconds (default: 60)"
     )
 
 
@@ -105,49 +238,62 @@ def use_threads(arguments, default=None):
             raise UsageError(f"mcnn {arguments.command}: --threads - {error}") from error
 
 
-# ----------------------------------------------------------------------------- pictures, `-o`
+# ------------------------------------------------------- commands that run their own shown code
 
 
-def add_output_option(parser, kinds, run, code):
-    """Add ``-o`` and ``--show-code`` to a command, and say what it does.
+def add_output_option(parser, kinds, code):
+    """Add ``-o`` and ``--show-code`` to a command whose shown code is what it runs.
 
     Parameters
     ----------
     parser : Parser
-    kinds : str
-        The ends of files that the result can be saved as, such as ".png or .svg".
-    run, code : callable
-        Take the arguments; one runs the command, the other returns the Python that does the same.
+    kinds : tuple of str
+        The extensions of files that the result can be saved as, such as ".png".
+    code : callable
+        Takes the arguments and returns the Python that the command runs.
     """
-    parser.add_argument("-o", dest="output", metavar="FILE", help=f"a {kinds} file (default: print text)")
-    set_command(parser, run, code)
+    parser.add_argument("-o", dest="output", metavar="FILE", help=f"a {', '.join(kinds)} file (default: print text)")
+    parser.set_defaults(kinds=kinds)
+    set_command(parser, run_code, code)
 
 
-def show(arguments, make, **options):
-    """Print what ``make()`` returns, or save it as ``-o``; a ValueError becomes one line.
+def run_code(arguments):
+    """Run the code that ``--show-code`` prints, so that the two cannot differ.
 
-    Parameters
-    ----------
-    arguments : Namespace
-        Of a command with `add_output_option`.
-    make : callable
-        Returns an object with ``save(path)`` and a text by ``str``.
-    options
-        Of ``save``.
+    Returns
+    -------
+    dict
+        The names that the code defined.
 
     Raises
     ------
     UsageError
-        If the arguments do not fit together, or the end of the file is none that can be written.
+        If the arguments do not fit together, or ``-o`` cannot be written.
     """
+    check_output(arguments)
+    names = {"__name__": "mcnn"}
     try:
-        made = make()
-        if arguments.output is None:
-            print(made)
-        else:
-            made.save(arguments.output, **options)
+        exec(compile(arguments.code(arguments), "<mcnn --show-code>", "exec"), names)
     except ValueError as error:
-        raise UsageError(f"{arguments.parser.prog}: {error}") from error
+        raise errors.usage(arguments.parser.prog, error) from error
+    if getattr(arguments, "output", None) is not None:
+        print(f"wrote {arguments.output}", file=sys.stderr)
+    return names
+
+
+def check_output(arguments):
+    """Raise UsageError, before any work, unless the file of ``-o`` can be written: its extension and its folder."""
+    output = getattr(arguments, "output", None)
+    if output is None:
+        return
+    prog, folder = arguments.parser.prog, os.path.dirname(output) or "."
+    kinds = getattr(arguments, "kinds", None)
+    if kinds and pathlib.Path(output).suffix.lower() not in kinds:
+        raise UsageError(f"{prog}: -o - expected a file name that ends in {' or '.join(kinds)}, got {output!r}")
+    if not os.path.isdir(folder):
+        raise UsageError(f"{prog}: make the folder {folder!r} first: -o {output} has to be written there")
+    if os.path.isdir(output):
+        raise UsageError(f"{prog}: -o - expected a file, got the folder {output!r}")
 
 
 def ending(arguments, **options):

@@ -1,12 +1,15 @@
 """`mcnn predict` and `mcnn eval`: using a trained classifier."""
 
-import dataclasses
-import json
-import pathlib
-import sys
-
-from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import Source, add_source_options, source
+from minitorch_cnn.cli.errors import EXIT_USAGE
+from minitorch_cnn.cli.options import (
+    Source,
+    add_model_options,
+    add_source_options,
+    classifier_code,
+    load_classifier,
+    run_code,
+    source,
+)
 from minitorch_cnn.cli.parser import set_command
 
 
@@ -15,7 +18,8 @@ def add_commands(commands):
     predict = commands.add_parser(
         "predict",
         help="say what images show",
-        description="Print file, class and probability for each image, separated by tabs.",
+        description="Print file, class and probability for each image, separated by tabs. A file that is no image is "
+        "named on standard error; the others are answered all the same, and the exit code is 2.",
         examples=("mcnn predict cat.png dog.jpg", "mcnn predict --model runs/cifar4-1 --json cat.png"),
     )
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a file that Pillow reads, of any size")
@@ -29,76 +33,59 @@ def add_commands(commands):
     )
     add_source_options(evaluate)
     for command, run, code in ((predict, _predict, _predict_code), (evaluate, _evaluate, _evaluate_code)):
-        command.add_argument(
-            "--model", metavar="PATH", help="a run's folder or model file (default: the last finished in runs/)"
-        )
+        add_model_options(command)
         command.add_argument("--json", action="store_true", help="print JSON")
         set_command(command, run, code)
 
 
-def model_path(arguments):
-    """Return --model, or the model of the run that finished last."""
-    if arguments.model is not None:
-        return arguments.model
-    finished = sorted(pathlib.Path("runs").glob("*/model.safetensors"), key=lambda path: path.stat().st_mtime)
-    if not finished:
-        raise UsageError(
-            f"mcnn {arguments.command}: --model - expected a run's folder or model file, got none and there is none in "
-            "runs/; `mcnn train` makes one"
-        )
-    print(f"using {finished[-1]}", file=sys.stderr)
-    return str(finished[-1])
-
-
 def _predict(arguments):
-    from minitorch_cnn import train
-
-    answers = train.Classifier.load(model_path(arguments)).classify(arguments.images)
-    if arguments.json:
-        print(json.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))
-        return
-    for answer in answers:
-        print(f"{answer.file}\t{answer.label}\t{answer.probability:.4f}")
+    return EXIT_USAGE if run_code(arguments)["failed"] else 0
 
 
 def _predict_code(arguments):
+    if arguments.json:
+        imports = "import dataclasses\nimport json\nimport sys\n"
+        shown = 'print(json.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))\n'
+    else:
+        imports = "import sys\n"
+        shown = 'for a in answers:\n    print(f"{a.file}\\t{a.label}\\t{a.probability:.4f}")\n'
     return (
-        "from minitorch_cnn import train\n\n"
-        f"classifier = train.Classifier.load({model_path(arguments)!r})\n"
-        f"for answer in classifier.classify({arguments.images!r}):\n"
-        "    print(answer.file, answer.label, answer.probability)\n"
+        f"{imports}\nfrom minitorch_cnn import train\n\n"
+        f"classifier, failed = {classifier_code(arguments)}, []\n"
+        f"answers = classifier.classify({arguments.images!r}, on_error=failed.append)\n"
+        f"{shown}"
+        "for error in failed:\n"
+        '    print(f"mcnn predict: {error}", file=sys.stderr)\n'
     )
 
 
-def _test_source(arguments, facts):
+def _test_source(arguments):
     """Return where the test images are: as --data says, or those that belong to the training images."""
     if arguments.data is not None:
         return source(arguments.data, arguments.unverified)
-    return Source(facts["dataset"], facts["source"], facts["verified"] and not arguments.unverified)
+    metadata = load_classifier(arguments).metadata
+    if metadata.get("dataset") not in ("cifar10", "shapes10"):
+        return source(None, arguments.unverified) or Source("shapes10")
+    return Source(metadata["dataset"], metadata["source"], metadata["verified"] and not arguments.unverified)
 
 
 def _evaluate(arguments):
-    from minitorch_cnn import train
-
-    path = model_path(arguments)
-    classifier = train.Classifier.load(path)
-    test_set = _test_source(arguments, classifier.facts).open(train=False)
-    if tuple(test_set.classes) != tuple(classifier.classes):
-        raise UsageError(f"mcnn eval: --data - expected the classes {classifier.classes}, got {list(test_set.classes)}")
-    judged = classifier.evaluate(test_set)
-    if arguments.json:
-        print(json.dumps({"test_accuracy": judged.accuracy, "test_loss": judged.loss, "model": path}))
-    else:
-        print(f"test accuracy {judged.accuracy:.2%}, loss {judged.loss:.4f}: {path} on {test_set.name}")
+    run_code(arguments)
 
 
 def _evaluate_code(arguments):
-    from minitorch_cnn import train
-
-    path = model_path(arguments)
-    test_set = _test_source(arguments, train.Classifier.load(path).facts).code(train=False)
+    code = classifier_code(arguments)  # chooses the model, if it is not given
+    path = arguments.model or arguments.network
+    if arguments.json:
+        result = f'{{"test_accuracy": judged.accuracy, "test_loss": judged.loss, "model": {path!r}}}'
+        imports, shown = "import json\n\n", f"print(json.dumps({result}))\n"
+    else:
+        imports = ""
+        judged = "f'test accuracy {judged.accuracy:.2%}, loss {judged.loss:.4f}:'"
+        shown = f"print({judged}, {path!r}, 'on', test_set.name)\n"
     return (
-        "from minitorch_cnn import data, train\n\n"
-        f"judged = train.Classifier.load({path!r}).evaluate({test_set})\n"
-        "print('test accuracy', judged.accuracy, 'loss', judged.loss)\n"
+        f"{imports}from minitorch_cnn import data, train\n\n"
+        f"test_set = {_test_source(arguments).code(train=False)}\n"
+        f"judged = {code}.evaluate(test_set)\n"
+        f"{shown}"
     )

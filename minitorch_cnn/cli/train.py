@@ -1,6 +1,7 @@
 """`mcnn train`: a recipe, a dataset and a folder; the rest is `train.Trainer`."""
 
 import dataclasses
+import os.path
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import UsageError
@@ -10,6 +11,7 @@ from minitorch_cnn.cli.options import (
     add_source_options,
     add_threads_option,
     connect,
+    is_own,
     source,
     use_threads,
 )
@@ -39,9 +41,13 @@ def add_commands(commands):
         "and everything into the folder of the run. Ctrl-C once finishes the batch and saves.",
         examples=("mcnn train --data shapes10", "mcnn train --recipe mlp --data shapes10 --epochs 2 --seed 1"),
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--recipe", metavar="R", help="cifar4, cifar4_fast, mlp or shapes10 (default: by the data)")
-    which.add_argument("--model", metavar="NAME", help="a network, such as resnet20, by the recipe of its family")
+    parser.add_argument("--recipe", metavar="R", help="cifar4, cifar4_fast, mlp, shapes10, ... (default: by the data)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="a network, such as resnet20, by the recipe of its family; or FILE.py:NAME, a class or function of your "
+        "own, by --recipe; `mcnn list` prints networks and recipes",
+    )
     add_source_options(parser)
     parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels a side")
     parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
@@ -90,20 +96,26 @@ class Plan:
 
 def _plan(arguments):
     """Return the `Plan`; remarks about it go to standard error."""
-    workers = training.given({"workers": arguments.workers})
+    options = training.given({"workers": arguments.workers})
+    if is_own(arguments.model):
+        options["model"] = arguments.model
+    elif arguments.model is not None and arguments.recipe is not None:
+        raise UsageError("mcnn train: give --recipe or --model, not both: a network of `mcnn list` has its recipe")
     if arguments.resume is not None:
-        return _resume_plan(arguments, workers)
+        return _resume_plan(arguments, options)
     recipe, place = _choose(arguments)
+    own = options.get("model", "").rpartition(":")[2]
+    chosen = options
     changes = {"epochs": arguments.epochs, "peak_lr": arguments.lr, "image_size": arguments.image_size}
     options = {"source": place.root, "seed": arguments.seed or 0, "holdout": arguments.holdout}
     options |= {"sync_bn": arguments.sync_bn, "accumulate": arguments.accumulate}
     options["save_epochs"] = arguments.save_epochs
     return Plan(
         source=place,
-        folder=arguments.run_folder or training.free_folder(recipe),
+        folder=arguments.run_folder or training.free_folder(own or recipe),
         recipe=recipe,
         changes=training.given(changes),
-        options=training.given(options) | workers,
+        options=training.given(options) | chosen,
         tested=arguments.holdout is None,
     )
 
@@ -113,7 +125,9 @@ def _choose(arguments):
     from minitorch_cnn import train
 
     try:
-        name = arguments.model if arguments.recipe is None else arguments.recipe
+        name = arguments.recipe
+        if name is None and not is_own(arguments.model):
+            name = arguments.model
         recipe = None if name is None else train.recipe(name)
     except ValueError as error:
         option = "model" if arguments.recipe is None else "recipe"
@@ -122,9 +136,9 @@ def _choose(arguments):
     if arguments.data is None and recipe is not None and recipe.dataset == "shapes10":
         place = Source("shapes10")
     if place is None:
-        training.say_no_cifar10()
-        same_network = recipe is None or recipe.model == train.RECIPES["shapes10"].model
-        return ("shapes10" if same_network else recipe.name), Source("shapes10")
+        name = "shapes10" if recipe is None else recipe.name
+        training.say_no_cifar10(arguments.model or arguments.recipe or train.RECIPES[name].model)
+        return name, Source("shapes10")
     if recipe is None:
         recipe = train.RECIPES["shapes10" if place.name == "shapes10" else "cifar4"]
     return recipe.name, place
@@ -134,12 +148,19 @@ def _resume_plan(arguments, options):
     from minitorch_cnn import train
 
     for name in _CHOSEN_ONCE:
-        if getattr(arguments, name) is not None:
+        if getattr(arguments, name) is not None and not (name == "model" and "model" in options):
             option = "run" if name == "run_folder" else name.replace("_", "-")
-            raise UsageError(f"mcnn train: --{option} - expected nothing with --resume: it was chosen at the start")
+            raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
     folder = train.RunFolder.open(arguments.resume)
+    inside = sorted(path.parent.name for path in folder.path.glob("runs/*/checkpoint-*.safetensors"))
+    if inside and not list(folder.path.glob("checkpoint-*")):
+        found = os.path.join(arguments.resume, "runs", inside[0])
+        raise UsageError(f"mcnn train: --resume - the runs are inside: try {found}")
+    folder.refuse_if_locked()
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
     place = Source(settings["dataset"], settings["source"], settings["verified"])
+    if arguments.data is None and place.name not in ("cifar10", "shapes10"):
+        raise UsageError(f"mcnn train: give the images by --data: the run had {place.name!r}, of a program of your own")
     if arguments.data is not None:
         place = source(arguments.data, arguments.unverified or not settings["verified"])
     return Plan(place, arguments.resume, None, {}, options, settings["holdout"] == 0)

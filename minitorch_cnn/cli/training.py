@@ -1,10 +1,12 @@
 """What `mcnn train` and `mcnn transfer` share: from a trainer to the line of the result."""
 
+import contextlib
 import itertools
 import os.path
 import sys
 
-from minitorch_cnn.cli.errors import EXIT_STOPPED, UsageError
+from minitorch_cnn.cli import errors
+from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
 
 
 def given(options):
@@ -17,17 +19,17 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def say_no_cifar10():
-    """Say that CIFAR-10 is not here, and what is taken instead."""
+def say_no_cifar10(network):
+    """Say that CIFAR-10 is not here, and that ``network`` is trained on shapes10 instead."""
     from minitorch_cnn.data import cifar10
 
     say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` fetches it, --data DIR names another folder.")
-    say("Training the same network on shapes10 instead, which needs no download.")
+    say(f"Training {network} on shapes10 instead, which needs no download.")
 
 
-def free_folder(recipe):
-    """Return the first of runs/RECIPE-1, -2, ... that is not there yet."""
-    return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{recipe}-{i}")))
+def free_folder(name):
+    """Return the first of runs/NAME-1, -2, ... that is not there yet."""
+    return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{name}-{i}")))
 
 
 def train_to_the_end(command, make, place, folder, tested):
@@ -49,6 +51,11 @@ def train_to_the_end(command, make, place, folder, tested):
     -------
     int
         The exit code.
+
+    Raises
+    ------
+    UsageError, FailedError
+        If the arguments do not fit together; if something outside fails while it trains.
     """
     import minitorch_kernels as kernels
     from minitorch_cnn import train
@@ -59,18 +66,38 @@ def train_to_the_end(command, make, place, folder, tested):
         train_set = place.open(train=True)
         try:
             trainer = make(train_set, reporter)
-        except ValueError as error:
-            if type(error) is not ValueError:
+        except (ValueError, TypeError) as error:
+            if type(error) not in (ValueError, TypeError, train.OwnNetworkError):
                 raise  # those that have a name of their own say it all
-            raise UsageError(f"mcnn {command}: {error}") from error
-        if not trainer.fit():
-            say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
-            return EXIT_STOPPED
-        result = trainer.final_eval(place.open(train=False) if tested else None)
+            raise errors.usage(f"mcnn {command}", error) from error
+        with _telling_how_to_go_on(trainer):
+            if not trainer.fit():
+                say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
+                return EXIT_STOPPED
+            result = trainer.final_eval(place.open(train=False) if tested else None)
     finally:
+        reporter.end()
         forget()
     print(summary(result, folder))
     return 0
+
+
+@contextlib.contextmanager
+def _telling_how_to_go_on(trainer):
+    """Turn failures of the machine and of worker processes into a FailedError that names the command to go on by."""
+    from minitorch_cnn import data, train
+
+    try:
+        yield
+    except train.FolderGoneError as error:
+        raise FailedError(f"{error}; go on by: mcnn train --resume {error.rescued}") from error
+    except (OSError, MemoryError, data.WorkerError) as error:
+        path, checkpoints = trainer.folder.path, trainer.checkpoints.paths()
+        text = errors.sentence(error)
+        if checkpoints:
+            step = int(checkpoints[0].stem.partition("-")[2])
+            text += f"; step {step} is saved: go on by: mcnn train --resume {path}"
+        raise FailedError(text) from error
 
 
 def summary(result, folder):

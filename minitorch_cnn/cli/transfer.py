@@ -12,7 +12,7 @@ def add_commands(commands):
     parser = commands.add_parser(
         "transfer",
         help="let a pretrained network learn new classes",
-        description="Give a pretrained network a new last layer and train it on: all layers, or those behind "
+        description="Give a pretrained network a new last layer and train it on: all layers, or those after "
         "--freeze-until. The run's folder is that of mcnn train, whose --resume goes on with it.",
         examples=("mcnn transfer --help", "mcnn transfer --weights resnet18.pth --freeze-until layer4 --show-code"),
     )
@@ -57,7 +57,7 @@ def _plan(arguments):
     """Return the `Source` of the images, the run's folder, and the options of the trainer."""
     place = source(arguments.data, arguments.unverified)
     if place is None:
-        training.say_no_cifar10()
+        training.say_no_cifar10(arguments.model)
         place = Source("shapes10")
     options = {"source": place.root, "seed": arguments.seed, "holdout": arguments.holdout, "workers": arguments.workers}
     return place, arguments.run_folder or training.free_folder("transfer"), training.given(options)

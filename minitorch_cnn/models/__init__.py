@@ -6,6 +6,7 @@ from minitorch_cnn.models.cifar4 import Cifar4
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.lenet import LeNet5
 from minitorch_cnn.models.mlp import MLP
+from minitorch_cnn.models.own import from_file
 from minitorch_cnn.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, Pretrained, load_pretrained, resnet18
 from minitorch_cnn.models.registry import create, list, native_input, register
 from minitorch_cnn.models.resnet import ResNet
@@ -28,6 +29,7 @@ __all__ = [
     "ResNet",
     "ResNet9",
     "create",
+    "from_file",
     "list",
     "load_pretrained",
     "native_input",

@@ -6,26 +6,32 @@ trainer.fit()
 result = trainer.final_eval(data.CIFAR10(root, train=False))
 """
 
-from minitorch_cnn.train.distributed.ranks import Alone, Mpi, RanksError, connect
+from minitorch_cnn.train.distributed.ranks import MpiProcesses, RanksError, SingleProcess, connect
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction
 from minitorch_cnn.train.nan_check import TrainingDivergedError
+from minitorch_cnn.train.network import OwnNetworkError
 from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
 from minitorch_cnn.train.report.reporter import Reporter
-from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
-from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress
+from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
+from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
 from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.train.transfer import replace_head, transfer
 
+Alone, Mpi = SingleProcess, MpiProcesses  # their older names
+
 __all__ = [
-    "Alone",
     "RECIPES",
+    "Alone",
     "CheckpointError",
     "Checkpoints",
     "Classifier",
     "ClassifierError",
     "Evaluation",
+    "FolderGoneError",
     "Mpi",
+    "MpiProcesses",
+    "OwnNetworkError",
     "Prediction",
     "Progress",
     "RanksError",
@@ -33,8 +39,10 @@ __all__ = [
     "Reporter",
     "RunFolder",
     "RunFolderError",
+    "SingleProcess",
     "Trainer",
     "TrainingDivergedError",
+    "TrainingState",
     "connect",
     "environment",
     "recipe",

@@ -7,11 +7,17 @@ recipe("resnet32")            the recipe for a network, by its family
 
 import dataclasses
 import difflib
+import functools
+import math
+import numbers
+
+import numpy as np
 
 from minitorch_cnn import models
 
 _OPTIMIZERS = ("adam", "sgd")
-_OPTIONAL = ("image_size", "dropout")  # may be None
+_OPTIONAL = ("image_size", "dropout", "freeze_until")  # may be None
+_OLDER_NAMES = {"rise": "warmup_fraction", "body_rate": "backbone_lr_scale"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Recipe:
         Batch norm needs more than one; the images left over at the end of an epoch wait for the next.
     peak_lr : float, > 0
         The highest learning rate.
-    rise : float, 0 to 1
+    warmup_fraction : float, 0 to 1
         Share of the steps that climb to it.
     optimizer : "adam" or "sgd"
         SGD has Nesterov momentum of 0.9.
@@ -51,10 +57,10 @@ class Recipe:
     freeze_until : str or None
         The layers up to this one do not learn; see `Module.freeze`.
     cache_features : bool
-        Run the frozen layers once and not every epoch; needs all but the last full connection frozen,
+        Run the frozen layers once and not every epoch; needs all but the last fully connected layer frozen,
         and images that stay as they are: no crops and no flips.
-    body_rate : float, 0 to 1
-        The learning rate of all but the last full connection, as a share of the schedule's: what was
+    backbone_lr_scale : float, 0 to 1
+        The learning rate of all but the last fully connected layer, as a share of the schedule's: what was
         learned on other images should change less than what is new.
 
     Raises
@@ -69,7 +75,7 @@ class Recipe:
     epochs: int = 8
     batch_size: int = 128
     peak_lr: float = 5e-3
-    rise: float = 0.3
+    warmup_fraction: float = 0.3
     label_smoothing: float = 0.0
     dropout: float | None = None
     crop_padding: int = 4
@@ -80,32 +86,62 @@ class Recipe:
     image_size: int | None = None
     freeze_until: str | None = None
     cache_features: bool = False
-    body_rate: float = 1.0
+    backbone_lr_scale: float = 1.0
 
     def __post_init__(self):
+        for field in ("name", "model", "dataset", "freeze_until"):
+            self._keep(field, str, isinstance(getattr(self, field), str), "a string")
+        for field in ("flip", "cache_features"):
+            self._keep(field, bool, isinstance(getattr(self, field), (bool, np.bool_)), "True or False")
         for field, least in (("epochs", 1), ("batch_size", 2), ("crop_padding", 0), ("workers", 0), ("image_size", 1)):
             value = getattr(self, field)
-            if value is None and field in _OPTIONAL:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"Recipe: {field} - expected an integer of at least {least}, got {value!r}")
-        if not 0 < self.peak_lr < float("inf"):
-            raise ValueError(f"Recipe: peak_lr - expected a positive number, got {self.peak_lr!r}")
-        for field in ("rise", "body_rate", "dropout"):
-            value = getattr(self, field)
-            if value is None and field in _OPTIONAL:
-                continue
-            if not 0 <= value <= 1:
-                raise ValueError(f"Recipe: {field} - expected 0 to 1, got {value!r}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"Recipe: label_smoothing - expected 0 to below 1, got {self.label_smoothing!r}")
+            fits = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
+            self._keep(field, int, fits, f"an integer of at least {least}")
+        self._keep_number("peak_lr", lambda value: 0 < value < math.inf, "a positive number")
+        self._keep_number("weight_decay", lambda value: 0 <= value < math.inf, "at least 0")
+        self._keep_number("label_smoothing", lambda value: 0 <= value < 1, "0 to below 1")
+        for field in ("warmup_fraction", "backbone_lr_scale", "dropout"):
+            self._keep_number(field, lambda value: 0 <= value <= 1, "0 to 1")
         if self.cache_features and (self.crop_padding or self.flip):
             raise ValueError("Recipe: cache_features - expected crop_padding=0 and flip=False with it, got others")
         if self.optimizer not in _OPTIMIZERS:
             raise ValueError(f"Recipe: optimizer - expected 'adam' or 'sgd', got {self.optimizer!r}")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(f"Recipe: weight_decay - expected at least 0, got {self.weight_decay!r}")
 
+    def _keep_number(self, field, fits, expected):
+        value = getattr(self, field)
+        self._keep(field, float, isinstance(value, numbers.Real) and fits(value), expected)
+
+    def _keep(self, field, kind, fits, expected):
+        """Raise ValueError unless a field fits; keep it as a type of Python, which the record of a run can hold."""
+        value = getattr(self, field)
+        if value is None and field in _OPTIONAL:
+            return
+        if not fits:
+            raise ValueError(f"Recipe: {field} - expected {expected}, got {value!r}")
+        object.__setattr__(self, field, kind(value))
+
+    @property
+    def rise(self):
+        """An older name of ``warmup_fraction``."""
+        return self.warmup_fraction
+
+    @property
+    def body_rate(self):
+        """An older name of ``backbone_lr_scale``."""
+        return self.backbone_lr_scale
+
+
+def _with_older_names(init):
+    """Let `Recipe` take the names that two of its fields had before: scripts and saved runs have them."""
+
+    @functools.wraps(init)
+    def taking_both(self, *values, **fields):
+        init(self, *values, **{_OLDER_NAMES.get(name, name): value for name, value in fields.items()})
+
+    return taking_both
+
+
+Recipe.__init__ = _with_older_names(Recipe.__init__)
 
 _CIFAR4 = Recipe("cifar4")
 # The optimiser of the ResNet and the DenseNet paper, with the one cycle in place of its steps.
@@ -136,8 +172,8 @@ RECIPES = {
             model="resnet18",
             optimizer="sgd",
             peak_lr=0.3,
-            body_rate=0.4,
-            rise=0.2,
+            backbone_lr_scale=0.4,
+            warmup_fraction=0.2,
             weight_decay=5e-4,
             label_smoothing=0.1,
         ),
@@ -185,6 +221,7 @@ def recipe(name, **changes):
         expected = f"expected one of {', '.join(RECIPES)}, or a network of models.list()"
         raise ValueError(f"recipe: name - {expected}, got {name!r}; did you mean {near!r}?")
     known = [field.name for field in dataclasses.fields(Recipe)]
+    changes = {_OLDER_NAMES.get(field, field): value for field, value in changes.items()}
     if unknown := sorted(changes.keys() - set(known)):
         raise ValueError(f"recipe: {unknown[0]} - expected one of {', '.join(known)}")
     if name not in RECIPES:

@@ -36,12 +36,14 @@ def optimizer(recipe, model):
     -------
     Optimizer
     """
-    head = {id(parameter) for parameter in last_linear(model)[1].parameters()} if recipe.body_rate < 1 else set()
+    head = set()
+    if recipe.backbone_lr_scale < 1:
+        head = {id(parameter) for parameter in last_linear(model)[1].parameters()}
     groups = {"body": [], "head": []}
     for parameter in model.parameters():
         if parameter.requires_grad:
             groups["body" if head and id(parameter) not in head else "head"].append(parameter)
-    rates = {"body": recipe.peak_lr * recipe.body_rate, "head": recipe.peak_lr}
+    rates = {"body": recipe.peak_lr * recipe.backbone_lr_scale, "head": recipe.peak_lr}
     groups = [{"params": params, "lr": rates[name]} for name, params in groups.items() if params]
     options = {"lr": recipe.peak_lr, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "adam":
@@ -52,11 +54,11 @@ def optimizer(recipe, model):
 def schedule(recipe, optimizer, total_steps):
     """Return the one-cycle schedule, each group with its own peak."""
     peaks = [group["lr"] for group in optimizer.param_groups]
-    return optim.OneCycleLR(optimizer, peaks, total_steps, pct_start=recipe.rise)
+    return optim.OneCycleLR(optimizer, peaks, total_steps, pct_start=recipe.warmup_fraction)
 
 
 def last_linear(model):
-    """Return path and layer of the last full connection of a model, the one with an output a class.
+    """Return path and layer of the last fully connected layer of a model, the one with an output a class.
 
     Parameters
     ----------
@@ -73,12 +75,13 @@ def last_linear(model):
     """
     found = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     if not found:
-        raise ValueError(f"last_linear: model - expected a full connection at its end, got {type(model).__name__}")
+        got = type(model).__name__
+        raise ValueError(f"last_linear: model - expected a fully connected layer at its end, got {got}")
     return found[-1]
 
 
-def only_learner(model):
-    """Return the last full connection of a model of which all else is frozen.
+def only_trainable(model):
+    """Return the last fully connected layer of a model of which all else is frozen.
 
     Parameters
     ----------
@@ -96,7 +99,7 @@ def only_learner(model):
     path, head = last_linear(model)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not name.startswith(f"{path}."):
-            raise ValueError(f"only_learner: model - expected all but {path} frozen, got {name} that learns")
+            raise ValueError(f"only_trainable: model - expected all but {path} frozen, got {name} that learns")
     return head
 
 

@@ -13,7 +13,11 @@ import time
 import numpy as np
 
 from minitorch_cnn import rng, weights
+from minitorch_cnn.data.dataset import contents_digest
 from minitorch_cnn.io import files
+from minitorch_cnn.nn import Module
+from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.schedules import Schedule
 
 OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")  # of a `Trainer`, chosen once
 FINGERPRINT_STEP = 20
@@ -118,23 +122,70 @@ class Progress:
         return record
 
 
-def settings(trainer):
-    """Return what was chosen before the first step, as a dict that JSON can hold."""
-    train_set = trainer.train_set
+@dataclasses.dataclass
+class TrainingState:
+    """What changes while a network is trained; the next steps depend on nothing else but the settings.
+
+    Attributes
+    ----------
+    model : Module
+    optimizer : Optimizer
+    schedule : Schedule
+    progress : Progress
+    """
+
+    model: Module
+    optimizer: Optimizer
+    schedule: Schedule
+    progress: Progress
+
+
+def settings(recipe, train_set, architecture, options):
+    """Return what was chosen before the first step, as a dict that JSON can hold.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    train_set : ArrayDataset
+    architecture : dict
+        As `network.describe` returns it.
+    options : dict
+        Of a `Trainer`, those in OPTIONS.
+    """
+    size = [recipe.image_size] * 2 if recipe.image_size else list(train_set.images.shape[1:3])
     return {
-        "recipe": dataclasses.asdict(trainer.recipe),
-        **{name: getattr(trainer, name) for name in OPTIONS},
+        "recipe": dataclasses.asdict(recipe),
+        **options,
+        "architecture": architecture,
+        "input_size": size,
         "dataset": train_set.name,
-        "dataset_digest": train_set.digest,
+        **data_digests(train_set),
         "verified": train_set.verified,
-        "classes": list(train_set.classes),
+        "classes": [str(name) for name in train_set.classes],
         "mean": list(train_set.mean),
         "std": list(train_set.std),
     }
 
 
-def take(trainer):
-    """Return the state of this moment: the next steps depend on nothing else.
+def data_digests(dataset):
+    """Return what identifies a dataset, as a dict of two digests.
+
+    Returns
+    -------
+    dict
+        "dataset_digest": its own, where it has one, which may leave the order of the images open;
+        "data_sha256": of shape, classes, images and labels, in their order.
+    """
+    return {"dataset_digest": dataset.digest, "data_sha256": contents_digest(dataset)}
+
+
+def snapshot(state, settings):
+    """Return the state of this moment.
+
+    Parameters
+    ----------
+    state : TrainingState
+    settings : dict
 
     Returns
     -------
@@ -143,13 +194,22 @@ def take(trainer):
         augmentation need no state: they follow from seed, epoch and batch.
     """
     return {
-        "settings": settings(trainer),
-        "progress": dataclasses.asdict(trainer.progress),
+        "settings": settings,
+        "progress": dataclasses.asdict(state.progress),
         "random": rng.get_state(),
-        "model": trainer.model.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
-        "schedule": trainer.schedule.state_dict(),
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "schedule": state.schedule.state_dict(),
     }
+
+
+def restore(state, saved):
+    """Bring a state that was made with the same settings to the moment of a snapshot."""
+    state.progress = Progress(**saved["progress"])
+    state.model.load_state_dict(saved["model"])
+    state.optimizer.load_state_dict(saved["optimizer"])
+    state.schedule.load_state_dict(saved["schedule"])
+    rng.set_state(saved["random"])
 
 
 def digest(parameters):
@@ -158,15 +218,6 @@ def digest(parameters):
     for parameter in parameters:
         sha256.update(parameter.data.tobytes())
     return sha256.hexdigest()
-
-
-def put_back(trainer, state):
-    """Bring a trainer that was made with the same settings to the moment of a snapshot."""
-    trainer.progress = Progress(**state["progress"])
-    trainer.model.load_state_dict(state["model"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    trainer.schedule.load_state_dict(state["schedule"])
-    rng.set_state(state["random"])
 
 
 class CheckpointError(ValueError):
@@ -185,10 +236,15 @@ class Checkpoints:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         files.remove_stale(self.folder)
+        self._known = set(self.paths())
 
     def paths(self):
         """Return the files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
+
+    def of_others(self):
+        """Return the files that were neither here at the beginning nor saved since: another process wrote them."""
+        return [path for path in self.paths() if path not in self._known]
 
     def save(self, step, state):
         """Write a checkpoint, then remove all but the last two.
@@ -207,6 +263,7 @@ class Checkpoints:
         arrays, rest = _split(state)
         path = self.folder / f"checkpoint-{step:09d}.safetensors"
         weights.save(path, arrays, rest)
+        self._known.add(path)
         for old in self.paths()[KEEP:]:
             old.unlink()
         return path

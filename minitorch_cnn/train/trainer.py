@@ -2,20 +2,34 @@
 
 import contextlib
 import dataclasses
+import os
 import time
 
-from minitorch_cnn import data, models, nn, rng
-from minitorch_cnn.train import nan_check, setup, state
+import numpy as np
+
+from minitorch_cnn import arguments, data, nn, ops, rng
+from minitorch_cnn.ops.reproducible_sum import in_blocks
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.train import nan_check, network, setup
 from minitorch_cnn.train.distributed import agreement, buckets
-from minitorch_cnn.train.distributed.ranks import Alone, Silence
+from minitorch_cnn.train.distributed.ranks import NullStream, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
-from minitorch_cnn.train.report.run_folder import RunFolder
-from minitorch_cnn.train.state import Checkpoints, Progress
+from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError, rescue_folder
+from minitorch_cnn.train.state import (
+    OPTIONS,
+    Checkpoints,
+    Progress,
+    TrainingState,
+    data_digests,
+    restore,
+    settings,
+    snapshot,
+)
 
 
 class Trainer:
@@ -31,27 +45,29 @@ class Trainer:
         Such as `data.CIFAR10` with ``train=True``.
     folder : str or Path
         New or empty; `resume` goes on with an earlier one.
-    source : str or None
-        Where the images lie, for the record and for whoever resumes.
+    source : str, Path or None
+        Where the images are, for the record and for whoever resumes.
     seed : int, >= 0
         Of the weights, the order of the images, their augmentation and dropout.
     workers : int or None
         Processes that prepare batches; None takes the recipe's number. The result does not depend on it.
     holdout : int, >= 0
-        So many training images are not trained on but judged after every epoch: what to choose a
-        schedule by. They are the same ones for every seed.
-    model : Module or None
-        An own model; None makes the recipe's.
-    save_every : float, seconds
-        Between checkpoints; each epoch ends with one besides.
+        The number of training images that are not trained on but judged after every epoch, so that a schedule
+        can be chosen without the test set. They are the same for every seed.
+    model : Module, callable, str or None
+        Your own network: an object, a class or function that makes one, or its ``FILE:NAME``. A class or
+        function gets ``num_classes``, ``in_channels`` and ``image_size`` as far as it takes them, and is recorded,
+        so that `Classifier.load` and `resume` find it again. None makes the recipe's network.
+    save_every : float, seconds, >= 0
+        Between checkpoints; the end of an epoch also saves one.
     reporter : Reporter or None
         Where progress is shown; None takes standard error, on rank 0.
-    ranks : Alone, Mpi or None
+    ranks : SingleProcess, MpiProcesses or None
         The processes that share each batch, see `connect`; None trains alone. A resume may have others.
     sync_bn : bool
         Normalise over the whole batch, not each rank's share, and add it up in one order: 1, 2 or 4 ranks, same bits.
     accumulate : int, >= 1
-        Go through a batch in so many parts, each with its own batch norm, for batches beyond memory.
+        Divide each batch into this many parts, each with its own batch norm, for batches beyond memory.
     save_epochs : bool
         Keep a classifier of the start and of every epoch, for a film; see `explain.filter_film`.
 
@@ -60,14 +76,20 @@ class Trainer:
     average_gradients : callable
         Called with the list of parameters between ``backward()`` and the optimiser's step: the one
         place where several processes that share the work average their gradients.
+    state : TrainingState
+        Model, optimiser, schedule and progress.
+    settings : dict
+        What was chosen before the first step; every file of the run has it.
 
     Raises
     ------
     RunFolderError
         If the folder is in use.
+    TypeError
+        If an argument has another type.
     ValueError
-        If the images are too few for a batch, the holdout leaves too few, a batch is too small for all its
-        shares, or features shall be cached that change because more than the last layer learns.
+        If an argument is out of range, the images are too few for a batch, the holdout leaves too few, a batch is
+        too small to be divided, or cached features would go stale because more than the last layer is trained.
     """
 
     def __init__(
@@ -88,51 +110,99 @@ class Trainer:
         accumulate=1,
         save_epochs=False,
     ):
-        rng.manual_seed(seed)
-        architecture = {
-            "name": recipe.model,
-            "num_classes": len(train_set.classes),
-            "image_size": recipe.image_size or train_set.images.shape[1],
-        }
-        self.recipe, self.train_set, self.source, self.seed, self.holdout = recipe, train_set, source, seed, holdout
-        self.save_every, self.save_epochs, self.sync_bn, self.accumulate = save_every, save_epochs, sync_bn, accumulate
-        self.ranks = ranks = ranks or Alone()
-        least = recipe.batch_size // ranks.size  # images of the smallest share
-        if not 1 <= accumulate <= least:
-            raise ValueError(f"Trainer: accumulate - expected 1 to {least}, the images of a rank, got {accumulate!r}")
-        self.reporter = (reporter or Reporter()) if ranks.rank == 0 else Reporter(Silence())
-        self.progress = Progress()
-        kept, self.held_out = data.hold_out(train_set, holdout) if holdout else (train_set, None)
-        self.loader = data.DataLoader(
-            kept,
-            batch_size=recipe.batch_size,
+        self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
+        self._take_options(source, seed, holdout, sync_bn, accumulate, save_epochs)
+        arguments.number("Trainer", least=0, save_every=save_every)
+        self.save_every = float(save_every)
+        self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
+        rng.manual_seed(self.seed)
+        kept, self.held_out = data.hold_out(train_set, self.holdout) if self.holdout else (train_set, None)
+        self.loader = self._batches_of(kept, workers)
+        model, architecture = network.describe(model, recipe.model, self._sizes())
+        options = {name: getattr(self, name) for name in OPTIONS}
+        self.settings = settings(recipe, train_set, architecture, options)
+        self.state = self._first_state(nn.fuse(model))
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.classifier = Classifier(self.model, self.settings)
+        self.trainable = self.model  # what the batches go through
+        if recipe.cache_features:
+            self.trainable = setup.only_trainable(self.model)
+            self.loader = FeatureLoader(self.classifier, self.loader, self.reporter)
+        self.average_gradients = buckets.make_reducer(self.ranks, self.parameters)
+        if self.ranks.rank == 0 and not isinstance(folder, RunFolder):
+            folder = RunFolder.create(folder)
+        self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes it
+        self.checkpoints = Checkpoints(self.folder.path)
+
+    def _take_options(self, source, seed, holdout, sync_bn, accumulate, save_epochs):
+        """Check what is chosen once, before the first checkpoint fails by it, and keep it as Python's types."""
+        if source is not None and not isinstance(source, (str, os.PathLike)):
+            raise TypeError(f"Trainer: source - expected a str, a Path or None, got {source!r}")
+        arguments.integer("Trainer", least=0, seed=seed, holdout=holdout)
+        arguments.integer("Trainer", least=1, accumulate=accumulate)
+        most = self.recipe.batch_size // self.ranks.size  # images of the smallest share
+        if accumulate > most:
+            raise ValueError(f"Trainer: accumulate - expected 1 to {most}, the images of a rank, got {accumulate!r}")
+        for name, flag in (("sync_bn", sync_bn), ("save_epochs", save_epochs)):
+            if not isinstance(flag, (bool, np.bool_)):
+                raise TypeError(f"Trainer: {name} - expected True or False, got {flag!r}")
+        self.source = None if source is None else os.fspath(source)
+        self.seed, self.holdout, self.accumulate = int(seed), int(holdout), int(accumulate)
+        self.sync_bn, self.save_epochs = bool(sync_bn), bool(save_epochs)
+
+    def _batches_of(self, images, workers):
+        """Return the loader of the training images."""
+        if workers is None:
+            workers = data.possible_workers(-(-self.recipe.workers // self.ranks.local_size))
+        loader = data.DataLoader(
+            images,
+            batch_size=self.recipe.batch_size,
             shuffle=True,
             drop_last=True,
-            num_workers=data.possible_workers(-(-recipe.workers // ranks.local_size)) if workers is None else workers,
-            transforms=setup.augmentation(recipe),
-            seed=seed,
-            share=(ranks.rank, ranks.size),
+            num_workers=workers,
+            transforms=setup.augmentation(self.recipe),
+            seed=self.seed,
+            share=(self.ranks.rank, self.ranks.size),
         )
-        if len(self.loader) == 0:
-            expected = f"at least one batch of {recipe.batch_size} images"
-            raise ValueError(f"Trainer: train_set - expected {expected}, got {len(kept.labels)} images")
-        self.model = nn.fuse(models.create(**architecture) if model is None else model)
-        if sync_bn:
-            nn.sync_batch_norm(self.model, ranks.sum)
-        setup.prepare(recipe, self.model)
-        self.optimizer = setup.optimizer(recipe, self.model)
-        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.schedule = setup.schedule(recipe, self.optimizer, recipe.epochs * len(self.loader))
-        self.classifier = Classifier(self.model, {"architecture": architecture, **state.settings(self)})
-        self.learner = self.model  # what the batches go through
-        if recipe.cache_features:
-            self.learner = setup.only_learner(self.model)
-            self.loader = FeatureLoader(self.classifier, self.loader, self.reporter.say)
-        self.average_gradients = buckets.average(ranks, self.parameters)
-        if ranks.rank == 0 and not isinstance(folder, RunFolder):
-            folder = RunFolder.create(folder)
-        self.folder = RunFolder(ranks.first(str(getattr(folder, "path", folder))))  # that of rank 0, which writes it
-        self.checkpoints = Checkpoints(self.folder.path)
+        if len(loader) == 0:
+            expected = f"at least one batch of {self.recipe.batch_size} images"
+            raise ValueError(f"Trainer: train_set - expected {expected}, got {len(images.labels)} images")
+        return loader
+
+    def _sizes(self):
+        """Return what a network has to fit: the number of classes, and channels and side of the images."""
+        _, height, _, channels = self.train_set.images.shape
+        size = self.recipe.image_size or height
+        return {"num_classes": len(self.train_set.classes), "in_channels": channels, "image_size": size}
+
+    def _first_state(self, model):
+        """Return the state before the first step."""
+        if self.sync_bn:
+            nn.sync_batch_norm(model, self.ranks.sum)
+        setup.prepare(self.recipe, model)
+        optimizer = setup.optimizer(self.recipe, model)
+        schedule = setup.schedule(self.recipe, optimizer, self.recipe.epochs * len(self.loader))
+        return TrainingState(model, optimizer, schedule, Progress())
+
+    @property
+    def model(self):
+        """The network."""
+        return self.state.model
+
+    @property
+    def optimizer(self):
+        """The optimiser of the layers that learn."""
+        return self.state.optimizer
+
+    @property
+    def schedule(self):
+        """The one-cycle schedule of the learning rate."""
+        return self.state.schedule
+
+    @property
+    def progress(self):
+        """Epoch, batch, running sums and history; see `Progress`."""
+        return self.state.progress
 
     # ------------------------------------------------------------------------------ training
 
@@ -148,6 +218,10 @@ class Trainer:
         ------
         TrainingDivergedError
             At the first NaN or infinity, before it reaches the weights.
+        RunFolderError
+            If another process works in the folder.
+        FolderGoneError
+            If the folder is gone: the message names the folder that has the checkpoint instead.
         KeyboardInterrupt
             At the second Ctrl-C.
         """
@@ -159,29 +233,51 @@ class Trainer:
                 with contextlib.closing(self.loader.iterate(start_batch=progress.batch)) as batches:
                     for images, labels in batches:
                         self.step(images, labels)
-                        wishes = self.ranks.sum([int(ctrl_c.requested), int(time.monotonic() >= self._next_save)])
-                        if wishes.any():  # of one rank, which all follow
+                        flags = self.ranks.sum([int(ctrl_c.requested), int(time.monotonic() >= self._next_save)])
+                        if flags.any():  # of one rank; all follow it
                             self.save()
-                        if wishes[0]:
+                        if flags[0]:
                             return False
                 self._end_epoch()
         return True
 
     def step(self, images, labels):
-        """Learn from this rank's share of a batch: images (N, 3, H, W), or cached features (N, D), and labels (N,)."""
+        """Learn from this rank's share of a batch: images (N, C, H, W), or cached features (N, D), and labels (N,)."""
         self.optimizer.zero_grad()
-        counted = buckets.of_batch(self, images, labels)
+        totals = np.zeros(3)  # sum of the losses, right answers, images
+        for part in self._parts(len(labels)):
+            x, answers = Tensor(images.data[part]), labels[part]
+            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)):
+                logits = self.trainable(x)
+                loss = ops.cross_entropy(logits, answers, label_smoothing=self.recipe.label_smoothing)
+                self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))
+                # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
+                share = np.asarray(len(answers) / self.recipe.batch_size, loss.dtype)
+                # During the last backward the gradients that are ready travel to the other ranks.
+                ready = getattr(self.average_gradients, "ready", None) if part.stop == len(labels) else None
+                loss.backward(share, on_leaf=ready)
+            correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
+            totals += loss.item() * len(answers), correct, len(answers)
         self.average_gradients(self.parameters)
         self.stop_at(nan_check.bad_gradient(self.model))
         self.optimizer.step()
         self.schedule.step()
-        loss_sum, correct, count = self.ranks.sum(counted).tolist()
+        self._count(totals)
+
+    def _parts(self, count):
+        """Return the slices that a batch of ``count`` images is divided into, see ``accumulate``."""
+        ends = [count * i // self.accumulate for i in range(self.accumulate + 1)]
+        return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+
+    def _count(self, totals):
+        """Record a finished step, and show it."""
+        loss_sum, correct, count = self.ranks.sum(totals).tolist()
         self.progress.count(loss_sum, int(correct), int(count))
-        agreement.on_parameters(self)
+        agreement.on_parameters(self.ranks, self.progress.step, self.parameters)
         self.reporter.step(self.progress)
 
     def stop_at(self, fault):
-        """Raise TrainingDivergedError if there is a fault, a sentence of `guard`."""
+        """Raise TrainingDivergedError if there is a fault, a sentence of `nan_check`."""
         if fault:
             epoch, batch, peak = self.progress.epoch + 1, self.progress.batch + 1, self.recipe.peak_lr
             good = next(iter(self.checkpoints.paths()), None)
@@ -192,20 +288,32 @@ class Trainer:
 
     @contextlib.contextmanager
     def _running(self):
-        """Keep clock, progress bar and worker processes for the time of a `fit`."""
-        agreement.at_start(self)
-        rng.jump(self.ranks.rank)  # each rank has its own dropout
-        if not self.ranks.first(bool(self.checkpoints.paths())):
-            self.save()  # so that there is one to go back to from the first step on
-        self._write_history()  # a killed run may have been a line ahead of its checkpoint
-        self._next_save = time.monotonic() + self.save_every
-        self.progress.start_clock()
-        self.reporter.begin(self.recipe, len(self.loader), self.progress.step)
-        try:
-            yield
-        finally:
-            self.reporter.end()
-            self.loader.close()
+        """Keep folder, clock, progress bar and worker processes for the time of a `fit`."""
+        with self._locked():
+            agreement.at_start(self.ranks, self.settings, self.progress.step, self.parameters)
+            rng.jump(self.ranks.rank)  # each rank has its own dropout
+            if not self.ranks.first(bool(self.checkpoints.paths())):
+                self.save()  # so that there is one to go back to from the first step on
+            self._write_history()  # a killed run may have been a line ahead of its checkpoint
+            self._next_save = time.monotonic() + self.save_every
+            self.progress.start_clock()
+            self.reporter.begin(self.recipe, len(self.loader), self.progress.step)
+            try:
+                yield
+            finally:
+                self.reporter.end()
+                self.loader.close()
+
+    def _locked(self):
+        """Return a context in which no other process works in the folder; rank 0 keeps the lock for all."""
+        if self.ranks.rank:
+            return contextlib.nullcontext()
+        if others := self.checkpoints.of_others():
+            raise RunFolderError(
+                f"{self.folder.path} - expected the run as it was read, got {others[0].name} of a process that has "
+                "gone on with it since; resume it again"
+            )
+        return self.folder.lock()
 
     def _end_epoch(self):
         rate = max(self.schedule.lr(self.progress.step - 1))  # that of the last step
@@ -225,13 +333,29 @@ class Trainer:
     # --------------------------------------------------------------------- saving and resuming
 
     def save(self):
-        """Write a checkpoint of this moment and return its path, or None if another rank does it."""
+        """Write a checkpoint of this moment and return its path, or None if another rank does it.
+
+        Raises
+        ------
+        FolderGoneError
+            If the folder is gone: the message names the folder that has the checkpoint instead.
+        """
         self._next_save = time.monotonic() + self.save_every
         self.ranks.average_statistics(self.model)
-        return None if self.ranks.rank else self.checkpoints.save(self.progress.step, state.take(self))
+        if self.ranks.rank:
+            return None
+        saved = snapshot(self.state, self.settings)
+        try:
+            return self.checkpoints.save(self.progress.step, saved)
+        except FileNotFoundError:
+            if self.folder.path.is_dir():
+                raise
+            rescued = rescue_folder(self.folder.path)
+            Checkpoints(rescued).save(self.progress.step, saved)
+            raise FolderGoneError(self.folder.path, rescued, self.progress.step) from None
 
     @classmethod
-    def resume(cls, folder, train_set, **options):
+    def resume(cls, folder, train_set, *, model=None, **options):
         """Go on with an earlier run from its newest whole checkpoint; the bits are those of a run without a break.
 
         Parameters
@@ -239,8 +363,10 @@ class Trainer:
         folder : str or Path
         train_set : dataset
             The same images as before; they are normalised as the run began.
+        model : Module, callable, str or None
+            As for `Trainer`; None makes the network that the run recorded.
         options
-            ``workers``, ``model``, ``save_every``, ``reporter`` and ``ranks`` as for `Trainer`.
+            ``workers``, ``save_every``, ``reporter`` and ``ranks`` as for `Trainer`.
 
         Returns
         -------
@@ -249,22 +375,25 @@ class Trainer:
         Raises
         ------
         RunFolderError, CheckpointError
-            If there is no such run, or no checkpoint of it can be read.
+            If there is no such run, another process works in it, or no checkpoint of it can be read.
         ValueError
-            If the images are others.
+            If the images, their classes or the order of these are others, or the model is another one.
         """
         run = RunFolder.open(folder)
+        run.refuse_if_locked()
         saved, notes = Checkpoints(run.path).load()
-        settings = saved["settings"]
-        if train_set.digest != settings["dataset_digest"]:
-            expected = f"{settings['dataset']} of digest {settings['dataset_digest']}"
-            raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {train_set.digest}")
-        train_set = dataclasses.replace(train_set, mean=settings["mean"], std=settings["std"])
-        kept = {key: settings[key] for key in state.OPTIONS if key in settings}
-        trainer = cls(Recipe(**settings["recipe"]), train_set, run, **kept, **options)
+        chosen = saved["settings"]
+        _check_same_data(train_set, chosen)
+        train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
+        if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
+            model = network.rebuild(architecture, model, "resume")
+        kept = {key: chosen[key] for key in OPTIONS if key in chosen}
+        trainer = cls(Recipe(**chosen["recipe"]), train_set, run, model=model, **kept, **options)
+        if architecture:
+            trainer.settings["architecture"] = architecture
         for note in notes:
             trainer.reporter.say(note)
-        state.put_back(trainer, saved)
+        restore(trainer.state, saved)
         return trainer
 
     # -------------------------------------------------------------------------- the final test
@@ -287,11 +416,26 @@ class Trainer:
         ------
         RuntimeError
             If training is not at its end, or this run has its result already.
+        RunFolderError
+            If another process works in the folder.
         ValueError
             If the test set has other classes, or there is neither a test set nor a holdout.
         """
-        judges, kind = results.judges(self, test_set), "holdout" if test_set is None else "test"
-        if kind == "test":
-            self.progress.test_reads += 1
-            self.save()  # before the look, so that a crash cannot hide it
-        return results.write(self, judges, kind)
+        eval_set, kind = results.eval_set(self, test_set), "holdout" if test_set is None else "test"
+        with self._locked():
+            if kind == "test":
+                self.progress.test_reads += 1
+                self.save()  # before the look, so that a crash cannot hide it
+            self.reporter.say(f"judging {len(eval_set.labels):,} images")
+            return results.write(self, eval_set, kind)
+
+
+def _check_same_data(train_set, chosen):
+    """Raise ValueError unless a dataset is the one that the settings of a run describe."""
+    classes, expected = [str(name) for name in train_set.classes], chosen["classes"]
+    if classes != expected:
+        raise ValueError(f"resume: train_set - expected the classes {expected} in this order, got {classes}")
+    for key, got in data_digests(train_set).items():
+        if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
+            expected = f"{chosen['dataset']} of digest {chosen[key]}"
+            raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {got}")

@@ -35,7 +35,7 @@ def transfer(recipe, pretrained, train_set, folder, *, seed=0, **options):
     Raises
     ------
     ValueError
-        If the network has no full connection, or as `Trainer`.
+        If the network has no fully connected layer, or as `Trainer`.
 
     Notes
     -----
@@ -50,7 +50,7 @@ def transfer(recipe, pretrained, train_set, folder, *, seed=0, **options):
 
 
 def replace_head(model, num_classes):
-    """Give a model a new last full connection, with random weights, for other classes.
+    """Give a model a new last fully connected layer, with random weights, for other classes.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def replace_head(model, num_classes):
     Raises
     ------
     ValueError
-        If it has no full connection.
+        If it has no fully connected layer.
     """
     path, old = setup.last_linear(model)
     setup.put(model, path, nn.Linear(old.in_features, num_classes))

@@ -52,7 +52,9 @@ def theirs(recipe, seed, images, judged):
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.peak_lr, weight_decay=recipe.weight_decay)
     with data.DataLoader(images, **options, **changes) as loader:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            *(optimizer, recipe.peak_lr, recipe.epochs * len(loader)), pct_start=recipe.rise, cycle_momentum=False
+            *(optimizer, recipe.peak_lr, recipe.epochs * len(loader)),
+            pct_start=recipe.warmup_fraction,
+            cycle_momentum=False,
         )
         for epoch in range(recipe.epochs):
             loader.set_epoch(epoch)

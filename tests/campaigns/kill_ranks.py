@@ -93,7 +93,7 @@ def one_kill(folder, delay, victim):
     assert run.returncode != 0, "the run ended as if nothing had happened"
     time.sleep(0.5)  # for workers to notice that nobody listens
     assert not (left := processes(marker)), f"processes are left: {left}"
-    resumed = trainer(train.Alone(), folder, resume=True)
+    resumed = trainer(train.SingleProcess(), folder, resume=True)
     done, step = resumed.progress.step, resumed.step
 
     def once(*batch):

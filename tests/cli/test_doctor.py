@@ -90,8 +90,8 @@ def test_speeds_are_numbers_of_this_world():
 
 
 def test_the_layout_of_ranks():
-    assert list(doctor.layout(train.Alone())) == []
-    ranks = train.Alone()
+    assert list(doctor.layout(train.SingleProcess())) == []
+    ranks = train.SingleProcess()
     ranks.size, ranks.threads, ranks.layout = 3, 1, [["a", [0, 1]], ["a", [0, 1]], ["b", [0]]]
     ranks.exchange = lambda threads: [threads] * 3
     assert list(doctor.layout(ranks)) == [

@@ -37,7 +37,7 @@ def test_json(mcnn):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("resnet19",), "mcnn summary: NAME - expected one of alexnet, .*, got 'resnet19'; did you mean 'resnet"),
+        (("resnet19",), "mcnn summary: no network is called 'resnet19'; did you mean resnet9"),
         (("vgg_a", "--image-size", 16), "mcnn summary: VGG: image_size - expected at least 32"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_topology_as_text_and_as_a_picture(mcnn, own_folder):
     assert code == 0 and out.startswith("lenet5\n   0  input") and out.endswith("then 3 fully connected layers\n")
     for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         code, out, err = mcnn("topology", "resnet20", "--classes", 4, "-o", f"r.{kind}")
-        assert (code, out, err) == (0, "", "")
+        assert (code, out, err) == (0, "", f"wrote r.{kind}\n")
         assert (own_folder / f"r.{kind}").read_bytes().startswith(start)
 
 
@@ -80,11 +80,11 @@ def test_the_poster_and_the_chart(mcnn, own_folder, monkeypatch):
     [
         ((), "expected NAME, --poster or --efficiency, one of them"),
         (("lenet5", "--poster"), "expected NAME, --poster or --efficiency, one of them"),
-        (("--poster",), "-o - expected a .png or .svg file for --poster, got none"),
-        (("lenet5", "-o", "a.jpg"), "-o - expected an end of .png or .svg, got 'a.jpg'"),
-        (("lenet6",), "mcnn topology: NAME - expected one of"),
+        (("--poster",), "add -o FILE.png or FILE.svg: --poster is a picture"),
+        (("lenet5", "-o", "a.jpg"), "-o - expected a file name that ends in .png or .svg, got 'a.jpg'"),
+        (("lenet6",), "no network is called 'lenet6'; did you mean lenet5?; `mcnn list`"),
         (("vgg_a", "--image-size", 16), "mcnn topology: VGG: image_size - expected at least 32"),
-        (("lenet5", "-o", "nowhere/a.png"), "nowhere"),
+        (("lenet5", "-o", "nowhere/a.png"), "make the folder 'nowhere' first"),
     ],
 )
 def test_what_cannot_be_drawn(mcnn, words, message):

@@ -43,10 +43,9 @@ def test_python_m_is_mcnn():
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("", "mcnn: the following arguments are required: COMMAND"),
         (
             "trian",
-            "expected one of doctor, data, train, transfer, predict, eval, race, topology, summary, explain, "
+            "expected one of doctor, data, train, transfer, predict, eval, race, list, topology, summary, explain, "
             "gradcheck, exercise, got 'trian'; did you mean train?",
         ),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
@@ -60,12 +59,12 @@ def test_python_m_is_mcnn():
         ("train --lr x", "--lr: expected a positive number, got 'x'"),
         ("train --recipe cifr4", "got 'cifr4'; did you mean 'cifar4'?"),
         ("train --recipe cifr4", "did you mean 'cifar4'?"),
-        ("train --data nowhere", "--data - expected shapes10 or a folder, got 'nowhere', which does not exist"),
+        ("train --data nowhere", "expected shapes10, cifar10 or a folder, got 'nowhere', which does not exist"),
         ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),
         ("train --data shapes10 --holdout 256", "hold_out: count - expected 1 to 255, got 256"),
         ("train --resume nowhere", "nowhere - expected the folder of an earlier run, got no folder"),
-        ("train --resume . --epochs 3", "--epochs - expected nothing with --resume: it was chosen at the start"),
-        ("train --resume . --run x", "--run - expected nothing with --resume: it was chosen at the start"),
+        ("train --resume . --epochs 3", "leave out --epochs: the run in --resume has chosen it"),
+        ("train --resume . --run x", "leave out --run: the run in --resume has chosen it"),
         ("predict", "mcnn predict: the following arguments are required: IMAGE"),
         ("predict cat.png", "--model - expected a run's folder or model file, got none and there is none in runs/"),
         ("eval --model nowhere", "nowhere"),
@@ -77,6 +76,11 @@ def test_bad_input_gets_one_line_and_exit_code_2(mcnn, words, message):
     code, out, err = mcnn(*words.split())
     assert code == 2 and out == ""
     assert message in err and "Traceback" not in err
+
+
+def test_mcnn_alone_prints_the_help(mcnn):
+    code, out, err = mcnn()
+    assert code == 0 and err == "" and out.startswith("usage: mcnn") and "summary" in out
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(mcnn, monkeypatch):

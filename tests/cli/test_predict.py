@@ -1,7 +1,6 @@
 """`mcnn predict` and `mcnn eval` give the model's own answers."""
 
 import json
-import re
 
 import pytest
 from PIL import Image
@@ -63,20 +62,16 @@ def test_the_code_that_does_the_same(mcnn, trained, images, capsys):
         _, shown, _ = mcnn(*words, "--show-code")
         _, out, _ = mcnn(*words)
         exec(compile(shown, "shown", "exec"), {})
-        for ours, theirs in zip(capsys.readouterr().out.splitlines(), out.splitlines(), strict=True):
-            numbers = re.findall(r"\d\.\d{6,}", ours)
-            assert numbers and ours.split()[0] == theirs.split()[0]
-            for number in map(float, numbers):
-                assert f"{number:.4f}" in theirs or f"{number:.2%}" in theirs
+        assert capsys.readouterr().out == out != ""
 
 
 def test_bad_files(mcnn, trained, images):
     with open("no.png", "w") as file:
         file.write("no image")
     code, out, err = mcnn("predict", "--model", trained, images[0], "no.png")
-    assert (code, out) == (2, "") and "no.png - expected an image that Pillow can read" in err
+    assert code == 2 and out.startswith("0.png\t") and "no.png - expected an image that Pillow can read" in err
     code, out, err = mcnn("predict", "--model", trained, "absent.png")
-    assert (code, out) == (2, "") and "absent.png: No such file or directory" in err
+    assert (code, out) == (2, "") and "absent.png - expected a file that can be read, got: No such file" in err
     code, _, err = mcnn("predict", "--model", images[0], images[0])
     assert code == 2 and "expected a safetensors file" in err
     weights.save("bare", models.create("mlp").state_dict())
@@ -89,4 +84,4 @@ def test_a_model_of_other_classes(mcnn, trained, monkeypatch):
     arrays, facts = weights.load(f"{trained}/model.safetensors")
     weights.save("other.safetensors", arrays, facts | {"classes": [f"class {i}" for i in range(10)]})
     code, _, err = mcnn("eval", "--model", "other.safetensors", "--data", "shapes10")
-    assert code == 2 and "mcnn eval: --data - expected the classes" in err and shapes.classes[0] in err
+    assert code == 2 and "evaluate: dataset - expected the classes" in err and shapes.classes[0] in err

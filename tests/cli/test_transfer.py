@@ -45,7 +45,7 @@ def test_bad_input_leaves_no_folder(mcnn, resnet20, own_folder):
         (("--model", "resnet32"), "expected the weights of resnet32"),
         (("--model", "resnet1"), "got 'resnet1'; did you mean"),
         (("--freeze-until", "layer9"), "freeze: until - expected one of conv1"),
-        (("--cache-features",), "only_learner: model - expected all but fc frozen"),
+        (("--cache-features",), "only_trainable: model - expected all but fc frozen"),
     ):
         code, out, err = mcnn("transfer", *resnet20, "--data", "shapes10", *words)
         assert code == 2 and not out and message in err and "Traceback" not in err

@@ -53,7 +53,8 @@ def start(tmp_path):
 
     def make(name="run", recipe=RECIPE, train_set=None, **options):
         options = {"seed": 0, "reporter": train.Reporter(io.StringIO())} | options
-        options.setdefault("model", small_model(options["seed"]))
+        if "model" not in options:
+            options["model"] = small_model(options["seed"])
         return train.Trainer(recipe, train_set or colours(), tmp_path / name, **options)
 
     return make

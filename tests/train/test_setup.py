@@ -34,7 +34,7 @@ def test_adam_and_sgd():
 
 def test_the_last_layer_learns_faster_than_the_rest():
     model = two_layers()
-    optimizer = setup.optimizer(changed(body_rate=0.25), model)
+    optimizer = setup.optimizer(changed(backbone_lr_scale=0.25), model)
     body, head = optimizer.param_groups
     assert (body["lr"], head["lr"], len(body["params"])) == (0.025, 0.1, 4)
     assert [id(parameter) for parameter in head["params"]] == [id(parameter) for parameter in model[3].parameters()]
@@ -45,9 +45,9 @@ def test_the_last_layer_learns_faster_than_the_rest():
 
 def test_frozen_layers_get_no_optimiser():
     model = two_layers().freeze("2")
-    optimizer = setup.optimizer(changed(body_rate=0.25), model)
+    optimizer = setup.optimizer(changed(backbone_lr_scale=0.25), model)
     assert [len(group["params"]) for group in optimizer.param_groups] == [2]
-    assert setup.only_learner(model) is model[3]
+    assert setup.only_trainable(model) is model[3]
 
 
 def test_the_rates_of_dropout():
@@ -60,12 +60,12 @@ def test_the_rates_of_dropout():
 
 
 def test_more_than_one_layer_that_learns():
-    with pytest.raises(ValueError, match="only_learner: model - expected all but 3 frozen, got 2.weight that learns"):
-        setup.only_learner(two_layers().freeze("1"))
+    with pytest.raises(ValueError, match="only_trainable: model - expected all but 3 frozen, got 2.weight that learns"):
+        setup.only_trainable(two_layers().freeze("1"))
 
 
 def test_a_model_without_a_full_connection():
-    with pytest.raises(ValueError, match="last_linear: model - expected a full connection at its end, got Sequential"):
+    with pytest.raises(ValueError, match="model - expected a fully connected layer at its end, got Sequential"):
         setup.last_linear(nn.Sequential(nn.ReLU()))
 
 

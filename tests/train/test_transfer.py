@@ -10,7 +10,7 @@ from minitorch_cnn import models, nn, rng, train
 from tests.train.conftest import colours
 
 RECIPE = train.Recipe(
-    "small", model="resnet20", epochs=2, batch_size=8, peak_lr=0.1, body_rate=0.1, optimizer="sgd", workers=0
+    "small", model="resnet20", epochs=2, batch_size=8, peak_lr=0.1, backbone_lr_scale=0.1, optimizer="sgd", workers=0
 )
 CACHED = dataclasses.replace(
     RECIPE, freeze_until="layer3", cache_features=True, crop_padding=0, flip=False, image_size=None
@@ -123,7 +123,7 @@ def test_the_frozen_layers_run_once(start):
 
 
 def test_features_of_layers_that_learn_are_not_cached(start):
-    with pytest.raises(ValueError, match="only_learner: model - expected all but fc frozen, got layer3"):
+    with pytest.raises(ValueError, match="only_trainable: model - expected all but fc frozen, got layer3"):
         start(dataclasses.replace(CACHED, freeze_until="layer2"))
 
 
@@ -134,5 +134,5 @@ def test_a_cache_and_changing_images():
 
 def test_a_network_without_a_head(tmp_path):
     headless = models.Pretrained(models.create("allcnn_c"), 10, 32, (0.5,) * 3, (0.5,) * 3)
-    with pytest.raises(ValueError, match="last_linear: model - expected a full connection at its end, got AllCNN"):
+    with pytest.raises(ValueError, match="model - expected a fully connected layer at its end, got AllCNN"):
         train.transfer(RECIPE, headless, colours(), tmp_path / "run")

@@ -1,9 +1,13 @@
 """`mcnn explain conv`, `pool` and `xcorr`: the arithmetic of the lecture, number by number."""
 
-from minitorch_cnn.cli.options import add_output_option, ending, show
+import pathlib
+import re
+
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import add_output_option, ending, run_code
 from minitorch_cnn.cli.parser import integer
 
-_KINDS = ".png, .gif, .svg, .html (arrow keys and clicks) or .txt"
+_KINDS = (".png", ".gif", ".svg", ".html", ".txt")  # .html: arrow keys and clicks
 _SEED = 0  # of the small numbers that are shown
 
 
@@ -23,7 +27,7 @@ def add_commands(group):
     conv.add_argument("--dilation", type=integer(1), default=1, metavar="D", help="distance of taps (default: 1)")
     conv.add_argument("--filters", type=integer(1), default=1, metavar="K", help="kernels (default: 1)")
     conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or the weight")
-    add_output_option(conv, _KINDS, _run_conv, _conv_code)
+    _finish(conv, _conv_code)
     pool = group.add_parser(
         "pool",
         help="a pooling, or its gradient, number by number",
@@ -34,7 +38,7 @@ def add_commands(group):
     _add_sizes(pool, kernel=2, stride=None)
     pool.add_argument("--kind", choices=["max", "avg"], default="max", help="(default: max)")
     pool.add_argument("--backward", action="store_true", help="show where the gradient goes")
-    add_output_option(pool, _KINDS, _run_pool, _pool_code)
+    _finish(pool, _pool_code)
     xcorr = group.add_parser(
         "xcorr",
         help="cross-correlation and convolution side by side",
@@ -44,7 +48,7 @@ def add_commands(group):
     )
     xcorr.add_argument("--kernel", type=integer(1), default=3, metavar="N", help="rows and columns (default: 3)")
     xcorr.add_argument("--learn", action="store_true", help="show that learning makes the flip irrelevant")
-    add_output_option(xcorr, ".png, .svg or .txt", _run_xcorr, _xcorr_code)
+    add_output_option(xcorr, (".png", ".svg", ".txt"), _xcorr_code)
 
 
 def _add_sizes(parser, kernel, stride):
@@ -58,6 +62,25 @@ def _add_sizes(parser, kernel, stride):
     parser.add_argument(
         "--step", type=integer(1), metavar="I", help="mark the window of the I-th result in a .png or .svg"
     )
+
+
+def _finish(parser, code):
+    add_output_option(parser, _KINDS, code)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments):
+    """Run the shown code; the library counts steps from 0, and ``--step`` from 1."""
+    if arguments.step is not None and pathlib.Path(arguments.output or "").suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"{arguments.parser.prog}: add -o FILE.png or -o FILE.svg: --step marks a window in a picture")
+    try:
+        run_code(arguments)
+    except UsageError as error:
+        last = re.search(r"step - expected 0 to (\d+), got", str(error))
+        if not last:
+            raise
+        expected = f"--step - expected 1 to {int(last[1]) + 1}, got {arguments.step}"
+        raise UsageError(f"{arguments.parser.prog}: {expected}") from error
 
 
 def _conv(arguments):
@@ -85,39 +108,8 @@ def _image(arguments, several):
     return (arguments.channels,) * several + (arguments.input,) * (1 if arguments.one_d else 2)
 
 
-def _run_conv(arguments):
-    import numpy as np
-
-    from minitorch_cnn import explain
-
-    rng = np.random.default_rng(_SEED)
-    x_shape, weight_shape, name, options = _conv(arguments)
-    x, weight = rng.integers(0, 10, x_shape), rng.integers(-2, 3, weight_shape)
-    show(arguments, lambda: getattr(explain, name)(x, weight, **options), **_marked(arguments))
-
-
-def _run_pool(arguments):
-    import numpy as np
-
-    from minitorch_cnn import explain
-
-    x_shape, kernel, name, options = _pool(arguments)
-    x = np.random.default_rng(_SEED).integers(0, 10, x_shape)
-    show(arguments, lambda: getattr(explain, name)(x, kernel, **options), **_marked(arguments))
-
-
 def _marked(arguments):
     return {} if arguments.step is None else {"step": arguments.step - 1}
-
-
-def _run_xcorr(arguments):
-    import numpy as np
-
-    from minitorch_cnn import explain
-
-    side = arguments.kernel
-    weight = np.arange(1, side * side + 1).reshape(side, side)
-    show(arguments, lambda: explain.learn_flip(weight) if arguments.learn else explain.side_by_side(weight))
 
 
 def _xcorr_code(arguments):

@@ -1,10 +1,9 @@
 """`mcnn explain matrix`, `field` and `growth`: who is connected with whom."""
 
-from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import add_output_option, ending, show
+from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
 from minitorch_cnn.cli.parser import integer
 
-_KINDS = ".png or .svg"
+_KINDS = (".png", ".svg")
 
 
 def add_commands(group):
@@ -25,7 +24,7 @@ def add_commands(group):
             f"--{name}", type=integer(least), default=default, metavar="N", help=f"(default: {default})"
         )
     matrix.add_argument("--one-d", action="store_true", help="a signal in place of an image")
-    add_output_option(matrix, _KINDS, _matrix, _matrix_code)
+    add_output_option(matrix, _KINDS, _matrix_code)
 
     field = group.add_parser(
         "field",
@@ -34,13 +33,13 @@ def add_commands(group):
         "measure by gradients how much each of them matters in a network with random weights.",
         examples=("mcnn explain field resnet20 layer2.1 7 2", "mcnn explain field cifar4 conv3 4 4 -o field.png"),
     )
-    field.add_argument("name", metavar="NAME", help="of the network; a wrong one lists all")
+    field.add_argument("name", metavar="NAME", help=NETWORK)
     field.add_argument("layer", metavar="LAYER", help="as `mcnn summary NAME` lists them")
     field.add_argument("y", type=integer(0), metavar="Y", help="row of the unit")
     field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
     field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels a side (default: the network's own)")
     field.add_argument("--images", type=integer(0), default=4, metavar="N", help="to measure with (default: 4)")
-    add_output_option(field, _KINDS, _field, _field_code)
+    add_output_option(field, _KINDS, _field_code)
 
     growth = group.add_parser(
         "growth",
@@ -48,21 +47,8 @@ def add_commands(group):
         description="Show for each layer how many pixels its numbers see, and how often they were bent.",
         examples=("mcnn explain growth vgg_a vgg_d resnet18 -o growth.png",),
     )
-    growth.add_argument("names", nargs="+", metavar="NAME", help="of networks; a wrong one lists all")
-    add_output_option(growth, _KINDS, _growth, _growth_code)
-
-
-def _matrix(arguments):
-    show(arguments, lambda: _layer_and_matrix(arguments))
-
-
-def _layer_and_matrix(arguments):
-    from minitorch_cnn import explain, nn
-
-    a = arguments
-    kind = nn.Conv1d if a.one_d else nn.Conv2d
-    layer = kind(a.channels, a.filters, a.kernel, a.stride, a.pad, a.dilation, a.groups)
-    return explain.as_matrix(layer, _matrix_shape(arguments))
+    growth.add_argument("names", nargs="+", metavar="NAME", help=f"networks: {NETWORK}")
+    add_output_option(growth, _KINDS, _growth_code)
 
 
 def _matrix_shape(arguments):
@@ -79,55 +65,21 @@ def _matrix_code(arguments):
     )
 
 
-def _network(arguments, name):
-    """Return (arguments of `models.create`, input shape)."""
-    from minitorch_cnn import models
-
-    try:
-        channels, size = models.native_input(name)
-    except ValueError as error:
-        raise UsageError(f"{arguments.parser.prog}: NAME - {str(error).partition(' - ')[2]}") from error
-    size = getattr(arguments, "image_size", None) or size
-    return {"image_size": size}, (1, channels, size, size)
-
-
-def _field(arguments):
-    from minitorch_cnn import explain, models
-
-    a = arguments
-    given, shape = _network(a, a.name)
-
-    def make():
-        model = models.create(a.name, **given)
-        return explain.receptive_field(model, a.layer, a.y, a.x, input_shape=shape, images=a.images)
-
-    show(arguments, make)
-
-
 def _field_code(arguments):
     a = arguments
-    given, shape = _network(a, a.name)
+    model, shape = network(a, a.name)
     return (
-        "from minitorch_cnn import explain, models\n\n"
-        f"model = models.create({a.name!r}, image_size={given['image_size']})\n"
+        "from minitorch_cnn import explain, models, train\n\n"
+        f"model = {model}\n"
         f"made = explain.receptive_field(model, {a.layer!r}, {a.y}, {a.x}, input_shape={shape}, images={a.images})\n"
         + ending(arguments)
     )
 
 
-def _growth(arguments):
-    from minitorch_cnn import explain, models
-
-    networks = {name: _network(arguments, name)[1] for name in arguments.names}
-    show(
-        arguments,
-        lambda: explain.field_growth({n: (models.create(n, drawn=False), shape) for n, shape in networks.items()}),
-    )
-
-
 def _growth_code(arguments):
-    lines = [f"    {n!r}: (models.create({n!r}, drawn=False), {_network(arguments, n)[1]}),\n" for n in arguments.names]
+    made = {name: network(arguments, name, drawn=False) for name in arguments.names}
+    lines = [f"    {name!r}: ({model}, {shape}),\n" for name, (model, shape) in made.items()]
     return (
-        f"from minitorch_cnn import explain, models\n\nnetworks = {{\n{''.join(lines)}}}\n"
+        f"from minitorch_cnn import explain, models, train\n\nnetworks = {{\n{''.join(lines)}}}\n"
         "made = explain.field_growth(networks)\n" + ending(arguments)
     )

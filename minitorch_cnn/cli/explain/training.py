@@ -1,7 +1,7 @@
 """`mcnn explain graph`, `shift` and `shortcuts`: the way of the gradient, and why pooling and shortcuts help."""
 
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import add_output_option, ending, show
+from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
 from minitorch_cnn.cli.parser import integer
 
 
@@ -14,11 +14,11 @@ def add_commands(group):
         "whom, and the parameters at its ends. With --backward, print the walk back step by step.",
         examples=("mcnn explain graph lenet5 -o graph.png", "mcnn explain graph cifar4 --backward"),
     )
-    parser.add_argument("name", metavar="NAME", help="of the network; a wrong one lists all")
+    parser.add_argument("name", metavar="NAME", help=NETWORK)
     parser.add_argument(
         "--backward", action="store_true", help="operation, incoming gradient, rule and result of each step"
     )
-    add_output_option(parser, ".png or .svg", _graph, _graph_code)
+    add_output_option(parser, (".png", ".svg"), _graph_code)
     parser = group.add_parser(
         "shift",
         help="why pooling: how much maps change when the image moves",
@@ -27,7 +27,7 @@ def add_commands(group):
         examples=("mcnn explain shift", "mcnn explain shift --pixels 6 -o shift.png"),
     )
     parser.add_argument("--pixels", type=integer(1), default=4, metavar="N", help="the largest shift (default: 4)")
-    add_output_option(parser, ".png or .svg", _shift, _shift_code)
+    add_output_option(parser, (".png", ".svg"), _shift_code)
     parser = group.add_parser(
         "shortcuts",
         help="why shortcuts: the gradient at each layer of plain, residual and dense networks",
@@ -37,48 +37,23 @@ def add_commands(group):
     parser.add_argument(
         "--depths", type=integer(8), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
     )
-    add_output_option(parser, ".png or .svg", _shortcuts, _shortcuts_code)
-
-
-def _graph(arguments):
-    import numpy as np
-
-    from minitorch_cnn import Tensor, explain, manual_seed, models, ops
-
-    if arguments.backward and arguments.output:
-        raise UsageError("mcnn explain graph: -o - expected no file with --backward, which is text")
-
-    def make():
-        channels, size = models.native_input(arguments.name)
-        manual_seed(0)
-        model = models.create(arguments.name)
-        x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))
-        loss = ops.cross_entropy(model(x), np.array([0, 1]))
-        if arguments.backward:
-            return explain.BackwardTrace(loss.backward(trace=True))
-        return explain.graph(loss, model)
-
-    show(arguments, make)
+    add_output_option(parser, (".png", ".svg"), _shortcuts_code)
 
 
 def _graph_code(arguments):
+    if arguments.backward and arguments.output:
+        raise UsageError("mcnn explain graph: leave out -o: --backward prints text")
+    model, shape = network(arguments, arguments.name)
     made = "explain.BackwardTrace(loss.backward(trace=True))" if arguments.backward else "explain.graph(loss, model)"
     return (
         "import numpy as np\n\n"
-        "from minitorch_cnn import Tensor, explain, manual_seed, models, ops\n\n"
-        f"channels, size = models.native_input({arguments.name!r})\n"
+        "from minitorch_cnn import Tensor, explain, manual_seed, models, ops, train\n\n"
         "manual_seed(0)\n"
-        f"model = models.create({arguments.name!r})\n"
-        "x = Tensor(np.random.default_rng(0).standard_normal((2, channels, size, size), np.float32))\n"
+        f"model = {model}\n"
+        f"x = Tensor(np.random.default_rng(0).standard_normal({(2, *shape[1:])}, np.float32))\n"
         "loss = ops.cross_entropy(model(x), np.array([0, 1]))\n"
         f"made = {made}\n{ending(arguments)}"
     )
-
-
-def _shift(arguments):
-    from minitorch_cnn import explain
-
-    show(arguments, lambda: explain.shift_sensitivity(shifts=range(1, arguments.pixels + 1)))
 
 
 def _shift_code(arguments):
@@ -86,12 +61,6 @@ def _shift_code(arguments):
         "from minitorch_cnn import explain\n\n"
         f"made = explain.shift_sensitivity(shifts=range(1, {arguments.pixels + 1}))\n{ending(arguments)}"
     )
-
-
-def _shortcuts(arguments):
-    from minitorch_cnn import explain
-
-    show(arguments, lambda: explain.gradient_norms(arguments.depths))
 
 
 def _shortcuts_code(arguments):

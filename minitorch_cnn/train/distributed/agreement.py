@@ -1,12 +1,12 @@
 """What the ranks of a training must have in common, before the first step and all the way."""
 
-from minitorch_cnn.train import state
 from minitorch_cnn.train.machine import versions
+from minitorch_cnn.train.state import digest
 
 CHECK_EVERY = 50  # steps between two comparisons of the parameters
 
 
-def at_start(trainer):
+def at_start(ranks, settings, step, parameters):
     """Refuse to begin if packages, images, settings, the step or the parameters differ between ranks.
 
     Raises
@@ -14,14 +14,13 @@ def at_start(trainer):
     RanksError
         Naming what differs, and both values.
     """
-    if trainer.ranks.size > 1:
-        settings = state.settings(trainer)
-        del settings["source"]  # the images may lie elsewhere on another machine: their digest is compared
-        start = {"step": trainer.progress.step, "parameters": state.digest(trainer.parameters)}
-        trainer.ranks.agree(versions() | settings | start)
+    if ranks.size > 1:
+        # The images may be in another folder on another machine: their digest is compared.
+        compared = {name: value for name, value in settings.items() if name != "source"}
+        ranks.agree(versions() | compared | {"step": step, "parameters": digest(parameters)})
 
 
-def on_parameters(trainer):
+def on_parameters(ranks, step, parameters):
     """Refuse to go on, every fifty steps, with parameters that are not the same to the last bit on all ranks.
 
     Raises
@@ -29,7 +28,6 @@ def on_parameters(trainer):
     RanksError
         Naming the step.
     """
-    trainer.ranks.compiled = True
-    if trainer.ranks.size > 1 and trainer.progress.step % CHECK_EVERY == 0:
-        digest = state.digest(trainer.parameters)
-        trainer.ranks.agree({f"parameters after step {trainer.progress.step}": digest})
+    ranks.compiled = True
+    if ranks.size > 1 and step % CHECK_EVERY == 0:
+        ranks.agree({f"parameters after step {step}": digest(parameters)})

@@ -1,14 +1,9 @@
-"""The gradients of a step: of the parts of a batch, and of several ranks, added up to those of the whole.
+"""The gradients of several ranks, added up to those of the whole batch.
 
-Between ranks they travel in buckets, while backward still computes the others.
+They travel in buckets, while backward still computes the others.
 """
 
 import numpy as np
-
-from minitorch_cnn import ops
-from minitorch_cnn.ops.reproducible_sum import in_blocks
-from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import nan_check
 
 BLOCKS = 4  # of a batch that is one for all ranks; each adds up its own, in the order of a single process
 BUCKET_BYTES = 1 << 20  # so much at once: small messages cost latency, large ones start late
@@ -41,7 +36,7 @@ class GradientSum:
 
     Parameters
     ----------
-    ranks : Mpi
+    ranks : MpiProcesses
     parameters : list of Parameter
         The same on all ranks, in the order of the model.
     bucket_bytes : int, >= 1
@@ -99,46 +94,15 @@ class GradientSum:
         self._begin()
 
 
-def keep(parameters):
+def no_reduction(parameters):
     """Leave the gradients as they are: this process trains alone."""
 
 
-def average(ranks, parameters):
+def make_reducer(ranks, parameters):
     """Return what a trainer calls between ``backward()`` and the optimiser's step."""
-    return GradientSum(ranks, parameters) if ranks.size > 1 else keep
+    return GradientSum(ranks, parameters) if ranks.size > 1 else no_reduction
 
 
-def own_blocks(trainer):
-    """Return of how many blocks this rank's sums over samples are made."""
-    return BLOCKS // trainer.ranks.size if trainer.sync_bn and BLOCKS % trainer.ranks.size == 0 else 1
-
-
-def of_batch(trainer, images, labels):
-    """Add the gradients of this rank's share of a batch, part by part.
-
-    Parameters
-    ----------
-    trainer : Trainer
-    images : Tensor, shape (N, 3, H, W) or (N, D)
-    labels : ndarray of int, shape (N,)
-
-    Returns
-    -------
-    ndarray, shape (3,)
-        Sum of the losses, right answers, images.
-    """
-    counted, recipe = np.zeros(3), trainer.recipe
-    for i in range(trainer.accumulate):
-        part = slice(*(len(labels) * end // trainer.accumulate for end in (i, i + 1)))
-        batch, answers = Tensor(images.data[part]), labels[part]
-        with in_blocks(own_blocks(trainer)):
-            logits = trainer.learner(batch)
-            loss = ops.cross_entropy(logits, answers, label_smoothing=recipe.label_smoothing)
-            trainer.stop_at(nan_check.bad_loss(trainer.learner, batch, loss.item()))
-            # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
-            share = np.asarray(len(answers) / recipe.batch_size, loss.dtype)
-            final = i == trainer.accumulate - 1
-            loss.backward(share, on_leaf=getattr(trainer.average_gradients, "ready", None) if final else None)
-        correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
-        counted += loss.item() * len(answers), correct, len(answers)
-    return counted
+def blocks_per_rank(ranks, sync_bn):
+    """Return how many blocks of samples this rank adds up, so that every number of ranks adds in one order."""
+    return BLOCKS // ranks.size if sync_bn and BLOCKS % ranks.size == 0 else 1

@@ -29,14 +29,14 @@ class RanksError(RuntimeError):
     """Ranks that cannot work together: one differs from another, or does not answer, or MPI is not there."""
 
 
-class Silence(io.TextIOBase):
+class NullStream(io.TextIOBase):
     """A stream that forgets."""
 
     def write(self, text):
         return len(text)
 
 
-class Alone:
+class SingleProcess:
     """The one process of an ordinary training; everything that ranks do together is nothing here."""
 
     rank, size, local_size, threads = 0, 1, 1, None  # threads: as many as Numba likes
@@ -95,7 +95,7 @@ class Alone:
             array[...] = mean.reshape(array.shape)
 
 
-class Mpi(Alone):
+class MpiProcesses(SingleProcess):
     """The ranks of ``mpiexec``. As a context it ends all of them with one message if one fails.
 
     Inside the context rank 0 alone speaks: what the others print is dropped, except why they stop.
@@ -114,7 +114,7 @@ class Mpi(Alone):
 
     def __init__(self, timeout=60.0, explain=None):
         if not timeout > 0:
-            raise ValueError(f"Mpi: timeout - expected a positive number of seconds, got {timeout!r}")
+            raise ValueError(f"MpiProcesses: timeout - expected a positive number of seconds, got {timeout!r}")
         from mpi4py import MPI
 
         self._mpi, self._comm = MPI, MPI.COMM_WORLD
@@ -133,7 +133,7 @@ class Mpi(Alone):
         self._streams = contextlib.ExitStack()
         if self.rank:
             for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr):
-                self._streams.enter_context(redirect(Silence()))
+                self._streams.enter_context(redirect(NullStream()))
         return self
 
     def __exit__(self, kind, error, trace):
@@ -195,11 +195,11 @@ def connect(mode="auto", timeout=60.0, explain=None):
     mode : "auto", "mpi" or "off"
         "auto" asks for MPI where ``mpiexec`` started the process.
     timeout, explain
-        As for `Mpi`.
+        As for `MpiProcesses`.
 
     Returns
     -------
-    Alone or Mpi
+    SingleProcess or MpiProcesses
 
     Raises
     ------
@@ -211,14 +211,14 @@ def connect(mode="auto", timeout=60.0, explain=None):
     if mode not in MODES:
         raise ValueError(f"connect: mode - expected one of {', '.join(MODES)}, got {mode!r}")
     if mode == "off" or (mode == "auto" and not any(name in os.environ for name in _STARTED_BY)):
-        return Alone()
+        return SingleProcess()
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise RanksError(
             f"connect: mpi4py - expected it with an MPI library, `pip install 'minitorch-cnn[mpi]'`, got: {error}"
         ) from error
-    return Mpi(timeout, explain) if MPI.COMM_WORLD.size > 1 else Alone()
+    return MpiProcesses(timeout, explain) if MPI.COMM_WORLD.size > 1 else SingleProcess()
 
 
 def _cores():

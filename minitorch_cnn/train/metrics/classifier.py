@@ -1,7 +1,10 @@
 """A trained network together with what it takes to use it: class names, normalisation, image size."""
 
 import dataclasses
+import numbers
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,8 +12,10 @@ from minitorch_cnn import data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import html
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train.distributed.ranks import Alone
+from minitorch_cnn.train import network
+from minitorch_cnn.train.distributed.ranks import SingleProcess
 
+_ENTRIES = {"architecture", "classes", "mean", "std"}  # that metadata must have
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
 
@@ -53,21 +58,39 @@ class Classifier:
     ----------
     model : Module
         Images (N, 3, H, W) in, one number a class out.
-    facts : dict
-        "architecture": the keyword arguments of `models.create`, among them "image_size";
-        "classes": names; "mean" and "std": of each channel, for pixels in 0 .. 1. Any further
-        entries that JSON can hold travel along.
+    metadata : dict
+        "architecture": the keyword arguments of `models.create`, among them "image_size", or what a run recorded
+        of a network of your own; "classes": names; "mean" and "std": of each channel, for pixels in 0 .. 1.
+        Optional: "input_size", [H, W] in pixels, where images are not square. Any further entries that JSON can
+        hold are saved, too.
+
+    Attributes
+    ----------
+    input_size : (int, int), pixels
+        Height and width of what the model takes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the metadata are no dict, or an entry is missing or of another form.
     """
 
-    def __init__(self, model, facts):
+    def __init__(self, model, metadata):
+        _check_metadata("Classifier: metadata", metadata)
         self.model = model
-        self.facts = facts
-        self.classes = list(facts["classes"])
-        self.image_size = facts["architecture"]["image_size"]
+        self.metadata = metadata
+        self.classes = list(metadata["classes"])
+        self.image_size = metadata["architecture"]["image_size"]
+        self.input_size = tuple(metadata.get("input_size") or (self.image_size,) * 2)
+
+    @property
+    def facts(self):
+        """An older name of ``metadata``."""
+        return self.metadata
 
     def save(self, path):
-        """Write weights and facts into one file; return the sha256 of the weights."""
-        return weights.save(path, self.model.state_dict(), self.facts)
+        """Write weights and metadata into one file; return the sha256 of the weights."""
+        return weights.save(path, self.model.state_dict(), self.metadata)
 
     @classmethod
     def load(cls, path, model=None):
@@ -77,8 +100,9 @@ class Classifier:
         ----------
         path : str or Path
             The file, or the folder of a run.
-        model : Module or None
-            What the weights belong into; None makes the model that the file names.
+        model : Module, callable, str or None
+            The network that takes the weights, or a class, function or ``FILE:NAME`` that makes it. None makes
+            the network that the file names; of your own networks it finds those whose class is imported.
 
         Returns
         -------
@@ -88,18 +112,19 @@ class Classifier:
         ------
         ClassifierError
             If the file has weights but no classifier.
+        OwnNetworkError
+            If it is of a network of your own that ``model`` has to name.
         WeightFileError, FileNotFoundError
             As `weights.load`.
         """
         path = pathlib.Path(path)
         path = path / "model.safetensors" if path.is_dir() else path
-        arrays, facts = weights.load(path)
-        if absent := {"architecture", "classes", "mean", "std"} - facts.keys():
+        arrays, metadata = weights.load(path)
+        if absent := _ENTRIES - metadata.keys():
             raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
-        if model is None:
-            model = models.create(**facts["architecture"], drawn=False)  # the file has every weight
+        model = network.rebuild(metadata["architecture"], model, f"Classifier.load: {path}")
         model.load_state_dict(arrays)
-        return cls(model, facts)
+        return cls(model, metadata)
 
     @classmethod
     def pretrained(cls, name, path=None):
@@ -118,24 +143,30 @@ class Classifier:
         source = models.load_pretrained(name, path)
         classes = [f"class {number}" for number in range(source.classes)]
         architecture = {"name": name, "num_classes": source.classes, "image_size": source.image_size}
-        facts = {"architecture": architecture, "classes": classes, "mean": source.mean, "std": source.std}
-        return cls(source.model, facts)
+        return cls(
+            source.model, {"architecture": architecture, "classes": classes, "mean": source.mean, "std": source.std}
+        )
 
     def logits(self, images):
         """Return one number a class for each image, in evaluation mode.
 
         Parameters
         ----------
-        images : ndarray of uint8, shape (N, H, W, 3)
-            Of another size than the model's they are scaled to it.
+        images : ndarray of uint8, shape (N, H, W, C)
+            Those of another size than the model's are scaled to it, as they were for training.
 
         Returns
         -------
         ndarray of float32, shape (N, classes)
+
+        Raises
+        ------
+        ClassifierError
+            If the model does not give one number for each class name.
         """
-        nameless, size = np.zeros(len(images), np.int64), (self.image_size, self.image_size)
-        dataset = data.ArrayDataset(images, nameless, self.classes, self.facts["mean"], self.facts["std"])
-        scale = [] if images.shape[1:3] == size else [data.Resize(size)]
+        unlabelled = np.zeros(len(images), np.int64)
+        dataset = data.ArrayDataset(images, unlabelled, self.classes, self.metadata["mean"], self.metadata["std"])
+        scale = [] if images.shape[1:3] == self.input_size else [data.Resize(self.input_size)]
         was_training = self.model.training
         self.model.eval()
         with no_grad():
@@ -144,25 +175,43 @@ class Classifier:
         self.model.train(was_training)
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
+    def answers(self, images):
+        """Return the logits as `logits` does; raise ClassifierError unless there is one for each class name."""
+        logits = self.logits(images)
+        if len(images) and logits.shape != (len(images), len(self.classes)):
+            expected = f"{logits.shape[1]} names, one for each output of the model"
+            raise ClassifierError(f"Classifier: classes - expected {expected}, got {len(self.classes)}")
+        return logits
+
     def evaluate(self, dataset, ranks=None):
         """Compare the answers with the labels of a dataset.
 
         Parameters
         ----------
-        dataset
-            With ``images``, uint8 (N, H, W, 3), and ``labels``, int64 (N,).
-        ranks : Alone, Mpi or None
-            Who share the images; each gets the whole answer. None looks at all of them here.
+        dataset : ArrayDataset
+            Its classes are those of this classifier, in the same order.
+        ranks : SingleProcess, MpiProcesses or None
+            Those who share the images; each gets the whole answer. None looks at all of them here.
 
         Returns
         -------
         Evaluation
+
+        Raises
+        ------
+        ClassifierError
+            If the dataset has no images or other classes, or the model another number of outputs.
         """
-        ranks = ranks or Alone()
+        if [str(name) for name in dataset.classes] != [str(name) for name in self.classes]:
+            expected = f"the classes {self.classes} in this order"
+            raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
+        if len(dataset.images) == 0:
+            raise ClassifierError("evaluate: dataset - expected at least one image, got none")
+        ranks = ranks or SingleProcess()
         count = len(dataset.images)
         first, end = (_BATCH * i for i in ranks.share(-(-count // _BATCH)))  # the batches of one process
         logits = np.zeros((count, len(self.classes)), np.float32)
-        logits[first:end] = self.logits(dataset.images[first:end])
+        logits[first:end] = self.answers(dataset.images[first:end])
         logits = Tensor(ranks.sum(logits))
         probabilities = ops.softmax(logits).data
         return Evaluation(
@@ -172,22 +221,25 @@ class Classifier:
         )
 
     def read(self, paths):
-        """Return image files as uint8 (N, image_size, image_size, 3); errors as `classify`."""
-        images = [_read_image(path, self.image_size) for path in paths]
-        return np.stack(images) if images else np.empty((0, self.image_size, self.image_size, 3), np.uint8)
+        """Return image files as uint8 (N, H, W, C), in the size that the model takes; errors as `classify`."""
+        channels = len(self.metadata["mean"])
+        images = [_read_image(path, self.input_size, channels) for path in _several(paths)]
+        return np.stack(images) if images else np.empty((0, *self.input_size, channels), np.uint8)
 
     def normalised(self, images):
         """Return uint8 images (N, H, W, C) as the model takes them: float32 (N, C, H, W)."""
-        x = (images / 255 - self.facts["mean"]) / self.facts["std"]
+        x = (images / 255 - self.metadata["mean"]) / self.metadata["std"]
         return x.transpose(0, 3, 1, 2).astype(np.float32)
 
-    def classify(self, paths):
+    def classify(self, paths, on_error=None):
         """Look at image files.
 
         Parameters
         ----------
         paths : iterable of str or Path
-            Pictures, see `data.read_picture`. Other sizes are cut to a square around the middle and resized.
+            Pictures, see `data.read_picture`. Those of other proportions are cut around the middle.
+        on_error : callable or None
+            Takes a ClassifierError for a file that cannot be read; the others are answered. None raises the error.
 
         Returns
         -------
@@ -195,19 +247,53 @@ class Classifier:
 
         Raises
         ------
+        TypeError
+            If there is one path in place of several.
         ClassifierError
-            If a file is no picture, or of a kind that has no 8 bits of red, green and blue.
+            If a file is no picture, a damaged one, or of a kind that has no 8 bits of red, green and blue.
         OSError
             If it cannot be read.
         """
-        paths = list(paths)
-        probabilities = ops.softmax(Tensor(self.logits(self.read(paths)))).data
+        read, images = [], []
+        for path in _several(paths):
+            try:
+                images.append(self.read([path]))
+                read.append(path)
+            except (ClassifierError, OSError) as error:
+                if on_error is None:
+                    raise
+                got = f"{path} - expected a file that can be read, got: {getattr(error, 'strerror', None) or error}"
+                on_error(error if isinstance(error, ClassifierError) else ClassifierError(got))
+        images = np.concatenate([self.read([]), *images])
+        probabilities = ops.softmax(Tensor(self.answers(images))).data
         answers = []
-        for path, row in zip(paths, probabilities, strict=True):
+        for path, row in zip(read, probabilities, strict=True):
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
             answers.append(Prediction(str(path), best, named[best], named))
         return answers
+
+
+def _check_metadata(owner, metadata):
+    """Raise unless metadata describe a classifier."""
+    if not isinstance(metadata, dict):
+        raise TypeError(f"{owner} - expected a dict of facts about the model, got {type(metadata).__name__}")
+    if absent := sorted(_ENTRIES - metadata.keys()):
+        got = ", ".join(map(repr, metadata)) or "an empty dict"
+        raise ValueError(f"{owner} - expected facts with {', '.join(map(repr, absent))}, got {got}")
+    architecture = metadata["architecture"]
+    if not isinstance(architecture, dict) or not isinstance(architecture.get("image_size"), numbers.Integral):
+        raise ValueError(f"{owner} - expected facts with 'architecture' and its 'image_size', got {architecture!r}")
+    for name in ("classes", "mean", "std"):
+        if isinstance(metadata[name], str) or not isinstance(metadata[name], Sequence):
+            raise TypeError(f"{owner} - expected a list for {name!r}, got {metadata[name]!r}")
+
+
+def _several(paths):
+    """Return an iterable of paths; raise TypeError for one path, which would be read letter by letter."""
+    if isinstance(paths, (str, os.PathLike)):
+        raise TypeError(f"Classifier: paths - expected an iterable of paths, got one path, {str(paths)!r}")
+    return paths
 
 
 def _read_image(path, size, channels=3):

@@ -43,7 +43,7 @@ def curves(history, title, test_accuracy=None):
     loss.set_ylim(bottom=0)
     if test_accuracy is not None:
         accuracy.axhline(test_accuracy, color=ORANGE, ls="--", lw=3, label=f"test, at the end: {test_accuracy:.2%}")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     accuracy.legend(fontsize=14, loc="lower right")
     return figure
 
@@ -86,7 +86,7 @@ def confusion(labels, predictions, classes):
 
 
 def mistakes(images, labels, probabilities, classes):
-    """Draw the wrong answers that the classifier was surest of.
+    """Draw the wrong answers that the classifier was surest of; where all are right, those it was least sure of.
 
     Parameters
     ----------
@@ -101,16 +101,21 @@ def mistakes(images, labels, probabilities, classes):
         At most 3 rows of 6 images.
     """
     predictions = probabilities.argmax(axis=1)
+    sureness = probabilities.max(axis=1)
     wrong = np.flatnonzero(predictions != labels)
-    sureness = probabilities[wrong, predictions[wrong]]
-    chosen = wrong[np.argsort(-sureness, kind="stable")][:18]
+    if len(wrong):
+        chosen = wrong[np.argsort(-sureness[wrong], kind="stable")][:18]
+        title = f"The most confident of {len(wrong):,} mistakes among {len(labels):,} images"
+    else:
+        chosen = np.argsort(sureness, kind="stable")[:18]
+        title = f"No mistakes among {len(labels):,} images: the least confident answers"
     figure = figures.blank()
-    figure.suptitle(f"The surest of {len(wrong):,} wrong answers among {len(labels):,} images", fontsize=20)
+    figure.suptitle(title, fontsize=20)
     grid = figure.subplots(3, 6, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, i in zip(grid.flat, chosen, strict=False):
-        axes.imshow(images[i], interpolation="nearest")
-        answer = f"{classes[predictions[i]]} {probabilities[i, predictions[i]]:.0%}"
-        axes.set_title(f"is {classes[labels[i]]}\nsaid {answer}", fontsize=14)
+        axes.imshow(images[i], interpolation="nearest", cmap="gray", vmin=0, vmax=255)
+        sure = f"{sureness[i]:.0%}" if sureness[i] < 0.995 else "> 99%"  # a rounded 100% claims too much
+        axes.set_title(f"true {classes[labels[i]]}\n{classes[predictions[i]]} {sure}", fontsize=12)
     return figure

@@ -3,10 +3,17 @@
 All of it goes to standard error: standard output belongs to results.
 """
 
+import collections
+import statistics
 import sys
 import time
 
+from minitorch_cnn.train.distributed.ranks import NullStream
+
 PIPE_INTERVAL = 10.0  # seconds between two lines inside an epoch
+_ENOUGH = 5  # steps that a forecast is made of, at least
+_RECENT = 50  # steps, at most: other programs may come and go
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Reporter:
@@ -15,17 +22,24 @@ class Reporter:
     Parameters
     ----------
     stream : text stream or None
-        None takes standard error.
+        None takes standard error; a program without one, such as a service, shows nothing.
     clock : callable
         Seconds; a test can give its own.
+
+    Notes
+    -----
+    The forecast is the median of the latest steps times the steps that are left. Steps in which a kernel was
+    compiled, the first one, and whatever runs between two epochs are not counted.
     """
 
     def __init__(self, stream=None, clock=time.monotonic):
-        self.stream = sys.stderr if stream is None else stream
+        self.stream = stream or sys.stderr or NullStream()
         self._clock = clock
         self._bar = None
         self._next_line = 0.0
         self._compiling = False
+        self._step_began = None
+        self._seconds = collections.deque(maxlen=_RECENT)
 
     def say(self, text):
         """Write one line, above the bar where there is one."""
@@ -37,13 +51,20 @@ class Reporter:
 
     def compiling(self, name, count):
         """Say that kernel ``name``, the ``count``-th of this process, is being compiled."""
+        self.restart_clock()
+        text = f"compiling kernel {count} (the first time only): {name}"
         if self.stream.isatty() and self._bar is None:
-            print(f"\r\033[Kcompiling kernel {count}: {name}", end="", file=self.stream, flush=True)
+            print(f"\r\033[K{text}", end="", file=self.stream, flush=True)
             self._compiling = True
         elif self.stream.isatty():
-            self._bar.set_postfix_str(f"compiling kernel {count}: {name}")
+            self._bar.set_postfix_str(text)
         elif self._is_time():
-            print(f"compiling kernel {count}: {name}", file=self.stream, flush=True)
+            print(text, file=self.stream, flush=True)
+
+    def part_done(self, what, done, count):
+        """Say how far something is that runs before the first step: ``done`` of ``count`` images."""
+        if self.stream.isatty() or self._is_time() or done == count:
+            self.say(f"{what}: {done:,} of {count:,} images")
 
     def begin(self, recipe, batches, step):
         """Start to show a training.
@@ -58,8 +79,8 @@ class Reporter:
         """
         self._end_compiling()
         self._epochs, self._batches = recipe.epochs, batches
-        self._measured_from = step, self._clock()
-        self._warm = False
+        self.restart_clock()
+        self._seconds.clear()
         self._next_line = self._clock() + PIPE_INTERVAL
         if self.stream.isatty():
             from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
@@ -68,32 +89,41 @@ class Reporter:
                 total=recipe.epochs * batches,
                 initial=step,
                 file=self.stream,
-                unit="batch",
                 dynamic_ncols=True,
-                smoothing=0.05,
+                bar_format=_BAR,
             )
+
+    def restart_clock(self):
+        """Leave the time of the running step out of the forecast: something else than a step took it."""
+        self._step_began = None
 
     def step(self, progress):
         """Show the state after a batch; see `Progress`."""
-        first, begun = self._measured_from
-        seconds = (self._clock() - begun) / (progress.step - first)
-        if not self._warm:  # the first step compiles kernels, so the forecast measures from its end on
-            self._warm, self._measured_from = True, (progress.step, self._clock())
+        now = self._clock()
+        if self._step_began is not None:
+            self._seconds.append(now - self._step_began)
+        self._step_began = now
         if self._bar is None and not self._is_time():
             return
         loss, accuracy = progress.loss_sum / progress.images, progress.correct / progress.images
+        left = self._time_left(self._epochs * self._batches - progress.step)
         if self._bar is not None:
             self._bar.set_description(f"epoch {progress.epoch + 1}/{self._epochs}", refresh=False)
-            self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
+            self._bar.set_postfix_str(f"{left}, loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
             self._bar.update()
         else:
-            seconds_left = (self._epochs * self._batches - progress.step) * seconds
             print(
                 f"epoch {progress.epoch + 1}/{self._epochs}, batch {progress.batch}/{self._batches}: "
-                f"loss {loss:.3f}, accuracy {accuracy:.1%}, about {duration(seconds_left)} left",
+                f"loss {loss:.3f}, accuracy {accuracy:.1%}, {left}",
                 file=self.stream,
                 flush=True,
             )
+
+    def _time_left(self, steps):
+        """Say how long the steps that are left take."""
+        if len(self._seconds) < _ENOUGH:
+            return "measuring the time left"
+        return f"about {duration(steps * statistics.median(self._seconds))} left"
 
     def end_epoch(self, record):
         """Write the line of a finished epoch; ``record`` is its line in ``run.jsonl``."""
@@ -103,10 +133,12 @@ class Reporter:
             f"accuracy {record['train_accuracy']:.1%}{held_out}, {record['images_per_second']:,.0f} images/s, "
             f"{duration(record['seconds'])} since the start"
         )
+        self.restart_clock()
         self._next_line = self._clock() + PIPE_INTERVAL
 
     def end(self):
-        """Close the bar."""
+        """Close the bar, and end a line that is still to be overwritten."""
+        self._end_compiling()
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -1,12 +1,11 @@
 """What a finished run leaves behind: the model, ``result.json`` and three pictures."""
 
 from minitorch_cnn.display import figures
-from minitorch_cnn.train import state
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.report import plots
 
 
-def judges(trainer, test_set):
+def eval_set(trainer, test_set):
     """Return the images that judge a run: the test set or, without one, those held out; errors as `Trainer.final_eval`.
 
     A run that is not at its end, or was judged before, must not see them.
@@ -22,13 +21,13 @@ def judges(trainer, test_set):
     return chosen
 
 
-def write(trainer, judges, kind):
+def write(trainer, eval_set, kind):
     """Judge a trained model and write the files of the finished run into its folder.
 
     Parameters
     ----------
     trainer : Trainer
-    judges : dataset
+    eval_set : dataset
         The images to judge it by.
     kind : str
         "test" or "holdout": what these images are called in ``result.json``.
@@ -39,14 +38,14 @@ def write(trainer, judges, kind):
         ``result.json``. It is written before the pictures, which can be drawn again from the rest, and by
         rank 0 alone.
     """
-    folder, progress, settings = trainer.folder, trainer.progress, state.settings(trainer)
-    judged = trainer.classifier.evaluate(judges, trainer.ranks)
+    folder, progress, settings = trainer.folder, trainer.progress, trainer.settings
+    judged = trainer.classifier.evaluate(eval_set, trainer.ranks)
     if trainer.ranks.rank:
         return trainer.ranks.first(None)
     digest = trainer.classifier.save(folder.model)
     result = {
         "recipe": trainer.recipe.name,
-        "model": trainer.recipe.model,
+        "model": settings["architecture"]["name"],
         "dataset": settings["dataset"],
         "dataset_digest": settings["dataset_digest"],
         "verified": settings["verified"],
@@ -59,7 +58,7 @@ def write(trainer, judges, kind):
         "test_reads": progress.test_reads,
         f"{kind}_accuracy": judged.accuracy,
         f"{kind}_loss": judged.loss,
-        f"{kind}_images": len(judges.labels),
+        f"{kind}_images": len(eval_set.labels),
         "train_accuracy": progress.history[-1]["train_accuracy"],
         "train_loss": progress.history[-1]["train_loss"],
         "loss_fingerprint": progress.fingerprint,
@@ -73,6 +72,6 @@ def write(trainer, judges, kind):
     test_accuracy = judged.accuracy if kind == "test" else None
     figures.save(plots.curves(progress.history, title, test_accuracy), folder.curves)
     classes = trainer.classifier.classes
-    figures.save(plots.confusion(judges.labels, judged.predictions, classes), folder.confusion)
-    figures.save(plots.mistakes(judges.images, judges.labels, judged.probabilities, classes), folder.mistakes)
+    figures.save(plots.confusion(eval_set.labels, judged.predictions, classes), folder.confusion)
+    figures.save(plots.mistakes(eval_set.images, eval_set.labels, judged.probabilities, classes), folder.mistakes)
     return trainer.ranks.first(result)

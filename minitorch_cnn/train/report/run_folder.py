@@ -5,18 +5,29 @@ result.json         written last: a run that has one is complete
 model.safetensors   the classifier; see `Classifier.load`
 curves.png  confusion.png  mistakes.png
 checkpoint-<step>.safetensors
+run.lock            while a process works in the folder
 epoch-<number>.safetensors   the classifier after so many epochs, where they are kept
 """
 
+import itertools
 import json
 import pathlib
+import tempfile
 
 from minitorch_cnn.display import html
 from minitorch_cnn.io import files
+from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
 
 
-class RunFolderError(ValueError):
-    """A folder that cannot hold a new run, or has none to go on with."""
+class FolderGoneError(OSError):
+    """The folder of a run was removed or renamed while it trained; the message says where the state was saved."""
+
+    def __init__(self, path, rescued, step):
+        super().__init__(
+            f"{path} is gone: it was removed or renamed while the run trained. Everything up to step {step} was saved "
+            f"in {rescued}"
+        )
+        self.rescued = rescued
 
 
 class RunFolder:
@@ -46,13 +57,17 @@ class RunFolder:
             If something is there already: runs are never overwritten.
         """
         path = pathlib.Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"{path} - expected a new or empty folder, got a file")
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path)
+        folder.refuse_if_locked()
+        if any(path.iterdir()):
             raise RunFolderError(
                 f"{path} - expected a new or empty folder, got one that is in use; go on with it by --resume {path}, "
                 "or choose another by --run"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        return cls(path)
+        return folder
 
     @classmethod
     def open(cls, path):
@@ -66,6 +81,15 @@ class RunFolder:
         if not pathlib.Path(path).is_dir():
             raise RunFolderError(f"{path} - expected the folder of an earlier run, got no folder")
         return cls(path)
+
+    def lock(self):
+        """Return a context in which this process alone works in the folder; it raises RunFolderError on entry."""
+        return FolderLock(self.path)
+
+    def refuse_if_locked(self):
+        """Raise RunFolderError if a living process works in the folder."""
+        with self.lock():
+            pass
 
     def _repr_html_(self):
         """The numbers of the result, as far as there is one, and the curves, inside one piece of HTML."""
@@ -86,3 +110,14 @@ class RunFolder:
     def read_result(self):
         """Return ``result.json`` as a dict, or None while the run is not complete."""
         return json.loads(self.result.read_text()) if self.result.exists() else None
+
+
+def rescue_folder(path):
+    """Make and return a folder beside a run's folder that is gone; where none can be made, a temporary one."""
+    names = (path.with_name(f"{path.name}-rescued" + (f"-{i}" if i > 1 else "")) for i in itertools.count(1))
+    rescued = next(name for name in names if not name.exists())
+    try:
+        rescued.mkdir()
+    except OSError:  # such as a folder around it that is gone, too
+        rescued = pathlib.Path(tempfile.mkdtemp(prefix=f"{path.name}-rescued-"))
+    return rescued

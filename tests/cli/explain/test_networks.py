@@ -63,7 +63,7 @@ def test_the_code_that_does_the_same_runs(mcnn, network, capsys, own_folder, wor
     if words[0] not in ("matrix", "field", "growth"):
         assert again == out
     code, out, err = mcnn("explain", *words, "-o", "picture.png")
-    assert (code, out, err) == (0, "", "")
+    assert (code, out, err) == (0, "", "wrote picture.png\n")
     with Image.open("picture.png") as picture:
         assert min(picture.size) > 200
 
@@ -95,16 +95,16 @@ def test_images_as_the_model_takes_them(network):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("field", "resnet19", "conv1", 0, 0), "mcnn explain field: NAME - expected one of alexnet"),
+        (("field", "resnet19", "conv1", 0, 0), "mcnn explain field: no network is called 'resnet19'; did you mean"),
         (
             ("field", "lenet5", "conv9", 0, 0),
             "mcnn explain field: explain: layer - expected a module's path, got 'conv9'",
         ),
-        (("growth", "lenet"), "mcnn explain growth: NAME - expected one of"),
+        (("growth", "lenet"), "no network is called 'lenet'; did you mean lenet5?"),
         (("matrix", "--groups", 2), "mcnn explain matrix: Conv2d: in_channels - expected a multiple of groups 2"),
-        (("filters", "--model", "model.safetensors", "-o", "a.jpg"), "expected an end of .png or .svg, got 'a.jpg'"),
+        (("filters", "--model", "model.safetensors", "-o", "a.jpg"), "ends in .png or .svg or .gif, got 'a.jpg'"),
         (("maps", "none.png", "--model", "model.safetensors"), "none.png"),
-        (("saliency", "image.png", "--model", "model.safetensors", "--target", 10), "target - expected classes 0 to 9"),
+        (("saliency", "image.png", "--model", "model.safetensors", "--target", 10), "target - expected"),
         (("patches", "conv9", "--model", "model.safetensors"), "layer - expected a module's path, got 'conv9'"),
         (("filters", "--network", "cifar4", "--model", "image.png"), "image.png: expected"),
         (("filters", "--network", "cifar5", "--model", "weights.pth"), "name - expected one of"),

@@ -24,11 +24,11 @@ def test_the_measurements(mcnn):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("graph", "lenet6"), "mcnn explain graph: .*got 'lenet6'"),
-        (("graph", "lenet5", "--backward", "-o", "a.png"), "-o - expected no file with --backward"),
+        (("graph", "lenet6"), "mcnn explain graph: no network is called 'lenet6'"),
+        (("graph", "lenet5", "--backward", "-o", "a.png"), "leave out -o: --backward prints text"),
         (("shortcuts", "--depths", 9), r"depth - expected 6n \+ 2, at least 8, got 9"),
         (("shift", "--pixels", 0), "--pixels: expected an integer of at least 1"),
-        (("shift", "--pixels", 1, "-o", "a.gif"), "expected an end of .png or .svg"),
+        (("shift", "--pixels", 1, "-o", "a.gif"), "expected a file name that ends in .png or .svg"),
     ],
 )
 def test_bad_input(mcnn, words, message):

@@ -81,11 +81,11 @@ def test_without_mpi4py_a_launched_process_says_what_to_install(monkeypatch):
 
 
 def test_the_timeout_is_checked():
-    with pytest.raises(ValueError, match="Mpi: timeout - expected a positive number of seconds, got 0"):
-        train.Mpi(timeout=0)
+    with pytest.raises(ValueError, match="MpiProcesses: timeout - expected a positive number of seconds, got 0"):
+        train.MpiProcesses(timeout=0)
 
 
-class Others(train.Alone):
+class Others(train.SingleProcess):
     """Rank 0, and what the others would answer."""
 
     def __init__(self, *facts):
@@ -191,7 +191,7 @@ def test_a_run_of_two_ranks_with_sync_bn_goes_on_in_one_process_to_the_same_bits
 FAULTS = {
     "dies": ("os.kill(os.getpid(), signal.SIGKILL)", r"signal 9"),
     "hangs": ("os.kill(os.getpid(), signal.SIGSTOP)", "rank 0 of 2: another rank did not answer for 3 s"),
-    "diverges": ("t.learner[0].weight.data[...] = np.nan", "TrainingDivergedError: epoch 1, batch 6"),
+    "diverges": ("t.trainable[0].weight.data[...] = np.nan", "TrainingDivergedError: epoch 1, batch 6"),
     "fails": ("1 / 0", "rank 1 of 2: .*ZeroDivisionError"),
 }
 FAULTY = """

@@ -1,6 +1,8 @@
 """Progress: plain lines in a pipe, a bar on a terminal, and nothing on standard output."""
 
 import io
+import re
+import sys
 import types
 
 import pytest
@@ -44,15 +46,45 @@ def test_a_line_every_ten_seconds_in_a_pipe(recipe):
     ]
 
 
-def test_the_forecast_leaves_out_what_the_first_step_compiles(recipe):
-    stream, clock = io.StringIO(), Clock()
+def run_steps(reporter, clock, first, seconds):
+    for step, time in enumerate(seconds, start=first):
+        clock.now += time
+        reporter.step(progress(step, step))
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_no_forecast_before_enough_steps_are_measured(recipe, stream):
+    clock = Clock()
     reporter = train.Reporter(stream, clock)
-    reporter.begin(recipe, batches=100, step=200)
-    for step, seconds in ((201, 60.0), (202, 5.0), (203, 5.0)):
-        clock.now += seconds
-        reporter.step(progress(step, step - 200))
-    lines = stream.getvalue().splitlines()
-    assert [line.split("about ")[1] for line in lines] == ["1 h 39 min left", "8 min 5 s left"]
+    reporter.begin(recipe, batches=100, step=0)
+    run_steps(reporter, clock, 1, [60.0, 11.0, 11.0, 11.0, 11.0])
+    reporter.end()
+    assert "measuring the time left" in stream.getvalue() and "about" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_the_forecast_counts_neither_compilation_nor_features_nor_the_end_of_an_epoch(recipe, stream):
+    clock = Clock()
+    reporter = train.Reporter(stream, clock)
+    reporter.begin(recipe, batches=100, step=0)
+    clock.now += 4000.0  # the frozen layers, before the first step
+    run_steps(reporter, clock, 1, [300.0] + [2.0] * 9)
+    clock.now += 500.0
+    reporter.compiling("_late", 4)
+    run_steps(reporter, clock, 11, [100.0] + [2.0] * 5)
+    clock.now += 900.0  # the held-out images
+    reporter.end_epoch(RECORD)
+    run_steps(reporter, clock, 17, [30.0] + [2.0] * 9)
+    reporter.end()
+    forecasts = re.findall(r"about (.*?) left", stream.getvalue())
+    assert forecasts and set(forecasts) <= {f"{s // 60} min {s % 60} s" for s in range(540, 600, 2)}
+
+
+def test_a_program_without_standard_error_trains_in_silence(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    reporter = train.Reporter()
+    reporter.say("nobody reads this")
+    assert not reporter.stream.isatty()
 
 
 def test_the_end_of_an_epoch(recipe):
@@ -75,7 +107,7 @@ def test_a_bar_on_a_terminal(recipe, capsys):
     reporter.say("a word")
     reporter.end()
     text = stream.getvalue()
-    assert "compiling kernel 3: _pad_rows" in text and "compiling kernel 4: _late" in text
+    assert ": _pad_rows" in text and "compiling kernel 4 (the first time only): _late" in text
     assert "epoch 1/3" in text and "201/300" in text and "loss 2.000, accuracy 50.0%" in text and "a word\n" in text
     assert capsys.readouterr() == ("", "")
 
@@ -86,7 +118,8 @@ def test_compilation_in_a_pipe_is_told_now_and_then():
     for count in range(1, 26):
         clock.now += 1.0
         reporter.compiling("kernel", count)
-    assert stream.getvalue().splitlines() == [f"compiling kernel {n}: kernel" for n in (1, 11, 21)]
+    lines = stream.getvalue().splitlines()
+    assert lines == [f"compiling kernel {n} (the first time only): kernel" for n in (1, 11, 21)]
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,22 @@ def test_mistakes_show_the_surest_first():
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.3, 0.7], [0.2, 0.8]])
     figure = plots.mistakes(images, np.array([0, 0, 0, 1]), probabilities, ["cat", "dog"])
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == ["is cat\nsaid dog 90%", "is cat\nsaid dog 70%"]
+    assert titles == ["true cat\ndog 90%", "true cat\ndog 70%"]
 
 
 def test_no_mistakes_at_all():
-    figure = plots.mistakes(np.zeros((1, 2, 2, 3), np.uint8), np.array([0]), np.array([[1.0, 0.0]]), ["cat", "dog"])
-    assert "0 wrong answers among 1 images" in figure.get_suptitle()
+    probabilities = np.array([[0.999, 0.001], [0.6, 0.4]])
+    figure = plots.mistakes(np.zeros((2, 2, 2, 3), np.uint8), np.array([0, 0]), probabilities, ["cat", "dog"])
+    assert "No mistakes among 2 images" in figure.get_suptitle()
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["true cat\ncat 60%", "true cat\ncat > 99%"]
+
+
+def test_labels_of_the_accuracy_are_equally_far_apart():
+    history = [record | {"train_accuracy": 0.14 + 0.02 * i} for i, record in enumerate(HISTORY * 3)]
+    _, accuracy = plots.curves(history, "a run").axes
+    accuracy.figure.canvas.draw()
+    shown = [float(label.get_text().rstrip("%")) for label in accuracy.get_yticklabels() if label.get_text()]
+    np.testing.assert_allclose(np.diff(shown), np.diff(shown)[0])
 
 
 def test_pictures_have_the_size_of_a_slide(start, test_set):

@@ -1,0 +1,84 @@
+"""What fails outside while a training runs: a sentence, how to go on, and exit code 1."""
+
+import errno
+import shutil
+import sys
+
+import pytest
+
+from minitorch_cnn import data, train
+from minitorch_cnn.cli import errors
+from minitorch_cnn.train import Checkpoints
+
+TRAIN = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 3, "--workers", 0, "--run", "run")
+
+
+def fail_at_step(monkeypatch, number, fail):
+    step = train.Trainer.step
+
+    def failing(self, *batch):
+        step(self, *batch)
+        if self.progress.step == number:
+            fail()
+
+    monkeypatch.setattr(train.Trainer, "step", failing)
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (data.WorkerError("worker 0 (pid 7) was killed"), "worker 0 (pid 7) was killed"),
+        (MemoryError(), "the memory of this machine is not enough: take smaller images or batches"),
+        (OSError(errno.ENOSPC, "No space left on device", "run/x"), "the disk is full: free some space (run/x)"),
+    ],
+)
+def test_the_command_to_go_on_by_is_told(mcnn, monkeypatch, error, message):
+    def fail():
+        raise error
+
+    with monkeypatch.context() as patch:
+        fail_at_step(patch, 2, fail)
+        code, out, err = mcnn(*TRAIN)
+    assert code == 1 and not out and "Traceback" not in err
+    assert message in err and "step 0 is saved: go on by: mcnn train --resume run" in err
+    assert mcnn("train", "--resume", "run")[0] == 0
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(mcnn, monkeypatch):
+    save = Checkpoints.save
+
+    def full(self, step, state):
+        if step > 0:
+            raise OSError(errno.ENOSPC, "No space left on device", "run/checkpoint")
+        return save(self, step, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", full)
+        code, _, err = mcnn(*TRAIN)
+    assert code == 1 and "the disk is full: free some space" in err and "mcnn train --resume run" in err
+    assert mcnn("train", "--resume", "run")[0] == 0
+
+
+def test_a_run_folder_that_is_gone_is_rescued(mcnn, monkeypatch):
+    with monkeypatch.context() as patch:
+        fail_at_step(patch, 3, lambda: shutil.rmtree("run"))
+        code, _, err = mcnn(*TRAIN)
+    assert code == 1 and "run is gone" in err and "go on by: mcnn train --resume run-rescued" in err
+    assert mcnn("train", "--resume", "run-rescued")[0] == 0
+
+
+def test_training_without_standard_error(mcnn, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert mcnn(*TRAIN)[0] == 0
+
+
+def test_a_run_that_is_training_is_not_resumed(mcnn, trained):
+    with train.RunFolder(trained).lock():
+        code, _, err = mcnn("train", "--resume", trained)
+    assert code == 2 and "in use by process" in err
+
+
+def test_sentences_of_errors():
+    assert errors.sentence(OSError("worse")) == "worse"
+    missing = OSError(errno.ENOENT, "No such file or directory", "a.png")
+    assert errors.sentence(missing) == "a.png: No such file or directory"
