@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from minitorch_cnn import data, explain, models, train
-from minitorch_cnn.cli import doctor, main, race
+from minitorch_cnn.cli import doctor, ladder, main, race
 from minitorch_cnn.testing import mutants
 
 CODES = {0, 1, 2, 3, 130}
@@ -93,6 +93,7 @@ def without_long_work():
         (mutants, "trial", lambda family=None: []),
         (explain, "gradient_norms", no_measurement),
         (explain, "shift_sensitivity", no_measurement),
+        (ladder, "run", lambda arguments: None),
         (race, "race", lambda *arguments, **options: {}),
         (data, "Shapes10", lambda train=True, size=None, draw=data.Shapes10: draw(train=train, size=64)),
     ]
