@@ -1,8 +1,69 @@
 """The parts of a training that follow from its recipe: augmentation, optimiser and schedule."""
 
-from minitorch_cnn import data, nn, optim
+import os
+
+import numpy as np
+
+from minitorch_cnn import arguments, data, nn, optim
 
 MOMENTUM = 0.9
+
+
+def options(recipe, ranks, given):
+    """Check the options of a `Trainer` that are chosen once, before a checkpoint fails by them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    ranks : SingleProcess or MpiProcesses
+    given : dict
+        By the names in `state.OPTIONS`.
+
+    Returns
+    -------
+    dict
+        The same as types of Python, which the record of a run can hold.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is of another type, or out of range.
+    """
+    source, accumulate = given["source"], given["accumulate"]
+    if source is not None and not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"Trainer: source - expected a str, a Path or None, got {source!r}")
+    arguments.integer("Trainer", least=0, seed=given["seed"], holdout=given["holdout"])
+    arguments.integer("Trainer", least=1, accumulate=accumulate)
+    most = recipe.batch_size // ranks.size  # images of the smallest share
+    if accumulate > most:
+        raise ValueError(f"Trainer: accumulate - expected 1 to {most}, the images of a rank, got {accumulate!r}")
+    for name in ("sync_bn", "save_epochs"):
+        if not isinstance(given[name], (bool, np.bool_)):
+            raise TypeError(f"Trainer: {name} - expected True or False, got {given[name]!r}")
+    checked = {name: int(given[name]) for name in ("seed", "holdout", "accumulate")}
+    checked |= {name: bool(given[name]) for name in ("sync_bn", "save_epochs")}
+    checked["source"] = None if source is None else os.fspath(source)
+    return {name: checked[name] for name in given}
+
+
+def batches(recipe, images, ranks, workers, seed):
+    """Return the loader of the training images; raise ValueError if they are too few for a batch."""
+    if workers is None:
+        workers = data.possible_workers(-(-recipe.workers // ranks.local_size))
+    loader = data.DataLoader(
+        images,
+        batch_size=recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        transforms=augmentation(recipe),
+        seed=seed,
+        share=(ranks.rank, ranks.size),
+    )
+    if len(loader) == 0:
+        expected = f"at least one batch of {recipe.batch_size} images"
+        raise ValueError(f"Trainer: train_set - expected {expected}, got {len(images.labels)} images")
+    return loader
 
 
 def augmentation(recipe):

@@ -179,6 +179,17 @@ def data_digests(dataset):
     return {"dataset_digest": dataset.digest, "data_sha256": contents_digest(dataset)}
 
 
+def check_same_data(train_set, chosen):
+    """Raise ValueError unless a dataset is the one that the settings of a run describe."""
+    classes, expected = [str(name) for name in train_set.classes], chosen["classes"]
+    if classes != expected:
+        raise ValueError(f"resume: train_set - expected the classes {expected} in this order, got {classes}")
+    for key, got in data_digests(train_set).items():
+        if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
+            expected = f"{chosen['dataset']} of digest {chosen[key]}"
+            raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {got}")
+
+
 def snapshot(state, settings):
     """Return the state of this moment.
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import time
 
 import numpy as np
@@ -25,7 +24,7 @@ from minitorch_cnn.train.state import (
     Checkpoints,
     Progress,
     TrainingState,
-    data_digests,
+    check_same_data,
     restore,
     settings,
     snapshot,
@@ -111,15 +110,16 @@ class Trainer:
         save_epochs=False,
     ):
         self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
-        self._take_options(source, seed, holdout, sync_bn, accumulate, save_epochs)
+        given = source, seed, holdout, sync_bn, accumulate, save_epochs
+        options = setup.options(recipe, self.ranks, dict(zip(OPTIONS, given, strict=True)))
+        vars(self).update(options)
         arguments.number("Trainer", least=0, save_every=save_every)
         self.save_every = float(save_every)
         self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
         rng.manual_seed(self.seed)
         kept, self.held_out = data.hold_out(train_set, self.holdout) if self.holdout else (train_set, None)
-        self.loader = self._batches_of(kept, workers)
+        self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
         model, architecture = network.describe(model, recipe.model, self._sizes())
-        options = {name: getattr(self, name) for name in OPTIONS}
         self.settings = settings(recipe, train_set, architecture, options)
         self.state = self._first_state(nn.fuse(model))
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -133,41 +133,6 @@ class Trainer:
             folder = RunFolder.create(folder)
         self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes it
         self.checkpoints = Checkpoints(self.folder.path)
-
-    def _take_options(self, source, seed, holdout, sync_bn, accumulate, save_epochs):
-        """Check what is chosen once, before the first checkpoint fails by it, and keep it as Python's types."""
-        if source is not None and not isinstance(source, (str, os.PathLike)):
-            raise TypeError(f"Trainer: source - expected a str, a Path or None, got {source!r}")
-        arguments.integer("Trainer", least=0, seed=seed, holdout=holdout)
-        arguments.integer("Trainer", least=1, accumulate=accumulate)
-        most = self.recipe.batch_size // self.ranks.size  # images of the smallest share
-        if accumulate > most:
-            raise ValueError(f"Trainer: accumulate - expected 1 to {most}, the images of a rank, got {accumulate!r}")
-        for name, flag in (("sync_bn", sync_bn), ("save_epochs", save_epochs)):
-            if not isinstance(flag, (bool, np.bool_)):
-                raise TypeError(f"Trainer: {name} - expected True or False, got {flag!r}")
-        self.source = None if source is None else os.fspath(source)
-        self.seed, self.holdout, self.accumulate = int(seed), int(holdout), int(accumulate)
-        self.sync_bn, self.save_epochs = bool(sync_bn), bool(save_epochs)
-
-    def _batches_of(self, images, workers):
-        """Return the loader of the training images."""
-        if workers is None:
-            workers = data.possible_workers(-(-self.recipe.workers // self.ranks.local_size))
-        loader = data.DataLoader(
-            images,
-            batch_size=self.recipe.batch_size,
-            shuffle=True,
-            drop_last=True,
-            num_workers=workers,
-            transforms=setup.augmentation(self.recipe),
-            seed=self.seed,
-            share=(self.ranks.rank, self.ranks.size),
-        )
-        if len(loader) == 0:
-            expected = f"at least one batch of {self.recipe.batch_size} images"
-            raise ValueError(f"Trainer: train_set - expected {expected}, got {len(images.labels)} images")
-        return loader
 
     def _sizes(self):
         """Return what a network has to fit: the number of classes, and channels and side of the images."""
@@ -383,7 +348,7 @@ class Trainer:
         run.refuse_if_locked()
         saved, notes = Checkpoints(run.path).load()
         chosen = saved["settings"]
-        _check_same_data(train_set, chosen)
+        check_same_data(train_set, chosen)
         train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
         if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
             model = network.rebuild(architecture, model, "resume")
@@ -428,14 +393,3 @@ class Trainer:
                 self.save()  # before the look, so that a crash cannot hide it
             self.reporter.say(f"judging {len(eval_set.labels):,} images")
             return results.write(self, eval_set, kind)
-
-
-def _check_same_data(train_set, chosen):
-    """Raise ValueError unless a dataset is the one that the settings of a run describe."""
-    classes, expected = [str(name) for name in train_set.classes], chosen["classes"]
-    if classes != expected:
-        raise ValueError(f"resume: train_set - expected the classes {expected} in this order, got {classes}")
-    for key, got in data_digests(train_set).items():
-        if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
-            expected = f"{chosen['dataset']} of digest {chosen[key]}"
-            raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {got}")
