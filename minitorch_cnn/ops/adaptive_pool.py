@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pool import in_1d
@@ -52,7 +53,9 @@ class AdaptiveAvgPool2d(Function):
         ctx.input_size = pixels.shape[1:3]
         out = np.empty((len(pixels), *output_size, pixels.shape[3]), x.dtype)
         for i, j, bin_ in _bins(ctx.input_size, output_size):
-            out[:, i, j] = pixels[:, *bin_].mean((1, 2))
+            part = pixels[:, *bin_]
+            sums = kernels.layers.reduction.sum_over(part, (1, 2))[:, 0, 0]  # (N, C)
+            out[:, i, j] = sums / (part.shape[1] * part.shape[2])
         return nchw(out)
 
     @staticmethod
@@ -83,7 +86,8 @@ class AdaptiveMaxPool2d(Function):
         out = np.empty((batch, *output_size, channels), x.dtype)
         source = np.empty(out.shape, np.intp)  # h * W + w of the winner
         for i, j, (rows, columns) in _bins((height, width), output_size):
-            window = pixels[:, rows, columns].reshape(batch, -1, channels)
+            pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
+            window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails on no images
             winner = window.argmax(1)  # the first maximum, or the first NaN
             out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
             row, column = divmod(winner, columns.stop - columns.start)

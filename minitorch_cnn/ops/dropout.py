@@ -29,7 +29,7 @@ class Dropout(Elementwise):
         order = memory_order(x)
         uniform = rng.generator().random([x.shape[i] for i in order], np.float32)
         mask = (uniform >= p).transpose(np.argsort(order))  # the memory order of x
-        ctx.scale = x.dtype.type(1 / (1 - p))
+        ctx.scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
         ctx.save(mask)  # one byte per element; backward does not need x
         return x * ctx.scale * mask  # a product, so that NaN stays NaN
 
@@ -51,7 +51,8 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     Parameters
     ----------
     x : Tensor, any shape, float32 or float64
-    p : float, 0 <= p < 1
+    p : float, 0 <= p <= 1
+        1 leaves nothing.
     training : bool
         False returns x itself.
 
@@ -75,6 +76,6 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     who scale the weights in evaluation instead.
     """
     tensors("dropout", x=x)
-    if not isinstance(p, numbers.Real) or not 0 <= p < 1:
-        raise ValueError(f"dropout: p - expected a number, 0 <= p < 1, got {p!r}")
+    if not isinstance(p, numbers.Real) or not 0 <= p <= 1:
+        raise ValueError(f"dropout: p - expected a number, 0 <= p <= 1, got {p!r}")
     return Dropout.apply(x, p=float(p)) if training and p > 0 else x

@@ -40,10 +40,10 @@ def interpolation_matrix(size, out_size, mode, antialias):
 def _along(axis, matrix, pixels):
     """Apply a matrix along one axis of (N, H, W, C), term by term in a fixed order, zeros left out."""
     before = (slice(None),) * axis
-    out = np.zeros((*pixels.shape[:axis], len(matrix), *pixels.shape[axis + 1 :]), pixels.dtype)
+    out = np.zeros((*pixels.shape[:axis], len(matrix), *pixels.shape[axis + 1 :]))  # float64: sums lose no digits
     for i, j in zip(*np.nonzero(matrix), strict=True):
-        out[(*before, i)] += pixels.dtype.type(matrix[i, j]) * pixels[(*before, j)]
-    return out
+        out[(*before, i)] += matrix[i, j] * pixels[(*before, j)]
+    return out.astype(pixels.dtype)
 
 
 def _taps(length, out_length, hyper):

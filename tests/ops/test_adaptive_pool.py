@@ -94,3 +94,13 @@ def test_first_maximum_takes_the_gradient_and_nan_wins():
 def test_errors_name_argument_expected_and_got(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call(Tensor(np.zeros((1, 3, 5, 5))))
+
+
+@pytest.mark.parametrize("pool", ["adaptive_avg_pool2d", "adaptive_max_pool2d"])
+@pytest.mark.parametrize("shape", [(0, 3, 4, 4), (2, 0, 4, 4), (0, 0, 1, 1)])
+def test_no_images_and_no_channels_give_empty_maps(pool, shape):
+    x = Tensor(np.zeros(shape, np.float32), requires_grad=True)
+    out = getattr(ops, pool)(x, 2)
+    assert out.shape == (*shape[:2], 2, 2)
+    out.backward(np.zeros(out.shape, np.float32))
+    assert x.grad.shape == shape

@@ -170,3 +170,18 @@ def call(shape=(4, 3), **changes):
 def test_errors_name_argument_expected_and_got(bad, error, message):
     with pytest.raises(error, match=re.escape(message)):
         bad()
+
+
+@pytest.mark.parametrize(("scale", "mean"), [(1e25, 0), (1e-3, 0), (1.0, 1000.0)])
+@pytest.mark.parametrize("shape", [(70_000, 1), (300, 3, 9, 9), (40, 70, 5, 5)])
+def test_large_elements_and_large_means_are_normalised_too(scale, mean, shape):
+    x = (np.random.default_rng(0).standard_normal(shape) * scale + mean).astype(np.float32)
+    axes, running = (0, *range(2, x.ndim)), [np.zeros(shape[1], np.float32), np.ones(shape[1], np.float32)]
+    out = ops.batch_norm(Tensor(x), None, None, *running, training=True, momentum=1.0).data
+    exact = x.astype(np.float64)
+    centred = exact - exact.mean(axes, keepdims=True)
+    expected = centred / np.sqrt(exact.var(axes, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(out, expected, atol=2e-5 + 4e-7 * mean)
+    np.testing.assert_allclose(running[0], exact.mean(axes), rtol=1e-6, atol=1e-6 * scale)
+    if scale < 1e18:  # the variance fits float32
+        np.testing.assert_allclose(running[1], exact.var(axes, ddof=1), rtol=1e-5)

@@ -6,16 +6,15 @@ cache; the ranges are then added up in order. So neither the number of threads n
 zero spoils the last digits.
 """
 
-import math
-
 import numpy as np
 
+from minitorch_kernels.layers import reduction
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import helper
 from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
-_BLOCK_ELEMENTS = 8192  # pixels times channels of a block
-_FEW = 16  # channels
+_BLOCK_ELEMENTS = 8192  # pixels times channels of a block, at most
+_BLOCK_PIXELS = 32  # of a block, at most: its sums are in x's type and would lose digits with more
 
 
 @helper
@@ -29,7 +28,7 @@ def _range_moments(first_task, end_task, x, means, squares):
     """Mean, and sum of squared deviations from it, of each range of pixels; x (M, C), results (ranges, C)."""
     pixels, channels = x.shape
     ranges = len(means)
-    block = max(1, _BLOCK_ELEMENTS // channels)
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
     for part in range(first_task, end_task):
         first, end = bounds(part, ranges, pixels)
         mean, square = means[part], squares[part]
@@ -49,11 +48,11 @@ def _range_moments(first_task, end_task, x, means, squares):
                 for c in range(channels):
                     distance = x[i, c] - total[c]
                     deviation[c] += distance * distance
-            before, new = start - first, stop - start
+            share = (stop - start) / (stop - first)
             for c in range(channels):  # Chan, Golub and LeVeque: two groups to one
                 apart = total[c] - mean[c]
-                mean[c] += apart * new / (before + new)
-                square[c] += deviation[c] + apart * apart * before * new / (before + new)
+                mean[c] += apart * share
+                square[c] += deviation[c] + apart * apart * (start - first) * share
 
 
 @parallel_kernel(tasks=lambda: RANGES)
@@ -72,7 +71,7 @@ def _range_sums(first_task, end_task, grad, x, mean, sums, products):
     """Sums of grad, and of grad * (x - mean), of each range of pixels; results (ranges, C)."""
     pixels, channels = grad.shape
     ranges = len(sums)
-    block = max(1, _BLOCK_ELEMENTS // channels)
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
     for part in range(first_task, end_task):
         first, end = bounds(part, ranges, pixels)
         sums[part] = 0
@@ -122,12 +121,14 @@ def batch_norm_stats(x):
 
     Returns
     -------
-    mean, var : ndarray, shape (C,), the dtype of x
+    mean : ndarray, shape (C,), the dtype of x
+    var : ndarray of float64, shape (C,)
 
     Notes
     -----
-    One pass over memory. Means and squared deviations of blocks are merged as in Chan, Golub and
-    LeVeque 1983 ("Algorithms for computing the sample variance").
+    One pass over memory; a second one, in float64, where the squares of finite elements overflow. Means and
+    squared deviations of blocks are merged as in Chan, Golub and LeVeque 1983 ("Algorithms for computing the sample
+    variance").
     """
     means, squares = partials(x)
     count = as_pixels(x).shape[0]
@@ -136,7 +137,10 @@ def batch_norm_stats(x):
     sizes = np.diff(ends)[:, None]
     mean = (means * sizes).sum(0) / count
     var = (squares.sum(0) + (sizes * (means - mean) ** 2).sum(0)) / count
-    return mean.astype(x.dtype), var.astype(x.dtype)
+    if not np.isfinite(var).all():
+        pixels = as_pixels(x).astype(np.float64)
+        mean, var = pixels.mean(0), pixels.var(0)
+    return mean.astype(x.dtype), var
 
 
 def batch_norm_apply(x, scale, shift):
@@ -225,9 +229,4 @@ def channel_sums(x):
     -------
     ndarray, shape (C,)
     """
-    pixels = as_pixels(x)
-    count, channels = pixels.shape
-    together = math.gcd(count, _FEW) if channels <= _FEW else 1  # pixels side by side, so that all lanes have work
-    lines = pixels.reshape(count // together, together * channels) if count else pixels
-    sums, _ = batch_norm_sums(lines, lines, np.zeros(lines.shape[1], x.dtype))
-    return sums.reshape(-1, channels).sum(0).astype(x.dtype)
+    return reduction.sum_over(as_pixels(x), (0,))[0].astype(x.dtype)

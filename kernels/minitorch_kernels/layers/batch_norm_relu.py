@@ -17,7 +17,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import helper
 from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
-_BLOCK_ELEMENTS = 8192
+_BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 
 
 @helper
@@ -93,7 +93,7 @@ def _range_sums(first_task, end_task, grad, out, deviations, mean, sums, product
     """
     count, channels = grad.shape
     ranges = len(sums)
-    block = max(1, _BLOCK_ELEMENTS // channels)
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
     for part in range(first_task, end_task):
         first, end = bounds(part, ranges, count)
         sums[part] = 0

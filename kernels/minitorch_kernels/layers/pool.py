@@ -78,7 +78,7 @@ def _average_forward(first_task, end_task, x, window, starts, shares, out):
     images, out_height, numbers = out.shape
     _, height, width = x.shape
     for n in range(first_task, end_task):
-        sums = np.zeros(padded, x.dtype)
+        sums, total = np.zeros(padded), np.empty(numbers)  # float64: windows may be large
         inside = sums[left : left + width]
         for i in range(out_height):
             first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
@@ -87,7 +87,7 @@ def _average_forward(first_task, end_task, x, window, starts, shares, out):
                 row = x[n, h]
                 for k in range(width):
                     inside[k] += row[k]
-            total, share = out[n, i], shares[i]
+            result, share = out[n, i], shares[i]
             for k in range(numbers):
                 total[k] = sums[starts[k]]
             for v in range(1, kernel_width):
@@ -95,7 +95,7 @@ def _average_forward(first_task, end_task, x, window, starts, shares, out):
                 for k in range(numbers):
                     total[k] += shifted[starts[k]]
             for k in range(numbers):
-                total[k] *= share[k]
+                result[k] = total[k] * share[k]
 
 
 @parallel_kernel(tasks=lambda grad_x: len(grad_x))
@@ -108,7 +108,7 @@ def _average_backward(first_task, end_task, grad_out, window, sources, shares, g
     images, out_height, numbers = grad_out.shape
     _, height, width = grad_x.shape
     for n in range(first_task, end_task):
-        parts, line = np.zeros(numbers + 1, grad_x.dtype), np.empty(width, grad_x.dtype)
+        parts, line = np.zeros(numbers + 1), np.empty(width)
         grad_x[n] = 0
         for i in range(out_height):
             grad, share = grad_out[n, i], shares[i]
@@ -145,7 +145,7 @@ def _window_sources(width, out_width, channels, kernel, stride, before):
 
 
 @lru_cache(maxsize=256)
-def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad, dtype):
+def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad):
     """Return window, starts and shares of `_average_forward`."""
     top, bottom, left, right = padding
     starts = _channels(np.arange(out_size[1]) * stride[1], channels)
@@ -154,7 +154,7 @@ def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_
         first = np.arange(out_size[axis]) * stride[axis] - before
         inside.append(np.minimum(first + kernel_size[axis], size[axis]) - np.maximum(first, 0))
     counts = np.outer(*inside) if not count_include_pad else np.full(out_size, kernel_size[0] * kernel_size[1])
-    shares = np.repeat((1 / counts).astype(dtype), channels, axis=1)
+    shares = np.repeat(1 / counts, channels, axis=1)
     padded = (left + size[1] + right) * channels
     return (*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
 
@@ -232,7 +232,7 @@ def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=Tru
     _, out = _prepare(x, kernel_size, stride, padding)
     if out.size:
         sizes = x.shape[1:3], out.shape[1:3], x.shape[3]
-        plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, x.dtype)
+        plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
         _average_forward(_lines(x), *plan, _lines(out))
     return out
 
@@ -253,7 +253,7 @@ def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, c
     """
     grad_x = memory.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
     sizes = input_size, grad_out.shape[1:3], grad_out.shape[3]
-    *_, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad, grad_out.dtype)
+    *_, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
     sources = _window_sources(input_size[1], sizes[1][1], sizes[2], kernel_size[1], stride[1], padding[2])
     window = kernel_size[0], stride[0], padding[0]
     _average_backward(_lines(grad_out), window, sources, shares, _lines(grad_x))

@@ -24,7 +24,7 @@ def test_batch_norm_agrees_with_the_textbook(dtype, shape, seed):
 
     got_mean, got_var = batch_norm.batch_norm_stats(nhwc(x.astype(dtype)))
     agree(got_mean, mean, dtype)
-    agree(got_var, var, dtype)
+    agree(got_var.astype(dtype), var, dtype)
     inv_std = 1 / np.sqrt(var + eps)
     scale, shift = (gamma * inv_std).astype(dtype), (beta - mean * gamma * inv_std).astype(dtype)
     agree(nchw(batch_norm.batch_norm_apply(nhwc(x.astype(dtype)), scale, shift)), expected, dtype)

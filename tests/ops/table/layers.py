@@ -207,7 +207,7 @@ ROWS = {
         + [sample(normal(3, 4), at=(0.5,), training=False)],
         [
             *bare("dropout"),
-            (lambda: ops.dropout(tensor(2), 1.0), ValueError, "dropout: p - expected a number, 0 <= p < 1, got 1.0"),
+            (lambda: ops.dropout(tensor(2), 1.1), ValueError, "dropout: p - expected a number, 0 <= p <= 1, got 1.1"),
             (lambda: ops.dropout(Tensor([1, 2]), 0.5), *INTEGERS),
         ],
         run=run_dropout,

@@ -6,6 +6,7 @@ from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.conv.winograd import correlate as correlate
+    from minitorch_kernels.conv.winograd import outliers as outliers
     from minitorch_kernels.conv.winograd import panels as panels
     from minitorch_kernels.conv.winograd import tiles as tiles
     from minitorch_kernels.conv.winograd import transform as transform

@@ -12,6 +12,8 @@ chunk the tasks share first its patches, then the sums.
 
 import numpy as np
 
+from minitorch_kernels.conv import indirect_weight
+from minitorch_kernels.conv.winograd import outliers
 from minitorch_kernels.conv.winograd.tiles import (
     ELEMENTS,
     NO_SEGMENTS,
@@ -186,6 +188,18 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     -----
     Cost: as forward. Parallel over ranges of patches, or over patches, then over products.
     """
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    apart = outliers.find_pairs(x, grad_out)
+    if not len(apart):
+        return _gradient(x, grad_out, kernel_size, padding)
+    direct = indirect_weight.conv2d_backward_weight_direct
+    by_definition = direct(x[apart], grad_out[apart], kernel_size=kernel_size, **hyper)
+    rest = np.delete(np.arange(len(x)), apart)
+    return by_definition + _gradient(x[rest], grad_out[rest], kernel_size, padding)
+
+
+def _gradient(x, grad_out, kernel_size, padding):
+    """Return `conv2d_backward_weight_winograd` of images that all fit Winograd's algorithm."""
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     panel, taps = panel_width(x.dtype, out_channels), (0,) * kernel_size[0]
     panels = -(-out_channels // panel)

@@ -1,0 +1,109 @@
+"""Images with infinite, NaN or much larger elements: Winograd leaves them to the definition, and no others."""
+
+import numpy as np
+import pytest
+
+from minitorch_kernels import reference
+from minitorch_kernels.conv.indirect import available, conv2d_forward_direct
+from minitorch_kernels.conv.winograd import correlate, outliers, weight
+
+HYPER = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+BAD = [np.inf, -np.inf, np.nan, 1e38, -1e30, 1e6, 1e4]
+
+needs_tile = pytest.mark.skipif(not available(np.dtype(np.float32)), reason="no register tile fits this processor")
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def spoil(maps, value, channels=slice(0, 1)):
+    """Put a bad pixel into the second of three images (N, H, W, C)."""
+    maps[1, 5, 5, channels] = value
+    return maps
+
+
+def nchw(maps):
+    return maps.transpose(0, 3, 1, 2)
+
+
+def exact(function, *arrays, **hyper):
+    """Return the definition's result in float64, where nothing overflows."""
+    return function(*(a.astype(np.float64) for a in arrays), **hyper, **HYPER)
+
+
+def same(got, want, far):
+    """Require the definition's result in outputs that do not see the pixel, and its kind of number in the others."""
+    np.testing.assert_allclose(got[far], want[far], rtol=1e-3, atol=1e-3)
+    fits = ~np.isfinite(want) | (np.abs(want) < 1e30)  # others may overflow in float32
+    np.testing.assert_array_equal(np.isfinite(got)[fits], np.isfinite(want)[fits])
+
+
+@needs_tile
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("channels", [slice(0, 1), slice(None)], ids=["one channel", "all channels"])
+@pytest.mark.parametrize("size", [12, 6])
+def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels, size):
+    x, w = normal(3, size, size, 16), normal(16, 16, 3, 3, seed=1)
+    far = np.ones((3, 16, size, size), bool)
+    far[1, :, 4:7, 4:7] = False
+    with np.errstate(all="ignore"):
+        spoil(x, value, channels)
+        out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
+        same(out, exact(reference.conv2d_forward, nchw(x), w), far)
+        grad = nchw(correlate.conv2d_backward_input_winograd(x, w, input_size=(size, size), **HYPER))
+        same(grad, exact(reference.conv2d_backward_input, nchw(x), w, input_size=(size, size)), far)
+
+
+@needs_tile
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("which", [0, 1], ids=["image", "gradient"])
+def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(value, which):
+    maps = [normal(3, 12, 12, 16), normal(3, 12, 12, 16, seed=1)]
+    spoil(maps[which], value)
+    with np.errstate(all="ignore"):
+        got = weight.conv2d_backward_weight_winograd(*maps, kernel_size=(3, 3), **HYPER)
+        want = exact(reference.conv2d_backward_weight, *map(nchw, maps), kernel_size=(3, 3))
+    far = np.ones(got.shape, bool)
+    far[(slice(None), 0) if which == 0 else 0] = False
+    same(got, want, far)
+
+
+@needs_tile
+@pytest.mark.parametrize("value", BAD[:4])
+def test_a_bad_weight_spoils_its_filter_alone(value):
+    x, w = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1)
+    w[3, 2, 0, 0] = value
+    with np.errstate(all="ignore"):
+        got = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
+        want = nchw(conv2d_forward_direct(x, w, None, **HYPER))
+    np.testing.assert_array_equal(got, want)
+    assert np.isfinite(got[:, np.arange(16) != 3]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (2, 1, 1, 1), (1, 7, 3, 16), (0, 4, 4, 8)])
+def test_measures_of_an_image(dtype, shape):
+    x = normal(*shape).astype(dtype)
+    x[:, shape[1] // 2] = 0  # a row of zeros does not count
+    largest, row, column = outliers.measure(x)
+    np.testing.assert_array_equal(largest, np.abs(x).max((1, 2, 3)) if len(x) else [])
+    for lines, got in ((np.abs(x).max((2, 3)), row), (np.abs(x).max((1, 3)), column)):
+        want = [min(line[line > 0], default=np.nan) for line in lines]
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
+    w = normal(16, 16, 3, 3, seed=1)
+    for block in (np.s_[:, :6], np.s_[:6], np.s_[:6, :6]):
+        x = normal(2, 12, 12, 16)
+        x[1][block] *= 1e6
+        assert outliers.find(x, w, 144).tolist() == [1]
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_ordinary_images_of_any_scale_are_not_set_apart(scale):
+    x, w = normal(64, 8, 8, 16) * np.float32(scale), normal(16, 16, 3, 3, seed=1)
+    relu = np.maximum(x, 0) * (np.random.default_rng(2).random(x.shape) < 0.3)
+    for maps in (x, relu.astype(np.float32), np.zeros_like(x)):
+        assert not len(outliers.find(maps, w, 144)) and not len(outliers.find_pairs(maps, normal(64, 8, 8, 16)))
