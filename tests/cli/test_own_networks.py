@@ -1,6 +1,7 @@
 """A network of one's own from its first training to every command, by FILE:NAME."""
 
 import json
+import sys
 
 import pytest
 from PIL import Image
@@ -26,7 +27,14 @@ def own_run(mcnn, own_folder):
     words = ("--recipe", "mlp", "--data", "shapes10", "--epochs", 1, "--workers", 0, "--run", "run")
     code, out, err = mcnn("train", "--model", "own.py:Net", *words)
     assert code == 0, err
+    forget_own_files()
     return "run"
+
+
+def forget_own_files():
+    """Make this process like a new one, which has not run the file yet."""
+    for name in [name for name in sys.modules if name.endswith("own.py")]:
+        del sys.modules[name]
 
 
 def test_a_run_of_ones_own_network_is_used_by_every_command(mcnn, own_run):
@@ -42,6 +50,7 @@ def test_a_run_of_ones_own_network_is_used_by_every_command(mcnn, own_run):
     ):
         code, out, err = mcnn(*words, *named)
         assert code == 0 and out and not err, (words, err)
+    forget_own_files()
     code, _, err = mcnn("predict", "image.png", "--model", own_run)
     assert code == 2 and err.startswith("mcnn predict: name your network by --network FILE:NAME, such as own.py:Net")
 

@@ -46,9 +46,9 @@ def own(tmp_path):
     """Return a function that races a function of a user's file, and returns its results."""
     (tmp_path / "mine.py").write_text(OWN)
 
-    def run(mcnn, name):
-        code, out, err = mcnn("race", "conv", *SMALL, "--json", "--own", f"{tmp_path}/mine.py{name}")
-        assert code == 0, err
+    def run(mcnn, name, code=0):
+        got, out, err = mcnn("race", "conv", *SMALL, "--json", "--own", f"{tmp_path}/mine.py{name}")
+        assert got == code, err
         return json.loads(out)["results"]["own"]
 
     return run
@@ -90,21 +90,24 @@ def test_the_loops_run_on_a_part_and_the_rest_is_estimated():
 
 def test_a_users_own_function_joins(mcnn, own):
     result = own(mcnn, ":by_shifts")
-    assert result["forward"]["error"] < 1e-5 and result["weight gradient"]["error"] < 1e-5
+    assert result["forward"]["error"] < 1e-5 and "wrong" not in result
+    assert "weight gradient" not in result  # it has none of its own
 
 
 def test_an_own_function_that_is_wrong_shows_its_error(mcnn, own):
-    assert own(mcnn, "")["forward"]["error"] > 0.5
-    assert "forward - expected shape (2, 4, 6, 6), got (2, 3, 6, 6)" in own(mcnn, ":of_another_shape")["failure"]
-    assert own(mcnn, ":broken")["failure"] == "KeyError: 'oops'"
+    wrong = own(mcnn, "", code=1)
+    assert wrong["forward"]["error"] > 0.5 and wrong["wrong"]
+    other = own(mcnn, ":of_another_shape", code=1)["failure"]
+    assert "forward - expected shape (2, 4, 6, 6), got (2, 3, 6, 6)" in other
+    assert own(mcnn, ":broken", code=1)["failure"] == "KeyError: 'oops'"
 
 
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("--own", "none.py"), "--own - expected a Python file, got 'none.py', which is none"),
-        (("--own", "."), "--own - expected a Python file, got '.', which is none"),
-        (("--own", f"{__file__}:nothing"), "--own - expected a function 'nothing' in .*, found none"),
+        (("--own", "none.py"), "--own - expected FILE:NAME of a Python file, got 'none.py:forward'"),
+        (("--own", "."), "--own - expected FILE:NAME of a Python file, got '.:forward'"),
+        (("--own", f"{__file__}:nothing"), "--own - expected a class or function 'nothing' in .*, found none"),
         (("--kernel", 9), "--kernel - expected at most the padded size of the images, 8, got 9"),
         (("--threads", 100_000), "--threads - set_num_threads: count - expected 1 to"),
     ],
