@@ -162,7 +162,7 @@ def _measure(name, x, weight, scale, hyper):
     import numpy as np
 
     from minitorch_cnn.ops import conv_algorithms
-    from minitorch_cnn.shapes import nchw
+    from minitorch_cnn.shapes import nchw, nhwc
 
     size = _output_size(x, weight, hyper)
     grad_out = nchw(np.random.default_rng(1).standard_normal((len(x), *size, len(weight)), np.float32))
@@ -170,12 +170,12 @@ def _measure(name, x, weight, scale, hyper):
     result = {}
     passes = PASSES[:1] if name == "own" else PASSES  # a function of one's own has no gradients
     for which, operands, rest in (
-        ("forward", (x, weight), {}),
-        ("input gradient", (grad_out, weight), {"input_size": x.shape[2:]}),
-        ("weight gradient", (x, grad_out), {"kernel_size": weight.shape[2:]}),
+        ("forward", (nhwc(x), weight), {}),
+        ("input gradient", (nhwc(grad_out), weight), {"input_size": x.shape[2:]}),
+        ("weight gradient", (nhwc(x), nhwc(grad_out)), {"kernel_size": weight.shape[2:]}),
     )[: len(passes)]:
         function, exact = (
-            conv_algorithms.choose(algorithm, x, weight, size, **hyper)[PASSES.index(which)]
+            conv_algorithms.choose(algorithm, x, weight, size, **hyper)[1 + PASSES.index(which)]
             for algorithm in (name, "im2col")
         )
         bias = (None,) if which == "forward" else ()

@@ -54,7 +54,7 @@ class Step(NamedTuple):
 
 def available_steps():
     """Return name and reason of the steps that this processor can run: all, or those that need no tile of ours."""
-    tile = kernels.gemm.matmul.available(np.float32)
+    tile = kernels.runtime.simd.supports(np.float32)
     return {name: reason for name, reason in kernels.ladder.STEPS.items() if tile or name not in _OUR_TILE}
 
 

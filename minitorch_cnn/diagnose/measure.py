@@ -41,20 +41,23 @@ def peak_gflops():
 
     Where none fits this processor, the speed of NumPy's matrix product.
     """
-    if not kernels.gemm.matmul.available(np.float32):
+    if not kernels.runtime.simd.supports(np.float32):
         a = np.ones((1024, 1024), np.float32)
         return 2 * 1024**3 / _best(lambda: a @ a, 5) / 1e9
-    tile, width = kernels.gemm.microkernel, kernels.runtime.simd.panel_width(np.float32)
-    terms, repeats, rows = tile.BLOCK // 2, 8, 64 * kernels.gemm.matmul.CHUNK
-    a, packed = np.ones(tile.ROWS * terms, np.float32), np.ones((1, terms, width), np.float32)
+    tile, width = kernels.gemm.microkernel, kernels.runtime.simd.nr(np.float32)
+    terms, repeats, rows = tile.KC // 2, 8, 64 * kernels.gemm.matmul.MC
+    a, packed = np.ones(tile.MR * terms, np.float32), np.ones((1, terms, width), np.float32)
     c, start = np.empty(rows * width, np.float32), np.zeros(width, np.float32)
-    a_rows, c_rows = np.arange(rows) % tile.ROWS * terms, np.arange(rows) * width  # the same rows of A, again and again
-    segments, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
-    panels = kernels.gemm.matmul.panel_table(width, terms, width)
-    arguments = a, packed, width, c, start, a_rows, c_rows, segments, blocks, panels, False
-    kernels.gemm.matmul.gathered_product(*arguments)  # compiles
+    a_row_offsets, c_row_offsets = (
+        np.arange(rows) % tile.MR * terms,
+        np.arange(rows) * width,
+    )  # the same rows of A, again and again
+    k_runs, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
+    panels = kernels.gemm.pack.panel_table(width, terms, width)
+    arguments = a, packed, width, c, start, a_row_offsets, c_row_offsets, k_runs, blocks, panels, False
+    kernels.gemm.matmul.indirect_gemm(*arguments)  # compiles
     work = 2 * rows * width * terms * repeats
-    return work / _best(lambda: kernels.gemm.matmul.gathered_product(*arguments), 5) / 1e9
+    return work / _best(lambda: kernels.gemm.matmul.indirect_gemm(*arguments), 5) / 1e9
 
 
 def memory_gbytes(megabytes=128):

@@ -13,7 +13,7 @@ from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.padding import pad
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, Windows, convolution_macs, kernel_of_weight
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
-from minitorch_cnn.shapes import ShapeError, conv_output_size, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @sums_over_samples
 def _weight_gradient(x, grad_out, *, algorithm, **hyper):
-    return algorithm.backward_weight(x, grad_out, **hyper)
+    return algorithm.backward_weight(nhwc(x), nhwc(grad_out), **hyper)
 
 
 @sums_over_samples
@@ -62,12 +62,12 @@ class Conv2d(Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, *, algorithm, **hyper):
-        out_size = Conv2d.output_shape(x.shape, weight.shape, None, algorithm=algorithm, **hyper)[2:]
-        ctx.algorithm, ctx.hyper = conv_algorithms.choose(algorithm, x, weight, out_size, **hyper), hyper
+        ctx.algorithm = conv_algorithms.choose(algorithm, x, weight, ctx.output_shape[2:], **hyper)
+        ctx.hyper = hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad
         ctx.save(x if need_weight else None, weight if need_x else None)  # each is read by the other's gradient
-        return ctx.algorithm.forward(x, weight, bias, **hyper)
+        return nchw(ctx.algorithm.forward(nhwc(x), weight, bias, **hyper))
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -75,7 +75,8 @@ class Conv2d(Function):
         need_x, need_weight, need_bias = ctx.needs_grad
         grad_x = grad_weight = grad_bias = None
         if need_x:
-            grad_x = ctx.algorithm.backward_input(grad_out, weight, input_size=ctx.input_size, **ctx.hyper)
+            sizes = {"input_size": ctx.input_size, **ctx.hyper}
+            grad_x = nchw(ctx.algorithm.backward_input(nhwc(grad_out), weight, **sizes))
         if need_weight:
             hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
             grad_weight = _weight_gradient(x, grad_out, algorithm=ctx.algorithm, **hyper)
@@ -110,10 +111,9 @@ def conv2d(
     padding_mode : "zeros" or "reflect"
         What stands outside the image.
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
-        All give the same result but for rounding. "auto" takes "im2col" where no register tile fits
-        this machine; elsewhere "winograd" for 3 x 3 or 5 x 5 filters of stride 1, dilation 1 and one group with
-        at least 12 or 32 channels on both sides and KH*KW*N*OH*OW > 42 * (patches + 6), for the weight gradient
-        42 * (patches + 16), a patch being 4 x 4 or 2 x 2 of the output's pixels; else "direct".
+        All give the same result but for rounding. "direct" and "winograd" need a processor with a micro-kernel;
+        "winograd" is for 3 x 3 or 5 x 5 filters of stride 1, dilation 1 and one group. "auto" takes the fastest for
+        these shapes: `conv_algorithm` says which one that is, and why.
 
     Returns
     -------
@@ -140,8 +140,7 @@ def conv2d(
     optional_tensors("conv2d", bias=bias)
     stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
     groups, _ = pair(groups, "conv2d: groups")
-    if algorithm not in (known := conv_algorithms.names()):
-        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(known)}, got {algorithm!r}")
+    _known(algorithm)
     if padding_mode not in ("zeros", "reflect"):
         raise ValueError(f"conv2d: padding_mode - expected 'zeros' or 'reflect', got {padding_mode!r}")
     padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
@@ -152,6 +151,45 @@ def conv2d(
     return Conv2d.apply(
         x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, algorithm=algorithm
     )
+
+
+def conv_algorithm(
+    x: Operand, weight: Operand, *, stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1,
+    algorithm: str = "auto"
+) -> conv_algorithms.ConvAlgorithm:
+    """Return which algorithms compute a convolution and its gradients, and why.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C_in, H, W), float32 or float64
+    weight : Tensor, shape (C_out, C_in/groups, KH, KW)
+    stride, padding, dilation, groups, algorithm
+        As in `conv2d`.
+
+    Returns
+    -------
+    ConvAlgorithm
+        ``.forward``, ``.backward_input`` and ``.backward_weight``, each with a ``.name`` and a ``.reason``. Prints as
+        three lines. The names are those of the table of kernels, which are finer than those of ``algorithm``.
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `conv2d`.
+    """
+    tensors("conv_algorithm", x=x, weight=weight)
+    stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
+    groups, _ = pair(groups, "conv2d: groups")
+    _known(algorithm)
+    padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    out_size = Conv2d.output_shape(x.data.shape, weight.data.shape, None, algorithm=algorithm, **hyper)[2:]
+    return conv_algorithms.explain_choice(algorithm, x.data, weight.data, out_size, **hyper)
+
+
+def _known(algorithm):
+    if algorithm not in (known := conv_algorithms.names()):
+        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(known)}, got {algorithm!r}")
 
 
 def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: Any) -> Tensor:

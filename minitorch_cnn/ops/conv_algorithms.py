@@ -1,5 +1,10 @@
-"""The algorithms of convolution: which there are, which one "auto" takes, and how a user's own joins them."""
+"""The algorithms of convolution: names for users, the choice of "auto", and how a user's own algorithm joins them.
 
+The table of the compiled algorithms, read from the top, is `minitorch_kernels.conv.select`.
+"""
+
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import minitorch_kernels as kernels
@@ -8,15 +13,30 @@ from minitorch_cnn.shapes import nchw, nhwc
 
 
 class Algorithm(NamedTuple):
-    """One way to compute a convolution and its two gradients.
+    """One way to compute a convolution and its two gradients: three functions."""
 
-    The three functions take and return arrays that read as (N, C, H, W), with the keywords of the
-    functions of the same purpose in `minitorch_kernels.reference`.
-    """
+    name: str
+    forward: Callable
+    backward_input: Callable | None
+    backward_weight: Callable | None
 
-    forward: callable
-    backward_input: callable
-    backward_weight: callable
+
+class Chosen(NamedTuple):
+    """The algorithm of one product of a convolution, and why it is taken."""
+
+    name: str
+    reason: str
+
+
+class ConvAlgorithm(NamedTuple):
+    """The algorithms of the three products of a convolution."""
+
+    forward: Chosen
+    backward_input: Chosen
+    backward_weight: Chosen
+
+    def __str__(self):
+        return "\n".join(f"{product:15} {name}: {reason}" for product, (name, reason) in self._asdict().items())
 
 
 _registered = {}
@@ -51,37 +71,8 @@ def register_algorithm(name, forward, backward_input=None, backward_weight=None)
         raise ValueError(f"register_algorithm: name - expected a new name, got the built-in {name!r}")
     if not callable(forward):
         raise TypeError(f"register_algorithm: forward - expected a function, got {type(forward).__name__}")
-    im2col = algorithm("im2col")
-    _registered[name] = Algorithm(
-        forward, backward_input or im2col.backward_input, backward_weight or im2col.backward_weight
-    )
+    _registered[name] = Algorithm(name, forward, backward_input, backward_weight)
     return _registered[name]
-
-
-def _channels_last(forward, backward_input, backward_weight):
-    """Wrap kernels that speak (N, H, W, C)."""
-    return Algorithm(
-        lambda x, weight, bias, **hyper: nchw(forward(nhwc(x), weight, bias, **hyper)),
-        lambda grad_out, weight, **hyper: nchw(backward_input(nhwc(grad_out), weight, **hyper)),
-        lambda x, grad_out, **hyper: backward_weight(nhwc(x), nhwc(grad_out), **hyper),
-    )
-
-
-def algorithm(name):
-    """Return the functions of a name."""
-    if name in _registered:
-        return _registered[name]
-    if name == "reference":
-        r = kernels.reference
-        return Algorithm(r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
-    if name == "im2col":
-        k = kernels.conv.im2col
-        return _channels_last(k.conv2d_forward_im2col, k.conv2d_backward_input_im2col, k.conv2d_backward_weight_im2col)
-    if name == "direct":
-        k, weight = kernels.conv.indirect, kernels.conv.indirect_weight.conv2d_backward_weight_direct
-        return _channels_last(k.conv2d_forward_direct, k.conv2d_backward_input_direct, weight)
-    k, weight = kernels.conv.winograd.correlate, kernels.conv.winograd.weight.conv2d_backward_weight_winograd
-    return _channels_last(k.conv2d_forward_winograd, k.conv2d_backward_input_winograd, weight)
 
 
 def names():
@@ -89,28 +80,95 @@ def names():
     return ("auto", *_BUILT_IN, *_registered)
 
 
-def choose(name, x, weight, out_size, *, stride, dilation, groups, padding):
-    """Return the functions for this convolution; raise where the named algorithm cannot do it here."""
-    if name not in ("auto", "direct", "winograd"):
-        return algorithm(name)
-    has_tile = kernels.conv.indirect.available(x.dtype)
-    fits = kernels.conv.winograd.correlate.fits(weight.shape[2:], stride, dilation, groups)
-    if name == "auto":
-        if not has_tile:
-            return algorithm("im2col")
-        direct = algorithm("direct")
-        if not fits:
-            return direct
-        winograd = algorithm("winograd")
-        sizes = block_size(len(x)), out_size, *weight.shape[1::-1], weight.shape[2]
-        correlation = winograd if kernels.conv.winograd.correlate.pays(*sizes) else direct
-        gradient = winograd if kernels.conv.winograd.weight.pays(*sizes) else direct
-        return correlation._replace(backward_weight=gradient.backward_weight)
-    if not has_tile:
+def choose(name, x, weight, out_size, **hyper):
+    """Return the `Algorithm` of a convolution, on channels-last arrays; raise where the named one cannot do it."""
+    if name == "reference":
+        return _on_channels_first(_reference())
+    if name in _registered:
+        return _on_channels_first(_with_im2col_gradients(_registered[name]))
+    rows = _rows(name, x, weight, out_size, **hyper)
+    functions = (getattr(row, product) for product, row in rows._asdict().items())
+    return Algorithm(rows.forward.name, *functions)
+
+
+def explain_choice(name, x, weight, out_size, **hyper):
+    """Return the `ConvAlgorithm` of a convolution, names and reasons."""
+    if name == "reference" or name in _registered:
+        own = _reference() if name == "reference" else _registered[name]
+        asked, gradient = Chosen(name, "asked for by name"), Chosen("im2col", f"{name!r} has no such function")
+        return ConvAlgorithm(asked, *(asked if function else gradient for function in own[2:]))
+    rows = _rows(name, x, weight, out_size, **hyper)
+    return ConvAlgorithm(*(Chosen(row.name, row.reason) for row in rows))
+
+
+def _rows(name, x, weight, out_size, *, stride, padding, dilation, groups):
+    """Return the rows of the table that compute a convolution."""
+    select = kernels.conv.select
+    problem = select.Problem(
+        images=len(x),
+        block=block_size(len(x)),
+        in_channels=x.shape[1],
+        out_channels=len(weight),
+        input_size=x.shape[2:],
+        output_size=tuple(out_size),
+        kernel_size=weight.shape[2:],
+        stride=tuple(stride),
+        padding=tuple(padding),
+        dilation=tuple(dilation),
+        groups=groups,
+        dtype=x.dtype,
+    )
+    if name in ("direct", "winograd") and not kernels.runtime.simd.supports(x.dtype):
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
-    if name == "winograd" and not fits:
+    try:
+        return select.choose(problem, None if name == "auto" else name)
+    except LookupError:
         raise ValueError(
             "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
             f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
-        )
-    return algorithm(name)
+        ) from None
+
+
+def _reference():
+    r = kernels.reference
+    return Algorithm("reference", r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
+
+
+def _with_im2col_gradients(own):
+    """Return a user's algorithm; the gradients that it lacks are those of im2col."""
+    im2col = kernels.conv.im2col
+    return own._replace(
+        backward_input=own.backward_input or functools.partial(_first_to_last, im2col.conv2d_backward_input_im2col),
+        backward_weight=own.backward_weight or functools.partial(_weight_last, im2col.conv2d_backward_weight_im2col),
+    )
+
+
+def _first_to_last(function, grad_out, weight, **hyper):
+    """Call a channels-last function of grad_out on an array (N, C, H, W)."""
+    return nchw(function(nhwc(grad_out), weight, **hyper))
+
+
+def _weight_last(function, x, grad_out, **hyper):
+    """Call a channels-last weight gradient on arrays (N, C, H, W)."""
+    return function(nhwc(x), nhwc(grad_out), **hyper)
+
+
+def _on_channels_first(algorithm):
+    """Return an algorithm that takes channels-last arrays, from one whose arrays read as (N, C, H, W)."""
+    return Algorithm(
+        algorithm.name,
+        functools.partial(_map_to_map, algorithm.forward),
+        functools.partial(_map_to_map, algorithm.backward_input),
+        functools.partial(_maps_to_weight, algorithm.backward_weight),
+    )
+
+
+def _map_to_map(function, maps, *others, **hyper):
+    out = function(nchw(maps), *others, **hyper)
+    if out.ndim != 4:
+        raise ValueError(f"conv2d: algorithm - expected a result with 4 axes (N, C, H, W), got shape {out.shape}")
+    return nhwc(out)
+
+
+def _maps_to_weight(function, x, grad_out, **hyper):
+    return function(nchw(x), nchw(grad_out), **hyper)

@@ -60,7 +60,7 @@ class _Arrays(NamedTuple):
         return conv_algorithms.choose("auto", nchw(x), self.weight, out_size, **self.hyper)
 
     def convolve(self, x):
-        return nhwc(self.convolution(x).forward(nchw(x), self.weight, self.bias, **self.hyper))
+        return self.convolution(x).forward(x, self.weight, self.bias, **self.hyper)
 
 
 def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
@@ -210,10 +210,10 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     if maps is None:
         active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
     algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
-    grad = nhwc(algorithm.backward_input(nchw(grad_out), stage.weight, input_size=sizes[0], **stage.hyper))
+    grad = algorithm.backward_input(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
     grad_weight = grad_bias = None
     if needed[2]:
-        grad_weight = algorithm.backward_weight(nchw(active), nchw(grad_out), kernel_size=sizes[1], **stage.hyper)
+        grad_weight = algorithm.backward_weight(active, grad_out, kernel_size=sizes[1], **stage.hyper)
     if needed[3]:
         grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)
     statistics = stage.mean, stage.inv_std, stage.gamma

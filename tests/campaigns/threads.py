@@ -18,7 +18,7 @@ WORK = """
     product = square.astype(np.float64) @ square.astype(np.float64)
 
     def work(_=None):
-        out = kernels.conv.indirect.conv2d_forward_direct(x, weight, **hyper)
+        out = kernels.conv.indirect.conv2d_forward_indirect(x, weight, **hyper)
         out = kernels.layers.elementwise.relu_forward(out.reshape(-1))
         # A BLAS gives other bits for another number of threads, and a worker has one: right to rounding, then.
         assert np.allclose(square @ square, product, atol=1e-3)

@@ -12,7 +12,7 @@ from minitorch_cnn import Tensor, autograd, ops, shapes
 from minitorch_cnn.shapes import ShapeError, nchw
 from minitorch_cnn.testing import gradcheck
 
-ALGORITHMS = ["reference", "im2col", "auto", *["direct"] * kernels.conv.indirect.available(np.float32)]
+ALGORITHMS = ["reference", "im2col", "auto", *["direct"] * kernels.runtime.simd.supports(np.float32)]
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 
 

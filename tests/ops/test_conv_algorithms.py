@@ -12,7 +12,7 @@ from minitorch_cnn import Tensor, ops
 from minitorch_cnn.testing import gradcheck
 
 needs_tile = pytest.mark.skipif(
-    not kernels.conv.indirect.available(np.float32), reason="no register tile fits this machine"
+    not kernels.runtime.simd.supports(np.float32), reason="no register tile fits this machine"
 )
 
 
@@ -82,7 +82,7 @@ def test_winograd_refuses_what_it_cannot_do(hyper):
 def test_where_no_tile_fits_auto_is_im2col_and_the_others_are_refused(monkeypatch):
     x, weight = random((1, 2, 5, 5)), random((3, 2, 3, 3))
     expected = results(x, weight, algorithm="im2col")
-    monkeypatch.setattr(kernels.gemm.matmul, "VECTOR_BYTES", 0)
+    monkeypatch.setattr(kernels.runtime.simd, "VECTOR_BYTES", 0)
     assert all((a == b).all() for a, b in zip(results(x, weight), expected, strict=True))
     for name in ("direct", "winograd"):
         message = f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got '{name}'"
@@ -107,3 +107,24 @@ def test_an_own_algorithm_enters_by_name():
         ops.register_algorithm("direct", mine)
     with pytest.raises(TypeError, match="forward - expected a function, got int"):
         ops.register_algorithm("other", 3)
+
+
+@needs_tile
+def test_conv_algorithm_tells_the_algorithms_and_why():
+    x, weight = Tensor(random((32, 16, 8, 8)).astype(np.float32)), Tensor(random((16, 16, 3, 3)).astype(np.float32))
+    told = ops.conv_algorithm(x, weight, padding=1)
+    assert [chosen.name for chosen in told] == ["winograd"] * 3
+    assert "fewer multiplications" in told.forward.reason and str(told).count("\n") == 2
+    assert ops.conv_algorithm(x, weight, padding=1, algorithm="direct").forward.name == "indirect"
+    assert ops.conv_algorithm(x, weight, padding=1, algorithm="reference").forward == ("reference", "asked for by name")
+    ops.register_algorithm("told", kernels.reference.conv2d_forward)
+    told = ops.conv_algorithm(x, weight, padding=1, algorithm="told")
+    assert [chosen.name for chosen in told] == ["told", "im2col", "im2col"]
+    with pytest.raises(ValueError, match="conv2d: algorithm - expected one of auto, .*, got 'fast'"):
+        ops.conv_algorithm(x, weight, algorithm="fast")
+
+
+def test_an_own_algorithm_has_to_return_maps():
+    ops.register_algorithm("flat", lambda x, weight, bias, **hyper: np.zeros(3))
+    with pytest.raises(ValueError, match=re.escape("expected a result with 4 axes (N, C, H, W), got shape (3,)")):
+        ops.conv2d(Tensor(random((1, 1, 4, 4))), Tensor(random((1, 1, 2, 2))), algorithm="flat")

@@ -1,8 +1,7 @@
-"""Where a window meets an image: which taps each place of a convolution's result sees, without a padded copy.
+"""Where a window meets the border of an image: zero padding, and which taps each output sees without it.
 
-Places along an axis come in runs that see the same taps: nearly all of them all taps, those at the two
-ends fewer, because the others lie outside. With a stride, the input gradient has ``stride`` classes of
-places, and each meets taps of its own.
+Along each axis, interior outputs use every filter tap; outputs near the border use fewer. With a stride, the input
+gradient has ``stride`` phases of pixels, and each meets taps of its own.
 """
 
 import itertools
@@ -10,11 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.threads import parallel_kernel
+
+
+def output_size(size, kernel_size, stride, padding, dilation):
+    """Return (OH, OW) = floor((H + top + bottom - d*(KH-1) - 1) / s) + 1, and likewise for the width."""
+    padded = size[0] + padding[0] + padding[1], size[1] + padding[2] + padding[3]
+    return tuple((padded[k] - dilation[k] * (kernel_size[k] - 1) - 1) // stride[k] + 1 for k in (0, 1))
+
 
 class Axis(NamedTuple):
-    """Places along an axis: number i is written to ``first + i*step``, and meets each tap at ``i*source_step + shift``.
+    """Results along an axis: the i-th goes to ``first + i*step``, and meets each tap at ``i*source_step + shift``.
 
-    ``taps`` is [(tap, shift)], taps and shifts in equal steps; what can be read are the places 0 to ``size - 1``.
+    ``taps`` is [(tap, shift)], taps and shifts in equal steps; the indices 0 to ``size - 1`` can be read.
     """
 
     first: int
@@ -25,9 +33,9 @@ class Axis(NamedTuple):
     size: int
 
     def regions(self):
-        """Return [(first, end, taps)] of the runs of places that see the same taps."""
-        places = np.arange(self.count)[:, None] * self.source_step + [shift for _, shift in self.taps]
-        seen = np.stack([(places < 0).sum(1), (places < self.size).sum(1)], 1)  # first tap, end of taps
+        """Return [(first, end, taps)] of the runs of results that see the same taps."""
+        sources = np.arange(self.count)[:, None] * self.source_step + [shift for _, shift in self.taps]
+        seen = np.stack([(sources < 0).sum(1), (sources < self.size).sum(1)], 1)  # first tap, end of taps
         cuts = [0, *(np.flatnonzero(np.diff(seen, axis=0).any(1)) + 1), self.count]
         return [(int(i), int(end), self.taps[slice(*seen[i])]) for i, end in itertools.pairwise(cuts) if end > i]
 
@@ -38,24 +46,52 @@ def output_axis(out_size, size, kernel, stride, before, dilation):
 
 
 def input_axes(out_size, size, kernel, stride, before, dilation):
-    """Return the axes of input gradients, which read the outputs', one for each residue of the stride."""
+    """Return the axes of input gradients, which read the outputs', one for each phase of the stride."""
     return [
-        Axis(r, stride, -(-(size - r) // stride), 1, residue_taps(r, before, kernel, stride, dilation), out_size)
+        Axis(r, stride, -(-(size - r) // stride), 1, taps_of_phase(r, before, kernel, stride, dilation), out_size)
         for r in range(min(stride, size))
     ]
 
 
-def residue_taps(residue, before, kernel, stride, dilation):
-    """Return [(tap, shift)]: input pixels ``residue + i*stride`` meet this tap in output pixel ``i + shift``."""
-    found = [(u, residue + before - u * dilation) for u in range(kernel)]
+def taps_of_phase(phase, before, kernel, stride, dilation):
+    """Return [(tap, shift)]: input pixels ``phase + i*stride`` meet this tap in output pixel ``i + shift``."""
+    found = [(u, phase + before - u * dilation) for u in range(kernel)]
     return sorted(((u, reach // stride) for u, reach in found if reach % stride == 0), key=lambda pair: pair[1])
 
 
-def step_between(numbers):
-    """Return the step between equally spaced numbers; 0 for a single one."""
-    return numbers[1] - numbers[0] if len(numbers) > 1 else 0
+def step_between(values):
+    """Return the step between equally spaced values; 0 for a single one."""
+    return values[1] - values[0] if len(values) > 1 else 0
 
 
 def grid(rows, columns):
-    """Return all sums of a row's and a column's number, row by row."""
+    """Return all sums of an element of ``rows`` and one of ``columns``, row by row."""
     return (np.asarray(rows)[:, None] + columns).reshape(-1)
+
+
+@parallel_kernel(tasks=lambda x: len(x))
+def _pad_rows(first_task, end_task, x, out, top, left):
+    """Copy x (N, H, W*C) into out (N, PH, PW*C) at (top, left), zeros around; parallel over images."""
+    images, height, width = x.shape
+    _, padded_height, padded_width = out.shape
+    for n in range(first_task, end_task):
+        for h in range(padded_height):
+            row = out[n, h]
+            if h < top or h >= top + height:
+                row[:] = 0
+            else:
+                row[:left] = 0
+                row[left : left + width] = x[n, h - top]
+                row[left + width :] = 0
+
+
+def pad(x, padding):
+    """Return x (N, H, W, C) with zeros around it: (top, bottom, left, right) pixels; x itself for none."""
+    top, bottom, left, right = padding
+    if not any(padding):
+        return x
+    images, height, width, channels = x.shape
+    out = memory.empty((images, top + height + bottom, left + width + right, channels), x.dtype)
+    rows = (array.reshape(*array.shape[:2], array.shape[2] * channels) for array in (x, out))  # -1 fails on no images
+    _pad_rows(*rows, top, left * channels)
+    return out

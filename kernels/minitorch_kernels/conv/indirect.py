@@ -1,71 +1,37 @@
-"""Convolution without an im2col buffer: forward and input gradient; `indirect_weight` has the third product.
+"""Indirect convolution: a matrix product whose rows are read through an indirection buffer, without an im2col copy.
 
-In memory that is channels-last, the numbers under one window of one image row are contiguous: KW
-pixels of C channels. A convolution is then a product of rows that overlap, and `gathered_product`
-takes rows from anywhere:
+In channels-last memory the elements under one window of one image row are contiguous: KW pixels of C channels. A
+convolution is then a product of rows that overlap, and `indirect_gemm` takes rows from anywhere:
 
-- forward: row = output pixel, terms = the KH runs of KW * C numbers under its window;
-- input gradient: row = input pixel, terms = the output gradients that its window positions received,
-  with the kernel transposed. With stride s, pixels of the s * s residue classes see different taps, so
-  each class is a product of its own, and no zeros are stuffed between the gradients.
+- forward: row = output pixel, terms = the KH runs of KW * C elements under its window;
+- input gradient: row = input pixel, terms = the output gradients of the windows that the pixel was in, with the kernel
+  transposed. With stride s, pixels of the s * s phases see different taps, so each phase is a product of its own, and
+  no zeros are inserted between the gradients.
 
-The images are copied once into a zero-padded buffer, unless there is no padding.
+The images are copied once into a zero-padded buffer, unless there is no padding. `indirect_weight` has the third
+product, the gradient of the filters.
+
+Source: Dukhan 2019, "The Indirect Convolution Algorithm", https://arxiv.org/abs/1907.02129, abstract: an indirection
+buffer in place of im2col's copy, for any kernel size, padding, stride and dilation.
 """
 
 from functools import lru_cache
 
 import numpy as np
 
-from minitorch_kernels.conv import small_cin, small_cout
-from minitorch_kernels.conv.borders import residue_taps
-from minitorch_kernels.conv.depthwise import depthwise
-from minitorch_kernels.gemm.matmul import available, cut_segments, gathered_product, whole_tiles
+from minitorch_kernels.conv.borders import output_size, pad, taps_of_phase
+from minitorch_kernels.gemm.matmul import indirect_gemm
+from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import parallel_kernel
-
-__all__ = ["available", "conv2d_backward_input_direct", "conv2d_forward_direct", "pad"]
-
-
-# ------------------------------------------------------------------------------------ padding
-
-
-@parallel_kernel(tasks=lambda x: len(x))
-def _pad_rows(first_task, end_task, x, out, top, left):
-    """Copy x (N, H, W*C) into out (N, PH, PW*C) at (top, left), zeros around; parallel over images."""
-    images, height, width = x.shape
-    _, padded_height, padded_width = out.shape
-    for n in range(first_task, end_task):
-        for h in range(padded_height):
-            row = out[n, h]
-            if h < top or h >= top + height:
-                row[:] = 0
-            else:
-                row[:left] = 0
-                row[left : left + width] = x[n, h - top]
-                row[left + width :] = 0
-
-
-def pad(x, padding):
-    """Return x (N, H, W, C) with zeros around it: (top, bottom, left, right) pixels; x itself for none."""
-    top, bottom, left, right = padding
-    if not any(padding):
-        return x
-    images, height, width, channels = x.shape
-    out = memory.empty((images, top + height + bottom, left + width + right, channels), x.dtype)
-    rows = (array.reshape(*array.shape[:2], array.shape[2] * channels) for array in (x, out))  # -1 fails on no images
-    _pad_rows(*rows, top, left * channels)
-    return out
-
-
-# --------------------------------------------------------------------- forward, input gradient
 
 
 @parallel_kernel(tasks=lambda packed: packed.shape[0] * packed.shape[1])
 def _pack_weight(first_task, end_task, weight, taps, packed):
-    """Copy weight (G, columns, inner, KH, KW) into packed (G, P, T*inner, width), term = (tap, inner).
+    """Pack B: weight (G, columns, inner, KH, KW) into (G, P, T*inner, NR), term = (tap, inner).
 
-    Zeros stand behind the last column; parallel over panels.
+    Zeros fill the last panel; parallel over panels.
     """
     groups, columns, inner, _, _ = weight.shape
     _, panels, _, width = packed.shape
@@ -93,8 +59,8 @@ def _pixel_offsets(images, rows, columns, image_step, row_step, column_step, off
 
 
 @lru_cache(maxsize=512)
-def _tap_segments(offsets, inner, width):
-    """Return `cut_segments` for taps at ``offsets``, joined where neighbours lie side by side."""
+def _tap_runs(offsets, inner, width):
+    """Return `cut_k_runs` for taps at ``offsets``, joined where neighbours lie side by side."""
     starts, lengths = [offsets[0]], [inner]
     for previous, offset in zip(offsets, offsets[1:], strict=False):
         if offset == previous + inner:
@@ -104,17 +70,17 @@ def _tap_segments(offsets, inner, width):
             lengths.append(inner)
     if len(set(lengths)) > 1:
         starts, lengths = offsets, [inner] * len(offsets)
-    return cut_segments(starts, np.arange(len(starts)) * lengths[0] * width, lengths[0], 1, width)
+    return cut_k_runs(starts, np.arange(len(starts)) * lengths[0] * width, lengths[0], 1, width)
 
 
 @lru_cache(maxsize=512)
-def _panels(groups, columns, inner, terms, width):
-    """Return the ``panels`` of `gathered_product` for all groups."""
+def _panel_table(groups, columns, inner, k_terms, width):
+    """Return the ``panels`` of `indirect_gemm` for all groups."""
     per_group = -(-columns // width)
     return np.array(
         [
             (
-                (g * per_group + p) * terms * width,
+                (g * per_group + p) * k_terms * width,
                 (g * per_group + p) * width,
                 g * inner,
                 g * columns + p * width,
@@ -127,24 +93,24 @@ def _panels(groups, columns, inner, terms, width):
     ).reshape(-1, 5)
 
 
-def _correlate(a, weight, taps, tap_offsets, bias, out, a_rows, c_rows):
-    """Compute rows of out from rows of a with one set of taps; weight (G, columns, inner, KH, KW)."""
+def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_row_offsets):
+    """Compute rows of ``out`` from windows of ``a`` with one set of taps; weight (G, columns, inner, KH, KW)."""
     groups, columns, inner = weight.shape[:3]
-    width, terms = panel_width(a.dtype, columns), len(taps) * inner
+    width, k_terms = nr(a.dtype, columns), len(taps) * inner
     per_group = -(-columns // width)
-    packed = memory.empty((groups, per_group, terms, width), a.dtype)
+    packed = memory.empty((groups, per_group, k_terms, width), a.dtype)
     _pack_weight(weight, np.array(taps, np.int64), packed)
-    start = np.zeros((groups, per_group * width), a.dtype)
+    init = np.zeros((groups, per_group * width), a.dtype)
     if bias is not None:
-        start[:, :columns] = bias.reshape(groups, columns)
-    segments, blocks = _tap_segments(tuple(tap_offsets), inner, width)
-    panels = _panels(groups, columns, inner, terms, width)
-    packed = packed.reshape(-1, terms, width)
-    arrays = a.reshape(-1), packed, width, out.reshape(-1), start.reshape(-1)
-    gathered_product(*arrays, a_rows, c_rows, segments, blocks, panels, False)
+        init[:, :columns] = bias.reshape(groups, columns)
+    k_runs, blocks = _tap_runs(tuple(tap_offsets), inner, width)
+    panels = _panel_table(groups, columns, inner, k_terms, width)
+    packed = packed.reshape(-1, k_terms, width)
+    arrays = a.reshape(-1), packed, width, out.reshape(-1), init.reshape(-1)
+    indirect_gemm(*arrays, a_row_offsets, c_row_offsets, k_runs, blocks, panels, False)
 
 
-def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, groups):
+def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, groups):
     """Cross-correlate images with filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * weight[o, c, u, v]
@@ -170,31 +136,23 @@ def conv2d_forward_direct(x, weight, bias=None, *, stride, padding, dilation, gr
     (sh, sw), (dh, dw) = stride, dilation
     out_channels, _, kernel_height, kernel_width = weight.shape
     images, height, width, channels = x.shape
-    height, width = height + padding[0] + padding[1], width + padding[2] + padding[3]
-    out_height, out_width = (
-        (height - dh * (kernel_height - 1) - 1) // sh + 1,
-        (width - dw * (kernel_width - 1) - 1) // sw + 1,
-    )
-    if depthwise.fits(channels, out_channels, groups, x.dtype):
-        size = out_height, out_width
-        return depthwise.forward(x, weight, bias, size, stride=stride, padding=padding, dilation=dilation)
+    out_height, out_width = output_size((height, width), weight.shape[2:], stride, padding, dilation)
     out = memory.empty((images, out_height, out_width, out_channels), x.dtype)
     if out.size == 0:
         return out
-    if small_cout.pays(weight.shape, stride, groups, x.dtype):
-        return small_cout.forward(x, weight, bias, (out_height, out_width), padding=padding, dilation=dilation)
     padded = pad(x, padding)
+    height, width = padded.shape[1:3]
     taps = [(u, v) for u in range(kernel_height) for v in range(kernel_width)]
     offsets = [(u * dh * width + v * dw) * channels for u, v in taps]
     row = width * channels
-    a_rows = _pixel_offsets(images, out_height, out_width, height * row, sh * row, sw * channels)
-    c_rows = _pixel_offsets(1, 1, images * out_height * out_width, 0, 0, out_channels)
+    a_row_offsets = _pixel_offsets(images, out_height, out_width, height * row, sh * row, sw * channels)
+    c_row_offsets = _pixel_offsets(1, 1, images * out_height * out_width, 0, 0, out_channels)
     grouped = weight.reshape(groups, out_channels // groups, *weight.shape[1:])
-    _correlate(padded, grouped, taps, offsets, bias, out, a_rows, c_rows)
+    _multiply_windows(padded, grouped, taps, offsets, bias, out, a_row_offsets, c_row_offsets)
     return out
 
 
-def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, padding, dilation, groups):
+def conv2d_backward_input_indirect(grad_out, weight, *, input_size, stride, padding, dilation, groups):
     """Return the gradient of the images: every output's gradient, spread over its window times the kernel.
 
     grad_x[n, h, w, c] = sum over u, v, o of grad_out[n, i, j, o] * weight[o, c, u, v]
@@ -206,7 +164,7 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
     weight : ndarray, shape (C_out, C_in/groups, KH, KW)
     input_size : (H, W)
     stride, padding, dilation, groups
-        As in `conv2d_forward_direct`.
+        As in `conv2d_forward_indirect`.
 
     Returns
     -------
@@ -214,32 +172,17 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
 
     Notes
     -----
-    Cost: as forward. Parallel over blocks of input pixels and panels of input channels; images with few
-    channels take `small_cin` or, with stride 1, `small_cout`.
+    Cost: as forward. Parallel over blocks of input pixels and panels of input channels.
     """
     (sh, sw), (dh, dw), (height, width) = stride, dilation, input_size
     images, out_height, out_width, out_channels = grad_out.shape
     group_channels, kernel_height, kernel_width = weight.shape[1:]
     channels = group_channels * groups
-    if depthwise.fits(channels, out_channels, groups, grad_out.dtype):
-        around = {"stride": stride, "padding": padding, "dilation": dilation}
-        return depthwise.backward_input(grad_out, weight, input_size, **around)
     grad_x = memory.empty((images, height, width, channels), grad_out.dtype)
     if grad_x.size == 0:
         return grad_x
-    if grad_out.size and small_cin.pays(channels, groups, grad_out.dtype):
-        return small_cin.conv2d_backward_input_spread(
-            grad_out, weight, input_size=input_size, stride=stride, padding=padding, dilation=dilation
-        )
-    reach = dh * (kernel_height - 1), dw * (kernel_width - 1)
-    around = tuple(reach[i // 2] - padding[i] for i in range(4))
-    if stride == (1, 1) and min(around) >= 0:  # the gradients, filtered by the filters turned by 180 degrees
-        turned, sizes = weight[:, :, ::-1, ::-1], {"padding": around, "dilation": dilation}
-        swapped = turned.transpose(1, 0, 2, 3)  # (C_in, C_out, KH, KW)
-        if grad_out.size and small_cout.pays(swapped.shape, stride, groups, grad_out.dtype):
-            return small_cout.forward(grad_out, swapped, None, input_size, **sizes)
-    rows = [residue_taps(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
-    columns = [residue_taps(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
+    rows = [taps_of_phase(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
+    columns = [taps_of_phase(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):
         grad_x[...] = 0  # some pixels lie between the windows
     top, bottom = _overhang(rows, height, sh, out_height)
@@ -254,16 +197,16 @@ def conv2d_backward_input_direct(grad_out, weight, *, input_size, stride, paddin
                 continue
             shifts = [(i + top) * row + (j + left) * out_channels for _, i in row_taps for _, j in column_taps]
             count = -(-(height - r) // sh), -(-(width - q) // sw)
-            a_rows = _pixel_offsets(images, *count, padded.shape[1] * row, row, out_channels)
-            c_rows = _pixel_offsets(images, *count, height * line, sh * line, sw * channels, r * line + q * channels)
-            _correlate(padded, swapped, taps, shifts, None, grad_x, a_rows, c_rows)
+            a_row_offsets = _pixel_offsets(images, *count, padded.shape[1] * row, row, out_channels)
+            c_row_offsets = _pixel_offsets(
+                images, *count, height * line, sh * line, sw * channels, r * line + q * channels
+            )
+            _multiply_windows(padded, swapped, taps, shifts, None, grad_x, a_row_offsets, c_row_offsets)
     return grad_x
 
 
-def _overhang(classes, size, stride, out_size):
-    """Return by how many pixels the taps reach over the two ends of the output."""
-    reaches = [
-        (shift, (size - 1 - residue) // stride + shift) for residue, taps in enumerate(classes) for _, shift in taps
-    ]
+def _overhang(phases, size, stride, out_size):
+    """Return by how many pixels the taps of all phases reach beyond the two ends of the output."""
+    reaches = [(shift, (size - 1 - phase) // stride + shift) for phase, taps in enumerate(phases) for _, shift in taps]
     first, last = min((r[0] for r in reaches), default=0), max((r[1] for r in reaches), default=0)
     return max(0, -first), max(0, last - out_size + 1)

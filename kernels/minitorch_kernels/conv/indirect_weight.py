@@ -1,173 +1,220 @@
 """The weight gradient of a convolution without an im2col buffer.
 
-A product of images and output gradients on the register tile, as in `direct`: row = position (u, v, c)
+A product of images and output gradients on the micro-kernel, as in `indirect`: row = position (u, v, c)
 in the kernel, column = output channel, terms = output pixels. There are few rows and columns and very
 many terms, so the work is also cut along the terms: chunks of images that stay in the cache.
 
-From pixel to pixel the tile would jump by all channels, to another cache line for every term, and lines
-that lie a power of two apart fall out of the first-level cache before the next tile comes. So a task first
-copies what its rows see in a block of terms, tile by tile, and then a panel of gradients after the other: the
-tile reads number after number.
+From pixel to pixel the micro-kernel would jump by all channels, to another cache line for every term, and lines
+that are a power of two apart evict each other from the first-level cache before the next tile comes. So a task first
+packs A, what its rows see in a block of terms, tile by tile, and then B, one panel of gradients after the other: the
+micro-kernel reads element after element.
 
 Where the images have few channels, as in a first layer, a gradient read from memory takes part in so
-few products that reading is what takes the time. Then the tile reads the gradients where they are, all
-panels of a pixel one after the other, and fetches those of the next block while it adds up this one.
+few products that reading it takes most of the time. Then B is not packed: the micro-kernel reads the gradients where
+they are, all panels of a pixel one after the other, and prefetches those of the next block while it computes this one.
 
-Where the filters are few too (six in LeNet-5), they would leave lanes empty, and the two change places:
-row = output channel, column = number in a row of the window, of which KW * C lie side by side.
+`conv2d_backward_weight_small_cout` serves few filters (six in LeNet-5), which would leave lanes empty. The two
+operands change places: row = output channel, column = element in a row of the window, of which KW * C lie side by side.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.conv.depthwise import depthwise
-from minitorch_kernels.conv.indirect import pad
-from minitorch_kernels.gemm.matmul import cut_segments, whole_tiles
+from minitorch_kernels.conv.borders import pad
 from minitorch_kernels.gemm.microkernel import (
-    BLOCK,
-    HALF,
-    ROWS,
-    adjacent_tile,
-    copy_rows,
-    copy_vector,
-    gather_half,
-    gather_rows,
-    half_tile,
+    HALF_MR,
+    KC,
+    MR,
+    PrefetchingTile,
+    microkernel_packed_a,
+    microkernel_packed_half,
 )
+from minitorch_kernels.gemm.pack import copy_mr, copy_vector, cut_k_runs, gather_half_mr, gather_mr, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import helper
 from minitorch_kernels.runtime.parallel import parallel_task
-from minitorch_kernels.runtime.simd import VECTOR_BYTES, panel_width
+from minitorch_kernels.runtime.simd import VECTOR_BYTES, nr
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 
-__all__ = ["conv2d_backward_weight_direct"]
-
-_ROW_GROUP = 24 * ROWS  # kernel positions that one task sums up
-_CHUNK_BYTES = 1 << 20  # images and gradients that shall stay in the second-level cache
+_ROW_GROUP = 24 * MR  # kernel positions that one task sums up
+_CHUNK_BYTES = 1 << 20  # images and gradients that should stay in the second-level cache
 _NARROW_BYTES = 256  # gradients of a pixel up to here lie close enough together for the first-level cache
-_TASKS = 16  # below this the images are split too, whatever the number of threads
+_TASKS = 16  # with fewer tasks the images are split too; a constant, so that results do not depend on the threads
+
+
+class Product(NamedTuple):
+    """How `_weight_product` reads its operands; all int64."""
+
+    a_step: int  # from one output pixel to the next in a row of A
+    b_width: int  # elements of a pixel of B
+    per_group: int  # panels of a group of channels
+    together: int  # panels of a task
+    in_place: int  # 1: B is read where it lies; 0: it is packed
+    contiguous: int  # 1: the elements of B that a block reads lie side by side
+
+
+class Block(NamedTuple):
+    """The terms of a block, and the rows of A and the panels of B that a task multiplies there; all int64."""
+
+    first_run: int
+    end_run: int
+    length: int  # terms in a run
+    first_row: int
+    end_row: int
+    first_panel: int
+    end_panel: int
+
+
+@helper
+def _adjacent_tiles(a_row_offsets):
+    """Return, for each tile, whether its rows see elements that lie side by side."""
+    adjacent = np.ones(len(a_row_offsets) // MR, np.bool_)
+    for i in range(len(a_row_offsets)):
+        if a_row_offsets[i] != a_row_offsets[i // MR * MR] + i % MR:
+            adjacent[i // MR] = False
+    return adjacent
 
 
 @parallel_task
 def _chunk_product(
-    first_task,
-    end_task,
-    x,
-    grad_out,
-    sums,
-    zeros,
-    a_rows,
-    c_rows,
-    segments,
-    pixels,
-    blocks,
-    parts,
-    panels,
-    numbers,
-    adjacent,
-    chunk,
-):
+    first_task, end_task, x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts,
+    panels, how, adjacent, chunk,
+):  # fmt: skip
     """Add a chunk of images to the sums; a task is a split of the images, some panels, a group of kernel positions."""
-    a_step, out_channels, per_group, together, in_place, dense = numbers
-    _, panel_count, terms, width = sums.shape
-    rows, groups = len(a_rows), panel_count // per_group
-    row_groups, shares = -(-rows // _ROW_GROUP), -(-per_group // together)
-    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
-    b_segments = no_jump if dense else segments
+    rows, groups = len(a_row_offsets), sums.shape[1] // how.per_group
+    row_groups, shares = -(-rows // _ROW_GROUP), -(-how.per_group // how.together)
     for task in range(first_task, end_task):
         first_row = task % row_groups * _ROW_GROUP
-        last_row = min(rows, first_row + _ROW_GROUP)
+        end_row = min(rows, first_row + _ROW_GROUP)
         share = task // row_groups
         split, group = share // shares // groups, share // shares % groups
-        first_panel = group * per_group + share % shares * together
-        last_panel = min(first_panel + together, (group + 1) * per_group)
-        tiles = (last_panel - first_panel) * ((last_row - first_row) // ROWS)  # that see a block
-        fetch_step = -(-out_channels // tiles) if in_place else 0
-        copied_rows = np.empty(BLOCK * (last_row - first_row), x.dtype)
-        copied_panel = np.empty(0 if in_place else BLOCK * width, x.dtype)
-        source = grad_out if in_place else copied_panel
-        for block in range(parts[split, chunk], parts[split, chunk + 1]):
-            begin, end, length = blocks[block]
-            count = (end - begin) * length
-            run = (0, 1, count) if dense else (begin, end, length)
-            seen = (begin, end, length, panels[first_panel, 0], a_step, terms)
-            _copy_rows(x, copied_rows, a_rows, adjacent, first_row, last_row, segments, seen)
-            fetch = pixels[blocks[min(block + 1, len(blocks) - 1), 0]] * out_channels if in_place else 0
-            go_on = 0 if block == parts[split, 0] else 1
-            for p in range(first_panel, last_panel):
-                _, channel, valid = panels[p]
-                if not in_place:
-                    _copy_panel(grad_out, source, pixels, begin, end, length, channel, out_channels, valid, width)
-                b_offset, b_step = (channel, out_channels) if in_place else (0, width)
-                if dense and in_place:
-                    b_offset += pixels[begin] * out_channels
-                c_offset, a_offset = (split * panel_count + p) * terms * width, 0
-                for i in range(first_row, last_row, ROWS):
-                    place = (a_offset, ROWS, b_offset, b_step, c_offset, 0, go_on, width)
-                    call = (i, *run, *place, fetch, fetch_step)
-                    if terms - i > HALF:
-                        adjacent_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
-                    else:
-                        half_tile(copied_rows, source, flat, zeros, a_rows, c_rows, b_segments, call)
-                    fetch += count * fetch_step
-                    a_offset += count * ROWS
+        first_panel = group * how.per_group + share % shares * how.together
+        end_panel = min(first_panel + how.together, (group + 1) * how.per_group)
+        packed_a = np.empty(KC * (end_row - first_row), x.dtype)
+        packed_b = np.empty(0 if how.in_place else KC * sums.shape[3], x.dtype)
+        for b in range(parts[split, chunk], parts[split, chunk + 1]):
+            first_run, end_run, length = blocks[b]
+            block = Block(first_run, end_run, length, first_row, end_row, first_panel, end_panel)
+            a_offset = panels[first_panel, 0]
+            _pack_a(x, packed_a, a_row_offsets, adjacent, k_runs, block, a_offset, how.a_step, sums.shape[2])
+            ahead = pixels[blocks[min(b + 1, len(blocks) - 1), 0]] * how.b_width if how.in_place else 0
+            accumulate = 0 if b == parts[split, 0] else 1
+            _multiply_block(
+                grad_out, packed_a, packed_b, sums, zeros, c_row_offsets, k_runs, pixels, panels, how, block, split,
+                ahead, accumulate,
+            )  # fmt: skip
 
 
 @team_kernel
-def _weight_product(team, x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers):
-    """Sum up kernel positions over output pixels; sums (splits, panels, K, width).
+def _weight_product(
+    team, x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts, panels, how
+):
+    """Sum up kernel positions over output pixels; sums (splits, panels, K, NR).
 
     Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, some panels
     of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
-    ``parts`` (splits, chunks + 1) gives the blocks of each chunk; ``panels`` those of a group side by side, of
-    which a task has ``together``. With ``in_place`` gradients are not copied; ``dense`` if those of a block lie
-    side by side. x and grad_out change places where the caller plans it so, see `_few_filters`.
+    ``parts`` (splits, chunks + 1) gives the blocks of each chunk; ``panels`` those of a group side by side; ``how`` is
+    a `Product`. x and grad_out change places in `conv2d_backward_weight_small_cout`.
     """
-    _, _, per_group, together, _, _ = numbers
-    splits, panel_count, _, _ = sums.shape
-    rows, groups = len(a_rows), panel_count // per_group
-    tasks = splits * groups * -(-per_group // together) * -(-rows // _ROW_GROUP)
-    adjacent = np.ones(rows // ROWS, np.bool_)  # tiles whose rows see numbers side by side
-    for i in range(rows):
-        if a_rows[i] != a_rows[i // ROWS * ROWS] + i % ROWS:
-            adjacent[i // ROWS] = False
-    tables = x, grad_out, sums, zeros, a_rows, c_rows, segments, pixels, blocks, parts, panels, numbers, adjacent
+    groups, adjacent = sums.shape[1] // how.per_group, _adjacent_tiles(a_row_offsets)
+    row_groups, shares = -(-len(a_row_offsets) // _ROW_GROUP), -(-how.per_group // how.together)
+    tables = x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts, panels
     for chunk in range(parts.shape[1] - 1):
-        _chunk_product(team, tasks, (*tables, chunk))
+        _chunk_product(team, len(sums) * groups * shares * row_groups, (*tables, how, adjacent, chunk))
 
 
 @helper
-def _copy_rows(x, copy, a_rows, adjacent, first_row, last_row, segments, seen):
-    """Copy what some rows see in a block, tile after tile, each (terms, ROWS)."""
-    begin, end, length, a_offset, a_step, terms = seen
-    tile_size = (end - begin) * length * ROWS
-    for s in range(begin, end):
-        for k in range(length):
-            pixel, target = segments[0, s] + a_offset + k * a_step, ((s - begin) * length + k) * ROWS
-            for i in range(first_row, last_row, ROWS):
-                if adjacent[i // ROWS]:
-                    copy_rows(x, pixel + a_rows[i], copy, target)
-                elif terms - i <= HALF:
-                    gather_half(x, pixel, a_rows, i, copy, target)
+def _multiply_block(
+    grad_out,
+    packed_a,
+    packed_b,
+    sums,
+    zeros,
+    c_row_offsets,
+    k_runs,
+    pixels,
+    panels,
+    how,
+    block,
+    split,
+    ahead,
+    accumulate,
+):
+    """Multiply the packed rows of a block by each of its panels of gradients, and add to ``sums``."""
+    _, panel_count, k_terms, width = sums.shape
+    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
+    b_runs = no_jump if how.contiguous else k_runs
+    count = (block.end_run - block.first_run) * block.length
+    tiles = (block.end_panel - block.first_panel) * ((block.end_row - block.first_row) // MR)  # that see this block
+    prefetch_step = -(-how.b_width // tiles) if how.in_place else 0  # each of them fetches a part of the next block
+    source = grad_out if how.in_place else packed_b
+    for p in range(block.first_panel, block.end_panel):
+        _, channel, valid = panels[p]
+        if not how.in_place:
+            _pack_b(grad_out, packed_b, pixels, block, channel, how.b_width, valid, width)
+        b_offset, b_step = (channel, how.b_width) if how.in_place else (0, width)
+        if how.contiguous and how.in_place:
+            b_offset += pixels[block.first_run] * how.b_width
+        a_offset = 0
+        for i in range(block.first_row, block.end_row, MR):
+            tile = PrefetchingTile(
+                row=i,
+                first_run=0 if how.contiguous else block.first_run,
+                end_run=1 if how.contiguous else block.end_run,
+                k_terms=count if how.contiguous else block.length,
+                a_offset=a_offset,
+                a_step=MR,
+                b_offset=b_offset,
+                b_step=b_step,
+                c_offset=(split * panel_count + p) * k_terms * width,
+                init_offset=0,
+                accumulate=accumulate,
+                width=width,
+                prefetch_offset=ahead,
+                prefetch_step=prefetch_step,
+            )
+            if k_terms - i > HALF_MR:
+                microkernel_packed_a(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
+            else:
+                microkernel_packed_half(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
+            ahead += count * prefetch_step
+            a_offset += count * MR
+
+
+@helper
+def _pack_a(x, packed, a_row_offsets, adjacent, k_runs, block, a_offset, a_step, rows):
+    """Pack what the rows of a block see, tile after tile, each (k_terms, MR); ``rows`` are not padded ones."""
+    tile_size = (block.end_run - block.first_run) * block.length * MR
+    for s in range(block.first_run, block.end_run):
+        for k in range(block.length):
+            pixel = k_runs[0, s] + a_offset + k * a_step
+            target = ((s - block.first_run) * block.length + k) * MR
+            for i in range(block.first_row, block.end_row, MR):
+                if adjacent[i // MR]:
+                    copy_mr(x, pixel + a_row_offsets[i], packed, target)
+                elif rows - i <= HALF_MR:
+                    gather_half_mr(x, pixel, a_row_offsets, i, packed, target)
                 else:
-                    gather_rows(x, pixel, a_rows, i, copy, target)
+                    gather_mr(x, pixel, a_row_offsets, i, packed, target)
                 target += tile_size
 
 
 @helper
-def _copy_panel(grad_out, copy, pixels, begin, end, length, channel, out_channels, valid, width):
-    """Copy a panel of a block's gradients side by side, for all tiles to come."""
+def _pack_b(grad_out, packed, pixels, block, channel, b_width, valid, width):
+    """Pack a panel of a block's gradients, from ``channel`` on, with zeros after the ``valid`` columns."""
     vector = VECTOR_BYTES // grad_out.itemsize
-    for s in range(begin, end):
-        for k in range(length):
-            source, target = (pixels[s] + k) * out_channels + channel, ((s - begin) * length + k) * width
+    for s in range(block.first_run, block.end_run):
+        for k in range(block.length):
+            source = (pixels[s] + k) * b_width + channel
+            target = ((s - block.first_run) * block.length + k) * width
             if valid == width:
                 for j in range(0, width, vector):
-                    copy_vector(grad_out, source + j, copy, target + j)
+                    copy_vector(grad_out, source + j, packed, target + j)
             else:
                 for j in range(width):
-                    copy[target + j] = grad_out[source + j] if j < valid else 0
+                    packed[target + j] = grad_out[source + j] if j < valid else 0
 
 
 @parallel_kernel(tasks=lambda sums: sums.shape[1])
@@ -188,16 +235,16 @@ def _unpack_weight(first_task, end_task, sums, grad_weight, columns):
 
 
 @lru_cache(maxsize=512)
-def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk):
-    """Return segments (offsets in x and numbers of the output pixels), blocks and parts of `_weight_product`.
+def _pixel_runs(images, out_size, x_steps, splits, images_per_chunk):
+    """Return k_runs (offsets in x and indices of the output pixels), blocks and parts of `_weight_product`.
 
     ``x_steps`` are the offsets in x from image to image, from output row to row, from column to column.
     """
     (out_height, out_width), (image_step, row_step, column_step) = out_size, x_steps
     bounds = np.linspace(0, images, splits + 1).astype(int)
     chunks = max(1, -(-int(np.diff(bounds).max()) // images_per_chunk))
-    all_segments, all_blocks, parts = [], [], np.zeros((splits, chunks + 1), np.int64)
-    segment_count = block_count = 0
+    all_runs, all_blocks, parts = [], [], np.zeros((splits, chunks + 1), np.int64)
+    run_count = block_count = 0
     for split in range(splits):
         parts[split, 0] = block_count
         for chunk in range(chunks):
@@ -205,68 +252,79 @@ def _pixel_segments(images, out_size, x_steps, splits, images_per_chunk):
             last = min(first + images_per_chunk, bounds[split + 1])
             n, i = np.divmod(np.arange(first * out_height, last * out_height), out_height)
             starts = n * image_step + i * row_step
-            segments, blocks = cut_segments(starts, (n * out_height + i) * out_width, out_width, column_step, 1)
-            all_segments.append(segments)
-            all_blocks.append(blocks + [segment_count, segment_count, 0])
-            segment_count += segments.shape[1]
+            k_runs, blocks = cut_k_runs(starts, (n * out_height + i) * out_width, out_width, column_step, 1)
+            all_runs.append(k_runs)
+            all_blocks.append(blocks + [run_count, run_count, 0])
+            run_count += k_runs.shape[1]
             block_count += len(blocks)
             parts[split, chunk + 1] = block_count
-    return np.concatenate(all_segments, 1), np.concatenate(all_blocks), parts
+    return np.concatenate(all_runs, 1), np.concatenate(all_blocks), parts
 
 
 def _adjacent_first(offsets):
-    """Return the order in which as many tiles as can be have rows that see numbers side by side.
+    """Return an order of the rows in which as many tiles as possible have rows that see adjacent elements.
 
-    Such rows are copied by one instruction, others number by number. With 3 channels a row of the window
-    has 9 numbers: one tile, and one number that the last tile gathers.
+    Such rows are copied by one instruction, others element by element. With 3 channels a row of the window
+    has 9 elements: one tile, and one element that the last tile gathers.
     """
     runs = np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) != 1) + 1)
-    whole = [len(run) // ROWS * ROWS for run in runs]
+    whole = [len(run) // MR * MR for run in runs]
     parts = [run[:end] for run, end in zip(runs, whole, strict=True)]
     return np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
 
 
-def _few_filters_pay(kernel_size, dilation, channels, out_channels, groups, dtype):
-    """Return True where tiles of output channels by numbers of a window's row are fewer than the other way round."""
+def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, dtype):
+    """Return True where tiles of output channels by elements of a window's row are fewer than the other way round."""
     row = kernel_size[1] * channels
     if groups > 1 or dilation[1] > 1 or channels * np.dtype(dtype).itemsize > _NARROW_BYTES:
         return False
 
     def tiles(rows, columns):
-        return -(-rows // ROWS) * -(-columns // panel_width(dtype, columns))
+        return -(-rows // MR) * -(-columns // nr(dtype, columns))
 
     return kernel_size[0] * tiles(out_channels, row) < tiles(kernel_size[0] * row, out_channels)
 
 
-def _few_filters(padded, grad_out, kernel_size, stride, dilation):
-    """Return the gradient of few filters, (C_out, C_in, KH, KW); the tile reads the gradients as A, the images as B."""
+def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
+    """Return the gradient of few filters; parameters as `conv2d_backward_weight_indirect`, one group.
+
+    The micro-kernel reads the gradients as A and the images as B.
+    """
+    padded = pad(x, padding)
     images, height, width, channels = padded.shape
     _, out_height, out_width, out_channels = grad_out.shape
     line, row = width * channels, kernel_size[1] * channels
-    panel = panel_width(padded.dtype, row)
+    panel = nr(padded.dtype, row)
     per_row = -(-row // panel)
-    readable = memory.empty((padded.size + panel,), padded.dtype)  # the last window's panels end behind the images
+    readable = memory.empty((padded.size + panel,), padded.dtype)  # the last window's panels end after the images
     readable[: padded.size], readable[padded.size :] = padded.reshape(-1), 0
     splits = min(images, _TASKS)
     x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels
-    image_bytes = (padded[0].size + grad_out[0].size) * padded.itemsize
-    per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
-    (starts, pixels), blocks, parts = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk)
-    segments = np.stack([pixels * out_channels, starts])
+    per_chunk = _images_per_chunk(padded, grad_out)
+    (starts, pixels), blocks, parts = _pixel_runs(images, (out_height, out_width), x_steps, splits, per_chunk)
+    k_runs = np.stack([pixels * out_channels, starts])
     panels = np.array(
         [(0, u * dilation[0] * line + p * panel, 0) for u in range(kernel_size[0]) for p in range(per_row)]
     )
-    a_rows, c_rows = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
+    a_row_offsets, c_row_offsets = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
     sums = memory.empty((splits, len(panels), out_channels, panel), padded.dtype)
-    numbers = (out_channels, b_step, len(panels), len(panels), True, False)
+    how = Product(
+        a_step=out_channels, b_width=b_step, per_group=len(panels), together=len(panels), in_place=1, contiguous=0
+    )
     arrays = grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype)
-    _weight_product(*arrays, a_rows, c_rows, segments, starts // b_step, blocks, parts, panels, numbers)
+    _weight_product(*arrays, a_row_offsets, c_row_offsets, k_runs, starts // b_step, blocks, parts, panels, how)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
-    rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]
+    rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]  # (C_out, KH, KW*C)
     return np.ascontiguousarray(rows.reshape(out_channels, *kernel_size, channels).transpose(0, 3, 1, 2))
 
 
-def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
+def _images_per_chunk(padded, grad_out):
+    """Return how many images, with their gradients, stay in the second-level cache, but at least KC output pixels."""
+    image_bytes = (padded[0].size + grad_out[0].size) * padded.itemsize
+    return max(1, _CHUNK_BYTES // image_bytes, -(-KC // (grad_out.shape[1] * grad_out.shape[2])))
+
+
+def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
     """Return the gradient of the filters: the images, cross-correlated with the output's gradient.
 
     grad_weight[o, c, u, v] = sum over n, i, j of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * grad_out[n, i, j, o]
@@ -277,7 +335,7 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
     kernel_size : (KH, KW)
     stride, padding, dilation, groups
-        As in `conv2d_forward_direct`.
+        As in `indirect.conv2d_forward_indirect`.
 
     Returns
     -------
@@ -290,37 +348,37 @@ def conv2d_backward_weight_direct(x, grad_out, *, kernel_size, stride, padding, 
     """
     (sh, sw), (dh, dw), (kernel_height, kernel_width) = stride, dilation, kernel_size
     _, out_height, out_width, out_channels = grad_out.shape
-    if grad_out.size and depthwise.fits(x.shape[3], out_channels, groups, x.dtype):
-        around = {"stride": stride, "padding": padding, "dilation": dilation}
-        return depthwise.backward_weight(x, grad_out, kernel_size, **around)
     padded = pad(x, padding)
     images, height, width, channels = padded.shape
     inner, columns = channels // groups, out_channels // groups
-    if 0 not in (grad_out.size, padded.size) and _few_filters_pay(
-        kernel_size, dilation, channels, out_channels, groups, x.dtype
-    ):
-        return _few_filters(padded, grad_out, kernel_size, stride, dilation)
     grad_weight = np.zeros((out_channels, inner, kernel_height * kernel_width), x.dtype)
-    if 0 not in (grad_out.size, grad_weight.size):
-        panel, terms = panel_width(x.dtype, columns), kernel_height * kernel_width * inner
-        per_group = -(-columns // panel)
-        u, v, c = np.ogrid[:kernel_height, :kernel_width, :inner]
-        taps = ((u * dh * width + v * dw) * channels + c).reshape(-1)
-        order = _adjacent_first(taps)
-        a_rows, c_rows = whole_tiles(taps[order]), whole_tiles(order * panel)
-        in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
-        tasks = groups * -(-len(a_rows) // _ROW_GROUP)
-        splits = min(images, max(1, _TASKS // tasks))
-        shares = 1 if in_place else min(per_group, -(-_TASKS // (tasks * splits)))  # of a group's panels
-        image_bytes = (padded[0].size + grad_out[0].size) * x.itemsize
-        per_chunk = max(1, _CHUNK_BYTES // image_bytes, -(-BLOCK // (out_height * out_width)))
-        x_steps = height * width * channels, sh * width * channels, sw * channels
-        segments, blocks, parts = _pixel_segments(images, (out_height, out_width), x_steps, splits, per_chunk)
-        sums = memory.empty((splits, groups * per_group, terms, panel), x.dtype)
-        places = [(g, first) for g in range(groups) for first in range(0, columns, panel)]
-        panels = np.array([(g * inner, g * columns + first, min(panel, columns - first)) for g, first in places])
-        numbers = (sw * channels, out_channels, per_group, -(-per_group // shares), in_place, True)
-        arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
-        _weight_product(*arrays, a_rows, c_rows, segments, segments[1], blocks, parts, panels, numbers)
-        _unpack_weight(sums, grad_weight, columns)
+    if 0 in (grad_out.size, grad_weight.size):
+        return grad_weight.reshape(out_channels, inner, *kernel_size)
+    panel, k_terms = nr(x.dtype, columns), kernel_height * kernel_width * inner
+    per_group = -(-columns // panel)
+    u, v, c = np.ogrid[:kernel_height, :kernel_width, :inner]
+    taps = ((u * dh * width + v * dw) * channels + c).reshape(-1)
+    order = _adjacent_first(taps)
+    a_row_offsets, c_row_offsets = whole_tiles(taps[order]), whole_tiles(order * panel)
+    in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
+    tasks = groups * -(-len(a_row_offsets) // _ROW_GROUP)
+    splits = min(images, max(1, _TASKS // tasks))
+    shares = 1 if in_place else min(per_group, -(-_TASKS // (tasks * splits)))  # of a group's panels
+    x_steps = height * width * channels, sh * width * channels, sw * channels
+    per_chunk = _images_per_chunk(padded, grad_out)
+    k_runs, blocks, parts = _pixel_runs(images, (out_height, out_width), x_steps, splits, per_chunk)
+    sums = memory.empty((splits, groups * per_group, k_terms, panel), x.dtype)
+    firsts = [(g, first) for g in range(groups) for first in range(0, columns, panel)]
+    panels = np.array([(g * inner, g * columns + first, min(panel, columns - first)) for g, first in firsts])
+    how = Product(
+        a_step=sw * channels,
+        b_width=out_channels,
+        per_group=per_group,
+        together=-(-per_group // shares),
+        in_place=int(in_place),
+        contiguous=1,
+    )
+    arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
+    _weight_product(*arrays, a_row_offsets, c_row_offsets, k_runs, k_runs[1], blocks, parts, panels, how)
+    _unpack_weight(sums, grad_weight, columns)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

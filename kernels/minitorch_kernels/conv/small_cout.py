@@ -1,30 +1,43 @@
 """A convolution to few output channels, such as LeNet's six: the lanes hold neighbouring pixels.
 
-`direct` holds the output channels of a pixel in a vector register; six of them leave lanes empty, and
+`indirect` holds the output channels of a pixel in a vector register; six of them leave lanes empty, and
 too few sums to keep the multipliers busy. Here the two sides of the product change places:
 
 - an image is laid out as lines (H, C, W), where neighbours in a row are neighbours in memory;
-- row of the tile = output channel, its numbers of A the filter; column = pixel of an output row. The
+- row of the tile = output channel, its elements of A the filter; column = pixel of an output row. The
   taps (u, c) of one v are lines that follow one another, so that a sum runs over KH * C terms at a stretch;
 - a finished row goes back to channels-last, and the bias is added on the way.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.gemm.matmul import cut_segments, whole_tiles
-from minitorch_kernels.gemm.microkernel import ROWS, tile
+from minitorch_kernels.conv.borders import output_size
+from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
+from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import helper
-from minitorch_kernels.runtime.simd import lanes, panel_width
+from minitorch_kernels.runtime.simd import lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-def pays(weight_shape, stride, groups, dtype):
+class Lines(NamedTuple):
+    """The image in lines (PH, C, PW), and a row of sums; all int64."""
+
+    height: int  # PH, with padding
+    width: int  # PW, with padding
+    top: int  # pixels of padding above
+    left: int
+    panel: int  # NR: pixels of a tile
+    row: int  # pixels in a row of sums, >= OW
+
+
+def is_faster(weight_shape, stride, groups, dtype):
     """Return True where one tile holds all filters and their channels would not fill a vector."""
     filters, _, kernel_height, kernel_width = weight_shape
-    few = filters <= ROWS and filters < lanes(dtype)
+    few = filters <= MR and filters < lanes(dtype)
     return few and groups == 1 and stride == (1, 1) and kernel_height * kernel_width > 1
 
 
@@ -42,60 +55,88 @@ def _lay_lines(image, top, left, lines):
 
 @parallel_kernel(tasks=lambda out: len(out))
 def _filter_lines(
-    first_task, end_task, x, filters, bias, out, zeros, a_rows, c_rows, segments, blocks, firsts, numbers
+    first_task, end_task, x, filters, bias, out, zeros, a_row_offsets, c_row_offsets, k_runs, blocks, firsts, lines
 ):
     """Filter images x (N, H, W, C) into out (N, OH, OW, C_out); ``firsts`` are the first pixels of a row's panels.
 
     Parallel over images.
     """
-    padded_height, padded_width, top, left, width, line = numbers
     images, out_height, out_width, out_channels = out.shape
-    channels = x.shape[3]
-    size = padded_height * channels * padded_width
+    channels, line = x.shape[3], lines.width
+    size = lines.height * channels * line
     for n in range(first_task, end_task):
-        memory = np.empty(size + width, x.dtype)  # the last panel may end behind the last line
-        _lay_lines(x[n], top, left, memory[:size].reshape((padded_height, channels, padded_width)))
-        sums = np.empty(out_channels * line, x.dtype)
+        image = np.empty(size + lines.panel, x.dtype)  # the last panel may end after the last line
+        _lay_lines(x[n], lines.top, lines.left, image[:size].reshape((lines.height, channels, line)))
+        sums = np.empty(out_channels * lines.row, x.dtype)
         for i in range(out_height):
             for first in firsts:
                 for block in range(len(blocks)):
-                    begin, end, terms = blocks[block]
-                    offsets = (0, 1, i * channels * padded_width + first, padded_width, first, 0)
-                    call = (0, begin, end, terms, *offsets, min(block, 1), width)
-                    tile(filters, memory, sums, zeros, a_rows, c_rows, segments, call)
+                    first_run, end_run, k_terms = blocks[block]
+                    tile = Tile(
+                        row=0,
+                        first_run=first_run,
+                        end_run=end_run,
+                        k_terms=k_terms,
+                        a_offset=0,
+                        a_step=1,
+                        b_offset=i * channels * line + first,
+                        b_step=line,
+                        c_offset=first,
+                        init_offset=0,
+                        accumulate=min(block, 1),
+                        width=lines.panel,
+                    )
+                    microkernel(filters, image, sums, zeros, a_row_offsets, c_row_offsets, k_runs, tile)
             row = out[n, i].reshape(-1)
             for o in range(out_channels):
-                finished, start = sums[o * line : o * line + out_width], bias[o]
+                finished, shift = sums[o * lines.row : o * lines.row + out_width], bias[o]
                 for j in range(out_width):
-                    row[j * out_channels + o] = finished[j] + start
+                    row[j * out_channels + o] = finished[j] + shift
 
 
 @lru_cache(maxsize=256)
 def _plan(filters, channels, kernel_size, dilation, padded_width, out_width, width):
-    """Return a_rows, c_rows, segments, blocks and first pixels of `_filter_lines`, and the numbers in a row of sums."""
+    """Return the offsets of rows, runs, blocks and first pixels of `_filter_lines`, and the pixels in a row of sums."""
     kernel_height, kernel_width = kernel_size
     runs, run = (1, kernel_height * channels) if dilation[0] == 1 else (kernel_height, channels)  # lines side by side
     starts = (
         np.arange(kernel_width)[:, None] * dilation[1] + np.arange(runs) * dilation[0] * channels * padded_width
     ).reshape(-1)
-    segments, blocks = cut_segments(np.arange(len(starts)) * run, starts, run, 1, padded_width)
+    k_runs, blocks = cut_k_runs(np.arange(len(starts)) * run, starts, run, 1, padded_width)
     line = max(out_width, width)
-    firsts = np.minimum(np.arange(0, out_width, width), line - width)  # the last panel begins early enough to be full
-    a_rows = whole_tiles(np.arange(filters) * channels * kernel_height * kernel_width)
-    return a_rows, whole_tiles(np.arange(filters) * line), segments, blocks, firsts, line
+    firsts = np.minimum(np.arange(0, out_width, width), line - width)  # the last panel begins where it is still full
+    a_row_offsets = whole_tiles(np.arange(filters) * channels * kernel_height * kernel_width)
+    return a_row_offsets, whole_tiles(np.arange(filters) * line), k_runs, blocks, firsts, line
 
 
-def forward(x, weight, bias, out_size, *, padding, dilation):
-    """Filter images x (N, H, W, C) by weight (C_out, C, KH, KW); parameters as in `direct`, stride 1."""
+def conv2d_forward_small_cout(x, weight, bias=None, *, stride, padding, dilation, groups):
+    """Filter images x (N, H, W, C) by few filters (C_out, C, KH, KW); parameters as in `indirect`, stride 1."""
+    out_size = output_size(x.shape[1:3], weight.shape[2:], stride, padding, dilation)
     images, height, width, channels = x.shape
     filters, _, *kernel_size = weight.shape
     top, bottom, left, right = padding
     padded = top + height + bottom, left + width + right
-    panel = panel_width(x.dtype, out_size[1])
-    *tables, line = _plan(filters, channels, tuple(kernel_size), dilation, padded[1], out_size[1], panel)
+    panel = nr(x.dtype, out_size[1])
+    *tables, row = _plan(filters, channels, tuple(kernel_size), dilation, padded[1], out_size[1], panel)
     out = memory.empty((images, *out_size, filters), x.dtype)
     zeros = np.zeros(max(panel, filters), x.dtype)
-    numbers = (*padded, top, left, panel, line)
+    lines = Lines(*padded, top=top, left=left, panel=panel, row=row)
     packed = np.ascontiguousarray(weight.transpose(0, 3, 2, 1)).reshape(-1)  # (C_out, KW, KH, C)
-    _filter_lines(x, packed, zeros if bias is None else bias, out, zeros, *tables, numbers)
+    _filter_lines(x, packed, zeros if bias is None else bias, out, zeros, *tables, lines)
     return out
+
+
+def input_gradient_padding(kernel_size, padding, dilation):
+    """Return the padding of the convolution that computes an input gradient; negative where none does."""
+    reach = [dilation[k] * (kernel_size[k] - 1) for k in (0, 1)]
+    return tuple(reach[i // 2] - padding[i] for i in range(4))
+
+
+def conv2d_backward_input_small_cout(grad_out, weight, *, input_size, stride, padding, dilation, groups):
+    """Return the gradient of images with few channels; parameters as in `indirect`, stride 1.
+
+    It is a convolution too: of the output's gradients, with the filters turned by 180 degrees.
+    """
+    around = input_gradient_padding(weight.shape[2:], padding, dilation)
+    turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)  # (C_in, C_out, KH, KW)
+    return conv2d_forward_small_cout(grad_out, turned, stride=stride, padding=around, dilation=dilation, groups=groups)

@@ -1,9 +1,9 @@
-"""The micro-kernel: a block of sums that stays in the processor's vector registers.
+"""The micro-kernel: an MR x NR tile of C whose sums stay in the processor's vector registers.
 
-A processor core multiplies and adds whole vectors (16 float32 with AVX-512), two of them per clock,
-but it can load only about as many from its nearest cache, and a sum can take its next term only after
+A processor core multiplies and adds whole vectors (16 float32 with AVX-512), two of them per clock.
+But it can load only about as many from its nearest cache, and a sum can take its next term only after
 some four clocks. A fast matrix product therefore (1) works on many independent sums at a time and (2)
-uses every loaded number for many of them. The tile does both. It holds ROWS x VECTORS accumulators,
+uses every loaded element for many of them. The micro-kernel does both. It holds MR x NR accumulators,
 
                       vector 0            vector 1
     row 0      [ acc acc ... acc ] [ acc acc ... acc ]
@@ -11,240 +11,256 @@ uses every loaded number for many of them. The tile does both. It holds ROWS x V
     ...
     row 7      [ acc acc ... acc ] [ acc acc ... acc ]
 
-and with every term r of the sums it loads VECTORS vectors of B and ROWS single numbers of A, each
-copied into all lanes, for ROWS * VECTORS multiply-adds:
+and for every term k of the sums it loads NR elements of B as vectors and MR single elements of A, each
+copied into all lanes, for MR * NR multiply-adds:
 
-    C[row, :] += A[row, r] * B[r, :]
+    C[row, :] += A[row, k] * B[k, :]
 
-8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON; AVX2 has 16 registers, so 6 x 2 there.
+8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON. AVX2 has 16 registers, so MR is 6 there.
 A larger tile would load less, but its row pointers no longer fit into the integer registers. Where one
-vector holds all columns there is, the tile is one vector wide.
+vector holds all columns there are, the tile is one vector wide.
 
-Convolution, its two gradients and the matrix product differ only in where the numbers of A lie, and
-that is the caller's to say: each row has its own offset, and the terms come as segments, equally
-long runs of numbers with a fixed step, that begin anywhere.
+Convolution, its two gradients and the matrix product differ only in where the elements of A lie, and
+the caller says that: each row has its own offset, and the terms come as runs, equally long sequences of
+elements with a fixed step, that begin anywhere.
 
-In a depthwise convolution each channel has a filter of its own. There the numbers of A are not copied
-into all lanes but loaded as vectors, and `channel_tile` multiplies channel by channel.
+In a depthwise convolution each channel has a filter of its own. There the elements of A are not copied
+into all lanes but loaded as vectors, and `microkernel_depthwise` multiplies channel by channel.
+
+Sources: Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS, section 1 (an inner
+kernel on packed blocks that stay in the caches); Van Zee and van de Geijn 2015, "BLIS: A Framework for Rapidly
+Instantiating BLAS Functionality", ACM TOMS 41(3), abstract (everything else in terms of very simple kernels).
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.runtime.simd import REGISTERS, VECTORS, Emitter
+from minitorch_kernels.runtime.simd import REGISTERS, VECTORS, VectorIR
 
-ROWS = 8 if REGISTERS == 32 else 6
-HALF = ROWS // 2
-BLOCK = 192  # terms between two loads of the accumulators: BLOCK rows of B stay in the first-level cache
+MR = 8 if REGISTERS == 32 else 6  # rows of a tile of C
+HALF_MR = MR // 2
+KC = 192  # terms between two loads of the accumulators: KC rows of B, NR wide, stay in the first-level cache
+
+
+class Tile(NamedTuple):
+    """Which tile of C a call of the micro-kernel computes, and where its operands lie. All are int64.
+
+    With ``accumulate`` the sums begin with what C holds (beta = 1 in a GEMM), without it with ``init`` (beta = 0).
+    """
+
+    row: int  # index of the tile's first row in a_row_offsets and c_row_offsets
+    first_run: int  # it sums over these runs of terms, from the first ...
+    end_run: int  # ... up to but not including the end
+    k_terms: int  # terms in each run, >= 1
+    a_offset: int
+    a_step: int  # from one term to the next
+    b_offset: int
+    b_step: int
+    c_offset: int
+    init_offset: int
+    accumulate: int  # 1 or 0
+    width: int  # NR: elements in a row of the tile
+
+
+class PrefetchingTile(NamedTuple):
+    """A `Tile` that also fetches a part of B, which later tiles read, from memory into the nearest cache."""
+
+    row: int
+    first_run: int
+    end_run: int
+    k_terms: int
+    a_offset: int
+    a_step: int
+    b_offset: int
+    b_step: int
+    c_offset: int
+    init_offset: int
+    accumulate: int
+    width: int
+    prefetch_offset: int  # in B
+    prefetch_step: int  # from one term to the next
 
 
 @intrinsic
-def tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
-    """Add up one tile; called from compiled kernels alone.
+def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
+    """Compute one tile of C; called from compiled kernels alone.
 
-    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
-        A[a_rows[i0 + m] + segments[0, s] + k * a_step] * B[b_offset + segments[1, s] + k * b_step, :]
+    C[c_row_offsets[row + m] + c_offset, :] = init or C  +  sum over runs s, terms k of
+        A[a_row_offsets[row + m] + k_runs[0, s] + k * a_step] * B[b_offset + k_runs[1, s] + k * b_step, :]
 
     Parameters
     ----------
-    a, b, c, start : ndarray, 1-D, the same dtype
-        B, C and start are read and written a panel (`panel_width`) at a time.
-    a_rows, c_rows : int64 ndarray, 1-D
+    a, b, c, init : ndarray, 1-D, the same dtype
+        B, C and init are read and written NR elements at a time.
+    a_row_offsets, c_row_offsets : int64 ndarray, 1-D
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
-    segments : int64 ndarray, shape (2, S)
-        Offsets into A and B of the first term of each segment.
-    numbers : tuple of 12 or 14 int64
-        i0, first segment, end of segments, terms in a segment (>= 1), a_offset, a_step, b_offset, b_step,
-        c_offset, start_offset, whether to go on from C (1) or from ``start`` (0), and the panel's width.
-        Two more name a part of B to fetch from memory meanwhile: its offset, and how far to go with every
-        term.
+    k_runs : int64 ndarray, shape (2, S)
+        Offsets into A and B of the first term of each run.
+    tile : Tile or PrefetchingTile
     """
-    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, partial(_emit_tile, _one_for_all_lanes)
+    signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
+    return signature, partial(_emit_both_widths, _broadcast_element)
 
 
 @intrinsic
-def adjacent_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
-    """Add up one tile whose rows of A lie side by side, term behind term; parameters as `tile`.
+def microkernel_packed_a(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
+    """Compute one tile whose A is packed: the MR elements of a term side by side, term after term.
 
-    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
-        A[a_offset + ((s - first) * terms + k) * a_step + m] * B[b_offset + segments[1, s] + k * b_step, :]
+    C[c_row_offsets[row + m] + c_offset, :] = init or C  +  sum over runs s, terms k of
+        A[a_offset + ((s - first_run) * k_terms + k) * a_step + m] * B[b_offset + k_runs[1, s] + k * b_step, :]
 
-    ``a_rows`` and ``segments[0]`` are not read. With a step that is known only when it runs, `tile` keeps a pointer
-    for each row, more than there are integer registers; here a single one is enough.
+    Parameters as `microkernel`; ``a_row_offsets`` and ``k_runs[0]`` are not read. With a step that is known only at
+    run time, `microkernel` keeps a pointer for each row, more than there are integer registers; here one is enough.
     """
-    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, partial(_emit_tile, _one_for_all_lanes, adjacent=True)
+    signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
+    return signature, partial(_emit_both_widths, _broadcast_element, packed_a=True)
 
 
 @intrinsic
-def half_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
-    """Add up the first HALF rows of what is an `adjacent_tile` in all else, where there are no more."""
-    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, partial(_emit_tile, _one_for_all_lanes, adjacent=True, count=HALF)
+def microkernel_packed_half(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
+    """Compute the first HALF_MR rows of a tile of `microkernel_packed_a`, where there are no more rows."""
+    signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
+    return signature, partial(_emit_both_widths, _broadcast_element, packed_a=True, rows=HALF_MR)
 
 
 @intrinsic
-def channel_tile(typingctx, a, b, c, start, a_rows, c_rows, segments, numbers):
-    """Add up one tile in which each lane has its own number of A; parameters as `tile`.
+def microkernel_depthwise(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
+    """Compute one tile in which each lane has its own element of A; parameters as `microkernel`.
 
-    C[c_rows[i0 + m] + c_offset, :] = start or C  +  sum over segments s, terms k of
-        A[a_rows[i0 + m] + segments[0, s] + k * a_step, :] * B[b_offset + segments[1, s] + k * b_step, :]
+    C[c_row_offsets[row + m] + c_offset, :] = init or C  +  sum over runs s, terms k of
+        A[a_row_offsets[row + m] + k_runs[0, s] + k * a_step, :] * B[b_offset + k_runs[1, s] + k * b_step, :]
     """
-    signature = types.void(a, b, c, start, a_rows, c_rows, segments, numbers)
-    return signature, partial(_emit_tile, _one_a_lane)
+    signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
+    return signature, partial(_emit_both_widths, _load_vectors)
 
 
-def _copier(count):
-    """Return an intrinsic for compiled kernels: target[j : j + count] = source[i : i + count]; None: one vector."""
-
-    @intrinsic
-    def copy(typingctx, source, i, target, j):
-        def emit(context, builder, signature, arguments):
-            emit = Emitter(context, builder, signature.args[0].dtype)
-            numbers = ir.VectorType(emit.element, count or emit.lanes).as_pointer()
-            arrays = [context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2)]
-            places = [builder.bitcast(emit.at(arrays[k], arguments[2 * k + 1]), numbers) for k in (0, 1)]
-            value = builder.load(places[0])
-            value.align = 4
-            builder.store(value, places[1]).align = 4
-            return context.get_dummy_value()
-
-        return types.void(source, i, target, j), emit
-
-    return copy
+# ------------------------------------------------------------------------- the instructions
 
 
-copy_rows = _copier(ROWS)  # what a term of a tile takes from A, where it lies side by side
-copy_vector = _copier(None)
-
-
-def _gatherer(count):
-    """Return an intrinsic for compiled kernels: target[j + m] = source[i + offsets[k + m]], m in 0 .. count - 1."""
-
-    @intrinsic
-    def gather(typingctx, source, i, offsets, k, target, j):
-        def emit(context, builder, signature, arguments):
-            emit = Emitter(context, builder, signature.args[0].dtype)
-            places = [context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 2, 4)]
-            first, table, to = (emit.at(place, arguments[2 * n + 1]) for n, place in enumerate(places))
-            for m in range(count):
-                number = builder.load(emit.at(first, builder.load(emit.at(table, emit.number(m)))))
-                builder.store(number, emit.at(to, emit.number(m)))
-            return context.get_dummy_value()
-
-        return types.void(source, i, offsets, k, target, j), emit
-
-    return gather
-
-
-gather_rows, gather_half = _gatherer(ROWS), _gatherer(HALF)  # the same, where it does not
-
-
-def _one_for_all_lanes(emit, pointer, vectors):
+def _broadcast_element(emit, pointer, vectors):
+    """Load one element of A and copy it into all lanes."""
     return [emit.broadcast(emit.builder.load(pointer))] * vectors
 
 
-def _one_a_lane(emit, pointer, vectors):
+def _load_vectors(emit, pointer, vectors):
+    """Load an element of A for every lane."""
     return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
-def _emit_tile(load_a, context, builder, signature, arguments, adjacent=False, count=ROWS):
-    """Emit the tile with one vector and that with VECTORS, and the choice between them."""
-    emit = Emitter(context, builder, signature.args[0].dtype)
-    width = builder.extract_value(arguments[7], 11)
-    with builder.if_else(builder.icmp_signed("==", width, emit.number(emit.lanes))) as (narrow, wide):
-        with narrow:
-            _emit_tile_of(count, 1, emit, load_a, adjacent, signature, arguments)
-        with wide:
-            _emit_tile_of(count, VECTORS, emit, load_a, adjacent, signature, arguments)
+def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=False, rows=MR):
+    """Emit the micro-kernel for one vector a row and for VECTORS, and the choice between them."""
+    emit = VectorIR(context, builder, signature.args[0].dtype)
+    arrays = emit.arrays(signature, arguments, 7)
+    run_count = builder.extract_value(arrays[6].shape, 1)
+    arrays = [array.data for array in arrays]
+    tile = emit.fields(signature.args[7], arguments[7])
+    with builder.if_else(builder.icmp_signed("==", tile["width"], emit.int64(emit.lanes))) as (narrow, wide):
+        for branch, vectors in ((narrow, 1), (wide, VECTORS)):
+            with branch:
+                _Tile(emit, load_a, arrays, run_count, tile, packed_a, rows, vectors).emit()
     return context.get_dummy_value()
 
 
-def _emit_tile_of(count, vectors, emit, load_a, adjacent, signature, arguments):
-    builder = emit.builder
-    arrays = emit.arrays(signature, arguments, 7)
-    a, b, c, start, a_rows, c_rows, segments = (array.data for array in arrays)
-    segment_count = builder.extract_value(arrays[6].shape, 1)
-    numbers = [builder.extract_value(arguments[7], i) for i in range(len(signature.args[7]))]
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, _, *ahead = numbers
+class _Tile:
+    """Emits one tile: load the accumulators, loop over runs and terms, store the accumulators."""
 
-    def row_pointers(table, base, offset):
-        rows = [builder.load(emit.at(table, builder.add(first_row, emit.number(m)))) for m in range(count)]
-        return [emit.at(base, builder.add(row, offset)) for row in rows]
+    def __init__(self, emit, load_a, arrays, run_count, tile, packed_a, rows, vectors):
+        self.ir, self.builder, self.load_a = emit, emit.builder, load_a
+        self.a, self.b, self.c, self.init, self.a_row_offsets, self.c_row_offsets, self.k_runs = arrays
+        self.run_count, self.tile, self.packed_a, self.rows, self.vectors = run_count, tile, packed_a, rows, vectors
+        self.prefetched = [tile["prefetch_offset"]] if "prefetch_offset" in tile else []
 
-    c_pointers = row_pointers(c_rows, c, c_offset)
-    if adjacent:
-        a_pointers = [emit.at(emit.at(a, a_offset), emit.number(m)) for m in range(count)]
-    else:
-        a_pointers = row_pointers(a_rows, a, a_offset)
-    start_pointer = emit.at(start, start_offset)
-
-    # The accumulators begin as C or as the start vector, chosen by one branch per tile.
-    with builder.if_else(builder.icmp_signed("!=", go_on, emit.number(0))) as (from_c, from_start):
-        with from_c:
-            loaded_c = [emit.load_vector(p, q) for p in c_pointers for q in range(vectors)]
-            block_c = builder.basic_block
-        with from_start:
-            loaded_start = [emit.load_vector(start_pointer, q) for q in range(vectors)]
-            block_start = builder.basic_block
-    sums = []
-    for i, value in enumerate(loaded_c):
-        phi = builder.phi(emit.vector)
-        phi.add_incoming(value, block_c)
-        phi.add_incoming(loaded_start[i % vectors], block_start)
-        sums.append(phi)
-
-    def segment(s, carried):
-        if adjacent:
-            a_start = builder.mul(builder.mul(builder.sub(s, first), terms), a_step)
+    def emit(self):
+        """Emit the whole tile."""
+        ir, tile, first = self.ir, self.tile, len(self.prefetched)
+        c_rows = self._row_pointers(self.c_row_offsets, self.c, tile["c_offset"])
+        if self.packed_a:
+            packed = ir.at(self.a, tile["a_offset"])
+            self.a_rows = [ir.at(packed, ir.int64(m)) for m in range(self.rows)]
         else:
-            a_start = builder.load(emit.at(segments, s))
-        b_start = builder.load(emit.at(segments, builder.add(segment_count, s)))
-        rows = [emit.at(p, a_start) for p in a_pointers]
-        b_segment = emit.at(b, builder.add(b_offset, b_start))
+            self.a_rows = self._row_pointers(self.a_row_offsets, self.a, tile["a_offset"])
+        carried = [*self.prefetched, *self._first_accumulators(c_rows)]
+        accumulators = ir.loop(tile["first_run"], tile["end_run"], carried, self._run)[first:]
+        for m, row in enumerate(c_rows):
+            for q in range(self.vectors):
+                ir.store_vector(accumulators[m * self.vectors + q], row, q)
 
-        def term(k, carried):
-            a_index, b_index, *carried = carried  # one index for all rows, a pointer each would be ROWS additions
-            fetched, carried = carried[: len(ahead[:1])], carried[len(ahead[:1]) :]
-            for index in fetched:
-                emit.prefetch(emit.at(b, index))
-            b_row = emit.at(b_segment, b_index)
-            columns = [emit.load_vector(b_row, q) for q in range(vectors)]
-            updated = []
-            for m, row in enumerate(rows):
-                factors = load_a(emit, emit.at(row, a_index), vectors)
-                updated += [emit.fma(factors[q], columns[q], carried[m * vectors + q]) for q in range(vectors)]
-            fetched = [builder.add(index, ahead[1]) for index in fetched]
-            return [builder.add(a_index, a_step), builder.add(b_index, b_step), *fetched, *updated]
+    def _row_pointers(self, offsets, base, offset):
+        """Return a pointer to each row of the tile."""
+        ir, builder, first = self.ir, self.builder, self.tile["row"]
+        rows = [builder.load(ir.at(offsets, builder.add(first, ir.int64(m)))) for m in range(self.rows)]
+        return [ir.at(base, builder.add(row, offset)) for row in rows]
 
-        return emit.loop(emit.number(0), terms, [emit.number(0), emit.number(0), *carried], term)[2:]
+    def _first_accumulators(self, c_rows):
+        """Return the accumulators, loaded from C or from ``init``: one branch a tile."""
+        ir, builder, vectors = self.ir, self.builder, self.vectors
+        init = ir.at(self.init, self.tile["init_offset"])
+        with builder.if_else(builder.icmp_signed("!=", self.tile["accumulate"], ir.int64(0))) as (from_c, from_init):
+            with from_c:
+                loaded_c = [ir.load_vector(row, q) for row in c_rows for q in range(vectors)]
+                block_c = builder.basic_block
+            with from_init:
+                loaded_init = [ir.load_vector(init, q) for q in range(vectors)]
+                block_init = builder.basic_block
+        accumulators = []
+        for i, value in enumerate(loaded_c):
+            phi = builder.phi(ir.vector)
+            phi.add_incoming(value, block_c)
+            phi.add_incoming(loaded_init[i % vectors], block_init)
+            accumulators.append(phi)
+        return accumulators
 
-    sums = emit.loop(first, end, [*ahead[:1], *sums], segment)[len(ahead[:1]) :]
-    for m, pointer in enumerate(c_pointers):
-        for q in range(vectors):
-            emit.store_vector(sums[m * vectors + q], pointer, q)
+    def _run(self, s, carried):
+        """Emit the loop over the terms of run s."""
+        ir, builder, tile = self.ir, self.builder, self.tile
+        if self.packed_a:
+            before = builder.mul(builder.sub(s, tile["first_run"]), tile["k_terms"])
+            a_start = builder.mul(before, tile["a_step"])
+        else:
+            a_start = builder.load(ir.at(self.k_runs, s))
+        b_start = builder.load(ir.at(self.k_runs, builder.add(self.run_count, s)))
+        rows = [ir.at(row, a_start) for row in self.a_rows]
+        b_run = ir.at(self.b, builder.add(tile["b_offset"], b_start))
+        # One index serves all rows: a pointer each would cost MR additions a term.
+        indices = [ir.int64(0), ir.int64(0)]
+        body = partial(self._term, rows, b_run)
+        return ir.loop(ir.int64(0), tile["k_terms"], [*indices, *carried], body)[2:]
+
+    def _term(self, rows, b_run, k, carried):
+        """Emit one term: C[m, :] += A[m, k] * B[k, :] for all rows m."""
+        ir, builder, tile, vectors = self.ir, self.builder, self.tile, self.vectors
+        a_index, b_index, *carried = carried
+        count = len(self.prefetched)
+        prefetched, accumulators = carried[:count], carried[count:]
+        for index in prefetched:
+            ir.prefetch(ir.at(self.b, index))
+        b_row = ir.at(b_run, b_index)
+        columns = [ir.load_vector(b_row, q) for q in range(vectors)]
+        updated = []
+        for m, row in enumerate(rows):
+            factors = self.load_a(ir, ir.at(row, a_index), vectors)
+            updated += [ir.fma(factors[q], columns[q], accumulators[m * vectors + q]) for q in range(vectors)]
+        prefetched = [builder.add(index, tile["prefetch_step"]) for index in prefetched]
+        return [builder.add(a_index, tile["a_step"]), builder.add(b_index, tile["b_step"]), *prefetched, *updated]
 
 
-def tile_numpy(a, b, c, start, a_rows, c_rows, segments, numbers, by_channel=False):
-    """The sums of `tile`, or of `channel_tile`, in NumPy, for reading and for tests."""
-    first_row, first, end, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on, width = numbers[
-        :12
-    ]
-    k = np.arange(terms)
-    columns = np.arange(width)
-    rows = range(first_row, first_row + ROWS)
-    sums = [c[c_rows[i] + c_offset + columns] if go_on else start[start_offset + columns] for i in rows]
-    for s in range(first, end):
-        b_rows = b[(b_offset + segments[1, s] + k * b_step)[:, None] + columns]  # (terms, width)
+def microkernel_numpy(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile, by_channel=False):
+    """Compute the tile of `microkernel`, or of `microkernel_depthwise`, in NumPy, for reading and for tests."""
+    k, columns = np.arange(tile.k_terms), np.arange(tile.width)
+    rows = range(tile.row, tile.row + MR)
+    begin = [c[c_row_offsets[i] + tile.c_offset + columns] for i in rows]
+    sums = begin if tile.accumulate else [init[tile.init_offset + columns]] * MR
+    for s in range(tile.first_run, tile.end_run):
+        b_rows = b[(tile.b_offset + k_runs[1, s] + k * tile.b_step)[:, None] + columns]  # (k_terms, NR)
         for m, i in enumerate(rows):
-            places = a_rows[i] + a_offset + segments[0, s] + k * a_step
-            sums[m] = sums[m] + (
-                (a[places[:, None] + columns] * b_rows).sum(axis=0) if by_channel else a[places] @ b_rows
-            )
+            at = a_row_offsets[i] + tile.a_offset + k_runs[0, s] + k * tile.a_step
+            if by_channel:
+                sums[m] = sums[m] + (a[at[:, None] + columns] * b_rows).sum(axis=0)
+            else:
+                sums[m] = sums[m] + a[at] @ b_rows
     for m, i in enumerate(rows):
-        c[c_rows[i] + c_offset + columns] = sums[m]
+        c[c_row_offsets[i] + tile.c_offset + columns] = sums[m]

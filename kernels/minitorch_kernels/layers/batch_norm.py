@@ -1,37 +1,30 @@
 """Batch normalisation of channels-last maps.
 
-A map (N, H, W, C) is a list of N*H*W pixels here. Sums over pixels run over ranges of pixels, at
-most RANGES of them and cut by the shape alone, each in float64 over blocks that fit the first-level
-cache; the ranges are then added up in order. So neither the number of threads nor a mean far from
-zero spoils the last digits.
+Sums over pixels run over the chunks of `runtime.chunks`, each in float64 over blocks that fit the first-level
+cache; the sums of the chunks are then added in order. So neither the number of threads nor a mean far from
+zero costs accuracy in the last digits.
 """
 
 import numpy as np
 
 from minitorch_kernels.layers import reduction
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
-from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
+from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 _BLOCK_ELEMENTS = 8192  # pixels times channels of a block, at most
 _BLOCK_PIXELS = 32  # of a block, at most: its sums are in x's type and would lose digits with more
 
 
-@helper
-def bounds(part, parts, count):
-    """Return the first and the end of one of ``parts`` ranges of ``count`` items."""
-    return part * count // parts, (part + 1) * count // parts
-
-
 @parallel_kernel(tasks=lambda means: len(means))
-def _range_moments(first_task, end_task, x, means, squares):
-    """Mean, and sum of squared deviations from it, of each range of pixels; x (M, C), results (ranges, C)."""
+def _chunk_moments(first_task, end_task, x, means, squares):
+    """Mean, and sum of squared deviations from it, of each chunk of pixels; x (M, C), results (chunks, C)."""
     pixels, channels = x.shape
-    ranges = len(means)
+    chunks = len(means)
     block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
-    for part in range(first_task, end_task):
-        first, end = bounds(part, ranges, pixels)
-        mean, square = means[part], squares[part]
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, chunks, pixels)
+        mean, square = means[chunk], squares[chunk]
         mean[:] = 0
         square[:] = 0
         total, deviation = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
@@ -55,27 +48,27 @@ def _range_moments(first_task, end_task, x, means, squares):
                 square[c] += deviation[c] + apart * apart * (start - first) * share
 
 
-@parallel_kernel(tasks=lambda: RANGES)
+@parallel_kernel(tasks=lambda: CHUNKS)
 def _scale_and_shift(first_task, end_task, x, scale, shift, out):
-    """out = x * scale + shift, per channel; parallel over ranges of pixels."""
+    """out = x * scale + shift, per channel; parallel over chunks of pixels."""
     pixels, channels = x.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, pixels)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
             for c in range(channels):
                 out[i, c] = x[i, c] * scale[c] + shift[c]
 
 
 @parallel_kernel(tasks=lambda sums: len(sums))
-def _range_sums(first_task, end_task, grad, x, mean, sums, products):
-    """Sums of grad, and of grad * (x - mean), of each range of pixels; results (ranges, C)."""
+def _chunk_sums(first_task, end_task, grad, x, mean, sums, products):
+    """Sums of grad, and of grad * (x - mean), of each chunk of pixels; results (chunks, C)."""
     pixels, channels = grad.shape
-    ranges = len(sums)
+    chunks = len(sums)
     block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
-    for part in range(first_task, end_task):
-        first, end = bounds(part, ranges, pixels)
-        sums[part] = 0
-        products[part] = 0
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, chunks, pixels)
+        sums[chunk] = 0
+        products[chunk] = 0
         total, product = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
         for start in range(first, end, block):
             total[:] = 0
@@ -85,30 +78,25 @@ def _range_sums(first_task, end_task, grad, x, mean, sums, products):
                     total[c] += grad[i, c]
                     product[c] += grad[i, c] * (x[i, c] - mean[c])
             for c in range(channels):
-                sums[part, c] += total[c]
-                products[part, c] += product[c]
+                sums[chunk, c] += total[c]
+                products[chunk, c] += product[c]
 
 
-@parallel_kernel(tasks=lambda: RANGES)
-def _input_gradient(first_task, end_task, grad, x, mean, slope, projection, level, out):
-    """out = slope * grad - projection * (x - mean) - level, per channel; parallel over ranges of pixels."""
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _input_gradient(first_task, end_task, grad, x, mean, a, b, c, out):
+    """out = a * grad - b * (x - mean) - c, per channel; parallel over chunks of pixels."""
     pixels, channels = grad.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, pixels)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
-            for c in range(channels):
-                out[i, c] = slope[c] * grad[i, c] - projection[c] * (x[i, c] - mean[c]) - level[c]
+            for k in range(channels):
+                out[i, k] = a[k] * grad[i, k] - b[k] * (x[i, k] - mean[k]) - c[k]
 
 
-def as_pixels(x):
-    """Return (N, H, W, C) as (M, C)."""
-    return x.reshape(-1, x.shape[-1])
-
-
-def partials(x):
-    """Return two empty float64 arrays (ranges, C) for partial sums over the pixels of x."""
-    pixels, channels = as_pixels(x).shape
-    shape = max(1, min(RANGES, pixels)), channels
+def partial_sums(x):
+    """Return two empty float64 arrays (chunks, C) for partial sums over the pixels of x."""
+    pixels, channels = flatten_pixels(x).shape
+    shape = max(1, min(CHUNKS, pixels)), channels
     return np.empty(shape), np.empty(shape)
 
 
@@ -130,15 +118,15 @@ def batch_norm_stats(x):
     squared deviations of blocks are merged as in Chan, Golub and LeVeque 1983 ("Algorithms for computing the sample
     variance").
     """
-    means, squares = partials(x)
-    count = as_pixels(x).shape[0]
-    _range_moments(as_pixels(x), means, squares)
+    means, squares = partial_sums(x)
+    count = flatten_pixels(x).shape[0]
+    _chunk_moments(flatten_pixels(x), means, squares)
     ends = np.arange(len(means) + 1) * count // len(means)
     sizes = np.diff(ends)[:, None]
     mean = (means * sizes).sum(0) / count
     var = (squares.sum(0) + (sizes * (means - mean) ** 2).sum(0)) / count
     if not np.isfinite(var).all():
-        pixels = as_pixels(x).astype(np.float64)
+        pixels = flatten_pixels(x).astype(np.float64)
         mean, var = pixels.mean(0), pixels.var(0)
     return mean.astype(x.dtype), var
 
@@ -156,7 +144,7 @@ def batch_norm_apply(x, scale, shift):
     ndarray, shape (N, H, W, C)
     """
     out = memory.empty_like(x)
-    _scale_and_shift(as_pixels(x), scale, shift, as_pixels(out))
+    _scale_and_shift(flatten_pixels(x), scale, shift, flatten_pixels(out))
     return out
 
 
@@ -176,7 +164,7 @@ def batch_norm_backward(grad_out, x, mean, inv_std, gamma):
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
     sums, products = batch_norm_sums(grad_out, x, mean)
-    grad_x = batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products, as_pixels(x).shape[0])
+    grad_x = batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products, flatten_pixels(x).shape[0])
     return grad_x, (products * inv_std).astype(x.dtype), sums.astype(x.dtype)
 
 
@@ -191,9 +179,18 @@ def batch_norm_sums(grad_out, x, mean):
     -------
     sums, products : ndarray of float64, shape (C,)
     """
-    sums, products = partials(x)
-    _range_sums(as_pixels(grad_out), as_pixels(x), mean, sums, products)
+    sums, products = partial_sums(x)
+    _chunk_sums(flatten_pixels(grad_out), flatten_pixels(x), mean, sums, products)
     return sums.sum(0), products.sum(0)
+
+
+def batch_norm_coefficients(inv_std, gamma, sums, products, count):
+    """Return a, b and c of grad_x = a * grad_out - b * (x - mean) - c, in float64.
+
+    a = gamma * inv_std,  b = a * inv_std^2 * products / count,  c = a * sums / count
+    """
+    a = gamma.astype(np.float64) * inv_std
+    return a, a * inv_std * (products * inv_std) / count, a * sums / count
 
 
 def batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products, count):
@@ -209,12 +206,9 @@ def batch_norm_input_gradient(grad_out, x, mean, inv_std, gamma, sums, products,
     -------
     ndarray, shape (N, H, W, C)
     """
-    slope = gamma.astype(np.float64) * inv_std
-    numbers = slope, slope * inv_std * (products * inv_std) / count, slope * sums / count
+    a, b, c = (array.astype(x.dtype) for array in batch_norm_coefficients(inv_std, gamma, sums, products, count))
     grad_x = memory.empty_like(x)
-    _input_gradient(
-        as_pixels(grad_out), as_pixels(x), mean, *(number.astype(x.dtype) for number in numbers), as_pixels(grad_x)
-    )
+    _input_gradient(flatten_pixels(grad_out), flatten_pixels(x), mean, a, b, c, flatten_pixels(grad_x))
     return grad_x
 
 
@@ -229,4 +223,4 @@ def channel_sums(x):
     -------
     ndarray, shape (C,)
     """
-    return reduction.sum_over(as_pixels(x), (0,))[0].astype(x.dtype)
+    return reduction.sum_over(flatten_pixels(x), (0,))[0].astype(x.dtype)

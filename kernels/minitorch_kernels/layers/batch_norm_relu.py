@@ -1,7 +1,7 @@
 """Batch norm, ReLU and max pooling of channels-last maps as one operation, in two passes each way.
 
 One at a time, the three read and write every large map four times forward and six times backward, and
-they do so little with a number that memory sets the time. Together:
+they do so little work per element that memory sets the time. Together:
 
     forward    statistics: read x;        then read x, write the (pooled) output
     backward   sums over the outputs;     then read x, write the gradient of x
@@ -12,10 +12,11 @@ them the compiler would have to compare too many addresses before it may use vec
 
 import numpy as np
 
-from minitorch_kernels.layers.batch_norm import as_pixels, bounds, partials
+from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, partial_sums
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
 from minitorch_kernels.runtime.jit import helper
-from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 _BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 
@@ -28,21 +29,21 @@ def activate(pixel, scale, shift, y):
         y[c] = 0 if value <= 0 else value
 
 
-@parallel_kernel(tasks=lambda: RANGES)
+@parallel_kernel(tasks=lambda: CHUNKS)
 def activate_pixels(first_task, end_task, x, scale, shift, out):
     """out (M, C) = max(x * scale + shift, 0) of the first C channels of x."""
     count = len(x)
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, count)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
             activate(x[i], scale, shift, out[i])
 
 
-@parallel_kernel(tasks=lambda: RANGES)
-def _add_andactivate_pixels(first_task, end_task, x, scale, shift, residual, out):
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _add_and_activate_pixels(first_task, end_task, x, scale, shift, residual, out):
     count, channels = x.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, count)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
             for c in range(channels):
                 value = x[i, c] * scale[c] + shift[c] + residual[i, c]
@@ -53,51 +54,55 @@ def _add_andactivate_pixels(first_task, end_task, x, scale, shift, residual, out
 def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, argmax, deviations):
     """Pool windows side by side; ``deviations`` gets x - mean of the pixel that won.
 
-    Of a window, the pixel that leads and its place are kept; the place as a number of x's type, which fills a lane
-    as the values do. To apply batch norm and ReLU to the leading pixel again costs less than to keep its output.
-    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
+    The largest pixel of a window so far and its position are kept; the position as a float until the end, so that it
+    has the same SIMD width as the values. Applying batch norm and ReLU to that pixel again costs less than keeping its
+    output. The new leader goes to another row than the old one: in place, it would be written through a mask, slowly.
     """
     images, out_height, out_width, channels = out.shape
-    places = np.arange(size * size).astype(x.dtype)
-    zero = places[0]  # of x's type: a plain 0 would make the choice float64
+    positions = np.arange(size * size).astype(x.dtype)
+    zero = positions[0]  # of x's type: a plain 0 would make the choice float64
     for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         for j in range(out_width):
-            where, deviation = argmax[n, i, j], deviations[n, i, j]
+            winner, deviation = argmax[n, i, j], deviations[n, i, j]
             leader = x[n, i * size, j * size]
             won[:] = zero
             for position in range(1, size * size):
-                pixel, here = x[n, i * size + position // size, j * size + position % size], places[position]
+                pixel, here = x[n, i * size + position // size, j * size + position % size], positions[position]
                 following = leaders[position % 2]
-                for c in range(channels):  # as in pooling: the first of equal ones, and NaN before all
-                    one, two, place = pixel[c], leader[c], won[c]  # all loaded first: a choice then, not a branch
+                for c in range(channels):  # as in pooling: the first of equals, NaN first
+                    one, two, old_position = (
+                        pixel[c],
+                        leader[c],
+                        won[c],
+                    )  # all loaded first: a choice then, not a branch
                     new, old = one * scale[c] + shift[c], two * scale[c] + shift[c]
                     new, old = zero if new <= zero else new, zero if old <= zero else old
                     wins = (new > old) | ((new != new) & (old == old))
                     following[c] = one if wins else two
-                    won[c] = here if wins else place
+                    won[c] = here if wins else old_position
                 leader = following
             activate(leader, scale, shift, out[n, i, j])
             for c in range(channels):
                 deviation[c] = leader[c] - mean[c]
             for c in range(channels):
-                where[c] = np.int32(won[c])
+                winner[c] = np.int32(won[c])
 
 
 @parallel_kernel(tasks=lambda sums: len(sums))
-def _range_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
-    """Sums of grad where out > 0, and of that times the deviation, of each range of pixels; all (M, C).
+def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
+    """Sums of grad where out > 0, and of that times the deviation, of each chunk of pixels; all (M, C).
 
     Deviations are ``deviations - mean``.
     """
     count, channels = grad.shape
-    ranges = len(sums)
+    chunks = len(sums)
     block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
-    for part in range(first_task, end_task):
-        first, end = bounds(part, ranges, count)
-        sums[part] = 0
-        products[part] = 0
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, chunks, count)
+        sums[chunk] = 0
+        products[chunk] = 0
         total, product, passed = np.empty(channels, grad.dtype), np.empty(channels, grad.dtype), np.empty_like(mean)
         for start in range(first, end, block):
             total[:] = 0
@@ -109,58 +114,65 @@ def _range_sums(first_task, end_task, grad, out, deviations, mean, sums, product
                     total[c] += passed[c]
                     product[c] += passed[c] * (deviations[i, c] - mean[c])
             for c in range(channels):
-                sums[part, c] += total[c]
-                products[part, c] += product[c]
+                sums[chunk, c] += total[c]
+                products[chunk, c] += product[c]
 
 
-@parallel_kernel(tasks=lambda: RANGES)
-def input_gradient(first_task, end_task, grad, out, x, mean, slope, projection, level, add, grad_x):
-    """grad_x = slope * grad where out > 0, - projection * (x - mean) - level; all (M, C), x and grad_x (M, C or more).
+@parallel_kernel(tasks=lambda: CHUNKS)
+def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, add, grad_x):
+    """grad_x = a * grad where out > 0, - b * (x - mean) - c; all (M, C), x and grad_x (M, C or more).
 
-    ``add`` adds that to what grad_x holds.
+    With ``add`` that is added to grad_x.
     """
     count, channels = grad.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, count)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
-            for c in range(channels):
-                passed = slope[c] * grad[i, c] if out[i, c] > 0 else 0
-                value = passed - projection[c] * (x[i, c] - mean[c]) - level[c]
-                grad_x[i, c] = grad_x[i, c] + value if add else value
+            for k in range(channels):
+                passed = a[k] * grad[i, k] if out[i, k] > 0 else 0
+                value = passed - b[k] * (x[i, k] - mean[k]) - c[k]
+                grad_x[i, k] = grad_x[i, k] + value if add else value
 
 
 @helper
-def _without_gradient(pixels, mean, projection, level, grad_pixels):
+def _without_gradient(pixels, mean, b, c, grad_pixels):
     """What `input_gradient` gives where grad is 0; all (M, C)."""
     for w in range(len(pixels)):
         pixel, to = pixels[w], grad_pixels[w]
-        for c in range(len(mean)):
-            to[c] = -projection[c] * (pixel[c] - mean[c]) - level[c]
+        for k in range(len(mean)):
+            to[k] = -b[k] * (pixel[k] - mean[k]) - c[k]
+
+
+@helper
+def _spread_window(corner, size, winner, passed, x, mean, b, c, grad_x):
+    """Write the input gradient of a window, whose first pixel is ``corner``: ``passed`` goes to the pixel that won."""
+    n, top, left = corner
+    for position in range(size * size):
+        h, w = top + position // size, left + position % size
+        pixel, to = x[n, h, w], grad_x[n, h, w]
+        for k in range(len(mean)):
+            here = passed[k] if winner[k] == position else 0
+            to[k] = here - b[k] * (pixel[k] - mean[k]) - c[k]
 
 
 @parallel_kernel(tasks=lambda x, out: len(x) * max(1, out.shape[1]))
-def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, slope, projection, level, size, grad_x):
+def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, a, b, c, size, grad_x):
     """The same where grad, out and argmax are those of windows, and grad goes to the pixel that won."""
-    images, height, width, _ = x.shape
+    height = x.shape[1]
     _, out_height, out_width, channels = out.shape
     rows = max(1, out_height)  # an image that is smaller than a window has one task, too
     for task in range(first_task, end_task):
         n, i = task // rows, task % rows
         passed = np.empty(channels, x.dtype)
         for j in range(out_width if out_height else 0):
-            one, gradient, where = out[n, i, j], grad[n, i, j], argmax[n, i, j]
-            for c in range(channels):
-                passed[c] = slope[c] * gradient[c] if one[c] > 0 else 0
-            for position in range(size * size):
-                h, w = i * size + position // size, j * size + position % size
-                pixel, to = x[n, h, w], grad_x[n, h, w]
-                for c in range(channels):
-                    here = passed[c] if where[c] == position else 0
-                    to[c] = here - projection[c] * (pixel[c] - mean[c]) - level[c]
+            one, gradient = out[n, i, j], grad[n, i, j]
+            for k in range(channels):
+                passed[k] = a[k] * gradient[k] if one[k] > 0 else 0
+            _spread_window((n, i * size, j * size), size, argmax[n, i, j], passed, x, mean, b, c, grad_x)
         for h in range(i * size, min((i + 1) * size, out_height * size)):  # columns after the last window
-            _without_gradient(x[n, h, out_width * size :], mean, projection, level, grad_x[n, h, out_width * size :])
+            _without_gradient(x[n, h, out_width * size :], mean, b, c, grad_x[n, h, out_width * size :])
         for h in range(out_height * size if i == rows - 1 else height, height):  # rows after the last window
-            _without_gradient(x[n, h], mean, projection, level, grad_x[n, h])
+            _without_gradient(x[n, h], mean, b, c, grad_x[n, h])
 
 
 def batch_norm_relu_forward(x, scale, shift, residual=None):
@@ -178,9 +190,9 @@ def batch_norm_relu_forward(x, scale, shift, residual=None):
     """
     out = memory.empty_like(x)
     if residual is None:
-        activate_pixels(as_pixels(x), scale, shift, as_pixels(out))
+        activate_pixels(flatten_pixels(x), scale, shift, flatten_pixels(out))
     else:
-        _add_andactivate_pixels(as_pixels(x), scale, shift, as_pixels(residual), as_pixels(out))
+        _add_and_activate_pixels(flatten_pixels(x), scale, shift, flatten_pixels(residual), flatten_pixels(out))
     return out
 
 
@@ -209,24 +221,23 @@ def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
     return out, argmax, deviations
 
 
-def gradient_numbers(grad_out, out, deviations, mean, inv_std, gamma, count, training):
-    """Return (slope, projection, level) of `input_gradient` and the gradients of gamma and beta; pixels (M, C).
+def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, gamma, count, training):
+    """Return (a, b, c) of `input_gradient` and the gradients of gamma and beta; pixels (M, C).
 
-    ``count`` pixels made the statistics.
+    The statistics were those of ``count`` pixels.
     """
-    sums, products = partials(grad_out)
-    _range_sums(grad_out, out, deviations, mean, sums, products)
-    grad_beta, grad_gamma = sums.sum(0), products.sum(0) * inv_std
-    slope = gamma.astype(np.float64) * inv_std
-    numbers = [slope, np.zeros_like(slope), np.zeros_like(slope)]  # nothing flows through constants
-    if training:
-        numbers[1:] = slope * inv_std * grad_gamma / count, slope * grad_beta / count
+    sums, products = partial_sums(grad_out)
+    _chunk_sums(grad_out, out, deviations, mean, sums, products)
+    grad_beta, products = sums.sum(0), products.sum(0)
+    coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
+    if not training:  # the statistics are constants, through which no gradient flows
+        coefficients = coefficients[0], np.zeros_like(coefficients[0]), np.zeros_like(coefficients[0])
     dtype = grad_out.dtype
-    return [number.astype(dtype) for number in numbers], grad_gamma.astype(dtype), grad_beta.astype(dtype)
+    return [k.astype(dtype) for k in coefficients], (products * inv_std).astype(dtype), grad_beta.astype(dtype)
 
 
 def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training, pooled=None):
-    """Return the gradients of batch norm and ReLU, and of pooling behind them.
+    """Return the gradients of batch norm and ReLU, and of pooling after them.
 
     With g = grad_out where out > 0, at the pixel that won its window:
 
@@ -248,12 +259,14 @@ def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
     deviations, center = (x, mean) if pooled is None else (pooled[2], np.zeros_like(mean))
-    arrays = map(as_pixels, (grad_out, out, deviations))
-    numbers, grad_gamma, grad_beta = gradient_numbers(*arrays, center, inv_std, gamma, as_pixels(x).shape[0], training)
+    arrays = map(flatten_pixels, (grad_out, out, deviations))
+    coefficients, grad_gamma, grad_beta = batch_norm_backward_coefficients(
+        *arrays, center, inv_std, gamma, flatten_pixels(x).shape[0], training
+    )
     grad_x = memory.empty_like(x)
     if pooled is None:
-        input_gradient(*map(as_pixels, (grad_out, out, x)), mean, *numbers, False, as_pixels(grad_x))
+        input_gradient(*map(flatten_pixels, (grad_out, out, x)), mean, *coefficients, False, flatten_pixels(grad_x))
     else:
         size, argmax, _ = pooled
-        _pooled_input_gradient(grad_out, out, argmax, x, mean, *numbers, size, grad_x)
+        _pooled_input_gradient(grad_out, out, argmax, x, mean, *coefficients, size, grad_x)
     return grad_x, grad_gamma, grad_beta

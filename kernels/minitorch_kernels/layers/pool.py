@@ -1,118 +1,170 @@
 """Maximum and mean over windows of channels-last maps.
 
 Each output pixel is the work of one pass over its window, all channels of a pixel together, so the
-innermost loop runs over contiguous numbers. Parallel over images and rows of the output, which
+innermost loop runs over contiguous elements. Parallel over images and rows of the output, which
 overlapping windows do not share; backward runs over images, whose gradients they do not share.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import helper
 from minitorch_kernels.runtime.threads import parallel_kernel
+
+
+class Window(NamedTuple):
+    """Windows of maximum pooling, in pixels; all int64."""
+
+    height: int
+    width: int
+    row_stride: int
+    column_stride: int
+    top: int  # padding
+    left: int
+
+
+class Lines(NamedTuple):
+    """Windows of average pooling along a row of W*C elements; all int64."""
+
+    height: int  # pixels
+    width: int  # pixels
+    row_stride: int  # pixels
+    top: int  # pixels of padding
+    left: int  # elements of padding
+    padded: int  # elements of a row with its padding
+    channels: int
+
+
+@helper
+def _first_inside(padding, position):
+    """Return the first index of a window that begins at ``position - padding`` and lies inside the image."""
+    return max(0, padding - position)
+
+
+@helper
+def _end_inside(size, padding, position, length):
+    """Return the end of the indices of that window, ``length`` long, in an image of ``size`` pixels."""
+    return min(length, size + padding - position)
+
+
+@helper
+def _take_larger(pixel, leader, following, won, here):
+    """following = max(pixel, leader) in each channel; ``won`` becomes ``here`` where the pixel is larger."""
+    for c in range(len(pixel)):
+        # A NaN beats every value and no later value beats a NaN.
+        new, old, position = pixel[c], leader[c], won[c]  # all loaded first: a choice, not a branch
+        wins = (new > old) | ((new != new) & (old == old))
+        following[c] = new if wins else old
+        won[c] = here if wins else position
 
 
 @parallel_kernel(tasks=lambda out: out.shape[0] * out.shape[1])
 def _max_forward(first_task, end_task, x, window, out, argmax):
-    """The place of the largest is kept as a number of x's type, which fills a lane as the values do, until the end.
+    """argmax is kept as a float until the end, so that it has the same SIMD width as the values.
 
     The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
     """
-    kernel_height, kernel_width, sh, sw, top, left = window
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
-    places = np.arange(kernel_height * kernel_width).astype(x.dtype)
+    positions = np.arange(window.height * window.width).astype(x.dtype)
     for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
+        row = i * window.row_stride
         for j in range(out_width):
-            best, where = out[n, i, j], argmax[n, i, j]
+            column = j * window.column_stride
+            left, right = _first_inside(window.left, column), _end_inside(width, window.left, column, window.width)
             leader, seen = leaders[0], 0
-            for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
-                for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
-                    pixel, here = x[n, i * sh + u - top, j * sw + v - left], places[u * kernel_width + v]
+            for u in range(_first_inside(window.top, row), _end_inside(height, window.top, row, window.height)):
+                for v in range(left, right):
+                    pixel = x[n, row + u - window.top, column + v - window.left]
+                    here = positions[u * window.width + v]
                     if seen == 0:
                         leader = pixel
                         won[:] = here
                     else:
                         following = leaders[seen % 2]
-                        for c in range(channels):
-                            # A NaN beats every number and no later value beats a NaN.
-                            new, old, place = pixel[c], leader[c], won[c]  # all loaded first: a choice, not a branch
-                            wins = (new > old) | ((new != new) & (old == old))
-                            following[c] = new if wins else old
-                            won[c] = here if wins else place
+                        _take_larger(pixel, leader, following, won, here)
                         leader = following
                     seen += 1
+            best, winner = out[n, i, j], argmax[n, i, j]
             for c in range(channels):
                 best[c] = leader[c]
             for c in range(channels):
-                where[c] = np.int32(won[c])
+                winner[c] = np.int32(won[c])
+
+
+@helper
+def _add_to_winner(grad, winner, position, pixel):
+    """Add the gradient of a window to one of its pixels, in the channels where that pixel was the largest."""
+    for c in range(len(grad)):
+        pixel[c] += grad[c] if winner[c] == position else 0
 
 
 @parallel_kernel(tasks=lambda grad_x: len(grad_x))
 def _max_backward(first_task, end_task, grad_out, argmax, window, grad_x):
-    kernel_height, kernel_width, sh, sw, top, left = window
-    images, out_height, out_width, channels = grad_out.shape
+    images, out_height, out_width, _ = grad_out.shape
     _, height, width, _ = grad_x.shape
     for n in range(first_task, end_task):
         grad_x[n] = 0
-        for i in range(out_height):
-            for j in range(out_width):
-                grad, where = grad_out[n, i, j], argmax[n, i, j]
-                for u in range(max(0, top - i * sh), min(kernel_height, height + top - i * sh)):
-                    for v in range(max(0, left - j * sw), min(kernel_width, width + left - j * sw)):
-                        pixel, position = grad_x[n, i * sh + u - top, j * sw + v - left], u * kernel_width + v
-                        for c in range(channels):
-                            pixel[c] += grad[c] if where[c] == position else 0
+        for window_index in range(out_height * out_width):
+            i, j = window_index // out_width, window_index % out_width
+            row, column = i * window.row_stride, j * window.column_stride
+            left, right = _first_inside(window.left, column), _end_inside(width, window.left, column, window.width)
+            for u in range(_first_inside(window.top, row), _end_inside(height, window.top, row, window.height)):
+                for v in range(left, right):
+                    pixel, position = grad_x[n, row + u - window.top, column + v - window.left], u * window.width + v
+                    _add_to_winner(grad_out[n, i, j], argmax[n, i, j], position, pixel)
 
 
 @parallel_kernel(tasks=lambda x: len(x))
-def _average_forward(first_task, end_task, x, window, starts, shares, out):
+def _average_forward(first_task, end_task, x, lines, starts, shares, out):
     """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
 
-    ``starts`` (OW*C,) are the first numbers of the windows in a padded row, ``shares`` (OH, OW*C) what each counts.
+    ``starts`` (OW*C,) are the first elements of the windows in a padded row, ``shares`` (OH, OW*C) their weights.
     """
-    kernel_height, kernel_width, sh, top, left, padded, channels = window
-    images, out_height, numbers = out.shape
+    images, out_height, line = out.shape
     _, height, width = x.shape
     for n in range(first_task, end_task):
-        sums, total = np.zeros(padded), np.empty(numbers)  # float64: windows may be large
-        inside = sums[left : left + width]
+        sums, total = np.zeros(lines.padded), np.empty(line)  # float64: windows may be large
+        inside = sums[lines.left : lines.left + width]
         for i in range(out_height):
-            first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
+            row_above = i * lines.row_stride - lines.top
+            first, end = max(0, row_above), min(height, row_above + lines.height)
             inside[:] = 0
             for h in range(first, end):
                 row = x[n, h]
                 for k in range(width):
                     inside[k] += row[k]
             result, share = out[n, i], shares[i]
-            for k in range(numbers):
+            for k in range(line):
                 total[k] = sums[starts[k]]
-            for v in range(1, kernel_width):
-                shifted = sums[v * channels :]
-                for k in range(numbers):
+            for v in range(1, lines.width):
+                shifted = sums[v * lines.channels :]
+                for k in range(line):
                     total[k] += shifted[starts[k]]
-            for k in range(numbers):
+            for k in range(line):
                 result[k] = total[k] * share[k]
 
 
 @parallel_kernel(tasks=lambda grad_x: len(grad_x))
 def _average_backward(first_task, end_task, grad_out, window, sources, shares, grad_x):
-    """The way back: each number of a row adds up the shares of the windows over it, for all rows of the windows.
+    """The backward pass: each element of a row adds up the shares of the windows over it, for all rows of the windows.
 
-    ``sources`` (T, W*C) are the outputs of those windows in a row, and that of a zero where there are fewer than T.
+    ``sources`` (T, W*C) are the indices of those windows' outputs in a row, or of a zero where there are fewer than T.
     """
     kernel_height, sh, top = window
-    images, out_height, numbers = grad_out.shape
+    images, out_height, out_line = grad_out.shape
     _, height, width = grad_x.shape
     for n in range(first_task, end_task):
-        parts, line = np.zeros(numbers + 1), np.empty(width)
+        parts, line = np.zeros(out_line + 1), np.empty(width)
         grad_x[n] = 0
         for i in range(out_height):
             grad, share = grad_out[n, i], shares[i]
-            for k in range(numbers):
+            for k in range(out_line):
                 parts[k] = grad[k] * share[k]
             line[:] = 0
             for t in range(len(sources)):
@@ -126,7 +178,7 @@ def _average_backward(first_task, end_task, grad_out, window, sources, shares, g
 
 
 def _channels(pixels, channels):
-    """Return the places of the numbers of pixels in a row; unsigned, so that none can count from the end."""
+    """Return the indices of all elements of some pixels of a row; unsigned, so that none can count from the end."""
     return (
         (np.asarray(pixels)[..., None] * channels + np.arange(channels))
         .reshape(*pixels.shape[:-1], -1)
@@ -136,17 +188,17 @@ def _channels(pixels, channels):
 
 @lru_cache(maxsize=256)
 def _window_sources(width, out_width, channels, kernel, stride, before):
-    """Return ``sources`` of `_average_backward`; numbers along a row."""
+    """Return ``sources`` of `_average_backward`; all sizes along a row."""
     most = -(-kernel // stride)
-    places = np.arange(width) + before
-    windows = places // stride - np.arange(most)[::-1, None]
-    over = (windows >= 0) & (windows < out_width) & (places - windows * stride < kernel)
+    columns = np.arange(width) + before
+    windows = columns // stride - np.arange(most)[::-1, None]
+    over = (windows >= 0) & (windows < out_width) & (columns - windows * stride < kernel)
     return np.where(np.repeat(over, channels, 1), _channels(windows, channels), out_width * channels).astype(np.uintp)
 
 
 @lru_cache(maxsize=256)
 def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad):
-    """Return window, starts and shares of `_average_forward`."""
+    """Return lines, starts and shares of `_average_forward`."""
     top, bottom, left, right = padding
     starts = _channels(np.arange(out_size[1]) * stride[1], channels)
     inside = []
@@ -156,17 +208,16 @@ def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_
     counts = np.outer(*inside) if not count_include_pad else np.full(out_size, kernel_size[0] * kernel_size[1])
     shares = np.repeat(1 / counts, channels, axis=1)
     padded = (left + size[1] + right) * channels
-    return (*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
+    return Lines(*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
 
 
-def _prepare(x, kernel_size, stride, padding):
-    """Return the numbers of a window, and the output array."""
+def _empty_output(x, kernel_size, stride, padding):
+    """Return an empty output array."""
     top, bottom, left, right = padding
     images, height, width, channels = x.shape
     out_height = (height + top + bottom - kernel_size[0]) // stride[0] + 1
     out_width = (width + left + right - kernel_size[1]) // stride[1] + 1
-    out = memory.empty((images, out_height, out_width, channels), x.dtype)
-    return (*kernel_size, *stride, top, left), out
+    return memory.empty((images, out_height, out_width, channels), x.dtype)
 
 
 def _lines(maps):
@@ -176,7 +227,7 @@ def _lines(maps):
 
 
 def max_pool2d_forward(x, *, kernel_size, stride, padding):
-    """Return the largest value of each window and its place in the window.
+    """Return the largest value of each window and its index in the window.
 
     Parameters
     ----------
@@ -190,14 +241,14 @@ def max_pool2d_forward(x, *, kernel_size, stride, padding):
     argmax : ndarray, shape (N, OH, OW, C), uint8, or int32 for windows of more than 256
         u * KW + v of the first largest value in row-major order, or of the first NaN.
     """
-    window, out = _prepare(x, kernel_size, stride, padding)
+    out = _empty_output(x, kernel_size, stride, padding)
     argmax = memory.empty(out.shape, np.uint8 if kernel_size[0] * kernel_size[1] <= 256 else np.int32)
-    _max_forward(x, window, out, argmax)
+    _max_forward(x, Window(*kernel_size, *stride, padding[0], padding[2]), out, argmax)
     return out, argmax
 
 
 def max_pool2d_backward(grad_out, argmax, *, input_size, kernel_size, stride, padding):
-    """Return the gradient of x, shape (N, H, W, C): each output's goes to the place in ``argmax``.
+    """Return the gradient of x, shape (N, H, W, C): each output's goes to the pixel in ``argmax``.
 
     Parameters
     ----------
@@ -211,7 +262,7 @@ def max_pool2d_backward(grad_out, argmax, *, input_size, kernel_size, stride, pa
     ndarray, shape (N, H, W, C)
     """
     grad_x = memory.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
-    _max_backward(grad_out, argmax, (*kernel_size, *stride, padding[0], padding[2]), grad_x)
+    _max_backward(grad_out, argmax, Window(*kernel_size, *stride, padding[0], padding[2]), grad_x)
     return grad_x
 
 
@@ -229,7 +280,7 @@ def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=Tru
     -------
     ndarray, shape (N, OH, OW, C)
     """
-    _, out = _prepare(x, kernel_size, stride, padding)
+    out = _empty_output(x, kernel_size, stride, padding)
     if out.size:
         sizes = x.shape[1:3], out.shape[1:3], x.shape[3]
         plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)

@@ -4,18 +4,18 @@ Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Dee
 section 3.3.
 """
 
-from minitorch_kernels.layers.batch_norm import as_pixels, bounds
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
+from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@parallel_kernel(tasks=lambda: RANGES)
-def _response_forward(first_task, end_task, x, window, numbers, out, base):
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _response_forward(first_task, end_task, x, window, constants, out, base):
     before, after = window
-    share, beta, k = numbers
+    share, beta, k = constants
     pixels, channels = x.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, pixels)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
             for c in range(channels):
                 energy = x[i, c] * 0
@@ -25,13 +25,13 @@ def _response_forward(first_task, end_task, x, window, numbers, out, base):
                 out[i, c] = x[i, c] * base[i, c] ** -beta
 
 
-@parallel_kernel(tasks=lambda: RANGES)
-def _response_backward(first_task, end_task, grad, x, out, base, window, numbers, grad_x):
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _response_backward(first_task, end_task, grad, x, out, base, window, constants, grad_x):
     before, after = window
-    share, beta = numbers
+    share, beta = constants
     pixels, channels = x.shape
-    for part in range(first_task, end_task):
-        first, end = bounds(part, RANGES, pixels)
+    for chunk in range(first_task, end_task):
+        first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
             for c in range(channels):
                 spread = x[i, c] * 0
@@ -54,8 +54,10 @@ def local_response_norm_forward(x, *, size, alpha, beta, k):
     out, base : ndarray, shape (N, H, W, C)
     """
     out, base = memory.empty_like(x), memory.empty_like(x)
-    numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta, k))
-    _response_forward(as_pixels(x), (size // 2, (size - 1) // 2), numbers, as_pixels(out), as_pixels(base))
+    constants = tuple(x.dtype.type(value) for value in (alpha / size, beta, k))
+    _response_forward(
+        flatten_pixels(x), (size // 2, (size - 1) // 2), constants, flatten_pixels(out), flatten_pixels(base)
+    )
     return out, base
 
 
@@ -77,7 +79,7 @@ def local_response_norm_backward(grad_out, x, out, base, *, size, alpha, beta, k
     ndarray, shape (N, H, W, C)
     """
     grad_x = memory.empty_like(x)
-    numbers = tuple(x.dtype.type(number) for number in (alpha / size, beta))
-    arrays = (as_pixels(array) for array in (grad_out, x, out, base))
-    _response_backward(*arrays, (size // 2, (size - 1) // 2), numbers, as_pixels(grad_x))
+    constants = tuple(x.dtype.type(value) for value in (alpha / size, beta))
+    arrays = (flatten_pixels(array) for array in (grad_out, x, out, base))
+    _response_backward(*arrays, (size // 2, (size - 1) // 2), constants, flatten_pixels(grad_x))
     return grad_x

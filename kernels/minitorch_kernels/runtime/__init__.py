@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
+    from minitorch_kernels.runtime import chunks as chunks
     from minitorch_kernels.runtime import jit as jit
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import parallel as parallel

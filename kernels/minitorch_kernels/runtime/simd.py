@@ -1,7 +1,8 @@
 """The processor's vector registers, and the few instructions that the micro-kernels are written in.
 
-Numba compiles loops well, but which numbers stay in registers it decides itself. The two micro-kernels
-(`gemm.microkernel`, `conv.winograd.transform`) decide that, and so emit LLVM's vector instructions directly.
+Numba compiles loops well, but it decides itself which values stay in registers. The micro-kernels (`gemm.microkernel`,
+`conv.winograd.transform` and those of `conv.depthwise`) must decide that, so they emit LLVM's vector instructions
+directly, through `VectorIR`.
 """
 
 import platform
@@ -10,6 +11,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config
+
+from minitorch_kernels.runtime.jit import jit_enabled
 
 _AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite", "znver4", "znver5")
 _AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3")
@@ -21,7 +24,7 @@ def host_vectors():
     Returns
     -------
     (int, int)
-        (0, 0) where no tile is known to fit.
+        (0, 0) for a processor without a micro-kernel of ours.
     """
     if platform.machine().lower() in ("arm64", "aarch64"):  # Windows says "ARM64"
         return 16, 32
@@ -39,21 +42,26 @@ def host_vectors():
 
 
 VECTOR_BYTES, REGISTERS = host_vectors()
-VECTORS = 2  # vectors side by side in a panel of columns, unless one holds them all
+VECTORS = 2  # vectors in a row of a micro-kernel's tile, unless one holds all columns
+
+
+def supports(dtype):
+    """Return True where the micro-kernels run: a known processor, compiled code, and float32 or float64."""
+    return bool(VECTOR_BYTES) and jit_enabled() and np.dtype(dtype) in (np.float32, np.float64)
 
 
 def lanes(dtype):
-    """Return the numbers of a vector register; where no tile fits, what AVX-512 has."""
+    """Return how many elements a vector register holds; without a micro-kernel, as many as with AVX-512."""
     return (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
 
 
-def panel_width(dtype, columns=None):
-    """Return the columns of a panel: VECTORS vectors of this dtype, or one vector if it holds all the columns."""
+def nr(dtype, columns=None):
+    """Return NR, the columns of a tile and of a packed panel: VECTORS vectors, or one if it holds all the columns."""
     one = lanes(dtype)
     return one if columns is not None and columns <= one else VECTORS * one
 
 
-class Emitter:
+class VectorIR:
     """Writes the few instructions that a micro-kernel is made of."""
 
     def __init__(self, context, builder, dtype):
@@ -69,14 +77,18 @@ class Emitter:
         pairs = zip(signature.args[:count], arguments[:count], strict=True)
         return [self.context.make_array(kind)(self.context, self.builder, value) for kind, value in pairs]
 
-    def number(self, value):
+    def fields(self, kind, value):
+        """Return the fields of a NamedTuple argument by name."""
+        return {name: self.builder.extract_value(value, i) for i, name in enumerate(kind.fields)}
+
+    def int64(self, value):
         return ir.Constant(self.integer, value)
 
     def at(self, pointer, index):
         return self.builder.gep(pointer, [index])
 
     def _vector_pointer(self, pointer, q):
-        shifted = self.at(pointer, self.number(q * self.lanes))
+        shifted = self.at(pointer, self.int64(q * self.lanes))
         return self.builder.bitcast(shifted, self.vector.as_pointer())
 
     def load_vector(self, pointer, q):
@@ -88,7 +100,7 @@ class Emitter:
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
 
     def prefetch(self, pointer):
-        """Ask for the cache line of an address, which may lie anywhere; the sums go on while it comes."""
+        """Fetch the cache line of an address, which may lie anywhere; the sums continue meanwhile."""
         integer = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
@@ -96,10 +108,10 @@ class Emitter:
         self.builder.call(function, [pointer, read, nearest_cache, data])
 
     def prefetch_share(self, pointer, first, pixels):
-        """Ask for one vector's share of so many pixels of all channels: as many vectors, from the first on."""
+        """Fetch one vector's share of ``pixels`` pixels of all channels: as many vectors, from the first on."""
         for k in range(0, pixels, 64 // VECTOR_BYTES):  # a cache line at a time
-            place = self.builder.mul(self.builder.add(first, self.number(k)), self.number(self.lanes))
-            self.prefetch(self.at(pointer, place))
+            offset = self.builder.mul(self.builder.add(first, self.int64(k)), self.int64(self.lanes))
+            self.prefetch(self.at(pointer, offset))
 
     def broadcast(self, scalar):
         undefined = ir.Constant(self.vector, ir.Undefined)
@@ -111,9 +123,9 @@ class Emitter:
         return self.builder.call(self.fma_function, [x, y, z])
 
     def combination(self, factors, values):
-        """Return the sum of factor * value; factors 0, 1 and -1 cost no product."""
+        """Return the sum of factor * value; factors 0, 1 and -1 cost no multiplication."""
         pairs = [(factor, value) for factor, value in zip(factors, values, strict=True) if factor]
-        pairs.sort(key=lambda pair: pair[0] != 1)  # begin with one that needs none, if there is one
+        pairs.sort(key=lambda pair: pair[0] != 1)  # begin with a factor of 1, if there is one
         (first, total), *rest = pairs
         if first != 1:
             total = self.builder.fmul(total, self.constant(first))
@@ -138,7 +150,7 @@ class Emitter:
         i = builder.phi(self.integer)
         phis = [builder.phi(value.type) for value in carried]
         results = body(i, phis)
-        following = builder.add(i, self.number(1))
+        following = builder.add(i, self.int64(1))
         bottom = builder.basic_block
         for phi, outside, result in zip([i, *phis], [first, *carried], [following, *results], strict=True):
             phi.add_incoming(outside, before)
@@ -148,7 +160,7 @@ class Emitter:
         return results
 
     def loop_if_any(self, first, end, carried, body):
-        """Run ``carried = body(i, carried)`` for i from first to end, if that is any; return the last ``carried``."""
+        """Run ``carried = body(i, carried)`` for i from first to end, maybe never; return the last ``carried``."""
         builder, before = self.builder, self.builder.basic_block
         some, after = builder.append_basic_block("some"), builder.append_basic_block("none")
         builder.cbranch(builder.icmp_signed("<", first, end), some, after)

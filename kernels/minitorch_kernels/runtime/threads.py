@@ -22,7 +22,6 @@ import threadpoolctl
 from minitorch_kernels.runtime import parallel
 from minitorch_kernels.runtime.jit import LAUNCHER, compile_function, jit_enabled
 
-RANGES = 64  # into which a loop over pixels is cut: enough for many threads, and the same for any number of them
 _SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 
 _limit = None  # set by set_num_threads; None: as many as this process may use

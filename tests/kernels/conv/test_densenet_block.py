@@ -51,7 +51,7 @@ def test_batch_norm_relu_and_product_are_one(dtype, sizes, channels, behind, fil
 def test_without_a_register_tile_the_same(monkeypatch):
     case = Case((2, 5, 5, 20), 17, 9, np.float64)
     want = [case.product(relu=relu) for relu in (False, True)]
-    monkeypatch.setattr(densenet_block, "available", lambda dtype: False)
+    monkeypatch.setattr(densenet_block, "supports", lambda dtype: False)
     for relu, expected in zip((False, True), want, strict=True):
         np.testing.assert_allclose(case.product(relu=relu), expected, rtol=0, atol=1e-12)
 

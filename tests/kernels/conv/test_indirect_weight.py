@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv import indirect, indirect_weight
-from minitorch_kernels.gemm.microkernel import ROWS
-from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.conv import indirect_weight
+from minitorch_kernels.gemm.microkernel import MR
+from minitorch_kernels.runtime import simd
+from minitorch_kernels.runtime.simd import nr
 
-pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
-gradient = indirect_weight.conv2d_backward_weight_direct
+gradient = indirect_weight.conv2d_backward_weight_indirect
 
 
 def test_small_convolutions_agree_with_the_textbook(many_convolutions):
@@ -81,8 +82,8 @@ def test_images_are_cut_into_chunks_that_all_count():
 
 
 def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
-    """The tile's rows see numbers 0, 1, ROWS-2, ROWS-1, and the last again until it is full: no run of numbers."""
-    channels = ROWS - 2
+    """The tile's rows see numbers 0, 1, MR-2, MR-1, and the last again until it is full: no run of numbers."""
+    channels = MR - 2
     x, grad_out = np.arange(2.0 * channels).reshape(1, 1, 2, channels), np.ones((1, 1, 1, channels // 2))
     keywords = {"kernel_size": (1, 2), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1)}
     got = gradient(x, grad_out, groups=channels // 2, **keywords)
@@ -92,7 +93,7 @@ def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
 @pytest.mark.parametrize(("images", "groups"), [(1, 1), (6, 1), (3, 2)])
 def test_panels_are_shared_out_where_there_are_few_other_tasks(images, groups):
     """With one image every panel is a task of its own, with six of them two and two and one."""
-    rng, columns = np.random.default_rng(images), 5 * panel_width(np.float32) - 3
+    rng, columns = np.random.default_rng(images), 5 * nr(np.float32) - 3
     x, grad_out = rng.standard_normal((images, 4, 5, 3 * groups)), rng.standard_normal((images, 4, 5, columns * groups))
     keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": groups}
     got = gradient(x.astype(np.float32), grad_out.astype(np.float32), **keywords)[..., 0, 0]

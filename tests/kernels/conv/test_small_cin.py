@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
-from minitorch_kernels.conv import indirect, small_cin
-from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.conv import small_cin
+from minitorch_kernels.runtime import simd
+from minitorch_kernels.runtime.simd import nr
 
-pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 DTYPES = np.float32, np.float64
 
 
-def spread(grad_out, weight, *, groups, **hyper):
-    assert groups == 1
-    return small_cin.conv2d_backward_input_spread(grad_out, weight, **hyper)
+spread = small_cin.conv2d_backward_input_small_cin
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +30,9 @@ def test_the_textbook_agrees(problems):
 
 def test_more_filters_than_a_block_of_terms():
     grad_out, weight = np.ones((2, 3, 3, 500), np.float32), np.ones((500, 1, 2, 2), np.float32)
-    hyper = {"input_size": (4, 4), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1)}
+    hyper = {"input_size": (4, 4), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
     expected = 500 * np.outer([1, 2, 2, 1], [1, 2, 2, 1])
-    got = small_cin.conv2d_backward_input_spread(grad_out, weight, **hyper)
+    got = small_cin.conv2d_backward_input_small_cin(grad_out, weight, **hyper)
     np.testing.assert_array_equal(got, np.broadcast_to(expected[:, :, None], (2, 4, 4, 1)))
 
 
@@ -48,7 +47,7 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
 
 
 def test_direct_takes_it_for_few_channels_alone():
-    few = panel_width(np.float32) // 8  # so that 7 of 8 lanes would be empty: 4 with AVX-512, 2 with AVX2
-    assert small_cin.pays(few, 1, np.float32)
-    assert not small_cin.pays(few + 1, 1, np.float32)
-    assert not small_cin.pays(few, few, np.float32)
+    few = nr(np.float32) // 8  # so that 7 of 8 lanes would be empty: 4 with AVX-512, 2 with AVX2
+    assert small_cin.is_faster(few, 1, np.float32)
+    assert not small_cin.is_faster(few + 1, 1, np.float32)
+    assert not small_cin.is_faster(few, few, np.float32)

@@ -3,29 +3,26 @@
 import numpy as np
 import pytest
 
-from minitorch_kernels.conv import indirect, small_cout
+from minitorch_kernels.conv import small_cout
+from minitorch_kernels.runtime import simd
 
-pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 DTYPES = np.float32, np.float64
 
 
-def forward(x, weight, bias, *, stride, padding, dilation, groups):
-    assert (stride, groups) == ((1, 1), 1)
-    reach = [dilation[i] * (weight.shape[2 + i] - 1) for i in range(2)]
-    out_size = tuple(x.shape[1 + i] + sum(padding[2 * i : 2 * i + 2]) - reach[i] for i in range(2))
-    return small_cout.forward(x, weight, bias, out_size, padding=padding, dilation=dilation)
+forward = small_cout.conv2d_forward_small_cout
 
 
 @pytest.fixture(scope="module")
 def problems(many_convolutions, large_convolutions):
-    """Those of stride 1, whatever the number of filters: several tiles of rows never occur, so at most ROWS."""
+    """Those of stride 1, whatever the number of filters: several tiles of rows never occur, so at most MR."""
     found = [
         p
         for p in (*many_convolutions, *large_convolutions)
         if p.hyper["groups"] == 1
         and p.hyper["stride"] == (1, 1)
-        and p.weight_shape[0] <= small_cout.ROWS
+        and p.weight_shape[0] <= small_cout.MR
         and p.grad_out.size
     ]
     assert len(found) > 10
@@ -58,9 +55,9 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
 
 
 def test_direct_takes_it_for_few_filters_of_stride_1_alone():
-    few = min(small_cout.ROWS, small_cout.lanes(np.float32) - 1)
-    assert small_cout.pays((few, 3, 5, 5), (1, 1), 1, np.float32)
-    assert not small_cout.pays((few + 2, 3, 5, 5), (1, 1), 1, np.float32)
-    assert not small_cout.pays((few, 3, 5, 5), (2, 1), 1, np.float32)
-    assert not small_cout.pays((few, 3, 1, 1), (1, 1), 1, np.float32)
-    assert not small_cout.pays((few, 1, 5, 5), (1, 1), few, np.float32)
+    few = min(small_cout.MR, small_cout.lanes(np.float32) - 1)
+    assert small_cout.is_faster((few, 3, 5, 5), (1, 1), 1, np.float32)
+    assert not small_cout.is_faster((few + 2, 3, 5, 5), (1, 1), 1, np.float32)
+    assert not small_cout.is_faster((few, 3, 5, 5), (2, 1), 1, np.float32)
+    assert not small_cout.is_faster((few, 3, 1, 1), (1, 1), 1, np.float32)
+    assert not small_cout.is_faster((few, 1, 5, 5), (1, 1), few, np.float32)

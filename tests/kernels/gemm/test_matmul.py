@@ -5,16 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.gemm import matmul
-from minitorch_kernels.gemm.microkernel import BLOCK, ROWS
-from minitorch_kernels.runtime.simd import panel_width
+from minitorch_kernels.gemm import matmul, pack
+from minitorch_kernels.gemm.microkernel import KC, MR
+from minitorch_kernels.runtime import simd
+from minitorch_kernels.runtime.simd import nr
 
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}
-sizes = st.one_of(
-    st.integers(1, 40), st.sampled_from([ROWS, BLOCK, BLOCK + 1, 2 * BLOCK, matmul.CHUNK, matmul.CHUNK + 1])
-)
-needs_tile = pytest.mark.skipif(not matmul.available(np.float32), reason="no register tile fits this machine")
+sizes = st.one_of(st.integers(1, 40), st.sampled_from([MR, KC, KC + 1, 2 * KC, matmul.MC, matmul.MC + 1]))
+needs_tile = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 
 def matrices(rows, terms, columns, dtype, seed=0):
@@ -98,24 +97,24 @@ def test_nan_and_infinity_stay_in_their_row_or_column(value):
 
 
 def test_whole_tiles_repeat_the_last_row():
-    padded = matmul.whole_tiles(np.arange(3) * 5)
-    np.testing.assert_array_equal(padded, [0, 5] + [10] * (ROWS - 2))
-    np.testing.assert_array_equal(matmul.whole_tiles(np.arange(2 * ROWS)), np.arange(2 * ROWS))
-    assert len(matmul.whole_tiles(np.arange(0))) == 0
+    padded = pack.whole_tiles(np.arange(3) * 5)
+    np.testing.assert_array_equal(padded, [0, 5] + [10] * (MR - 2))
+    np.testing.assert_array_equal(pack.whole_tiles(np.arange(2 * MR)), np.arange(2 * MR))
+    assert len(pack.whole_tiles(np.arange(0))) == 0
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     starts=st.lists(st.tuples(*[st.integers(0, 10**6)] * 2), min_size=1, max_size=8),
-    length=st.integers(1, 3 * BLOCK),
+    length=st.integers(1, 3 * KC),
     steps=st.tuples(*[st.integers(1, 64)] * 2),
 )
 def test_cut_segments_holds_every_term_once_in_order(starts, length, steps):
-    segments, blocks = matmul.cut_segments(*zip(*starts, strict=True), length, *steps)
+    k_runs, blocks = pack.cut_k_runs(*zip(*starts, strict=True), length, *steps)
     met = []
     for begin, end, terms in blocks:
-        assert 1 <= (end - begin) * terms <= BLOCK
-        met += [segments[:, s] + k * np.array(steps) for s in range(begin, end) for k in range(terms)]
+        assert 1 <= (end - begin) * terms <= KC
+        met += [k_runs[:, s] + k * np.array(steps) for s in range(begin, end) for k in range(terms)]
     expected = [np.array(start) + k * np.array(steps) for start in starts for k in range(length)]
     np.testing.assert_array_equal(met, expected)
 
@@ -123,12 +122,12 @@ def test_cut_segments_holds_every_term_once_in_order(starts, length, steps):
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=30, deadline=None)
-@given(rows=st.integers(1, ROWS), terms=st.integers(1, 2 * BLOCK), panels=st.integers(2, 4))
+@given(rows=st.integers(1, MR), terms=st.integers(1, 2 * KC), panels=st.integers(2, 4))
 def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
-    a, b, expected = matrices(rows, terms, panels * panel_width(dtype), dtype)
+    a, b, expected = matrices(rows, terms, panels * nr(dtype), dtype)
     packs = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "pack_panels", lambda *_: packs.append(1))
+        patch.setattr(matmul, "pack_b", lambda *_: packs.append(1))
         agree(matmul.matmul(a, b), expected, terms, dtype)
     assert not packs
 
@@ -137,27 +136,27 @@ def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     """A moving sum: row i of A begins at number i, and the columns of B give sums with several weights."""
-    width, terms = panel_width(dtype), 5
+    width, terms = nr(dtype), 5
     numbers, b = np.arange(30, dtype=dtype), np.zeros((1, terms, width), dtype)
     b[0, :, 0], b[0, 2, 1] = 1, 10
     c, start = np.full(26 * 2, -1, dtype), np.zeros(width, dtype)
     start[:2] = 0.5, 0.25
-    rows = matmul.whole_tiles(np.arange(26))
-    segments, blocks = matmul.cut_segments([0], [0], terms, 1, width)
+    rows = pack.whole_tiles(np.arange(26))
+    k_runs, blocks = pack.cut_k_runs([0], [0], terms, 1, width)
     panels = np.array([[0, 0, 0, 0, 2]])
-    matmul.gathered_product(numbers, b, width, c, start, rows, rows * 2, segments, blocks, panels, False)
+    matmul.indirect_gemm(numbers, b, width, c, start, rows, rows * 2, k_runs, blocks, panels, False)
     moving = np.arange(26)[:, None] * [5, 10] + [10 + 0.5, 20 + 0.25]
     np.testing.assert_array_equal(c.reshape(26, 2), moving)
 
 
 def test_without_a_tile_numpy_multiplies(monkeypatch):
     a, b, expected = matrices(5, 6, 7, np.float64)
-    monkeypatch.setattr(matmul, "VECTOR_BYTES", 0)
-    assert not matmul.available(np.float64)
+    monkeypatch.setattr(simd, "VECTOR_BYTES", 0)
+    assert not simd.supports(np.float64)
     agree(matmul.matmul(a, b), expected, 6, np.float64)
     integers = np.arange(6).reshape(2, 3)
     np.testing.assert_array_equal(matmul.matmul(integers, integers.T), integers @ integers.T)
 
 
 def test_a_tile_is_for_float32_and_float64_alone():
-    assert not any(matmul.available(dtype) for dtype in (np.float16, np.int64, np.complex128, bool))
+    assert not any(simd.supports(dtype) for dtype in (np.float16, np.int64, np.complex128, bool))

@@ -12,22 +12,22 @@ from minitorch_kernels.conv import indirect_weight
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.gemm import matmul
 from minitorch_kernels.gemm.microkernel import (
-    HALF,
-    ROWS,
-    adjacent_tile,
-    channel_tile,
-    copy_rows,
-    copy_vector,
-    gather_half,
-    gather_rows,
-    half_tile,
-    tile,
-    tile_numpy,
+    HALF_MR,
+    MR,
+    PrefetchingTile,
+    Tile,
+    microkernel,
+    microkernel_depthwise,
+    microkernel_numpy,
+    microkernel_packed_a,
+    microkernel_packed_half,
 )
-from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, panel_width
+from minitorch_kernels.gemm.pack import copy_mr, copy_vector, gather_half_mr, gather_mr
+from minitorch_kernels.runtime import simd
+from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
 from tests.kernels.assembly import compiled_loops, inner_loops, reads_x86
 
-needs_tile = pytest.mark.skipif(not matmul.available(np.float32), reason="no register tile fits this machine")
+needs_tile = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}
 
@@ -38,28 +38,32 @@ BAR = {np.float32: 1e-5, np.float64: 1e-12}
 @pytest.fixture(scope="module")
 def call_tile():
     """Return a compiled function that adds up one tile."""
-    return numba.njit(lambda a, b, c, start, rows, c_rows, segments, n: tile(a, b, c, start, rows, c_rows, segments, n))
+    return numba.njit(
+        lambda a, b, c, start, rows, c_row_offsets, k_runs, n: microkernel(
+            a, b, c, start, rows, c_row_offsets, k_runs, n
+        )
+    )
 
 
 @pytest.fixture(scope="module")
 def call_adjacent_tiles():
     """Return compiled functions that add up a tile of rows side by side, by the number of its rows."""
 
-    def whole(a, b, c, start, rows, c_rows, segments, n):
-        adjacent_tile(a, b, c, start, rows, c_rows, segments, n)
+    def whole(a, b, c, start, rows, c_row_offsets, k_runs, n):
+        microkernel_packed_a(a, b, c, start, rows, c_row_offsets, k_runs, n)
 
-    def half(a, b, c, start, rows, c_rows, segments, n):
-        half_tile(a, b, c, start, rows, c_rows, segments, n)
+    def half(a, b, c, start, rows, c_row_offsets, k_runs, n):
+        microkernel_packed_half(a, b, c, start, rows, c_row_offsets, k_runs, n)
 
-    return {ROWS: numba.njit(whole), HALF: numba.njit(half)}
+    return {MR: numba.njit(whole), HALF_MR: numba.njit(half)}
 
 
 @pytest.fixture(scope="module")
 def call_channel_tile():
     """Return a compiled function that adds up one tile channel by channel."""
 
-    def call(a, b, c, start, rows, c_rows, segments, n):
-        channel_tile(a, b, c, start, rows, c_rows, segments, n)
+    def call(a, b, c, start, rows, c_row_offsets, k_runs, n):
+        microkernel_depthwise(a, b, c, start, rows, c_row_offsets, k_runs, n)
 
     return numba.njit(call)
 
@@ -72,26 +76,41 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
     def integer(low, high):
         return data.draw(st.integers(low, high))
 
-    rng, width = np.random.default_rng(integer(0, 1000)), panel_width(dtype, data.draw(st.sampled_from([1, None])))
+    rng, width = np.random.default_rng(integer(0, 1000)), nr(dtype, data.draw(st.sampled_from([1, None])))
     first_row, first, count, terms = integer(0, 5), integer(0, 2), integer(1, 4), integer(1, 20)
     a_step, b_step = integer(0, 7), data.draw(st.sampled_from([0, 1, width, 2 * width + 3]))
-    a_offset, b_offset, c_offset, start_offset, go_on = (integer(0, n) for n in (9, 40, 30, 50, 1))
-    a_rows, c_rows = rng.integers(0, 60, first_row + ROWS), rng.integers(0, 400, first_row + ROWS)  # may overlap in C
-    segments = rng.integers(0, 50, (2, first + count + 1))
+    a_offset, b_offset, c_offset, init_offset, accumulate = (integer(0, n) for n in (9, 40, 30, 50, 1))
+    a_row_offsets, c_row_offsets = (
+        rng.integers(0, 60, first_row + MR),
+        rng.integers(0, 400, first_row + MR),
+    )  # may overlap in C
+    k_runs = rng.integers(0, 50, (2, first + count + 1))
     by_channel = data.draw(st.booleans())
     sizes = 60 + 9 + 50 + 20 * 7 + width, 40 + 50 + 20 * b_step + width, 400 + 30 + width, 50 + width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
-    numbers = first_row, first, first + count, terms, a_offset, a_step, b_offset, b_step, c_offset, start_offset, go_on
-    numbers += (width,)
-    if data.draw(st.booleans()):
-        numbers += integer(0, len(b) - 1), integer(0, 40)  # fetching ahead changes nothing, even behind the end
+    numbers = (
+        first_row,
+        first,
+        first + count,
+        terms,
+        a_offset,
+        a_step,
+        b_offset,
+        b_step,
+        c_offset,
+        init_offset,
+        accumulate,
+    )
+    tile = Tile(*numbers, width)
+    if data.draw(st.booleans()):  # prefetching changes nothing, not even after the end
+        tile = PrefetchingTile(*tile, integer(0, len(b) - 1), integer(0, 40))
     expected = c.copy()
-    (call_channel_tile if by_channel else call_tile)(a, b, c, start, a_rows, c_rows, segments, numbers)
-    tile_numpy(a, b, expected, start, a_rows, c_rows, segments, numbers, by_channel)
+    (call_channel_tile if by_channel else call_tile)(a, b, c, start, a_row_offsets, c_row_offsets, k_runs, tile)
+    microkernel_numpy(a, b, expected, start, a_row_offsets, c_row_offsets, k_runs, tile, by_channel)
     scale = max(np.sqrt(count * terms), np.abs(expected).max())  # a step of 0 adds up one number again and again
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * scale)
     untouched = np.ones(len(c), bool)
-    for row in c_rows[first_row:]:
+    for row in c_row_offsets[first_row:]:
         untouched[row + c_offset : row + c_offset + width] = False
     assert (c[untouched] == expected[untouched]).all()
 
@@ -104,22 +123,22 @@ def test_adjacent_tiles_are_the_twin_on_rows_side_by_side(call_adjacent_tiles, d
     def integer(low, high):
         return data.draw(st.integers(low, high))
 
-    rng, width = np.random.default_rng(integer(0, 1000)), panel_width(dtype, data.draw(st.sampled_from([1, None])))
+    rng, width = np.random.default_rng(integer(0, 1000)), nr(dtype, data.draw(st.sampled_from([1, None])))
     first, count, terms = integer(0, 2), integer(1, 4), integer(1, 20)
-    a_offset, b_offset, b_step, go_on = integer(0, 9), integer(0, 40), integer(0, 2 * width), integer(0, 1)
-    segments = rng.integers(0, 50, (2, first + count + 1))
-    c_rows = rng.permutation(ROWS) * width
-    a_step = ROWS + integer(0, 9)
-    sizes = a_offset + count * terms * a_step, b_offset + 50 + 20 * b_step + width, ROWS * width, width
+    a_offset, b_offset, b_step, accumulate = integer(0, 9), integer(0, 40), integer(0, 2 * width), integer(0, 1)
+    k_runs = rng.integers(0, 50, (2, first + count + 1))
+    c_row_offsets = rng.permutation(MR) * width
+    a_step = MR + integer(0, 9)
+    sizes = a_offset + count * terms * a_step, b_offset + 50 + 20 * b_step + width, MR * width, width
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
-    ends = b_offset, b_step, 0, 0, go_on, width
-    numbers = (0, first, first + count, terms, a_offset, a_step, *ends)
-    nowhere = np.full(ROWS, 1 << 40)  # what is not read may be anything
-    rows, expected, before = data.draw(st.sampled_from([ROWS, HALF])), c.copy(), c.copy()
-    call_adjacent_tiles[rows](a, b, c, start, nowhere, c_rows, segments, numbers)
-    segments[0, first : first + count] = np.arange(count) * terms * a_step
-    tile_numpy(a, b, expected, start, np.arange(ROWS), c_rows, segments, numbers)
-    for row in c_rows[rows:]:
+    ends = b_offset, b_step, 0, 0, accumulate, width
+    tile = Tile(0, first, first + count, terms, a_offset, a_step, *ends)
+    nowhere = np.full(MR, 1 << 40)  # what is not read may be anything
+    rows, expected, before = data.draw(st.sampled_from([MR, HALF_MR])), c.copy(), c.copy()
+    call_adjacent_tiles[rows](a, b, c, start, nowhere, c_row_offsets, k_runs, tile)
+    k_runs[0, first : first + count] = np.arange(count) * terms * a_step
+    microkernel_numpy(a, b, expected, start, np.arange(MR), c_row_offsets, k_runs, tile)
+    for row in c_row_offsets[rows:]:
         expected[row : row + width] = before[row : row + width]
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * max(1, np.abs(expected).max()))
 
@@ -129,10 +148,10 @@ def test_adjacent_tiles_are_the_twin_on_rows_side_by_side(call_adjacent_tiles, d
 def test_copies_write_what_they_say_and_nothing_else(dtype):
     source, offsets = np.arange(40, dtype=dtype), np.array([9, 3, 3, 0, 8, 1, 2, 7, 5, 4])
     calls = [
-        (numba.njit(lambda s, o, t: copy_rows(s, 5, t, 2)), ROWS, source[5 : 5 + ROWS]),
+        (numba.njit(lambda s, o, t: copy_mr(s, 5, t, 2)), MR, source[5 : 5 + MR]),
         (numba.njit(lambda s, o, t: copy_vector(s, 3, t, 2)), lanes(dtype), source[3 : 3 + lanes(dtype)]),
-        (numba.njit(lambda s, o, t: gather_rows(s, 4, o, 1, t, 2)), ROWS, source[4 + offsets[1 : 1 + ROWS]]),
-        (numba.njit(lambda s, o, t: gather_half(s, 4, o, 1, t, 2)), HALF, source[4 + offsets[1 : 1 + HALF]]),
+        (numba.njit(lambda s, o, t: gather_mr(s, 4, o, 1, t, 2)), MR, source[4 + offsets[1 : 1 + MR]]),
+        (numba.njit(lambda s, o, t: gather_half_mr(s, 4, o, 1, t, 2)), HALF_MR, source[4 + offsets[1 : 1 + HALF_MR]]),
     ]
     for call, count, expected in calls:
         target = np.full(40, -1, dtype)
@@ -143,29 +162,31 @@ def test_copies_write_what_they_say_and_nothing_else(dtype):
 
 def test_the_twin_by_hand():
     """Two segments of two terms: 2*B0 + 3*B1 + 5*B2 + 7*B3 in every row, to which the start or C is added."""
-    width = panel_width(np.float64)
+    width = nr(np.float64)
     a, b = np.array([2.0, 3, 0, 5, 7]), np.repeat([1.0, 10, 100, 1000], width)
-    start, rows, segments = np.full(width, 0.5), np.zeros(ROWS, np.int64), np.array([[0, 3], [0, 2 * width]])
-    c_rows = np.arange(ROWS) * width
-    for go_on, begin in ((0, 0.5), (1, 4.0)):
-        c = np.full(ROWS * width, 4.0)
-        tile_numpy(a, b, c, start, rows, c_rows, segments, (0, 0, 2, 2, 0, 1, 0, width, 0, 0, go_on, width))
+    start, rows, k_runs = np.full(width, 0.5), np.zeros(MR, np.int64), np.array([[0, 3], [0, 2 * width]])
+    c_row_offsets = np.arange(MR) * width
+    for accumulate, begin in ((0, 0.5), (1, 4.0)):
+        c = np.full(MR * width, 4.0)
+        microkernel_numpy(
+            a, b, c, start, rows, c_row_offsets, k_runs, Tile(0, 0, 2, 2, 0, 1, 0, width, 0, 0, accumulate, width)
+        )
         np.testing.assert_array_equal(c, 7532 + begin)
 
 
 @needs_tile
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
-    width = panel_width(np.float32)
-    rows, c_rows, segments = np.arange(ROWS) * 3, np.arange(ROWS) * width, np.zeros((2, 1), np.int64)
-    numbers = (0, 0, 1, 3, 0, 1, 0, width, 0, 0, 0, width)
+    width = nr(np.float32)
+    rows, c_row_offsets, k_runs = np.arange(MR) * 3, np.arange(MR) * width, np.zeros((2, 1), np.int64)
+    tile = Tile(0, 0, 1, 3, 0, 1, 0, width, 0, 0, 0, width)
     for poisoned in (0, 1):
-        arrays = np.ones(ROWS * 3, np.float32), np.ones(3 * width, np.float32), np.zeros(ROWS * width, np.float32)
+        arrays = np.ones(MR * 3, np.float32), np.ones(3 * width, np.float32), np.zeros(MR * width, np.float32)
         arrays[poisoned][4] = value  # row 1 of A, column 4 of B
-        call_tile(*arrays, np.zeros(width, np.float32), rows, c_rows, segments, numbers)
-        expected = np.full((ROWS, width), 3.0)
+        call_tile(*arrays, np.zeros(width, np.float32), rows, c_row_offsets, k_runs, tile)
+        expected = np.full((MR, width), 3.0)
         expected[np.s_[1] if poisoned == 0 else np.s_[:, 4]] = value
-        np.testing.assert_array_equal(arrays[2].reshape(ROWS, width), expected)
+        np.testing.assert_array_equal(arrays[2].reshape(MR, width), expected)
 
 
 # ------------------------------------------------------------------------------------ registers
@@ -176,8 +197,8 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
 @pytest.mark.parametrize(
     ("kernel", "dtype"),
     [
-        (matmul.gathered_product, np.float32),
-        (matmul.gathered_product, np.float64),
+        (matmul.indirect_gemm, np.float32),
+        (matmul.indirect_gemm, np.float64),
         (indirect_weight._chunk_product, np.float32),
         (depthwise._filter_tiles, np.float32),
         (depthwise._sum_images, np.float32),
@@ -187,34 +208,34 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
     f, i = numba.from_dtype(np.dtype(dtype)), numba.int64
     signatures = {
-        matmul.gathered_product: (
+        matmul.indirect_gemm: (
             *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
             *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
         ),
         indirect_weight._chunk_product: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
-            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.Tuple((i, i, i, i, numba.boolean, numba.boolean))),
+            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.NamedUniTuple(i, 6, indirect_weight.Product)),
             *(numba.boolean[::1], i),
         ),
         depthwise._filter_tiles: (
             *(f[::1], f[::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1]),
-            numba.types.UniTuple(i, 4),
+            *(numba.types.NamedUniTuple(i, 4, depthwise.Images), i),
         ),
         depthwise._sum_images: (
             *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1], i[::1]),
-            numba.types.UniTuple(i, 4),
+            *(numba.types.NamedUniTuple(i, 4, depthwise.Images), i),
         ),
     }
     loops = compiled_loops(kernel, signatures[kernel])
     assert loops
     for loop in loops:
-        assert len(re.findall("vfmadd", loop)) % HALF == 0
+        assert len(re.findall("vfmadd", loop)) % HALF_MR == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
-        if kernel in (matmul.gathered_product, indirect_weight._chunk_product):  # channel by channel, memory is slower
+        if kernel in (matmul.indirect_gemm, indirect_weight._chunk_product):  # channel by channel, memory is slower
             stored = re.findall(r"\tmov\w*\s+%\w+, -?\d*\(%rsp", loop)
             # One pointer a row would go to the stack and back; with AVX-512 the compiler may put a counter there.
-            assert len(stored) <= (0 if VECTOR_BYTES == 32 else ROWS // 2)
+            assert len(stored) <= (0 if VECTOR_BYTES == 32 else MR // 2)
 
 
 def test_the_search_for_spilled_registers_finds_them():

@@ -13,14 +13,14 @@ import llvmlite.binding as llvm
 from minitorch_kernels.runtime import simd
 simd.VECTOR_BYTES, simd.REGISTERS = 16, 32
 import numba
-from minitorch_kernels.gemm.microkernel import tile
+from minitorch_kernels.gemm.microkernel import Tile, microkernel
 
-def call(a, b, c, start, rows, c_rows, segments, numbers):
-    tile(a, b, c, start, rows, c_rows, segments, numbers)
+def call(a, b, c, init, rows, c_row_offsets, k_runs, tile):
+    microkernel(a, b, c, init, rows, c_row_offsets, k_runs, tile)
 
 f, i = numba.float32, numba.int64
 function = numba.njit(fastmath={"contract", "arcp", "nsz"}, error_model="numpy")(call)
-function.compile((f[::1],) * 4 + (i[::1], i[::1], i[:, ::1], numba.types.UniTuple(i, 12)))
+function.compile((f[::1],) * 4 + (i[::1], i[::1], i[:, ::1], numba.types.NamedUniTuple(i, 12, Tile)))
 code = function.inspect_llvm(function.signatures[0])
 code = re.sub(r"target (triple|datalayout) = .*", "", code)
 code = re.sub(r'"target-(cpu|features)"="[^"]*"', "", code)

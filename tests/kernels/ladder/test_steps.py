@@ -18,7 +18,7 @@ FOLDER = pathlib.Path(ladder.__file__).parent
 
 @pytest.fixture(params=list(ladder.STEPS), scope="module")
 def step(request):
-    if request.param in TILE_STEPS and not gemm.matmul.available(np.float32):
+    if request.param in TILE_STEPS and not gemm.simd.supports(np.float32):
         pytest.skip("no tile fits this processor")
     return importlib.import_module(f"minitorch_kernels.ladder.{request.param}")
 

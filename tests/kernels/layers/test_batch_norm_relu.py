@@ -124,7 +124,7 @@ def test_the_choice_of_the_largest_fills_the_lanes_and_no_mask_is_stored(kernel)
     maps, places = f[:, :, :, ::1], numba.uint8[:, :, :, ::1]
     signatures = {
         batch_norm_relu._activate_and_pool: (maps, f[::1], f[::1], f[::1], i, maps, places, maps),
-        pool._max_forward: (maps, numba.types.UniTuple(i, 6), maps, places),
+        pool._max_forward: (maps, numba.types.NamedUniTuple(i, 6, pool.Window), maps, places),
     }
     assembly = compiled_assembly(kernel, signatures[kernel])
     assert re.search(r"vblendvps\t%ymm", assembly) and not re.search(r"vmaskmovps\t%ymm\d+, %ymm", assembly)

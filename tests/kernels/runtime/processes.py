@@ -28,9 +28,9 @@ window = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
 
 def step():
     conv, pool, norm = kernels.conv.indirect, kernels.layers.pool, kernels.layers.batch_norm
-    out = conv.conv2d_forward_direct(x, weight, **hyper)
-    grad_x = conv.conv2d_backward_input_direct(out, weight, input_size=(6, 6), **hyper)
-    grad_weight = kernels.conv.indirect_weight.conv2d_backward_weight_direct(x, out, kernel_size=(3, 3), **hyper)
+    out = conv.conv2d_forward_indirect(x, weight, **hyper)
+    grad_x = conv.conv2d_backward_input_indirect(out, weight, input_size=(6, 6), **hyper)
+    grad_weight = kernels.conv.indirect_weight.conv2d_backward_weight_indirect(x, out, kernel_size=(3, 3), **hyper)
     largest, argmax = pool.max_pool2d_forward(out, **window)
     back = pool.max_pool2d_backward(largest, argmax, input_size=(6, 6), **window)
     mean, var = norm.batch_norm_stats(back)

@@ -8,11 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from minitorch_kernels.gemm import matmul
-from minitorch_kernels.gemm.microkernel import ROWS
+from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.runtime import simd
 
-needs_tile = pytest.mark.skipif(not matmul.available(np.float32), reason="no register tile fits this machine")
+needs_tile = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +59,8 @@ from minitorch_cnn import Tensor, ops
 from minitorch_kernels.conv import indirect
 from minitorch_kernels.gemm import matmul, microkernel
 from minitorch_kernels.runtime import simd
-assert (simd.VECTOR_BYTES, microkernel.ROWS) == {vectors}, simd.host_vectors()
-assert indirect.available(np.float32) is {available} and not indirect.available(np.float16)
+assert (simd.VECTOR_BYTES, microkernel.MR) == {vectors}, simd.host_vectors()
+assert simd.supports(np.float32) is {available} and not simd.supports(np.float16)
 rng = np.random.default_rng(0)
 shapes = (2, 5, 9, 8), (19, 5, 3, 2), (19,)
 arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
@@ -102,4 +101,4 @@ def test_on_a_processor_without_a_tile_auto_is_im2col():
 
 
 def test_without_compilation_auto_is_im2col():
-    run({"NUMBA_DISABLE_JIT": "1"}, vectors=(simd.VECTOR_BYTES, ROWS), available=False)
+    run({"NUMBA_DISABLE_JIT": "1"}, vectors=(simd.VECTOR_BYTES, MR), available=False)

@@ -1,6 +1,6 @@
 """The micro-kernel of a depthwise convolution with nine taps: the filter stays in the vector registers.
 
-`channel_tile` loads two numbers for every product. Nine taps leave room for something better, even in the 16
+`microkernel_depthwise` loads two elements for every product. Nine taps leave room for something better, even in the 16
 registers of AVX2: for one vector of channels, all nine weights and the sums of PIXELS outputs stay in
 registers, while a window of three rows slides along,
 
@@ -14,21 +14,43 @@ Each vector of channels fetches a share that lies side by side, not its own chan
 gives what lies in order sooner.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.runtime.simd import Emitter
+from minitorch_kernels.runtime.simd import VectorIR
 
 PIXELS = 4  # outputs at a time: 9 weights, 4 sums, an input and the start make 15
 TAPS = 3  # along each side
 
 
+class Row(NamedTuple):
+    """A row of outputs, offsets those of channel 0; all int64."""
+
+    x_offset: int  # of the first output's window
+    out_offset: int
+    count: int  # outputs, >= PIXELS; where it is not a multiple of PIXELS, some are computed twice
+    x_ahead: int  # how far ahead in x the row to prefetch lies
+    out_ahead: int
+
+
+class Window(NamedTuple):
+    """Steps in x, in the filters and in the outputs; all int64."""
+
+    line: int  # in x, from row to row of the window
+    filter_offset: int
+    filter_row: int
+    filter_column: int
+    out_step: int  # from output to output
+
+
 def sliding_window(stride):
     """Return an intrinsic for compiled kernels: outputs along a row, for one vector of channels.
 
-    out[out_first + j*out_step] = start[channel] + sum over taps u, v of
-        x[x_first + u*line + (j*stride + v)*channels] * filters[filter_first + u*filter_row + v*filter_column]
+    out[out_offset + j*out_step] = init[channel] + sum over taps u, v of
+        x[x_offset + u*line + (j*stride + v)*channels] * filters[filter_offset + u*filter_row + v*filter_column]
 
     Parameters
     ----------
@@ -37,47 +59,48 @@ def sliding_window(stride):
     Returns
     -------
     intrinsic
-        ``f(x, filters, start, out, place, window, channel, channels)`` on 1-D arrays of one dtype, all offsets
-        those of a vector's first channel. ``place`` is a tuple of 5 int64: x_first, out_first, count of outputs
-        (>= PIXELS; where it is no multiple, some are computed twice), and how far the row to fetch lies ahead in x
-        and in out; ``window`` of 5: line, filter_first, filter_row, filter_column, out_step.
+        ``f(x, filters, init, out, row, window, channel, channels)`` on 1-D arrays of one dtype, with a `Row` and a
+        `Window`; ``channel`` is the first channel of the vector.
     """
 
     @intrinsic
-    def slide(typingctx, x, filters, start, out, place, window, channel, channels):
+    def slide(typingctx, x, filters, init, out, row, window, channel, channels):
         def emit(context, builder, signature, arguments):
-            _emit_row(stride, Emitter(context, builder, signature.args[0].dtype), signature, arguments)
+            _emit_row(stride, VectorIR(context, builder, signature.args[0].dtype), signature, arguments)
             return context.get_dummy_value()
 
-        return types.void(x, filters, start, out, place, window, channel, channels), emit
+        return types.void(x, filters, init, out, row, window, channel, channels), emit
 
     return slide
 
 
 def _emit_row(stride, emit, signature, arguments):
-    builder, number = emit.builder, emit.number
-    x, filters, start, out = (array.data for array in emit.arrays(signature, arguments, 4))
-    x_first, out_first, count, x_ahead, out_ahead = (builder.extract_value(arguments[4], i) for i in range(5))
-    line, filter_first, filter_row, filter_column, out_step = (builder.extract_value(arguments[5], i) for i in range(5))
+    builder, number = emit.builder, emit.int64
+    x, filters, init, out = (array.data for array in emit.arrays(signature, arguments, 4))
+    row = emit.fields(signature.args[4], arguments[4])
+    window = emit.fields(signature.args[5], arguments[5])
     channel, channels = arguments[6:]
+    count, out_step = row["count"], window["out_step"]
 
     def moved(pointer, step, times):
         return emit.at(pointer, builder.mul(step, number(times)))
 
     taps = range(TAPS)
-    first_weight = emit.at(filters, builder.add(filter_first, channel))
-    weights = [
-        [emit.load_vector(moved(moved(first_weight, filter_row, u), filter_column, v), 0) for v in taps] for u in taps
-    ]
-    start_vector = emit.load_vector(emit.at(start, channel), 0)
-    first_input = emit.at(x, builder.add(x_first, channel))
-    first_output = emit.at(out, builder.add(out_first, channel))
+    first_weight = emit.at(filters, builder.add(window["filter_offset"], channel))
+    filter_rows = [moved(first_weight, window["filter_row"], u) for u in taps]
+    weights = [[emit.load_vector(moved(first, window["filter_column"], v), 0) for v in taps] for first in filter_rows]
+    init_vector = emit.load_vector(emit.at(init, channel), 0)
+    first_input = emit.at(x, builder.add(row["x_offset"], channel))
+    first_output = emit.at(out, builder.add(row["out_offset"], channel))
     last = builder.sub(count, number(PIXELS))
     groups = builder.sdiv(builder.add(count, number(PIXELS - 1)), number(PIXELS))
     seen = (PIXELS - 1) * stride + TAPS
     x_fetch, out_fetch = (
         emit.at(emit.at(array, builder.add(begin, ahead)), builder.mul(channel, builder.mul(count, number(pixels))))
-        for array, begin, ahead, pixels in ((x, x_first, x_ahead, stride), (out, out_first, out_ahead, 1))
+        for array, begin, ahead, pixels in (
+            (x, row["x_offset"], row["x_ahead"], stride),
+            (out, row["out_offset"], row["out_ahead"], 1),
+        )
     )
 
     def group(g, carried):
@@ -85,19 +108,19 @@ def _emit_row(stride, emit, signature, arguments):
         j = builder.select(builder.icmp_signed("<", j, last), j, last)
         corner = emit.at(first_input, builder.mul(j, builder.mul(channels, number(stride))))
         target = emit.at(first_output, builder.mul(j, out_step))
-        sums = [start_vector] * PIXELS
+        sums = [init_vector] * PIXELS
         for u in taps:
-            row = moved(corner, line, u)
+            line = moved(corner, window["line"], u)
             for k in range(seen):
-                value = emit.load_vector(moved(row, channels, k), 0)
+                value = emit.load_vector(moved(line, channels, k), 0)
                 for m in range(PIXELS):
                     if 0 <= k - m * stride < TAPS:
                         sums[m] = emit.fma(value, weights[u][k - m * stride], sums[m])
         for m in range(PIXELS):
             emit.store_vector(sums[m], moved(target, out_step, m), 0)
         emit.prefetch_share(out_fetch, j, PIXELS)
-        for u in range(TAPS - min(stride, TAPS), TAPS):  # the rows that the window below has not seen
-            emit.prefetch_share(moved(x_fetch, line, u), builder.mul(j, number(stride)), PIXELS * stride)
+        for u in range(TAPS - min(stride, TAPS), TAPS):  # the rows that the window below reads first
+            emit.prefetch_share(moved(x_fetch, window["line"], u), builder.mul(j, number(stride)), PIXELS * stride)
         return []
 
     emit.loop(number(0), groups, [], group)
@@ -106,14 +129,12 @@ def _emit_row(stride, emit, signature, arguments):
 along_1, along_2 = sliding_window(1), sliding_window(2)
 
 
-def slide_numpy(stride, x, filters, start, out, place, window, channel, channels, width):
+def slide_numpy(stride, x, filters, init, out, row, window, channel, channels, width):
     """The sums of `sliding_window` in NumPy, for reading and for tests; ``width`` channels."""
-    x_first, out_first, count, _, _ = place
-    line, filter_first, filter_row, filter_column, out_step = window
     vector = channel + np.arange(width)
-    for j in range(count):
-        total = start[vector].copy()
+    for j in range(row.count):
+        total = init[vector].copy()
         for u, v in np.ndindex(TAPS, TAPS):
-            weight = filters[filter_first + u * filter_row + v * filter_column + vector]
-            total += x[x_first + u * line + (j * stride + v) * channels + vector] * weight
-        out[out_first + j * out_step + vector] = total
+            weight = filters[window.filter_offset + u * window.filter_row + v * window.filter_column + vector]
+            total += x[row.x_offset + u * window.line + (j * stride + v) * channels + vector] * weight
+        out[row.out_offset + j * window.out_step + vector] = total

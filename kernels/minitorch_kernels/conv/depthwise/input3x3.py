@@ -7,18 +7,19 @@ Two by two pixels of the images see two by two outputs, and each tap occurs once
 
 with g the gradients of the outputs (a, b), (a, b+1), (a+1, b), (a+1, b+1). For one vector of channels all nine
 weights stay in registers while b runs along two rows; g01 and g11 are the next g00 and g10. Memory sets the
-time: see `forward3x3` about what is fetched ahead.
+time: see `forward3x3` about what is prefetched.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.runtime.simd import Emitter
+from minitorch_kernels.runtime.simd import VectorIR
 
-# Which tap joins which gradient, for each of the four pixels: [(row and column of the tap, number of the gradient)].
+# Which tap joins which gradient, for each of the four pixels: [(row and column of the tap, index of the gradient)].
 _PIXELS = (
     [((1, 1), 0)],
     [((1, 2), 0), ((1, 0), 1)],
@@ -27,30 +28,40 @@ _PIXELS = (
 )
 
 
+class RowPair(NamedTuple):
+    """Two rows of input gradients, offsets those of channel 0; all int64."""
+
+    upper: int  # in grad_out: row a
+    lower: int  # and row a+1; below 0 where there is none
+    width: int  # OW
+    first: int  # in out: row 2a
+    second: int  # and row 2a+1; the same as ``first`` where there is none
+    even: int  # 1 where W is even
+    ahead: int  # how far ahead in ``out`` the rows to prefetch lie
+
+
 @intrinsic
-def spread(typingctx, grad_out, filters, out, place, channel, channels):
+def spread(typingctx, grad_out, filters, out, pair, channel, channels):
     """Write two rows of input gradients, for one vector of channels; called from compiled kernels alone.
 
     Parameters
     ----------
     grad_out, filters, out : ndarray, 1-D, the same dtype
         ``filters`` (3, 3, C).
-    place : tuple of 7 int64
-        Offsets in ``grad_out`` of the row a and of the row a+1 (below 0: there is none), OW, offsets in ``out`` of
-        the rows 2a and 2a+1 (the same again: there is none), 1 where W is even, and how far the rows to fetch lie
-        ahead in ``out``.
+    pair : RowPair
     channel, channels : int64
         The vector's first channel, and C.
     """
-    signature = types.void(grad_out, filters, out, place, channel, channels)
+    signature = types.void(grad_out, filters, out, pair, channel, channels)
     return signature, _emit_rows
 
 
 def _emit_rows(context, builder, signature, arguments):
-    emit = Emitter(context, builder, signature.args[0].dtype)
-    number = emit.number
+    emit = VectorIR(context, builder, signature.args[0].dtype)
+    number = emit.int64
     grad_out, filters, out = (array.data for array in emit.arrays(signature, arguments, 3))
-    upper, lower, width, first, second, right, ahead = (builder.extract_value(arguments[3], i) for i in range(7))
+    pair = emit.fields(signature.args[3], arguments[3])
+    lower, width = pair["lower"], pair["width"]
     channel, channels = arguments[4:]
 
     def moved(pointer, times):
@@ -58,16 +69,16 @@ def _emit_rows(context, builder, signature, arguments):
 
     taps = emit.at(filters, channel)
     weights = {(u, v): emit.load_vector(moved(taps, number(3 * u + v)), 0) for u in range(3) for v in range(3)}
-    inputs = [emit.at(grad_out, builder.add(row, channel)) for row in (upper, lower)]
-    rows = [emit.at(out, builder.add(row, channel)) for row in (first, second)]
+    inputs = [emit.at(grad_out, builder.add(row, channel)) for row in (pair["upper"], lower)]
+    rows = [emit.at(out, builder.add(row, channel)) for row in (pair["first"], pair["second"])]
     # What to fetch lies side by side for all vectors of a row, and each takes its share of it.
-    share = builder.add(ahead, builder.mul(channel, builder.shl(width, number(1))))
-    fetched = [emit.at(emit.at(out, row), share) for row in (first, second)]
+    share = builder.add(pair["ahead"], builder.mul(channel, builder.shl(width, number(1))))
+    fetched = [emit.at(emit.at(out, row), share) for row in (pair["first"], pair["second"])]
     last = builder.sub(width, number(1))
 
     def store(b, gradients, columns):
-        """Write the pixels of window b from the gradients that it has, by number."""
-        # The second row first: where there is none, its place is the first row's, which is written over it.
+        """Write the pixels of window b from the gradients that it sees, by index."""
+        # The second row first: where there is none, it is written to the first row's memory, and that row over it.
         for row, v in itertools.product((1, 0), range(columns)):
             (tap, g), *more = [(tap, g) for tap, g in _PIXELS[2 * row + v] if g in gradients]
             total = builder.fmul(weights[tap], gradients[g])
@@ -92,8 +103,8 @@ def _emit_rows(context, builder, signature, arguments):
 
         carried = emit.loop_if_any(number(0), last, load(number(0)), window)
         gradients = {2 * k: value for k, value in enumerate(carried)}
-        with builder.if_else(builder.icmp_signed("!=", right, number(0))) as (pair, single):
-            with pair:
+        with builder.if_else(builder.icmp_signed("!=", pair["even"], number(0))) as (both, single):
+            with both:
                 store(last, gradients, 2)
             with single:
                 store(last, gradients, 1)
@@ -106,19 +117,19 @@ def _emit_rows(context, builder, signature, arguments):
     return context.get_dummy_value()
 
 
-def spread_numpy(grad_out, filters, out, place, channel, channels, width):
+def spread_numpy(grad_out, filters, out, pair, channel, channels, width):
     """The pixels of `spread` in NumPy, for reading and for tests; ``width`` channels."""
-    upper, lower, outputs, first, second, right, _ = place
+    outputs = pair.width
     vector = channel + np.arange(width)
     weights = filters[np.arange(9)[:, None] * channels + vector].reshape(3, 3, width)
     for b in range(outputs):
         seen = {
             2 * k + c: grad_out[row + (b + c) * channels + vector]
-            for k, row in enumerate((upper, lower))
+            for k, row in enumerate((pair.upper, pair.lower))
             for c in (0, 1)
             if row >= 0 and b + c < outputs
         }
         for row in (1, 0):
-            for v in range(2 if right or b + 1 < outputs else 1):
+            for v in range(2 if pair.even or b + 1 < outputs else 1):
                 total = sum(weights[tap] * seen[g] for tap, g in _PIXELS[2 * row + v] if g in seen)
-                out[(first, second)[row] + (2 * b + v) * channels + vector] = total
+                out[(pair.first, pair.second)[row] + (2 * b + v) * channels + vector] = total

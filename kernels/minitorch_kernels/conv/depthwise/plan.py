@@ -1,8 +1,8 @@
 """What a depthwise convolution reads and writes, region by region: tables of offsets, made once for each shape.
 
-The output is cut into regions whose pixels see the same taps (`regions`). One whose pixels see three by
+The output is cut into regions whose pixels see the same taps (`borders`). A region whose pixels see three by
 three taps side by side, which with a 3 x 3 filter is nearly the whole output, runs in rows, on `forward3x3`;
-every other one in tiles of pixels, on `channel_tile`.
+every other one in tiles of pixels, on `microkernel_depthwise`.
 """
 
 import itertools
@@ -13,47 +13,47 @@ import numpy as np
 
 from minitorch_kernels.conv.borders import grid, input_axes, output_axis, step_between
 from minitorch_kernels.conv.depthwise.forward3x3 import PIXELS, TAPS
-from minitorch_kernels.gemm.matmul import whole_tiles
-from minitorch_kernels.gemm.microkernel import ROWS
+from minitorch_kernels.gemm.microkernel import MR
+from minitorch_kernels.gemm.pack import whole_tiles
 
-_NEAR = 1 << 16  # numbers in three rows of a piece: longer pieces stream better from memory, shorter ones stay near
+_NEAR = 1 << 16  # elements in three input rows of a piece: longer pieces stream better, shorter ones stay in the cache
 
 
 class FilterPlan(NamedTuple):
-    """Offsets of one image, in numbers; what stands in an array in int64."""
+    """Offsets of one image, in elements; arrays of int64."""
 
-    places: np.ndarray  # (P, 5): of each piece of a row, the ``place`` of `sliding_window`
-    windows: np.ndarray  # (P, 6): the stride, and the ``window``
-    a_rows: np.ndarray  # of each other pixel, in whole tiles of pixels of one region
-    c_rows: np.ndarray
-    segments: np.ndarray  # a row of taps each
-    tiles: np.ndarray  # (T, 5): first and end of its segments, taps in a row, steps from tap to tap in a and in filters
+    rows: np.ndarray  # (P, 5): for each piece of a row, the `Row` of `sliding_window`
+    windows: np.ndarray  # (P, 6): the stride, and the `Window`
+    a_row_offsets: np.ndarray  # of each other pixel, in whole tiles of pixels of one region
+    c_row_offsets: np.ndarray
+    k_runs: np.ndarray  # a row of taps each
+    tiles: np.ndarray  # (T, 5): first and end of its runs, taps in a row, steps from tap to tap in a and in filters
 
 
 class SumPlan(NamedTuple):
-    """Offsets of one image, in numbers: rows of regions in pieces."""
+    """Offsets of one image, in elements: rows of regions in pieces."""
 
     tap_rows: np.ndarray  # offsets in x of the taps of each region, in whole tiles
     sum_rows: np.ndarray
-    segments: np.ndarray  # a row of output pixels each
-    pieces: np.ndarray  # (P, 5): first and end of its taps, first and end of its segments, pixels in a row
+    k_runs: np.ndarray  # a row of output pixels each
+    pieces: np.ndarray  # (P, 5): first and end of its taps, first and end of its runs, pixels in a row
 
 
 class RowSumPlan(NamedTuple):
-    """Offsets of one image, in numbers, of each row of outputs: what `sliding_sums` takes."""
+    """Offsets of one image, in elements, of each row of outputs: what `sliding_sums` takes."""
 
-    places: np.ndarray  # (OH, 6): the ``place``
+    rows: np.ndarray  # (OH, 6): the `SumRow`
     x_rows: np.ndarray  # (OH, TAPS)
-    row_sums: np.ndarray  # (OH, TAPS): those of a row of taps outside the image lie behind the others
+    row_sums: np.ndarray  # (OH, TAPS): those of a row of taps outside the image lie after the others
 
 
 class _Region(NamedTuple):
-    """Pixels that see the same taps; ``rows`` and ``columns`` are (axis, places, [(tap, shift)]) each."""
+    """Pixels that see the same taps; ``rows`` and ``columns`` are (axis, indices, [(tap, shift)]) each."""
 
     rows: tuple
     columns: tuple
     line: int  # pixels in a row of the array that is read
-    out_line: int  # and of that which is written
+    out_line: int  # pixels in a row of the array that is written
 
     def outputs(self):
         (rows, i, _), (columns, j, _) = self.rows, self.columns
@@ -84,7 +84,7 @@ def _regions(row_axes, column_axes, line, out_line):
 
 
 def _filter_plan(row_axes, column_axes, line, out_line, channels, kernel_width):
-    places, windows, a_rows, c_rows, segments, tiles = [], [], [], [], [], []
+    row_table, windows, a_row_offsets, c_row_offsets, k_runs, tiles = [], [], [], [], [], []
     found, whole = _regions(row_axes, column_axes, line, out_line)
     for region in found:
         (rows, i, row_taps), (columns, j, taps) = region.rows, region.columns
@@ -96,21 +96,21 @@ def _filter_plan(row_axes, column_axes, line, out_line, channels, kernel_width):
             piece = _piece(channels, columns.source_step)
             for k, left in itertools.product(range(len(i)), range(0, len(j), piece)):
                 left = min(left, len(j) - PIXELS)
-                places.append((inputs[k, left] + corner, outputs[k, left], min(piece, len(j) - left), *ahead))
+                row_table.append((inputs[k, left] + corner, outputs[k, left], min(piece, len(j) - left), *ahead))
                 weights = first_row * kernel_width + first_tap, row_step * kernel_width, step
                 windows.append((columns.source_step, row_shift * line, *weights, columns.step))
         else:
-            a_rows.append(whole_tiles(region.inputs() * channels))
-            c_rows.append(whole_tiles(region.outputs() * channels))
-            begin = len(segments)
-            segments += [((shift * line + tap_shift), u * kernel_width + first_tap) for u, shift in row_taps]
-            tile = (begin, len(segments), len(taps), shift * channels, step * channels)
-            tiles += [tile] * (len(a_rows[-1]) // ROWS)
+            a_row_offsets.append(whole_tiles(region.inputs() * channels))
+            c_row_offsets.append(whole_tiles(region.outputs() * channels))
+            begin = len(k_runs)
+            k_runs += [((shift * line + tap_shift), u * kernel_width + first_tap) for u, shift in row_taps]
+            tile = (begin, len(k_runs), len(taps), shift * channels, step * channels)
+            tiles += [tile] * (len(a_row_offsets[-1]) // MR)
     plan = FilterPlan(
-        _table(places, 5) * [channels, channels, 1, channels, channels],
+        _table(row_table, 5) * [channels, channels, 1, channels, channels],
         _table(windows, 6) * [1, *[channels] * 5],
-        *(np.concatenate([*table, np.zeros(0, np.int64)]) for table in (a_rows, c_rows)),
-        np.ascontiguousarray(_table(segments, 2).T * channels),
+        *(np.concatenate([*table, np.zeros(0, np.int64)]) for table in (a_row_offsets, c_row_offsets)),
+        np.ascontiguousarray(_table(k_runs, 2).T * channels),
         _table(tiles, 5),
     )
     return plan, whole
@@ -128,7 +128,7 @@ def _table(rows, width):
 
 @lru_cache(maxsize=256)
 def forward_plan(size, out_size, channels, kernel_size, stride, padding, dilation):
-    """Return the plan of a forward pass, and whether every output sees a tap; parameters as in `direct`."""
+    """Return the plan of a forward pass, and whether every output sees a tap; parameters as in `indirect`."""
     rows, columns = _output_axes(size, out_size, kernel_size, stride, padding, dilation)
     return _filter_plan([rows], [columns], size[1], out_size[1], channels, kernel_size[1])
 
@@ -144,7 +144,7 @@ def input_plan(size, out_size, channels, kernel_size, stride, padding, dilation)
 def weight_plan(size, out_size, channels, kernel_size, stride, padding, dilation, panel, together):
     """Return the plan of a weight gradient, in pieces of ``together`` rows."""
     rows, columns = _output_axes(size, out_size, kernel_size, stride, padding, dilation)
-    tap_rows, sum_rows, segments, pieces = [], [], [], []
+    tap_rows, sum_rows, k_runs, pieces = [], [], [], []
     for region in _regions([rows], [columns], size[1], out_size[1])[0]:
         (_, i, row_taps), (_, j, taps) = region.rows, region.columns
         shifts = grid([shift * size[1] for _, shift in row_taps], [shift for _, shift in taps])
@@ -154,12 +154,12 @@ def weight_plan(size, out_size, channels, kernel_size, stride, padding, dilation
         sum_rows.append(whole_tiles(places * panel))
         for first in range(0, len(i), together):
             piece = i[first : first + together]
-            ends = len(segments), len(segments) + len(piece)
-            segments += [(k * stride[0] * size[1] + j[0] * stride[1], k * out_size[1] + j[0]) for k in piece]
+            ends = len(k_runs), len(k_runs) + len(piece)
+            k_runs += [(k * stride[0] * size[1] + j[0] * stride[1], k * out_size[1] + j[0]) for k in piece]
             pieces.append((begin, begin + len(tap_rows[-1]), *ends, len(j)))
     return SumPlan(
         *(np.concatenate([*table, np.zeros(0, np.int64)]) for table in (tap_rows, sum_rows)),
-        np.ascontiguousarray(_table(segments, 2).T * channels),
+        np.ascontiguousarray(_table(k_runs, 2).T * channels),
         _table(pieces, 5),
     )
 
@@ -180,8 +180,8 @@ def row_sum_plan(size, out_size, channels, kernel_size, stride, padding, dilatio
     outside = (x_rows < 0) | (x_rows >= size[0])
     corner = begin * stride[1] + columns.taps[0][1]
     ahead = stride[0] * size[1] * channels, out_size[1] * channels
-    numbers = end - begin, begin > 0, end < columns.count, *ahead
-    places = np.column_stack([(i * out_size[1] + begin) * channels, np.tile(np.int64(numbers), (len(i), 1))])
+    counts = end - begin, begin > 0, end < columns.count, *ahead
+    places = np.column_stack([(i * out_size[1] + begin) * channels, np.tile(np.int64(counts), (len(i), 1))])
     return RowSumPlan(
         places,
         (x_rows.clip(0, size[0] - 1) * size[1] + corner) * channels,

@@ -1,103 +1,117 @@
-"""What the three products of Winograd's convolutions share: where patches lie, whole vectors of channels, filters.
+"""What the three products of Winograd's convolution share: where tiles lie, whole vectors of channels, filters.
 
-Patches are numbered image by image, row by row. Transformed, they are 36 planes, one for each element; filters
+Tiles are numbered image by image, row by row. Transformed, they are 36 planes, one for each element of a tile; filters
 likewise.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from minitorch_kernels.conv.winograd.transform import PATCH, to_filter, to_inputs, to_outputs
-from minitorch_kernels.runtime import memory
+from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, to_filter, to_inputs, to_outputs
+from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import helper
-from minitorch_kernels.runtime.threads import RANGES, parallel_kernel
 
-ELEMENTS = PATCH * PATCH
+TILE_AREA = TILE * TILE
 RUN = 8  # channels whose filters are transformed together
-NO_SEGMENTS = np.zeros((2, 1), np.int64)
+ONE_RUN = np.zeros((2, 1), np.int64)  # the terms of a sum, one for each channel, are a single run
 _FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
+
+
+class Grid(NamedTuple):
+    """How a convolution is cut into tiles and panels; all int64."""
+
+    top: int  # pixels of padding above
+    left: int
+    tiles: int  # that are transformed, then multiplied, together
+    lanes: int
+    width: int  # NR: columns of a panel of filters
+
+
+class FilterBlock(NamedTuple):
+    """A block of filters that `transform_run` transforms: some channels of one panel; all int64."""
+
+    panel: int
+    channel: int  # the first
+    channels: int  # in all, whole vectors
+    lanes: int
+    width: int  # NR: columns of a panel
 
 
 @helper
 def plane(size, lanes):
-    """Return the offset from one element of the patches to the next, for ``size`` numbers each.
+    """Return the offset from one plane to the next, for planes of ``size`` elements.
 
-    A cache line more than these take: a transform touches all 36 planes at once, and at a power of two
-    apart they would all want the same few places in the cache.
+    Pads each plane by one vector: a transform touches all 36 planes, which would otherwise map to the same few
+    cache sets where ``size`` is a power of two.
     """
     return size + lanes
 
 
 @helper
 def place(t, down, across, side):
-    """Return image, first row and first column of the outputs of patch t, ``side`` apart."""
+    """Return (image, first row, first column) of the outputs of tile t; tiles are ``side`` pixels apart."""
     n, rest = t // (down * across), t % (down * across)
     return n, rest // across * side, rest % across * side
 
 
 @helper
-def transform_patch(x, shape, inputs, zeros, patch, to, numbers, taps):
-    """Transform a patch of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C numbers, from ``inputs[to]`` on.
+def transform_tile(x, shape, inputs, zeros, origin, to, step, grid, static_kernel_size):
+    """Transform a tile of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C elements.
 
-    ``patch`` names it by its `place`; ``numbers`` are the pixels of padding above and to the left, the step from one
-    vector to the next, and the lanes.
+    ``origin`` is the tile's `place`. The vectors go to ``inputs[to]`` and so on, ``step`` apart.
     """
-    (_, height, width, channels), (n, i, j), (top, left, step, lanes) = shape, patch, numbers
-    i, j = i - top, j - left
-    where = (((n * height + i) * width + j) * channels, width * channels, channels, to, PATCH * step, step)
-    to_inputs(x, inputs, zeros, where, (-i, height - i, -j, width - j), channels // lanes, taps)
+    (_, height, width, channels), (n, i, j) = shape, origin
+    i, j = i - grid.top, j - grid.left
+    placement = Placement(
+        source_offset=((n * height + i) * width + j) * channels,
+        source_row=width * channels,
+        source_column=channels,
+        target_offset=to,
+        target_row=TILE * step,
+        target_column=step,
+    )
+    inside = Inside(-i, height - i, -j, width - j)
+    to_inputs(x, inputs, zeros, placement, inside, channels // grid.lanes, static_kernel_size)
 
 
 @helper
-def transform_back(products, out, shape, aside, patch, start, numbers, taps):
-    """Transform a patch's products with panel p, 36 vectors from ``products[start]`` on, into ``out``.
+def transform_back(products, out, shape, aside, origin, panel, start, step, grid, static_kernel_size):
+    """Transform a tile's products with one panel of filters into ``out``, flat of ``shape`` (N, OH, OW, O).
 
-    ``out`` is flat, of ``shape`` (N, OH, OW, O), ``patch`` the `place` in it; ``numbers`` are the step from one vector
-    to the next, p, the width of a panel, and the lanes.
+    The products are 36 vectors from ``products[start]`` on, ``step`` apart; ``origin`` is the `place` in ``out``.
     """
-    (_, height, width, channels), (n, i, j), (step, p, panel, lanes) = shape, patch, numbers
-    to, vectors = ((n * height + i) * width + j) * channels + p * panel, min(panel, channels - p * panel) // lanes
-    where = (start, PATCH * step, step, to, width * channels, channels)
-    to_outputs(products, out, aside, where, (0, height - i, 0, width - j), vectors, taps)
+    (_, height, width, channels), (n, i, j) = shape, origin
+    placement = Placement(
+        source_offset=start,
+        source_row=TILE * step,
+        source_column=step,
+        target_offset=((n * height + i) * width + j) * channels + panel * grid.width,
+        target_row=width * channels,
+        target_column=channels,
+    )
+    vectors = min(grid.width, channels - panel * grid.width) // grid.lanes
+    inside = Inside(0, height - i, 0, width - j)
+    to_outputs(products, out, aside, placement, inside, vectors, static_kernel_size)
 
 
-def patches_of(height, width, kernel):
-    """Return how many patches of outputs an image has."""
-    side = PATCH + 1 - kernel
+def tiles_of(height, width, kernel):
+    """Return how many tiles of outputs an image has."""
+    side = TILE + 1 - kernel
     return -(-height // side) * -(-width // side)
 
 
-def worth(images, out_size, channels, out_channels, kernel, filters):
-    """Return True where Winograd's algorithm is faster than `direct`.
+def is_faster(images, out_size, channels, out_channels, kernel, filters_weigh):
+    """Return True where Winograd's algorithm is faster than the indirect one.
 
-    Measured on AVX-512: from 12 channels on both sides, with 5 x 5 filters 32, and where the definition's
-    products, KERNEL^2 for each output pixel, are more than 42 * (patches + ``filters``). So patches must be
-    well filled, and enough of them must share the filters, whose transform takes as long as so many patches.
+    Measured on AVX-512: from 12 channels on both sides, with 5 x 5 filters 32, and where the definition's products,
+    KERNEL^2 for each output pixel, are more than 42 * (tiles + ``filters_weigh``). A tile costs 36 products and two
+    transforms, together about 42; the transform of the filters costs as much as ``filters_weigh`` tiles. So tiles must
+    be well filled, and enough of them must share the filters.
     """
-    patches = images * patches_of(*out_size, kernel)
+    tiles = images * tiles_of(*out_size, kernel)
     many = min(channels, out_channels) >= _FEWEST_CHANNELS[kernel]
-    return many and images * out_size[0] * out_size[1] * kernel**2 > 42 * (patches + filters)
-
-
-@parallel_kernel(tasks=lambda: RANGES)
-def _copy_channels(first_task, end_task, x, out):
-    """Copy pixels x (M, C) into out (M, C'): the first channels, or all and zeros behind them."""
-    count, kept = len(x), min(x.shape[1], out.shape[1])
-    for part in range(first_task, end_task):
-        for i in range(part * count // RANGES, (part + 1) * count // RANGES):
-            source, target = x[i], out[i]
-            for c in range(kept):
-                target[c] = source[c]
-            for c in range(kept, len(target)):
-                target[c] = 0
-
-
-def with_channels(x, channels):
-    """Return x (N, H, W, C) itself, or a copy with fewer channels, or with zero channels behind the last one."""
-    if x.shape[3] == channels:
-        return x
-    out = memory.empty((*x.shape[:3], channels), x.dtype)
-    _copy_channels(x.reshape(-1, x.shape[3]), out.reshape(-1, channels))
-    return out
+    return many and images * out_size[0] * out_size[1] * kernel**2 > 42 * (tiles + filters_weigh)
 
 
 def whole_vectors(x, lanes):
@@ -106,25 +120,33 @@ def whole_vectors(x, lanes):
 
 
 @helper
-def transform_run(weight, turned, filters, which, to, step, sizes, taps):
-    """Transform the filters of a panel of columns for up to RUN channels, from ``filters[to]`` on, ``step`` apart.
+def transform_run(weight, transposed_filter, filters, block, to, step, static_kernel_size):
+    """Transform up to RUN channels of a panel of filters, into ``filters[to]`` and so on, ``step`` apart.
 
-    ``weight`` is (columns, inner, KH, KW), or ``turned`` (inner, columns, KH, KW), each filter by 180 degrees.
-    ``which`` names the panel and the first channel, ``sizes`` the padded channels, the width of a panel and the lanes.
+    ``weight`` is (columns, inner, KH, KW); with ``transposed_filter`` it is (inner, columns, KH, KW), and each filter
+    is turned by 180 degrees, as the input gradient needs it. ``block`` is a `FilterBlock`.
     """
-    (p, first), (padded, width, lanes), side = which, sizes, len(taps)
-    columns, inner = (weight.shape[1], weight.shape[0]) if turned else (weight.shape[0], weight.shape[1])
-    last = side - 1
-    patch = np.zeros(RUN * side * side * width, filters.dtype)
-    for j in range(min(width, columns - p * width)):
+    width, first, side = block.width, block.channel, len(static_kernel_size)
+    columns, inner = (weight.shape[1], weight.shape[0]) if transposed_filter else (weight.shape[0], weight.shape[1])
+    last, column = side - 1, block.panel * width
+    values = np.zeros(RUN * side * side * width, filters.dtype)  # (channels, KH, KW, NR)
+    for j in range(min(width, columns - column)):
         for c in range(min(RUN, inner - first)):
             for u in range(side):
                 for v in range(side):
-                    if turned:
-                        number = weight[first + c, p * width + j, last - u, last - v]
+                    if transposed_filter:
+                        value = weight[first + c, column + j, last - u, last - v]
                     else:
-                        number = weight[p * width + j, first + c, u, v]
-                    patch[((c * side + u) * side + v) * width + j] = number
-    for c in range(min(RUN, padded - first)):
-        where = (c * side * side * width, side * width, width, to + c * width, PATCH * step, step)
-        to_filter(patch, filters, patch, where, (0, 0, 0, 0), width // lanes, taps)
+                        value = weight[column + j, first + c, u, v]
+                    values[((c * side + u) * side + v) * width + j] = value
+    everywhere = Inside(0, 0, 0, 0)  # filters have no edge: not read
+    for c in range(min(RUN, block.channels - first)):
+        placement = Placement(
+            source_offset=c * side * side * width,
+            source_row=side * width,
+            source_column=width,
+            target_offset=to + c * width,
+            target_row=TILE * step,
+            target_column=step,
+        )
+        to_filter(values, filters, values, placement, everywhere, width // block.lanes, static_kernel_size)

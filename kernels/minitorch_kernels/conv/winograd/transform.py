@@ -1,32 +1,34 @@
 """The transforms of Winograd's convolutions F(4x4, 3x3) and F(2x2, 5x5), and the micro-kernel that applies them.
 
-Winograd computes a patch of 4 x 4 outputs of a 3 x 3 filter with 36 products where the definition
-takes 144, and one of 2 x 2 outputs of a 5 x 5 filter with 36 where it takes 100. Image patches d (6 x 6),
-filters g and outputs y are transformed by small fixed matrices, and in between there are only
-element-by-element products, summed over the channels:
+Winograd computes a tile of 4 x 4 outputs of a 3 x 3 filter with 36 products where the definition takes 144, and one of
+2 x 2 outputs of a 5 x 5 filter with 36 where it takes 100. Image tiles d (6 x 6), filters g and outputs y are
+transformed by small fixed matrices, and in between there are only element-by-element products, summed over the
+channels:
 
     y = A^T [ sum over c of (G g_c G^T) * (B^T d_c B) ] A
 
 It is the product of two polynomials by evaluation at the points 0, 1, -1, 2, -2 and infinity, in two
-dimensions; the points are those of the patch, so filters of both sizes share B. Backward needs the
+dimensions; the points are those of the tile, so filters of both sizes share B. Backward needs the
 transposes of the same three matrices:
 
     gradient of g_c = G^T [ (B^T d_c B) * (A dy A^T) ] G
 
-Each of these is M x M^T with a small matrix M. `sandwich` writes it out for one vector of channels at a time;
-the entries of M stand in the instructions.
+Each of these is M x M^T with a small matrix M. `two_sided_transform` writes it out for one vector of channels at a
+time; the entries of M become constants of the instructions.
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks",
 https://arxiv.org/abs/1509.09308, section 4.3.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.runtime.simd import Emitter
+from minitorch_kernels.runtime.simd import VectorIR
 
-PATCH = 6  # pixels along the side of an input patch; PATCH + 1 - KERNEL outputs along the side of an output patch
+TILE = 6  # pixels along the side of an input tile; an output tile has TILE + 1 - KERNEL
 KERNELS = (3, 5)  # sides of the filters
 _POINTS = (0, 1, -1, 2, -2)
 _SCALES = 1 / np.array([4, -6, -6, 24, 24, 1.0])
@@ -37,7 +39,7 @@ def _powers(count):
     return np.array([[point**k for k in range(count)] for point in _POINTS] + [[0] * (count - 1) + [1]], float)
 
 
-A = {side: _powers(PATCH + 1 - side) for side in KERNELS}  # (6, OUT): the transpose of what the paper calls A^T
+A = {side: _powers(TILE + 1 - side) for side in KERNELS}  # (6, OUT): the transpose of what the paper calls A^T
 G = {side: _SCALES[:, None] * _powers(side) for side in KERNELS}  # (6, KERNEL)
 B = np.array(  # (6, 6)
     [
@@ -52,7 +54,30 @@ B = np.array(  # (6, 6)
 )
 
 
-def sandwich(matrices, edge=None):
+class Placement(NamedTuple):
+    """Where the source X and the target Y of a transform lie; offsets and steps in elements, all int64.
+
+    Element (i, j) of X is the channels from ``source[source_offset + i * source_row + j * source_column]`` on.
+    """
+
+    source_offset: int
+    source_row: int
+    source_column: int
+    target_offset: int
+    target_row: int
+    target_column: int
+
+
+class Inside(NamedTuple):
+    """The rows i and columns j of a tile that lie inside the image, each up to but not including the end; int64."""
+
+    first_row: int
+    end_row: int
+    first_column: int
+    end_column: int
+
+
+def two_sided_transform(matrices, edge=None):
     """Return an intrinsic for compiled kernels: Y = M X M^T, for vector after vector of channels.
 
     Parameters
@@ -66,55 +91,37 @@ def sandwich(matrices, edge=None):
     Returns
     -------
     intrinsic
-        ``f(source, target, aside, where, bounds, vectors, taps)`` on 1-D arrays of the same dtype. Element
-        (i, j) of X, size x size, is the channels from ``source[offset + i * row_step + j * column_step]``
-        on; Y, rows x rows, lies in ``target`` likewise. ``where`` is a tuple of 6 int64, these numbers
-        of the source and of the target; ``bounds`` of 4: the rows i and columns j from the first up to
-        but not including the second, and likewise the third and fourth, lie inside; ``vectors`` of
-        channels (>= 1); ``taps`` a tuple of int64 as long as the filters' side, so that a kernel is compiled
-        for each side that it meets.
+        ``f(source, target, aside, placement, inside, vectors, static_kernel_size)`` on 1-D arrays of the same dtype:
+        X, size x size, and Y, rows x rows, lie where the `Placement` says; `Inside` is read at the edge alone; there
+        are ``vectors`` of channels (>= 1). ``static_kernel_size`` is a tuple as long as the filters' side, with any
+        elements: its length is part of its type, so that Numba compiles a kernel for each side.
     """
 
     @intrinsic
-    def transform(typingctx, source, target, aside, where, bounds, vectors, taps):
+    def transform(typingctx, source, target, aside, placement, inside, vectors, static_kernel_size):
         def emit(context, builder, signature, arguments):
-            emitter = Emitter(context, builder, signature.args[0].dtype)
-            _emit_sandwich(matrices[len(taps)], edge, emitter, signature, arguments)
+            emitter = VectorIR(context, builder, signature.args[0].dtype)
+            _emit_two_sided_transform(matrices[len(static_kernel_size)], edge, emitter, signature, arguments)
             return context.get_dummy_value()
 
-        return types.void(source, target, aside, where, bounds, vectors, taps), emit
+        return types.void(source, target, aside, placement, inside, vectors, static_kernel_size), emit
 
     return transform
 
 
-def _emit_sandwich(matrix, edge, emit, signature, arguments):
+def _emit_two_sided_transform(matrix, edge, emit, signature, arguments):
     builder = emit.builder
     source, target, aside = (array.data for array in emit.arrays(signature, arguments, 3))
-    where = [builder.extract_value(arguments[3], i) for i in range(6)]
     rows, size = matrix.shape
-
-    def places(side, base, offset, row_step, column_step, count):
-        """Return a count x count table of pointers."""
-        table = []
-        for i in range(count):
-            row = builder.add(offset, builder.mul(row_step, emit.number(i)))
-            table.append(
-                [emit.at(base, builder.add(row, builder.mul(column_step, emit.number(j)))) for j in range(count)]
-            )
-        if side == edge:
-            bounds = [builder.extract_value(arguments[4], i) for i in range(4)]
-            row_inside, column_inside = (
-                [_between(builder, emit.number(k), *ends) for k in range(count)] for ends in (bounds[:2], bounds[2:])
-            )
-            for i, j in np.ndindex(count, count):
-                inside = builder.and_(row_inside[i], column_inside[j])
-                table[i][j] = builder.select(inside, table[i][j], aside)
-        return table
-
-    read, write = places("source", source, *where[:3], size), places("target", target, *where[3:], rows)
+    at = emit.fields(signature.args[3], arguments[3])
+    read = _pointers(emit, source, at["source_offset"], at["source_row"], at["source_column"], size)
+    write = _pointers(emit, target, at["target_offset"], at["target_row"], at["target_column"], rows)
+    if edge is not None:
+        inside = emit.fields(signature.args[4], arguments[4])
+        _leave_out_the_outside(emit, read if edge == "source" else write, inside, aside)
 
     def one_vector(v, carried):
-        shift = builder.mul(v, emit.number(emit.lanes))
+        shift = builder.mul(v, emit.int64(emit.lanes))
         halfway = []  # column by column of M X, so that few columns of X are in registers at a time
         for j in range(size):
             column = [emit.load_vector(emit.at(read[i][j], shift), 0) for i in range(size)]
@@ -125,7 +132,28 @@ def _emit_sandwich(matrix, edge, emit, signature, arguments):
                 emit.store_vector(value, emit.at(write[i][j], shift), 0)
         return []
 
-    emit.loop(emit.number(0), arguments[5], [], one_vector)
+    emit.loop(emit.int64(0), arguments[5], [], one_vector)
+
+
+def _pointers(emit, base, offset, row_step, column_step, count):
+    """Return a count x count table of pointers to the elements of X or Y."""
+    builder, table = emit.builder, []
+    for i in range(count):
+        row = builder.add(offset, builder.mul(row_step, emit.int64(i)))
+        offsets = [builder.add(row, builder.mul(column_step, emit.int64(j))) for j in range(count)]
+        table.append([emit.at(base, offset) for offset in offsets])
+    return table
+
+
+def _leave_out_the_outside(emit, table, inside, aside):
+    """Let the pointers of what lies outside the image point to ``aside``."""
+    builder, count = emit.builder, len(table)
+    rows, columns = (
+        [_between(builder, emit.int64(k), inside[f"first_{axis}"], inside[f"end_{axis}"]) for k in range(count)]
+        for axis in ("row", "column")
+    )
+    for i, j in np.ndindex(count, count):
+        table[i][j] = builder.select(builder.and_(rows[i], columns[j]), table[i][j], aside)
 
 
 def _between(builder, value, first, end):
@@ -136,8 +164,8 @@ def _transposed(matrices):
     return {side: matrix.T for side, matrix in matrices.items()}
 
 
-to_inputs = sandwich(dict.fromkeys(KERNELS, B.T), "source")  # 6 x 6 pixels -> 6 x 6
-to_outputs = sandwich(_transposed(A), "target")  # 6 x 6 -> outputs
-from_outputs = sandwich(A, "source")  # gradients of outputs -> 6 x 6
-to_filter = sandwich(G)  # weights -> 6 x 6
-from_filter = sandwich(_transposed(G))  # 6 x 6 -> gradients of weights
+to_inputs = two_sided_transform(dict.fromkeys(KERNELS, B.T), "source")  # 6 x 6 pixels -> 6 x 6
+to_outputs = two_sided_transform(_transposed(A), "target")  # 6 x 6 -> outputs
+from_outputs = two_sided_transform(A, "source")  # gradients of outputs -> 6 x 6
+to_filter = two_sided_transform(G)  # weights -> 6 x 6
+from_filter = two_sided_transform(_transposed(G))  # 6 x 6 -> gradients of weights

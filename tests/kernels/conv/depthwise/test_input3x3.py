@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels.conv.depthwise import depthwise, input3x3
-from minitorch_kernels.gemm import matmul
+from minitorch_kernels.runtime import simd
 from minitorch_kernels.runtime.simd import lanes
 from tests.kernels.assembly import compiled_loops, reads_x86
 
-pytestmark = pytest.mark.skipif(not matmul.available(np.float32), reason="no vectors are known of this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no vectors are known of this machine")
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}
 
@@ -38,7 +38,8 @@ def test_two_rows_are_their_numpy_twin(spread, dtype, data):
     filters = rng.standard_normal(9 * channels).astype(dtype)
     out = rng.standard_normal(2 * line + 3).astype(dtype)
     lower, second = (data.draw(st.sampled_from(pair)) for pair in ((-1, 5 + outputs * channels), (3, 3 + line)))
-    place = (5, lower, outputs, 3, second, right, data.draw(st.sampled_from([0, 10**6, -(10**6)])))
+    ahead = data.draw(st.sampled_from([0, 10**6, -(10**6)]))
+    place = input3x3.RowPair(5, lower, outputs, 3, second, right, ahead)
     expected = out.copy()
     spread(grad_out, filters, out, place, channel, channels)
     input3x3.spread_numpy(grad_out, filters, expected, place, channel, channels, width)
@@ -64,7 +65,9 @@ def test_a_tap_that_a_pixel_does_not_see_has_no_say(value):
     """A tap in the first row of the filter meets no pixel of the image's last row."""
     grad_out, weight = np.ones((1, 2, 2, 64), np.float32), np.ones((64, 1, 3, 3), np.float32)
     weight[5, 0, 0, 1] = weight[6, 0, 1, 0] = value
-    grad = depthwise.backward_input(grad_out, weight, (4, 4), stride=(2, 2), padding=(1,) * 4, dilation=(1, 1))
+    grad = depthwise.conv2d_backward_input_depthwise(
+        grad_out, weight, input_size=(4, 4), stride=(2, 2), padding=(1,) * 4, dilation=(1, 1), groups=64
+    )
     finite = np.isfinite(grad[0])
     assert not finite[1, ::2, 5].any() and finite[[0, 2, 3], :, 5].all() and finite[:, 1::2, 5][[0, 2, 3]].all()
     assert not finite[::2, 1, 6].any() and finite[:, [0, 2, 3], 6].all()

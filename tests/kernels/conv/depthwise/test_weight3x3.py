@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from minitorch_kernels.conv.depthwise import depthwise, weight3x3
 from minitorch_kernels.conv.depthwise.forward3x3 import TAPS
 from minitorch_kernels.conv.depthwise.weight3x3 import PIXELS
-from minitorch_kernels.gemm import matmul
+from minitorch_kernels.runtime import simd
 from minitorch_kernels.runtime.simd import lanes
 from tests.kernels.assembly import compiled_loops, reads_x86
 
-pytestmark = pytest.mark.skipif(not matmul.available(np.float32), reason="no vectors are known of this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no vectors are known of this machine")
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 1e-5, np.float64: 1e-12}
 
@@ -51,7 +51,7 @@ def test_a_row_is_its_numpy_twin(slides, dtype, data):
     sums = rng.standard_normal(sums_first + size + 3).astype(dtype)
     x_rows = tuple(before + integer(0, TAPS - 1) * line for _ in range(TAPS))
     row_sums = tuple(row * TAPS * width for row in data.draw(st.permutations(range(TAPS + 1)))[:TAPS])
-    place = (channels, count, left, right, 10**6, -(10**6))  # fetching far away changes nothing
+    place = weight3x3.SumRow(channels, count, left, right, 10**6, -(10**6))  # prefetching far away changes nothing
     expected = sums.copy()
     call = place, x_rows, row_sums, sums_first, channel, channels
     slides[stride](x, grad_out, sums, *call)
@@ -64,7 +64,7 @@ def test_a_row_is_its_numpy_twin(slides, dtype, data):
 @reads_x86
 def test_no_sum_leaves_its_register_inside_a_loop():
     f, i = numba.float32, numba.int64
-    tables = i[:, ::1], i[:, ::1], i[:, ::1], i[::1], i[::1], numba.types.UniTuple(i, 4)
+    tables = i[:, ::1], i[:, ::1], i[:, ::1], i[::1], i[::1], numba.types.NamedUniTuple(i, 4, depthwise.Images), i
     loops = compiled_loops(depthwise._sum_rows, (f[::1], f[::1], f[:, :, :, ::1], *tables))
     assert max(len(re.findall("vfmadd", block)) for block in loops) >= PIXELS * TAPS**2
     for loop in loops:

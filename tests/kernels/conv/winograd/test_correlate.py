@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv import indirect
 from minitorch_kernels.conv.winograd import correlate as winograd
+from minitorch_kernels.runtime import simd
 
-pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 FUNCTIONS = {
     "forward": winograd.conv2d_forward_winograd,
@@ -79,25 +79,25 @@ def test_no_images_and_no_pixels():
 
 
 def test_what_fits():
-    assert winograd.fits((3, 3), (1, 1), (1, 1), 1)
-    assert winograd.fits((5, 5), (1, 1), (1, 1), 1)
-    assert not winograd.fits((7, 7), (1, 1), (1, 1), 1)
-    assert not winograd.fits((5, 3), (1, 1), (1, 1), 1)
-    assert not winograd.fits((3, 1), (1, 1), (1, 1), 1)
-    assert not winograd.fits((3, 3), (2, 1), (1, 1), 1)
-    assert not winograd.fits((3, 3), (1, 1), (1, 2), 1)
-    assert not winograd.fits((3, 3), (1, 1), (1, 1), 2)
+    assert winograd.supports((3, 3), (1, 1), (1, 1), 1)
+    assert winograd.supports((5, 5), (1, 1), (1, 1), 1)
+    assert not winograd.supports((7, 7), (1, 1), (1, 1), 1)
+    assert not winograd.supports((5, 3), (1, 1), (1, 1), 1)
+    assert not winograd.supports((3, 1), (1, 1), (1, 1), 1)
+    assert not winograd.supports((3, 3), (2, 1), (1, 1), 1)
+    assert not winograd.supports((3, 3), (1, 1), (1, 2), 1)
+    assert not winograd.supports((3, 3), (1, 1), (1, 1), 2)
 
 
 def test_it_is_taken_where_patches_are_many_and_well_filled():
-    assert winograd.pays(128, (16, 16), 64, 128, 3)
-    assert winograd.pays(128, (4, 4), 256, 512, 3)
-    assert not winograd.pays(64, (2, 2), 512, 512, 3)  # a quarter of each patch is used
-    assert winograd.pays(1, (7, 7), 512, 512, 3)
-    assert not winograd.pays(1, (5, 5), 512, 512, 3)  # transforming the filters would cost more than it saves
-    assert winograd.pays(128, (32, 32), 100, 12, 3)  # a layer of DenseNet
-    assert not winograd.pays(128, (32, 32), 3, 64, 3)  # too few channels share a transformed patch
-    assert winograd.pays(128, (16, 16), 96, 192, 5)  # the costliest layer of All-CNN-A
-    assert winograd.pays(8, (27, 27), 64, 192, 5)  # the second of AlexNet
-    assert not winograd.pays(128, (1, 1), 256, 256, 5)  # a quarter of each patch is used
-    assert not winograd.pays(128, (16, 16), 16, 32, 5)  # too few channels share a transformed patch
+    assert winograd.is_faster(128, (16, 16), 64, 128, 3)
+    assert winograd.is_faster(128, (4, 4), 256, 512, 3)
+    assert not winograd.is_faster(64, (2, 2), 512, 512, 3)  # a quarter of each patch is used
+    assert winograd.is_faster(1, (7, 7), 512, 512, 3)
+    assert not winograd.is_faster(1, (5, 5), 512, 512, 3)  # transforming the filters would cost more than it saves
+    assert winograd.is_faster(128, (32, 32), 100, 12, 3)  # a layer of DenseNet
+    assert not winograd.is_faster(128, (32, 32), 3, 64, 3)  # too few channels share a transformed patch
+    assert winograd.is_faster(128, (16, 16), 96, 192, 5)  # the costliest layer of All-CNN-A
+    assert winograd.is_faster(8, (27, 27), 64, 192, 5)  # the second of AlexNet
+    assert not winograd.is_faster(128, (1, 1), 256, 256, 5)  # a quarter of each patch is used
+    assert not winograd.is_faster(128, (16, 16), 16, 32, 5)  # too few channels share a transformed patch

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv.winograd.transform import KERNELS, A, B, G, sandwich
-from minitorch_kernels.gemm import matmul
+from minitorch_kernels.conv.winograd.transform import KERNELS, A, B, G, Inside, Placement, two_sided_transform
 from minitorch_kernels.runtime import simd
 
-needs_vectors = pytest.mark.skipif(not matmul.available(np.float32), reason="no vector registers known here")
+needs_vectors = pytest.mark.skipif(not simd.supports(np.float32), reason="no vector registers known here")
 numbers = st.floats(-4, 4)
 
 
@@ -42,7 +41,7 @@ def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
 
 def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
-    transform = sandwich({3: matrix}, edge)
+    transform = two_sided_transform({3: matrix}, edge)
     return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
 
 
@@ -61,7 +60,7 @@ TRANSFORMS = {
 def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     (matrix, apply), edge = TRANSFORMS[which], which[1]
     rows, size = matrix.shape
-    lanes = simd.panel_width(dtype) // simd.VECTORS
+    lanes = simd.nr(dtype) // simd.VECTORS
     count, gap, offset = (data.draw(st.integers(low, 3)) for low in (1, 0, 0))
     channels = count * lanes
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
@@ -81,7 +80,7 @@ def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     inside[max(0, bounds[0]) : max(0, bounds[1]), max(0, bounds[2]) : max(0, bounds[3])] = True
     if edge == "source":
         x = np.where(inside[:size, :size, None], x, 0)
-    apply(source, target, np.zeros(channels, dtype), from_where + to_where, bounds, count)
+    apply(source, target, np.zeros(channels, dtype), Placement(*from_where, *to_where), Inside(*bounds), count)
     expected = np.einsum("iu,uvc,jv->ijc", matrix, x.astype(np.float64), matrix)
     written = inside[:rows, :rows] if edge == "target" else np.ones((rows, rows), bool)
     np.testing.assert_allclose(target[write][written], expected[written], atol=2e-3 if dtype == np.float32 else 1e-10)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv import indirect
 from minitorch_kernels.conv.winograd import weight as winograd_weight
+from minitorch_kernels.runtime import simd
 
-pytestmark = pytest.mark.skipif(not indirect.available(np.float32), reason="no register tile fits this machine")
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 gradient = winograd_weight.conv2d_backward_weight_winograd
 
@@ -60,6 +60,6 @@ def test_no_images_give_zeros():
 
 
 def test_it_is_taken_where_enough_patches_share_the_sums():
-    assert winograd_weight.pays(4, (7, 7), 512, 512, 3)
-    assert not winograd_weight.pays(1, (7, 7), 512, 512, 3)
-    assert not winograd_weight.pays(128, (2, 2), 512, 512, 3)  # a quarter of each patch is used
+    assert winograd_weight.is_faster(4, (7, 7), 512, 512, 3)
+    assert not winograd_weight.is_faster(1, (7, 7), 512, 512, 3)
+    assert not winograd_weight.is_faster(128, (2, 2), 512, 512, 3)  # a quarter of each patch is used

@@ -1,0 +1,272 @@
+"""Which algorithm computes a convolution: one table, read from the top.
+
+A row says what it supports and where it is faster than all rows below it. `choose` takes, for each of the three
+products, the first row that has a function for it, supports the problem and is faster. The rows of the family "direct"
+differ in which dimension fills the lanes of a vector register; their results agree but for rounding, as all rows' do.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from minitorch_kernels.conv import im2col, indirect, indirect_weight, small_cin, small_cout
+from minitorch_kernels.conv.depthwise import depthwise
+from minitorch_kernels.conv.winograd import correlate as winograd
+from minitorch_kernels.conv.winograd import panels as winograd_panels
+from minitorch_kernels.conv.winograd import tiles as winograd_tiles
+from minitorch_kernels.conv.winograd import weight as winograd_weight
+from minitorch_kernels.runtime import simd
+
+PRODUCTS = ("forward", "backward_input", "backward_weight")
+
+
+class Problem(NamedTuple):
+    """A convolution, as far as the choice of its algorithm depends on it."""
+
+    images: int  # N
+    block: int  # images that a sum over images adds up at once; what changes bits must depend on this alone
+    in_channels: int
+    out_channels: int
+    input_size: tuple  # (H, W)
+    output_size: tuple  # (OH, OW)
+    kernel_size: tuple  # (KH, KW)
+    stride: tuple
+    padding: tuple  # (top, bottom, left, right)
+    dilation: tuple
+    groups: int
+    dtype: np.dtype
+
+    def empty(self):
+        """Return True where the output or the input has no elements."""
+        return 0 in (self.images, self.in_channels, self.out_channels, *self.input_size, *self.output_size)
+
+
+class Row(NamedTuple):
+    """An algorithm of the table; a function that it does not have is None. The functions take channels-last arrays."""
+
+    name: str
+    family: str  # what users type
+    supports: Callable[[Problem], bool]
+    is_faster: Callable[[Problem], bool]
+    reason: str  # why it is faster where it is
+    forward: Callable | None = None
+    backward_input: Callable | None = None
+    backward_weight: Callable | None = None
+
+
+class Choice(NamedTuple):
+    """The rows that compute the three products of a convolution."""
+
+    forward: Row
+    backward_input: Row
+    backward_weight: Row
+
+
+def _compiled(problem):
+    return simd.supports(problem.dtype)
+
+
+def _always(problem):
+    return True
+
+
+def _depthwise_supports(problem):
+    return _compiled(problem) and depthwise.supports(
+        problem.in_channels, problem.out_channels, problem.groups, problem.dtype
+    )
+
+
+def _winograd_supports(problem):
+    return _compiled(problem) and winograd.supports(
+        problem.kernel_size, problem.stride, problem.dilation, problem.groups
+    )
+
+
+def _winograd_sizes(problem):
+    return problem.block, problem.output_size, problem.in_channels, problem.out_channels, problem.kernel_size[0]
+
+
+def _winograd_is_faster(problem):
+    return winograd.is_faster(*_winograd_sizes(problem))
+
+
+def _winograd_weight_is_faster(problem):
+    return winograd_weight.is_faster(*_winograd_sizes(problem))
+
+
+def _panels_are_faster(problem, size, channels, out_channels):
+    """Return True where the order panel by panel is faster; it gives the same bits as the other order."""
+    tiles = problem.images * winograd_tiles.tiles_of(*size, problem.kernel_size[0])
+    return winograd_panels.is_faster(tiles, channels, out_channels)
+
+
+def _forward_panels_are_faster(problem):
+    return _panels_are_faster(problem, problem.output_size, problem.in_channels, problem.out_channels)
+
+
+def _input_panels_are_faster(problem):
+    return _panels_are_faster(problem, problem.input_size, problem.out_channels, problem.in_channels)
+
+
+def _small_cout_supports(problem):
+    return _compiled(problem) and problem.groups == 1 and problem.stride == (1, 1) and not problem.empty()
+
+
+def _small_cout_is_faster(problem):
+    shape = problem.out_channels, problem.in_channels, *problem.kernel_size
+    return small_cout.is_faster(shape, problem.stride, problem.groups, problem.dtype)
+
+
+def _small_cout_input_supports(problem):
+    around = small_cout.input_gradient_padding(problem.kernel_size, problem.padding, problem.dilation)
+    return _small_cout_supports(problem) and min(around) >= 0
+
+
+def _small_cout_input_is_faster(problem):
+    shape = problem.in_channels, problem.out_channels, *problem.kernel_size
+    return small_cout.is_faster(shape, problem.stride, problem.groups, problem.dtype)
+
+
+def _small_cout_weight_supports(problem):
+    return _compiled(problem) and problem.groups == 1 and problem.dilation[1] == 1 and not problem.empty()
+
+
+def _small_cout_weight_is_faster(problem):
+    channels = problem.in_channels, problem.out_channels
+    return indirect_weight.small_cout_is_faster(
+        problem.kernel_size, problem.dilation, *channels, problem.groups, problem.dtype
+    )
+
+
+def _small_cin_supports(problem):
+    return _compiled(problem) and problem.groups == 1 and not problem.empty()
+
+
+def _small_cin_is_faster(problem):
+    return small_cin.is_faster(problem.in_channels, problem.groups, problem.dtype)
+
+
+TABLE = (
+    Row(
+        "depthwise",
+        "direct",
+        _depthwise_supports,
+        _always,
+        "each channel has a filter of its own, so the lanes hold channels and nothing is summed over them",
+        depthwise.conv2d_forward_depthwise,
+        depthwise.conv2d_backward_input_depthwise,
+        depthwise.conv2d_backward_weight_depthwise,
+    ),
+    Row(
+        "winograd",
+        "winograd",
+        _winograd_supports,
+        _winograd_is_faster,
+        "fewer multiplications than the definition, and enough channels and full tiles to pay for the transforms",
+        forward=winograd.conv2d_forward_winograd,
+        backward_input=winograd.conv2d_backward_input_winograd,
+    ),
+    Row(
+        "winograd",
+        "winograd",
+        _winograd_supports,
+        _winograd_weight_is_faster,
+        "fewer multiplications than the definition, and enough channels and full tiles to pay for the transforms",
+        backward_weight=winograd_weight.conv2d_backward_weight_winograd,
+    ),
+    Row(
+        "small_cout",
+        "direct",
+        _small_cout_supports,
+        _small_cout_is_faster,
+        "few channels come out, so the lanes hold neighbouring pixels",
+        forward=small_cout.conv2d_forward_small_cout,
+    ),
+    Row(
+        "small_cin",
+        "direct",
+        _small_cin_supports,
+        _small_cin_is_faster,
+        "images with few channels, so the lanes hold whole windows",
+        backward_input=small_cin.conv2d_backward_input_small_cin,
+    ),
+    Row(
+        "small_cout",
+        "direct",
+        _small_cout_input_supports,
+        _small_cout_input_is_faster,
+        "few channels come out of the input gradient, so the lanes hold neighbouring pixels",
+        backward_input=small_cout.conv2d_backward_input_small_cout,
+    ),
+    Row(
+        "small_cout",
+        "direct",
+        _small_cout_weight_supports,
+        _small_cout_weight_is_faster,
+        "few filters, so the lanes hold a row of the window",
+        backward_weight=indirect_weight.conv2d_backward_weight_small_cout,
+    ),
+    Row(
+        "indirect",
+        "direct",
+        _compiled,
+        _always,
+        "a matrix product that reads windows through a table of offsets, without copying them",
+        indirect.conv2d_forward_indirect,
+        indirect.conv2d_backward_input_indirect,
+        indirect_weight.conv2d_backward_weight_indirect,
+    ),
+    Row(
+        "im2col",
+        "im2col",
+        _always,
+        _always,
+        "NumPy's matrix product on copied windows: this processor or dtype has no micro-kernel",
+        im2col.conv2d_forward_im2col,
+        im2col.conv2d_backward_input_im2col,
+        im2col.conv2d_backward_weight_im2col,
+    ),
+)
+
+
+def choose(problem, family=None):
+    """Return the rows that compute a convolution.
+
+    Parameters
+    ----------
+    problem : Problem
+    family : str or None
+        Take rows of this family alone. Where the user asks for a family, its last row need not be faster.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    LookupError
+        If no row of the family supports the problem.
+    """
+    return Choice(*(_first(problem, product, family) for product in PRODUCTS))
+
+
+def _first(problem, product, family):
+    rows = [row for row in TABLE if getattr(row, product) and family in (None, row.family) and row.supports(problem)]
+    if not rows:
+        raise LookupError(f"no algorithm of the family {family!r} supports {problem}")
+    row = next((row for row in rows if row.is_faster(problem)), rows[-1])
+    return _in_best_order(row, problem, product)
+
+
+def _in_best_order(row, problem, product):
+    """Return the row with the order of Winograd's loops that suits the problem; both orders give the same bits."""
+    orders = {
+        "forward": (_forward_panels_are_faster, winograd_panels.conv2d_forward_panels),
+        "backward_input": (_input_panels_are_faster, winograd_panels.conv2d_backward_input_panels),
+    }
+    if row.name == "winograd" and product in orders:
+        are_faster, function = orders[product]
+        if are_faster(problem):
+            return row._replace(**{product: function})
+    return row

@@ -1,0 +1,47 @@
+"""How passes over the pixels of a map are cut into chunks that threads share out.
+
+A map (N, H, W, C) is a list of N*H*W pixels here. The number of chunks is fixed, so the order in which sums are added
+up depends on the shape alone, and the bits of a result do not depend on the number of threads.
+"""
+
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.threads import parallel_kernel
+
+CHUNKS = 64  # enough for the threads of a large machine, few enough that adding up their sums costs nothing
+
+
+@helper
+def chunk_bounds(chunk, chunks, count):
+    """Return the first and the end of one of ``chunks`` chunks of ``count`` items."""
+    return chunk * count // chunks, (chunk + 1) * count // chunks
+
+
+def flatten_pixels(x):
+    """Return (N, H, W, C) as (M, C), without a copy."""
+    return x.reshape(-1, x.shape[-1])
+
+
+@parallel_kernel(tasks=lambda: CHUNKS)
+def copy_channels(first_task, end_task, source, first, target, start, count, end):
+    """Copy ``count`` channels of each pixel, and put zeros into the channels after them; parallel over chunks.
+
+    target[:, start : start + count] = source[:, first : first + count], target[:, start + count : end] = 0
+    """
+    pixels = len(source)
+    for chunk in range(first_task, end_task):
+        begin, stop = chunk_bounds(chunk, CHUNKS, pixels)
+        for i in range(begin, stop):
+            for c in range(count):
+                target[i, start + c] = source[i, first + c]
+            for c in range(start + count, end):
+                target[i, c] = 0
+
+
+def with_channels(x, channels):
+    """Return x (N, H, W, C) itself, or a copy with fewer channels, or with zero channels after the last one."""
+    if x.shape[3] == channels:
+        return x
+    out = memory.empty((*x.shape[:3], channels), x.dtype)
+    copy_channels(flatten_pixels(x), 0, flatten_pixels(out), 0, min(x.shape[3], channels), channels)
+    return out

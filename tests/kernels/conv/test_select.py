@@ -1,0 +1,75 @@
+"""The table of convolution algorithms: which row is taken for which problem, and that every row is right."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from minitorch_kernels.conv import borders, select
+from minitorch_kernels.runtime import simd
+
+pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no micro-kernel fits this machine")
+
+
+@dataclasses.dataclass
+class Layer:
+    """A convolution by its usual sizes."""
+
+    images: int = 128
+    channels: int = 64
+    filters: int = 64
+    size: int = 16
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+    groups: int = 1
+
+    def problem(self, dtype=np.float32):
+        pairs = [(n, n) for n in (self.size, self.kernel, self.stride)]
+        padding = (self.padding,) * 4
+        out = borders.output_size(*pairs, padding, (1, 1))
+        sizes = self.images, self.images, self.channels, self.filters, pairs[0], out, *pairs[1:], padding
+        return select.Problem(*sizes, (1, 1), self.groups, np.dtype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        (Layer(), ("winograd", "winograd", "winograd")),
+        (Layer(kernel=1, padding=0), ("indirect", "indirect", "indirect")),
+        (Layer(stride=2), ("indirect", "indirect", "indirect")),
+        (Layer(groups=64), ("depthwise", "depthwise", "depthwise")),
+        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "small_cout")),
+        (Layer(images=0), ("indirect", "indirect", "indirect")),
+    ],
+)
+def test_the_first_row_that_is_faster_is_taken(layer, names):
+    assert tuple(row.name for row in select.choose(layer.problem())) == names
+
+
+def test_a_family_is_taken_where_it_is_not_the_fastest():
+    assert {row.family for row in select.choose(Layer().problem(), "direct")} == {"direct"}
+    tiny = Layer(images=1, channels=2, filters=2, size=4).problem()
+    assert {row.name for row in select.choose(tiny, "winograd")} == {"winograd"}
+    with pytest.raises(LookupError, match="no algorithm of the family 'winograd' supports"):
+        select.choose(Layer(stride=2).problem(), "winograd")
+
+
+def test_without_a_micro_kernel_im2col_is_taken(monkeypatch):
+    monkeypatch.setattr(simd, "VECTOR_BYTES", 0)
+    assert {row.name for row in select.choose(Layer().problem())} == {"im2col"}
+    assert {row.name for row in select.choose(Layer().problem(np.int64))} == {"im2col"}
+
+
+def test_few_tiles_and_many_filters_go_panel_by_panel():
+    forward, backward_input, _ = select.choose(Layer(images=8, channels=512, filters=512, size=8).problem())
+    assert forward.forward.__name__ == "conv2d_forward_panels"
+    assert backward_input.backward_input.__name__ == "conv2d_backward_input_panels"
+
+
+def test_every_row_has_a_function_a_reason_and_a_family_that_users_know():
+    for row in select.TABLE:
+        assert any(getattr(row, product) for product in select.PRODUCTS) and row.reason
+        assert row.family in ("direct", "winograd", "im2col")
+    last = select.TABLE[-1]
+    assert all(getattr(last, product) for product in select.PRODUCTS)  # so that there is always a row
