@@ -39,12 +39,17 @@ class Layer:
         (Layer(kernel=1, padding=0), ("indirect", "indirect", "indirect")),
         (Layer(stride=2), ("indirect", "indirect", "indirect")),
         (Layer(groups=64), ("depthwise", "depthwise", "depthwise")),
-        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "small_cout")),
+        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "indirect")),
         (Layer(images=0), ("indirect", "indirect", "indirect")),
     ],
 )
 def test_the_first_row_that_is_faster_is_taken(layer, names):
     assert tuple(row.name for row in select.choose(layer.problem())) == names
+
+
+def test_few_filters_of_colour_images_have_a_weight_gradient_of_their_own():
+    layer = Layer(channels=3, filters=6, size=32, kernel=5, padding=0)
+    assert select.choose(layer.problem()).backward_weight.name == "small_cout"
 
 
 def test_a_family_is_taken_where_it_is_not_the_fastest():
