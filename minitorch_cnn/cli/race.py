@@ -181,6 +181,8 @@ def _measure(name, x, weight, scale, hyper):
         bias = (None,) if which == "forward" else ()
         got = function(*operands, *bias, **rest, **hyper)
         expected = exact(*(array.astype(np.float64) for array in operands), *bias, **rest, **hyper)
+        if which != "weight gradient":
+            got, expected = nchw(got), nchw(expected)
         if got.shape != expected.shape:
             raise ValueError(f"{which} - expected shape {expected.shape}, got {got.shape}")
         seconds = _median_seconds(lambda f=function, o=operands, b=bias, r=rest: f(*o, *b, **r, **hyper))

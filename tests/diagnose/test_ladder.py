@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minitorch_cnn.diagnose import ladder
-from minitorch_kernels import gemm
 from minitorch_kernels import ladder as steps
+from minitorch_kernels.runtime import simd
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_steps_come_one_by_one_with_their_reason():
 
 
 def test_a_processor_without_a_tile_leaves_out_what_needs_one(monkeypatch):
-    monkeypatch.setattr(gemm.matmul, "available", lambda dtype: False)
+    monkeypatch.setattr(simd, "supports", lambda dtype: False)
     assert [step.name for step in ladder.measure_steps()] == list(steps.STEPS)[:7]
 
 

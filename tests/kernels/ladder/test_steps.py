@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels import gemm, ladder, reference
+from minitorch_kernels import ladder, reference
 from minitorch_kernels.ladder import packing
+from minitorch_kernels.runtime import simd
 
 TILE_STEPS = ("step8_shipped", "step9_winograd")
 FOLDER = pathlib.Path(ladder.__file__).parent
@@ -18,7 +19,7 @@ FOLDER = pathlib.Path(ladder.__file__).parent
 
 @pytest.fixture(params=list(ladder.STEPS), scope="module")
 def step(request):
-    if request.param in TILE_STEPS and not gemm.simd.supports(np.float32):
+    if request.param in TILE_STEPS and not simd.supports(np.float32):
         pytest.skip("no tile fits this processor")
     return importlib.import_module(f"minitorch_kernels.ladder.{request.param}")
 
