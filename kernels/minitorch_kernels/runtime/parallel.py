@@ -263,8 +263,9 @@ def _emit_task(context, builder, body, signature, given_types, frame_type):
     function.linkage = "internal"
     builder = ir.IRBuilder(function.append_basic_block())
     frame = builder.bitcast(function.args[0], frame_type.as_pointer())
-    args = builder.load(cgutils.gep_inbounds(builder, frame, 0, 2))
-    values = [*function.args[1:], *cgutils.unpack_tuple(builder, args)]
+    args = cgutils.unpack_tuple(builder, builder.load(cgutils.gep_inbounds(builder, frame, 0, 2)))
+    args = [_borrow(context, builder, *pair) for pair in zip(given_types[2:], args, strict=True)]
+    values = [*function.args[1:], *args]
     casts = zip(values, given_types, signature.args, strict=True)
     status = _call(context, builder, body, signature, [context.cast(builder, *cast) for cast in casts])
     with builder.if_then(status.is_error, likely=False):
@@ -272,6 +273,19 @@ def _emit_task(context, builder, body, signature, given_types, frame_type):
         builder.store(status.excinfoptr, cgutils.gep_inbounds(builder, frame, 0, 1))
     builder.ret_void()
     return function
+
+
+def _borrow(context, builder, kind, value):
+    """Return an array that owns nothing, as the caller keeps its memory alive.
+
+    Otherwise each slice of it would count a reference, in an integer that all threads write to.
+    """
+    if not isinstance(kind, types.Array):
+        return value
+    array = context.make_array(kind)(context, builder, value)
+    array.meminfo = cgutils.get_null_value(array.meminfo.type)
+    array.parent = cgutils.get_null_value(array.parent.type)
+    return array._getvalue()
 
 
 def _raise_failure(context, builder, frame):

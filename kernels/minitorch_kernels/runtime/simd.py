@@ -14,8 +14,9 @@ from numba.core import cgutils, config
 
 from minitorch_kernels.runtime.jit import jit_enabled
 
-_AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite", "znver4", "znver5")
-_AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3")
+_AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite")
+_AVX512_NAMES += ("znver4", "znver5", "x86-64-v4")
+_AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3", "x86-64-v3")
 
 
 def host_vectors():

@@ -23,7 +23,7 @@ def first_process():
 
 @pytest.mark.slow
 def test_a_second_process_compiles_nothing(first_process):
-    cached = {file.name.partition("-")[0].partition(".")[2] for file in jit.cache_folder().rglob("*.kernel")}
+    cached = {file.name.split(".")[-3] for file in jit.cache_folder().rglob("*.kernel")}
     assert {"indirect_gemm", "_weight_product", "_max_backward", "_range_moments", "_sgd"} <= cached
     assert run(STEP + "results = [step()]\n") == ([], first_process)
 
@@ -46,7 +46,7 @@ def test_a_damaged_file_is_compiled_anew(first_process, tmp_path):
         "pool._max_backward": lambda content: b"",
     }
     for name, damage in damages.items():
-        files = list(copy.rglob(f"{name}*-*.kernel"))  # for each kind of arguments, and what starts it on all threads
+        files = list(copy.rglob(f"*.{name}*.kernel"))  # for each kind of arguments, and what starts it on all threads
         assert files
         for file in files:
             file.write_bytes(damage(file.read_bytes()))
@@ -154,6 +154,47 @@ def test_an_edited_constant_in_a_users_own_file_is_noticed(tmp_path):
         code = f"sys.path.append({str(tmp_path)!r})\nimport own\nresults = [own.scaled(2)]\n"
         for _ in range(2):
             assert run(code, home=tmp_path / "home") == ([], [2 * scale])
+
+
+# ------------------------------------------------------------------------------- prepared kernels
+
+PREPARED = "jit._PREPARED = jit.pathlib.Path(sys.argv[1])\n"
+PREPARED_RELU = PREPARED + RELU.replace("sys.argv[1]", "'float32'")
+needs_level = pytest.mark.skipif(not jit.levels(), reason="kernels are prepared for no instruction set of this machine")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Return a folder of kernels of one training step, compiled for an instruction set, and the results of the step."""
+    home = tmp_path_factory.mktemp("home")
+    level = {"NUMBA_CPU_NAME": jit.levels()[0], "NUMBA_CPU_FEATURES": ""}
+    return home / "kernels", run(STEP + "results = [step()]\n", home=home, **level)[1]
+
+
+@pytest.mark.slow
+@needs_level
+def test_prepared_kernels_are_used_and_give_the_same_bits(prepared, first_process, tmp_path):
+    folder, results = prepared
+    assert results == first_process
+    assert run(PREPARED + STEP + "results = [step()]\n", str(folder), home=tmp_path) == ([], first_process)
+
+
+@pytest.mark.slow
+@needs_level
+def test_prepared_kernels_are_for_the_processor_at_hand_alone(prepared, tmp_path):
+    folder, _ = prepared
+    assert run(PREPARED_RELU, str(folder), home=tmp_path)[0] == []
+    another = {"NUMBA_CPU_NAME": "generic"}
+    assert run(PREPARED_RELU, str(folder), home=tmp_path, **another)[0] == ["_relu_forward"]
+
+
+@pytest.mark.slow
+@needs_level
+def test_a_damaged_prepared_kernel_is_compiled(prepared, tmp_path):
+    folder = shutil.copytree(prepared[0], tmp_path / "prepared")
+    for file in folder.rglob("*_relu_forward*.kernel"):
+        file.write_bytes(file.read_bytes()[:-1])
+    assert run(PREPARED_RELU, str(folder), home=tmp_path / "home") == (["_relu_forward"], [[0, 0, 0, 1, 2]])
 
 
 # ------------------------------------------------------------------------------------- counter

@@ -1,0 +1,41 @@
+"""Kernels compiled in advance: found by the process that needs them, and installation goes on without them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from minitorch_cnn.diagnose import prepare
+from minitorch_kernels.runtime import jit
+
+needs_level = pytest.mark.skipif(not jit.levels(), reason="kernels are prepared for no instruction set of this machine")
+STEPS = """
+import sys
+from minitorch_kernels.runtime import jit
+jit._PREPARED = jit.pathlib.Path(sys.argv[1])
+compiled = []
+jit.on_compile(lambda name, count: compiled.append(name))
+from minitorch_cnn.diagnose import prepare
+prepare.training_steps(["mlp"])
+print(compiled)
+"""
+
+
+@pytest.mark.slow
+@needs_level
+def test_what_was_prepared_is_not_compiled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "GROUPS", [["mlp"]])
+    assert prepare.prepare(tmp_path / "prepared", jit.levels()[0]) > 5
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MCNN_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", STEPS, str(tmp_path / "prepared")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@needs_level
+def test_a_process_that_fails_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "GROUPS", [["no such network"]])
+    with pytest.raises(subprocess.CalledProcessError, match="no such network"):
+        prepare.prepare(tmp_path / "prepared", jit.levels()[0])
+    assert not (tmp_path / "prepared").exists()
