@@ -62,3 +62,15 @@ def mapping(owner, name, value, *keys):
 def _real(owner, name, value):
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{owner}: {name} - expected a number, got {value!r}")
+
+
+def array(owner, name, value, dtype=None):
+    """Return ``value`` as an ndarray of numbers; the error names the argument, such as one with rows of two lengths."""
+    try:
+        converted = np.asarray(value, dtype)
+    except (TypeError, ValueError) as error:
+        expected = "numbers in rows of one length"
+        raise type(error)(f"{owner}: {name} - expected {expected}, got {type(value).__name__}: {error}") from None
+    if converted.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: {name} - expected numbers, got dtype {converted.dtype}")
+    return converted

@@ -86,7 +86,8 @@ class Optimizer:
                     f"{self._name}: params - expected each parameter once, got one of {parameter.shape} twice"
                 )
             seen.add(id(parameter))
-        self.param_groups.append({**defaults, **group, "params": params})
+        options = {name: _plain(value) for name, value in {**defaults, **group}.items()}
+        self.param_groups.append({**options, "params": params})
         self._check_group(self.param_groups[-1])
 
     def _parameters(self):
@@ -207,3 +208,10 @@ def _options(group):
     for option, value in group.items():
         if option != "params":
             yield option, list(value) if isinstance(value, tuple) else value
+
+
+def _plain(value):
+    """Return a scalar of NumPy as Python's, which JSON can hold; a pair of them likewise, and all else as it is."""
+    if isinstance(value, (list, tuple)) and not any(isinstance(one, Tensor) for one in value):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value

@@ -368,3 +368,10 @@ def test_saving_and_loading_at_any_step_and_shape(shape, steps, kind):
     run(a, first, 1, first=steps)
     run(b, second, 1, first=steps)
     np.testing.assert_array_equal(first[0].data, second[0].data)
+
+
+def test_numbers_of_numpy_are_kept_as_numbers_that_json_holds():
+    parameter = nn.Parameter([1.0])
+    adam = optim.Adam([parameter], betas=(np.float64(0.5), np.float32(0.75)))
+    for optimizer in (optim.SGD([parameter], lr=np.float32(0.5)), adam):
+        json.dumps(optimizer.state_dict())

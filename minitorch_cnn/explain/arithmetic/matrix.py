@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Conv1d, Conv2d
@@ -47,7 +48,7 @@ class ConvMatrix(Picture):
 
     def __matmul__(self, x):
         """Return the product with a vector, as an array (rows,) of float64."""
-        x = np.asarray(x)
+        x = arguments.array("ConvMatrix", "x", x)
         if x.shape != self.shape[1:]:
             raise ShapeError(f"ConvMatrix: x - expected shape {self.shape[1:]}, got {x.shape}; flatten it")
         return np.bincount(self.rows, self.values * x[self.columns].astype(np.float64), self.shape[0])

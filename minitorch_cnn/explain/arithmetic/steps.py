@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.io import files
 from minitorch_cnn.tensor import Tensor
 
@@ -138,9 +139,7 @@ def numbers(op, name, value, axes):
     ValueError
         If the number of its axes is not in ``axes``, or it is empty.
     """
-    array = np.asarray(value.data if isinstance(value, Tensor) else value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{op}: {name} - expected numbers, got dtype {array.dtype}")
+    array = arguments.array(op, name, value.data if isinstance(value, Tensor) else value)
     if array.ndim not in axes or not array.size:
         raise ValueError(f"{op}: {name} - expected {' or '.join(map(str, axes))} axes, got shape {array.shape}")
     return array.astype(np.float64)

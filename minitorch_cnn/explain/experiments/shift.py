@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data import Shapes10
 from minitorch_cnn.display import html
@@ -91,8 +91,8 @@ def shift_sensitivity(images=None, weight=None, shifts=(1, 2, 3, 4)):
     ValueError
         If a shift is negative.
     """
-    images = _grey_shapes() if images is None else np.asarray(images, np.float32)
-    weight = _edge_filters() if weight is None else np.asarray(weight, np.float32)
+    images = _grey_shapes() if images is None else arguments.array("shift_sensitivity", "images", images, np.float32)
+    weight = _edge_filters() if weight is None else arguments.array("shift_sensitivity", "weight", weight, np.float32)
     shifts = tuple(shifts)
     if not shifts or min(shifts) < 0:
         raise ValueError(f"shift_sensitivity: shifts - expected pixels of at least 0, got {shifts}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad, no_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.feature_maps import displayed
@@ -99,8 +99,9 @@ def saliency(model, x, target=None, *, classes=None):
     -----
     Source: Simonyan, Vedaldi and Zisserman 2014, "Deep Inside Convolutional Networks", section 3.1.
     """
-    replay = Replay(model, np.shape(x))
-    pixels = Tensor(np.array(x, replay.dtype), requires_grad=True)
+    x = arguments.array("saliency", "x", x)
+    replay = Replay(model, x.shape)
+    pixels = Tensor(x.astype(replay.dtype), requires_grad=True)
     logits = _logits("saliency", replay, [(replay.x, pixels)])
     targets = _targets("saliency", logits.data, target, classes)
     logits.backward(_one_hot(targets, logits))
@@ -139,8 +140,9 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
     for name, number in (("size", size), ("stride", stride)):
         if number < 1:
             raise ValueError(f"occlusion: {name} - expected at least 1, got {number}")
-    replay = Replay(model, np.shape(x))
-    pixels = Tensor(np.array(x, replay.dtype))
+    x = arguments.array("occlusion", "x", x)
+    replay = Replay(model, x.shape)
+    pixels = Tensor(x.astype(replay.dtype))
     with no_grad():
         logits = _logits("occlusion", replay, [(replay.x, pixels)])
         targets = _targets("occlusion", logits.data, target, classes)
@@ -189,12 +191,13 @@ def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
     Source: Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
     Localization", equations 1 and 2.
     """
-    replay = Replay(model, np.shape(x))
+    x = arguments.array("grad_cam", "x", x)
+    replay = Replay(model, x.shape)
     end = replay.last_op(layer, through_activation=True)
     variable = replay.records[end].output
     if len(variable.shape) != 4:
         raise ValueError(f"grad_cam: layer - expected one that gives maps (N, C, H, W), got shape {variable.shape}")
-    pixels = Tensor(np.array(x, replay.dtype))
+    pixels = Tensor(x.astype(replay.dtype))
     with no_grad():
         maps = replay.run([(replay.x, pixels)], end)
     maps = Tensor(maps.data, requires_grad=True)
@@ -228,7 +231,12 @@ def _targets(function, logits, target, classes):
     if names:
         numbers = [list(classes).index(name) if isinstance(name, str) else name for name in names]
         target = numbers[0] if isinstance(target, str) else numbers
-    targets = np.broadcast_to(np.asarray(target), len(logits))
+    targets = arguments.array(function, "target", target)
+    if targets.shape not in ((), (len(logits),)):
+        raise ValueError(
+            f"{function}: target - expected one class, or one for each of {len(logits)} images, got {target!r}"
+        )
+    targets = np.broadcast_to(targets, len(logits))
     if targets.dtype.kind not in "iu" or (len(targets) and not 0 <= targets.min() <= targets.max() < logits.shape[1]):
         raise ValueError(f"{function}: target - expected classes 0 to {logits.shape[1] - 1}, got {target!r}")
     return targets

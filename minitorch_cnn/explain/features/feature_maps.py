@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import mosaic, named
@@ -103,11 +104,12 @@ def feature_maps(model, image, layers=None):
         if not len(image):
             raise ValueError("feature_maps: image - expected at least one image, got none")
         return MapsOfImages(tuple(feature_maps(model, one, layers) for one in image))
-    replay = Replay(model, (1, *np.shape(image)))
+    image = arguments.array("feature_maps", "image", image)
+    replay = Replay(model, (1, *image.shape))
     if layers is None:
         known = [path for path, module in model.named_modules() if isinstance(module, Conv2d)]
         layers = [known[i] for i in np.unique(np.linspace(0, len(known) - 1, 5).round().astype(int))] if known else []
-    x, maps = Tensor(np.asarray(image, replay.dtype)[None]), {}
+    x, maps = Tensor(image.astype(replay.dtype)[None]), {}
     with no_grad():
         for layer in layers:
             out = replay.run([(replay.x, x)], replay.last_op(layer, through_activation=True))

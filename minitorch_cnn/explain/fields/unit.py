@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.exact import reach
@@ -198,8 +199,9 @@ def _effective(model, layer, masks, shape, images, dtype):
         if images == 0:
             return None
         images = np.random.Generator(np.random.PCG64(0)).standard_normal((images, *shape[1:]))
+    images = arguments.array("receptive_field", "images", images)
     replay = Replay(model, images.shape)
-    x = Tensor(np.asarray(images, dtype), requires_grad=True)
+    x = Tensor(images.astype(dtype), requires_grad=True)
     out = replay.run([(replay.x, x)], replay.last_op(layer))
     grad = np.zeros(out.shape, dtype)
     grad[np.ix_(np.ones(len(images), bool), *masks[1:])] = 1

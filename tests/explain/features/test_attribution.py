@@ -121,3 +121,13 @@ def test_grad_cam_says_when_its_maps_are_coarse():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool(), nn.Linear(2, 3))
     assert "3 x 3 pixels only" in explain.grad_cam(model, np.ones((1, 1, 5, 5)), "0").method
     assert explain.grad_cam(model, np.ones((1, 1, 6, 6)), "0").method == "Grad-CAM at 0"
+
+
+@pytest.mark.parametrize("method", [explain.saliency, explain.occlusion])
+def test_images_and_classes_that_are_no_table_are_refused_by_name(method):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool(), nn.Linear(4, 3))
+    name = method.__name__
+    with pytest.raises(ValueError, match=f"{name}: target - expected one class, or one for each of 2 images, got"):
+        method(net, np.ones((2, 3, 8, 8), np.float32), [0, 1, 2])
+    with pytest.raises(ValueError, match=f"{name}: x - expected numbers in rows of one length, got list"):
+        method(net, [[1.0, 2.0], [3.0]])
