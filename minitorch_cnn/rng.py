@@ -1,7 +1,7 @@
-"""The random stream of initialisers and dropout; `manual_seed` starts it again.
+"""The random stream of initialisers and dropout; `manual_seed` restarts it.
 
-Data augmentation does not draw from it: there each draw depends on the seed, the epoch and the
-sample alone.
+Data augmentation does not draw from it: each of its draws depends only on the seed, the epoch and the
+sample.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def manual_seed(seed: int) -> None:
     Raises
     ------
     ValueError
-        If ``seed`` is negative or no integer.
+        If ``seed`` is negative or not an integer.
     """
     global _generator
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -32,16 +32,16 @@ def manual_seed(seed: int) -> None:
 
 
 def generator() -> np.random.Generator:
-    """Return the stream, an `numpy.random.Generator`."""
+    """Return the stream, a `numpy.random.Generator`."""
     return _generator
 
 
 @contextlib.contextmanager
 def undrawn_weights():
-    """Return a context manager inside which initialisers draw nothing: a new weight holds what its memory held.
+    """Return a context manager inside which initialisers draw nothing: a new weight is uninitialised memory.
 
-    The stream stays where it is. For models whose weights nobody reads, or that are all written later: drawing the
-    143 million of VGG-E takes seconds, making the model without them milliseconds.
+    The random stream does not advance. Use it for models whose weights nobody reads, or that are all written later:
+    drawing the 143 million weights of VGG-E takes seconds, making the model without them takes milliseconds.
     """
     token = _weights_are_drawn.set(False)
     try:
@@ -56,22 +56,22 @@ def weights_are_drawn():
 
 
 def get_state():
-    """Return the position in the stream as a dict that JSON can hold."""
+    """Return the position in the stream as a dict that can be stored as JSON."""
     return _generator.bit_generator.state
 
 
 def jump(times):
-    """Skip ``times`` stretches, each so long that streams never overlap: one stream for each of several processes.
+    """Skip ``times`` long stretches of the stream, so that several processes get streams that never overlap.
 
     Parameters
     ----------
     times : int, >= 0
-        0 stays where it is.
+        0 does not move.
 
     Raises
     ------
     ValueError
-        If it is negative.
+        If ``times`` is negative.
     """
     if times < 0:
         raise ValueError(f"jump: times - expected an integer >= 0, got {times!r}")
@@ -80,12 +80,12 @@ def jump(times):
 
 
 def set_state(state):
-    """Go to a position that `get_state` gave.
+    """Go to a position that `get_state` returned.
 
     Raises
     ------
     ValueError
-        If ``state`` is not of this kind of stream.
+        If ``state`` belongs to another kind of stream.
     """
     expected = _generator.bit_generator.state["bit_generator"]
     if not isinstance(state, dict) or state.get("bit_generator") != expected:

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-layout_copies = 0  # how often `nhwc` had to copy; read by tests
+layout_copies = 0  # number of copies that `nhwc` made; tests read it
 
 
 class ShapeError(ValueError):
@@ -19,7 +19,7 @@ class ShapeError(ValueError):
 
 
 def pair(value, name, minimum=1):
-    """Return ``value`` as two integers: an int counts for both directions.
+    """Return ``value`` as two integers: an int applies to both directions.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def pair(value, name, minimum=1):
     Raises
     ------
     TypeError
-        If it is neither an int nor two ints.
+        If ``value`` is neither an int nor two ints.
     ValueError
-        If one is below ``minimum``.
+        If an integer is below ``minimum``.
     """
     values = (value, value) if _is_int(value) else value
     if not isinstance(values, (tuple, list)) or len(values) != 2 or not all(map(_is_int, values)):
@@ -53,7 +53,7 @@ def _is_int(value):
 
 
 def same_padding(size, kernel, stride, dilation):
-    """Return (before, after) zeros with which the output has ceil(size / stride) elements."""
+    """Return the padding (before, after) that gives ceil(size / stride) output elements."""
     needed = max((math.ceil(size / stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return needed // 2, needed - needed // 2
 
@@ -64,12 +64,12 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
     Parameters
     ----------
     padding : int, (int, int), (int, int, int, int) or "same"
-        For all sides; for (height, width); for (top, bottom, left, right); or as many zeros as give
-        ceil(H / stride) by ceil(W / stride) outputs, the odd one at the bottom and the right.
+        One value for all sides; two for (height, width); four for (top, bottom, left, right). "same" gives
+        ceil(H / stride) by ceil(W / stride) outputs, with an odd zero at the bottom and the right.
     name : str
         Operation and argument, for the message.
     size, kernel, stride, dilation : (int, int)
-        What "same" is computed from.
+        Needed for "same".
 
     Returns
     -------
@@ -78,7 +78,7 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
     Raises
     ------
     TypeError, ValueError
-        If it is anything else, or negative.
+        If ``padding`` is anything else, or negative.
     """
     if isinstance(padding, str):
         if padding != "same":
@@ -123,9 +123,9 @@ def conv_output_size(size, kernel, stride=1, before=0, after=0, dilation=1, what
 
 
 def nhwc(x):
-    """Return the C-contiguous (N, H, W, C) array under a logical (N, C, H, W) array.
+    """Return the C-contiguous (N, H, W, C) array of a logical (N, C, H, W) array.
 
-    A view where the memory already lies that way, else a copy, counted in ``layout_copies``.
+    A view if the memory already has this layout, otherwise a copy, counted in ``layout_copies``.
     """
     global layout_copies
     view = x.transpose(0, 2, 3, 1)
@@ -146,21 +146,21 @@ def memory_order(x):
 
 
 def memory_flat(x, order=None):
-    """Return ``x`` as one contiguous line in memory order, and the way back.
+    """Return ``x`` as a flat contiguous array in memory order, and a function that restores the shape.
 
     Parameters
     ----------
     x : ndarray, any shape
     order : list of int or None
-        Axes from slowest to fastest; None takes those of ``x``, so that a dense array is not copied.
+        Axes from slowest to fastest; None uses the order of ``x``, so that a dense array is not copied.
         Two arrays flattened with the same order match element by element.
 
     Returns
     -------
-    flat : ndarray, shape (x.size,), C-contiguous; a view of ``x`` where it is dense in that order
+    flat : ndarray, shape (x.size,), C-contiguous; a view of ``x`` if it is dense in that order
     order : list of int
     restore : callable
-        ``restore(flat)`` gives an array of the shape of ``x`` that lies in the same order.
+        ``restore(flat)`` returns an array of the shape and memory order of ``x``.
     """
     order = memory_order(x) if order is None else order
     permuted = x.transpose(order)

@@ -1,4 +1,4 @@
-"""Tensor: a `Variable` with operators; every method is one line into `minitorch_cnn.ops`."""
+"""Tensor: a `Variable` with operators; every method is one call into `minitorch_cnn.ops`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minitorch_cnn.autograd import GraphError, TraceError, Variable, is_grad_ena
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
-_SHAPE_ONLY = (np.shape, np.ndim, np.size)  # functions of NumPy that read no value
+_SHAPE_ONLY = (np.shape, np.ndim, np.size)  # NumPy functions that read no values
 
 
 class Tensor(Variable):
@@ -25,27 +25,27 @@ class Tensor(Variable):
     Parameters
     ----------
     data : array_like
-        Python floats become float32; NumPy arrays keep their dtype and their memory.
+        Python floats become float32; NumPy arrays keep their dtype and share their memory.
     requires_grad : bool
-        Whether `backward` computes a gradient into ``grad``.
+        Whether `backward` writes a gradient to ``grad``.
     dtype : dtype or None
-        Convert to this one.
+        Convert to this dtype.
 
     Raises
     ------
     TypeError
-        If ``data`` is no array of numbers, ``dtype`` is none of numbers, or ``requires_grad`` is asked of integers.
+        If ``data`` is not an array of numbers, ``dtype`` is not numeric, or ``requires_grad`` is set for integers.
     ValueError
         If the rows of ``data`` have different lengths.
     GraphError
-        If ``data`` holds Tensors that require a gradient: none would flow back; use `ops.stack`.
+        If ``data`` contains Tensors that require a gradient, which would be lost; use `ops.stack`.
 
     Notes
     -----
-    ``x.data[...] = value`` writes without a check: a backward that needs the old values will not
-    notice. The methods that end in an underscore are checked.
-    Comparisons such as ``x == y`` go element by element and return an ndarray of booleans. Functions
-    of NumPy read a Tensor as its array; one that requires a gradient only inside `no_grad`.
+    ``x.data[...] = value`` writes without a check: a backward that needs the old values does not notice.
+    The methods that end in an underscore are checked.
+    Comparisons such as ``x == y`` work element by element and return an ndarray of booleans. NumPy functions
+    read a Tensor as its array; a Tensor that requires a gradient is allowed only inside `no_grad`.
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None):
@@ -56,7 +56,7 @@ class Tensor(Variable):
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
 
-    # ------------------------------------------------------------------------- what it is
+    # ------------------------------------------------------------------------ properties
 
     @property
     def shape(self) -> Shape:
@@ -93,7 +93,7 @@ class Tensor(Variable):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    # ------------------------------------------------------------------------- its values
+    # ---------------------------------------------------------------------------- values
 
     def numpy(self) -> Array:
         """Return the array itself, not a copy."""
@@ -156,7 +156,7 @@ class Tensor(Variable):
         return bool(np.any(self == value))
 
     def _compare(self, compare, other):
-        """Return an ndarray of booleans, or NotImplemented for what is no array of numbers."""
+        """Return an ndarray of booleans, or NotImplemented if ``other`` is not an array of numbers."""
         if not isinstance(other, (Variable, np.ndarray, np.generic, numbers.Number, list, tuple)):
             return NotImplemented
         self._needs_values("a comparison")
@@ -169,7 +169,7 @@ class Tensor(Variable):
                 f"comparison: other - expected a shape that broadcasts with {self.shape}, got {got}"
             ) from None
 
-    # Operators of NumPy's arrays and scalars must not spread a Tensor element by element.
+    # NumPy's operators must not apply a Tensor element by element.
     __array_ufunc__ = None
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
@@ -178,7 +178,7 @@ class Tensor(Variable):
         if self.requires_grad and is_grad_enabled():
             raise GraphError(
                 "NumPy: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient, "
-                "of which NumPy records nothing; use the functions of ops, or x.data"
+                "which NumPy does not record; use the functions of ops, or x.data"
             )
         return np.array(self.data, dtype, copy=copy)
 
@@ -190,7 +190,7 @@ class Tensor(Variable):
     # ---------------------------------------------------------------------------- in place
 
     def fill_(self, value: float) -> Self:
-        """Set every element; not recorded, so only where no gradient is."""
+        """Set every element; not recorded, so only allowed without gradients."""
         return self._in_place("fill_", lambda x, values: x.fill(values), value)
 
     def zero_(self) -> Self:
@@ -225,7 +225,7 @@ class Tensor(Variable):
         try:
             write(self.data, _array(values))
         except (TypeError, ValueError, IndexError) as error:
-            raise type(error)(f"{what}: expected what fits shape {self.shape} and {self.dtype}: {error}") from None
+            raise type(error)(f"{what}: expected one that fits shape {self.shape} and {self.dtype}: {error}") from None
         self.bump_version()
         return self
 
@@ -336,7 +336,7 @@ class Tensor(Variable):
 
     @property
     def T(self) -> Tensor:
-        """All axes reversed."""
+        """The Tensor with all axes reversed."""
         return ops.transpose(self)
 
     def flatten(self, start_axis: int = 0) -> Tensor:
@@ -367,7 +367,7 @@ def _array(value):
 
 
 def _with_arrays(value, read):
-    """Return what a function of NumPy was given with an array in the place of each Tensor."""
+    """Return the arguments of a NumPy function with each Tensor replaced by its array."""
     if isinstance(value, Variable):
         return read(value)
     if isinstance(value, (list, tuple)):

@@ -168,9 +168,9 @@ def test_tensors_with_gradients_in_a_list_are_refused_where_a_number_is_wanted()
     [
         (lambda x: x.copy_([[1.0, 2.0]]), ShapeError, r"copy_: source - expected shape \(2,\), got \(1, 2\)"),
         (lambda x: x.copy_(1.0), ShapeError, r"copy_: source - expected shape \(2,\), got \(\)"),
-        (lambda x: x.add_([1.0, 2.0, 3.0]), ValueError, r"add_: expected what fits shape \(2,\) and float32: "),
-        (lambda x: x.__setitem__(5, 1.0), IndexError, r"item assignment: expected what fits shape \(2,\)"),
-        (lambda x: x.fill_("a"), ValueError, "fill_: expected what fits"),
+        (lambda x: x.add_([1.0, 2.0, 3.0]), ValueError, r"add_: expected one that fits shape \(2,\) and float32: "),
+        (lambda x: x.__setitem__(5, 1.0), IndexError, r"item assignment: expected one that fits shape \(2,\)"),
+        (lambda x: x.fill_("a"), ValueError, "fill_: expected one that fits"),
     ],
 )
 def test_a_write_that_does_not_fit_says_so_and_changes_nothing(write, error, message):
@@ -181,7 +181,7 @@ def test_a_write_that_does_not_fit_says_so_and_changes_nothing(write, error, mes
 
 
 def test_read_only_memory_is_named():
-    with pytest.raises(ValueError, match="add_: expected what fits .* read-only"):
+    with pytest.raises(ValueError, match="add_: expected one that fits .* read-only"):
         Tensor(np.broadcast_to(np.float32(1), (3,))).add_(1)
 
 

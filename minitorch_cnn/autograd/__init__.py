@@ -1,8 +1,8 @@
 """Automatic differentiation.
 
 engine   variables, functions, the graph, and backpropagation through it: start here
-trace    what is noted down while operations run: the trace of a network, and the path of each operation's module
-checks   what is refused: wrong shapes and types, a graph that was freed, arrays that were changed in place
+trace    records made while operations run: the trace of a network, and the path of each operation's module
+checks   errors: wrong shapes and types, a graph that was freed, arrays that were changed in place
 """
 
 from minitorch_cnn.autograd.checks import FLOAT_DTYPES, GraphError, TraceError

@@ -1,6 +1,6 @@
-"""What the engine refuses: wrong types and shapes, a graph that was freed, and arrays changed in place.
+"""The checks of the engine: wrong types and shapes, a graph that was freed, and arrays changed in place.
 
-Every memory has a version counter, a list of one integer that all variables on that memory share. Methods and
+Every block of memory has a version counter, a list of one integer that all variables on that memory share. Methods and
 optimisers that write to the memory add 1 to it. A node remembers the counters of the arrays that it saved, so backward
 notices when one of them was overwritten.
 """
@@ -33,7 +33,7 @@ def check_output(function, shape, output):
 
 
 def first_gradient(variable, grad):
-    """Return the gradient with which backward starts, as a new array; raise if ``variable`` or ``grad`` has none."""
+    """Return the gradient that backward starts from, as a new array; raise if there cannot be one."""
     data = variable.data
     if variable.traced:
         raise TraceError("backward: expected a variable computed from real data, got a traced one without values")
@@ -66,7 +66,7 @@ def check_node(node):
 
 
 def check_gradients(node, grads):
-    """Return what backward returned as a tuple; raise ValueError unless it fits the inputs one by one."""
+    """Return the result of backward as a tuple; raise ValueError unless each gradient fits its input."""
     grads = grads if isinstance(grads, tuple) else (grads,)
     got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
     if len(got) != len(node.expected) or any(g not in (None, e) for g, e in zip(got, node.expected, strict=True)):

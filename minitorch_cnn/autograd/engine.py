@@ -98,7 +98,7 @@ class Variable:
         trace : bool
             Return the steps. `explain.BackwardTrace` prints them, and shows them as a table in notebooks.
         on_leaf : callable or None
-            Called with each leaf as soon as its gradient is final, while backward goes on.
+            Called with each leaf as soon as its gradient is final, while backward continues.
 
         Returns
         -------
@@ -134,22 +134,22 @@ class Variable:
     def _add_gradient(self, grad, on_leaf=None):
         """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None is no gradient."""
         if grad is not None:
-            self.grad = np.asarray(grad if self.grad is None else self.grad + grad)  # a sum of scalars is no array
+            self.grad = np.asarray(grad if self.grad is None else self.grad + grad)  # a sum of scalars is not an array
             if on_leaf:
                 on_leaf(self)
 
 
 class Context:
-    """What a `Function` hands from forward to backward: arrays by ``save``, small things as ordinary attributes.
+    """Passes values from forward to backward: arrays by ``save``, small values as ordinary attributes.
 
     Attributes
     ----------
     needs_grad : tuple of bool
-        For each input whether its gradient is wanted.
+        For each input, whether its gradient is wanted.
     output_shape : tuple of int or None
-        What the function's ``output_shape`` returned.
+        The shape that the function's ``output_shape`` returned.
     saved : tuple
-        What ``save`` was given.
+        The arrays that ``save`` was given.
     """
 
     def __init__(self, needs_grad: tuple[bool, ...], output_shape: tuple[int, ...] | None = None):
@@ -162,7 +162,7 @@ class Context:
 
 
 class Node:
-    """One operation that ran: its function, what that saved, and an edge to the origin of each input."""
+    """One operation that ran: its function, the context with saved arrays, and an edge to the origin of each input."""
 
     def __init__(self, function, ctx, inputs, output, path):
         self.function, self.ctx, self.path, self.retained = function, ctx, path, None
@@ -184,19 +184,19 @@ class Node:
         )
 
     def free(self):
-        """Drop what forward saved, and the way to the nodes before."""
+        """Drop the saved arrays and the edges to earlier nodes."""
         self.ctx, self.edges = None, []
 
 
 def _owned(grad, arrays):
-    """Return ``grad`` itself if it is no view and stands once among ``arrays``, otherwise a copy."""
+    """Return ``grad`` itself if it is not a view and occurs once in ``arrays``, otherwise a copy."""
     return grad if grad.base is None and sum(grad is array for array in arrays) == 1 else np.array(grad)
 
 
 def topological_order(root):
-    """Return the nodes and leaves that ``root`` depends on, each after all that it depends on itself, and ``root``.
+    """Return ``root`` and the nodes and leaves that it depends on, each after its own dependencies.
 
-    The loop needs no recursion, so graphs may be of any depth. A leaf comes right before the first node that reads it:
+    A loop instead of recursion allows graphs of any depth. A leaf comes right before the first node that reads it:
     read from the end, that is as soon as its gradient is final.
     """
     order, seen, stack = [], set(), [(root, False)]
@@ -222,7 +222,7 @@ class Function:
     what backward does. ``any_dtype`` allows integers.
 
     ``reads`` says which input elements an output element depends on, ``kind`` and ``label`` how drawings show the
-    operation, and ``macs(call)`` how many multiply-adds it takes; see `minitorch_cnn.ops.reads`. What is not declared
+    operation, and ``macs(call)`` how many multiply-adds it takes; see `minitorch_cnn.ops.reads`. Anything not declared
     is shown as "not known".
     """
 

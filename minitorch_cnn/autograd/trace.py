@@ -1,6 +1,6 @@
-"""What is noted down while operations run: the trace of all operations, and the module that each belongs to.
+"""Records made while operations run: the trace of all operations, and the module that each belongs to.
 
-A *traced* variable has a shape and a dtype but no values. Operations on it compute shapes alone, so the trace of a
+A *traced* variable has a shape and a dtype but no values. Operations on it compute only shapes, so tracing a
 large network takes milliseconds and no memory.
 """
 
@@ -32,14 +32,14 @@ class Record:
 
     op: type
     inputs: tuple
-    output: "Variable"  # noqa: F821 - of the engine, which imports this file
+    output: "Variable"  # noqa: F821 - in the engine, which imports this module
     hyper: dict
     path: str
 
 
 @dataclass
 class ModuleCall:
-    """What the outermost running module keeps for the operations inside it."""
+    """State that the outermost running module keeps for the operations inside it."""
 
     paths: dict  # id(module) -> dotted path from the outermost module
     path: str = ""  # of the module that is running

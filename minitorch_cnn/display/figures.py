@@ -1,6 +1,6 @@
-"""What all pictures share: the shape of a slide, colours that everybody can tell apart, files all or nothing.
+"""Shared by all pictures: the size of a slide, colours that everybody can tell apart, atomic writing of files.
 
-Nothing here touches matplotlib's global state, so that it works without a screen and inside
+Nothing here touches matplotlib's global state, so it works without a screen and inside
 notebooks. matplotlib is imported on the first call.
 """
 
@@ -36,7 +36,7 @@ def encoded(figure, kind):
 
 
 def save(figure, path):
-    """Write a figure, all or nothing.
+    """Write a figure to a file, all or nothing.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ def save(figure, path):
     Raises
     ------
     ValueError
-        If it ends otherwise.
+        If the path has another extension.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     kind = pathlib.Path(path).suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
-        raise ValueError(f"figures.save: path - expected an end of .png or .svg, got {str(path)!r}")
+        raise ValueError(f"figures.save: path - expected the extension .png or .svg, got {str(path)!r}")
     files.atomic_write(path, encoded(figure, kind))

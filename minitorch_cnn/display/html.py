@@ -1,11 +1,11 @@
-"""How results show themselves in notebooks: tables and text as HTML, every cell escaped."""
+"""Results as HTML for notebooks: tables, text and images, with every cell escaped."""
 
 import base64
 import html
 
 
 def table(rows, caption=""):
-    """Return rows of text as an HTML table, every cell escaped; the first row is its head."""
+    """Return rows of text as an HTML table, every cell escaped; the first row is the header."""
     head, *body = ([html.escape(cell).replace("\n", "<br>") for cell in row] for row in rows)
     style = "text-align: left; vertical-align: top"
     lines = [f"<caption>{html.escape(caption)}</caption>"] if caption else []

@@ -1,1 +1,1 @@
-"""Files: downloads, checksums, atomic writes, and pickles that run no code."""
+"""Files: downloads, checksums, atomic writes, and pickles that cannot run code."""

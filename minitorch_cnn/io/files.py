@@ -1,4 +1,4 @@
-"""Files: checksums, writing all or nothing, and downloads that resume and are checked."""
+"""Files: checksums, atomic writes, and downloads that resume and are verified."""
 
 import contextlib
 import errno
@@ -17,22 +17,22 @@ import urllib.request
 from minitorch_cnn import arguments
 
 _BLOCK = 1 << 20
-_SLOW = 200_000  # bytes a second: below this for _PATIENCE seconds, another address is tried
+_SLOW = 200_000  # bytes a second: after _PATIENCE seconds below this, another address is tried
 _PATIENCE = 20.0
 _TIMEOUT = 30.0
 _WINDOWS = sys.platform == "win32"
 _RETRY = 1.0  # seconds: on Windows a file that another program has open, such as a virus scanner, cannot be replaced
-_LONG_AGO = 3600.0  # seconds: no file takes that long to write
-_numbers = itertools.count()  # of temporary files: two threads may write the same file
-_RUN = secrets.token_hex(4)  # tells this process from an earlier one of the same number: in a container all have it
+_LONG_AGO = 3600.0  # seconds; writing a file never takes that long
+_numbers = itertools.count()  # for the names of temporary files: two threads may write the same file
+_RUN = secrets.token_hex(4)  # tells this process from an earlier one with the same id; in a container all have the same
 
 
 class DownloadError(OSError):
-    """A download that could not be finished; the message says from where, and what to do by hand."""
+    """A download that could not be finished; the message lists the addresses and says what to do by hand."""
 
 
 def mcnn_home():
-    """Return the folder of data, weights and compiled kernels: MCNN_HOME or in the user's cache folder."""
+    """Return the folder of data, weights and compiled kernels: MCNN_HOME, or a folder in the user's cache."""
     if home := os.environ.get("MCNN_HOME"):
         return pathlib.Path(home).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -62,21 +62,21 @@ def atomic_write(path, data):
     Parameters
     ----------
     path : str or Path
-        The permissions of a file that is there are kept. A symbolic link stays one: the file that it names is
-        written. What is no file, such as ``/dev/stdout`` or a pipe, is written to as it is.
+        An existing file keeps its permissions. A symbolic link stays a link: its target is written. Anything but a
+        regular file, such as ``/dev/stdout`` or a pipe, is written to directly.
     data : bytes
 
     Raises
     ------
     TypeError
-        If ``path`` is no path.
+        If ``path`` is not a path.
     OSError
-        If it cannot be written, with the name of the file or of the missing folder; the old file is untouched and
-        no temporary file stays.
+        If it cannot be written, with the name of the file or of the missing folder. The old file is then untouched,
+        and no temporary file is left behind.
     """
     arguments.path("atomic_write", path=path)
     path = pathlib.Path(os.path.realpath(path))
-    if path.is_symlink():  # of links that lead around in a circle
+    if path.is_symlink():  # the links form a cycle
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if path.exists() and not path.is_file():
         with open(path, "wb") as file:
@@ -87,15 +87,15 @@ def atomic_write(path, data):
     try:
         _write_aside(path, data)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # and not that of the temporary file, which nobody knows
+        error.filename, error.filename2 = str(path), None  # not the temporary file, which the user does not know
         raise
     _sync_folder(path.parent)
 
 
 def _write_aside(path, data):
     """Write a temporary file and rename it."""
-    # In the same folder, because a rename is atomic only within a file system. A killed process leaves its temporary
-    # file; `remove_stale` knows them by the name, which is short enough where that of the file is as long as can be.
+    # In the same folder, because a rename is atomic only within a file system. A killed process may leave a temporary
+    # file; `remove_stale` recognises it by its name, which is short enough for the longest file name.
     temporary = path.with_name(f".{path.name[:40]}.{next(_numbers)}.{_RUN}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -111,7 +111,7 @@ def _write_aside(path, data):
 
 
 def _replace(source, target):
-    """Rename a file; Windows refuses that while the target is open elsewhere, so it is tried for a while."""
+    """Rename a file; Windows refuses while another program has the target open, so retry for a while."""
     deadline = time.monotonic() + _RETRY
     while True:
         try:
@@ -125,7 +125,7 @@ def _replace(source, target):
 
 def _sync_folder(folder):
     """Make a rename survive a power cut: the folder's own entry has to reach the disk too."""
-    if _WINDOWS:  # cannot open a folder, and writes its entry by itself
+    if _WINDOWS:  # cannot open a folder, and writes the entry itself
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -140,7 +140,7 @@ def remove_stale(folder):
     Returns
     -------
     list of Path
-        What was removed.
+        The removed files.
     """
     removed = []
     for path in pathlib.Path(folder).glob(".*.tmp"):
@@ -152,14 +152,14 @@ def remove_stale(folder):
 
 
 def _is_written(path, run, pid):
-    """Return whether the process of this number may still be writing a temporary file."""
+    """Return whether the process with this id may still be writing a temporary file."""
     if pid == os.getpid():
         return run == _RUN
     try:
-        if _WINDOWS:  # os.kill(pid, 0) asks on other systems whether a process is alive; there it sends Ctrl-C
+        if _WINDOWS:  # elsewhere os.kill(pid, 0) asks whether a process is alive; on Windows it sends Ctrl-C
             return time.time() - path.stat().st_mtime < _LONG_AGO
         os.kill(pid, 0)
-    except (ProcessLookupError, FileNotFoundError, OverflowError):  # no such process or file, or no number of one
+    except (ProcessLookupError, FileNotFoundError, OverflowError):  # no such process or file, or not a valid id
         return False
     except PermissionError:
         return True
@@ -167,31 +167,31 @@ def _is_written(path, run, pid):
 
 
 def download(addresses, path, *, size=None, digest=None, algorithm="sha256", progress=None):
-    """Fetch a file from the first address that serves it, resuming what an earlier call began.
+    """Fetch a file from the first address that serves it, resuming where an earlier call stopped.
 
     Parameters
     ----------
     addresses : sequence of str
-        Tried in order; a slow one is left while another remains.
+        Tried in order; a slow one is abandoned while others remain.
     path : str or Path
-        Written only when complete and checked; until then the bytes are in ``path.part``.
+        Written only when complete and verified; until then the bytes are in ``path.part``.
     size : int or None, bytes
     digest : str or None
-        Hexadecimal; other contents are refused, after one more attempt from the start.
+        Hexadecimal. Other contents are rejected after one more attempt from the start.
     algorithm : str
     progress : callable or None
-        ``progress(bytes so far, bytes in all or None, bytes a second)``.
+        Called as ``progress(bytes so far, total bytes or None, bytes per second)``.
 
     Raises
     ------
     TypeError
-        If ``addresses`` is one text and no sequence of them, or ``path`` no path.
+        If ``addresses`` is a single string instead of a sequence, or ``path`` is not a path.
     DownloadError
-        If no address serves the right contents, or another process is fetching the same file. A file at ``path`` is
-        untouched.
+        If no address serves the right contents, or another process is fetching the same file. An existing file at
+        ``path`` stays untouched.
     """
     arguments.path("download", path=path)
-    if isinstance(addresses, str):  # whose letters would be taken for addresses
+    if isinstance(addresses, str):  # its letters would be taken for addresses
         raise TypeError(f"download: addresses - expected a sequence of strings, got {addresses!r}")
     path = pathlib.Path(os.path.realpath(path))
     part = path.with_name(path.name + ".part")
@@ -205,15 +205,15 @@ def _locked(path, part):
     """Refuse to fetch a file that another process or thread is fetching: both would write to ``part``."""
     try:
         import fcntl
-    except ImportError:  # Windows, which itself refuses to replace a file that another process has open
+    except ImportError:  # Windows, which refuses to replace a file that another process has open
         yield
         return
     lock = part.with_name(f"{part.name}.lock")
     with open(lock, "wb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when this process ends, even if it is killed
         except BlockingIOError:
-            raise DownloadError(f"{path}: another process is fetching it; wait until that has ended") from None
+            raise DownloadError(f"{path}: another process is fetching it; wait until it has finished") from None
         try:
             yield
         finally:
@@ -271,12 +271,12 @@ def _fetch(address, part, size, patient, progress):
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and have:  # nothing is left to send: the file is complete, or not this one
+        if error.code == 416 and have:  # nothing left to send: the file is complete, or a different one
             return
         raise
     with contextlib.closing(response):
         if response.status != 206:
-            have = 0  # the server sends all of it again
+            have = 0  # the server sends the whole file again
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else size
         with open(part, "ab" if have else "wb") as file:

@@ -1,8 +1,8 @@
-"""A machine for pickles that can build plain values and what its user allows, and nothing else.
+"""A safe interpreter for pickles: it builds plain values and what the caller allows, and nothing else.
 
-A pickle is a program for a machine with a stack and a memo. Python's own machine imports and calls what
-the program names. This one knows the instructions below, which files of numbers need; the names it knows
-stand for themselves until they are "called", which asks its user's functions.
+A pickle is a program for a machine with a stack and a memo. Python's own interpreter imports and calls any
+name in the program. This one knows only the instructions below, which files of arrays need. A known name stays
+a `Name` until the program "calls" it; then the caller's functions decide.
 """
 
 import pickletools
@@ -10,20 +10,20 @@ import struct
 from typing import NamedTuple
 
 _MARK = object()
-_MOST_STEPS = 1 << 18  # a network of a thousand tensors takes 40,000; a step of one byte may make 64
-_MOST_TEXT = 1 << 20  # bytes, in all; one rare letter makes four in memory of each
-_LONGEST_NAME = 200  # bytes, of a module and what it holds
+_MOST_STEPS = 1 << 18  # a network of a thousand tensors takes 40,000; one byte of program may make 64 steps
+_MOST_TEXT = 1 << 20  # bytes in total; a single rare letter makes each take four in memory
+_LONGEST_NAME = 200  # bytes, of a module or a name in it
 _NUMBERS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
 _LENGTHS = {"string1": "<B", "string4": "<i", "unicodestring1": "<B", "unicodestring4": "<I", "long1": "<B"}
 _FAULTS = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error)
 
 
 class PickleError(ValueError):
-    """A pickle with an instruction, a name or arguments that are not allowed, or without an end."""
+    """A pickle with an instruction, a name or arguments that are not allowed, or one that is cut off."""
 
 
 class Name(NamedTuple):
-    """What a program calls a class or function."""
+    """The name that a program has for a class or function."""
 
     module: str
     name: str
@@ -35,13 +35,13 @@ class Machine:
     Parameters
     ----------
     names : dict of str to set of str
-        The names that may be asked for, by module.
+        The allowed names, by module.
     call : callable
-        ``call(name, arguments)`` returns what calling a `Name` with a tuple makes.
+        ``call(name, arguments)`` returns the result of calling a `Name` with a tuple.
     build : callable
-        ``build(value, state)`` gives a value its state.
+        ``build(value, state)`` sets the state of a value.
     persistent : callable or None
-        ``persistent(identity)`` returns what a persistent id stands for.
+        ``persistent(identity)`` returns the object of a persistent id.
     """
 
     _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -53,7 +53,7 @@ class Machine:
         self._names, self._call, self._build, self._persistent = names, call, build, persistent
 
     def run(self, program):
-        """Run a pickle and return what it makes.
+        """Run a pickle and return the value that it builds.
 
         Parameters
         ----------
@@ -66,11 +66,11 @@ class Machine:
         Raises
         ------
         PickleError
-            If it is anything but a sound program of allowed instructions, names and arguments.
+            Unless it is a valid program of allowed instructions, names and arguments.
 
         Notes
         -----
-        Cost: time and memory linear in the program: nothing is copied but references. 25 MB more at most.
+        Cost: time and memory linear in the program, because only references are copied; at most 25 MB more.
         """
         self.stack, self.memo = [], {}
         try:
@@ -83,7 +83,7 @@ class Machine:
         except PickleError:
             raise
         except _FAULTS as error:
-            raise PickleError(f"expected a program that makes numbers, got {type(error).__name__}") from error
+            raise PickleError(f"expected a valid program that builds arrays, got {type(error).__name__}") from error
 
     def pop(self):
         value = self.stack.pop()
@@ -139,17 +139,17 @@ class Machine:
             state = self.pop()
             self._build(stack[-1], state)
         elif name not in ("PROTO", "FRAME"):
-            raise PickleError(f"expected instructions that make numbers, got {name}")
+            raise PickleError(f"expected only instructions that build arrays, got {name}")
 
     def known(self, module, name):
-        """Return the `Name` of what a program asks for, if it may."""
+        """Return the `Name` that a program asks for, if it is allowed."""
         if name not in self._names.get(module, ()):
-            raise PickleError(f"expected names of numbers alone, got {module}.{name}, which might do anything")
+            raise PickleError(f"expected only names that build arrays, got {module}.{name}, which could run any code")
         return Name(module, name)
 
 
 def _instructions(program):
-    """Yield the name and the argument of each instruction; long strings are views of the program, and no copies."""
+    """Yield the name and the argument of each instruction; long strings are views of the program, not copies."""
     place = text = 0
     while place < len(program):
         code, place = chr(program[place]), place + 1
@@ -181,13 +181,13 @@ def _instructions(program):
             argument = [line.decode() for line in lines[:2]]
             place += len(lines[0]) + len(lines[1]) + 2
         elif kind not in (None, *_NUMBERS):
-            raise PickleError(f"expected instructions that make numbers, got {opcode.name}")
+            raise PickleError(f"expected only instructions that build arrays, got {opcode.name}")
         yield opcode.name, argument
     raise PickleError("expected an end, got none")
 
 
 def expect(value, kinds):
-    """Return a value that is of these kinds, and no bool; else raise PickleError."""
+    """Return a value of these types, but not a bool; else raise PickleError."""
     if not isinstance(value, kinds) or isinstance(value, bool):
         raise PickleError(f"expected {kinds}, got {type(value).__name__}")
     return value

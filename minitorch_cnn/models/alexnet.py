@@ -35,7 +35,7 @@ def _check(name, image_size):
 
 @register("alexnet")
 class AlexNet(_AlexNet):
-    """The form of 2014 in one tower, as torchvision has it.
+    """The single-tower form of 2014, as in torchvision.
 
         convolution            output, 3 x 224 x 224 in
         11 x 11, 64, stride 4  64 x 55 x 55,  pooled to 27 x 27
@@ -49,7 +49,7 @@ class AlexNet(_AlexNet):
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 63
-        Only checked: adaptive pooling gives 6 x 6 for any size.
+        Only checked, because adaptive pooling gives 6 x 6 for any size.
 
     Raises
     ------
@@ -58,9 +58,9 @@ class AlexNet(_AlexNet):
 
     Notes
     -----
-    61,100,840 parameters and 714,188,480 multiplications per image at the defaults.
-    Source: Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks", and the
-    layers of torchvision, whose state_dict keys these are.
+    61,100,840 parameters, and 714,188,480 multiplications per image at the defaults.
+    Source: Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks". Layers and
+    state_dict keys are torchvision's.
     """
 
     def __init__(self, num_classes=1000, in_channels=3, image_size=224):
@@ -108,9 +108,9 @@ class AlexNet2012(_AlexNet):
 
     Notes
     -----
-    60,965,224 parameters and 724,406,816 multiplications per image at the defaults. Two pixels of padding
-    make the paper's 55 x 55 maps of 224 pixels. Its alpha = 1e-4 multiplies the sum of the squares, that
-    of `nn.LocalResponseNorm` their mean over 5 channels, so it is 5e-4 here.
+    60,965,224 parameters, and 724,406,816 multiplications per image at the defaults. Two pixels of padding
+    turn 224 pixels into the paper's 55 x 55 maps. The paper's alpha = 1e-4 multiplies the sum of the squares;
+    that of `nn.LocalResponseNorm` multiplies their mean over 5 channels, so it is 5e-4 here.
     Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Deep Convolutional Neural
     Networks", section 3.
     """

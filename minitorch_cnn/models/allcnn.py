@@ -25,8 +25,8 @@ _IMAGENET = [
     *((3, 384, 1, 1), (1, 384, 1, 0), (3, 384, 2, 0)),
     *((3, 1024, 1, 1), (1, 1024, 1, 0)),
 ]
-# Here a ReLU follows the logits. Softmax ignores a constant that is added to all of them, but around 0 half of the
-# logits would begin where ReLU has no gradient, and whole classes stay there: without dropout, all ten.
+# Here a ReLU follows the logits. Softmax ignores a constant that is added to all of them. But with logits around 0,
+# half would start where ReLU has no gradient, and whole classes would stay there: without dropout, all ten.
 _FIRST_LOGIT = 2.0
 
 
@@ -45,17 +45,17 @@ class _AllConvolutional(nn.Module):
 class AllCNN(_AllConvolutional):
     """The networks for CIFAR of the paper's tables 1 and 2.
 
-        A                B                C                 then, in each
+        A                B                C                 then, in all
         5 x 5, 96        5 x 5, 96        3 x 3, 96         3 x 3, 192
                          1 x 1, 96        3 x 3, 96         1 x 1, 192
         halved           halved           halved            1 x 1, num_classes
-        5 x 5, 192       5 x 5, 192       3 x 3, 192        mean of each map
+        5 x 5, 192       5 x 5, 192       3 x 3, 192        global average pooling
                          1 x 1, 192       3 x 3, 192
         halved           halved           halved
 
-    Maps are halved by max pooling in the base models, by one more 3 x 3 convolution with stride 2 in the
-    all-convolutional ones, by stride 2 of the convolution before in Strided-CNN-C; ConvPool-CNN-C has
-    that one more convolution and the pooling. Every convolution is followed by ReLU.
+    The base models halve the maps by max pooling, the all-convolutional ones by an additional 3 x 3
+    convolution with stride 2, and Strided-CNN-C by stride 2 of the convolution before. ConvPool-CNN-C has
+    both the additional convolution and the pooling. ReLU follows every convolution.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class AllCNN(_AllConvolutional):
     image_size : int, pixels, at least 9
         Only checked.
     padding7 : int or None, pixels
-        Of the 3 x 3 convolution after the second halving: 0 leaves 6 x 6 of 8 x 8 for the mean, as the
-        paper's text has it. None takes 0 for C and 1 for A and B.
+        Padding of the 3 x 3 convolution after the second halving: 0 turns 8 x 8 into 6 x 6 before the global
+        average pooling, as in the paper's text. None takes 0 for C and 1 for A and B.
 
     Raises
     ------
@@ -75,9 +75,9 @@ class AllCNN(_AllConvolutional):
 
     Notes
     -----
-    Dropout: 0.2 of the input, 0.5 after each halving. The last biases begin at 2, which keeps the logits out of the
-    flat part of the last ReLU; of that the paper says nothing. It prints about 1.3 M
-    parameters for the base model C; its table gives 954,730.
+    Dropout: 0.2 of the input, 0.5 after each halving. The last biases start at 2, which keeps the logits out of the
+    flat part of the last ReLU; the paper does not mention this. The paper states about 1.3 M parameters for
+    the base model C, but its table gives 954,730.
     Source: Springenberg, Dosovitskiy, Brox and Riedmiller 2014, "Striving for Simplicity: The All
     Convolutional Net", arXiv 1412.6806.
     """
@@ -108,7 +108,7 @@ class AllCNNImageNet(_AllConvolutional):
         11 x 11, 96, stride 4    1 x 1, 96     3 x 3, 96, stride 2      to 55 x 55, then 27 x 27
         5 x 5, 256               1 x 1, 256    3 x 3, 256, stride 2     to 13 x 13
         3 x 3, 384               1 x 1, 384    3 x 3, 384, stride 2     to 6 x 6
-        3 x 3, 1024              1 x 1, 1024   1 x 1, num_classes       mean of each map
+        3 x 3, 1024              1 x 1, 1024   1 x 1, num_classes       global average pooling
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ class AllCNNImageNet(_AllConvolutional):
 
     Notes
     -----
-    9,372,840 parameters and 1,213,344,288 multiplications per image of 224 pixels, with two pixels of
-    padding in the first convolution. Source: as `AllCNN`, appendix.
+    9,372,840 parameters, and 1,213,344,288 multiplications per image of 224 pixels, with two pixels of
+    padding in the first convolution. Source: the appendix of the paper of `AllCNN`.
     """
 
     def __init__(self, num_classes=1000, in_channels=3, image_size=224):

@@ -16,16 +16,16 @@ class Cifar4(nn.Module):
     num_classes : int
     in_channels : int
     image_size : int, at least 16
-        Only checked: the weights fit any size.
+        Only checked, because the weights fit any size.
 
     Raises
     ------
     ValueError
-        If the image is smaller than the four poolings need.
+        If the image is too small for the four poolings.
 
     Notes
     -----
-    1,557,066 parameters and 58,397,696 multiplications per image at the defaults.
+    1,557,066 parameters, and 58,397,696 multiplications per image at the defaults.
     """
 
     def __init__(self, num_classes=10, in_channels=3, image_size=32):

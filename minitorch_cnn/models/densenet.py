@@ -6,7 +6,7 @@ from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
-_BOTTLENECK = 4  # width of the 1 x 1 convolution, in growth rates
+_BOTTLENECK = 4  # width of the 1 x 1 convolution, in multiples of the growth rate
 
 
 class DenseLayer(nn.Module):
@@ -25,7 +25,7 @@ class DenseLayer(nn.Module):
     Raises
     ------
     ShapeError
-        On call, if x has other channels.
+        On call, if the channels of x do not match.
     """
 
     def __init__(self, channels, growth, bottleneck):
@@ -66,7 +66,7 @@ class DenseBlock(nn.Sequential):
     Raises
     ------
     ShapeError
-        On call, if x has other channels than the first layer.
+        On call, if the channels of x do not match the first layer.
     """
 
     def forward(self, x):
@@ -89,7 +89,7 @@ class Transition(nn.Module):
     Raises
     ------
     ShapeError
-        On call, if x has other channels.
+        On call, if the channels of x do not match.
     """
 
     def __init__(self, channels, filters):
@@ -128,9 +128,9 @@ class DenseNet(nn.Module):
     stem : "imagenet" or "cifar"
         7 x 7 with stride 2, batch norm, ReLU and max pooling; or 3 x 3 alone.
     bottleneck : bool
-        B of the paper: 1 x 1 convolutions before the 3 x 3.
+        The "B" of the paper: a 1 x 1 convolution before each 3 x 3.
     theta : float, above 0 to 1
-        C of the paper: the share of the feature maps that a transition keeps.
+        The "C" of the paper: the fraction of the feature maps that a transition keeps.
 
     Raises
     ------

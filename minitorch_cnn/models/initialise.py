@@ -1,10 +1,10 @@
-"""The initialisation that most networks here share."""
+"""The initialisation that most of these networks share."""
 
 from minitorch_cnn import nn
 
 
 def he_convolutions(model, mode="fan_in"):
-    """Draw the weights of all convolutions for the ReLU that follows, and set their biases to 0.
+    """Draw the weights of all convolutions by He's rule for ReLU, and set the biases to 0.
 
     Parameters
     ----------

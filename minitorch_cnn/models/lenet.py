@@ -23,7 +23,7 @@ class LeNet5(nn.Module):
     ----------
     num_classes, in_channels : int
     image_size : int, 28 or 32 and more
-        Images of 28 pixels, MNIST's, get two pixels of padding, as the paper gives them.
+        Images of 28 pixels, such as MNIST's, get two pixels of padding, as in the paper.
     activation : "tanh" or "relu"
     pool : "average" or "max"
 
@@ -34,8 +34,8 @@ class LeNet5(nn.Module):
 
     Notes
     -----
-    The modern form of the paper's table 1 and figure 2: C3 sees all six maps, S2 and S4 learn nothing,
-    and the output is linear instead of radial basis functions (which make it 60,000 parameters there).
+    The modern form of the paper's table 1 and figure 2: C3 sees all six maps, S2 and S4 have no parameters,
+    and the output is linear instead of radial basis functions. The paper's network has 60,000 parameters.
     Source: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-Based Learning Applied to Document
     Recognition", section II.B.
     """

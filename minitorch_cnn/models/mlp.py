@@ -15,14 +15,14 @@ class MLP(nn.Sequential):
     num_classes : int
     in_channels : int
     image_size : int, pixels
-        The first layer fits this size alone.
+        The first layer fits only this size.
     hidden : tuple of int
-        Widths between.
+        Widths of the layers in between.
 
     Notes
     -----
-    Every output of the first layer sees every pixel, and nothing tells it which pixels are
-    neighbours: 1,707,274 parameters at the defaults, more than `Cifar4` has, 1,573,376 of them in
+    Every output of the first layer sees every pixel, and nothing tells it which pixels are neighbours.
+    The network has 1,707,274 parameters at the defaults, more than `Cifar4`; 1,573,376 of them are in
     the first layer.
     """
 

@@ -1,4 +1,4 @@
-"""Networks of a user's own, by the class or function that makes them: ``FILE:NAME``, such as ``own.py:Net``."""
+"""User-defined networks, named by the class or function that makes them: ``FILE:NAME``, such as ``own.py:Net``."""
 
 import importlib.util
 import inspect
@@ -11,14 +11,14 @@ SIZES = ("num_classes", "in_channels", "image_size")
 
 
 def from_file(place, **sizes):
-    """Make a network by a class or function of a Python file.
+    """Make a network from a class or function in a Python file.
 
     Parameters
     ----------
     place : str
         ``FILE:NAME``, such as ``"own.py:Net"``. The file is run.
     sizes : int
-        ``num_classes``, ``in_channels`` and ``image_size``, passed on as far as the class or function takes them.
+        ``num_classes``, ``in_channels`` and ``image_size``, each is passed on if the class or function takes it.
 
     Returns
     -------
@@ -27,13 +27,13 @@ def from_file(place, **sizes):
     Raises
     ------
     ValueError
-        If there is no such file or name, or what it makes is no Module.
+        If there is no such file or name, or the result is not a Module.
     """
     return build(find(place), accepted(find(place), sizes))
 
 
 def find(place):
-    """Return the class or function that ``FILE:NAME`` names; errors as `from_file`."""
+    """Return the class or function at ``FILE:NAME``; raises like `from_file`."""
     path, _, name = str(place).rpartition(":")
     if not (path.endswith(".py") and pathlib.Path(path).is_file()):
         raise ValueError(f"from_file: place - expected FILE:NAME of a Python file, got {str(place)!r}")
@@ -44,13 +44,13 @@ def find(place):
 
 
 def accepted(factory, sizes):
-    """Return the sizes that a class or function takes, as a dict; those that are None are left out."""
+    """Return the sizes that a class or function takes, as a dict without those that are None."""
     known = inspect.signature(factory).parameters
     return {name: sizes[name] for name in SIZES if name in known and sizes.get(name) is not None}
 
 
 def build(factory, arguments):
-    """Return ``factory(**arguments)``; raise ValueError if that is no Module."""
+    """Return ``factory(**arguments)``; raise ValueError unless that is a Module."""
     try:
         model = factory(**arguments)
     except Exception as error:  # a user's code may raise anything
@@ -65,9 +65,9 @@ def build(factory, arguments):
 
 
 def run_file(path):
-    """Run a Python file, once in a process, and return its module."""
+    """Run a Python file once per process, and return its module."""
     path = pathlib.Path(path).resolve()
-    key = f"{path.stem} of {path}"  # no name that can be imported, so it hides no other module
+    key = f"{path.stem} of {path}"  # not an importable name, so it hides no other module
     if key not in sys.modules:
         spec = importlib.util.spec_from_file_location(key, path)
         sys.modules[key] = importlib.util.module_from_spec(spec)

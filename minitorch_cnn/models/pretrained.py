@@ -1,4 +1,4 @@
-"""Networks with trained weights: from torchvision's files, or from a file of the user."""
+"""Networks with trained weights: from torchvision's files, or from the user's file."""
 
 import dataclasses
 import pathlib
@@ -7,9 +7,9 @@ from minitorch_cnn import nn, weights
 from minitorch_cnn.io import files
 from minitorch_cnn.models.registry import create, native_input
 
-# Of the 1.28 million photographs of ImageNet, for pixels in 0 .. 1; what torchvision's files were trained with.
+# Statistics of ImageNet's 1.28 million photographs, for pixels in 0 .. 1; torchvision's files were trained with them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_TINY_IMAGENET = 200, 64  # classes, pixels a side
+_TINY_IMAGENET = 200, 64  # classes, pixels per side
 _MATRIX = 2  # axes of the weights of a fully connected layer
 
 
@@ -33,7 +33,7 @@ FILES = {
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network with its weights, the number of its classes, and how it wants its images: pixels a side,
+    """A network with its weights, its number of classes, and the images that it expects: pixels per side,
     mean and std of each channel.
     """
 
@@ -60,18 +60,18 @@ def load_pretrained(name, path=None, progress=None):
     Returns
     -------
     Pretrained
-        In evaluation mode. The number of classes is that of the file. The images are those of
-        ImageNet, at the size that the network is made for; 64 pixels where there are 200 classes,
-        as Tiny-ImageNet has. A file of `weights.save` may say otherwise.
+        In evaluation mode, with the number of classes in the file. Images are expected as for ImageNet, at
+        the network's native size, or at 64 pixels for the 200 classes of Tiny-ImageNet. A file of
+        `weights.save` may specify something else.
 
     Raises
     ------
     ValueError
-        If there is no such network, or no file of torchvision's is known for it.
+        If there is no such network, or torchvision has no known file for it.
     WeightFileError
-        If the file is damaged, or holds weights of another network.
+        If the file is damaged, or holds the weights of another network.
     OSError
-        If it cannot be read or fetched.
+        If the file cannot be read or fetched.
     """
     _, image_size = native_input(name)
     path = fetch(name, progress) if path is None else pathlib.Path(path)
@@ -93,7 +93,7 @@ def load_pretrained(name, path=None, progress=None):
 
 
 def fetch(name, progress=None):
-    """Return the path of torchvision's file for a network; it is fetched if it is not here yet.
+    """Return the path of torchvision's file for a network; fetch it if it is not on disk yet.
 
     Parameters
     ----------
@@ -109,9 +109,9 @@ def fetch(name, progress=None):
     Raises
     ------
     ValueError
-        If no file is known.
+        If no file is known for the network.
     DownloadError
-        If it cannot be fetched whole; the sha256 of all bytes is checked.
+        If it cannot be fetched completely; the sha256 of all bytes is verified.
     """
     if name not in FILES:
         known = ", ".join(FILES)
@@ -124,7 +124,7 @@ def fetch(name, progress=None):
 
 
 def resnet18(pretrained=False, path=None, **options):
-    """Make a ResNet-18, with torchvision's weights for ImageNet or those of a file.
+    """Make a ResNet-18, with torchvision's weights for ImageNet or with those of a file.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def resnet18(pretrained=False, path=None, **options):
     path : str, Path or None
         A file to load instead.
     options
-        As for `create`; not together with weights, which have their own number of classes.
+        As for `create`; not allowed together with weights, which fix the number of classes.
 
     Returns
     -------
@@ -142,12 +142,12 @@ def resnet18(pretrained=False, path=None, **options):
     Raises
     ------
     TypeError
-        If there are both weights and options.
+        If both weights and options are given.
     ValueError, WeightFileError, OSError
         As `load_pretrained`.
     """
     if not pretrained and path is None:
         return create("resnet18", **options)
     if options:
-        raise TypeError(f"resnet18: {next(iter(options))} - expected nothing beside weights, which decide it")
+        raise TypeError(f"resnet18: {next(iter(options))} - expected no options together with weights, which fix them")
     return load_pretrained("resnet18", path).model

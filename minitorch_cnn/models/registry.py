@@ -17,13 +17,13 @@ def register(name):
     Parameters
     ----------
     name : str
-        A new one.
+        A new name.
 
     Returns
     -------
     callable
-        Takes and returns the model's class, or a function that returns a Module; it is called with
-        ``num_classes``, ``in_channels`` and ``image_size`` as far as the user gave them.
+        Takes and returns the model's class, or a function that returns a Module. `create` calls it with those of
+        ``num_classes``, ``in_channels`` and ``image_size`` that the user gave.
 
     Raises
     ------
@@ -56,11 +56,11 @@ def create(
     name : str
         One of `list`.
     num_classes, in_channels, image_size : int or None
-        Length of the output, channels of the images, and pixels along their sides; None takes the
-        model's own: for CIFAR-10 models 10, 3 and 32.
+        Length of the output, channels of the images, and pixels per side; None takes the model's
+        defaults: 10, 3 and 32 for CIFAR-10 models.
     drawn : bool
-        Whether weights are drawn. False, see `rng.undrawn_weights`, takes neither time nor memory, and
-        suits what looks at shapes alone, such as `explain.summary`, or loads all weights afterwards.
+        Whether weights are drawn. False takes neither time nor memory; see `rng.undrawn_weights`. It suits code
+        that only looks at shapes, such as `explain.summary`, or that loads all weights afterwards.
     options
         Further arguments of the model.
 
@@ -71,7 +71,7 @@ def create(
     Raises
     ------
     ValueError
-        If there is no such model; the message names the nearest.
+        If there is no such model; the message suggests the nearest name.
     """
     build = _find("create", name)
     given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
@@ -80,7 +80,7 @@ def create(
 
 
 def native_input(name: str) -> tuple[int, int]:
-    """Return (channels, pixels a side) of the images that a model is made for.
+    """Return (channels, pixels per side) of the images that a model is made for.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class Subsample(nn.Module):
     Parameters
     ----------
     in_channels, out_channels : int
-        Half of the new channels come before the old ones, half after.
+        Half of the new channels come before the existing ones, half after.
     stride : int, pixels
 
     Returns
@@ -50,7 +50,7 @@ class BasicBlock(nn.Module):
     ----------
     in_channels, filters : int
     stride : int
-        Of the first convolution.
+        Stride of the first convolution.
     downsample : Module or None
         The shortcut where input and output differ in shape; None passes x itself.
 
@@ -80,14 +80,14 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1 x 1, a 3 x 3 and a 1 x 1 convolution, narrow in between, and the shortcut around them.
+    """A 1 x 1, a 3 x 3 and a 1 x 1 convolution with few channels in the middle, and the shortcut around them.
 
     Parameters
     ----------
     in_channels, filters : int
         The output has 4 * filters channels.
     stride : int
-        Of the 3 x 3 convolution, as in most implementations; in the paper the first convolution has it.
+        Stride of the 3 x 3 convolution, as in most implementations; the paper gives it to the first convolution.
     downsample : Module or None
         As in `BasicBlock`.
 
@@ -121,7 +121,7 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """A stem, stages of residual blocks, global average pooling, and a fully connected layer.
 
-        stage      filters   side of 224   18      34      50            101           152
+        stage      filters   map side      18      34      50            101           152
         stem            64   112, then 56  7 x 7, stride 2; max pooling 3 x 3, stride 2
         layer1          64   56            2 x 2   3 x 2   3 x 3         3 x 3         3 x 3
         layer2         128   28            2 x 2   4 x 2   4 x 3         4 x 3         8 x 3
@@ -129,15 +129,15 @@ class ResNet(nn.Module):
         layer4         512   7             2 x 2   3 x 2   3 x 3         3 x 3         3 x 3
         (blocks x convolutions in a block; from 50 on the blocks are bottlenecks)
 
-    The networks for CIFAR have three stages of n basic blocks with 16, 32 and 64 filters on 32, 16 and 8
-    pixels a side, 6n + 2 layers with weights.
+    The networks for CIFAR have three stages of n basic blocks, with 16, 32 and 64 filters on maps of 32, 16 and 8
+    pixels per side: 6n + 2 layers with weights.
 
     Parameters
     ----------
     block : type
         `BasicBlock` or `Bottleneck`.
     counts, filters : sequence of int
-        Blocks of each stage, and filters of their convolutions.
+        Blocks per stage, and filters of their convolutions.
     num_classes, in_channels : int
     image_size : int, pixels
         Only checked.
@@ -146,7 +146,7 @@ class ResNet(nn.Module):
     option : "A" or "B"
         Shortcuts that change shape: `Subsample`, or a 1 x 1 convolution and batch norm.
     zero_init_residual : bool
-        Begin with blocks that pass their input on: the last gamma of each is 0.
+        Start with blocks that pass their input on: the last gamma of each is 0.
 
     Raises
     ------
@@ -206,7 +206,7 @@ class ResNet(nn.Module):
         return self.fc(x)
 
     def stages(self):
-        """Return layer1, layer2 and so on: the stages of residual blocks."""
+        """Return the stages of residual blocks: layer1, layer2 and so on."""
         return [getattr(self, f"layer{number}") for number in range(1, self.stage_count + 1)]
 
 

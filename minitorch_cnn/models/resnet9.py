@@ -1,4 +1,4 @@
-"""Nine layers that pass 90 % on CIFAR-10 in minutes: few shortcuts, wide layers, pooling early."""
+"""Nine layers that exceed 90 % on CIFAR-10 within minutes: few shortcuts, wide layers, early pooling."""
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
@@ -16,22 +16,22 @@ class ResNet9(nn.Module):
         conv4     3 x 3, 512, then 2 x 2 max pooling     8 -> 4; block2: 2 x (3 x 3, 512)
         global max pooling, a fully connected layer, times 1/8
 
-    Each convolution is followed by batch norm and ReLU, and the pooling comes after those.
+    Batch norm and ReLU follow each convolution; pooling comes after them.
 
     Parameters
     ----------
     num_classes, in_channels : int
     image_size : int, pixels, at least 8
-        Only checked: the weights fit any size.
+        Only checked, because the weights fit any size.
 
     Raises
     ------
     ValueError
-        If the image is smaller than the three poolings need.
+        If the image is too small for the three poolings.
 
     Notes
     -----
-    6,573,130 parameters and 322,638,848 multiplications per image of 32 pixels.
+    6,573,130 parameters, and 322,638,848 multiplications per image of 32 pixels.
     The shape follows Page 2018, "How to train your ResNet 4: Architecture", with two changes: the first
     pooling comes one convolution earlier, which saves a seventh of the multiplications and half of the
     memory traffic, and the blocks are those of `ResNet`, with the last ReLU after the sum.

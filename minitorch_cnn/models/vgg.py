@@ -7,7 +7,7 @@ from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 
 # Filters of each convolution by blocks, table 1 of the paper; a pooling follows every block.
-# "1x1" marks those of C that are no 3 x 3 filters, "lrn" where A-LRN normalises.
+# "1x1" marks the 1 x 1 filters of C, "lrn" the local response normalisation of A-LRN.
 _BLOCKS = {
     "A": ([64], [128], [256, 256], [512, 512], [512, 512]),
     "A-LRN": ([64, "lrn"], [128], [256, 256], [512, 512], [512, 512]),
@@ -16,7 +16,7 @@ _BLOCKS = {
     "D": ([64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3),
     "E": ([64, 64], [128, 128], [256] * 4, [512] * 4, [512] * 4),
 }
-_DEPTHS = {"A": 11, "B": 13, "D": 16, "E": 19}  # layers with weights, by which others name them
+_DEPTHS = {"A": 11, "B": 13, "D": 16, "E": 19}  # layers with weights, as in the common names such as VGG-16
 
 
 def _features(configuration, in_channels, batch_norm):
@@ -52,9 +52,9 @@ class VGG(nn.Module):
         The columns of table 1 of the paper.
     num_classes, in_channels : int
     image_size : int, pixels, at least 32
-        Only checked: adaptive pooling gives 7 x 7 for any size.
+        Only checked, because adaptive pooling gives 7 x 7 for any size.
     batch_norm : bool
-        Between each convolution and its ReLU, which the paper did not have yet.
+        Batch norm between each convolution and its ReLU, which the paper does not have.
     cifar : bool
         One fully connected layer after global average pooling, instead of three after 7 x 7: the usual form
         for 32 x 32 pixels.
@@ -62,7 +62,7 @@ class VGG(nn.Module):
     Raises
     ------
     ValueError
-        If the image is smaller than five poolings need.
+        If the image is too small for five poolings.
 
     Notes
     -----
@@ -87,7 +87,7 @@ class VGG(nn.Module):
                 nn.Dropout(0.5),
                 nn.Linear(4096, num_classes),
             )
-        he_convolutions(self, mode="fan_out")  # torchvision's: the paper's deviates of 0.01 need A trained first
+        he_convolutions(self, mode="fan_out")  # as torchvision; the paper's std of 0.01 needs pretraining with A
         for module in self.modules():
             if isinstance(module, nn.Linear) and not cifar:
                 nn.init.normal_(module.weight, 0, 0.01)
@@ -99,7 +99,7 @@ class VGG(nn.Module):
 
 
 def _register_all():
-    """Register vgg_a, vgg_a_bn, vgg_a_cifar, vgg_a_bn_cifar, ..., and vgg11, ... for those that have a depth's name."""
+    """Register vgg_a, vgg_a_bn, vgg_a_cifar, vgg_a_bn_cifar, ..., and the common names vgg11, ... of four of them."""
     for configuration in _BLOCKS:
         letters = f"vgg_{configuration.lower().replace('-', '_')}"
         names = [letters] + ([f"vgg{_DEPTHS[configuration]}"] if configuration in _DEPTHS else [])

@@ -36,7 +36,7 @@ def one_of(layer, allowed, **named):
 
 
 def modules(layer, kind, *values):
-    """Raise TypeError unless every value is a ``kind``, which is `Module`."""
+    """Raise TypeError unless every value is of type ``kind``, which is `Module`."""
     for position, value in enumerate(values):
         if not isinstance(value, kind):
             raise TypeError(f"{layer}: module {position} - expected a Module, got {type(value).__name__}")

@@ -52,7 +52,7 @@ class LeakyReLU(Module):
 
 
 class GELU(Module):
-    """x * Phi(x), Phi the cumulative distribution of the standard normal (the exact form).
+    """x * Phi(x), where Phi is the cumulative distribution function of the standard normal (the exact form).
 
     Returns
     -------

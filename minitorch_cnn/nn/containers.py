@@ -24,14 +24,14 @@ class ModuleList(Module):
     Raises
     ------
     TypeError
-        If one is not a Module.
+        If an element is not a Module.
     NotImplementedError
         On call.
     """
 
     def __init__(self, modules=()):
         if not isinstance(modules, Iterable) or isinstance(modules, (set, frozenset)):
-            expected = "modules in an order, such as a list"
+            expected = "an ordered collection, such as a list"
             raise TypeError(f"{type(self).__name__}: modules - expected {expected}, got {type(modules).__name__}")
         for module in modules:
             self.append(module)
@@ -40,7 +40,7 @@ class ModuleList(Module):
         """Add a module at the end and return this list."""
         _check.modules(type(self).__name__, Module, module)
         number = len(self)
-        while hasattr(self, str(number)):  # a dict may have given numbers as names
+        while hasattr(self, str(number)):  # a dict may already use numbers as names
             number += 1
         setattr(self, str(number), module)
         return self
@@ -70,17 +70,17 @@ class Sequential(ModuleList):
     Parameters
     ----------
     modules : Module, or one dict of str to Module
-        Without names they are called "0", "1", ...
+        Without a dict, the names are "0", "1", ...
 
     Returns
     -------
     Tensor
-        On call, what the last module returns, for x that the first one takes.
+        On call, the output of the last module, for any x that the first one takes.
 
     Raises
     ------
     TypeError
-        If one is not a Module.
+        If an element is not a Module.
     ValueError
         If a name is empty, contains a dot, or is one that every module has, such as "train".
     """
@@ -112,12 +112,12 @@ class Residual(Module):
     Returns
     -------
     Tensor, of the shape of the body's output
-        On call, for x that body and shortcut take.
+        On call, for any x that body and shortcut take.
 
     Raises
     ------
     TypeError
-        If one is not a Module.
+        If ``body`` or ``shortcut`` is not a Module.
     ShapeError
         On call, if the two shapes differ.
 
@@ -148,21 +148,21 @@ class Concat(Module):
     Parameters
     ----------
     branches : Module, at least one
-        Called "0", "1", ...; `Identity` passes the input on.
+        The names are "0", "1", ...; `Identity` passes the input on.
     axis : int
         1 joins channels.
 
     Returns
     -------
-    Tensor, as the branches', their lengths along ``axis`` added
-        On call, for x that all branches take.
+    Tensor, of the branches' shape, with their lengths along ``axis`` added up
+        On call, for any x that all branches take.
 
     Raises
     ------
     TypeError
-        If one is not a Module.
+        If a branch is not a Module.
     ValueError
-        If there is no branch.
+        If there are no branches.
     """
 
     axis: int

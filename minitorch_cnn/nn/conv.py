@@ -43,7 +43,7 @@ class _Convolution(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weight and bias again, uniformly within 1/sqrt(fan_in)."""
+        """Draw weight and bias anew, uniformly from -b to b with b = 1/sqrt(fan_in)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
@@ -75,11 +75,11 @@ class Conv2d(_Convolution):
     padding : int, (int, int), (top, bottom, left, right) or "same", pixels
     dilation : int or (int, int), pixels
     groups : int
-        Output channels of a group see the input channels of that group alone.
+        Output channels of a group see only the input channels of that group.
     bias : bool
     padding_mode : "zeros" or "reflect"
     flip_kernel : bool
-        True convolves in the mathematical sense (`ops.convolve`): the kernel is flipped before use.
+        True convolves in the mathematical sense: the kernel is flipped before use; see `ops.convolve`.
     algorithm : str
         "auto", "reference", "im2col", "direct", "winograd" or a registered one; see `ops.conv2d`.
 
@@ -95,8 +95,8 @@ class Conv2d(_Convolution):
 
     Notes
     -----
-    Parameters: C_out * C_in/groups * KH*KW, and C_out of the bias, drawn uniformly within
-    1/sqrt(C_in/groups * KH*KW).
+    Parameters: C_out * C_in/groups * KH*KW weights and C_out biases, drawn uniformly from -b to b with
+    b = 1/sqrt(C_in/groups * KH*KW).
     """
 
     in_channels: int
@@ -110,7 +110,7 @@ class Conv2d(_Convolution):
         """Raise on bad sizes and return (KH, KW)."""
         taps = pair(kernel_size, f"{layer}: kernel_size")
         stride, dilation = pair(stride, f"{layer}: stride"), pair(dilation, f"{layer}: dilation")
-        padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # the check needs some size, any will do
+        padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # any size serves the check
         return taps
 
     def forward(self, x):

@@ -1,4 +1,4 @@
-"""How a module prints: its tree, the arguments it was made with, and its parameters counted."""
+"""The text of a module: its tree, its constructor arguments, and its parameter counts."""
 
 import inspect
 
@@ -6,7 +6,7 @@ from minitorch_cnn.autograd import Variable
 
 
 def tree(module):
-    """Return the tree of a module, a line each, with the number of parameters at the right.
+    """Return the tree of a module, one line per module, with the number of parameters on the right.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def tree(module):
 
 
 def _rows(module, name, depth):
-    """Return (text, number of parameters) of a module and all inside."""
+    """Return (text, number of parameters) of a module and of all modules inside it."""
     arguments = ", ".join(_arguments(module))
     label = "  " * depth + (f"{name}: " if name else "") + f"{type(module).__name__}({arguments})"
     count = sum(parameter.data.size for parameter in module.parameters())
@@ -36,9 +36,9 @@ def _rows(module, name, depth):
 
 
 def _arguments(module):
-    """Yield the constructor's arguments as they were typed, where they were kept as attributes.
+    """Yield the constructor's arguments as they were typed, if they were kept as attributes.
 
-    Defaults are left out, and so are modules and arrays: the tree shows those.
+    Defaults are left out; so are modules and arrays, which the tree shows.
     """
     kept = vars(module)
     for name, argument in inspect.signature(type(module)).parameters.items():

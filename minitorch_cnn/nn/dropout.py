@@ -6,7 +6,7 @@ from minitorch_cnn.nn.module import Module
 
 
 class Dropout(Module):
-    """In training, zero each element with probability p and divide the others by 1 - p; else do nothing.
+    """In training, zero each element with probability p and divide the others by 1 - p; otherwise do nothing.
 
     The expected value of the output is the input. The draws come from the stream of `manual_seed`.
 

@@ -24,9 +24,9 @@ def fold_batch_norm(model, input_shape):
     Parameters
     ----------
     model : Module
-        Stays as it is.
+        Not changed.
     input_shape : tuple of int
-        (N, C, H, W) of an input that the model takes; a trace of it shows which convolution feeds which
+        (N, C, H, W) of an input that the model takes; its trace shows which convolution feeds which
         batch norm.
 
     Returns
@@ -51,7 +51,7 @@ def fold_batch_norm(model, input_shape):
         result = folded(Tensor.like_shape(input_shape, dtype))
     modules = dict(folded.named_modules())
     uses = Counter(id(v) for record in records for v in record.inputs)
-    uses.update(map(id, _variables((result, [vars(module) for module in modules.values()]))))  # what the user may see
+    uses.update(map(id, _variables((result, [vars(module) for module in modules.values()]))))  # the user may see these
     runs = Counter(record.path for record in records if record.op in (ops.conv.Conv2d, ops.norm.BatchNorm))
     maker = {id(record.output): record for record in records}
     for record in records:
@@ -70,7 +70,7 @@ def fold_batch_norm(model, input_shape):
 
 
 def _variables(value):
-    """Yield the variables that a model returned or keeps, but no parameters; tuples, lists and dicts at any depth."""
+    """Yield the variables, except parameters, that a model returned or keeps, also in tuples, lists and dicts."""
     if isinstance(value, Variable):
         yield from () if isinstance(value, Parameter) else (value,)
     elif isinstance(value, (tuple, list, dict)):

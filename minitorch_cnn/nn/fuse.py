@@ -2,7 +2,7 @@
 
 Models write ``nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)`` for max_pool2d(relu(bn1(conv1(x))), 2). That runs
 operation by operation, so that each can be inspected. After ``nn.fuse(model)``, batch norm, ReLU and max pooling run as
-one operation with fewer passes over memory, here and where they stand side by side in a `Sequential`.
+one operation with fewer passes over memory, here and where they are neighbours in a `Sequential`.
 """
 
 from minitorch_cnn import ops
@@ -21,7 +21,7 @@ def fuse(model, fused=True):
     ----------
     model : Module
     fused : bool
-        False returns to one operation after the other.
+        False undoes this: every operation runs separately again.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def conv_bn_act(x, conv, bn, act=ops.relu, *, pool=1, residual=None):
     Notes
     -----
     After `fuse`, everything after the convolution is one operation if ``act`` is ReLU. A convolution with
-    ``algorithm="reference"`` is never fused: there, everything is the textbook's.
+    ``algorithm="reference"`` is never fused, so that every step is the textbook's.
     """
     _check_activation("conv_bn_act", act)
     x = conv(x)
@@ -108,7 +108,7 @@ def bn_act_conv(x, bn, conv, act=ops.relu, *, pool=None):
     Notes
     -----
     After `fuse`, batch norm and ReLU are one operation, and an average pooling runs before a 1 x 1 convolution:
-    the mean of weighted sums is the weighted sum of the means, and with windows of 2 x 2 only a quarter of the
+    the mean of weighted sums is the weighted sum of the means, and after windows of 2 x 2 only a quarter of the
     pixels is left to multiply.
     Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
     """
@@ -124,7 +124,7 @@ def bn_act_conv(x, bn, conv, act=ops.relu, *, pool=None):
 
 
 def _commute(conv, pool):
-    """Return whether pool(conv(x)) = conv(pool(x)): means of whole windows, and a convolution pixel by pixel."""
+    """Return whether pool(conv(x)) = conv(pool(x)): a mean over whole windows, and a pixelwise convolution."""
     if type(pool) is not AvgPool2d or type(conv) is not Conv2d or pool.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return False
     return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
@@ -200,7 +200,7 @@ def _together(bn, x, pool):
 
 
 def run_in_row(modules, x):
-    """Run modules one after the other; batch norm runs together with the ReLU and max pooling after it where fused.
+    """Run modules one after the other; a fused batch norm runs together with the ReLU and max pooling after it.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def run_in_row(modules, x):
 
 
 def _side_by_side(module):
-    """Return the side of the windows of a max pooling that can be fused, 1 for any other module."""
+    """Return the window side of a max pooling that can be fused, 1 for any other module."""
     if type(module) is not MaxPool2d or module.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return 1
     size, stride = (

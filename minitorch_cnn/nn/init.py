@@ -27,7 +27,7 @@ __all__ = [
     "zeros_",
 ]
 
-_GAINS = {"linear": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": None}  # the last has a slope
+_GAINS = {"linear": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": None}  # the last needs a slope
 
 
 def _require_tensor(name, tensor):
@@ -168,7 +168,7 @@ def _kaiming_std(name, tensor, a, mode, nonlinearity):
 
 
 def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
-    """Draw from the uniform distribution on [-bound, bound] that keeps the variance through a layer.
+    """Draw from the uniform distribution on [-bound, bound] that keeps the variance constant through a layer.
 
     bound = sqrt(3) * gain / sqrt(fan),    gain = sqrt(2 / (1 + a*a)) for "leaky_relu", sqrt(2) for "relu"
 
@@ -176,9 +176,9 @@ def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
     ----------
     tensor : Tensor, at least 2 axes
     a : float
-        Slope of the leaky ReLU that follows, for x < 0.
+        Slope of the following leaky ReLU for x < 0.
     mode : "fan_in" or "fan_out"
-        Keep the variance on the way forward, or of the gradient on the way back.
+        Keep the variance of the activations in forward, or of the gradients in backward.
     nonlinearity : "linear", "sigmoid", "tanh", "relu" or "leaky_relu"
 
     Returns
@@ -190,7 +190,7 @@ def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
     TypeError, ShapeError
         If ``tensor`` is not a Tensor of at least 2 axes.
     ValueError
-        If ``mode`` or ``nonlinearity`` is another one.
+        If ``mode`` or ``nonlinearity`` is unknown.
 
     Notes
     -----
@@ -267,13 +267,13 @@ def xavier_normal_(tensor, gain=1.0):
 
 
 def dirac_(tensor, groups=1):
-    """Make a convolution's weight the identity: each output channel copies the input channel of its number.
+    """Make a convolution's weight the identity: each output channel copies the input channel of the same index.
 
     Parameters
     ----------
     tensor : Tensor, shape (C_out, C_in/groups, KW) or (C_out, C_in/groups, KH, KW)
     groups : int, >= 1
-        The identity within each group.
+        The weight becomes the identity within each group.
 
     Returns
     -------
@@ -284,7 +284,7 @@ def dirac_(tensor, groups=1):
     TypeError
         If ``tensor`` is not a Tensor.
     ShapeError
-        If the tensor has another number of axes, or C_out cannot be divided by ``groups``.
+        If the tensor does not have 3 or 4 axes, or ``groups`` does not divide C_out.
     """
     _require_tensor("dirac_", tensor)
     if tensor.data.ndim not in (3, 4):

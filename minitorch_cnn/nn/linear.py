@@ -27,12 +27,12 @@ class Linear(Module):
     Raises
     ------
     TypeError, ValueError
-        If a number of features is not a positive integer.
+        If ``in_features`` or ``out_features`` is not a positive integer.
 
     Notes
     -----
-    Parameters: out_features * in_features, and out_features of the bias, drawn uniformly within
-    1/sqrt(in_features).
+    Parameters: out_features * in_features weights and out_features biases, drawn uniformly from -b to b
+    with b = 1/sqrt(in_features).
     """
 
     in_features: int
@@ -48,14 +48,14 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weight and bias again, uniformly within 1/sqrt(in_features)."""
+        """Draw weight and bias anew, uniformly from -b to b with b = 1/sqrt(in_features)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
     def suggest_fix(self, shape):
-        """Return the Linear that takes rows of this length; of maps, what to put before it."""
+        """Return the Linear that takes rows of this length, or for maps the layer that must come before it."""
         if len(shape) > 2:
             before = "nn.Flatten() or nn.GlobalAvgPool()"
             return f"Linear expects rows (N, {self.in_features}), got maps {shape}: use {before} before it"
@@ -67,7 +67,7 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Make one axis of all axes from ``start_axis`` on.
+    """Merge all axes from ``start_axis`` on into one.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Flatten(Module):
         self.start_axis = start_axis
 
     def forward(self, x):
-        """Return x with one axis from ``start_axis`` on."""
+        """Return x with all axes from ``start_axis`` on merged into one."""
         return ops.flatten(x, start_axis=self.start_axis)
 
 
@@ -106,7 +106,7 @@ class Identity(Module):
     Raises
     ------
     Nothing
-        Whatever x is.
+        For any x.
     """
 
     def forward(self, x):

@@ -13,18 +13,18 @@ class CrossEntropyLoss(Module):
     Parameters
     ----------
     label_smoothing : float, 0 to 1
-        Share of the target that is spread evenly over all K classes.
+        The fraction of the target that is spread evenly over all K classes.
     reduction : "mean", "sum" or "none"
 
     Returns
     -------
-    Tensor, shape (), or (N,) without reduction
+    Tensor, shape (), or (N,) for "none"
         On call, for logits (N, K) and integer labels (N,).
 
     Raises
     ------
     ValueError
-        If an argument is another one.
+        If an argument is out of its range.
     """
 
     label_smoothing: float
@@ -49,13 +49,13 @@ class NLLLoss(Module):
 
     Returns
     -------
-    Tensor, shape (), or (N,) without reduction
+    Tensor, shape (), or (N,) for "none"
         On call, for logarithms of probabilities (N, K) and integer labels (N,).
 
     Raises
     ------
     ValueError
-        If ``reduction`` is another one.
+        If ``reduction`` is unknown.
     """
 
     reduction: str
@@ -78,13 +78,13 @@ class MSELoss(Module):
 
     Returns
     -------
-    Tensor, shape (), or that of x without reduction
+    Tensor, shape (), or that of x for "none"
         On call, for x and a target of its shape.
 
     Raises
     ------
     ValueError
-        If ``reduction`` is another one.
+        If ``reduction`` is unknown.
     """
 
     reduction: str

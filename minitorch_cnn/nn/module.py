@@ -25,15 +25,15 @@ class Module:
     Returns
     -------
     Tensor
-        On call, what ``forward`` returns.
+        On call, the result of ``forward``.
 
     Raises
     ------
     NotImplementedError
         On call, if the subclass has no ``forward``.
     ShapeError
-        On call, from any operation inside: the message gains the path of the module that ran it, the
-        chain of sizes up to there, how to mend the layer, and the shapes of all operations before.
+        On call, from any operation inside. The message gains the path of the module that ran it, the
+        chain of sizes so far, a suggested fix, and the shapes of all operations before.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Module:
     frozen : bool
         Whether `freeze` was called on this module or one around it.
     fused : bool
-        Whether it may run as one operation with its neighbours; see `nn.fuse`.
+        Whether the module may run as one operation with its neighbours; see `nn.fuse`.
     """
 
     training = True
@@ -60,7 +60,7 @@ class Module:
                 )
 
     def forward(self, *inputs: Any, **hyper: Any) -> Any:
-        """Compute the output; every subclass writes its own."""
+        """Compute the output; every subclass defines its own."""
         raise NotImplementedError(f"{type(self).__name__}: forward - expected a method, got none; write one")
 
     def __call__(self, *inputs: Any, **hyper: Any) -> Any:
@@ -84,7 +84,7 @@ class Module:
             call.path = outer
 
     def suggest_fix(self, shape):
-        """Return what to write instead of this layer for inputs of this shape, "" if it cannot say."""
+        """Return a suggested replacement of this layer for inputs of this shape, "" if there is none."""
         return ""
 
     # ------------------------------------------------------------------------------- parts
@@ -99,7 +99,7 @@ class Module:
             raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
         registration.check(owner, value, (Parameter, Module))
         if isinstance(value, Module) and any(module is self for module in value.modules()):
-            raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
+            raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a cycle")
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, array: Any) -> None:
@@ -108,7 +108,7 @@ class Module:
         Parameters
         ----------
         name : str
-            The attribute; afterwards ``module.name`` is the array.
+            The attribute name: afterwards ``module.name`` is the array.
         array : ndarray, any shape
 
         Raises
@@ -131,7 +131,7 @@ class Module:
         Raises
         ------
         TypeError
-            If a list, dict or set, filled after it was assigned, holds a module or parameter that is no attribute.
+            If a list, dict or set, filled after it was assigned, holds a module or parameter that is not an attribute.
         """
         registration.check_attributes(self, (Parameter, Module))
         yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
@@ -204,7 +204,7 @@ class Module:
         Returns
         -------
         Module
-            This one.
+            This module.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class Module:
         return self
 
     def unfreeze(self) -> Self:
-        """Let the whole tree learn again, whoever froze it, and return this module."""
+        """Let the whole tree learn again, even parts that were frozen separately, and return this module."""
         for module in self.modules():
             module._set_frozen(False)
         return self
@@ -234,7 +234,7 @@ class Module:
             parameter.requires_grad, parameter.grad = not frozen, None
 
     def to_dtype(self, dtype: Any) -> Self:
-        """Convert parameters and floating buffers and return this module; gradients are forgotten.
+        """Convert parameters and floating buffers, drop gradients, and return this module.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class Module:
         Raises
         ------
         TypeError
-            If ``dtype`` is another one.
+            If ``dtype`` is neither.
         """
         if np.dtype(dtype) not in FLOAT_DTYPES:
             raise TypeError(f"to_dtype: dtype - expected float32 or float64, got {np.dtype(dtype)}")
@@ -269,7 +269,7 @@ class Module:
         return state.state_dict(self)
 
     def load_state_dict(self, arrays: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
-        """Take parameters and buffers from a dict of arrays; see `nn.state.load_state_dict`."""
+        """Load parameters and buffers from a dict of arrays; see `nn.state.load_state_dict`."""
         return state.load_state_dict(self, arrays, strict)
 
     def __repr__(self):

@@ -14,9 +14,9 @@ class BatchNorm2d(Module):
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
 
-    In training, mean and var are those of the batch, and the running ones follow them:
-    ``running = (1 - momentum) * running + momentum * new``. In evaluation, and where `Module.freeze`
-    was called, they are the running ones, which stay as they are.
+    In training, mean and var are the statistics of the batch, and the running statistics follow them:
+    ``running = (1 - momentum) * running + momentum * new``. In evaluation, and after `Module.freeze`, they are
+    the running statistics, which do not change.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ class BatchNorm2d(Module):
         C.
     eps : float, > 0
     momentum : float, 0 to 1
-        Weight of the new batch in the running statistics.
+        The weight of the new batch in the running statistics.
     affine : bool
-        Learn weight and bias; else they are 1 and 0.
+        Learn weight and bias; otherwise they are 1 and 0.
 
     Returns
     -------
@@ -42,8 +42,8 @@ class BatchNorm2d(Module):
 
     Notes
     -----
-    The batch is normalised with the biased variance (divided by the number of values M), the running
-    one takes the unbiased variance (divided by M - 1), as in PyTorch.
+    The batch is normalised with the biased variance (divided by the number of values M). The running
+    variance uses the unbiased one (divided by M - 1), as in PyTorch.
     Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
     """
 
@@ -79,7 +79,7 @@ class BatchNorm2d(Module):
         return f"{layer} expects {self.num_features} channels: use {layer}({shape[1]})"
 
     def forward(self, x, relu=False, pool=1, residual=None):
-        """Return x normalised; with ``relu``, the result of `ops.batch_norm_relu`."""
+        """Return x normalised; with ``relu``, return the result of `ops.batch_norm_relu`."""
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
             raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
@@ -126,7 +126,7 @@ class LocalResponseNorm(Module):
     ----------
     size : int, channels, >= 1
     alpha, beta, k : float
-        alpha is divided by ``size``, as in PyTorch; AlexNet's paper has it undivided.
+        alpha is divided by ``size``, as in PyTorch; in AlexNet's paper it is not.
 
     Returns
     -------

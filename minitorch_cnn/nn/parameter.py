@@ -12,14 +12,14 @@ class Parameter(Tensor):
     Parameters
     ----------
     data : array_like or Tensor, any shape
-        Copied, so that no other array changes with the parameter; float32 or float64.
+        Copied, so that the parameter shares memory with no other array; float32 or float64.
     requires_grad : bool
         False freezes it.
 
     Raises
     ------
     TypeError
-        If ``data`` is not floating.
+        If ``data`` is not floating-point.
     """
 
     def __init__(self, data, requires_grad=True):
@@ -30,7 +30,7 @@ class Parameter(Tensor):
 
     @classmethod
     def empty(cls, *shape):
-        """Return a float32 parameter for an initialiser to write: no copy, no memory until then.
+        """Return a float32 parameter for an initialiser to fill; until then it takes no memory.
 
         Parameters
         ----------

@@ -14,9 +14,9 @@ class MaxPool2d(Module):
     ----------
     kernel_size : int or (int, int), pixels
     stride : int, (int, int) or None, pixels
-        None means the kernel size: windows side by side.
+        None means the kernel size, so that windows are adjacent.
     padding : int, (int, int) or (top, bottom, left, right), pixels
-        Minus infinity, so it never wins.
+        The padding is minus infinity, so it never wins.
 
     Returns
     -------
@@ -38,7 +38,7 @@ class MaxPool2d(Module):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     def suggest_fix(self, shape):
-        """Return what would help where the window is larger than the maps."""
+        """Return a suggestion for windows that are larger than the maps."""
         return _window_repair(self.kernel_size)
 
     def forward(self, x):
@@ -78,11 +78,11 @@ class AvgPool2d(Module):
     ----------
     kernel_size : int or (int, int), pixels
     stride : int, (int, int) or None, pixels
-        None means the kernel size: windows side by side.
+        None means the kernel size, so that windows are adjacent.
     padding : int, (int, int) or (top, bottom, left, right), pixels
-        Zeros.
+        Filled with zeros.
     count_include_pad : bool
-        False divides by the pixels inside the image, not by KH*KW.
+        False divides by the number of pixels inside the image instead of KH*KW.
 
     Returns
     -------
@@ -106,7 +106,7 @@ class AvgPool2d(Module):
         self.count_include_pad = bool(count_include_pad)
 
     def suggest_fix(self, shape):
-        """Return what would help where the window is larger than the maps."""
+        """Return a suggestion for windows that are larger than the maps."""
         return _window_repair(self.kernel_size)
 
     def forward(self, x):
@@ -167,7 +167,7 @@ class AdaptiveAvgPool2d(Module):
     Raises
     ------
     TypeError, ValueError
-        If it is not a positive size.
+        If ``output_size`` is not positive.
     """
 
     output_size: int | tuple
@@ -219,7 +219,7 @@ class AdaptiveAvgPool1d(Module):
     Raises
     ------
     TypeError, ValueError
-        If it is not a positive integer.
+        If ``output_size`` is not a positive integer.
     """
 
     output_size: int
@@ -257,7 +257,7 @@ class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
 
 
 class GlobalAvgPool(Module):
-    """The mean of each feature map.
+    """Global average pooling: the mean of each feature map.
 
     Returns
     -------
@@ -276,7 +276,7 @@ class GlobalAvgPool(Module):
 
 
 class GlobalMaxPool(Module):
-    """The largest value of each feature map.
+    """Global max pooling: the largest value of each feature map.
 
     Returns
     -------
@@ -299,7 +299,7 @@ def _window_repair(kernel_size):
 
 
 def _check_window(layer, kernel_size, stride, padding):
-    """Raise on invalid sizes; the operation checks those of 1-D pooling."""
+    """Raise on invalid sizes; the operation itself checks the sizes of 1-D pooling."""
     pair(kernel_size, f"{layer}: kernel_size")
     if stride is not None:
         pair(stride, f"{layer}: stride")

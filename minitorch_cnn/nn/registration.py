@@ -1,4 +1,4 @@
-"""Refuses modules and parameters that no attribute of a module holds: they would be neither trained nor saved."""
+"""Rejects modules and parameters that are not attributes of a module: they would be neither trained nor saved."""
 
 from collections import UserDict, UserList, deque
 from types import MappingProxyType
@@ -10,11 +10,11 @@ from minitorch_cnn.nn.parameter import Parameter
 _DICTS = (dict, UserDict, MappingProxyType)
 _VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
 _CONTAINERS = (list, tuple, set, frozenset, deque, UserList, *_VIEWS, *_DICTS)
-_PLAIN = {bool, int, float, str, type(None)}  # asked first, for nearly all attributes and items are of these
+_PLAIN = {bool, int, float, str, type(None)}  # checked first: most values are of these types
 
 
 def parts_within(value, kinds):
-    """Return the objects of some kinds in a list, dict, set or array of objects, at any depth."""
+    """Return the objects of the given types in a list, dict, set or array of objects, at any depth."""
     found, seen, stack = [], set(), [_items(value)]
     while stack:
         for item in stack.pop():
@@ -27,7 +27,7 @@ def parts_within(value, kinds):
 
 
 def _items(value):
-    """Return what a container holds; nothing for any other object."""
+    """Return the elements of a container; nothing for any other object."""
     if type(value) in _PLAIN:
         return ()
     if isinstance(value, np.ndarray):
@@ -44,7 +44,7 @@ def check(owner, value, kinds):
 
 
 def check_attributes(module, kinds):
-    """Raise TypeError if a container, filled after its assignment, holds a part that is not an attribute."""
+    """Raise TypeError if a container that was filled after its assignment holds a part that is not an attribute."""
     for name, value in vars(module).items():
         if parts := parts_within(value, kinds):
             registered = _registered(module, kinds)

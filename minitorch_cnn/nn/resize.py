@@ -1,4 +1,4 @@
-"""Resizing of images as a layer."""
+"""Resizing images as a layer."""
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import one_of
@@ -14,7 +14,7 @@ class Resize(Module):
     size : int or (int, int), pixels
     mode : "bilinear" or "nearest"
     antialias : bool
-        When shrinking, average over the pixels that one output pixel covers.
+        When shrinking, average over all pixels that one output pixel covers.
 
     Returns
     -------
@@ -24,7 +24,7 @@ class Resize(Module):
     Raises
     ------
     TypeError, ValueError
-        If ``size`` is not a positive size, or ``mode`` another one.
+        If ``size`` is not positive, or ``mode`` is unknown.
     """
 
     size: int | tuple

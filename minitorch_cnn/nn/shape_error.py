@@ -1,4 +1,4 @@
-"""The error of a layer whose input does not fit: where it is, and what to write instead."""
+"""The error of a layer whose input does not fit: where the layer is, and how to fix it."""
 
 from minitorch_cnn.autograd import Variable
 from minitorch_cnn.nn.shape_trace import describe_shapes
@@ -14,7 +14,7 @@ class LayerShapeError(ShapeError):
 def located_message(error, call, module, inputs):
     """Return the message of a ShapeError with the module that ran, a suggested fix, and the shapes so far."""
     inside = f"\nin module {call.path}" if call.path else ""
-    if not call.op_log:  # the fault is the input's, not the model's
+    if not call.op_log:  # the input is wrong, not the model
         return f"{error}{inside}"
     fix = module.suggest_fix(inputs[0].data.shape) if inputs and isinstance(inputs[0], Variable) else ""
     sizes = ", ".join(filter(None, [describe_shapes(call.op_log), fix]))

@@ -4,7 +4,7 @@ import math
 
 from minitorch_cnn.ops.reads import Call, Resampled, Windows
 
-_LONGEST = 12  # arrows; of a deep network the last ones are shown
+_LONGEST = 12  # arrows; for a deep network only the last ones are shown
 SMALLER_WINDOW = "use padding, fewer poolings and strides before it, or larger images"
 
 
@@ -14,13 +14,13 @@ def describe_shapes(steps):
     Parameters
     ----------
     steps : list of (path, Function, input shapes, output shape, hyper-parameters)
-        Those of `autograd.ModuleCall`.
+        The ``op_log`` of an `autograd.ModuleCall`.
 
     Returns
     -------
     str
-        Convolutions, poolings, flattening and fully connected layers. After ";" a new part begins where an
-        operation does not read the output of the one before, as with shortcuts. Empty if none of these ran.
+        Convolutions, poolings, flattening and fully connected layers. A ";" starts a new part where an operation does
+        not read the output of the one before, as with shortcuts. Empty if none of these operations ran.
     """
     words, at, convolved = [], None, False
     for _, op, shapes, out, hyper in steps:
@@ -32,7 +32,7 @@ def describe_shapes(steps):
             start = "" if at == side(x) else ("; " if words else "") + side(x)
             words.append(f"{start} -{arrow}-> {side(out)}")
         else:
-            continue  # the size stays
+            continue  # the size does not change
         at = side(out)
     hidden = len(words) - _LONGEST
     return "".join(["...", *words[hidden:]] if hidden > 0 else words)
@@ -51,7 +51,7 @@ def _rows(x, out):
 
 
 def _arrow(op, call, brief):
-    """Return "conv5 s1 p0" and the like, or None for an operation that leaves the sides alone."""
+    """Return a label such as "conv5 s1 p0", or None for an operation that does not change the sides."""
     if op.kind == "full":
         return "linear" if len(call.shapes[1]) == 2 else None
     if op.reads is None:

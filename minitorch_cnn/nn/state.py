@@ -8,13 +8,13 @@ from minitorch_cnn.autograd import FLOAT_DTYPES
 
 
 class StateDictError(ValueError):
-    """A state dict that does not fit the module; the message lists all that differs."""
+    """A state dict that does not fit the module; the message lists every difference."""
 
 
 def _entries(module, prefix=""):
     """Yield (key, array, Parameter or None): parameters, then buffers, then the modules inside.
 
-    What two modules share appears under each of its names, as in PyTorch's files.
+    A parameter that two modules share appears under each of its names, as in PyTorch's files.
     """
     for name, parameter in module._own_parameters():
         yield prefix + name, parameter.data, parameter
@@ -34,8 +34,8 @@ def state_dict(module):
     Returns
     -------
     dict of str to ndarray
-        By dotted path, such as ``"layer1.0.conv1.weight"``; the names are PyTorch's. Copies: later
-        training does not change them.
+        Copies of the arrays by dotted path, such as ``"layer1.0.conv1.weight"``; the names are PyTorch's.
+        Later training does not change the copies.
 
     Notes
     -----
@@ -51,11 +51,10 @@ def load_state_dict(module, arrays, strict=True):
     ----------
     module : Module
     arrays : dict of str to ndarray
-        By dotted path. float32 and float64 are converted into the dtype that the module has; any
-        other difference of dtype is refused. ``num_batches_tracked``, which old files do not have,
-        may be absent.
+        By dotted path. float32 and float64 are converted into the module's dtype; any other difference
+        of dtype is an error. ``num_batches_tracked``, which old files do not have, may be absent.
     strict : bool
-        False lets keys be missing or unexpected; shapes must fit all the same.
+        False allows missing and unexpected keys; shapes must still match.
 
     Returns
     -------
@@ -65,10 +64,10 @@ def load_state_dict(module, arrays, strict=True):
     Raises
     ------
     TypeError
-        If ``arrays`` is no dict.
+        If ``arrays`` is not a dict.
     StateDictError
-        If keys are missing or unexpected, or arrays do not fit: one message lists all of them, and
-        the module is as before.
+        If keys are missing or unexpected, or arrays do not fit. One message lists every difference, and the
+        module is unchanged.
     """
     if not isinstance(arrays, Mapping):
         raise TypeError(
@@ -96,7 +95,7 @@ def load_state_dict(module, arrays, strict=True):
 
 
 def _difference(key, own, given):
-    """Return why ``given`` cannot be copied into ``own``: a list of at most one sentence."""
+    """Return the reason why ``given`` cannot be copied into ``own``, as a list of at most one sentence."""
     if not isinstance(given, np.ndarray):
         return [f"{key}: expected an ndarray, got {type(given).__name__}"]
     if given.shape != own.shape:

@@ -21,7 +21,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         As in `BatchNorm2d`.
     total : callable
         Returns the sum of an array over all processes, such as ``train.connect().sum``; by default
-        there is only one. All processes run the layer as often and in the same order.
+        there is only one process. All processes must run the layer equally often and in the same order.
 
     Returns
     -------
@@ -35,7 +35,7 @@ class SyncBatchNorm2d(BatchNorm2d):
 
     Notes
     -----
-    In evaluation, and where it is frozen, it is a `BatchNorm2d`. `fuse` leaves it alone.
+    In evaluation, and when frozen, it works like `BatchNorm2d`. `fuse` does not change it.
     """
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, total=own_sum):
@@ -56,7 +56,7 @@ class SyncBatchNorm2d(BatchNorm2d):
 
 
 def sync_batch_norm(model, total):
-    """Replace every `BatchNorm2d` by a `SyncBatchNorm2d` with the same parameters and statistics.
+    """Replace every `BatchNorm2d` with a `SyncBatchNorm2d` that has the same parameters and statistics.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """Operations: every function takes Tensors and returns a Tensor; hyper-parameters are keywords.
 
-arithmetic, pointwise, reduce, movement, indexing, padding, matmul    NumPy's vocabulary, with gradients
-activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize  the vocabulary of convolutional networks
+arithmetic, pointwise, reduce, movement, indexing, padding, matmul    NumPy's operations, with gradients
+activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize  the operations of convolutional networks
 loss                                                                  loss functions
-fused, densenet_block                                                 several operations as one, for speed
-sync_norm, reproducible_sum                                           a batch that several processes share
+fused, densenet_block                                                 several operations in one, for speed
+sync_norm, reproducible_sum                                           batches that several processes share
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh

@@ -43,7 +43,7 @@ class ReLU(Elementwise):
 
 
 class LeakyReLU(Elementwise):
-    """x where positive, else x times a small slope."""
+    """x where x > 0, else x times a small slope."""
 
     rule = "the gradient passes where x > 0, times the slope elsewhere"
     reads, kind = SamePlace(), "activation"
@@ -198,7 +198,7 @@ def gelu(x: Operand) -> Tensor:
     Notes
     -----
     Gradient: grad_out * (P(normal <= x) + x * normal density at x).
-    Source: Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415; the exact form, not the one with tanh.
+    Source: Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415; the exact form, not the tanh approximation.
     """
     tensors("gelu", x=x)
     return GELU.apply(x)
@@ -224,7 +224,7 @@ def sigmoid(x: Operand) -> Tensor:
 
     Notes
     -----
-    Gradient: grad_out * out * (1 - out). No x overflows, and tiny outputs keep full relative precision.
+    Gradient: grad_out * out * (1 - out). It never overflows, and tiny outputs keep full relative precision.
     """
     tensors("sigmoid", x=x)
     return Sigmoid.apply(x)

@@ -38,7 +38,7 @@ def _adaptive_output_shape(op, x, output_size):
 
 
 class AdaptiveAvgPool2d(Function):
-    """The mean of each bin of a grid laid over the image; bins may overlap by a row or a column."""
+    """The mean of each bin of a grid over the image; bins may overlap by a row or a column."""
 
     rule = "grad_out / bin size goes to every pixel of the bin"
     reads, kind, label = Resampled(bins), "pool", "mean"
@@ -70,7 +70,7 @@ class AdaptiveAvgPool2d(Function):
 
 
 class AdaptiveMaxPool2d(Function):
-    """The largest value of each bin of a grid laid over the image."""
+    """The largest value of each bin of a grid over the image."""
 
     rule = "the gradient goes to the first largest value of each bin"
     reads, kind, label = Resampled(bins), "pool", "max"
@@ -84,10 +84,10 @@ class AdaptiveMaxPool2d(Function):
         pixels = nhwc(x)
         batch, height, width, channels = pixels.shape
         out = np.empty((batch, *output_size, channels), x.dtype)
-        source = np.empty(out.shape, np.intp)  # h * W + w of the winner
+        source = np.empty(out.shape, np.intp)  # h * W + w of the maximum
         for i, j, (rows, columns) in _bins((height, width), output_size):
             pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
-            window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails on no images
+            window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails for an empty batch
             winner = window.argmax(1)  # the first maximum, or the first NaN
             out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
             row, column = divmod(winner, columns.stop - columns.start)
@@ -102,7 +102,7 @@ class AdaptiveMaxPool2d(Function):
         batch, channels = grad_out.shape[:2]
         grad_x = np.zeros((batch, ctx.input_size[0] * ctx.input_size[1], channels), grad_out.dtype)
         image, channel = np.arange(batch)[:, None, None, None], np.arange(channels)
-        np.add.at(grad_x, (image, source, channel), nhwc(grad_out))  # bins overlap, so a pixel may win twice
+        np.add.at(grad_x, (image, source, channel), nhwc(grad_out))  # bins overlap: a pixel may win in two
         return nchw(grad_x.reshape(batch, *ctx.input_size, channels))
 
     @staticmethod
@@ -129,7 +129,7 @@ def adaptive_avg_pool2d(x: Operand, output_size: Size) -> Tensor:
     TypeError, ValueError
         If x is not a Tensor, or a size is not a positive integer.
     ShapeError
-        If x does not have four axes, or no pixels.
+        If x does not have four axes, or has no pixels.
     """
     tensors("adaptive_avg_pool2d", x=x)
     return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))

@@ -51,7 +51,7 @@ def _sum(grad, axes):
 
 
 def _both(op, a, b):
-    """Return two Tensors; a number takes the dtype of the other."""
+    """Return two Tensors; a Python number takes the dtype of the other argument."""
     pair = [a, b]
     for i in (0, 1):
         other = pair[1 - i]
@@ -117,7 +117,7 @@ class Mul(_Binary):
     def forward(ctx, a, b):
         ctx.shapes = a.shape, b.shape
         need_a, need_b = ctx.needs_grad
-        ctx.save(a if need_b else None, b if need_a else None)  # each is read by the other's gradient
+        ctx.save(a if need_b else None, b if need_a else None)  # the gradient of each reads the other
         return a * b
 
     @staticmethod
@@ -139,7 +139,7 @@ class Div(_Binary):
     @staticmethod
     def forward(ctx, a, b):
         ctx.shapes = a.shape, b.shape
-        ctx.save(a if ctx.needs_grad[1] else None, b)  # a is read by the gradient of b alone
+        ctx.save(a if ctx.needs_grad[1] else None, b)  # only the gradient of b reads a
         return a / b
 
     @staticmethod
@@ -160,7 +160,7 @@ def add(a: Operand, b: Operand) -> Tensor:
 
     Parameters
     ----------
-    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+    a, b : Tensor, float32 or float64, shapes that broadcast; one of them may be a number
         A number takes the dtype of the Tensor.
 
     Returns
@@ -188,7 +188,7 @@ def sub(a: Operand, b: Operand) -> Tensor:
 
     Parameters
     ----------
-    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+    a, b : Tensor, float32 or float64, shapes that broadcast; one of them may be a number
 
     Returns
     -------
@@ -213,7 +213,7 @@ def mul(a: Operand, b: Operand) -> Tensor:
 
     Parameters
     ----------
-    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+    a, b : Tensor, float32 or float64, shapes that broadcast; one of them may be a number
 
     Returns
     -------
@@ -232,13 +232,13 @@ def mul(a: Operand, b: Operand) -> Tensor:
 
 
 def div(a: Operand, b: Operand) -> Tensor:
-    """Divide element by element; infinite or NaN where b is 0.
+    """Divide element by element; the result is infinite or NaN where b is 0.
 
     out = a / b
 
     Parameters
     ----------
-    a, b : Tensor, float32 or float64, shapes that broadcast; or one of them a number
+    a, b : Tensor, float32 or float64, shapes that broadcast; one of them may be a number
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Convolution, as deep learning uses the word: cross-correlation, with `convolve` beside it."""
+"""Convolution, as deep learning uses the word: cross-correlation; and `convolve`, which flips the kernel."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Conv2d(Function):
         ctx.hyper = hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad
-        ctx.save(x if need_weight else None, weight if need_x else None)  # each is read by the other's gradient
+        ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
         return nchw(ctx.algorithm.forward(nhwc(x), weight, bias, **hyper))
 
     @staticmethod
@@ -107,13 +107,13 @@ def conv2d(
     dilation : int or (int, int), pixels, >= 1
         Distance between the taps of a kernel.
     groups : int, >= 1
-        Output channels of group g see input channels of group g alone.
+        Output channels of group g see only input channels of group g.
     padding_mode : "zeros" or "reflect"
-        What stands outside the image.
+        The values outside the image.
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
-        All give the same result but for rounding. "direct" and "winograd" need a processor with a micro-kernel;
-        "winograd" is for 3 x 3 or 5 x 5 filters of stride 1, dilation 1 and one group. "auto" takes the fastest for
-        these shapes: `conv_algorithm` says which one that is, and why.
+        All give the same result up to rounding. "direct" and "winograd" need a processor with a micro-kernel.
+        "winograd" needs 3 x 3 or 5 x 5 filters with stride 1, dilation 1 and one group. "auto" chooses the fastest
+        for these shapes; `conv_algorithm` tells which one that is, and why.
 
     Returns
     -------
@@ -124,17 +124,17 @@ def conv2d(
     TypeError
         If an argument is not a Tensor, or dtypes differ.
     ValueError
-        If a keyword is out of its range, or the algorithm is unknown or cannot do this convolution.
+        If a keyword is out of its range, or the algorithm is unknown or cannot compute this convolution.
     ShapeError
         If channels, groups or bias do not fit, or no window fits into the image.
 
     Notes
     -----
-    Gradients: grad_x spreads each output's gradient over its window times the kernel; grad_weight
-    cross-correlates x with grad_out; grad_bias sums grad_out. Rows and columns that the floor
-    drops get a gradient of zero.
-    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop, by winograd 36 of 144 or of 100 of it, whose float32 results are
-    off by up to 2e-4 on outputs of unit scale; im2col also needs N*C_in*KH*KW*OH*OW elements.
+    Gradients: grad_x spreads each output's gradient over its window, times the kernel; grad_weight
+    cross-correlates x with grad_out; grad_bias sums grad_out. Rows and columns that no window reaches, because of
+    the floor in OH and OW, get a gradient of zero.
+    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop. Winograd needs 36/144 (3 x 3) or 36/100 (5 x 5) of them; its float32
+    results are off by up to 2e-4 on outputs of unit scale. im2col needs N*C_in*KH*KW*OH*OW elements of memory as well.
     """
     tensors("conv2d", x=x, weight=weight)
     optional_tensors("conv2d", bias=bias)
@@ -157,7 +157,7 @@ def conv_algorithm(
     x: Operand, weight: Operand, *, stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1,
     algorithm: str = "auto"
 ) -> conv_algorithms.ConvAlgorithm:
-    """Return which algorithms compute a convolution and its gradients, and why.
+    """Return the algorithms that compute a convolution and its gradients, and the reasons for the choice.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def conv_algorithm(
     -------
     ConvAlgorithm
         ``.forward``, ``.backward_input`` and ``.backward_weight``, each with a ``.name`` and a ``.reason``. Prints as
-        three lines. The names are those of the table of kernels, which are finer than those of ``algorithm``.
+        three lines. The names are those of the table of kernels; they are finer than the values of ``algorithm``.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: 
 
     out[n, o, i, j] = bias[o] + sum over c, u, v of x[n, c, i - u, j - v] * weight[o, c, u, v]
 
-    for stride 1, up to the shift that the padding makes.
+    for stride 1, up to a shift by the padding.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The algorithms of convolution: names for users, the choice of "auto", and how a user's own algorithm joins them.
+"""The algorithms of convolution: names for users, the choice of "auto", and registration of a user's algorithm.
 
 The table of the compiled algorithms, read from the top, is `minitorch_kernels.conv.select`.
 """
@@ -22,7 +22,7 @@ class Algorithm(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The algorithm of one product of a convolution, and why it is taken."""
+    """The algorithm of one product of a convolution, and the reason for the choice."""
 
     name: str
     reason: str
@@ -44,17 +44,17 @@ _BUILT_IN = ("reference", "im2col", "direct", "winograd")
 
 
 def register_algorithm(name, forward, backward_input=None, backward_weight=None):
-    """Make a convolution of your own available as ``conv2d(..., algorithm=name)``.
+    """Register a convolution algorithm, so that ``conv2d(..., algorithm=name)`` uses it.
 
     Parameters
     ----------
     name : str
-        Not one of the built-in names.
+        Any name except the built-in ones.
     forward : callable
         ``forward(x, weight, bias, *, stride, padding, dilation, groups)`` on arrays (N, C_in, H, W),
         (C_out, C_in/groups, KH, KW), (C_out,) or None; returns (N, C_out, OH, OW).
     backward_input, backward_weight : callable or None
-        As in `minitorch_kernels.reference`; None takes the gradients of im2col.
+        As in `minitorch_kernels.reference`; None uses the gradients of im2col.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def register_algorithm(name, forward, backward_input=None, backward_weight=None)
     ValueError
         If the name is taken by a built-in algorithm.
     TypeError
-        If ``forward`` cannot be called.
+        If ``forward`` is not callable.
     """
     if name in ("auto", *_BUILT_IN):
         raise ValueError(f"register_algorithm: name - expected a new name, got the built-in {name!r}")
@@ -76,12 +76,12 @@ def register_algorithm(name, forward, backward_input=None, backward_weight=None)
 
 
 def names():
-    """Return what the argument ``algorithm`` of `conv2d` may be."""
+    """Return the allowed values of the argument ``algorithm`` of `conv2d`."""
     return ("auto", *_BUILT_IN, *_registered)
 
 
 def choose(name, x, weight, out_size, **hyper):
-    """Return the `Algorithm` of a convolution, on channels-last arrays; raise where the named one cannot do it."""
+    """Return the `Algorithm` of a convolution, on channels-last arrays; raise if the named one cannot compute it."""
     if name == "reference":
         return _on_channels_first(_reference())
     if name in _registered:
@@ -92,7 +92,7 @@ def choose(name, x, weight, out_size, **hyper):
 
 
 def explain_choice(name, x, weight, out_size, **hyper):
-    """Return the `ConvAlgorithm` of a convolution, names and reasons."""
+    """Return the `ConvAlgorithm` of a convolution: names and reasons."""
     if name == "reference" or name in _registered:
         own = _reference() if name == "reference" else _registered[name]
         asked, gradient = Chosen(name, "asked for by name"), Chosen("im2col", f"{name!r} has no such function")
@@ -135,7 +135,7 @@ def _reference():
 
 
 def _with_im2col_gradients(own):
-    """Return a user's algorithm; the gradients that it lacks are those of im2col."""
+    """Return a user's algorithm with im2col for the gradients that it lacks."""
     im2col = kernels.conv.im2col
     return own._replace(
         backward_input=own.backward_input or functools.partial(_first_to_last, im2col.conv2d_backward_input_im2col),
@@ -154,7 +154,7 @@ def _weight_last(function, x, grad_out, **hyper):
 
 
 def _on_channels_first(algorithm):
-    """Return an algorithm that takes channels-last arrays, from one whose arrays read as (N, C, H, W)."""
+    """Return an algorithm on channels-last arrays from one on arrays (N, C, H, W)."""
     return Algorithm(
         algorithm.name,
         functools.partial(_map_to_map, algorithm.forward),

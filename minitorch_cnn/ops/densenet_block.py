@@ -1,4 +1,4 @@
-"""A dense block of DenseNet as one operation, with the result of its layers one after the other."""
+"""A dense block of DenseNet as one operation; it gives the same result as its layers one after the other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class DenseNetStage(NamedTuple):
     """Batch norm, ReLU and convolution inside a dense layer; see `dense_block`.
 
-    Without ``norm`` there is no batch norm, for example after it was folded into a convolution.
+    If ``norm`` is None, there is no batch norm, for example after it was folded into a convolution.
     """
 
     gamma: Variable | None  # (C,)
@@ -33,7 +33,7 @@ class DenseNetStage(NamedTuple):
     weight: Variable  # (C_out, C/groups, KH, KW)
     bias: Variable | None  # (C_out,)
     norm: dict | None  # running_mean, running_var, training, momentum, eps of `batch_norm`
-    hyper: dict  # stride, padding (of four), dilation, groups of `conv2d`
+    hyper: dict  # stride, padding (four integers), dilation, groups of `conv2d`
 
 
 class _Arrays(NamedTuple):
@@ -74,7 +74,7 @@ def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
 
 
 def _window_of_block(call):
-    """Return the window of all convolutions of a block, one after the other, with stride 1."""
+    """Return the joint window of all convolutions of a block, one after the other, with stride 1."""
     weights = [shapes[2] for shapes in zip(*[iter(call.shapes[1:])] * 4, strict=True)]
     dilations = [hyper["dilation"] for layer in call.hyper["layers"] for _, hyper in layer]
     pairs = list(zip(weights, dilations, strict=True))
@@ -82,7 +82,7 @@ def _window_of_block(call):
 
 
 def _padding_of_block(call):
-    """Return how much padding all convolutions of a block have above and on the left."""
+    """Return the total padding of all convolutions of a block at the top and on the left."""
     paddings = [hyper["padding"] for layer in call.hyper["layers"] for _, hyper in layer]
     return tuple(sum(padding[i] for padding in paddings) for i in (0, 2))
 
@@ -99,7 +99,7 @@ class DenseNetBlock(Function):
 
     @staticmethod
     def macs(call):
-        """Return the multiply-adds of all its convolutions; each gives maps of the size of x."""
+        """Return the multiply-adds of all convolutions in the block; each gives maps of the size of x."""
         weights = [shapes[2] for shapes in zip(*[iter(call.shapes[1:])] * 4, strict=True)]
         pixels = call.shape[0] * math.prod(call.shape[2:])
         return pixels * sum(math.prod(weight) for weight in weights)
@@ -150,7 +150,7 @@ class DenseNetBlock(Function):
         block = ctx.saved[0]
         grad_block = kernels.conv.densenet_block.take_channels(
             nhwc(grad_out), 0, block.shape[3]
-        )  # a copy, to which each layer adds
+        )  # a copy that each layer adds to
         grads, end = [], block.shape[3]
         needed = [list(four) for four in zip(*[iter(ctx.needs_grad[1:])] * 4, strict=True)]
         for channels, stages in reversed(ctx.kept):
@@ -188,7 +188,7 @@ def _infer(block, stages):
 def _learn(block, arguments, statistics):
     """Return the new maps of a layer, and (stage, input, ReLU output) of each stage for backward.
 
-    The first stage reads the block and keeps neither: kept copies would grow with the square of the number of layers.
+    The first stage reads the block and keeps neither: copies would grow with the square of the number of layers.
     """
     maps, stages = block, []
     for one in arguments:
@@ -238,8 +238,8 @@ def dense_block(x: Operand, layers: Sequence[Any]) -> Tensor:
     ----------
     x : Tensor, shape (N, C, H, W), float32 or float64
     layers : sequence of sequences of DenseNetStage
-        ``norm`` of a stage holds the keywords of `batch_norm`, running statistics among them, ``hyper`` those of
-        `conv2d`, as pairs, and a padding of four integers.
+        ``norm`` of a stage holds the keywords of `batch_norm`, including the running statistics. ``hyper`` holds those
+        of `conv2d`: pairs, and a padding of four integers.
 
     Returns
     -------
@@ -248,17 +248,17 @@ def dense_block(x: Operand, layers: Sequence[Any]) -> Tensor:
     Raises
     ------
     TypeError
-        If anything but a Tensor stands for one.
+        If an argument that must be a Tensor is not one.
     ShapeError
-        If a layer does not take the maps before it, or gives maps of another size.
+        If a layer does not fit the maps before it, or gives maps of another size.
 
     Notes
     -----
     Gradients: those of the separate operations.
-    All feature maps lie in one buffer, to which each layer appends. Without gradients, batch norm and ReLU run while a
+    All feature maps lie in one buffer, and each layer appends to it. Without gradients, batch norm and ReLU run while a
     1 x 1 convolution reads its input, and a batch norm after such a convolution is folded into its weight. Backward
-    normalises the input of each layer again instead of keeping it (Pleiss et al. 2017, arXiv 1707.06990), so that
-    memory grows with the number of layers, not with its square.
+    normalises the input of each layer again instead of keeping it (Pleiss et al. 2017, arXiv 1707.06990), so memory
+    grows linearly with the number of layers, not quadratically.
     Source: Huang et al. 2016, section 3, arXiv 1608.06993.
     """
     tensors("dense_block", x=x)

@@ -52,7 +52,7 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     ----------
     x : Tensor, any shape, float32 or float64
     p : float, 0 <= p <= 1
-        1 leaves nothing.
+        1 drops every element.
     training : bool
         False returns x itself.
 
@@ -69,11 +69,11 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
 
     Notes
     -----
-    Gradient: grad_out * kept / (1 - p). The expectation of every element is its value, so nothing is
-    scaled in evaluation. The draws come from the stream that `manual_seed` starts, one per element in
+    Gradient: grad_out * kept / (1 - p). The expected value of every output element is its input, so
+    evaluation needs no scaling. The draws come from the stream that `manual_seed` starts, one per element in
     memory order.
     Source: Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
-    who scale the weights in evaluation instead.
+    where the weights are scaled in evaluation instead.
     """
     tensors("dropout", x=x)
     if not isinstance(p, numbers.Real) or not 0 <= p <= 1:

@@ -23,8 +23,8 @@ class BatchNormReLU(Function):
     """Batch norm, addition of a residual, ReLU, and max pooling with adjacent windows."""
 
     rule = (
-        "the gradient passes where the output is positive, to the pixel that won; from there as it is to the residual, "
-        "and to x as in batch norm"
+        "the gradient passes where the output is positive, to the maximum of each window; from there unchanged to the "
+        "residual, and to x as in batch norm"
     )
     reads = Inputs(Windows("pool", "pool", groups=None), PerChannel(), PerChannel(), SamePlace())
     kind, label = "norm", "BN ReLU"
@@ -94,7 +94,7 @@ def batch_norm_relu(
     pool : int, pixels, 1 to 15
         Side and stride of the windows; 1 means no pooling.
     residual : Tensor, shape (N, C, H, W), or None
-        Added before the ReLU, as at the end of a residual block; not together with pooling.
+        Added before the ReLU, as at the end of a residual block; cannot be combined with pooling.
 
     Returns
     -------
@@ -103,15 +103,15 @@ def batch_norm_relu(
     Raises
     ------
     TypeError, ValueError
-        As `batch_norm`, or if pool is out of range, or given together with a residual.
+        As `batch_norm`; also if pool is out of range, or combined with a residual.
     ShapeError
-        As `batch_norm`, or if x does not have four axes, or less than one window of pixels, or if the residual
-        has another shape.
+        As `batch_norm`; also if x does not have four axes, or is smaller than one window, or if the residual has
+        another shape.
 
     Notes
     -----
-    Gradients are those of the operations. Two passes over x forward and one and a bit backward,
-    where the separate operations take five and eight.
+    Gradients: those of the separate operations.
+    Cost: two passes over x forward and slightly more than one backward; the separate operations need five and eight.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
     if isinstance(pool, bool) or not isinstance(pool, int) or not 1 <= pool <= LARGEST_POOL:

@@ -33,7 +33,7 @@ class BroadcastTo(Function):
         except ValueError:
             fits = False
         if not fits:
-            raise ShapeError(f"broadcast_to: shape - expected one that {x} repeats to, got {shape}")
+            raise ShapeError(f"broadcast_to: shape - expected one that {x} broadcasts to, got {shape}")
         return shape
 
     @staticmethod
@@ -47,7 +47,7 @@ class BroadcastTo(Function):
 
 
 def _frozen(item):
-    """Return a copy of an index item, so that later changes do not reach backward."""
+    """Return a copy of an index item, so that later changes do not affect backward."""
     if isinstance(item, Variable):
         return item.data.copy()
     return item.copy() if isinstance(item, (list, np.ndarray)) else item
@@ -105,7 +105,7 @@ def broadcast_to(x: Operand, shape: int | Shape) -> Tensor:
     TypeError
         If x is not a Tensor.
     ShapeError
-        If x does not repeat to that shape.
+        If x does not broadcast to that shape.
 
     Notes
     -----
@@ -147,7 +147,7 @@ def index(x: Operand, key: Any) -> Tensor:
     Parameters
     ----------
     x : Tensor, any shape and dtype
-    key : any index that NumPy takes; a Tensor of integers or booleans stands for its array
+    key : any NumPy index; a Tensor of integers or booleans is used as its array
 
     Returns
     -------
@@ -162,7 +162,7 @@ def index(x: Operand, key: Any) -> Tensor:
 
     Notes
     -----
-    Gradient: grad_out where it was taken from, summed where an integer array selects an element twice.
+    Gradient: grad_out at the selected elements, summed where an integer array selects an element more than once.
     """
     tensors("index", x=x)
     return Index.apply(x, key=tuple(map(_frozen, key if isinstance(key, tuple) else (key,))))
@@ -175,7 +175,7 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 1) -> list[Tens
     ----------
     x : Tensor, any shape and dtype
     sections : int or sequence of int
-        How many equal parts, or the length of each part.
+        The number of equal parts, or the length of each part.
     axis : int
 
     Returns
@@ -187,7 +187,7 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 1) -> list[Tens
     TypeError
         If x is not a Tensor, or the axis or a section is not an integer.
     ShapeError
-        If the parts do not add up to the axis, or there is no such axis.
+        If the parts do not add up to the length of the axis, or there is no such axis.
     """
     tensors("split", x=x)
     axis = single_axis("split", axis, x.data.ndim)

@@ -26,7 +26,7 @@ _REDUCTIONS = {"mean": mean, "sum": sum_, "none": lambda losses: losses}
 
 
 def _class_indices(op, name, labels, shape):
-    """Return labels as int64, or raise: one per row of the argument ``name`` (N, K), each 0 .. K-1."""
+    """Return labels as int64; raise unless there is one per row of the argument ``name`` (N, K), each 0 .. K-1."""
     array = np.asarray(labels.data if isinstance(labels, Variable) else labels)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{op}: labels - expected integers, the index of each class, got dtype {array.dtype}")
@@ -90,7 +90,7 @@ def cross_entropy(
         One row per image; its softmax gives the probabilities of the K classes.
     labels : integer Tensor or ndarray, shape (N,), 0 .. K-1
     label_smoothing : float, 0..1
-        The part of the target that is spread evenly over all classes.
+        The fraction of the target that is spread evenly over all classes.
     reduction : "mean", "sum" or "none"
 
     Returns
@@ -104,12 +104,12 @@ def cross_entropy(
     ShapeError
         If there is not one label per row.
     ValueError
-        If a label is no class, or smoothing or reduction is out of range.
+        If a label is not a class, or smoothing or reduction is out of range.
 
     Notes
     -----
-    Gradient: (softmax(logits) - target) * grad_out. Finite for any finite logits: the largest of a row
-    is subtracted first, and the logarithm is not taken of a softmax. The label smoothing is PyTorch's.
+    Gradient: (softmax(logits) - target) * grad_out. The loss is finite for any finite logits: the maximum of each
+    row is subtracted first, and no logarithm of a softmax is taken. Label smoothing works as in PyTorch.
     """
     tensors("cross_entropy", logits=logits)
     _check_reduction("cross_entropy", reduction)

@@ -35,7 +35,7 @@ def _product(a, b):
 
 
 def _second_gradient(a, grad_out, *, transposed):
-    """Return a.T @ grad_out, the gradient of b; ``transposed`` for a b that lies in memory as its transpose does."""
+    """Return a.T @ grad_out, the gradient of b; ``transposed`` if b has the memory layout of its transpose."""
     if transposed:
         return _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # ((N, M) @ (M, K)).T
     return _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N)
@@ -68,8 +68,8 @@ class MatMul(Function):
     def forward(ctx, a, b):
         ctx.shapes = a.shape, b.shape
         need_a, need_b = ctx.needs_grad
-        ctx.save(a if need_b else None, b if need_a else None)  # each is read by the other's gradient
-        ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # the weights of a linear layer: so is their gradient
+        ctx.save(a if need_b else None, b if need_a else None)  # the gradient of each reads the other
+        ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # weights of linear layers, and their gradient
         return _product(a, b)
 
     @staticmethod
@@ -105,13 +105,13 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     TypeError
         If an argument is not a Tensor, or dtypes differ.
     ShapeError
-        If one has no axes, or shapes do not fit.
+        If an argument has no axes, or the shapes do not fit.
 
     Notes
     -----
     Gradients: grad_out @ b.T for a, a.T @ grad_out for b, summed over the leading axes along which
     an argument was repeated.
-    Cost: 2*M*K*N flop per matrix; the result is the same for any number of threads, to the last bit.
+    Cost: 2*M*K*N flop per matrix. The result is bitwise the same for any number of threads.
     """
     tensors("matmul", a=a, b=b)
     shapes = a.data.shape, b.data.shape

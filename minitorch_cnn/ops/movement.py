@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def single_axis(op, axis, ndim):
-    """Return one axis as an int >= 0, or raise."""
+    """Return an axis as an int >= 0; raise if there is no such axis."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{op}: axis - expected an integer, got {axis!r}")
     if not -ndim <= axis < ndim:
@@ -28,7 +28,7 @@ def single_axis(op, axis, ndim):
 
 
 def several_axes(op, axes, ndim):
-    """Return one or more axes as a sorted tuple of ints >= 0, or raise; None means all of them."""
+    """Return axes as a sorted tuple of ints >= 0; None means all of them. Raise if there is no such axis."""
     if axes is None:
         return tuple(range(ndim))
     named = [single_axis(op, axis, ndim) for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))]
@@ -91,7 +91,7 @@ class Concat(Function):
         first = shapes[0]
         for i, shape in enumerate(shapes):
             if len(shape) != len(first) or shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
-                raise ShapeError(f"concat: tensors[{i}] - expected shape {first} but for axis {axis}, got {shape}")
+                raise ShapeError(f"concat: tensors[{i}] - expected shape {first} except along axis {axis}, got {shape}")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     @staticmethod
@@ -118,7 +118,7 @@ def reshape(x: Operand, shape: int | Shape) -> Tensor:
     ----------
     x : Tensor, any shape and dtype
     shape : int or tuple of int
-        One length may be -1: what remains.
+        One length may be -1; it follows from the others.
 
     Returns
     -------
@@ -129,11 +129,11 @@ def reshape(x: Operand, shape: int | Shape) -> Tensor:
     TypeError
         If x is not a Tensor, or a length is not an integer.
     ShapeError
-        If the number of elements differs.
+        If the number of elements would change.
 
     Notes
     -----
-    Row-major is the order of the axes as they read, so joining the axes of a feature map copies it.
+    Row-major refers to the logical axes (N, C, H, W), so merging the axes of a channels-last feature map copies it.
     """
     _check.tensors("reshape", x=x)
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
@@ -204,9 +204,9 @@ def concat(tensors: Sequence[Operand], axis: int = 1) -> Tensor:
 
     Parameters
     ----------
-    tensors : sequence of Tensor, the same dtype, and shapes that are equal but for that axis
+    tensors : sequence of Tensor, of one dtype, and of shapes that differ only along that axis
     axis : int
-        1 joins the channels of feature maps (N, C, H, W), which then lie channels-last in memory.
+        1 joins the channels of feature maps (N, C, H, W); the result lies channels-last in memory.
 
     Returns
     -------
@@ -217,9 +217,9 @@ def concat(tensors: Sequence[Operand], axis: int = 1) -> Tensor:
     TypeError
         If an element is not a Tensor, dtypes differ, or the axis is not an integer.
     ValueError
-        If there are none.
+        If the sequence is empty.
     ShapeError
-        If shapes do not fit, or there is no such axis.
+        If the shapes do not fit, or there is no such axis.
 
     Notes
     -----

@@ -61,7 +61,7 @@ def batch_norm_coefficients(
 ):
     """Return (mean, 1 / std, scale, shift) of each channel of feature maps (N, H, W, C).
 
-    Training updates the running statistics. ``batch`` holds mean and variance of the batch if they are already known.
+    Training updates the running statistics. ``batch`` holds the batch mean and variance if they are already known.
     """
     if training:
         mean, var, count = statistics(pixels, total) if batch is None else (*batch, pixels.size // pixels.shape[-1])
@@ -70,7 +70,7 @@ def batch_norm_coefficients(
             running_var += momentum * (var * (count / (count - 1)) - running_var)
     else:
         mean, var = running_mean.astype(pixels.dtype), running_var.astype(pixels.dtype)
-    # There are few statistics: float64 costs nothing here, and keeps the shift exact where mean >> std.
+    # There are few statistics, so float64 costs nothing here; it keeps the shift exact where mean >> std.
     inv_std = 1 / np.sqrt(var.astype(np.float64) + eps)
     scale = inv_std if weight is None else weight * inv_std
     shift = -mean * scale if bias is None else bias - mean * scale
@@ -80,7 +80,7 @@ def batch_norm_coefficients(
 class BatchNorm(Function):
     """Normalise each channel over the batch, then scale and shift it."""
 
-    rule = "grad_out, scaled by weight/std, less its mean and less its projection on the normalised x"
+    rule = "grad_out, scaled by weight/std, minus its mean and minus its projection on the normalised x"
     reads, kind, label = Inputs(SamePlace(), PerChannel()), "norm", "BN"
 
     @staticmethod
@@ -93,7 +93,7 @@ class BatchNorm(Function):
         mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=training, **hyper)
         ctx.training = training
         if any(ctx.needs_grad):
-            ctx.save(x, mean, inv_std, weight)  # x and not the normalised x, which no other operation needs
+            ctx.save(x, mean, inv_std, weight)  # x, not the normalised x, which no other operation needs
         return nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
 
     @staticmethod
@@ -147,7 +147,7 @@ def batch_norm(
     running_mean, running_var : ndarray, shape (C,), or None
         Used in evaluation; updated in place in training.
     training : bool
-        Take mean and variance from this batch; otherwise the running ones.
+        Use mean and variance of this batch; otherwise the running statistics.
     momentum : float, 0..1
         running = (1 - momentum) * running + momentum * new
     eps : float, > 0
@@ -168,8 +168,8 @@ def batch_norm(
 
     Notes
     -----
-    Batch statistics normalise with the biased variance (divided by M, the values per channel); the
-    running variance takes the unbiased one (divided by M - 1).
+    The batch is normalised with the biased variance (divided by M, the number of values per channel). The
+    running variance uses the unbiased one (divided by M - 1).
     Cost: three passes over x forward, two more backward.
     Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
     """
@@ -187,9 +187,9 @@ def batch_norm(
 
 
 class LocalResponseNorm(Function):
-    """Divide each value by a power of the squared sum over neighbouring channels."""
+    """Divide each value by a power of the sum of squares over neighbouring channels."""
 
-    rule = "grad_out / base^beta, less what each value added to the bases of its neighbour channels"
+    rule = "grad_out / base^beta, minus the share of each value in the bases of its neighbouring channels"
     reads, kind, label = Windows("size", padding=lambda call: call.hyper["size"] // 2, over=(1,)), "norm", "LRN"
 
     @staticmethod
@@ -239,8 +239,8 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
 
     Notes
     -----
-    The paper's formula has alpha undivided (n=5, k=2, alpha=1e-4, beta=0.75); here, as in PyTorch,
-    alpha is divided by ``size``, so the paper's net is ``local_response_norm(x, 5, alpha=5e-4, k=2)``.
+    The paper does not divide alpha (n=5, k=2, alpha=1e-4, beta=0.75); here, as in PyTorch,
+    alpha is divided by ``size``, so the paper's layer is ``local_response_norm(x, 5, alpha=5e-4, k=2)``.
     Source: Krizhevsky, Sutskever and Hinton 2012, section 3.3.
     """
     tensors("local_response_norm", x=x)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Pad(Function):
-    """A border of a constant, or of the array mirrored at its edge."""
+    """A border of a constant, or the array mirrored at its edges."""
 
     rule = "grad_out without the border; a mirrored border adds to the elements that it mirrors"
     reads, kind = Padded("padding", "mode"), "pointwise"
@@ -61,9 +61,9 @@ def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Ten
     ----------
     x : Tensor, any shape, float32 or float64
     padding : sequence of int or (int, int), >= 0
-        Elements added before and after, for every axis.
+        The number of elements to add before and after, for every axis.
     mode : "zero" or "reflect"
-        A constant; or the array mirrored at its edge, which itself is not repeated: 1234 -> 32 1234 32.
+        A constant; or the array mirrored at its edges, without repeating the edge: 1234 -> 32 1234 32.
     value : float
         The constant.
 
@@ -78,7 +78,7 @@ def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Ten
     ValueError
         If the mode is unknown or a width negative.
     ShapeError
-        If there is not a pair per axis, or more is to be mirrored than there is.
+        If there is not one pair per axis, or a mirrored border is longer than the array allows.
     """
     tensors("pad", x=x)
     if mode not in ("zero", "reflect"):

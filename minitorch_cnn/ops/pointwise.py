@@ -123,7 +123,7 @@ def power(x: Operand, exponent: float) -> Tensor:
     ----------
     x : Tensor, any shape, float32 or float64
     exponent : float
-        A fractional power of a negative number is NaN, a negative power of 0 infinite.
+        A fractional power of a negative number is NaN; a negative power of 0 is infinite.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def power(x: Operand, exponent: float) -> Tensor:
 
 
 def sqrt(x: Operand) -> Tensor:
-    """Take the square root: NaN below 0.
+    """Take the square root; NaN below 0.
 
     out = x ** (1/2)
 
@@ -171,7 +171,7 @@ def sqrt(x: Operand) -> Tensor:
 
 
 def exp(x: Operand) -> Tensor:
-    """Take the exponential; infinite where it overflows, beyond about 88 in float32 and 709 in float64.
+    """Take the exponential; infinite where it overflows, above about 88 in float32 and 709 in float64.
 
     out = e ** x
 
@@ -197,7 +197,7 @@ def exp(x: Operand) -> Tensor:
 
 
 def log(x: Operand) -> Tensor:
-    """Take the natural logarithm: minus infinity at 0, NaN below.
+    """Take the natural logarithm; minus infinity at 0, NaN below 0.
 
     Parameters
     ----------

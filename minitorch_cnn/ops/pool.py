@@ -1,4 +1,4 @@
-"""Max and average pooling in 2-D, and in 1-D as images one pixel high; see also `adaptive_pool`."""
+"""Max and average pooling in 2-D, and in 1-D on images one pixel high; see also `adaptive_pool`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _window_output_shape(op, x, kernel_size, stride, padding):
         ("height", top, bottom, kernel_size[0]),
         ("width", left, right, kernel_size[1]),
     ):
-        if max(before, after) >= kernel:  # a window could lie wholly in the padding
+        if max(before, after) >= kernel:  # a window could lie entirely in the padding
             raise ShapeError(
                 f"{op}: padding - expected less than the window's {name} {kernel}, got {max(before, after)}"
             )
@@ -65,7 +65,7 @@ class MaxPool2d(Function):
 class AvgPool2d(Function):
     """The mean of each window."""
 
-    rule = "the gradient is shared out equally over the window"
+    rule = "the gradient is spread equally over the window"
     reads, kind, label = Windows("kernel_size", "stride", "padding", groups=None), "pool", "mean"
 
     @staticmethod
@@ -100,7 +100,7 @@ def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
     x : Tensor, shape (N, C, H, W)
     kernel_size : int or (int, int), pixels, >= 1
     stride : int, (int, int) or None, pixels
-        None means the kernel size: windows side by side.
+        None means the kernel size, so that windows are adjacent.
     padding : int, (int, int) or (top, bottom, left, right), pixels
         Less than the kernel; the padding is minus infinity, so it never wins.
 
@@ -117,7 +117,7 @@ def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
 
     Notes
     -----
-    Ties: the first largest value in row-major order gets the whole gradient. NaN wins over all.
+    Ties: the first maximum in row-major order gets the whole gradient. NaN counts as the largest value.
     """
     tensors("max_pool2d", x=x)
     return MaxPool2d.apply(x, **_window("max_pool2d", kernel_size, stride, padding))
@@ -138,9 +138,9 @@ def avg_pool2d(
     stride : int, (int, int) or None, pixels
         None means the kernel size.
     padding : int, (int, int) or (top, bottom, left, right), pixels
-        Zeros; less than the kernel.
+        Filled with zeros; less than the kernel.
     count_include_pad : bool
-        False divides by the pixels inside the image, not by KH*KW.
+        False divides by the number of pixels inside the image instead of KH*KW.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def avg_pool1d(
         None means the kernel size.
     padding : int or (left, right), samples
     count_include_pad : bool
-        False divides by the samples inside the signal.
+        False divides by the number of samples inside the signal.
 
     Returns
     -------

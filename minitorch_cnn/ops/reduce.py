@@ -32,7 +32,7 @@ def _count(shape, axes):
 
 
 def _expand(grad, shape, axes):
-    """Repeat a reduced gradient over the axes it was reduced along."""
+    """Repeat a reduced gradient along the axes that were reduced."""
     return np.broadcast_to(grad.reshape(_reduced_shape(shape, axes, True)), shape)
 
 
@@ -158,7 +158,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Find the largest element along axes; NaN where there is one.
+    """Find the largest element along axes; NaN if there is a NaN.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Find the smallest element along axes; NaN where there is one.
+    """Find the smallest element along axes; NaN if there is a NaN.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float
     Notes
     -----
     Gradient: grad_out * 2 * (x - mean) / (count - correction). The mean is subtracted first, so a large
-    one costs no digits.
+    mean costs no precision.
     """
     tensors("var", x=x)
     axes = several_axes("var", axis, x.data.ndim)

@@ -1,10 +1,10 @@
-"""Reproducible sums over the samples of a batch: the same bits, however many processes share the batch.
+"""Reproducible sums over the samples of a batch: the same bits for any number of processes that share the batch.
 
 Floating-point addition is not associative, so a sum depends on its order. Inside ``with in_blocks(4)``, a function
 decorated with `sums_over_samples` sums four blocks of its samples separately, and then the blocks as
 (0 + 1) + (2 + 3). Two processes with two blocks each sum 0 + 1 and 2 + 3, and the sum over both has the same bits.
 
-Operations stay free of this. They call a decorated function for each gradient that is a sum over samples:
+Operations need not know about this. They call a decorated function for each gradient that is a sum over samples:
 
     @sums_over_samples
     def _weight_gradient(x, grad_out):
@@ -25,7 +25,7 @@ def in_blocks(count):
 
 
 def _blocks(count):
-    """Return the number of blocks for ``count`` samples: none is empty."""
+    """Return the number of blocks for ``count`` samples, such that no block is empty."""
     blocks = _count.get()
     while blocks > max(count, 1):
         blocks //= 2

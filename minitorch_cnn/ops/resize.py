@@ -1,4 +1,4 @@
-"""Resizing of images by interpolation."""
+"""Resizing images by interpolation."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def interpolation_matrix(size, out_size, mode, antialias):
     """Return (out_size, size): row i holds the weights with which output pixel i reads the input pixels.
 
     The centre of output pixel i lies at (i + 1/2) * size / out_size - 1/2 in input pixels. "nearest"
-    reads the pixel at floor(i * size / out_size); "bilinear" the two pixels around the centre, each by
-    its nearness; with ``antialias``, when the image shrinks, all pixels under a triangle that reaches
-    from the centre as far as the next output pixels.
+    reads the pixel at floor(i * size / out_size). "bilinear" reads the two pixels around the centre, with
+    weights that fall linearly with the distance. With ``antialias``, a shrinking image reads all pixels
+    under a triangle that extends from the centre to the next output pixels.
     """
     scale = size / out_size
     if mode == "nearest":
@@ -60,7 +60,7 @@ def _taps(length, out_length, hyper):
 class Resize(Function):
     """A linear map along the height, then one along the width."""
 
-    rule = "each input pixel gets grad_out of the output pixels that read it, by their weights"
+    rule = "each input pixel gets the weighted sum of grad_out over the output pixels that read it"
     reads, kind = Resampled(_taps), "resize"
 
     @staticmethod
@@ -99,8 +99,8 @@ def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = 
         Bilinear: a weighted mean of the four pixels around the centre of the output pixel.
         Nearest: the pixel at (floor(i * H / OH), floor(j * W / OW)).
     antialias : bool
-        For a smaller bilinear image: a weighted mean of all pixels that the output pixel covers, as
-        Pillow does it; without, pixels between those that are read are lost.
+        When a bilinear image shrinks, take a weighted mean of all pixels that the output pixel covers, as
+        Pillow does. Otherwise the pixels between those that are read are lost.
 
     Returns
     -------
@@ -109,11 +109,11 @@ def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = 
     Raises
     ------
     TypeError
-        If x is not a Tensor, or the size is not made of integers.
+        If x is not a Tensor, or the size is not an integer or a pair of integers.
     ValueError
-        If the mode is unknown, the size not positive, or antialias asked of "nearest".
+        If the mode is unknown, the size is not positive, or antialias is combined with "nearest".
     ShapeError
-        If x does not have four axes, or no pixels.
+        If x does not have four axes, or has no pixels.
 
     Notes
     -----

@@ -100,7 +100,7 @@ def softmax(x: Operand, axis: int = -1) -> Tensor:
 
     Notes
     -----
-    Gradient: out * (grad_out - sum of grad_out * out). No finite x overflows.
+    Gradient: out * (grad_out - sum of grad_out * out). No finite x makes it overflow.
     """
     tensors("softmax", x=x)
     return Softmax.apply(x, axis=_axis_with_elements("softmax", axis, x.data.shape))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SyncBatchNorm(Function):
-    """Batch norm in training whose sums over the batch are those of all processes."""
+    """Batch norm in training, with sums over the batches of all processes."""
 
     rule = "as in batch norm, with the mean of grad_out and its projection taken over the shares of all processes"
     reads, kind, label = Inputs(SamePlace(), PerChannel()), "norm", "BN"
@@ -77,8 +77,8 @@ def sync_batch_norm(
     weight, bias, running_mean, running_var, momentum, eps
         As for `batch_norm` in training.
     total : callable
-        Returns the sum of an array over all processes; called once in forward and once in backward, by
-        all of them in the same order.
+        Returns the sum of an array over all processes. Every process calls it once in forward and once in
+        backward, in the same order.
 
     Returns
     -------
@@ -93,9 +93,9 @@ def sync_batch_norm(
 
     Notes
     -----
-    The gradient of x is that of the sum of the losses of all processes; those of weight and bias are the
-    part of this process, so that the sum over the processes is right for all parameters alike.
-    Cost: that of `batch_norm`, and two messages of 3 * C values.
+    The gradient of x is that of the total loss over all processes. The gradients of weight and bias contain
+    only this process's share, so the sum over the processes is right for all parameters.
+    Cost: that of `batch_norm`, plus two messages of 3 * C values.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}

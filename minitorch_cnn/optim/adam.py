@@ -24,20 +24,20 @@ class Adam(Optimizer):
     params : iterable of Tensor, or of dict
         Parameters or groups of them; see `Optimizer`.
     lr : float, >= 0
-        Learning rate: roughly how far an element moves per step.
+        Learning rate: roughly the distance that an element moves per step.
     betas : (float, float), 0 <= beta < 1
     eps : float, >= 0
     weight_decay : float, >= 0
-        Added to the gradient; `AdamW` takes it from the parameter instead.
+        Added to the gradient; `AdamW` subtracts it from the parameter instead.
 
     Raises
     ------
     TypeError, ValueError
-        As `Optimizer`; if an option is out of its range.
+        As `Optimizer`; also if an option is out of its range.
 
     Notes
     -----
-    t counts the steps of each parameter, so one that was frozen at first starts at 1.
+    t counts the steps of each parameter separately, so a parameter that was frozen at first starts at 1.
     Memory: two arrays of the size of the parameters.
     Source: Kingma and Ba 2015, algorithm 1, arXiv 1412.6980.
     """
@@ -84,9 +84,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay does not pass through the running estimates.
+    """Adam with weight decay that does not pass through the running estimates.
 
-    x = x * (1 - lr * weight_decay) comes before the step of `Adam`, and g is the bare gradient.
+    First x = x * (1 - lr * weight_decay), then the step of `Adam` with the plain gradient g.
 
     Parameters
     ----------

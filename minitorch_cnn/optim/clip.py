@@ -11,7 +11,7 @@ from minitorch_cnn.tensor import Tensor
 
 
 def _with_gradients(name, parameters):
-    """Return those that have a gradient, each once."""
+    """Return the parameters that have a gradient, each once."""
     if not isinstance(parameters, Variable) and not hasattr(parameters, "__iter__"):
         raise TypeError(f"{name}: parameters - expected Tensors, got {type(parameters).__name__}")
     parameters = [parameters] if isinstance(parameters, Variable) else list(parameters)
@@ -30,25 +30,25 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are passed over; one that is given twice counts once.
+        Those without a gradient are skipped; one that is given twice counts once.
     max_norm : float, > 0
 
     Returns
     -------
     float
-        The length before: the square root of the sum of squares over all elements, summed in float64.
+        The norm before scaling: the square root of the sum of squares over all elements, summed in float64.
 
     Raises
     ------
     TypeError
-        If one is not a Tensor, or ``max_norm`` is not a number.
+        If a parameter is not a Tensor, or ``max_norm`` is not a number.
     ValueError
-        If ``max_norm`` is not positive, or there is not a Tensor at all.
+        If ``max_norm`` is not positive, or there are no parameters.
 
     Notes
     -----
-    As in PyTorch the factor is min(1, max_norm / (length + 1e-6)); a NaN or infinite element makes
-    all gradients NaN or 0, and the returned length says so.
+    As in PyTorch, the factor is min(1, max_norm / (norm + 1e-6)). A NaN or infinite element makes all
+    gradients NaN or 0; the returned norm is then NaN or infinite.
     """
     _check.positive("clip_grad_norm", max_norm=max_norm)
     parameters = _with_gradients("clip_grad_norm", parameters)
@@ -62,22 +62,22 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 
 def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Bring every element of every gradient into [-clip_value, clip_value].
+    """Clip every element of every gradient to [-clip_value, clip_value].
 
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are passed over.
+        Those without a gradient are skipped.
     clip_value : float, > 0
 
     Raises
     ------
     TypeError
-        If one is not a Tensor, or ``clip_value`` is not a number.
+        If a parameter is not a Tensor, or ``clip_value`` is not a number.
     ValueError
-        If ``clip_value`` is not positive, or there is not a Tensor at all.
+        If ``clip_value`` is not positive, or there are no parameters.
     """
     _check.positive("clip_grad_value", clip_value=clip_value)
     for parameter in _with_gradients("clip_grad_value", parameters):
-        bound = parameter.grad.dtype.type(clip_value)  # a float64 number would make the gradient float64
+        bound = parameter.grad.dtype.type(clip_value)  # a float64 scalar would make the gradient float64
         parameter.grad = np.clip(parameter.grad, -bound, bound)

@@ -13,34 +13,34 @@ Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Optimizer:
-    """Base of the optimisers; a subclass gives ``_check_group``, ``_update`` and ``_kept``.
+    """Base of the optimisers; a subclass defines ``_check_group``, ``_update`` and ``_kept``.
 
     Parameters
     ----------
     params : iterable of Tensor, or of dict
-        What to learn. A dict is a group, ``{"params": [...], "lr": 0.01}``, with own values for
-        some options.
+        The parameters to learn. A dict is a group with its own values for some options, such as
+        ``{"params": [...], "lr": 0.01}``.
     defaults : dict of str to number
-        The options of groups that do not have their own.
+        Options for the groups that do not set their own.
 
     Attributes
     ----------
     param_groups : list of dict
-        Each with "params" and all options; schedules write "lr".
+        Each has "params" and all options; schedules write "lr".
 
     Raises
     ------
     TypeError
-        If one is not a Tensor, an option is no number, or ``params`` is a set, which has no order.
+        If a parameter is not a Tensor, an option is not a number, or ``params`` is a set, which has no order.
     ValueError
-        If there is no parameter, one appears twice or was computed from others, or an option is
-        unknown or out of its range.
+        If there are no parameters, one appears twice or was computed from others, or an option is unknown or
+        out of its range.
     """
 
-    _kept = None  # names of what a parameter keeps from step to step; None: not checked
+    _kept = None  # names of the state that a parameter keeps from step to step; None: not checked
 
     def __init__(self, params: Parameters, defaults: dict[str, Any]):
-        # From the position of a parameter, counted over all groups, to its arrays and numbers.
+        # From the position of a parameter, counted over all groups, to its arrays and scalars.
         self.state: dict[int, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self._options = tuple(defaults)
@@ -57,7 +57,7 @@ class Optimizer:
         return type(self).__name__
 
     def _listed(self, params):
-        """Return parameters or groups as a list; TypeError unless they have an order."""
+        """Return parameters or groups as a list; raise TypeError unless they have an order."""
         if isinstance(params, Tensor):
             return [params]
         if isinstance(params, (set, frozenset)):
@@ -94,18 +94,18 @@ class Optimizer:
         return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Drop the gradients of all parameters."""
         for parameter in self._parameters():
             parameter.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient and requires one; the others are left alone.
+        """Update every parameter that has a gradient and requires one; the others do not change.
 
         Raises
         ------
         TypeError, ValueError
-            If an option of a group was set out of its range, or shape or dtype of a gradient, or of
-            what was kept from earlier steps, is no longer that of the parameter; nothing was changed.
+            If an option of a group was set out of its range, or the shape or dtype of a gradient or of kept
+            state no longer matches the parameter. Nothing has changed then.
         """
         jobs, position = [], 0
         for group in self.param_groups:
@@ -118,7 +118,7 @@ class Optimizer:
                     jobs.append((parameter, self.state.setdefault(position, {}), group))
                 position += 1
         for parameter, state, group in jobs:
-            # Kernels work on one contiguous line; both of these are views in the usual case.
+            # Kernels work on flat contiguous arrays; both of these are views in the usual case.
             flat = parameter.data.reshape(-1)
             self._update(flat, np.ascontiguousarray(parameter.grad).reshape(-1), state, group)
             if not np.may_share_memory(flat, parameter.data):
@@ -140,14 +140,14 @@ class Optimizer:
     # -------------------------------------------------------------------- saving and loading
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on, except the parameters.
+        """Return everything that the next step depends on, except the parameters.
 
         Returns
         -------
         dict
             ``{"state": {position: {name: flat ndarray or number}}, "groups": {number: {option: value}}}``.
-            Positions count the parameters over all groups; all keys are strings, and all values
-            but the arrays are such that JSON can hold them. Arrays are copies.
+            Positions count the parameters over all groups. All keys are strings, and all values except the
+            arrays can be stored as JSON. Arrays are copies.
         """
         state = {
             str(position): {
@@ -160,7 +160,7 @@ class Optimizer:
         return {"state": state, "groups": groups}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave; the next steps are the same to the last bit.
+        """Continue from the result of `state_dict`; the next steps are bitwise the same.
 
         Parameters
         ----------
@@ -169,9 +169,9 @@ class Optimizer:
         Raises
         ------
         TypeError
-            If ``saved`` is no dict.
+            If ``saved`` is not a dict.
         ValueError
-            If groups, options, parameters or shapes differ from this optimiser's; nothing was changed.
+            If groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then.
         """
         _check.mapping(self._name, "saved", saved, "groups")
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
@@ -185,7 +185,7 @@ class Optimizer:
             group.update(saved["groups"][str(number)])
 
     def _checked_state(self, position, kept):
-        """Return a copy of what a saved parameter keeps; ValueError unless it fits this optimiser."""
+        """Return a copy of a parameter's saved state; raise ValueError unless it fits this optimiser."""
         parameters = self._parameters()
         if not 0 <= position < len(parameters):
             raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")

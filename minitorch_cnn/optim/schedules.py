@@ -1,7 +1,7 @@
 """Learning rates that change with the step.
 
-A schedule is a pure function of the number of steps done: ``lr(step)`` can be plotted, and to
-resume is to set the number. What a step is, a batch or an epoch, is up to the caller of ``step()``.
+A schedule is a pure function of the number of steps done: ``lr(step)`` can be plotted, and resuming only
+sets the number. The caller of ``step()`` decides whether a step is a batch or an epoch.
 """
 
 import bisect
@@ -17,17 +17,17 @@ _in_charge = weakref.WeakKeyDictionary()  # optimiser -> weak reference to the s
 
 
 class Schedule:
-    """Base of the schedules; a subclass gives ``_factor``, or ``lr`` itself.
+    """Base of the schedules; a subclass defines ``_factor``, or ``lr`` itself.
 
     Parameters
     ----------
     optimizer : Optimizer
-        Its learning rates at this moment, one a group, are those that the factor multiplies.
+        The factor multiplies its current learning rates, one per group.
 
     Attributes
     ----------
     steps : int
-        How often `step` was called.
+        The number of calls of `step`.
     base_lrs : list of float
         The learning rates that the factor multiplies.
 
@@ -50,12 +50,12 @@ class Schedule:
         return type(self).__name__
 
     def _take_charge(self, optimizer, other):
-        """Become the schedule of an optimiser; ValueError if it has one that is not ``other``."""
+        """Become the schedule of an optimiser; raise ValueError if it has one that is not ``other``."""
         current = _in_charge.get(optimizer, lambda: None)()
         if current is not None and current is not other:
             raise ValueError(
                 f"{self._name}: optimizer - expected one without a schedule, got one whose learning rates "
-                f"{current._name} writes; drop that one first, or put it into WarmupLR"
+                f"{current._name} writes; delete that one first, or wrap it in WarmupLR"
             )
         self.optimizer = optimizer
         _in_charge[optimizer] = weakref.ref(self)
@@ -71,11 +71,11 @@ class Schedule:
         Raises
         ------
         ValueError
-            If another schedule took this one over, or the optimiser has other groups than at first.
+            If another schedule has taken over this one, or the optimiser's groups have changed.
         """
         current = _in_charge.get(self.optimizer, lambda: None)()
         if current is not None and current is not self:
-            raise ValueError(f"{self._name}: step - expected only {current._name}, which holds this one, to be stepped")
+            raise ValueError(f"{self._name}: step - expected step() on {current._name}, which wraps this schedule")
         self._set(self.steps + 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,19 +83,19 @@ class Schedule:
         return {"step": self.steps, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go to the step that `state_dict` gave; the optimiser's rates when this schedule was made do not matter.
+        """Continue from the result of `state_dict`, independently of the optimiser's rates when this schedule was made.
 
         Parameters
         ----------
         saved : dict
-            Without "base_lrs", as older versions wrote it, the rates stay those of this schedule.
+            Without "base_lrs", as in older versions, the schedule keeps its own rates.
 
         Raises
         ------
         TypeError
-            If ``saved`` is no dict, or the step no integer.
+            If ``saved`` is not a dict, or the step is not an integer.
         ValueError
-            If there is no step in it, or not one rate for each group.
+            If the step is missing, or there is not one rate per group.
         """
         _check.mapping(self._name, "saved", saved, "step")
         _check.integer(f"{self._name}: saved", least=0, step=saved["step"])
@@ -106,7 +106,7 @@ class Schedule:
         self._set(saved["step"])
 
     def _set(self, step):
-        rates = self.lr(step)  # before the count, so that a step too many changes nothing
+        rates = self.lr(step)  # before counting, so that one step too many changes nothing
         groups = self.optimizer.param_groups
         if len(groups) != len(rates):
             raise ValueError(
@@ -208,29 +208,29 @@ class CosineLR(Schedule):
 class OneCycleLR(Schedule):
     """Rise to ``max_lr`` along half a cosine, then fall along another almost to 0.
 
-    max_lr / div_factor -> max_lr during the first pct_start * total_steps steps, then -> the start
-    divided by final_div_factor.
+    The rate goes from max_lr / div_factor to max_lr during the first pct_start * total_steps steps, and then
+    down to max_lr / div_factor / final_div_factor.
 
     Parameters
     ----------
     optimizer : Optimizer
-        Its own learning rates are not used.
-    max_lr : float, or list of one a group
+        Its current learning rates are not used.
+    max_lr : float, or list with one float per group
     total_steps : int, >= 1
-        The last step has number ``total_steps - 1``.
+        The last step has index ``total_steps - 1``.
     pct_start : float, 0 to 1
-        Share of the steps that goes up.
+        The fraction of the steps in which the rate rises.
     div_factor, final_div_factor : float, > 0
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, the number of rates is not that of the groups, or `step`
-        is called more than ``total_steps`` times.
+        If an argument is out of its range, there is not one rate per group, or `step` is called more than
+        ``total_steps`` times.
 
     Notes
     -----
-    The formula is that of PyTorch's OneCycleLR with anneal_strategy="cos"; momentum is left alone.
+    The formula is that of PyTorch's OneCycleLR with anneal_strategy="cos"; momentum does not change.
     Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
     """
 
@@ -281,7 +281,7 @@ class WarmupLR(Schedule):
     Parameters
     ----------
     schedule : Schedule
-        Steps through this object alone.
+        Only this object may step it.
     warmup_steps : int, >= 1
     """
 
@@ -295,7 +295,7 @@ class WarmupLR(Schedule):
 
     @property
     def base_lrs(self):
-        """Those of the schedule inside."""
+        """The base rates of the schedule inside."""
         return self.schedule.base_lrs
 
     @base_lrs.setter

@@ -12,14 +12,14 @@ _NOTHING = {dtype: np.empty(0, dtype) for dtype in (np.dtype(np.float32), np.dty
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
 
-    With g the gradient, x the parameter, v the velocity, at first g:
+    With g the gradient, x the parameter and v the velocity, which starts as g:
 
         g = g + weight_decay * x                (unless decoupled)
         v = momentum * v + g
         x = x - lr * v                          (nesterov: x - lr * (g + momentum * v))
 
-    Without momentum x = x - lr * g. Decoupled decay multiplies x by 1 - lr * weight_decay before
-    the step and leaves g alone.
+    Without momentum, x = x - lr * g. Decoupled decay multiplies x by 1 - lr * weight_decay before
+    the step and does not change g.
 
     Parameters
     ----------
@@ -31,17 +31,17 @@ class SGD(Optimizer):
     nesterov : bool
     weight_decay : float, >= 0
     decoupled : bool
-        Decay the parameter itself, not through the gradient and the velocity.
+        Decay the parameter itself, not the gradient and through it the velocity.
 
     Raises
     ------
     TypeError, ValueError
-        As `Optimizer`; if an option is negative or infinite, or ``nesterov`` comes without momentum.
+        As `Optimizer`; also if an option is negative or infinite, or ``nesterov`` is used without momentum.
 
     Notes
     -----
-    The formulas are those of PyTorch, where the learning rate stands outside the velocity.
-    Memory: one array of the size of the parameters with momentum, none without.
+    The formulas are PyTorch's: the learning rate is not part of the velocity.
+    Memory: with momentum one array of the size of the parameters, without momentum none.
     """
 
     _kept = ("velocity",)

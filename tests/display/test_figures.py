@@ -26,7 +26,7 @@ def test_the_same_picture_has_the_same_bytes():
 
 
 def test_other_files(tmp_path):
-    with pytest.raises(ValueError, match=r"figures.save: path - expected an end of .png or .svg, got '.*a.jpg'"):
+    with pytest.raises(ValueError, match=r"figures.save: path - expected the extension .png or .svg, got '.*a.jpg'"):
         figures.save(line(), tmp_path / "a.jpg")
     with pytest.raises(FileNotFoundError):
         figures.save(line(), tmp_path / "nowhere" / "a.png")

@@ -38,21 +38,21 @@ def test_allowed_names_are_called_built_and_looked_up_by_their_user_alone():
 @pytest.mark.parametrize(
     "program, message",
     [
-        (b"\x80\x02cos\nsystem\nX\x01\x00\x00\x00x\x85R.", "names of numbers alone, got os.system, which might do"),
-        (b"\x80\x02K\x01Q.", "expected instructions that make numbers, got BINPERSID"),
-        (b"\x80\x02\x82\x01.", "expected instructions that make numbers, got EXT1"),
+        (b"\x80\x02cos\nsystem\nX\x01\x00\x00\x00x\x85R.", "names that build arrays, got os.system, which could run"),
+        (b"\x80\x02K\x01Q.", "expected only instructions that build arrays, got BINPERSID"),
+        (b"\x80\x02\x82\x01.", "expected only instructions that build arrays, got EXT1"),
         (b"\x80\x02K\x01)R.", "expected .*Name.*, got int"),
         (b"\x80\x02}}K\x01s.", "got dict"),
         (b"\x80\x02(.", "expected a value, got a mark"),
         (b"\x80\x02}", "expected an end, got none|got ValueError"),
         (b"\x80\x02" + b"]" * 300_000, "expected at most 262144 instructions"),
         (b"\x80\x02\xff.", "expected an instruction, got '\xff'"),
-        (b"\x80\x02I5\n.", "expected instructions that make numbers, got INT"),
+        (b"\x80\x02I5\n.", "expected only instructions that build arrays, got INT"),
         (b"\x80\x02X\x09\x00\x00\x00abc.", "expected 9 more bytes, got 4"),
         (b"\x80\x02T\xff\xff\xff\xffabc.", "expected -1 more bytes, got 4"),
         (b"\x80\x02c" + bytes(300) + b"\n\n.", "expected a name of at most 200 bytes"),
         (b"\x80\x02" + (b"X\x00\x00\x10\x00" + bytes(1 << 20)) * 2, "expected at most 1048576 bytes of text"),
-        (b"\x80\x02R.", "expected a program that makes numbers, got IndexError"),
+        (b"\x80\x02R.", "expected a valid program that builds arrays, got IndexError"),
     ],
 )
 def test_refusals(program, message):

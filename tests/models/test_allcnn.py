@@ -1,4 +1,4 @@
-"""The all-convolutional nets, beyond the numbers that all networks are held to."""
+"""The all-convolutional networks, apart from the counts that all networks are tested for."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 """Every network in PyTorch, with the same weights: logits, loss and the gradient of every parameter.
 
-MCNN_CAMPAIGN=1 runs each at its native size, which takes hours and 12 GB; otherwise images have at most
-64 pixels, and of networks that share their convolutions with a smaller one only that is run.
+MCNN_CAMPAIGN=1 runs each at its native size, which takes hours and 12 GB. Otherwise images have at most 64 pixels
+per side, and of networks with the same kinds of convolutions only the smallest runs.
 """
 
 import os
@@ -52,7 +52,7 @@ def test_logits_loss_and_gradients(name, training):
     named = zip(model.named_parameters(), theirs.parameters(), strict=True)
     pairs |= {path: (mine.grad, parameter.grad) for (path, mine), parameter in named}
     pairs = {path: (got, want.numpy()) for path, (got, want) in pairs.items()}
-    # A bias in front of a batch norm has no gradient: what is there is the rounding of a sum over all pixels.
+    # A bias before a batch norm has no gradient, only the rounding error of a sum over all pixels.
     rounding = 1e-13 * max(np.linalg.norm(want) for _, want in pairs.values())
     for path, (got, want) in pairs.items():
         assert np.linalg.norm(got - want) <= 1e-8 * np.linalg.norm(want) + rounding, path

@@ -1,4 +1,4 @@
-"""Networks with weights from files, and the file that is fetched."""
+"""Networks with weights from files, and the download of torchvision's file."""
 
 import hashlib
 
@@ -31,7 +31,7 @@ def test_the_file_decides_the_number_of_classes(resnet):
     assert (loaded.image_size, loaded.mean, loaded.std) == (32, models.IMAGENET_MEAN, models.IMAGENET_STD)
 
 
-def test_a_file_of_before_2018_without_counts_of_batches(resnet, tmp_path):
+def test_a_file_from_before_2018_without_batch_counts(resnet, tmp_path):
     model, _ = resnet
     old = {key: array for key, array in model.state_dict().items() if not key.endswith("num_batches_tracked")}
     weights.save_pth(tmp_path / "old.pth", old)
@@ -62,7 +62,7 @@ def test_weights_of_another_network(resnet, tmp_path):
         models.load_pretrained("resnet20", tmp_path / "c.pth")
 
 
-def test_names_that_are_none(resnet):
+def test_unknown_names(resnet):
     with pytest.raises(ValueError, match="got 'resnet21'; did you mean"):
         models.load_pretrained("resnet21", resnet[1])
     expected = "load_pretrained: name - expected resnet18, or a file of weights, got 'resnet20' alone"
@@ -70,7 +70,7 @@ def test_names_that_are_none(resnet):
         models.load_pretrained("resnet20")
 
 
-# ------------------------------------------------------------------------- the file that is fetched
+# ---------------------------------------------------------------------------- torchvision's file
 
 
 @pytest.fixture
@@ -117,5 +117,5 @@ def test_resnet18_with_a_file_and_without(served, tmp_path):
     model, path = served
     assert equal(models.resnet18(path=path), model)
     assert models.resnet18(num_classes=7).fc.out_features == 7
-    with pytest.raises(TypeError, match="resnet18: num_classes - expected nothing beside weights"):
+    with pytest.raises(TypeError, match="resnet18: num_classes - expected no options together with weights"):
         models.resnet18(pretrained=True, num_classes=10)

@@ -8,7 +8,7 @@ from minitorch_cnn.models import registry
 
 @pytest.fixture
 def names(monkeypatch):
-    """Give a registry that forgets what the test adds."""
+    """Restore the registry after the test."""
     monkeypatch.setattr(registry, "_models", dict(registry._models))
 
 
@@ -18,7 +18,7 @@ def test_the_list_is_sorted_and_every_model_can_be_made():
 
 
 @pytest.mark.usefixtures("names")
-def test_an_own_model_can_be_registered():
+def test_a_user_s_model_can_be_registered():
     @models.register("tiny")
     class Tiny(nn.Linear):
         def __init__(self, num_classes=10, depth=1):

@@ -1,4 +1,4 @@
-"""The nine-layer network: what the rows and the parity with PyTorch do not cover."""
+"""The nine-layer network, where the rows of the zoo and the parity with PyTorch do not cover it."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_an_image_must_survive_three_poolings():
     assert smallest(Tensor(np.zeros((2, 1, 8, 8), np.float32))).shape == (2, 4)
 
 
-def test_the_logits_are_an_eighth_of_the_last_layers():
+def test_the_logits_are_an_eighth_of_the_last_layer_s_output():
     model = models.create("resnet9").eval()
     x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32))
     logits = model(x).data

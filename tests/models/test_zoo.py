@@ -7,13 +7,13 @@ from minitorch_cnn import Tensor, explain, models, nn
 from minitorch_cnn.models import registry
 from tests.models.zoo_rows import ROWS
 
-# Names of the same network.
+# Different names of the same network.
 ALIASES = {"vgg11": "vgg_a", "vgg13": "vgg_b", "vgg16": "vgg_d", "vgg19": "vgg_e"}
 
 
 @pytest.fixture
 def create(undrawn_weights):
-    """Return `models.create`, with weights that nobody draws."""
+    """Return `models.create`, which makes models with undrawn weights."""
     return models.create
 
 
@@ -34,7 +34,7 @@ def test_counts(create, name):
 
 
 def test_every_network_has_a_row_or_is_another_one_with_a_few_layers_changed():
-    """What has no row of its own: aliases, and VGG's forms with batch norm or for CIFAR."""
+    """Aliases and VGG's variants with batch norm or for CIFAR need no row."""
     rest = [name for name in models.list() if name not in ROWS and name != "mlp"]
     assert all(name.startswith("vgg") for name in rest)
     for alias, name in ALIASES.items():
@@ -118,7 +118,7 @@ def test_options_of_lenet(create, argument):
     assert create("lenet5", activation="relu", pool="max")(Tensor.like_shape((1, 1, 32, 32))).shape == (1, 10)
 
 
-def test_blocks_of_a_resnet_can_begin_as_nothing():
+def test_blocks_of_a_resnet_can_start_as_the_identity():
     for name in ("resnet18", "resnet50"):
         model = models.create(name, zero_init_residual=True, num_classes=2)
         for module in model.modules():

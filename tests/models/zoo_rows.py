@@ -1,6 +1,6 @@
-"""What papers and torchvision say of the famous networks, and what was counted by hand for our own two."""
+"""Counts of the famous networks from papers and torchvision, and counts by hand for this project's two networks."""
 
-# name: (input, parameters, multiplications of one image, numbers in running statistics, batch norms,
+# name: (input, parameters, multiplications of one image, elements of running statistics, batch norms,
 #        parameter tensors, entries of the state_dict)
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 ROWS = {

@@ -50,7 +50,7 @@ def test_a_slice_holds_the_same_modules():
     assert isinstance(nn.ModuleList(net)[:1], nn.ModuleList)
 
 
-def test_a_place_can_be_given_a_new_module():
+def test_an_item_can_be_replaced():
     net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     net[0] = nn.Linear(4, 7)
     assert net(values()).shape == (2, 7)
@@ -58,7 +58,7 @@ def test_a_place_can_be_given_a_new_module():
     assert [name for name, _ in net.named_children()] == ["0", "1"]
 
 
-def test_append_takes_a_free_number():
+def test_append_uses_a_free_index():
     net = nn.Sequential({"1": nn.ReLU()})
     assert net.append(nn.Tanh()) is net
     assert [name for name, _ in net.named_children()] == ["1", "2"]
@@ -78,7 +78,7 @@ def test_append_takes_a_free_number():
         lambda: nn.Concat(nn.ReLU(), ops.relu),
     ],
 )
-def test_what_is_no_module_is_refused(make):
+def test_anything_but_a_module_is_refused(make):
     with pytest.raises(TypeError, match=r"(Sequential|ModuleList|Residual|Concat): module \d - expected a Module, got"):
         make()
 
@@ -131,5 +131,5 @@ def test_concat_needs_a_branch():
 
 @pytest.mark.parametrize("modules", [{nn.ReLU()}, nn.ReLU(), 3])
 def test_modules_without_an_order_are_refused(modules):
-    with pytest.raises(TypeError, match="ModuleList: modules - expected modules in an order, such as a list, got"):
+    with pytest.raises(TypeError, match="ModuleList: modules - expected an ordered collection, such as a list, got"):
         nn.ModuleList(modules)

@@ -1,4 +1,4 @@
-"""How modules print."""
+"""The text of modules."""
 
 from minitorch_cnn import models, nn
 

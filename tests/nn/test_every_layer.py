@@ -9,12 +9,12 @@ from minitorch_cnn import nn
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.testing import gradcheck
 
-MAPS, SIGNALS, ROWS = (2, 2, 4, 3), (2, 2, 6), (4, 4)  # an even number of elements, so that none is at a kink
+MAPS, SIGNALS, ROWS = (2, 2, 4, 3), (2, 2, 6), (4, 4)  # an even number of elements, so that no element lies at a kink
 
 
 class Case:
-    """A layer and the shape of its input; ``torch`` makes PyTorch's from ``torch.nn`` where its name or
-    arguments differ, and is None where there is none."""
+    """A layer and the shape of its input. ``torch`` makes PyTorch's layer from ``torch.nn`` if name or
+    arguments differ; it is None if PyTorch has no such layer."""
 
     def __init__(
         self, shape, name, *args, torch=lambda t, case: getattr(t, case.name)(*case.args, **case.kwargs), **kwargs
@@ -23,7 +23,7 @@ class Case:
         self.id = f"{name}{args}{kwargs}".replace(" ", "")
 
     def make(self, dtype=np.float64):
-        """Return the layer with parameters and statistics that are not the initial ones."""
+        """Return the layer with parameters and statistics that differ from the initial ones."""
         layer = getattr(nn, self.name)(*self.args, **self.kwargs).to_dtype(dtype)
         rng = np.random.default_rng(5)
         for key, array in layer.state_dict().items():
@@ -33,7 +33,7 @@ class Case:
         return layer
 
     def input(self, dtype=np.float64):
-        """Return distinct values on both sides of 0, none near it."""
+        """Return distinct values on both sides of 0, but not near it."""
         values = np.random.default_rng(7).permutation(np.linspace(-2, 2, np.prod(self.shape)))
         return values.reshape(self.shape).astype(dtype)
 
@@ -97,7 +97,7 @@ CASES = [
     Case(MAPS, "Resize", 5, mode="nearest", torch=lambda t, _: t.Upsample((5, 5))),
 ]
 WITH_MODES = {"BatchNorm1d", "BatchNorm2d", "SyncBatchNorm2d", "Dropout"}
-OTHERS = {  # tested by their own files
+OTHERS = {  # tested in their own files
     "CrossEntropyLoss",
     "NLLLoss",
     "MSELoss",

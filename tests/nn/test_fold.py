@@ -9,8 +9,8 @@ from minitorch_cnn.shapes import ShapeError
 SHAPE = (2, 3, 16, 16)
 
 
-def lived_in(model):
-    """Return the model as if it had been trained: no number of a batch norm is where it began."""
+def used(model):
+    """Return the model as if it had been trained: every element of the batch norms has left its initial value."""
     rng = np.random.default_rng(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -32,7 +32,7 @@ def same(model, folded, dtype=np.float64):
 
 
 class Shortcut(nn.Module):
-    """The convolution's output goes two ways."""
+    """The convolution's output has two readers."""
 
     def __init__(self):
         self.conv, self.bn = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
@@ -66,7 +66,7 @@ class Tied(nn.Module):
 @pytest.mark.parametrize("fused", [False, True])
 def test_cifar4_loses_all_its_batch_norms(fused):
     manual_seed(0)
-    model = nn.fuse(lived_in(models.create("cifar4").double()), fused)
+    model = nn.fuse(used(models.create("cifar4").double()), fused)
     folded = nn.fold_batch_norm(model, SHAPE)
     assert norms_left(folded) == 0 and norms_left(model) == 4
     same(model, folded)
@@ -76,14 +76,14 @@ def test_cifar4_loses_all_its_batch_norms(fused):
 @pytest.mark.parametrize("bias", [True, False])
 def test_with_and_without_biases(affine, bias):
     conv = nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3, bias=bias)
-    model = lived_in(nn.Sequential(conv, nn.BatchNorm2d(6, affine=affine), nn.ReLU()).double())
+    model = used(nn.Sequential(conv, nn.BatchNorm2d(6, affine=affine), nn.ReLU()).double())
     folded = nn.fold_batch_norm(model, SHAPE)
     assert norms_left(folded) == 0
     same(model, folded)
 
 
 class Inner(nn.Module):
-    """Returns, or keeps, what the convolution gave, beside the result."""
+    """Returns or keeps the output of the convolution in addition to the result."""
 
     def __init__(self, give):
         self.conv, self.bn, self.give = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), give
@@ -108,8 +108,8 @@ def keep(net, inner, out):
     ],
     ids=["tuple", "dict", "instead", "kept"],
 )
-def test_an_inner_value_that_the_model_shows_stays_what_it_was(give):
-    model = lived_in(Inner(give).double())
+def test_an_inner_value_that_the_model_exposes_does_not_change(give):
+    model = used(Inner(give).double())
     folded = nn.fold_batch_norm(model, SHAPE)
     assert norms_left(folded) == 1
     x = Tensor(np.random.default_rng(1).standard_normal(SHAPE))
@@ -125,14 +125,14 @@ def shown_by(net, result):
 
 @pytest.mark.parametrize("make", [Shortcut, Twice, Tied, lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3))])
 def test_what_cannot_be_folded_stays(make):
-    model = lived_in(make().double())
+    model = used(make().double())
     folded = nn.fold_batch_norm(model, SHAPE)
     assert norms_left(folded) == norms_left(model) > 0
     same(model, folded)
 
 
 def test_the_copy_is_frozen_and_the_model_left_alone():
-    model = lived_in(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
+    model = used(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))).train()
     before = {name: array.copy() for name, array in model.state_dict().items()}
     folded = nn.fold_batch_norm(model, SHAPE)
     assert model.training and not folded.training

@@ -68,7 +68,7 @@ def test_a_frozen_dense_block_counts_no_batches():
 
 
 @pytest.mark.parametrize("replace", [{"algorithm": "reference"}, {"flip_kernel": True}, {"padding_mode": "reflect"}])
-def test_a_dense_block_with_a_convolution_of_its_own_way_is_not_fused(replace):
+def test_a_dense_block_with_a_custom_convolution_is_not_fused(replace):
     model = nn.fuse(make_densenet())
     conv = model.features.denseblock1.denselayer1.conv2
     for name, value in replace.items():
@@ -105,14 +105,14 @@ def test_a_fused_model_gives_the_same(make, training):
     assert fused_names.count("BatchNormReLU") == names.count("ReLU")
 
 
-def test_what_stands_behind_decides_what_is_fused():
+def test_the_following_layers_decide_what_is_fused():
     model = nn.fuse(make_sequential())
     _, names = results(model, np.ones((2, 3, 16, 16), np.float32))
     expected = ["Conv2d", "BatchNormReLU", "Conv2d", "BatchNormReLU", "MaxPool2d", "BatchNorm", "BatchNormReLU"]
     assert names == expected
 
 
-def test_fuse_returns_the_model_itself_and_can_be_taken_back():
+def test_fuse_returns_the_model_itself_and_can_be_undone():
     model = make_sequential()
     assert nn.fuse(model) is model and all(module.fused for module in model.modules())
     nn.fuse(model, False)
@@ -120,7 +120,7 @@ def test_fuse_returns_the_model_itself_and_can_be_taken_back():
     assert "BatchNormReLU" not in names
 
 
-def test_windows_that_cannot_be_fused_are_pooled_on_their_own():
+def test_windows_that_cannot_be_fused_are_pooled_separately():
     for window in (nn.MaxPool2d(2, padding=1), nn.MaxPool2d((2, 1)), nn.MaxPool2d(16), nn.AvgPool2d(2)):
         model = nn.fuse(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), window))
         _, names = results(model, np.random.default_rng(0).standard_normal((2, 3, 16, 16)).astype(np.float32))
@@ -164,7 +164,7 @@ def test_bn_act_conv_is_its_parts(activation):
         assert before == ("BatchNorm" if activation is None else "BatchNormReLU" if fused else "ReLU")
 
 
-def test_the_textbooks_algorithm_is_never_fused():
+def test_the_textbook_algorithm_is_never_fused():
     conv, bn = nn.Conv2d(1, 1, 3, algorithm="reference"), nn.fuse(nn.BatchNorm2d(1))
     out = nn.conv_bn_act(Tensor(np.ones((2, 1, 4, 4), np.float32)), conv, bn)
     assert out.node.function.__name__ == "ReLU"

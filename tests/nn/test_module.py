@@ -63,7 +63,7 @@ def test_a_parameter_refuses_integers():
         nn.Parameter(np.arange(3))
 
 
-def test_what_is_computed_from_a_parameter_is_no_parameter():
+def test_the_result_of_an_operation_on_a_parameter_is_not_a_parameter():
     out = nn.Parameter([1.0, -1.0]) * 2.0
     assert type(out) is Tensor and out.requires_grad
 
@@ -97,7 +97,7 @@ def test_children_are_the_modules_directly_inside():
     assert list(net.children()) == [net.block1, net.block2, net.fc]
 
 
-def test_replacing_a_layer_keeps_its_place():
+def test_replacing_a_layer_keeps_its_position():
     net = Net()
     net.block1 = nn.Conv2d(3, 4, 1)
     assert [name for name, _ in net.named_children()] == ["block1", "block2", "fc"]
@@ -161,7 +161,7 @@ UNREGISTERED = {
 @pytest.mark.parametrize(
     "make", [layer, nn.ReLU, lambda: nn.Parameter([1.0])], ids=["layer", "no weights", "parameter"]
 )
-def test_modules_and_parameters_in_a_container_are_refused_for_they_would_not_be_trained(hold, make):
+def test_modules_and_parameters_in_a_container_are_refused_because_they_would_not_be_trained(hold, make):
     class Bad(nn.Module):
         def __init__(self):
             self.parts = hold(make())
@@ -238,7 +238,7 @@ def test_a_layer_of_the_class_itself_is_refused(value):
         type("Bad", (nn.Module,), {"part": value})
 
 
-def test_a_circle_of_modules_is_refused():
+def test_a_cycle_of_modules_is_refused():
     net = Net()
     with pytest.raises(ValueError, match=r"Block\.parent: value - expected a module that does not contain this one"):
         net.block1.parent = net
@@ -414,7 +414,7 @@ def test_a_shape_error_of_a_single_layer_is_left_as_it_is():
     assert "\n" not in str(caught.value)
 
 
-def test_after_an_error_the_next_call_starts_afresh():
+def test_after_an_error_the_next_call_starts_anew():
     net = Net()
     with pytest.raises(ShapeError):
         net(images((2, 5, 6, 6)))

@@ -38,7 +38,7 @@ def test_evaluation_uses_and_keeps_the_running_statistics():
     assert (layer.running_mean == 2).all() and layer.num_batches_tracked == 0
 
 
-def test_a_frozen_layer_evaluates_also_in_training():
+def test_a_frozen_layer_behaves_as_in_evaluation_during_training():
     layer, x = nn.BatchNorm2d(3).freeze(), maps()
     out = layer.train()(x)
     np.testing.assert_array_equal(out.data, layer.eval()(x).data)

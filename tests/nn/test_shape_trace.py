@@ -1,4 +1,4 @@
-"""The line of a ShapeError that shows how the sizes came about, and what to write instead."""
+"""The line of a ShapeError that shows the sizes up to the error, and the suggested fix."""
 
 import pytest
 
@@ -31,17 +31,17 @@ def lenet(**changes):
 CHAIN = "32 -conv5 s1 p0-> 28 -pool2-> 14 -conv5-> 10 -pool2-> 5"
 
 
-def test_a_linear_layer_of_the_wrong_size_shows_the_arithmetic_and_the_repair():
+def test_a_linear_layer_of_the_wrong_size_shows_the_arithmetic_and_the_fix():
     expected = f"{CHAIN}; flatten = 16*5*5 = 400, Linear expects 256: use Linear(400, 120)"
     assert story(lenet(fc1=nn.Linear(256, 120))) == expected
 
 
-def test_full_connections_go_on_with_the_chain():
+def test_fully_connected_layers_continue_the_chain():
     expected = f"{CHAIN}; flatten = 16*5*5 = 400 -linear-> 120, Linear expects 84: use Linear(120, 10)"
     assert story(lenet(fc2=nn.Linear(84, 10))) == expected
 
 
-def test_the_repair_that_the_message_names_is_one():
+def test_the_suggested_fix_works():
     assert lenet()(Tensor.like_shape((2, 3, 32, 32))).shape == (2, 10)
     with pytest.raises(ShapeError, match=r"use BatchNorm2d\(6\)"):
         lenet(relu1=nn.BatchNorm2d(7))(Tensor.like_shape((2, 3, 32, 32)))
@@ -100,7 +100,7 @@ def test_a_shortcut_starts_a_new_part_and_a_deep_network_shows_its_end():
     assert text.endswith("global pooling = 64, Linear expects 3: use Linear(64, 10)")
 
 
-def test_a_mistake_between_layers_has_a_chain_and_no_repair():
+def test_a_mistake_between_layers_has_a_chain_and_no_fix():
     class Wrong(nn.Module):
         def __init__(self):
             self.conv = nn.Conv2d(3, 4, 3)

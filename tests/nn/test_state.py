@@ -91,7 +91,7 @@ def test_without_strict_missing_and_unexpected_keys_are_returned():
     np.testing.assert_array_equal(model[3].weight.data, other["3.weight"])
 
 
-def test_without_strict_shapes_must_fit_all_the_same():
+def test_without_strict_shapes_must_still_match():
     with pytest.raises(nn.StateDictError, match=r"0\.weight: expected shape \(4, 3\), got \(5, 3\)"):
         net().load_state_dict(net(5).state_dict(), strict=False)
 
@@ -132,6 +132,6 @@ def test_loading_between_forward_and_backward_is_noticed():
 
 
 @pytest.mark.parametrize("arrays", ["x.pth", None, [np.zeros(2)]])
-def test_a_state_that_is_no_dict_is_refused(arrays):
+def test_a_state_that_is_not_a_dict_is_refused(arrays):
     with pytest.raises(TypeError, match="load_state_dict: arrays - expected a dict of arrays, got"):
         nn.Linear(1, 1).load_state_dict(arrays)

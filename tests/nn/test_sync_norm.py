@@ -1,4 +1,4 @@
-"""Batch norm over shares: threads play the processes, and together they do what one batch norm does."""
+"""Batch norm over shares of a batch: threads stand for the processes, and together they equal one batch norm."""
 
 import threading
 
@@ -13,7 +13,7 @@ SHARES = (slice(0, 2), slice(2, 5))  # of different size
 
 
 class Meeting:
-    """Adds up what several threads bring."""
+    """Adds up the arrays of several threads."""
 
     def __init__(self, count):
         self._barrier, self._brought = threading.Barrier(count), {}
@@ -27,7 +27,7 @@ class Meeting:
 
 
 def side_by_side(work, parts):
-    """Do the work for each part in a thread of its own."""
+    """Do the work for each part in a separate thread."""
     threads = [threading.Thread(target=work, args=(part,)) for part in parts]
     for thread in threads:
         thread.start()
@@ -63,7 +63,7 @@ def test_shares_of_a_batch_give_what_the_batch_gives(dtype, tolerance):
     close = {"rtol": tolerance, "atol": tolerance}
     for i in (0, 1):  # output and gradient of x: the shares side by side
         np.testing.assert_allclose(np.concatenate([first[i], second[i]]), expected[i], **close)
-    for i in (2, 3):  # gradients of weight and bias: to be added up
+    for i in (2, 3):  # gradients of weight and bias: the sum of the shares
         np.testing.assert_allclose(first[i] + second[i], expected[i], **close)
     for i in (4, 5):
         np.testing.assert_array_equal(first[i], second[i])
@@ -116,7 +116,7 @@ def test_it_is_not_fused():
     assert len(sums) == 1
 
 
-def test_evaluation_asks_nobody():
+def test_evaluation_exchanges_nothing():
     layer = nn.SyncBatchNorm2d(3, total=lambda array: 1 / 0).eval()
     x, _ = batch(np.float32)
     np.testing.assert_array_equal(layer(Tensor(x)).data, nn.BatchNorm2d(3).eval()(Tensor(x)).data)

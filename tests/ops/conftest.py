@@ -1,4 +1,4 @@
-"""Two checks that every operation goes through, and the numbers for them."""
+"""Checks for every operation, and sample values for them."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}
 
 
 def mixed(shape):
-    """Return a gradient with no two elements alike."""
+    """Return a gradient whose elements all differ."""
     return np.cos(np.arange(np.prod(shape, dtype=int), dtype=np.float64)).reshape(shape)
 
 
 @pytest.fixture(scope="session")
 def normal():
-    """Return a function: shape -> normal numbers, the same for the same shape and seed."""
+    """Return a function: shape -> normal random values, the same for the same shape and seed."""
     return lambda shape, seed=0: np.random.default_rng([seed, *shape]).standard_normal(shape)
 
 
@@ -41,7 +41,7 @@ def same_as_torch():
 
 
 def strided(array):
-    """Return the same numbers as every other element of a larger array."""
+    """Return the same values as every other element of a larger array."""
     larger = np.full([2 * length for length in array.shape], np.nan, array.dtype)
     view = larger[tuple(slice(None, None, 2) for _ in array.shape)]
     view[...] = array
@@ -49,7 +49,7 @@ def strided(array):
 
 
 def channels_last(array):
-    """Return the same numbers in memory order N, H, W, C; not of 4 axes: with the last axis slowest."""
+    """Return the same values in memory order N, H, W, C; if there are not 4 axes, with the last axis slowest."""
     order = (0, 2, 3, 1) if array.ndim == 4 else tuple(reversed(range(array.ndim)))
     return array.transpose(order).copy().transpose(np.argsort(order))
 
@@ -74,11 +74,11 @@ def same_in_every_layout():
 
 @pytest.fixture(scope="session")
 def stays_channels_last():
-    """Return a function that requires a channels-last map to come out, and its gradient to be one."""
+    """Return a function that requires the output and its gradient to be channels-last."""
 
     def check(op):
         x = Tensor(channels_last(np.random.default_rng(0).standard_normal((2, 3, 4, 5))), requires_grad=True)
-        middle = x * 1.0  # not a leaf, whose gradient would be copied
+        middle = x * 1.0  # not a leaf, because its gradient would be copied
         middle.retain_grad()
         out = op(middle)
         out.backward(channels_last(mixed(out.shape)))

@@ -1,4 +1,4 @@
-"""ReLU, leaky ReLU, GELU, sigmoid, tanh: values, gradients, the far ends of the scale."""
+"""ReLU, leaky ReLU, GELU, sigmoid, tanh: values, gradients, extreme inputs."""
 
 import math
 
@@ -25,7 +25,7 @@ FORMULAS = {
 
 
 def away_from_zero(array):
-    """Return the same numbers further from the kink than a finite difference reaches."""
+    """Return the values moved further from the kink than a finite difference reaches."""
     return array + np.copysign(0.01, array)
 
 
@@ -66,7 +66,7 @@ def test_feature_maps_stay_channels_last(stays_channels_last, op):
 
 
 @named
-def test_nan_comes_out_as_nan_and_spoils_nothing_else(op):
+def test_nan_stays_nan_and_affects_no_other_element(op):
     out = op(Tensor([1.0, np.nan, -1.0])).data
     np.testing.assert_array_equal(np.isnan(out), [False, True, False])
 
@@ -106,13 +106,13 @@ def test_the_slope_of_leaky_relu(normal, slope, shape):
 
 
 @named
-def test_functions_take_floating_tensors_alone(op):
+def test_functions_take_only_floating_tensors(op):
     with pytest.raises(TypeError, match=f"{op.__name__}: x - expected a Tensor, got ndarray"):
         op(np.ones(2))
     with pytest.raises(TypeError, match="expected float32 or float64, the same everywhere, got int64"):
         op(Tensor([1, 2]))
 
 
-def test_a_slope_that_is_no_number():
+def test_a_slope_that_is_not_a_number():
     with pytest.raises(TypeError, match="leaky_relu: negative_slope - expected a number, got str"):
         ops.leaky_relu(Tensor([1.0]), "0.1")

@@ -1,4 +1,4 @@
-"""Which algorithm computes a convolution: named, chosen, or a user's own."""
+"""The algorithm of a convolution: named, chosen, or registered by the user."""
 
 import re
 
@@ -53,7 +53,7 @@ def test_winograd_agrees_with_the_textbook_and_finite_differences(sizes, side):
     ],
 )
 def test_auto_takes_the_algorithm_that_its_rule_names(x, weight, expected):
-    """Each has bits of its own; equal bits show which one it was."""
+    """Each algorithm rounds differently, so equal bits show which one ran."""
     x, weight = (random(shape).astype(np.float32) for shape in (x, weight))
     auto, named = (results(x, weight, algorithm=algorithm) for algorithm in ("auto", expected))
     assert all((a == b).all() for a, b in zip(auto, named, strict=True))
@@ -90,7 +90,7 @@ def test_where_no_tile_fits_auto_is_im2col_and_the_others_are_refused(monkeypatc
             results(x, weight, algorithm=name)
 
 
-def test_an_own_algorithm_enters_by_name():
+def test_a_registered_algorithm_is_used_by_name():
     calls = []
 
     def mine(x, weight, bias, **hyper):

@@ -11,7 +11,7 @@ HYPER = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
 
 
 def stage(normal, channels, filters, size, *, training, affine=True, bias=False, groups=1, norm=True):
-    """Return a stage with random numbers, which require gradients."""
+    """Return a stage with random parameters, which require gradients."""
 
     def learned(shape, seed):
         return Tensor(normal(shape, seed), requires_grad=True)
@@ -36,7 +36,7 @@ def in_a_row(x, layers):
 
 
 def bottleneck(normal, **options):
-    """Return two layers of 3 channels and more, each 1 x 1 and 3 x 3."""
+    """Return two layers for 3 and more channels, each with a 1 x 1 and a 3 x 3 convolution."""
     return [[stage(normal, c, 5, 1, **options), stage(normal, 5, 2, 3, **options)] for c in (3, 5)]
 
 

@@ -39,7 +39,7 @@ def test_the_share_and_the_mean_of_what_is_kept(p):
     manual_seed(0)
     count = 200_000
     out = ops.dropout(Tensor(np.ones(count)), p).data
-    deviation = np.sqrt(p * (1 - p) / count)  # of the share kept; 5 of them in 1 run of 1.7 million
+    deviation = np.sqrt(p * (1 - p) / count)  # of the share kept; one run in 1.7 million exceeds 5 deviations
     assert abs((out != 0).mean() - (1 - p)) < 5 * deviation
     assert abs(out.mean() - 1) < 5 * deviation / (1 - p)
 
@@ -90,7 +90,7 @@ def test_a_probability_out_of_range(p):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (4, 5)])
-def test_a_rate_of_one_leaves_nothing_and_no_gradient(shape):
+def test_a_rate_of_one_drops_everything_and_the_gradient(shape):
     x = Tensor(np.ones(shape, np.float32), requires_grad=True)
     out = ops.dropout(x, 1.0)
     out.backward(np.ones(shape, np.float32))

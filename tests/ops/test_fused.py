@@ -1,4 +1,4 @@
-"""batch_norm_relu: the three operations in a row, their gradients and their errors."""
+"""batch_norm_relu: the three operations one after the other, their gradients and their errors."""
 
 import numpy as np
 import pytest

@@ -20,7 +20,8 @@ shapes = array_shapes(min_dims=1, max_dims=4, max_side=4)
 def test_index_by_integers_and_slices(normal, data, shape):
     x, key = normal(shape), data.draw(basic_indices(shape, allow_newaxis=True))
     np.testing.assert_array_equal(ops.index(Tensor(x), key).data, x[key])
-    gradcheck(lambda x: ops.index(x, key), Tensor(x))
+    if x[key].size:  # an empty selection has no derivatives to compare
+        gradcheck(lambda x: ops.index(x, key), Tensor(x))
 
 
 @settings(max_examples=25, deadline=None)
@@ -40,7 +41,8 @@ def test_index_by_a_mask(normal, shape):
     for key in (mask, Tensor(mask), mask.tolist(), (mask, None)):
         expected = x[mask] if not isinstance(key, tuple) else x[key]
         np.testing.assert_array_equal(ops.index(Tensor(x), key).data, expected)
-    gradcheck(lambda x: ops.index(x, mask), Tensor(x))
+    if mask.any():  # an empty selection has no derivatives to compare
+        gradcheck(lambda x: ops.index(x, mask), Tensor(x))
 
 
 def test_an_element_taken_several_times_gets_every_part_of_the_gradient():
@@ -86,7 +88,8 @@ def test_flip(normal, data, shape):
 def test_broadcast_to(normal, shape, target):
     x = normal(shape)
     np.testing.assert_array_equal(ops.broadcast_to(Tensor(x), target).data, np.broadcast_to(x, target))
-    gradcheck(lambda x: ops.broadcast_to(x, target), Tensor(x))
+    if 0 not in target:  # no elements, no derivatives to compare
+        gradcheck(lambda x: ops.broadcast_to(x, target), Tensor(x))
 
 
 OPERATIONS = [
@@ -146,8 +149,8 @@ X = Tensor(np.zeros((2, 3)))
         (lambda: ops.flip(X, 0.0), TypeError, "flip: axis - expected an integer, got 0.0"),
         (lambda: ops.flip(X, (0, -2)), ValueError, "flip: axis - expected each axis once, got (0, -2)"),
         (lambda: ops.broadcast_to(X.data, (2, 3)), TypeError, "broadcast_to: x - expected a Tensor, got ndarray"),
-        (lambda: ops.broadcast_to(X, (3, 3)), ShapeError, "shape - expected one that (2, 3) repeats to, got (3, 3)"),
-        (lambda: ops.broadcast_to(X, (3,)), ShapeError, "shape - expected one that (2, 3) repeats to, got (3,)"),
+        (lambda: ops.broadcast_to(X, (3, 3)), ShapeError, "shape - expected one that (2, 3) broadcasts to, got (3, 3)"),
+        (lambda: ops.broadcast_to(X, (3,)), ShapeError, "shape - expected one that (2, 3) broadcasts to, got (3,)"),
     ],
 )
 def test_errors_name_argument_expected_and_got(call, error, message):

@@ -20,7 +20,7 @@ def logits_and_labels(draw):
 
 
 def textbook(logits, labels, smoothing):
-    """Return the losses, one per row, as the docstring has them."""
+    """Return the losses, one per row, by the formula of the docstring."""
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     target = (1 - smoothing) * np.eye(logits.shape[1])[labels] + smoothing / logits.shape[1]
     return -(target * np.log(probabilities)).sum(1)

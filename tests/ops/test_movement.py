@@ -76,7 +76,8 @@ def test_concat(normal, case):
     arrays = [normal(shape, i) for i, shape in enumerate(shapes)]
     out = ops.concat([Tensor(a) for a in arrays], axis)
     np.testing.assert_array_equal(out.data, np.concatenate(arrays, axis))
-    gradcheck(lambda *tensors: ops.concat(tensors, axis), *map(Tensor, arrays))
+    if out.data.size:  # no elements, no derivatives to compare
+        gradcheck(lambda *tensors: ops.concat(tensors, axis), *map(Tensor, arrays))
 
 
 @pytest.mark.oracle
@@ -95,7 +96,7 @@ def test_stack(normal, axis):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
-def test_concat_of_maps_lies_channels_last_whatever_its_parts_do(normal, axis):
+def test_concat_of_maps_lies_channels_last_for_parts_in_any_layout(normal, axis):
     contiguous, other = normal((2, 3, 4, 5)), normal((2, 4, 5, 3), 1).transpose(0, 3, 1, 2)
     for arrays in ([contiguous, contiguous], [contiguous, other], [other, other]):
         out = ops.concat([Tensor(a) for a in arrays], axis).data
@@ -148,8 +149,8 @@ X = Tensor(np.zeros((2, 3)))
         (lambda: ops.concat([]), ValueError, "concat: tensors - expected at least one Tensor, got none"),
         (lambda: ops.concat([X, X.data]), TypeError, "concat: tensors[1] - expected a Tensor, got ndarray"),
         (lambda: ops.concat([X, Tensor([[1.0]])]), TypeError, "tensors - expected one dtype, got float32, float64"),
-        (lambda: ops.concat([X, X[:1]]), ShapeError, "tensors[1] - expected shape (2, 3) but for axis 1, got (1, 3)"),
-        (lambda: ops.concat([X, X[0]]), ShapeError, "tensors[1] - expected shape (2, 3) but for axis 1, got (3,)"),
+        (lambda: ops.concat([X, X[:1]]), ShapeError, "expected shape (2, 3) except along axis 1, got (1, 3)"),
+        (lambda: ops.concat([X, X[0]]), ShapeError, "tensors[1] - expected shape (2, 3) except along axis 1, got (3,)"),
         (lambda: ops.concat([X], 2), ShapeError, "concat: axis - expected -2 to 1 for 2 axes, got 2"),
         (lambda: ops.concat([X], 1.0), TypeError, "concat: axis - expected an integer, got 1.0"),
         (lambda: ops.stack([]), ValueError, "stack: tensors - expected at least one Tensor, got none"),

@@ -95,7 +95,7 @@ def test_gradients_at_zero(op, at_zero):
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "abs"])
-def test_functions_take_tensors_alone(name):
+def test_functions_take_only_tensors(name):
     with pytest.raises(TypeError, match=f"{name}: x - expected a Tensor, got ndarray"):
         getattr(ops, name)(np.ones(2))
     with pytest.raises(TypeError, match="expected float32 or float64, the same everywhere, got int64"):
@@ -103,7 +103,7 @@ def test_functions_take_tensors_alone(name):
 
 
 @pytest.mark.parametrize("exponent", ["2", None, 1j, Tensor([2.0])])
-def test_an_exponent_that_is_no_number(exponent):
+def test_an_exponent_that_is_not_a_number(exponent):
     with pytest.raises(TypeError, match=f"power: exponent - expected a number, got {type(exponent).__name__}"):
         ops.power(Tensor([1.0]), exponent)
     with pytest.raises(TypeError, match="power: x - expected a Tensor, got list"):

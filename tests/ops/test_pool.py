@@ -25,7 +25,7 @@ def cases(draw):
 
 
 def distinct(shape, seed=0, dtype=np.float64):
-    """Values all apart from each other, so that no maximum changes under a small step."""
+    """Return values far enough apart that no maximum changes under a small step."""
     return np.random.default_rng(seed).permutation(np.arange(np.prod(shape))).reshape(shape).astype(dtype) / 8
 
 

@@ -1,4 +1,4 @@
-"""What operations say that they read: every one says it, and no gradient leads anywhere else."""
+"""The declarations of what operations read: every operation has one, and no gradient contradicts it."""
 
 import ast
 import importlib
@@ -20,7 +20,7 @@ PACKAGE = pathlib.Path(minitorch_cnn.__file__).parent
 
 
 def operations():
-    """Return every Function of the package, but for bases that compute nothing."""
+    """Return every Function of the package, except base classes that compute nothing."""
     modules = [importlib.import_module(info.name) for info in pkgutil.walk_packages(ops.__path__, "minitorch_cnn.ops.")]
     found = {cls for module in modules for _, cls in inspect.getmembers(module, inspect.isclass)}
     return sorted((c for c in found if issubclass(c, Function) and "forward" in vars(c)), key=lambda c: c.__name__)
@@ -38,7 +38,7 @@ def test_every_operation_declares_what_it_reads_and_how_to_draw_it():
 
 
 def support(record, chosen):
-    """Return for each input the elements with a gradient when only one output element has one."""
+    """Return for each input the elements that have a gradient when only one output element has one."""
     inputs = [None if v is None else Tensor(v.data, requires_grad=True) for v in record.inputs]
     out = record.op.apply(*inputs, **record.hyper)
     grad = np.zeros(out.shape)

@@ -1,4 +1,4 @@
-"""Sums over samples in blocks: the bits of the blocks added up in pairs, whoever computed them."""
+"""Sums over samples in blocks: bitwise the blocks added up in pairs, in one process or several."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Images of another size: what each output pixel reads, against PyTorch and Pillow, and the transpose as gradient."""
+"""Resizing: the pixels that each output pixel reads, PyTorch and Pillow as oracles, the transpose as gradient."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm: values, gradients, what no finite number may overflow."""
+"""Softmax and its logarithm: values, gradients, and no overflow for finite inputs."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_minus_infinity_is_a_class_that_is_ruled_out():
 
 
 @both
-def test_nan_spoils_its_row_alone(op):
+def test_nan_affects_only_its_row(op):
     out = op(Tensor([[0.0, np.nan], [1.0, 2.0]])).data
     np.testing.assert_array_equal(np.isnan(out), [[True, True], [False, False]])
 

@@ -102,7 +102,7 @@ class WorkedExample:
         """
         kind = pathlib.Path(path).suffix.lower()
         if kind not in (".png", ".gif", ".svg", ".html", ".txt"):
-            raise ValueError(f"save: path - expected an end of {KINDS}, got {str(path)!r}")
+            raise ValueError(f"save: path - expected the extension {KINDS}, got {str(path)!r}")
         if step is not None and not 0 <= step < len(self.steps):
             raise ValueError(f"save: step - expected 0 to {len(self.steps) - 1}, got {step}")
         files.atomic_write(path, self._encoded(kind, step))

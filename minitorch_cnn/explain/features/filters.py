@@ -177,7 +177,7 @@ class FilterFilm:
     def save(self, path):
         """Write the film to a .gif file; ValueError if the name ends otherwise."""
         if pathlib.Path(path).suffix.lower() != ".gif":
-            raise ValueError(f"FilterFilm.save: path - expected an end of .gif, got {str(path)!r}")
+            raise ValueError(f"FilterFilm.save: path - expected the extension .gif, got {str(path)!r}")
         files.atomic_write(path, self.gif())
 
     def _repr_html_(self):

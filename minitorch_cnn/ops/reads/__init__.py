@@ -6,7 +6,7 @@ tables and drawings from it. For every axis of an input there are four answers:
     Along       output index i of one axis reads the input indices taps[i mod p] + step * (i div p)
     ALL         every output element reads the whole axis
     Somewhere   the index depends on several output axes at once, as in a reshape
-    UNKNOWN     nobody can say
+    UNKNOWN     not known
 
 A window of 3 elements with stride 2 and padding 1 is ``Along(axis, taps=((-1, 0, 1),), step=2)``. Indices outside
 the axis lie in the padding, where nothing is read.

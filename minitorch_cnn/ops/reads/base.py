@@ -1,4 +1,4 @@
-"""The four answers to what is read along an axis, and the declarations that most operations need."""
+"""The four kinds of reading along an axis, and the declarations that most operations need."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ KINDS = {
     "activation": "a non-linearity, noted at the layer before it",
     "reduce": "one value for some axes; a pooling where it covers whole maps",
     "divide": "a quotient; with a constant after a sum, the mean",
-    "view": "the same elements seen otherwise: nothing is written",
+    "view": "the same elements under another shape: nothing is copied",
     "pointwise": "anything else that needs no drawing",
     "loss": "a loss",
 }
@@ -26,14 +26,14 @@ UNKNOWN = "not known"
 
 
 class Call(NamedTuple):
-    """One call of an operation: the shapes of its inputs (None for an absent one), of its output, its keywords."""
+    """One call of an operation: shapes of its inputs (None for an absent one), shape of its output, keywords."""
 
     shapes: tuple
     shape: tuple
     hyper: dict
 
     def value(self, setting):
-        """Return a setting of a declaration: a name stands for a keyword, a callable for what it computes."""
+        """Return a setting of a declaration: a string names a keyword, a callable computes the value."""
         if isinstance(setting, str):
             if setting not in self.hyper:
                 known = ", ".join(self.hyper) or "none"
@@ -49,7 +49,7 @@ class Along:
     axis: int | None  # of the output; None: every output element reads the same indices
     taps: tuple = ((0,),)  # for i = 0 .. p - 1
     step: int = 1
-    mirrored: bool = False  # beyond the ends the axis goes on as its mirror image
+    mirrored: bool = False  # beyond its ends the axis continues as its mirror image
     partly: bool = False  # only some indices of the output axis read this input
 
     def at(self, i):
@@ -82,7 +82,7 @@ class Along:
 
 @dataclass(frozen=True)
 class Somewhere:
-    """Several output axes together decide which index is read; together they read all of them."""
+    """Several output axes together decide which index is read; together they read every index."""
 
     axes: tuple
 
@@ -101,7 +101,7 @@ class Reads:
         ----------
         call : Call
         number : int
-            Of the input.
+            Index of the input.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Reads:
         ----------
         call : Call
         number : int
-            Of the input.
+            Index of the input.
         wanted : list of bool ndarray
             One for each axis of the output.
 
@@ -136,7 +136,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class SamePlace(Reads):
-    """Every output element reads the element in the same place; axes of length 1 are repeated, as NumPy does."""
+    """Every output element reads the element at the same index; axes of length 1 broadcast as in NumPy."""
 
     def axes(self, call, number):
         """Return what is read along each axis of one input; see `Reads`."""
@@ -160,7 +160,7 @@ class PerChannel(Reads):
 
 @dataclass(frozen=True)
 class Everything(Reads):
-    """Every output element reads all of some axes, and the same place along the others.
+    """Every output element reads some axes entirely, and the same index along the others.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ class Everything(Reads):
 
 @dataclass(frozen=True)
 class Inputs(Reads):
-    """A declaration for each input; the last one holds for all that follow."""
+    """A declaration for each input; the last one applies to all further inputs."""
 
     each: tuple
 

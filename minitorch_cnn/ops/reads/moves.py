@@ -1,4 +1,4 @@
-"""Elements that move: other axes, other shapes, borders, parts, and the rows and columns of a product."""
+"""Operations that move elements: permuted axes, new shapes, borders, selections and matrix products."""
 
 import functools
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ def _projections(chosen):
 
 @dataclass(frozen=True)
 class Selected(Reads):
-    """What a NumPy index selects."""
+    """The elements that a NumPy index selects."""
 
     key: object
 
@@ -123,7 +123,7 @@ class Selected(Reads):
         """Return what is read along each axis of one input; see `Reads`."""
         shape, key = call.shapes[0], call.value(self.key)
         if not all(_is_basic(item) for item in key):
-            return [UNKNOWN] * len(shape)  # arrays; `masks` knows
+            return [UNKNOWN] * len(shape)  # index arrays; `masks` handles them
         rest = len(shape) - sum(item is not None and item is not Ellipsis for item in key)
         position = key.index(Ellipsis) if Ellipsis in key else len(key)
         full = (*key[:position], *[slice(None)] * rest, *key[position + 1 :])
@@ -149,6 +149,6 @@ class Selected(Reads):
 
 
 def _is_basic(item):
-    """Return True for what NumPy calls basic indexing: no arrays, and no truth values."""
+    """Return True for NumPy's basic indexing: no arrays, and no booleans."""
     plain = item is None or item is Ellipsis or isinstance(item, (int, np.integer, slice))
     return plain and not isinstance(item, bool)

@@ -16,9 +16,9 @@ class Windows(Reads):
     ----------
     kernel, stride, dilation : int, tuple, name of a keyword, or callable
         A callable takes the `Call`.
-    padding : the same; (before, after) of every axis in a row if it is twice as long as the axes
+    padding : the same; with twice as many elements as axes it holds (before, after) of each axis in turn
     groups : the same
-        1: an output channel reads all channels; g: those of its group; None: its own channel alone.
+        1: an output channel reads all channels; g: those of its group; None: only the channel of its own index.
     over : tuple of int or None
         The axes that the window moves along; None means all after the channels.
     """
@@ -51,7 +51,7 @@ class Windows(Reads):
     def axes(self, call, number):
         """Return what is read along each axis of one input; see `Reads`."""
         if number > 0:
-            return [ALL] * len(call.shapes[number])  # a kernel that was computed
+            return [ALL] * len(call.shapes[number])  # a kernel that is computed from data
         found = [Along(axis) for axis in range(len(call.shapes[0]))]
         groups = call.value(self.groups)
         if groups is not None and 1 not in self._over(call):
@@ -69,7 +69,7 @@ def kernel_of_weight(call):
 
 
 def convolution_macs(call):
-    """Return the multiply-adds of a convolution: an output element sums over the weight's axes but the first."""
+    """Return the multiply-adds of a convolution: an output element sums over all but the first axis of the weight."""
     return math.prod(call.shape) * math.prod(call.shapes[1][1:])
 
 
@@ -85,8 +85,8 @@ class Resampled(Reads):
     Parameters
     ----------
     taps : callable
-        Takes the lengths of an axis of the input and of the output, and the keywords of the operation; returns
-        the input indices that one period of output indices reads, and by how much the next period reads further on.
+        Takes the lengths of an input axis and of an output axis, and the keywords of the operation. Returns the
+        input indices that one period of output indices reads, and the step from one period to the next.
     """
 
     taps: object

@@ -48,7 +48,7 @@ def test_files(tmp_path):
             assert image.size == (1600, 900)
         assert made._repr_svg_().encode() == (tmp_path / f"{name}.svg").read_bytes()
         assert (tmp_path / f"{name}.txt").read_text() == f"{made}\n"
-    with pytest.raises(ValueError, match="path - expected an end of .png or .svg, got"):
+    with pytest.raises(ValueError, match="path - expected the extension .png or .svg, got"):
         explain.side_by_side(K).save(tmp_path / "a.gif")
 
 

@@ -130,7 +130,7 @@ def test_svg_is_whole_and_holds_the_numbers(name):
 @pytest.mark.parametrize(
     "name, path, options, message",
     [
-        ("conv", "a.jpg", {}, "save: path - expected an end of .png, .gif, .svg, .html or .txt, got '.*a.jpg'"),
+        ("conv", "a.jpg", {}, "save: path - expected the extension .png, .gif, .svg, .html or .txt, got '.*a.jpg'"),
         ("conv", "a.png", {"step": 9}, "save: step - expected 0 to 8, got 9"),
         ("conv", "a.png", {"step": -1}, "save: step - expected 0 to 8, got -1"),
     ],

@@ -73,7 +73,7 @@ def test_a_film_from_a_run(tmp_path):
     kept = explain.filter_film("0", folder=tmp_path)
     assert "--save-epochs" not in str(kept)
     assert [(title, weight.flat[0]) for title, weight in kept.frames] == [("epoch 0", 0), ("epoch 1", 1)]
-    with pytest.raises(ValueError, match="path - expected an end of .gif, got 'film.png'"):
+    with pytest.raises(ValueError, match="path - expected the extension .gif, got 'film.png'"):
         film.save("film.png")
 
 

@@ -1,6 +1,6 @@
-"""The one table of operations: samples, wrong arguments with their errors, the truth in NumPy, and where the kinks are.
+"""The table of operations: samples, wrong arguments with their errors, the truth in NumPy, and the kinks.
 
-`test_table.py` makes the tests of it, and fails until an exported operation has a row.
+`test_table.py` makes tests from it, and fails until every exported operation has a row.
 """
 
 from tests.ops.table import elementwise, layers, movement, windows

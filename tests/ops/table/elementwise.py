@@ -1,4 +1,4 @@
-"""Element by element, reductions and softmax."""
+"""Elementwise operations, reductions and softmax."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""New shapes, new orders, joining and cutting."""
+"""Reshaping, permuting, joining and splitting."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from tests.ops.table.row import Op, bare, normal, sample, tensor
 
 
 def joined(join):
-    """Let a function of a list take arrays one by one."""
+    """Let a function of a list take arrays as separate arguments."""
     return lambda *arrays, axis: join(arrays, axis)
 
 
 def halves(cut, join):
-    """Cut, and join the parts in the other order."""
+    """Split, and join the parts in reverse order."""
     return lambda x, sections, axis=1: join(list(cut(x, sections, axis))[::-1], axis)
 
 
@@ -127,7 +127,7 @@ ROWS = {
             (
                 lambda: ops.concat([tensor(2, 3), tensor(3, 3)]),
                 ShapeError,
-                "tensors[1] - expected shape (2, 3) but for axis 1, got (3, 3)",
+                "tensors[1] - expected shape (2, 3) except along axis 1, got (3, 3)",
             ),
         ],
         run=joined(ops.concat),
@@ -208,12 +208,12 @@ ROWS = {
             (
                 lambda: ops.broadcast_to(tensor(3), (2,)),
                 ShapeError,
-                "broadcast_to: shape - expected one that (3,) repeats to, got (2,)",
+                "broadcast_to: shape - expected one that (3,) broadcasts to, got (2,)",
             ),
             (
                 lambda: ops.broadcast_to(tensor(2, 3), (3,)),
                 ShapeError,
-                "broadcast_to: shape - expected one that (2, 3) repeats to",
+                "broadcast_to: shape - expected one that (2, 3) broadcasts to",
             ),
         ],
     ),

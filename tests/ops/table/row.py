@@ -1,4 +1,4 @@
-"""What a row of the table is, and the numbers for it."""
+"""A row of the table, and sample values for it."""
 
 import math
 from typing import NamedTuple
@@ -14,9 +14,9 @@ reference = kernels.reference
 class Op(NamedTuple):
     """One operation.
 
-    ``samples`` are (arrays, positional arguments, keywords); ``truth`` takes the same and returns the array that
-    the operation has to; ``errors`` are (call, type, part of the message); ``kink`` is a sample at which the
-    derivative has no value; ``run`` calls the operation where that is not just ``ops.name(*tensors, ...)``.
+    ``samples`` are (arrays, positional arguments, keywords). ``truth`` takes the same and returns the expected array.
+    ``errors`` are (call, type, part of the message). ``kink`` is a sample where the derivative does not exist.
+    ``run`` calls the operation if that is not just ``ops.name(*tensors, ...)``.
     """
 
     truth: callable
@@ -35,7 +35,7 @@ def positive(*shape):
 
 
 def apart(*shape):
-    """Numbers of both signs, none nearer to another or to 0 than 1/16."""
+    """Return values of both signs that are at least 1/16 away from each other and from 0."""
     size = math.prod(shape)
     return (np.random.default_rng(size).permutation(size).reshape(shape) - size // 2 + 0.5) / 8
 
