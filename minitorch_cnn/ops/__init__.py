@@ -17,8 +17,9 @@ from minitorch_cnn.ops.adaptive_pool import (
     global_max_pool,
 )
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
-from minitorch_cnn.ops.conv import conv1d, conv2d, conv_algorithm, convolve
+from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
+from minitorch_cnn.ops.conv_choice import conv_algorithm
 from minitorch_cnn.ops.densenet_block import DenseNetStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.fused import batch_norm_relu

@@ -131,8 +131,7 @@ def conv2d(
     Notes
     -----
     Gradients: grad_x spreads each output's gradient over its window, times the kernel; grad_weight
-    cross-correlates x with grad_out; grad_bias sums grad_out. Rows and columns that no window reaches, because of
-    the floor in OH and OW, get a gradient of zero.
+    cross-correlates x with grad_out; grad_bias sums grad_out. Pixels that no window reaches get a gradient of zero.
     Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop. Winograd needs 36/144 (3 x 3) or 36/100 (5 x 5) of them; its float32
     results are off by up to 2e-4 on outputs of unit scale. im2col needs N*C_in*KH*KW*OH*OW elements of memory as well.
     """
@@ -140,7 +139,7 @@ def conv2d(
     optional_tensors("conv2d", bias=bias)
     stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
     groups, _ = pair(groups, "conv2d: groups")
-    _known(algorithm)
+    conv_algorithms.check(algorithm)
     if padding_mode not in ("zeros", "reflect"):
         raise ValueError(f"conv2d: padding_mode - expected 'zeros' or 'reflect', got {padding_mode!r}")
     padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
@@ -151,45 +150,6 @@ def conv2d(
     return Conv2d.apply(
         x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, algorithm=algorithm
     )
-
-
-def conv_algorithm(
-    x: Operand, weight: Operand, *, stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1,
-    algorithm: str = "auto"
-) -> conv_algorithms.ConvAlgorithm:
-    """Return the algorithms that compute a convolution and its gradients, and the reasons for the choice.
-
-    Parameters
-    ----------
-    x : Tensor, shape (N, C_in, H, W), float32 or float64
-    weight : Tensor, shape (C_out, C_in/groups, KH, KW)
-    stride, padding, dilation, groups, algorithm
-        As in `conv2d`.
-
-    Returns
-    -------
-    ConvAlgorithm
-        ``.forward``, ``.backward_input`` and ``.backward_weight``, each with a ``.name`` and a ``.reason``. Prints as
-        three lines. The names are those of the table of kernels; they are finer than the values of ``algorithm``.
-
-    Raises
-    ------
-    TypeError, ValueError, ShapeError
-        As `conv2d`.
-    """
-    tensors("conv_algorithm", x=x, weight=weight)
-    stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
-    groups, _ = pair(groups, "conv2d: groups")
-    _known(algorithm)
-    padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
-    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    out_size = Conv2d.output_shape(x.data.shape, weight.data.shape, None, algorithm=algorithm, **hyper)[2:]
-    return conv_algorithms.explain_choice(algorithm, x.data, weight.data, out_size, **hyper)
-
-
-def _known(algorithm):
-    if algorithm not in (known := conv_algorithms.names()):
-        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(known)}, got {algorithm!r}")
 
 
 def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: Any) -> Tensor:

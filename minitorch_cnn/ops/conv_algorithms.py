@@ -80,6 +80,12 @@ def names():
     return ("auto", *_BUILT_IN, *_registered)
 
 
+def check(name):
+    """Raise ValueError unless there is an algorithm of this name."""
+    if name not in names():
+        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(names())}, got {name!r}")
+
+
 def choose(name, x, weight, out_size, **hyper):
     """Return the `Algorithm` of a convolution, on channels-last arrays; raise if the named one cannot compute it."""
     if name == "reference":

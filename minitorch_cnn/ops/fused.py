@@ -79,8 +79,17 @@ class BatchNormReLU(Function):
 
 
 def batch_norm_relu(
-    x: Operand, weight: Operand, bias: Operand, running_mean: Array, running_var: Array, *, training: bool,
-    momentum: float = 0.1, eps: float = 1e-05, pool: int = 1, residual: Operand | None = None
+    x: Operand,
+    weight: Operand,
+    bias: Operand,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+    pool: int = 1,
+    residual: Operand | None = None,
 ) -> Tensor:
     """Batch norm, ReLU and max pooling in one operation.
 

@@ -132,8 +132,15 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
 
 
 def batch_norm(
-    x: Operand, weight: Operand | None, bias: Operand | None, running_mean: Array, running_var: Array, *, training:
-    bool, momentum: float = 0.1, eps: float = 1e-05
+    x: Operand,
+    weight: Operand | None,
+    bias: Operand | None,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
 ) -> Tensor:
     """Normalise each channel, then scale and shift it.
 

@@ -124,8 +124,12 @@ def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
 
 
 def avg_pool2d(
-    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, count_include_pad: bool =
-    True
+    x: Operand,
+    kernel_size: Size,
+    *,
+    stride: Size | None = None,
+    padding: Size | str = 0,
+    count_include_pad: bool = True,
 ) -> Tensor:
     """Take the mean of each window.
 
@@ -195,8 +199,12 @@ def max_pool1d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
 
 
 def avg_pool1d(
-    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, count_include_pad: bool =
-    True
+    x: Operand,
+    kernel_size: Size,
+    *,
+    stride: Size | None = None,
+    padding: Size | str = 0,
+    count_include_pad: bool = True,
 ) -> Tensor:
     """Take the mean of each window of a signal; see `avg_pool2d`.
 

@@ -61,8 +61,15 @@ class SyncBatchNorm(Function):
 
 
 def sync_batch_norm(
-    x: Operand, weight: Operand, bias: Operand, running_mean: Array, running_var: Array, *, momentum: float = 0.1,
-    eps: float = 1e-05, total: Any
+    x: Operand,
+    weight: Operand,
+    bias: Operand,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+    total: Any,
 ) -> Tensor:
     """Batch norm over a batch of which every process holds a share.
 

@@ -23,7 +23,7 @@ def test_a_run_accounts_for_the_whole_step(tmp_path):
     record = json.loads((tmp_path / "kernels_lenet5_cifar.json").read_text())
     rows = {row["kernel"]: row for row in record["rows"]}
     assert sum(row["ms"] for row in rows.values()) == pytest.approx(sum(record["step_ms"]) / 2)
-    assert rows["elementwise._tanh_forward"]["calls"] == 4  # two convolutions, two full connections
+    assert rows["elementwise._tanh_forward"]["calls"] == 4  # two convolutions, two fully connected layers
     products = rows["matmul.indirect_gemm"]
     assert products["share"] >= products["gflops"] / record["peak_gflops"] > 0
     assert list(rows)[-1] == "all else" and all(name in done.stdout for name in rows)
