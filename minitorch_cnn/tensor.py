@@ -264,6 +264,9 @@ class Tensor(Variable):
     def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return ops.matmul(other, self)
+
     def __getitem__(self, key: Any) -> Tensor:
         return ops.index(self, _key(key))
 

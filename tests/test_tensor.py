@@ -260,7 +260,7 @@ def test_a_traced_tensor_is_not_read_by_numpy_either(ask):
 def test_an_array_beside_a_tensor_is_refused_by_name(operate):
     array, x = np.ones(2, np.float32), Tensor([1.0, 2.0])
     for left, right in ((array, x), (x, array)):
-        with pytest.raises(TypeError, match="expected a Tensor, got ndarray; wrap it|unsupported operand"):
+        with pytest.raises(TypeError, match="expected a Tensor, got ndarray; wrap it"):
             operate(left, right)
     with pytest.raises(TypeError, match="Tensor' does not support ufuncs"):
         np.exp(x)

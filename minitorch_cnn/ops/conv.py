@@ -30,6 +30,12 @@ def _bias_gradient(grad_out):
     return kernels.layers.batch_norm.channel_sums(nhwc(grad_out))  # (N, C, H, W) -> (C,)
 
 
+def _check_axes(x, weight):
+    for name, shape, letters in (("x", x, "(N, C, H, W)"), ("weight", weight, "(C_out, C_in/groups, KH, KW)")):
+        if len(shape) != 4:
+            raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}")
+
+
 class Conv2d(Function):
     """Cross-correlation of every image with every filter."""
 
@@ -42,10 +48,7 @@ class Conv2d(Function):
 
     @staticmethod
     def output_shape(x, weight, bias, *, stride, padding, dilation, groups, algorithm):
-        if len(x) != 4:
-            raise ShapeError(f"conv2d: x - expected 4 axes (N, C, H, W), got shape {x}")
-        if len(weight) != 4:
-            raise ShapeError(f"conv2d: weight - expected 4 axes (C_out, C_in/groups, KH, KW), got shape {weight}")
+        _check_axes(x, weight)
         if x[1] != weight[1] * groups:
             raise ShapeError(
                 f"conv2d: x - expected {weight[1] * groups} channels (weight {weight}, groups {groups}), "
@@ -137,6 +140,7 @@ def conv2d(
     """
     tensors("conv2d", x=x, weight=weight)
     optional_tensors("conv2d", bias=bias)
+    _check_axes(x.data.shape, weight.data.shape)  # before the padding, which may depend on the size
     stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
     groups, _ = pair(groups, "conv2d: groups")
     conv_algorithms.check(algorithm)

@@ -22,6 +22,8 @@ def single_axis(op, axis, ndim):
     """Return an axis as an int >= 0; raise if there is no such axis."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{op}: axis - expected an integer, got {axis!r}")
+    if not ndim:
+        raise ShapeError(f"{op}: x - expected at least one axis, got a scalar")
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{op}: axis - expected {-ndim} to {ndim - 1} for {ndim} axes, got {axis}")
     return int(axis) % ndim
@@ -31,10 +33,11 @@ def several_axes(op, axes, ndim):
     """Return axes as a sorted tuple of ints >= 0; None means all of them. Raise if there is no such axis."""
     if axes is None:
         return tuple(range(ndim))
-    named = [single_axis(op, axis, ndim) for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+    listed = axes if isinstance(axes, (tuple, list)) else (axes,)
+    named = [single_axis(op, axis, max(ndim, 1)) for axis in listed]  # a scalar has axis 0, as for NumPy's sum
     if len(set(named)) != len(named):
         raise ValueError(f"{op}: axis - expected each axis once, got {axes!r}")
-    return tuple(sorted(named))
+    return tuple(sorted(named)) if ndim else ()
 
 
 class Reshape(Function):

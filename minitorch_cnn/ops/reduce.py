@@ -103,6 +103,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     ----------
     x : Tensor, any shape, float32 or float64
     axis : int, tuple of int, or None for all
+        As in NumPy, a scalar has axis 0.
     keepdims : bool
         Keep the axes with length 1.
 

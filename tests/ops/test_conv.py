@@ -204,6 +204,9 @@ def conv(x=(1, 3, 8, 8), weight=(4, 3, 3, 3), bias=None, **hyper):
     [
         (lambda: conv(x=(3, 8, 8)), ShapeError, "conv2d: x - expected 4 axes (N, C, H, W), got shape (3, 8, 8)"),
         (lambda: conv(weight=(4, 3, 3)), ShapeError, "conv2d: weight - expected 4 axes"),
+        (lambda: conv(x=(3, 8, 8), padding="same"), ShapeError, "conv2d: x - expected 4 axes"),
+        (lambda: conv(x=(3, 8, 8), padding=1, padding_mode="reflect"), ShapeError, "conv2d: x - expected 4 axes"),
+        (lambda: conv(weight=(4, 3, 3), padding="same"), ShapeError, "conv2d: weight - expected 4 axes"),
         (
             lambda: conv(weight=(4, 16, 3, 3)),
             ShapeError,

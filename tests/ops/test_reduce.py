@@ -127,3 +127,23 @@ def test_extremes_and_variances_need_elements():
             getattr(ops, name)(Tensor(np.zeros((2, 0))), 1)
     with pytest.raises(ValueError, match="var: x - expected more than 1 elements along axis 0, got 1"):
         ops.var(Tensor(np.zeros((1, 3))), 0, correction=1)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var"])
+def test_a_scalar_has_axis_0_as_in_numpy(name):
+    for axis in (0, -1, (0,)):
+        x = Tensor(np.array(3.0), requires_grad=True)
+        out = getattr(ops, name)(x, axis, keepdims=True)
+        out.backward()
+        assert out.shape == () and out.data == (0 if name == "var" else 3)
+        assert x.grad == (0 if name == "var" else 1)
+    with pytest.raises(ShapeError, match=f"{name}: axis - expected -1 to 0 for 1 axes, got 1"):
+        getattr(ops, name)(x, 1)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "split", "concat"])
+def test_other_operations_find_no_axis_in_a_scalar(name):
+    x = Tensor(np.array(3.0))
+    call = {"split": lambda: ops.split(x, 1, axis=0), "concat": lambda: ops.concat([x], axis=0)}
+    with pytest.raises(ShapeError, match=f"{name}: x - expected at least one axis, got a scalar"):
+        call.get(name, lambda: getattr(ops, name)(x, 0))()
