@@ -1,0 +1,265 @@
+"""The one table of how we differ from PyTorch and from the ONNX standard on purpose, each with its reason.
+
+An outcome that is not "same" must match a row, and each row must be met by an outcome: so no row stays after its
+difference is gone. Rows match the case, the verdict and the detail by regular expressions; see `outcome.Outcome`.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference by design."""
+
+    case: str
+    verdict: str
+    detail: str
+    reason: str  # why a user would expect ours
+
+    def covers(self, outcome):
+        """Return True if the outcome is this difference."""
+        return (
+            outcome.verdict == self.verdict
+            and re.search(self.case, outcome.case) is not None
+            and re.search(self.detail, outcome.detail) is not None
+        )
+
+
+DIFFERENCES = [
+    Difference(
+        r"(?i)pool|conv[12]d",
+        "we refuse",
+        r"^(Layer)?ShapeError: (\w+_pool|conv)[12]d: x - expected [34] axes",
+        "Images come in batches here. Without the axis N, a forgotten batch axis would pass for a batch.",
+    ),
+    Difference(
+        r"(?i)adaptive\w+pool2d.*None",
+        "we refuse",
+        r"output_size - expected an int or two ints",
+        "A size is always a number; a user who wants to keep a size writes it.",
+    ),
+    Difference(
+        r"",
+        "no counterpart",
+        r"^no argument (ceil_mode|return_indices|dilations?|storage_order|divisor_override)$",
+        "Pooling has one rule for sizes and one result; see its docstring.",
+    ),
+    Difference(
+        r"",
+        "no counterpart",
+        r"^no argument (keepdim|end_dim|approximate|out|dtype|foreach|fused|capturable|differentiable)$",
+        "One spelling of each operation, one code for each formula: results are new Tensors of the dtype that came in, "
+        "GELU is exact, flatten goes to the last axis.",
+    ),
+    Difference(
+        r"Loss|_loss|cross_entropy",
+        "no counterpart",
+        r"^no argument (weights?|ignore_index)$",
+        "Every image counts the same. Who wants weights multiplies the losses of reduction='none'.",
+    ),
+    Difference(
+        r"Loss|_loss|cross_entropy",
+        "we refuse",
+        r"expected \(N, K\), a row of K classes per image|expected integers, the index of each class",
+        "Classification of images: one row of logits and one class per image. Other shapes are a mistake here.",
+    ),
+    Difference(
+        r"interpolate|upsample|Pool: test_\w+_3d",
+        "we refuse",
+        r"(resize: size|pool2d: kernel_size) - expected an int or two ints",
+        "resize takes images alone, neither signals nor volumes; pooling takes no volumes.",
+    ),
+    Difference(
+        r"pad",
+        "we refuse",
+        r"^ValueError: pad: padding - expected at least 0",
+        "Padding adds. Who wants to crop takes a slice, and a negative padding is mostly a wrong sum.",
+    ),
+    Difference(
+        r"(?i)softmax",
+        "we refuse",
+        r"expected at least one (element along axis 2|axis, got a scalar)",
+        "Probabilities over no classes cannot sum to 1, and a scalar has no classes.",
+    ),
+    Difference(
+        r"batch_norm",
+        "we refuse",
+        r"momentum - expected 0 to 1, got -1",
+        "A momentum outside 0..1 makes a running variance negative, which gives NaN much later.",
+    ),
+    Difference(
+        r"batch_norm\(\(0,\)",
+        "we refuse",
+        r"batch_norm: x - expected \(N, C\)",
+        "Without an axis of channels there is nothing to normalise.",
+    ),
+    Difference(
+        r"^layer BatchNorm.*None\)",
+        "we refuse",
+        r"momentum - expected a number from 0 to 1, got None",
+        "A running average has one rule; the mean over all batches since the start would keep the first, bad ones.",
+    ),
+    Difference(
+        r"^layer BatchNorm",
+        "no counterpart",
+        r"^no argument no_(bias|track_running_stats)$",
+        "weight and bias come together, and evaluation needs the running statistics: an image's result must not "
+        "depend on the others of its batch.",
+    ),
+    Difference(
+        r"^layer BatchNorm.*\(\(0, 5, ",
+        "we refuse",
+        r"expected more than one value per channel in training",
+        "An empty batch has no mean: in training it is a fault of the loader.",
+    ),
+    Difference(
+        r"^layer BatchNorm.*eps=0.0",
+        "we refuse",
+        r"eps - expected a positive number, got 0.0",
+        "With eps 0 a channel without variance divides by 0.",
+    ),
+    Difference(
+        r"^layer LocalResponseNorm",
+        "we refuse",
+        r"x - expected 4 axes",
+        "The layer of AlexNet, for images alone.",
+    ),
+    Difference(
+        r"^optimizer ",
+        "no counterpart",
+        r"^no argument (maximize|amsgrad|dampening)$",
+        "The optimisers of the textbooks, one formula each. Who wants to maximise changes the sign of the loss.",
+    ),
+    Difference(
+        r"^optimizer SGD\(.'lr': tensor",
+        "we refuse",
+        r"SGD: lr - expected a number",
+        "A learning rate is a number, which a schedule may change and a file may hold.",
+    ),
+    Difference(
+        r"^optimizer \w+\(Parameter, ",
+        "we accept",
+        r"",
+        "A lone parameter can mean only a list of one.",
+    ),
+    Difference(
+        r"pow\(|Pow:",
+        "we refuse",
+        r"^TypeError: power: (exponent - expected a number|x - expected a Tensor)",
+        "The exponent is a constant; with a Tensor as exponent, exp(exponent * log(x)) says where it is defined.",
+    ),
+    Difference(
+        r"^operation (add|sub|mul|true_divide|div.no_rounding_mode)\(",
+        "we refuse",
+        r"a - expected a Tensor, got float",
+        "Of two numbers, Python's own operators give the result.",
+    ),
+    Difference(
+        r"transpose\(\(\), 0, 0\)|index_select\(\(\), 0",
+        "we refuse",
+        r"expected at least one axis, got a scalar|too many indices",
+        "As in NumPy, a scalar has no axis to index or to permute.",
+    ),
+    Difference(
+        r"cat\(.\(0,\)|cat\(\(\(0,\)",
+        "we refuse",
+        r"^ShapeError: concat",
+        "As in NumPy, all shapes must fit; PyTorch leaves empty vectors out, for old programs.",
+    ),
+    Difference(
+        r"cat\(",
+        "we refuse",
+        r"concat: tensors - expected one dtype, got float16, float64",
+        "No operation changes a dtype silently.",
+    ),
+    Difference(
+        r"^operation __r",
+        "no counterpart",
+        r"^no operator of two numbers$",
+        "Of two numbers, Python's own operators give the result.",
+    ),
+    Difference(
+        r"^operation (amax|amin)\(",
+        "no counterpart",
+        r"^no array of more than 64 axes$",
+        "NumPy's own limit.",
+    ),
+    Difference(
+        r"flipud\(\(\)\)",
+        "we accept",
+        r"",
+        "A reversed scalar is itself, as PyTorch's own flip says.",
+    ),
+    Difference(
+        r"^operation t\(\(2, 3, 4, 5\)",
+        "we accept",
+        r"",
+        "As in NumPy, T reverses any number of axes.",
+    ),
+    Difference(
+        r"operation abs\(",
+        "other gradient",
+        r"got nan, expected -?0.0",
+        "NaN has no sign, so its gradient is NaN as its absolute value is.",
+    ),
+    Difference(
+        r"functional.relu\(",
+        "other gradient",
+        r"got -?0.0, expected",
+        "NaN is not above 0, so no gradient passes; the NaN itself stays to be seen in the output.",
+    ),
+    Difference(
+        r"^onnx ",
+        "we refuse",
+        r"^TypeError: \w+: dtype - expected float32 or float64, the same everywhere, got",
+        "Operations compute with floats: integers would overflow or round silently.",
+    ),
+    Difference(
+        r"^onnx ArgMax.*select_last_index",
+        "no counterpart",
+        r"^no argument select_last_index",
+        "Of equal values the first wins, as in NumPy.",
+    ),
+    Difference(
+        r"^onnx BatchNormalization.*training_mode",
+        "other value",
+        r"^array 2 ",
+        "The running variance is unbiased, as the literature and PyTorch have it, so that evaluation fits training.",
+    ),
+    Difference(
+        r"^onnx (Dropout|MaxPool|SoftmaxCrossEntropyLoss)",
+        "no counterpart",
+        r"^no output ",
+        "One operation, one result: masks, indices and probabilities stay inside.",
+    ),
+    Difference(
+        r"^onnx Pad: test_(edge|wrap)_pad",
+        "we refuse",
+        r"mode - expected 'zero' or 'reflect'",
+        "The two borders that convolutions here use.",
+    ),
+    Difference(
+        r"^onnx Reduce(Max|Min): \w+empty_set",
+        "we refuse",
+        r"expected at least one element along axis",
+        "As in NumPy, nothing has no largest element.",
+    ),
+    Difference(
+        r"interpolate|upsample|Resize",
+        "no counterpart",
+        r"^no mode |no argument (align_corners|scale_factor|scales|axes|exclude_outside|extrapolation_value)$",
+        "resize has two modes, each with one rule, and takes the size: a factor would leave open how to round.",
+    ),
+    Difference(
+        r"^onnx Resize: test_resize_downsample_sizes_linear_antialias",
+        "other value",
+        r"",
+        "As in Pillow and PyTorch, pixels outside the image have no weight; the standard repeats the border.",
+    ),
+]
+
+
+def difference(outcome):
+    """Return the row that covers an outcome, or None."""
+    return next((row for row in DIFFERENCES if row.covers(outcome)), None)

@@ -1,0 +1,266 @@
+"""Our operations as the operators of the ONNX standard.
+
+Each function takes Tensors and the attributes of a node, and returns the outputs that we compute; an attribute that we
+do not have raises NoCounterpartError.
+"""
+
+import math
+
+import numpy as np
+
+from minitorch_cnn import ops
+from minitorch_cnn.shapes import same_padding
+from tests.oracles.outcome import NoCounterpartError
+
+
+def numbers(tensor):
+    """Return an input that holds sizes or axes as a list of int."""
+    return np.asarray(tensor.data).ravel().tolist()
+
+
+def absent(**attributes):
+    """Raise for an attribute that we have no counterpart for, unless it has the value that changes nothing."""
+    neutral = {"dilations": 1}
+    for name, value in attributes.items():
+        if value and not all(v == neutral.get(name) for v in np.ravel(value).tolist()):
+            raise NoCounterpartError(f"no argument {name}")
+
+
+def padding(x, kernel, strides, dilations, pads, auto_pad):
+    """Return ours, (before, after) axis by axis, of ONNX's, all before and then all after."""
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        sides = zip(x.shape[2:], kernel, strides, dilations, strict=True)
+        ends = [same_padding(*side)[:: 1 if auto_pad == "SAME_UPPER" else -1] for side in sides]
+    else:
+        half = len(pads) // 2
+        ends = zip(pads[:half], pads[half:], strict=True)
+    return tuple(p for end in ends for p in end)
+
+
+def conv(
+    x, weight, bias=None, *, kernel_shape=None, strides=None, pads=None, dilations=None, group=1, auto_pad="NOTSET"
+):
+    taps = weight.shape[2:]
+    strides, dilations = strides or [1] * len(taps), dilations or [1] * len(taps)
+    sides = padding(x, taps, strides, dilations, pads or [0] * (2 * len(taps)), auto_pad)
+    return ops.conv2d(x, weight, bias, stride=tuple(strides), padding=sides, dilation=tuple(dilations), groups=group)
+
+
+def pool(one_axis, two_axes, **fixed):
+    def call(x, *, kernel_shape, strides=None, pads=None, auto_pad="NOTSET", **hyper):
+        absent(**{name: hyper.pop(name, 0) for name in ("dilations", "ceil_mode", "storage_order")})
+        ones = [1] * len(kernel_shape)
+        sides = padding(x, kernel_shape, strides or ones, ones, pads or [0] * (2 * len(ones)), auto_pad)
+        if len(kernel_shape) == 1:
+            return one_axis(x, kernel_shape[0], stride=(strides or ones)[0], padding=sides, **fixed, **hyper)
+        return two_axes(x, tuple(kernel_shape), stride=tuple(strides or ones), padding=sides, **fixed, **hyper)
+
+    return call
+
+
+def average_pool(x, *, count_include_pad=0, **hyper):
+    return pool(ops.avg_pool1d, ops.avg_pool2d, count_include_pad=bool(count_include_pad))(x, **hyper)
+
+
+def global_pool(op):
+    return lambda x: ops.reshape(op(x), (*x.shape[:2], 1, 1))
+
+
+def batch_norm(x, weight, bias, mean, var, *, epsilon=1e-5, momentum=0.9, training_mode=0):
+    """ONNX's momentum is the weight of the old statistics, ours that of the new ones."""
+    running = mean.data.copy(), var.data.copy()
+    hyper = {"training": bool(training_mode), "momentum": 1 - momentum, "eps": epsilon}
+    out = ops.batch_norm(x, weight, bias, *running, **hyper)
+    return [out, *running] if training_mode else out
+
+
+def lrn(x, *, size, alpha=1e-4, beta=0.75, bias=1.0):
+    return ops.local_response_norm(x, size, alpha=alpha, beta=beta, k=bias)
+
+
+def gelu(x, *, approximate="none"):
+    if approximate != "none":
+        raise NoCounterpartError("no argument approximate")
+    return ops.gelu(x)
+
+
+def softmax(op):
+    return lambda x, *, axis=-1: op(x, axis=axis)
+
+
+def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0):
+    product = alpha * ops.matmul(a.T if transA else a, b.T if transB else b)
+    return product if c is None else product + beta * c
+
+
+def power(x, exponent):
+    return ops.power(x, exponent.data.item() if exponent.size == 1 else exponent)
+
+
+def reduction(op):
+    def call(x, axes=None, *, keepdims=1, noop_with_empty_axes=0, **attributes):
+        axes = attributes.get("axes") or (None if axes is None else numbers(axes))
+        if not axes and noop_with_empty_axes:
+            return x
+        return op(x, axis=tuple(axes) if axes else None, keepdims=bool(keepdims))
+
+    return call
+
+
+def argmax(x, *, axis=0, keepdims=1, select_last_index=0):
+    absent(select_last_index=select_last_index)
+    winners = x.argmax(axis)
+    return np.expand_dims(winners, axis) if keepdims else winners
+
+
+def concat(*parts, axis):
+    return ops.concat(parts, axis=axis)
+
+
+def split(x, lengths=None, *, axis=0, num_outputs=None, **attributes):
+    lengths = attributes.get("split") or (None if lengths is None else numbers(lengths))
+    if lengths is None:
+        each = math.ceil(x.shape[axis] / num_outputs)
+        lengths = [min(each, x.shape[axis] - each * i) for i in range(num_outputs)]
+    return ops.split(x, lengths, axis=axis)
+
+
+def reshape(x, shape, *, allowzero=0):
+    lengths = numbers(shape)
+    return ops.reshape(x, tuple(x.shape[i] if n == 0 and not allowzero else n for i, n in enumerate(lengths)))
+
+
+def flatten(x, *, axis=1):
+    axis = axis + x.ndim if axis < 0 else axis
+    return ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
+
+
+def transpose(x, *, perm=None):
+    return ops.transpose(x, perm)
+
+
+def expand(x, shape):
+    return ops.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(numbers(shape))))
+
+
+def slice_(x, starts, ends, axes=None, steps=None):
+    key = [slice(None)] * x.ndim
+    starts, ends = numbers(starts), numbers(ends)
+    axes = range(len(starts)) if axes is None else numbers(axes)
+    steps = [1] * len(starts) if steps is None else numbers(steps)
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        key[axis] = slice(start, None if step < 0 and end < -x.shape[axis] else end, step)
+    return ops.index(x, tuple(key))
+
+
+def gather(x, indices, *, axis=0):
+    return ops.index(x, (slice(None),) * (axis % x.ndim) + (indices,))
+
+
+def pad(x, pads, value=None, axes=None, *, mode="constant"):
+    ends = np.reshape(numbers(pads), (2, -1)).T.tolist()
+    pairs = [(0, 0)] * x.ndim
+    for axis, end in zip(range(x.ndim) if axes is None else numbers(axes), ends, strict=True):
+        pairs[axis] = tuple(end)
+    constant = 0.0 if value is None else value.data.item()
+    return ops.pad(x, pairs, mode={"constant": "zero"}.get(mode, mode), value=constant)
+
+
+def dropout(x, ratio=0.5, training_mode=None, *, seed=None):
+    """The ratio was an attribute in old versions, and is an input now."""
+    p = ratio if isinstance(ratio, float) else ratio.data.item()
+    return ops.dropout(x, p, training=training_mode is not None and bool(training_mode.data))
+
+
+RULES = {  # (mode, transformation of coordinates, nearest): the two that we have
+    ("linear", "half_pixel", "round_prefer_floor"): "bilinear",
+    ("nearest", "asymmetric", "floor"): "nearest",
+}
+
+
+def resize(
+    x,
+    roi=None,
+    scales=None,
+    sizes=None,
+    *,
+    mode="nearest",
+    coordinate_transformation_mode="half_pixel",
+    nearest_mode="round_prefer_floor",
+    antialias=0,
+    **unknown,
+):
+    absent(**{name: value for name, value in unknown.items() if name != "cubic_coeff_a"})
+    if (rule := RULES.get((mode, coordinate_transformation_mode, nearest_mode))) is None:
+        raise NoCounterpartError(f"no mode {mode}, {coordinate_transformation_mode}, {nearest_mode}")
+    if sizes is None:
+        factors = scales.data.ravel()
+        sizes = [math.floor(n * f) for n, f in zip(x.shape, factors, strict=True)]
+        if not np.allclose(np.array(sizes), np.array(x.shape) * factors):
+            raise NoCounterpartError("no argument scales")  # ours is the ratio of the sizes
+    else:
+        sizes = numbers(sizes)
+    return ops.resize(x, tuple(sizes[2:]), mode=rule, antialias=bool(antialias))
+
+
+def upsample(x, scales, *, mode="nearest"):
+    return resize(x, None, scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+def loss(op):
+    def call(x, labels, weights=None, *, reduction="mean", ignore_index=None):
+        if weights is not None or ignore_index is not None:
+            raise NoCounterpartError(f"no argument {'ignore_index' if weights is None else 'weights'}")
+        return op(x, labels, reduction=reduction)
+
+    return call
+
+
+OPERATORS = {
+    "Abs": ops.abs,
+    "Add": ops.add,
+    "ArgMax": argmax,
+    "AveragePool": average_pool,
+    "BatchNormalization": batch_norm,
+    "Concat": concat,
+    "Conv": conv,
+    "Div": ops.div,
+    "Dropout": dropout,
+    "Exp": ops.exp,
+    "Expand": expand,
+    "Flatten": flatten,
+    "Gather": gather,
+    "Gelu": gelu,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_pool(ops.global_avg_pool),
+    "GlobalMaxPool": global_pool(ops.global_max_pool),
+    "LRN": lrn,
+    "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
+    "Log": ops.log,
+    "LogSoftmax": softmax(ops.log_softmax),
+    "MatMul": ops.matmul,
+    "MaxPool": pool(ops.max_pool1d, ops.max_pool2d),
+    "Mul": ops.mul,
+    "Neg": ops.neg,
+    "NegativeLogLikelihoodLoss": loss(ops.nll_loss),
+    "Pad": pad,
+    "Pow": power,
+    "Reciprocal": lambda x: ops.div(1, x),
+    "ReduceMax": reduction(ops.max),
+    "ReduceMean": reduction(ops.mean),
+    "ReduceMin": reduction(ops.min),
+    "ReduceSum": reduction(ops.sum),
+    "Relu": ops.relu,
+    "Reshape": reshape,
+    "Resize": resize,
+    "Sigmoid": ops.sigmoid,
+    "Slice": slice_,
+    "Softmax": softmax(ops.softmax),
+    "SoftmaxCrossEntropyLoss": loss(ops.cross_entropy),
+    "Split": split,
+    "Sqrt": ops.sqrt,
+    "Sub": ops.sub,
+    "Tanh": ops.tanh,
+    "Transpose": transpose,
+    "Upsample": upsample,
+}

@@ -1,0 +1,72 @@
+"""Our layers under the signatures of PyTorch's; see `torch_operations`."""
+
+from minitorch_cnn import nn
+from tests.oracles.outcome import NoCounterpartError
+from tests.oracles.torch_calls import absent, sides
+
+
+def batch_norm(layer):
+    def make(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
+        absent(no_track_running_stats=not track_running_stats, no_bias=not bias)
+        return layer(num_features, eps, momentum, affine)
+
+    return make
+
+
+def max_pool(layer):
+    def make(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
+        absent(dilation=dilation, return_indices=return_indices, ceil_mode=ceil_mode)
+        return layer(sides(kernel_size), sides(stride), sides(padding))
+
+    return make
+
+
+def avg_pool(layer):
+    def make(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+        absent(ceil_mode=ceil_mode, divisor_override=divisor_override)
+        return layer(sides(kernel_size), sides(stride), sides(padding), count_include_pad)
+
+    return make
+
+
+def loss(layer):
+    def make(weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", **named):
+        absent(weight=weight, size_average=size_average, ignore_index=ignore_index, reduce=reduce)
+        return layer(reduction=reduction, **named)
+
+    return make
+
+
+def gelu(approximate="none"):
+    if approximate != "none":
+        raise NoCounterpartError("no argument approximate")
+    return nn.GELU()
+
+
+LAYERS = {
+    "AdaptiveAvgPool1d": nn.AdaptiveAvgPool1d,
+    "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d,
+    "AdaptiveMaxPool1d": nn.AdaptiveMaxPool1d,
+    "AdaptiveMaxPool2d": nn.AdaptiveMaxPool2d,
+    "AvgPool1d": avg_pool(nn.AvgPool1d),
+    "AvgPool2d": avg_pool(nn.AvgPool2d),
+    "BatchNorm1d": batch_norm(nn.BatchNorm1d),
+    "BatchNorm2d": batch_norm(nn.BatchNorm2d),
+    "Conv1d": nn.Conv1d,
+    "Conv2d": nn.Conv2d,
+    "CrossEntropyLoss": loss(nn.CrossEntropyLoss),
+    "GELU": gelu,
+    "LeakyReLU": nn.LeakyReLU,
+    "Linear": nn.Linear,
+    "LocalResponseNorm": nn.LocalResponseNorm,
+    "LogSoftmax": nn.LogSoftmax,
+    "MSELoss": nn.MSELoss,
+    "MaxPool1d": max_pool(nn.MaxPool1d),
+    "MaxPool2d": max_pool(nn.MaxPool2d),
+    "NLLLoss": loss(nn.NLLLoss),
+    "ReLU": nn.ReLU,
+    "Sigmoid": nn.Sigmoid,
+    "Softmax": nn.Softmax,
+    "Softmax2d": lambda: nn.Softmax(axis=-3),
+    "Tanh": nn.Tanh,
+}

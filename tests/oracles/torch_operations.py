@@ -1,0 +1,298 @@
+"""Our operations under the signatures of PyTorch's, by the names of its list of sample inputs.
+
+Each function takes what PyTorch's takes; an argument that we do not have raises NoCounterpartError.
+"""
+
+import math
+
+from minitorch_cnn import Tensor, ops
+from tests.oracles.outcome import NoCounterpartError
+from tests.oracles.torch_calls import absent, sides
+
+
+def add(a, b, *, alpha=1):
+    return ops.add(a, b if alpha == 1 else ops.mul(b, alpha))
+
+
+def sub(a, b, *, alpha=1):
+    return ops.sub(a, b if alpha == 1 else ops.mul(b, alpha))
+
+
+def reflected(name):
+    def call(a, b):
+        if not isinstance(a, Tensor):
+            raise NoCounterpartError("no operator of two numbers")
+        return getattr(a, name)(b)
+
+    return call
+
+
+def gelu(x, *, approximate="none"):
+    if approximate != "none":
+        raise NoCounterpartError("no argument approximate")
+    return ops.gelu(x)
+
+
+def reduction(op):
+    def call(x, dim=None, keepdim=False, **others):
+        absent(**others)
+        return op(x, axis=dim, keepdims=keepdim)
+
+    return call
+
+
+def var(x, dim=None, unbiased=True, *, keepdim=False, correction=None):
+    if isinstance(dim, bool):  # PyTorch's var(x, unbiased)
+        dim, unbiased = None, dim
+    return ops.var(x, axis=dim, keepdims=keepdim, correction=int(unbiased) if correction is None else correction)
+
+
+def std(*args, **kwargs):
+    return ops.sqrt(var(*args, **kwargs))
+
+
+def argmax(x, dim=None, keepdim=False):
+    absent(keepdim=keepdim)
+    return x.argmax(dim)
+
+
+def softmax(op):
+    return lambda x, dim: op(x, axis=dim)
+
+
+def concat(tensors, dim=0, *, out=None):
+    absent(out=out)
+    return ops.concat(tensors, axis=dim)
+
+
+def stack(tensors, dim=0):
+    return ops.stack(tensors, axis=dim)
+
+
+def shape_of(lengths):
+    return lengths[0] if len(lengths) == 1 and isinstance(lengths[0], (tuple, list)) else lengths
+
+
+def reshape(x, *lengths):
+    return ops.reshape(x, tuple(shape_of(lengths)))
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    if end_dim not in (-1, x.ndim - 1):
+        raise NoCounterpartError("no argument end_dim")
+    return ops.flatten(x, start_axis=start_dim)
+
+
+def permute(x, *dims):
+    return ops.transpose(x, shape_of(dims))
+
+
+def transpose(x, dim0, dim1):
+    axes = list(range(max(x.ndim, 1)))
+    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+    return ops.transpose(x, tuple(axes))
+
+
+def expand(x, *lengths):
+    lengths = shape_of(lengths)
+    given = (1,) * (len(lengths) - x.ndim) + x.shape
+    return ops.broadcast_to(x, tuple(old if new == -1 else new for old, new in zip(given, lengths, strict=True)))
+
+
+def select(x, dim, index):
+    return ops.index(x, (slice(None),) * (dim % x.ndim) + (index,))
+
+
+def index_select(x, dim, index, *, out=None):
+    absent(out=out)
+    return ops.index(x, (slice(None),) * (dim % max(x.ndim, 1)) + (index,))
+
+
+def unsqueeze(x, dim):
+    return ops.index(x, (slice(None),) * (dim % (x.ndim + 1)) + (None,))
+
+
+def split(x, size, dim=0):
+    """PyTorch's size is the length of each part, ours the number of parts or all lengths."""
+    if isinstance(size, int):
+        length = x.shape[dim]
+        size = [min(size, length - start) for start in range(0, length, size)]
+    return ops.split(x, size, axis=dim)
+
+
+def chunk(x, chunks, dim=0):
+    return split(x, max(1, math.ceil(x.shape[dim] / chunks)), dim)
+
+
+def pad(x, padding, mode="constant", value=None):
+    ends = list(zip(padding[::2], padding[1::2], strict=True))  # PyTorch begins at the last axis
+    pairs = [(0, 0)] * (x.ndim - len(ends)) + ends[::-1]
+    return ops.pad(x, pairs, mode={"constant": "zero"}.get(mode, mode), value=value or 0.0)
+
+
+def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    padding = 0 if padding == "valid" else sides(padding)
+    return ops.conv1d(x, weight, bias, stride=sides(stride), padding=padding, dilation=sides(dilation), groups=groups)
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    padding = 0 if padding == "valid" else padding
+    return ops.conv2d(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+def max_pool(op):
+    def call(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        absent(dilation=dilation, ceil_mode=ceil_mode, return_indices=return_indices)
+        return op(x, sides(kernel_size), stride=sides(stride), padding=sides(padding))
+
+    return call
+
+
+def avg_pool(op):
+    def call(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+        absent(ceil_mode=ceil_mode, divisor_override=divisor_override)
+        hyper = {"stride": sides(stride) or None, "padding": sides(padding), "count_include_pad": count_include_pad}
+        return op(x, sides(kernel_size), **hyper)
+
+    return call
+
+
+def adaptive_pool(op):
+    def call(x, output_size, return_indices=False):
+        absent(return_indices=return_indices)
+        return op(x, sides(output_size))
+
+    return call
+
+
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    mean, var = (None if t is None else t.data for t in (running_mean, running_var))
+    return ops.batch_norm(x, weight, bias, mean, var, training=training, momentum=momentum, eps=eps)
+
+
+def interpolate(
+    x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+):
+    absent(align_corners=align_corners, scale_factor=None if recompute_scale_factor else scale_factor)
+    if size is None:
+        size = [int(length * scale_factor) for length in x.shape[2:]]
+    return ops.resize(x, tuple(size), mode=mode, antialias=antialias)
+
+
+def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
+    maps = ops.reshape(x, (*x.shape[:2], 1, math.prod(x.shape[2:])))  # PyTorch takes any number of axes
+    return ops.reshape(ops.local_response_norm(maps, size, alpha=alpha, beta=beta, k=k), x.shape)
+
+
+def dropout(x, p=0.5, training=True, inplace=False):
+    absent(inplace=inplace)
+    return ops.dropout(x, p, training=training)
+
+
+def mse_loss(x, target, size_average=None, reduce=None, reduction="mean"):
+    absent(size_average=size_average, reduce=reduce)
+    return ops.mse_loss(x, target, reduction=reduction)
+
+
+def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
+    absent(weight=weight, ignore_index=ignore_index)
+    return ops.nll_loss(x, target, reduction=reduction)
+
+
+def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    absent(weight=weight, ignore_index=ignore_index)
+    return ops.cross_entropy(x, target, label_smoothing=label_smoothing, reduction=reduction)
+
+
+OPERATIONS = {
+    "abs": ops.abs,
+    "add": add,
+    "sub": sub,
+    "mul": ops.mul,
+    "true_divide": ops.div,
+    "div.no_rounding_mode": ops.div,
+    "neg": ops.neg,
+    "rsub": lambda a, b, *, alpha=1: sub(b, a, alpha=alpha),
+    "__radd__": reflected("__radd__"),
+    "__rsub__": reflected("__rsub__"),
+    "__rmul__": reflected("__rmul__"),
+    "__rdiv__": reflected("__rtruediv__"),
+    "__rmatmul__": reflected("__rmatmul__"),
+    "exp": ops.exp,
+    "log": ops.log,
+    "sqrt": ops.sqrt,
+    "square": lambda x: ops.power(x, 2),
+    "reciprocal": lambda x: ops.div(1, x),
+    "rsqrt": lambda x: ops.div(1, ops.sqrt(x)),
+    "pow": ops.power,
+    "sigmoid": ops.sigmoid,
+    "tanh": ops.tanh,
+    "nn.functional.relu": ops.relu,
+    "nn.functional.leaky_relu": ops.leaky_relu,
+    "nn.functional.gelu": gelu,
+    "softmax": softmax(ops.softmax),
+    "log_softmax": softmax(ops.log_softmax),
+    "sum": reduction(ops.sum),
+    "mean": reduction(ops.mean),
+    "amax": reduction(ops.max),
+    "amin": reduction(ops.min),
+    "max.reduction_no_dim": reduction(ops.max),
+    "min.reduction_no_dim": reduction(ops.min),
+    "var": var,
+    "var.unbiased": var,
+    "std": std,
+    "std.unbiased": std,
+    "argmax": argmax,
+    "cat": concat,
+    "stack": stack,
+    "reshape": reshape,
+    "view": reshape,
+    "ravel": lambda x: ops.flatten(x, start_axis=0),
+    "flatten": flatten,
+    "permute": permute,
+    "transpose": transpose,
+    "T": ops.transpose,
+    "t": ops.transpose,
+    "mT": lambda x: transpose(x, -1, -2),
+    "expand": expand,
+    "broadcast_to": lambda x, size: ops.broadcast_to(x, size),
+    "flip": lambda x, dims: ops.flip(x, dims),
+    "fliplr": lambda x: ops.flip(x, 1),
+    "flipud": lambda x: ops.flip(x, 0),
+    "__getitem__": ops.index,
+    "select": select,
+    "index_select": index_select,
+    "unsqueeze": unsqueeze,
+    "split": split,
+    "split.list_args": split,
+    "split_with_sizes": split,
+    "chunk": chunk,
+    "matmul": ops.matmul,
+    "mm": ops.matmul,
+    "bmm": ops.matmul,
+    "mv": ops.matmul,
+    "dot": ops.matmul,
+    "nn.functional.linear": ops.linear,
+    "nn.functional.pad.constant": pad,
+    "nn.functional.pad.reflect": pad,
+    "constant_pad_nd": lambda x, padding, value=0: pad(x, padding, value=value),
+    "nn.functional.conv1d": conv1d,
+    "nn.functional.conv2d": conv2d,
+    "nn.functional.max_pool1d": max_pool(ops.max_pool1d),
+    "nn.functional.max_pool2d": max_pool(ops.max_pool2d),
+    "nn.functional.avg_pool1d": avg_pool(ops.avg_pool1d),
+    "nn.functional.avg_pool2d": avg_pool(ops.avg_pool2d),
+    "nn.functional.adaptive_avg_pool1d": adaptive_pool(ops.adaptive_avg_pool1d),
+    "nn.functional.adaptive_avg_pool2d": adaptive_pool(ops.adaptive_avg_pool2d),
+    "nn.functional.adaptive_max_pool1d": adaptive_pool(ops.adaptive_max_pool1d),
+    "nn.functional.adaptive_max_pool2d": adaptive_pool(ops.adaptive_max_pool2d),
+    "nn.functional.batch_norm": batch_norm,
+    "nn.functional.local_response_norm": local_response_norm,
+    "nn.functional.interpolate.nearest": interpolate,
+    "nn.functional.interpolate.bilinear": interpolate,
+    "nn.functional.upsample_nearest": interpolate,
+    "nn.functional.dropout": dropout,
+    "nn.functional.mse_loss": mse_loss,
+    "nn.functional.nll_loss": nll_loss,
+    "nn.functional.cross_entropy": cross_entropy,
+}
