@@ -2,6 +2,7 @@
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.tensor import Tensor
 
 
 class ReLU(Module):
@@ -18,7 +19,7 @@ class ReLU(Module):
         On call, if x is not a floating Tensor.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return max(x, 0)."""
         return ops.relu(x)
 
@@ -43,10 +44,10 @@ class LeakyReLU(Module):
 
     negative_slope: float
 
-    def __init__(self, negative_slope=0.01):
+    def __init__(self, negative_slope: float = 0.01):
         self.negative_slope = negative_slope
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x where x > 0, else negative_slope * x."""
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
 
@@ -65,7 +66,7 @@ class GELU(Module):
         On call, if x is not a floating Tensor.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x * Phi(x)."""
         return ops.gelu(x)
 
@@ -84,7 +85,7 @@ class Sigmoid(Module):
         On call, if x is not a floating Tensor.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return 1 / (1 + exp(-x))."""
         return ops.sigmoid(x)
 
@@ -103,7 +104,7 @@ class Tanh(Module):
         On call, if x is not a floating Tensor.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return tanh(x)."""
         return ops.tanh(x)
 
@@ -128,10 +129,10 @@ class Softmax(Module):
 
     axis: int
 
-    def __init__(self, axis=-1):
+    def __init__(self, axis: int = -1):
         self.axis = axis
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return probabilities that sum to 1 along ``axis``."""
         return ops.softmax(x, axis=self.axis)
 
@@ -156,9 +157,9 @@ class LogSoftmax(Module):
 
     axis: int
 
-    def __init__(self, axis=-1):
+    def __init__(self, axis: int = -1):
         self.axis = axis
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the logarithm of the softmax along ``axis``."""
         return ops.log_softmax(x, axis=self.axis)

@@ -1,12 +1,14 @@
 """Containers: sequences, lists, residual connections and parallel branches of modules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
 
 from minitorch_cnn import ops
 from minitorch_cnn.nn import _check
 from minitorch_cnn.nn.fuse import run_in_row
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
 
 
 class ModuleList(Module):
@@ -29,14 +31,14 @@ class ModuleList(Module):
         On call.
     """
 
-    def __init__(self, modules=()):
+    def __init__(self, modules: Iterable[Module] = ()):
         if not isinstance(modules, Iterable) or isinstance(modules, (set, frozenset)):
             expected = "an ordered collection, such as a list"
             raise TypeError(f"{type(self).__name__}: modules - expected {expected}, got {type(modules).__name__}")
         for module in modules:
             self.append(module)
 
-    def append(self, module):
+    def append(self, module: Module) -> Self:
         """Add a module at the end and return this list."""
         _check.modules(type(self).__name__, Module, module)
         number = len(self)
@@ -45,20 +47,20 @@ class ModuleList(Module):
         setattr(self, str(number), module)
         return self
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(list(self.children()))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Module]:
         return iter(list(self.children()))
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: int | slice) -> Any:
         """Return one module; a slice gives a new Sequential or ModuleList of the same modules."""
         if not isinstance(key, slice):
             return list(self)[key]
         modules = list(self)[key]
         return Sequential(*modules) if isinstance(self, Sequential) else ModuleList(modules)
 
-    def __setitem__(self, index, module):
+    def __setitem__(self, index: int, module: Module) -> None:
         _check.modules(type(self).__name__, Module, module)
         name, _ = list(self.named_children())[index]
         setattr(self, name, module)
@@ -85,7 +87,7 @@ class Sequential(ModuleList):
         If a name is empty, contains a dot, or is one that every module has, such as "train".
     """
 
-    def __init__(self, *modules):
+    def __init__(self, *modules: Module | Mapping[str, Module]):
         if len(modules) == 1 and isinstance(modules[0], dict):
             _check.modules("Sequential", Module, *modules[0].values())
             for name, module in modules[0].items():
@@ -95,7 +97,7 @@ class Sequential(ModuleList):
         else:
             super().__init__(modules)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the output of the last module."""
         return run_in_row(list(self), x)
 
@@ -129,11 +131,11 @@ class Residual(Module):
     body: Module
     shortcut: Module | None
 
-    def __init__(self, body, shortcut=None):
+    def __init__(self, body: Module, shortcut: Module | None = None):
         _check.modules("Residual", Module, body, *([] if shortcut is None else [shortcut]))
         self.body, self.shortcut = body, shortcut
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return body(x) + shortcut(x)."""
         out = self.body(x)
         kept = x if self.shortcut is None else self.shortcut(x)
@@ -167,7 +169,7 @@ class Concat(Module):
 
     axis: int
 
-    def __init__(self, *branches, axis=1):
+    def __init__(self, *branches: Module, axis: int = 1):
         if not branches:
             raise ValueError("Concat: branches - expected at least one Module, got none")
         _check.modules("Concat", Module, *branches)
@@ -175,6 +177,6 @@ class Concat(Module):
         for number, branch in enumerate(branches):
             setattr(self, str(number), branch)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of all branches, joined."""
         return ops.concat([branch(x) for branch in self.children()], axis=self.axis)

@@ -9,6 +9,8 @@ from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
 from minitorch_cnn.shapes import padding4, pair
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Shape, Size
 
 
 class _Convolution(Module):
@@ -16,17 +18,17 @@ class _Convolution(Module):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        flip_kernel=False,
-        algorithm="auto",
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        flip_kernel: bool = False,
+        algorithm: str = "auto",
     ):
         layer = type(self).__name__
         positive_int(layer, in_channels=in_channels, out_channels=out_channels, groups=groups)
@@ -42,14 +44,14 @@ class _Convolution(Module):
         self.bias = Parameter.empty(out_channels) if bias else None
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Draw weight and bias anew, uniformly from -b to b with b = 1/sqrt(fan_in)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
             init.uniform_(self.bias, -bound, bound)
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return the layer that fits these channels, or a hint if the window is larger than the feature maps."""
         layer = type(self).__name__
         if len(shape) != self.weight.data.ndim:
@@ -101,7 +103,7 @@ class Conv2d(_Convolution):
 
     in_channels: int
     out_channels: int
-    kernel_size: int | tuple
+    kernel_size: Size
     weight: Parameter  # (C_out, C_in/groups, KH, KW)
     bias: Parameter | None  # (C_out,)
 
@@ -113,7 +115,7 @@ class Conv2d(_Convolution):
         padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # any size serves the check
         return taps
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the feature maps of images x, (N, C_in, H, W)."""
         weight = ops.flip(self.weight, (2, 3)) if self.flip_kernel else self.weight
         return ops.conv2d(
@@ -169,7 +171,7 @@ class Conv1d(_Convolution):
             pair(padding, f"{layer}: padding", minimum=0)
         return (kernel_size,)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the features of signals x, (N, C_in, W)."""
         weight = ops.flip(self.weight, 2) if self.flip_kernel else self.weight
         return ops.conv1d(

@@ -3,6 +3,7 @@
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import between
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.tensor import Tensor
 
 
 class Dropout(Module):
@@ -31,10 +32,10 @@ class Dropout(Module):
 
     p: float
 
-    def __init__(self, p=0.5):
+    def __init__(self, p: float = 0.5):
         between("Dropout", 0, 1, p=p)
         self.p = p
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x, in training with some elements dropped."""
         return ops.dropout(x, self.p, training=self.training)

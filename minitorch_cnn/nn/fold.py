@@ -9,12 +9,13 @@ from minitorch_cnn import ops
 from minitorch_cnn.autograd import Variable, no_grad, trace
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
-from minitorch_cnn.nn.module import Parameter
+from minitorch_cnn.nn.module import M, Parameter
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Shape
 
 
-def fold_batch_norm(model, input_shape):
+def fold_batch_norm(model: M, input_shape: Shape) -> M:
     """Return a copy of a model for inference, with batch norm folded into the convolutions.
 
     With s = gamma / sqrt(running_var + eps), per output channel:

@@ -5,16 +5,21 @@ operation by operation, so that each can be inspected. After ``nn.fuse(model)``,
 one operation with fewer passes over memory, here and where they are neighbours in a `Sequential`.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from minitorch_cnn import ops
 from minitorch_cnn.nn.activation import ReLU
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
+from minitorch_cnn.nn.module import M, Module
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.nn.pool import AvgPool2d, MaxPool2d
 from minitorch_cnn.shapes import ShapeError, padding4, pair
+from minitorch_cnn.tensor import Tensor
 
 
-def fuse(model, fused=True):
+def fuse(model: M, fused: bool = True) -> M:
     """Let a model run neighbouring layers as one operation, in place.
 
     Parameters
@@ -37,7 +42,15 @@ def fuse(model, fused=True):
     return model
 
 
-def conv_bn_act(x, conv, bn, act=ops.relu, *, pool=1, residual=None):
+def conv_bn_act(
+    x: Tensor,
+    conv: Module,
+    bn: BatchNorm2d,
+    act: Callable[[Tensor], Tensor] | None = ops.relu,
+    *,
+    pool: int = 1,
+    residual: Tensor | None = None,
+) -> Tensor:
     """Run convolution, batch norm, activation and max pooling, as most networks since 2015 do.
 
     out = max_pool2d(act(bn(conv(x)) + residual), pool)
@@ -81,7 +94,14 @@ def conv_bn_act(x, conv, bn, act=ops.relu, *, pool=1, residual=None):
     return x if pool == 1 else ops.max_pool2d(x, pool)
 
 
-def bn_act_conv(x, bn, conv, act=ops.relu, *, pool=None):
+def bn_act_conv(
+    x: Tensor,
+    bn: BatchNorm2d,
+    conv: Module,
+    act: Callable[[Tensor], Tensor] | None = ops.relu,
+    *,
+    pool: Module | None = None,
+) -> Tensor:
     """Run batch norm, activation and convolution: the order of DenseNet and of pre-activation ResNets.
 
     out = pool(conv(act(bn(x))))
@@ -130,7 +150,7 @@ def _commute(conv, pool):
     return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
 
 
-def dense_block(x, layers):
+def dense_block(x: Tensor, layers: Sequence[Any]) -> Tensor:
     """Run the layers of a dense block; each appends new feature maps to its input.
 
     x = layer(x) = concat([x, new maps]) for every layer

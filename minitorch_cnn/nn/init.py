@@ -13,6 +13,7 @@ import numpy as np
 from minitorch_cnn import rng
 from minitorch_cnn.autograd import Variable, no_grad
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
 
 __all__ = [
     "constant_",
@@ -54,7 +55,7 @@ def _fans(name, tensor):
     return tensor.shape[1] * area, tensor.shape[0] * area
 
 
-def constant_(tensor, value):
+def constant_(tensor: Tensor, value: float) -> Tensor:
     """Set every element to ``value``.
 
     Parameters
@@ -74,7 +75,7 @@ def constant_(tensor, value):
     return _fill("constant_", tensor, value)
 
 
-def zeros_(tensor):
+def zeros_(tensor: Tensor) -> Tensor:
     """Set every element to 0.
 
     Parameters
@@ -93,7 +94,7 @@ def zeros_(tensor):
     return _fill("zeros_", tensor, 0)
 
 
-def ones_(tensor):
+def ones_(tensor: Tensor) -> Tensor:
     """Set every element to 1.
 
     Parameters
@@ -112,7 +113,7 @@ def ones_(tensor):
     return _fill("ones_", tensor, 1)
 
 
-def uniform_(tensor, low=0.0, high=1.0):
+def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     """Draw every element from the uniform distribution on [low, high).
 
     Parameters
@@ -132,7 +133,7 @@ def uniform_(tensor, low=0.0, high=1.0):
     return _fill("uniform_", tensor, lambda shape: rng.generator().uniform(low, high, shape))
 
 
-def normal_(tensor, mean=0.0, std=1.0):
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Draw every element from the normal distribution.
 
     Parameters
@@ -167,7 +168,7 @@ def _kaiming_std(name, tensor, a, mode, nonlinearity):
     return gain / math.sqrt(max(fan, 1))  # a weight without elements has a fan of 0
 
 
-def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
+def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
     """Draw from the uniform distribution on [-bound, bound] that keeps the variance constant through a layer.
 
     bound = sqrt(3) * gain / sqrt(fan),    gain = sqrt(2 / (1 + a*a)) for "leaky_relu", sqrt(2) for "relu"
@@ -200,7 +201,7 @@ def kaiming_uniform_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
     return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
+def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
     """Draw from the normal distribution with standard deviation gain / sqrt(fan); see `kaiming_uniform_`.
 
     Parameters
@@ -221,7 +222,7 @@ def kaiming_normal_(tensor, a=0.0, mode="fan_in", nonlinearity="leaky_relu"):
     return normal_(tensor, 0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
 
-def xavier_uniform_(tensor, gain=1.0):
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Draw from the uniform distribution on [-bound, bound], bound = gain * sqrt(6 / (fan_in + fan_out)).
 
     Parameters
@@ -246,7 +247,7 @@ def xavier_uniform_(tensor, gain=1.0):
     return uniform_(tensor, -bound, bound)
 
 
-def xavier_normal_(tensor, gain=1.0):
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Draw from the normal distribution with standard deviation gain * sqrt(2 / (fan_in + fan_out)).
 
     Parameters
@@ -266,7 +267,7 @@ def xavier_normal_(tensor, gain=1.0):
     return normal_(tensor, 0, gain * math.sqrt(2 / max(sum(_fans("xavier_normal_", tensor)), 1)))
 
 
-def dirac_(tensor, groups=1):
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Make a convolution's weight the identity: each output channel copies the input channel of the same index.
 
     Parameters

@@ -7,6 +7,8 @@ from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import non_negative_int, positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Shape
 
 
 class Linear(Module):
@@ -40,28 +42,28 @@ class Linear(Module):
     weight: Parameter  # (out_features, in_features)
     bias: Parameter | None  # (out_features,)
 
-    def __init__(self, in_features, out_features, bias=True):
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
         positive_int("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter.empty(out_features, in_features)
         self.bias = Parameter.empty(out_features) if bias else None
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Draw weight and bias anew, uniformly from -b to b with b = 1/sqrt(in_features)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # with this slope the bound is 1 / sqrt(fan_in)
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return the Linear that takes rows of this length, or for maps the layer that must come before it."""
         if len(shape) > 2:
             before = "nn.Flatten() or nn.GlobalAvgPool()"
             return f"Linear expects rows (N, {self.in_features}), got maps {shape}: use {before} before it"
         return f"Linear expects {self.in_features}: use Linear({shape[-1]}, {self.out_features})"
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x @ weight.T + bias."""
         return ops.linear(x, self.weight, self.bias)
 
@@ -86,11 +88,11 @@ class Flatten(Module):
 
     start_axis: int
 
-    def __init__(self, start_axis=1):
+    def __init__(self, start_axis: int = 1):
         non_negative_int("Flatten", start_axis=start_axis)
         self.start_axis = start_axis
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x with all axes from ``start_axis`` on merged into one."""
         return ops.flatten(x, start_axis=self.start_axis)
 
@@ -109,6 +111,6 @@ class Identity(Module):
         For any x.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x."""
         return x

@@ -1,8 +1,11 @@
 """Losses as layers; formulas and gradients are in `ops`."""
 
+from numpy.typing import ArrayLike
+
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import between, one_of
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.tensor import Tensor
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -30,12 +33,12 @@ class CrossEntropyLoss(Module):
     label_smoothing: float
     reduction: str
 
-    def __init__(self, label_smoothing=0.0, reduction="mean"):
+    def __init__(self, label_smoothing: float = 0.0, reduction: str = "mean"):
         between("CrossEntropyLoss", 0, 1, label_smoothing=label_smoothing)
         one_of("CrossEntropyLoss", _REDUCTIONS, reduction=reduction)
         self.label_smoothing, self.reduction = label_smoothing, reduction
 
-    def forward(self, logits, labels):
+    def forward(self, logits: Tensor, labels: ArrayLike) -> Tensor:
         """Return the loss of logits (N, K) against labels (N,)."""
         return ops.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction=self.reduction)
 
@@ -60,11 +63,11 @@ class NLLLoss(Module):
 
     reduction: str
 
-    def __init__(self, reduction="mean"):
+    def __init__(self, reduction: str = "mean"):
         one_of("NLLLoss", _REDUCTIONS, reduction=reduction)
         self.reduction = reduction
 
-    def forward(self, log_probs, labels):
+    def forward(self, log_probs: Tensor, labels: ArrayLike) -> Tensor:
         """Return the loss of log_probs (N, K) against labels (N,)."""
         return ops.nll_loss(log_probs, labels, reduction=self.reduction)
 
@@ -89,10 +92,10 @@ class MSELoss(Module):
 
     reduction: str
 
-    def __init__(self, reduction="mean"):
+    def __init__(self, reduction: str = "mean"):
         one_of("MSELoss", _REDUCTIONS, reduction=reduction)
         self.reduction = reduction
 
-    def forward(self, x, target):
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""
         return ops.mse_loss(x, target, reduction=self.reduction)

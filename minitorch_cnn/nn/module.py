@@ -6,7 +6,7 @@ with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from minitorch_cnn.nn import describe, registration, state
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
+
+M = TypeVar("M", bound="Module")  # a function returns the type of module that it was given
 
 
 class Module:

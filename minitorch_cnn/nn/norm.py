@@ -7,6 +7,8 @@ from minitorch_cnn.nn._check import between, positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Shape
 
 
 class BatchNorm2d(Module):
@@ -58,7 +60,7 @@ class BatchNorm2d(Module):
 
     _axes = {4: "(N, C, H, W)"}
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
         layer = type(self).__name__
         positive_int(layer, num_features=num_features)
         between(layer, 0, 1, momentum=momentum)
@@ -71,14 +73,14 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return the layer that fits these channels."""
         layer = type(self).__name__
         if len(shape) not in self._axes or shape[1] == self.num_features:
             return ""
         return f"{layer} expects {self.num_features} channels: use {layer}({shape[1]})"
 
-    def forward(self, x, relu=False, pool=1, residual=None):
+    def forward(self, x: Tensor, relu: bool = False, pool: int = 1, residual: Tensor | None = None) -> Tensor:
         """Return x normalised; with ``relu``, return the result of `ops.batch_norm_relu`."""
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
@@ -148,10 +150,10 @@ class LocalResponseNorm(Module):
     beta: float
     k: float
 
-    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         positive_int("LocalResponseNorm", size=size)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, of the same shape."""
         return ops.local_response_norm(x, self.size, alpha=self.alpha, beta=self.beta, k=self.k)

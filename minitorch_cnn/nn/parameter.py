@@ -1,6 +1,9 @@
 """Parameter: a Tensor that a module learns."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minitorch_cnn.autograd import FLOAT_DTYPES, Variable
 from minitorch_cnn.tensor import Tensor
@@ -22,14 +25,14 @@ class Parameter(Tensor):
         If ``data`` is not floating-point.
     """
 
-    def __init__(self, data, requires_grad=True):
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True):
         array = Tensor(data.data if isinstance(data, Variable) else data).data
         if array.dtype not in FLOAT_DTYPES:
             raise TypeError(f"Parameter: data - expected float32 or float64, got {array.dtype}")
         super().__init__(np.array(array, order="C"), requires_grad)
 
     @classmethod
-    def empty(cls, *shape):
+    def empty(cls, *shape: int) -> Self:
         """Return a float32 parameter for an initialiser to fill; until then it takes no memory.
 
         Parameters

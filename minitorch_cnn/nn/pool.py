@@ -5,6 +5,8 @@ from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
 from minitorch_cnn.shapes import padding4, pair
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Shape, Size
 
 
 class MaxPool2d(Module):
@@ -33,15 +35,15 @@ class MaxPool2d(Module):
     stride: int | tuple | None
     padding: int | tuple
 
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return a suggestion for windows that are larger than the maps."""
         return _window_repair(self.kernel_size)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maxima of x, (N, C, H, W)."""
         return ops.max_pool2d(x, self.kernel_size, stride=self.stride, padding=self.padding)
 
@@ -66,7 +68,7 @@ class MaxPool1d(MaxPool2d):
         As `MaxPool2d`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maxima of x, (N, C, W)."""
         return ops.max_pool1d(x, self.kernel_size, stride=self.stride, padding=self.padding)
 
@@ -100,16 +102,18 @@ class AvgPool2d(Module):
     padding: int | tuple
     count_include_pad: bool
 
-    def __init__(self, kernel_size, stride=None, padding=0, count_include_pad=True):
+    def __init__(
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
+    ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad = bool(count_include_pad)
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return a suggestion for windows that are larger than the maps."""
         return _window_repair(self.kernel_size)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, H, W)."""
         return ops.avg_pool2d(
             x,
@@ -141,7 +145,7 @@ class AvgPool1d(AvgPool2d):
         As `AvgPool2d`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, W)."""
         return ops.avg_pool1d(
             x,
@@ -172,11 +176,11 @@ class AdaptiveAvgPool2d(Module):
 
     output_size: int | tuple
 
-    def __init__(self, output_size):
+    def __init__(self, output_size: Size):
         pair(output_size, f"{type(self).__name__}: output_size")
         self.output_size = output_size
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, H, W)."""
         return ops.adaptive_avg_pool2d(x, self.output_size)
 
@@ -199,7 +203,7 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
         As `AdaptiveAvgPool2d`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maxima of x, (N, C, H, W)."""
         return ops.adaptive_max_pool2d(x, self.output_size)
 
@@ -224,11 +228,11 @@ class AdaptiveAvgPool1d(Module):
 
     output_size: int
 
-    def __init__(self, output_size):
+    def __init__(self, output_size: int):
         positive_int(type(self).__name__, output_size=output_size)
         self.output_size = output_size
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, W)."""
         return ops.adaptive_avg_pool1d(x, self.output_size)
 
@@ -251,7 +255,7 @@ class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
         As `AdaptiveAvgPool1d`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maxima of x, (N, C, W)."""
         return ops.adaptive_max_pool1d(x, self.output_size)
 
@@ -270,7 +274,7 @@ class GlobalAvgPool(Module):
         On call, if x is not a Tensor of four axes.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, H, W)."""
         return ops.global_avg_pool(x)
 
@@ -289,7 +293,7 @@ class GlobalMaxPool(Module):
         On call, if x is not a Tensor of four axes.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the maxima of x, (N, C, H, W)."""
         return ops.global_max_pool(x)
 

@@ -4,6 +4,8 @@ from minitorch_cnn import ops
 from minitorch_cnn.nn._check import one_of
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.shapes import pair
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Size
 
 
 class Resize(Module):
@@ -31,11 +33,11 @@ class Resize(Module):
     mode: str
     antialias: bool
 
-    def __init__(self, size, mode="bilinear", antialias=False):
+    def __init__(self, size: Size, mode: str = "bilinear", antialias: bool = False):
         pair(size, "Resize: size")
         one_of("Resize", ("bilinear", "nearest"), mode=mode)
         self.size, self.mode, self.antialias = size, mode, bool(antialias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return images x, (N, C, H, W), at the new size."""
         return ops.resize(x, self.size, mode=self.mode, antialias=self.antialias)

@@ -1,10 +1,14 @@
 """State dicts: the parameters and buffers of a module tree as arrays by dotted path."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES
+
+if TYPE_CHECKING:
+    from minitorch_cnn.nn.module import Module
 
 
 class StateDictError(ValueError):
@@ -24,7 +28,7 @@ def _entries(module, prefix=""):
         yield from _entries(child, f"{prefix}{name}.")
 
 
-def state_dict(module):
+def state_dict(module: "Module") -> dict[str, Any]:
     """Return all parameters and buffers of a module.
 
     Parameters
@@ -44,7 +48,7 @@ def state_dict(module):
     return {key: array.copy() for key, array, _ in _entries(module)}
 
 
-def load_state_dict(module, arrays, strict=True):
+def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
     """Copy arrays into the parameters and buffers of a module, all or none.
 
     Parameters

@@ -1,11 +1,16 @@
 """Batch norm over a batch that is divided among processes."""
 
+from collections.abc import Callable
+
 from minitorch_cnn import ops
+from minitorch_cnn.nn.module import M
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 
-def own_sum(array):
+def own_sum(array: Array) -> Array:
     """Return the array itself: the sum over a single process."""
     return array
 
@@ -38,11 +43,18 @@ class SyncBatchNorm2d(BatchNorm2d):
     In evaluation, and when frozen, it works like `BatchNorm2d`. `fuse` does not change it.
     """
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, total=own_sum):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        total: Callable[[Array], Array] = own_sum,
+    ):
         super().__init__(num_features, eps, momentum, affine)
         self.total = total
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return x normalised."""
         if not self.training or self.frozen:
             return super().forward(x)
@@ -55,7 +67,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         return out
 
 
-def sync_batch_norm(model, total):
+def sync_batch_norm(model: M, total: Callable[[Array], Array]) -> M:
     """Replace every `BatchNorm2d` with a `SyncBatchNorm2d` that has the same parameters and statistics.
 
     Parameters
