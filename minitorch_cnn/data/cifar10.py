@@ -12,6 +12,8 @@ import pathlib
 import shutil
 import tarfile
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.io import files
 from minitorch_cnn.io.safe_unpickler import Machine, PickleError, expect
+from minitorch_cnn.types import Path
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -36,7 +39,7 @@ _RECORD, _PER_FILE = 3073, 10_000
 _BINARY, _PYTHON = "cifar-10-batches-bin", "cifar-10-batches-py"
 
 
-def CIFAR10(root=None, train=True, verify=True):
+def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -> ArrayDataset:
     """Read CIFAR-10 from the official archive, its folder, or a folder that holds either.
 
     Parameters
@@ -208,7 +211,9 @@ def _unpickle(name, data):
     return np.concatenate([labels[:, None], pixels], 1)
 
 
-def fetch(source=None, folder=None, progress=None):
+def fetch(
+    source: Path | None = None, folder: Path | None = None, progress: Callable[..., Any] | None = None
+) -> pathlib.Path:
     """Get CIFAR-10 into a folder, by download or from a file or folder that is already there.
 
     Parameters

@@ -4,13 +4,16 @@ import hashlib
 import json
 import math
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 
 class DatasetError(ValueError):
@@ -44,11 +47,11 @@ class ArrayDataset:
         If one of them is something else, or they do not fit each other.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    classes: tuple
-    mean: tuple
-    std: tuple
+    images: Array
+    labels: Array
+    classes: Sequence[str]
+    mean: Sequence[float]
+    std: Sequence[float]
     name: str = "array"
     digest: str = field(default_factory=str)  # a default in the class would hide `__getattr__`
     verified: bool = field(default=False)
@@ -82,20 +85,20 @@ class ArrayDataset:
         object.__setattr__(self, "digest", contents_digest(self))
         return self.digest
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayDataset):
             return NotImplemented
         settings = ((d.classes, d.mean, d.std) for d in (self, other))
         arrays = ((self.images, other.images), (self.labels, other.labels))
         return len(set(settings)) == 1 and all(a is b or np.array_equal(a, b) for a, b in arrays)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.images.shape, self.classes, self.mean, self.std))
 
-    def select(self, indices):
+    def select(self, indices: Any) -> "ArrayDataset":
         """Return the dataset of some samples, with a digest of its own.
 
         Parameters
@@ -104,7 +107,7 @@ class ArrayDataset:
         """
         return replace(self, images=self.images[indices], labels=self.labels[indices], digest="")
 
-    def batch(self, count):
+    def batch(self, count: int) -> tuple[Tensor, Array]:
         """Return the first ``count`` images as a network takes them, with their labels.
 
         For experiments and tests; `DataLoader` gives shuffled, augmented and normalised batches.
@@ -175,7 +178,7 @@ def _is_real(value):
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
-def hold_out(dataset, count, seed=0):
+def hold_out(dataset: ArrayDataset, count: int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:
     """Divide a dataset: all but ``count`` samples, and ``count`` samples to choose settings with.
 
     Parameters

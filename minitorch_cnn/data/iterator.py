@@ -2,8 +2,11 @@
 
 import collections
 import threading
+from typing import Self
 
 from minitorch_cnn.data.messages import Task
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 
 class BatchIterator:
@@ -20,10 +23,10 @@ class BatchIterator:
         self._batches, self._left, self._lock = batches, count, threading.RLock()
         self._aborted = False
 
-    def __iter__(self):
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self):
+    def __next__(self) -> tuple[Tensor, Array]:
         with self._lock:
             if self._aborted:
                 raise RuntimeError(
@@ -33,13 +36,13 @@ class BatchIterator:
             self._left -= 1
             return batch
 
-    def close(self):
+    def close(self) -> None:
         """End the iteration here, and stop what prepares its further batches."""
         with self._lock:
             self._left = 0
             self._batches.close()
 
-    def abort(self):
+    def abort(self) -> None:
         """End the iteration because its loader is closed; to ask for a further batch is an error then."""
         with self._lock:
             self._aborted = self._left > 0

@@ -5,17 +5,21 @@ import os
 import threading
 import warnings
 import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments
+from minitorch_cnn.data.dataset import ArrayDataset
 from minitorch_cnn.data.iterator import BatchIterator, from_workers
 from minitorch_cnn.data.philox import Draws
 from minitorch_cnn.data.pool import WorkerPool, pickled, possible_workers
 from minitorch_cnn.data.transforms import Choice, augment
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 _EPOCHS = 1 << 32  # the random numbers of an augmentation count epochs in 32 bits, and seeds in 64
 _SEEDS = 1 << 64
@@ -87,16 +91,16 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset,
-        batch_size=128,
-        shuffle=False,
-        drop_last=False,
-        num_workers=0,
-        prefetch=2,
-        transforms=(),
-        seed=0,
-        timeout=60.0,
-        share=(0, 1),
+        dataset: ArrayDataset,
+        batch_size: int = 128,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        prefetch: int = 2,
+        transforms: Sequence[Callable[[Any, Any], Array]] = (),
+        seed: int = 0,
+        timeout: float = 60.0,
+        share: tuple[int, int] = (0, 1),
     ):
         for name in ("images", "labels", "mean", "std"):
             if not hasattr(dataset, name):
@@ -153,12 +157,12 @@ class DataLoader:
         self.__dict__.update(state)
         self._begin_alone()
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of batches of an epoch."""
         whole, rest = divmod(len(self.dataset.images), self.batch_size)
         return whole + (1 if rest and not self.drop_last else 0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration serves; an iteration that runs goes on with its own.
 
         Parameters
@@ -172,7 +176,7 @@ class DataLoader:
         """
         self.epoch = epoch
 
-    def order(self):
+    def order(self) -> Array:
         """Return the samples of this epoch in order, int64, shape (N,)."""
         return self._order(self.epoch)
 
@@ -182,7 +186,7 @@ class DataLoader:
             return np.arange(count)
         return np.random.Generator(np.random.PCG64([self.seed, int(epoch), 1])).permutation(count)
 
-    def batches(self, start_batch=0):
+    def batches(self, start_batch: int = 0) -> Any:
         """Return the samples of each batch of this epoch from ``start_batch`` on.
 
         Parameters
@@ -208,13 +212,13 @@ class DataLoader:
         whole = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(start_batch, len(self))]
         return [batch[part * len(batch) // parts : (part + 1) * len(batch) // parts] for batch in whole]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Tensor, Array]]:
         with self._lock:
             if self._begun:
                 self.epoch = (self.epoch + 1) % _EPOCHS
             return self.iterate()
 
-    def iterate(self, start_batch=0):
+    def iterate(self, start_batch: int = 0) -> BatchIterator:
         """Serve the epoch from batch ``start_batch`` on; unlike a loop over the loader, again if it was served before.
 
         Parameters
@@ -291,7 +295,7 @@ class DataLoader:
         )
         return Tensor(nchw(out))
 
-    def close(self):
+    def close(self) -> None:
         """Stop the worker processes; the next iteration starts new ones.
 
         An iteration that still runs with workers ends with an error when it is asked for its next batch.
@@ -305,10 +309,10 @@ class DataLoader:
         for pool in pools:
             pool.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -11,6 +11,7 @@ import io
 import numpy as np
 
 from minitorch_cnn import arguments, shapes
+from minitorch_cnn.types import Array, Path, Size
 
 _SIXTEEN_BITS = {"PNG", "TIFF", "PPM", "JPEG2000"}  # formats whose 16-bit grey values fill 0..65535
 _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
@@ -21,7 +22,7 @@ class PictureError(ValueError):
     """A file that is no picture, or one of a kind that cannot be shown in 8 bits of red, green and blue."""
 
 
-def read_picture(path, size=None, channels=3):
+def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Array:
     """Read a picture file.
 
     Parameters

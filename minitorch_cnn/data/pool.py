@@ -48,7 +48,7 @@ def _above_standard(descriptor):
     return moved
 
 
-def possible_workers(count):
+def possible_workers(count: int) -> int:
     """Return ``count``, or 0 on a system without what workers need: descriptors that a child process inherits."""
     return count if os.name == "posix" else 0
 

@@ -100,7 +100,7 @@ def draw(labels, rng):
     return (images.clip(0, 1) * 255).astype(np.uint8)
 
 
-def Shapes10(train=True, seed=0, size=None):
+def Shapes10(train: bool = True, seed: int = 0, size: int | None = None) -> ArrayDataset:
     """Make the dataset.
 
     Parameters

@@ -9,9 +9,13 @@ import hashlib
 import inspect
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import TypeAlias
 
 from minitorch_cnn import models, nn
 from minitorch_cnn.models import own
+
+Model: TypeAlias = nn.Module | Callable[..., nn.Module] | str
 
 
 class OwnNetworkError(ValueError):

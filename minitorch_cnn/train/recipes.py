@@ -10,6 +10,7 @@ import difflib
 import functools
 import math
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -195,7 +196,7 @@ _FAMILIES = (
 )
 
 
-def recipe(name, **changes):
+def recipe(name: str, **changes: Any) -> Recipe:
     """Return a recipe by name, with some of its numbers changed.
 
     Parameters

@@ -3,15 +3,16 @@
 import contextlib
 import dataclasses
 import time
+from typing import Any, Self
 
 import numpy as np
 
-from minitorch_cnn import arguments, data, nn, ops, rng
+from minitorch_cnn import arguments, data, nn, ops, optim, rng
 from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import nan_check, network, setup
 from minitorch_cnn.train.distributed import agreement, buckets
-from minitorch_cnn.train.distributed.ranks import NullStream, SingleProcess
+from minitorch_cnn.train.distributed.ranks import MpiProcesses, NullStream, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.metrics.classifier import Classifier
@@ -29,6 +30,7 @@ from minitorch_cnn.train.state import (
     settings,
     snapshot,
 )
+from minitorch_cnn.types import Array, Path
 
 
 class Trainer:
@@ -93,21 +95,21 @@ class Trainer:
 
     def __init__(
         self,
-        recipe,
-        train_set,
-        folder,
+        recipe: Recipe,
+        train_set: data.ArrayDataset,
+        folder: Path | RunFolder | None,
         *,
-        source=None,
-        seed=0,
-        workers=None,
-        holdout=0,
-        model=None,
-        save_every=30.0,
-        reporter=None,
-        ranks=None,
-        sync_bn=False,
-        accumulate=1,
-        save_epochs=False,
+        source: Path | None = None,
+        seed: int = 0,
+        workers: int | None = None,
+        holdout: int = 0,
+        model: network.Model | None = None,
+        save_every: float = 30.0,
+        reporter: Reporter | None = None,
+        ranks: SingleProcess | MpiProcesses | None = None,
+        sync_bn: bool = False,
+        accumulate: int = 1,
+        save_epochs: bool = False,
     ):
         self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
         given = source, seed, holdout, sync_bn, accumulate, save_epochs
@@ -150,28 +152,28 @@ class Trainer:
         return TrainingState(model, optimizer, schedule, Progress())
 
     @property
-    def model(self):
+    def model(self) -> nn.Module:
         """The network."""
         return self.state.model
 
     @property
-    def optimizer(self):
+    def optimizer(self) -> optim.Optimizer:
         """The optimiser of the layers that learn."""
         return self.state.optimizer
 
     @property
-    def schedule(self):
+    def schedule(self) -> optim.Schedule:
         """The one-cycle schedule of the learning rate."""
         return self.state.schedule
 
     @property
-    def progress(self):
+    def progress(self) -> Progress:
         """Epoch, batch, running sums and history; see `Progress`."""
         return self.state.progress
 
     # ------------------------------------------------------------------------------ training
 
-    def fit(self):
+    def fit(self) -> bool:
         """Train to the end of the schedule, or until the first Ctrl-C.
 
         Returns
@@ -206,7 +208,7 @@ class Trainer:
                 self._end_epoch()
         return True
 
-    def step(self, images, labels):
+    def step(self, images: Tensor, labels: Array) -> None:
         """Learn from this rank's share of a batch: images (N, C, H, W), or cached features (N, D), and labels (N,)."""
         self.optimizer.zero_grad()
         totals = np.zeros(3)  # sum of the losses, right answers, images
@@ -297,7 +299,7 @@ class Trainer:
 
     # --------------------------------------------------------------------- saving and resuming
 
-    def save(self):
+    def save(self) -> Any:
         """Write a checkpoint of this moment and return its path, or None if another rank does it.
 
         Raises
@@ -320,7 +322,9 @@ class Trainer:
             raise FolderGoneError(self.folder.path, rescued, self.progress.step) from None
 
     @classmethod
-    def resume(cls, folder, train_set, *, model=None, **options):
+    def resume(
+        cls, folder: Path, train_set: data.ArrayDataset, *, model: network.Model | None = None, **options: Any
+    ) -> Self:
         """Go on with an earlier run from its newest whole checkpoint; the bits are those of a run without a break.
 
         Parameters
@@ -363,7 +367,7 @@ class Trainer:
 
     # -------------------------------------------------------------------------- the final test
 
-    def final_eval(self, test_set=None):
+    def final_eval(self, test_set: data.ArrayDataset | None = None) -> dict[str, Any]:
         """Look at the test set, once, and write the results of the run.
 
         Parameters

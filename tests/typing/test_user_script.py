@@ -14,6 +14,7 @@ import minitorch_kernels
 
 ROOT = pathlib.Path(minitorch_cnn.__file__).parents[1]
 SCRIPT = pathlib.Path(__file__).with_name("user_script.py")
+ANNOTATED = pathlib.Path(__file__).with_name("annotated_script.py")
 
 
 def pyright(folder, **settings):
@@ -38,6 +39,22 @@ def test_a_user_s_program_has_no_type_error(tmp_path, mode):
     assert pyright(tmp_path, typeCheckingMode=mode) == []
 
 
+def test_an_annotated_program_has_no_error_in_strict_mode(tmp_path):
+    shutil.copy(ANNOTATED, tmp_path)
+    assert pyright(tmp_path, typeCheckingMode="strict") == []
+
+
+def test_strict_mode_knows_the_types_of_arguments(tmp_path):
+    wrong = [
+        'mt.nn.Linear("3", 4)',
+        'mt.nn.MaxPool2d(2, padding="same")',
+        "mt.data.Shapes10(size=[1])",
+        "mt.nn.fuse(1)",
+    ]
+    (tmp_path / "wrong.py").write_text("\n".join(["import minitorch_cnn as mt", *wrong]))
+    assert [error.split(":")[0] for error in pyright(tmp_path, typeCheckingMode="strict")] == ["2", "3", "4", "5"]
+
+
 def test_a_mistake_in_a_user_s_program_is_an_error(tmp_path):
     wrong = ["mt.nn.Conv3d(3, 4, 3)", "mt.no_grad(1)", "mt.manual_sed(0)"]
     (tmp_path / "wrong.py").write_text("\n".join(["import minitorch_cnn as mt", *wrong]))
@@ -49,6 +66,11 @@ def test_the_program_runs():
     assert result.returncode == 0, result.stderr
     losses = [float(line) for line in result.stdout.splitlines()[2:7]]
     assert losses[-1] < losses[0]
+
+
+def test_the_annotated_program_runs():
+    result = subprocess.run([sys.executable, str(ANNOTATED)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
 
 
 def test_type_checkers_see_the_names_that_programs_get():

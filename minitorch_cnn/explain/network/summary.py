@@ -8,7 +8,9 @@ from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.trace.replay import traced
 from minitorch_cnn.explain.trace.semantics import completes_mean, macs_of
+from minitorch_cnn.nn import Module
 from minitorch_cnn.ops.reads import UNKNOWN
+from minitorch_cnn.types import Shape
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Summary:
         return html.table(_rows(self), title) + html.text("\n".join(totals))
 
 
-def summary(model, input_shape):
+def summary(model: Module, input_shape: Shape) -> "Summary":
     """Summarise a model.
 
     Parameters
