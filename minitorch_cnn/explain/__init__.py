@@ -1,4 +1,4 @@
-"""Pictures and numbers: of single convolutions and poolings, and of any model from its one trace."""
+"""Pictures and figures of single convolutions and poolings, and of any model through its trace."""
 
 from minitorch_cnn.explain.arithmetic.conv import conv, conv_gradient
 from minitorch_cnn.explain.arithmetic.correlation import LearnedFlip, SideBySide, learn_flip, side_by_side

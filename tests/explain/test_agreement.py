@@ -101,5 +101,5 @@ def test_an_operation_of_the_users_own(own, known):
         return
     for shown in (table, unit, explain.field_growth({"own": (model, SHAPE)})):
         assert UNKNOWN in str(shown)
-    assert "without 1 layer where they are not known" in str(table)
+    assert "not counting 1 layer with unknown counts" in str(table)
     explain.topology(model, SHAPE).figure()

@@ -57,7 +57,7 @@ class _Problem:
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": 1}
 
     def products(self):
-        """Yield (place in x, place in the kernel, place in the output) of every product, the padding's too."""
+        """Yield (place in x, in the kernel, in the output) of every product, also of those in the padding."""
         filters, channels, rows, columns = self.weight.shape
         for o, i, j in np.ndindex(filters, *self.out_size):
             for c, u, v in itertools.product(range(channels), range(rows), range(columns)):
@@ -92,7 +92,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
     Parameters
     ----------
     x : array or Tensor, shape (W,), (H, W), (C, W) or (C, H, W)
-    weight : array or Tensor, shape (KW,), (KH, KW), (C_out, C, KW) or (C_out, C, KH, KW), the one that fits x
+    weight : array or Tensor, shape (KW,), (KH, KW), (C_out, C, KW) or (C_out, C, KH, KW), to match x
     stride, padding, dilation
         As for `ops.conv2d`, or `ops.conv1d` where x is a signal.
     algorithm : str
@@ -108,7 +108,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
     TypeError, ValueError, ShapeError
         If the shapes or a keyword do not fit.
     MismatchError
-        If the algorithm, the textbook's loops and the products that are shown do not agree.
+        If the results of the algorithm, of the textbook's loops and of the products shown differ.
     """
     problem = _Problem("explain.conv", x, weight, stride, padding, dilation)
     out = problem.run(algorithm)[0]
@@ -130,7 +130,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
 
 @enable_grad()
 def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0, dilation=1, algorithm="auto"):
-    """Tell where the gradient of a convolution's output goes, element by element.
+    """Show where the gradient of a convolution's output goes, element by element.
 
     Each product x * K of the forward pass sends grad S * K to x and grad S * x to K.
 
@@ -211,7 +211,7 @@ def _sums(op, products, grids, truth):
     left, right, result = grids
     terms = {place: [] for place in np.ndindex(result.values.shape)}
     for a, b, place in products:
-        if result.inside(place):  # a gradient of the padding is of no use to anybody
+        if result.inside(place):  # nobody uses a gradient of the padding
             terms[place].append((a, b))
     sums = np.zeros(result.values.shape)
     steps = []

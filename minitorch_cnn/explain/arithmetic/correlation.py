@@ -1,4 +1,4 @@
-"""Cross-correlation beside convolution: the flip, and why a network that learns does not care about it."""
+"""Cross-correlation and convolution: the flip of the kernel, and why learning makes it irrelevant."""
 
 import pathlib
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, 
 
 
 class _Shown:
-    """What both results can do with their figure and their text."""
+    """A result that can be saved as a picture or as text; a notebook shows the picture."""
 
     def save(self, path):
         """Write a .png, .svg or .txt file, all or nothing; ValueError if ``path`` ends otherwise."""
@@ -55,7 +55,7 @@ class SideBySide(_Shown):
         return "\n\n".join("\n".join([name, *(f"  {row}" for row in matrix(values))]) for name, values in blocks)
 
     def figure(self):
-        """Return a matplotlib Figure: above cross-correlation, below convolution with the kernel as it slides."""
+        """Return a matplotlib Figure: cross-correlation above, convolution below, each with the kernel that slides."""
         figure = figures.blank()
         rows = figure.subfigures(2, 1)
         slides = (self.weight, "kernel K, as it is"), (self.weight[::-1, ::-1], "kernel K, flipped both ways")
@@ -75,26 +75,26 @@ def side_by_side(weight, x=None):
     """Cross-correlate and convolve an image with the same kernel.
 
     cross-correlation: S(i, j) = sum over m, n of I(i + m, j + n) K(m, n);
-    convolution: S(i, j) = sum over m, n of I(i - m, j - n) K(m, n), which is the former with K flipped both ways.
+    convolution: S(i, j) = sum over m, n of I(i - m, j - n) K(m, n), a cross-correlation with K flipped both ways.
 
     Parameters
     ----------
     weight : array, shape (KH, KW)
     x : array, shape (H, W), or None
-        None is an impulse: zeros around a 1, just large enough that the answer is as large as the kernel.
+        None is an impulse: a 1 among zeros, just large enough that the output has the size of the kernel.
 
     Returns
     -------
     SideBySide
-        By `ops.conv2d` and `ops.convolve`, without padding. The answer to an impulse is the kernel itself for
-        convolution, and the flipped kernel for cross-correlation.
+        Computed by `ops.conv2d` and `ops.convolve`, without padding. An impulse gives the kernel itself under
+        convolution, and the flipped kernel under cross-correlation.
 
     Raises
     ------
     TypeError, ValueError, ShapeError
-        If one is no matrix, or the kernel does not fit into the image.
+        If one of them is not a matrix, or the kernel is larger than the image.
     MismatchError
-        If kernels and textbook do not agree.
+        If the kernels and the textbook's loops differ.
     """
     op = "explain.side_by_side"
     weight = numbers(op, "weight", weight, (2,))
@@ -113,9 +113,9 @@ def side_by_side(weight, x=None):
 
 @dataclass(frozen=True)
 class LearnedFlip(_Shown):
-    """Two layers that learned the same from the same images, one by cross-correlation, one by convolution."""
+    """Two layers that learned the same task from the same images, one by cross-correlation, one by convolution."""
 
-    target: np.ndarray  # (KH, KW), the kernel whose answers were to be learned
+    target: np.ndarray  # (KH, KW), the kernel that made the outputs to learn
     correlation: np.ndarray  # (KH, KW), learned with flip_kernel=False
     convolution: np.ndarray  # (KH, KW), learned with flip_kernel=True
     losses: np.ndarray  # (2, steps + 1): mean squared error of both, before each step and at the end
@@ -127,7 +127,7 @@ class LearnedFlip(_Shown):
 
     def __str__(self):
         blocks = (
-            ("the kernel that made the answers", self.target),
+            ("the kernel that made the targets", self.target),
             ("learned by cross-correlation", self.correlation),
             ("learned by convolution", self.convolution),
             ("learned by convolution, flipped both ways", self.convolution[::-1, ::-1]),
@@ -136,13 +136,13 @@ class LearnedFlip(_Shown):
         first, last = self.losses[:, 0], self.losses[:, -1]
         for name, a, b in zip(FORMULAS, first, last, strict=True):
             lines.append(f"{name}: mean squared error {short(a)} before, {b:.1e} after {len(self.losses[0]) - 1} steps")
-        lines.append(f"largest difference of one kernel from the other, flipped: {self.difference:.1e}")
+        lines.append(f"largest difference between one kernel and the flip of the other: {self.difference:.1e}")
         return "\n\n".join(lines)
 
     def figure(self):
         """Return a matplotlib Figure: both losses, and the kernels."""
         figure = figures.blank()
-        figure.suptitle("What learns by convolution learns the flipped kernel, and is as good", fontsize=18)
+        figure.suptitle("Learning makes the flip irrelevant", fontsize=18)
         curves, grids = figure.subfigures(1, 2)
         axes = curves.subplots()
         styles = ({"color": figures.BLUE, "ls": "-"}, {"color": figures.ORANGE, "ls": "--"})
@@ -153,7 +153,7 @@ class LearnedFlip(_Shown):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=14)
         blocks = (
-            ("made the answers", self.target),
+            ("made the targets", self.target),
             ("learned by cross-correlation", self.correlation),
             ("learned by convolution", self.convolution),
             ("the same, flipped both ways", self.convolution[::-1, ::-1]),
@@ -165,26 +165,26 @@ class LearnedFlip(_Shown):
 
 @enable_grad()
 def learn_flip(weight, steps=40, seed=0):
-    """Let a layer that cross-correlates and one that convolves learn the answers of one kernel.
+    """Train a layer that cross-correlates and one that convolves on the outputs of one kernel.
 
     Parameters
     ----------
     weight : array, shape (KH, KW)
-        Both layers see random images and what cross-correlation with this kernel makes of them.
+        Both layers get random images, and as targets the cross-correlation of these with this kernel.
     steps : int
         Of gradient descent on the mean squared error.
     seed : int
-        Of the images, and of the random weights that the two start from, each from its own.
+        For the images and for the random weights, which differ between the two layers.
 
     Returns
     -------
     LearnedFlip
-        By two `nn.Conv2d`, one of them with ``flip_kernel=True``.
+        Learned by two `nn.Conv2d`, one of them with ``flip_kernel=True``.
 
     Raises
     ------
     TypeError, ValueError
-        If the kernel is no matrix, or does not fit into 12 x 12 pixels.
+        If the kernel is not a matrix, or is larger than 12 x 12.
     """
     target = numbers("explain.learn_flip", "weight", weight, (2,))
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def learn_flip(weight, steps=40, seed=0):
 
 
 def draw_numbers(axes, values, heading):
-    """Draw a matrix with its numbers, blue below zero and orange above."""
+    """Draw a matrix with its values, blue below zero and orange above."""
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list("blue-orange", ["#7CB5D9", "white", "#E8A672"])  # pale, for black text

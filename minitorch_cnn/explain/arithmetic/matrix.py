@@ -1,4 +1,4 @@
-"""A convolution as the matrix that it is: mostly zeros, and the same few weights again and again."""
+"""A convolution as a matrix: it is mostly zeros and repeats the same few weights."""
 
 from dataclasses import dataclass, field
 
@@ -10,22 +10,22 @@ from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Conv1d, Conv2d
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
 
-_DENSE_LIMIT = 16_000_000  # numbers of a matrix that is written out
+_DENSE_LIMIT = 16_000_000  # elements of a matrix that is written out
 
 
 @dataclass(frozen=True)
 class ConvMatrix(Picture):
     """The matrix M of a layer: ``M @ x`` is its output without the bias, and ``M.T @ dy`` its input gradient.
 
-    Only the entries that a weight stands in are kept, entry by entry in four arrays. Where a mirrored
-    border reads a pixel twice, two entries have the same row and column, and count as their sum.
+    Only the entries that hold a weight are stored. Where a mirrored border reads a pixel twice, two entries have
+    the same row and column; their sum counts.
     """
 
     shape: tuple  # (C_out * OH * OW, C_in * H * W)
-    rows: np.ndarray = field(repr=False)  # which output number, (entries,) int64
-    columns: np.ndarray = field(repr=False)  # which input number
+    rows: np.ndarray = field(repr=False)  # index of the output, (entries,) int64
+    columns: np.ndarray = field(repr=False)  # index of the input
     values: np.ndarray = field(repr=False)
-    weight_index: np.ndarray = field(repr=False)  # which number of the flattened weight
+    weight_index: np.ndarray = field(repr=False)  # index in the flattened weight
     weight: np.ndarray = field(repr=False)
     input_shape: tuple  # without the batch
     output_shape: tuple
@@ -33,7 +33,7 @@ class ConvMatrix(Picture):
 
     @property
     def T(self):
-        """The transposed matrix: the way back of the gradient."""
+        """The transposed matrix, which carries the gradient back."""
         return ConvMatrix(
             self.shape[::-1],
             self.columns,
@@ -54,21 +54,23 @@ class ConvMatrix(Picture):
         return np.bincount(self.rows, self.values * x[self.columns].astype(np.float64), self.shape[0])
 
     def dense(self):
-        """Return the matrix with all its zeros; ShapeError if it has more than 16 million numbers."""
+        """Return the matrix with all its zeros; ShapeError if it has more than 16 million elements."""
         if self.dense_weights > _DENSE_LIMIT:
-            raise ShapeError(f"ConvMatrix.dense: expected at most {_DENSE_LIMIT:,} numbers, got {self.dense_weights:,}")
+            raise ShapeError(
+                f"ConvMatrix.dense: expected at most {_DENSE_LIMIT:,} elements, got {self.dense_weights:,}"
+            )
         full = np.zeros(self.shape, self.values.dtype)
         np.add.at(full, (self.rows, self.columns), self.values)
         return full
 
     @property
     def dense_weights(self):
-        """Weights of a layer that connects every number with every other."""
+        """Weights of a layer that connects every input with every output."""
         return self.shape[0] * self.shape[1]
 
     @property
     def local_weights(self):
-        """Weights if every output had its own window of weights, the padding under it among them."""
+        """Weights if every output had its own window of weights, including those over the padding."""
         outputs = self.shape[1] if self.transposed else self.shape[0]
         return outputs * int(np.prod(self.weight.shape[1:]))
 
@@ -83,8 +85,8 @@ class ConvMatrix(Picture):
         kept = f"{len(self.rows):,} entries are weights, {1 - len(self.rows) / self.dense_weights:.1%} are zeros"
         lines = [
             f"{sides[0]} -> {sides[1]}: a matrix {self.shape[0]:,} x {self.shape[1]:,}; {kept}",
-            f"dense    {self.dense_weights:>15,} weights   every number with every other",
-            f"local    {self.local_weights:>15,} weights   every output with its window alone",
+            f"dense    {self.dense_weights:>15,} weights   every input with every output",
+            f"local    {self.local_weights:>15,} weights   each output with its own window",
             f"shared   {self.shared_weights:>15,} weights   the same window everywhere: convolution",
         ]
         if max(self.shape) <= 40:
@@ -92,13 +94,13 @@ class ConvMatrix(Picture):
             cells = np.full(self.shape, ".".rjust(width), object)
             for row, column, index in zip(self.rows, self.columns, self.weight_index, strict=True):
                 cells[row, column] = str(index).rjust(width)
-            lines += ["", "where which weight stands:", *(" ".join(row) for row in cells)]
+            lines += ["", "index of the weight in each place:", *(" ".join(row) for row in cells)]
         return "\n".join(lines)
 
     def figure(self):
-        """Return the drawing: the kernel, and the matrix with each of its weights in one colour."""
+        """Return the drawing: the kernel, and the matrix; each weight has one colour in both."""
         drawing = figures.blank((13, 7))
-        drawing.get_layout_engine().set(wspace=0.08)  # a tall name of the rows must not touch the kernel
+        drawing.get_layout_engine().set(wspace=0.08)  # so that a tall label of the rows does not touch the kernel
         kernel, matrix = drawing.subplots(1, 2, width_ratios=(1, 3.2))
         colours = {"cmap": "viridis", "vmin": 0, "vmax": max(self.weight.size - 1, 1)}
         self._draw_kernel(kernel, colours)
@@ -112,7 +114,7 @@ class ConvMatrix(Picture):
                 self.columns, self.rows, c=self.weight_index, s=1, marker="s", lw=0, rasterized=True, **colours
             )
             matrix.set(xlim=(-0.5, self.shape[1] - 0.5), ylim=(self.shape[0] - 0.5, -0.5), aspect="equal")
-        matrix.set_xlabel(f"input: {' x '.join(map(str, self.input_shape))} = {self.shape[1]:,} numbers", fontsize=14)
+        matrix.set_xlabel(f"input: {' x '.join(map(str, self.input_shape))} = {self.shape[1]:,} elements", fontsize=14)
         matrix.set_ylabel(f"output: {' x '.join(map(str, self.output_shape))} = {self.shape[0]:,}", fontsize=14)
         if self.transposed:
             matrix.set(xlabel=matrix.get_ylabel(), ylabel=matrix.get_xlabel())
@@ -123,7 +125,7 @@ class ConvMatrix(Picture):
         return drawing
 
     def _draw_kernel(self, axes, colours):
-        """Draw the first filter's windows one below the other, each weight in its colour with its value."""
+        """Draw the weights of the first filter, one channel below the other, each in its colour with its value."""
         window = self.weight.reshape(self.weight.shape[0] * self.weight.shape[1], -1, self.weight.shape[-1])
         shown = window[: max(1, 12 // window.shape[1])]
         index = np.arange(shown.size).reshape(-1, shown.shape[2])
@@ -148,9 +150,9 @@ def as_matrix(layer, input_shape):
     Parameters
     ----------
     layer : Conv1d or Conv2d
-        With any stride, padding, dilation and groups; a flipped kernel and a mirrored border too.
+        With any stride, padding, dilation and groups; also with a flipped kernel or a mirrored border.
     input_shape : tuple of int
-        (1, C, H, W), or (1, C, W) of signals: the matrix belongs to one image.
+        (1, C, H, W), or (1, C, W) for signals: the matrix is that of one image.
 
     Returns
     -------
@@ -159,7 +161,7 @@ def as_matrix(layer, input_shape):
     Raises
     ------
     TypeError
-        If the layer is no convolution.
+        If the layer is not a convolution.
     ShapeError
         If it does not take inputs of this shape.
 
@@ -207,7 +209,7 @@ def _entries(layer, shape):
         conv_output_size(size, taps[i], stride[i], *ends[i], dilation[i], "as_matrix: input_shape")
         for i, size in enumerate((height, width))
     )
-    # One axis each for: output channel o, row i, column j; channel of the group c, tap u, tap v.
+    # One axis for each of: output channel o, row i, column j; channel of the group c, tap u, tap v.
     o, i, j, c, u, v = np.ogrid[:filters, :oh, :ow, :group_channels, : taps[0], : taps[1]]
     first = o // (filters // groups) * group_channels
     columns = numbers[first + c, i * stride[0] + u * dilation[0], j * stride[1] + v * dilation[1]]

@@ -55,7 +55,7 @@ class _Problem:
         return Grid("input", "x", self.x, self.x_shape, self.hyper["padding"], fill, self.unread)
 
     def windows(self):
-        """Yield (place in the output, places of its window that count, by how much it is divided)."""
+        """Yield (place in the output, places of its window that count, the divisor)."""
         grid, (top, _, left, _), (sh, sw) = self.input(), self.hyper["padding"], self.hyper["stride"]
         for c, i, j in np.ndindex(len(self.x), *self.out_size):
             places = [(c, i * sh + u - top, j * sw + v - left) for u, v in np.ndindex(self.hyper["kernel_size"])]
@@ -83,9 +83,9 @@ class _Problem:
 
 
 def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=True):
-    """Tell a pooling element by element.
+    """Write out a pooling, element by element.
 
-    max: S(i, j) = max over m, n of I(i*stride + m - padding, j*stride + n - padding); avg: the mean of the same
+    max: S(i, j) = max over m, n of I(i*stride + m - padding, j*stride + n - padding); avg: their mean
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
     TypeError, ValueError, ShapeError
         If the shapes or a keyword do not fit.
     MismatchError
-        If the kernel, the textbook's loops and the numbers that are shown do not agree.
+        If the results of the kernel, of the textbook's loops and of the steps shown differ.
     """
     problem = _Problem("explain.pool", x, kernel, kind, stride, padding, count_include_pad)
     out, _ = problem.run()
@@ -130,7 +130,7 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
 
 @enable_grad()
 def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=0, count_include_pad=True):
-    """Tell where the gradient of a pooling's output goes, element by element.
+    """Show where the gradient of a pooling's output goes, element by element.
 
     max: all of it to the first largest value of the window; avg: equal shares to the whole window.
 
@@ -156,7 +156,7 @@ def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=
     _, grad_x = problem.run(incoming)
     source = Grid("gradient of the output", "dS", incoming, problem.out_shape)
     result = Grid("gradient of the input", "dx", grad_x, problem.x_shape, unread=problem.unread)
-    shares = {place: [] for place in np.ndindex(grad_x.shape)}  # of each input: (output, divided by what)
+    shares = {place: [] for place in np.ndindex(grad_x.shape)}  # of each input: (output, divisor)
     for place, places, count in problem.windows():
         for receiver in [problem.winner(places)] if kind == "max" else places:
             if result.inside(receiver):
@@ -171,7 +171,7 @@ def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=
         parts = [result.label(place), names, *([filled] if filled != short(value) else []), short(value)]
         equation = " = ".join(parts)
         if not sources:
-            why = "it is the largest of no window" if kind == "max" else "no window reads this place"
+            why = "it is not the largest element of any window" if kind == "max" else "no window reads this place"
             equation = f"{result.label(place)} = 0, as {why}"
         steps.append(Step(place, tuple(p for p, _ in sources), (place,), value, equation))
     agree(problem.op, grad_x, _truth(problem, incoming), shown)

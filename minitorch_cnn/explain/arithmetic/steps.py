@@ -1,4 +1,4 @@
-"""A worked example: grids of numbers, and for every result the products whose sum it is.
+"""A worked example: grids of numbers, and for every result the products that add up to it.
 
 `conv` and `pool` build one from a convolution or a pooling; `render` draws it.
 """
@@ -16,7 +16,7 @@ KINDS = ".png, .gif, .svg, .html or .txt"
 
 
 class MismatchError(RuntimeError):
-    """A kernel, the textbook's loops and the sum of the products that are shown do not agree."""
+    """The results of a kernel, of the textbook's loops and of the products shown differ."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Grid:
     values: np.ndarray  # (planes, H, W)
     shape: tuple  # of the user's array, which has the same elements in the same order
     padding: tuple = (0, 0, 0, 0)  # top, bottom, left, right
-    fill: float = 0.0  # what stands in the padding
-    unread: np.ndarray | None = None  # (H, W), True where no window looks
+    fill: float = 0.0  # the value of the padding
+    unread: np.ndarray | None = None  # (H, W), True where no window reads
     columns: int = 1  # planes side by side in a drawing
 
     def inside(self, place):
@@ -37,18 +37,18 @@ class Grid:
         return 0 <= place[1] < self.values.shape[1] and 0 <= place[2] < self.values.shape[2]
 
     def at(self, place):
-        """Return the number at (plane, row, column), which may lie in the padding."""
+        """Return the element at (plane, row, column), which may lie in the padding."""
         return float(self.values[place]) if self.inside(place) else self.fill
 
     def label(self, place):
-        """Return the name of a number as in the user's array, such as "x[0, 1]"."""
+        """Return the name of an element as in the user's array, such as "x[0, 1]"."""
         index = np.unravel_index(np.ravel_multi_index(place, self.values.shape), self.shape)
         return f"{self.letter}[{', '.join(str(int(i)) for i in index)}]"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One result, and where its numbers come from; places are (plane, row, column)."""
+    """One result and the elements that it comes from; places are (plane, row, column)."""
 
     place: tuple
     left: tuple  # places in the first grid
@@ -69,7 +69,7 @@ class WorkedExample:
     right: Grid | None
     result: Grid
     steps: tuple  # a Step for each result, in row-major order
-    signs: tuple  # that stand between the grids
+    signs: tuple  # between the grids
     windows: bool = False  # a step's places form the window, (C, KH, KW)
 
     def __str__(self):
@@ -78,7 +78,7 @@ class WorkedExample:
         return to_text(self)
 
     def goes_to(self, place):
-        """Return the steps whose results a number of the first grid has a part in; ``place`` is its place there."""
+        """Return the steps whose results use the element of the first grid at ``place``."""
         return [step for step in self.steps if place in step.left]
 
     def save(self, path, step=None):
@@ -87,16 +87,15 @@ class WorkedExample:
         Parameters
         ----------
         path : str or Path
-            ``.png`` and ``.svg`` show the whole, ``.gif`` one result after the other, ``.html`` does so by
-            keys and clicks, on a number of the first grid too, to see where it goes, without a network;
-            ``.txt`` is ``str()``.
+            ``.png`` and ``.svg`` show the whole, ``.gif`` one result after the other. ``.html`` does so by keys and
+            clicks, offline; a click on an element of the first grid shows where it goes. ``.txt`` is ``str()``.
         step : int or None
             The result, counted from 0, whose window is marked in a ``.png`` or ``.svg``; None marks none.
 
         Raises
         ------
         ValueError
-            If it ends otherwise, if there is no such step, or if there are too many for a film.
+            If the name ends otherwise, if there is no such step, or if there are too many for a film.
         OSError
             If it cannot be written.
         """
@@ -135,7 +134,7 @@ def numbers(op, name, value, axes):
     Raises
     ------
     TypeError
-        If it holds no numbers.
+        If its dtype is not numeric.
     ValueError
         If the number of its axes is not in ``axes``, or it is empty.
     """
@@ -146,12 +145,12 @@ def numbers(op, name, value, axes):
 
 
 def agree(op, kernel, textbook, shown):
-    """Require that three ways to the same numbers agree; all are arrays of one shape.
+    """Require that three ways to compute the same result agree; all are arrays of one shape.
 
     Raises
     ------
     MismatchError
-        Naming the first place where they do not.
+        If they do not; it names the first place.
     """
     scale = max(1.0, float(np.abs(shown, where=np.isfinite(shown), out=np.zeros_like(shown)).max(initial=0)))
     for name, other in (("the textbook's loops", textbook), ("the products", shown)):

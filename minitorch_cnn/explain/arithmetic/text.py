@@ -1,4 +1,4 @@
-"""Arithmetic in words: numbers, output sizes with the numbers filled in, and worked examples as text."""
+"""Worked examples as text: numbers, and the formula of the output size with its numbers filled in."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def short(value):
 
 
 def factor(value):
-    """Return a number as a factor, negative ones in brackets."""
+    """Return a number as a factor; a negative one is in brackets."""
     text = short(value)
     return f"({text})" if text.startswith("-") else text
 
@@ -60,7 +60,7 @@ def _verb(number):
 
 
 def sizes(size, kernel, stride, padding, dilation, signal):
-    """Return (sentences on the output size, (H, W) mask of what is never read) of a window that slides."""
+    """Return (sentences about the output size, (H, W) mask of what no window reads) for a sliding window."""
     top, bottom, left, right = padding
     down = (size[0], kernel[0], stride[0], top, bottom, dilation[0])
     along = (size[1], kernel[1], stride[1], left, right, dilation[1])
@@ -75,19 +75,19 @@ def sizes(size, kernel, stride, padding, dilation, signal):
 
 
 def of_output(sentences):
-    """Return the sentences on the output size of a forward pass as they stand at its gradient."""
+    """Return the sentences about the output size of a forward pass, for the page of its gradient."""
     return tuple(f"output of the forward pass, {sentence}" for sentence in sentences)
 
 
 def matrix(rows):
-    """Return lines of text, the numbers of ``rows`` in columns of one width."""
+    """Return lines of text with the elements of ``rows`` in columns of one width."""
     cells = [[short(value) for value in row] for row in rows]
     width = max(len(cell) for row in cells for cell in row)
     return [" ".join(cell.rjust(width) for cell in row) for row in cells]
 
 
 def to_text(example):
-    """Return an `WorkedExample` as text: the rule, the sizes, the grids, and every result with its products."""
+    """Return a `WorkedExample` as text: the rule, the sizes, the grids, and every result with its products."""
     lines = [example.title, example.rule, *example.sizes]
     for grid in filter(None, (example.left, example.right, example.result)):
         lines += ["", f"{grid.name} {grid.letter}, {' x '.join(map(str, grid.shape))}"]

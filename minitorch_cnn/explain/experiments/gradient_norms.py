@@ -1,4 +1,4 @@
-"""Why shortcuts: how large the gradient is at each layer of deep networks with and without them."""
+"""Why shortcuts help: how large the gradient is at each layer of deep networks with and without them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from minitorch_cnn.tensor import Tensor
 
 KINDS = ("plain", "residual", "dense")
 DEPTHS = (20, 56, 110)
-_FILTERS, _GROWTH = (8, 16, 32), 4  # half of the networks of the papers, and less, to keep it in seconds
+_FILTERS, _GROWTH = (8, 16, 32), 4  # half as wide as in the papers, or less, so that it takes seconds
 _IMAGES, _SIDE = 8, 16
 
 
@@ -37,7 +37,7 @@ class PlainBlock(BasicBlock):
     Raises
     ------
     ShapeError
-        On call, if x has other channels.
+        On call, if x has another number of channels.
     """
 
     def __init__(self, in_channels, filters, stride=1, downsample=None):
@@ -69,7 +69,7 @@ class GradientNorms(Picture):
         return rows
 
     def __str__(self):
-        """The figure as text: a line a network."""
+        """The figure as text: a line for each network."""
         widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in self._rows]
         return "\n".join(["norm of the gradient of the weights, before the first step", *lines])
@@ -82,7 +82,7 @@ class GradientNorms(Picture):
         from minitorch_cnn.display import figures
 
         figure = figures.blank()
-        figure.suptitle("The gradient on its way back to the first layer", fontsize=20)
+        figure.suptitle("Size of the gradient at each layer", fontsize=20)
         depths = list(dict.fromkeys(depth for _, depth in self.norms))
         looks = {"plain": (figures.ORANGE, "-"), "residual": (figures.BLUE, "--"), "dense": (figures.GREEN, ":")}
         panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)[0]
@@ -91,7 +91,7 @@ class GradientNorms(Picture):
                 norms, (colour, line) = self.norms[kind, depth], looks[kind]
                 axes.semilogy(range(1, len(norms) + 1), norms, line, color=colour, lw=3, label=kind)
             axes.set_title(f"{depth} layers", fontsize=18)
-            axes.set_xlabel("convolution, 1 is next to the image", fontsize=13)
+            axes.set_xlabel("index of the convolution, 1 is next to the image", fontsize=13)
             axes.tick_params(labelsize=13)
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("norm of the gradient of its weights", fontsize=15)
@@ -105,10 +105,10 @@ def deep_network(kind, depth):
     Parameters
     ----------
     kind : str
-        Of KINDS: "residual" has three stages of basic blocks, "plain" the same without the shortcuts,
-        "dense" three dense blocks.
+        One of KINDS: "residual" has three stages of basic blocks, "plain" the same without shortcuts, "dense" has three
+        dense blocks.
     depth : int
-        Layers with weights along the way, with the fully connected layer and the transitions: 6n + 2 for blocks.
+        Layers with weights, including the fully connected layer and the transitions: 6n + 2.
 
     Returns
     -------
@@ -156,9 +156,9 @@ def gradient_norms(depths=DEPTHS, kinds=KINDS, seed=0):
 
     Notes
     -----
-    One batch of drawn shapes at half their size. All networks have batch norm and He's initial weights:
-    without shortcuts the gradient then does not vanish but grows from layer to layer on its way back,
-    because each batch norm after a ReLU makes it a little larger; a shortcut carries it past them.
+    The input is one batch of shapes10 at half its size. All networks have batch norm and He's initial weights.
+    Without shortcuts the gradient then does not vanish: it grows from layer to layer on its way back, because
+    each batch norm after a ReLU makes it a little larger. A shortcut carries it past them.
     Source: He, Zhang, Ren and Sun 2015, arXiv 1512.03385; Yang, Pennington, Rao, Sohl-Dickstein and
     Schoenholz 2019, "A Mean Field Theory of Batch Normalization", arXiv 1902.08129.
     """

@@ -1,4 +1,4 @@
-"""Why pooling: how much feature maps change when the image moves by a few pixels."""
+"""Why pooling helps: how much feature maps change when the image moves by a few pixels."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ _EDGES = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]  # Sobel's filter
 
 @dataclass(frozen=True)
 class ShiftSensitivity(Picture):
-    """The change of the maps by method, a number a shift: 0 for none, sqrt(2) for maps with nothing in common."""
+    """The change of the maps for each method and shift: 0 for equal maps, sqrt(2) for orthogonal ones."""
 
     shifts: tuple  # pixels
     changes: dict  # method -> list
@@ -35,7 +35,7 @@ class ShiftSensitivity(Picture):
         return rows + [(name, *(f"{change:.0%}" for change in line)) for name, line in self.changes.items()]
 
     def __str__(self):
-        """The figure as text: a line a method, a column a shift."""
+        """The figure as text: a line for each method, a column for each shift."""
         widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
         return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in self._rows)
 
@@ -55,9 +55,9 @@ class ShiftSensitivity(Picture):
         )
         for (name, line), (colour, mark) in zip(self.changes.items(), looks, strict=True):
             axes.plot(self.shifts, [100 * change for change in line], mark, color=colour, lw=3, ms=10, label=name)
-        axes.set_title("The image moves: how much do the maps change?", fontsize=20)
+        axes.set_title("How much the maps change when the image moves", fontsize=20)
         axes.set_xlabel("shift of the image, pixels", fontsize=16)
-        axes.set_ylabel("change of the maps, % of their size", fontsize=16)
+        axes.set_ylabel("change of the maps, % of their norm", fontsize=16)
         axes.set_xticks(self.shifts)
         axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=14)
@@ -74,11 +74,11 @@ def shift_sensitivity(images=None, weight=None, shifts=(1, 2, 3, 4)):
     Parameters
     ----------
     images : ndarray, shape (N, C, H, W), or None
-        None takes 64 drawn shapes in grey.
+        None takes 64 grey images of shapes10.
     weight : ndarray, shape (K, C, KH, KW), or None
         Filters, such as ``model.conv1.weight.data``; None takes Sobel's filters for edges in four directions.
     shifts : sequence of int, pixels
-        To the left. What moves is a window on the image, so no border moves in.
+        To the left. A window moves over the image, so that no border comes into view.
 
     Returns
     -------

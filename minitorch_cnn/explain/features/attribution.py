@@ -1,7 +1,7 @@
-"""Where in the image the reasons for an answer lie: saliency, occlusion and Grad-CAM.
+"""Which part of an image decides the prediction: saliency, occlusion and Grad-CAM.
 
-All three go by the operations of the trace and not by modules, so that a module may run twice, and
-take images of any number of channels.
+All three follow the operations of the trace, not the modules: a module may run twice. Images may have any number of
+channels.
 """
 
 from dataclasses import dataclass, field
@@ -20,36 +20,61 @@ from minitorch_cnn.tensor import Tensor
 
 @dataclass(frozen=True)
 class Attribution(Picture):
-    """A heat map for each image, with the class that it speaks for."""
+    """A heat map for each image, with the class that it explains."""
 
     method: str
     heat: np.ndarray = field(repr=False)  # (N, H, W); of any sign for occlusion, else >= 0
     targets: np.ndarray  # class of each image, (N,)
     scores: np.ndarray  # its logit, (N,)
     images: np.ndarray = field(repr=False)  # (N, H, W, 3) in 0 .. 1, to be seen
+    predictions: np.ndarray  # most probable class of each image, (N,)
+    probabilities: np.ndarray  # of that class, (N,)
+    labels: np.ndarray | None = None  # true class of each image, (N,)
     classes: tuple | None = None  # names
 
     def label(self, number):
-        """Return the name of the class that the heat map of an image speaks for."""
-        target = int(self.targets[number])
-        return str(target) if self.classes is None else self.classes[target]
+        """Return the name of the class that the heat map of an image explains."""
+        return self._name(self.targets[number])
+
+    def _name(self, index):
+        return str(int(index)) if self.classes is None else self.classes[index]
+
+    def title(self, number):
+        """Return "truth / prediction, probability" of an image, without the truth where it is not known."""
+        truth = "" if self.labels is None else f"{self._name(self.labels[number])} / "
+        title = f"{truth}{self._name(self.predictions[number])}, {self.probabilities[number]:.0%}"
+        if self.targets[number] == self.predictions[number]:
+            return title
+        return f"{title}\nheat for {self.label(number)}"
+
+    def wrong(self, number):
+        """Return True if the prediction for an image is known to be wrong."""
+        return self.labels is not None and bool(self.labels[number] != self.predictions[number])
 
     def __str__(self):
-        """The figure as text: of each image the hottest pixel, and how the heat lies over three by three parts."""
+        """The figure as text: the hottest pixel of each image, and the share of the heat in three by three parts."""
         lines = []
         for number, heat in enumerate(self.heat):
             y, x = np.unravel_index(np.abs(heat).argmax(), heat.shape)
             lines.append(
-                f"{self.method} of image {number} for {self.label(number)} (logit {self.scores[number]:.3f}): "
-                f"strongest {heat[y, x]:.4g} at row {y}, column {x}; share of each ninth of the image:"
+                f"{self.method} of image {number} for {self.label(number)} (logit {self.scores[number]:.3f}"
+                f"{self._mistake(number)}): strongest {heat[y, x]:.4g} at row {y}, column {x}; "
+                "share of the heat in each ninth of the image:"
             )
             whole = np.abs(heat).sum() or 1
             for rows in np.array_split(np.abs(heat), 3, axis=0):
                 lines.append("".join(f"{part.sum() / whole:8.1%}" for part in np.array_split(rows, 3, axis=1)))
         return "\n".join(lines)
 
+    def _mistake(self, number):
+        wrong = f"; predicted {self._name(self.predictions[number])}, truly " if self.wrong(number) else ""
+        return wrong and wrong + self._name(self.labels[number])
+
     def figure(self):
-        """Return the drawing: the images above, the heat over them below; blue is against the class, orange for it."""
+        """Return the drawing: the images above, the heat over them below; titles of wrong predictions are red.
+
+        Orange supports the class, blue counts against it.
+        """
         count = len(self.heat)
         across = min(count, 5)
         down = -(-count // across)
@@ -60,29 +85,32 @@ class Attribution(Picture):
         for number in range(count):
             above, below = grid[2 * (number // across) : 2 * (number // across) + 2, number % across]
             above.imshow(self.images[number], interpolation="nearest")
-            above.set_title(f"for {self.label(number)}", fontsize=14)
+            above.set_title(self.title(number), fontsize=13, color="#C00000" if self.wrong(number) else "black")
             grey = np.repeat(self.images[number].mean(2, keepdims=True), 3, 2)
             below.imshow(0.6 + 0.4 * grey if self.heat.min() < 0 else grey, interpolation="nearest")
             largest = np.abs(self.heat[number]).max() or 1
             signed = self.heat.min() < 0
             colours = {"cmap": diverging(), "vmin": -1} if signed else {"cmap": "viridis", "vmin": 0}
             below.imshow(self.heat[number] / largest, alpha=0.65, vmax=1, interpolation="nearest", **colours)
-        drawing.suptitle(self.method, fontsize=18)
+        meaning = "prediction, probability" if self.labels is None else "truth / prediction, probability"
+        drawing.suptitle(f"{self.method}\n{meaning}", fontsize=16)
         return drawing
 
 
 @enable_grad()
-def saliency(model, x, target=None, *, classes=None):
-    """Show which pixels the answer changes most with: |d logit / d pixel|, the largest over the channels.
+def saliency(model, x, target=None, *, labels=None, classes=None):
+    """Show which pixels the logit depends on most: |d logit / d pixel|, the largest over the channels.
 
     Parameters
     ----------
     model : Module
-        Images in, one number a class out; used in evaluation mode.
+        Maps images to a logit for each class; used in evaluation mode.
     x : ndarray, shape (N, C, H, W)
         Images as the model takes them.
     target : int, str, a sequence of them, or None
-        Class of all images or of each, names only with ``classes``; None takes the likeliest.
+        Class for all images, or for each; names only with ``classes``; None takes the most probable class.
+    labels : int array of shape (N,), or None
+        True classes; the figure then shows them and marks wrong predictions.
     classes : sequence of str or None
         Names for the figure.
 
@@ -93,7 +121,7 @@ def saliency(model, x, target=None, *, classes=None):
     Raises
     ------
     ValueError
-        If there is no such class, or the model gives no row of numbers.
+        If there is no such class, labels do not fit, or the model does not give logits (N, classes).
 
     Notes
     -----
@@ -104,28 +132,28 @@ def saliency(model, x, target=None, *, classes=None):
     pixels = Tensor(x.astype(replay.dtype), requires_grad=True)
     logits = _logits("saliency", replay, [(replay.x, pixels)])
     targets = _targets("saliency", logits.data, target, classes)
+    labels = _labels("saliency", labels, logits.shape)
     logits.backward(_one_hot(targets, logits))
     heat = np.abs(pixels.grad).max(1)
-    return _result("saliency", heat, targets, logits, pixels, classes)
+    return _result("saliency", heat, targets, logits, pixels, labels, classes)
 
 
-def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=None):
-    """Show how much the logit falls when a square is laid over the image.
+def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, labels=None, classes=None):
+    """Show how much the logit falls when a square covers a part of the image.
 
     Parameters
     ----------
-    model, x, target, classes
+    model, x, target, labels, classes
         As in `saliency`.
     size, stride : int, pixels, >= 1
-        Side of the square, and how far it moves; it is cut at the border.
+        Side of the square, and its step; it is cut at the border.
     value : float
-        What it is filled with; 0 is the mean colour of normalised images.
+        Its colour; 0 is the mean colour of normalised images.
 
     Returns
     -------
     Attribution
-        The heat of a pixel is the mean fall of all squares that covered it; negative where the answer became
-        surer.
+        The heat of a pixel is the mean fall over all squares that covered it. It is negative where the logit rose.
 
     Raises
     ------
@@ -134,7 +162,7 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
 
     Notes
     -----
-    Cost: a forward pass for each place of the square.
+    Cost: a forward pass for each position of the square.
     Source: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
     """
     for name, number in (("size", size), ("stride", stride)):
@@ -146,6 +174,7 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
     with no_grad():
         logits = _logits("occlusion", replay, [(replay.x, pixels)])
         targets = _targets("occlusion", logits.data, target, classes)
+        labels = _labels("occlusion", labels, logits.shape)
         every = np.arange(len(targets))
         fall, covered = np.zeros((len(targets), *pixels.shape[2:])), np.zeros(pixels.shape[2:])
         height, width = pixels.shape[2:]
@@ -157,24 +186,24 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, classes=Non
                 after = replay.run([(replay.x, Tensor(hidden))], len(replay.records) - 1).data
                 fall[:, *square] += (logits.data - after)[every, targets][:, None, None]
                 covered[square] += 1
-    return _result("occlusion", fall / np.maximum(covered, 1), targets, logits, pixels, classes)
+    return _result("occlusion", fall / np.maximum(covered, 1), targets, logits, pixels, labels, classes)
 
 
 @enable_grad()
-def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
-    """Show which places of a layer's maps speak for a class.
+def grad_cam(model, x, layer, target=None, *, relu=True, labels=None, classes=None):
+    """Show which places of a layer's maps support a class.
 
         weight_c = mean over i, j of d logit / d map[c, i, j]        heat = relu(sum over c of weight_c * map[c])
 
     Parameters
     ----------
-    model, x, target, classes
+    model, x, target, labels, classes
         As in `saliency`.
     layer : str
         Module path, usually the last convolution; its maps are taken after the normalisation and the
         activation that follow it directly.
     relu : bool
-        False also shows what speaks against the class.
+        False also shows what counts against the class.
 
     Returns
     -------
@@ -203,13 +232,14 @@ def grad_cam(model, x, layer, target=None, *, relu=True, classes=None):
     maps = Tensor(maps.data, requires_grad=True)
     logits = _logits("grad_cam", replay, [(replay.x, pixels), (variable, maps)])
     targets = _targets("grad_cam", logits.data, target, classes)
+    labels = _labels("grad_cam", labels, logits.shape)
     logits.backward(_one_hot(targets, logits))
     weights = maps.grad.mean((2, 3), keepdims=True)
     heat = (weights * maps.data).sum(1, keepdims=True)
     heat = ops.resize(Tensor(np.maximum(heat, 0) if relu else heat), pixels.shape[2:], mode="bilinear").data[:, 0]
     height, width = maps.shape[2:]
-    coarse = f", whose maps have {height} x {width} pixels only" if min(height, width) < 4 else ""
-    return _result(f"Grad-CAM at {layer}{coarse}", heat, targets, logits, pixels, classes)
+    coarse = f", whose maps have only {height} x {width} pixels" if min(height, width) < 4 else ""
+    return _result(f"Grad-CAM at {layer}{coarse}", heat, targets, logits, pixels, labels, classes)
 
 
 def _logits(function, replay, given):
@@ -242,10 +272,24 @@ def _targets(function, logits, target, classes):
     return targets
 
 
+def _labels(function, labels, shape):
+    """Return the true classes, (N,) int64, or None."""
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.shape != shape[:1] or labels.dtype.kind not in "iu" or np.any((labels < 0) | (labels >= shape[1])):
+        expected = f"expected a class of 0 to {shape[1] - 1} for each of {shape[0]} images"
+        raise ValueError(f"{function}: labels - {expected}, got {labels.tolist()!r}")
+    return labels
+
+
 def _one_hot(targets, logits):
     return np.eye(logits.shape[1], dtype=logits.data.dtype)[targets]
 
 
-def _result(method, heat, targets, logits, pixels, classes):
-    scores = logits.data[np.arange(len(targets)), targets]
-    return Attribution(method, heat, targets, scores, displayed(pixels.data), classes and tuple(classes))
+def _result(method, heat, targets, logits, pixels, labels, classes):
+    every = np.arange(len(targets))
+    scores, predictions = logits.data[every, targets], logits.data.argmax(1)
+    probabilities = ops.softmax(Tensor(logits.data)).data[every, predictions]
+    shown, names = displayed(pixels.data), classes and tuple(classes)
+    return Attribution(method, heat, targets, scores, shown, predictions, probabilities, labels, names)

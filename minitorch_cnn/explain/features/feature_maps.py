@@ -16,13 +16,13 @@ from minitorch_cnn.tensor import Tensor
 
 @dataclass(frozen=True)
 class FeatureMaps(Picture):
-    """What an image becomes on its way through a network."""
+    """The feature maps of one image."""
 
     image: np.ndarray = field(repr=False)  # (C, H, W) as the network got it
     maps: dict = field(repr=False)  # layer -> (C, H, W)
 
     def __str__(self):
-        """The figure as text: of each layer the shape, the share of zeros and the map that answers most."""
+        """The figure as text: for each layer the shape, the share of zeros and the map with the largest mean."""
         lines = [f"{'layer':<20} {'maps':>6} {'pixels':>9} {'zeros':>7} {'strongest map':>14} {'its mean':>10}"]
         for layer, array in self.maps.items():
             means = array.mean((1, 2))
@@ -32,7 +32,7 @@ class FeatureMaps(Picture):
         return "\n".join(lines)
 
     def figure(self):
-        """Return the drawing: the image, then for each layer the sixteen maps that answer most."""
+        """Return the drawing: the image, then for each layer the sixteen maps with the largest means."""
         return MapsOfImages((self,)).figure()
 
     def draw(self, row):
@@ -79,7 +79,7 @@ def displayed(x):
 
 
 def feature_maps(model, image, layers=None):
-    """Run an image through a network, and keep what the layers make of it.
+    """Run an image through a network, and keep the maps of some layers.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def feature_maps(model, image, layers=None):
     image : ndarray, shape (C, H, W), or (N, C, H, W) for several images
         As the model takes it: normalised.
     layers : list of str or None
-        Module paths; each is looked at after the normalisation and the activation that follow it
-        directly. None takes up to five convolutions, spread evenly.
+        Module paths; the maps are taken after the normalisation and the activation that follow directly.
+        None takes up to five convolutions, spread evenly.
 
     Returns
     -------

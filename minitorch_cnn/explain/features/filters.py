@@ -13,7 +13,7 @@ from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.io import files
 from minitorch_cnn.nn import Conv2d
 
-_MOST = 16  # filters and channels of a grid that is not in colour
+_MOST = 16  # filters and channels of a grid without colour
 
 
 def tile(weight, scale=None):
@@ -22,15 +22,15 @@ def tile(weight, scale=None):
     Parameters
     ----------
     weight : ndarray, shape (C_out, C_in, KH, KW)
-        Of three channels, a filter is a tile in colour; else a row of tiles, one a channel.
+        A filter of three channels is a tile in colour; any other is a row of tiles, one for each channel.
     scale : float or None
-        The weight that is drawn in full colour; None takes the largest of each filter.
+        The weight that gets full colour; None takes the largest of each filter.
 
     Returns
     -------
     ndarray
-        (height, width, 3) in 0 .. 1 for three channels, zero weights are grey there; else (height, width) in
-        -1 .. 1. NaN lies between the tiles.
+        For three channels (height, width, 3) in 0 .. 1, where zero weights are grey; else (height, width) in
+        -1 .. 1. Gaps between the tiles are NaN.
     """
     largest = np.abs(weight).max((1, 2, 3), keepdims=True) if scale is None else scale
     tiles = weight / np.where(largest == 0, 1, largest)
@@ -64,11 +64,11 @@ class FilterGrid(Picture):
     weight: np.ndarray = field(repr=False)  # (C_out, C_in, KH, KW)
 
     def __str__(self):
-        """The figure as text: of each filter its length and its mean, the strongest first."""
+        """The figure as text: the norm and the mean of each filter, the strongest first."""
         count, channels, height, width = self.weight.shape
         lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
         size = f"{height} x {width} x {channels} = {self.weight.size:,} weights"
-        lines = [f"{named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'length':>9} {'mean':>10}"]
+        lines = [f"{named(self.layer)}: {count} filters of {size}", f"{'filter':>6} {'norm':>9} {'mean':>10}"]
         for i in np.argsort(-lengths, kind="stable"):
             lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
         return "\n".join(lines)
@@ -88,12 +88,12 @@ class FilterGrid(Picture):
 
 
 def named(layer):
-    """Return a module's path as a name; the paths of a `Sequential` are mere numbers."""
+    """Return a module's path as a name: "layer 3" if it is only an index, as in a `Sequential`."""
     return f"layer {layer}" if layer.isdigit() else layer
 
 
 def _show(axes, sheet):
-    """Draw a sheet of tiles: colours as they are, numbers from blue by white to orange."""
+    """Draw a sheet of tiles: colours as they are, signed values from blue through white to orange."""
     if sheet.ndim == 3:
         axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
     else:
@@ -109,7 +109,7 @@ def diverging():
 
 
 def filters(model, layer=None):
-    """Look at the filters of a convolution.
+    """Return the filters of a convolution.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def filters(model, layer=None):
     Raises
     ------
     ValueError
-        If there is no convolution of that path.
+        If there is no convolution at that path.
     """
     path, module = _convolution("filters", model, layer)
     return FilterGrid(path, module.weight.data.copy())
@@ -142,7 +142,7 @@ def _convolution(function, model, layer):
 
 @dataclass(frozen=True)
 class FilterFilm:
-    """The filters of a layer while a network learns: one scale for all frames, so that they can be compared."""
+    """The filters of a layer while a network learns, on one scale for all frames so that they can be compared."""
 
     layer: str
     frames: tuple = field(repr=False)  # of (title, weight)
@@ -153,12 +153,12 @@ class FilterFilm:
         lines, before = [f"{named(self.layer)}: {len(self.frames)} frames"], None
         for title, weight in self.frames:
             moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
-            lines.append(f"{title}: length {np.linalg.norm(weight):.4f}{moved}")
+            lines.append(f"{title}: norm {np.linalg.norm(weight):.4f}{moved}")
             before = weight
         return "\n".join([*lines, self.note]).rstrip()
 
     def gif(self, milliseconds=400):
-        """Return the film as the bytes of a GIF that repeats for ever."""
+        """Return the film as the bytes of a GIF that repeats forever."""
         from PIL import Image
 
         scale = max(float(np.abs(weight).max()) for _, weight in self.frames)
@@ -194,10 +194,10 @@ def filter_film(layer, folder=None, frames=None):
     layer : str
         Path of a convolution.
     folder : str or Path
-        Of a run: a frame for each epoch that was kept (``Trainer(save_epochs=True)``), else one for each
-        checkpoint that is there and one for the finished model.
+        Folder of a run. It gives a frame for each epoch that was saved (``Trainer(save_epochs=True)``), else one
+        for each checkpoint and one for the finished model.
     frames : list of (str, ndarray)
-        Titles and weights, (C_out, C_in, KH, KW) each, in place of a folder.
+        Titles and weights, (C_out, C_in, KH, KW) each, instead of a folder.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def filter_film(layer, folder=None, frames=None):
 
 
 def _frames(folder, layer):
-    """Return titles and weights from the files of a run, the first ones first."""
+    """Return titles and weights from the files of a run, oldest first."""
     if epochs := sorted(folder.glob("epoch-*.safetensors")):
         named = [(f"epoch {int(path.stem.partition('-')[2])}", path, f"{layer}.weight") for path in epochs]
     else:

@@ -1,4 +1,4 @@
-"""What units look for: of each unit the patches of a dataset that it answers most to."""
+"""Top-activating patches: what each unit of a layer responds to most in a dataset."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ _ROWS = 8  # units of a figure
 
 @dataclass(frozen=True)
 class Patches(Picture):
-    """The strongest answers of some units, strongest first, and what they answered to."""
+    """The strongest activations of some units, strongest first, and the patches that caused them."""
 
     layer: str
     units: np.ndarray  # channels, (U,)
@@ -33,14 +33,14 @@ class Patches(Picture):
         Parameters
         ----------
         unit, rank : int
-            Positions in ``units`` and among its answers.
+            Positions in ``units`` and among its patches.
 
         Returns
         -------
         pixels : uint8 ndarray, shape (h, w, C)
-            The exact receptive field; black where it lies in the padding.
+            The exact receptive field; black in the padding.
         padding : bool ndarray, shape (h, w)
-            Where it does.
+            True in the padding.
         """
         image = self.dataset.images[self.indices[unit, rank]]
         top, left, bottom, right = self.boxes[unit, rank]
@@ -50,9 +50,9 @@ class Patches(Picture):
         return pixels * inside[..., None], ~inside
 
     def __str__(self):
-        """The figure as text: a line a unit, its answers as image@row,column=score with the image's class."""
+        """The figure as text: a line for each unit, its patches as class image@row,column=score."""
         height, width = self.boxes[0, 0, 2:] - self.boxes[0, 0, :2]
-        lines = [f"{named(self.layer)}: each answer sees {height} x {width} pixels of {len(self.dataset):,} images"]
+        lines = [f"{named(self.layer)}: each unit sees {height} x {width} pixels; {len(self.dataset):,} images"]
         for i, unit in enumerate(self.units):
             answers = [
                 f"{self._class(index)} {index}@{place[0]},{place[1]}={score:.2f}"
@@ -66,7 +66,7 @@ class Patches(Picture):
         return self.dataset.classes[self.dataset.labels[index]]
 
     def figure(self):
-        """Return the drawing: a row a unit, its score in each patch, padding hatched."""
+        """Return the drawing: a row for each unit, a score in each patch, hatched padding."""
         shown = min(len(self.units), _ROWS)
         count = self.scores.shape[1]
         drawing = figures.blank((max(8, 1.25 * count + 1), 1.25 * shown + 1))
@@ -82,7 +82,7 @@ class Patches(Picture):
         side = max(self.boxes[0, 0, 2:] - self.boxes[0, 0, :2])
         cut = ""
         if side > max(self.dataset.images.shape[1:3]):
-            cut = f"\neach sees {side} x {side} pixels, more than the image, which is shown as a whole"
+            cut = f"\nthe receptive field, {side} x {side} pixels, is larger than the image, which is shown whole"
         drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}{cut}", fontsize=17)
         return drawing
 
@@ -112,23 +112,23 @@ class Patches(Picture):
 
 
 def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
-    """Find the patches of a dataset that the units of a layer answer most to.
+    """Find the patches of a dataset that the units of a layer respond to most.
 
-    Every image is looked at once. Of each unit and image the strongest place counts, so that the k
-    patches come from k images.
+    The model sees every image once. Only the strongest place in each image counts, so that the k patches come
+    from k images.
 
     Parameters
     ----------
     model : Module
         Used in evaluation mode.
     layer : str
-        Module path; the answers are those after the normalisation and the activation that follow it.
+        Module path; activations are taken after the normalisation and the activation that follow it.
     dataset : ArrayDataset
         Its images are normalised by its mean and std, as in training.
     k : int, >= 1
-        Patches of each unit.
+        Number of patches for each unit.
     units : sequence of int or None
-        Channels; None takes the 8 with the strongest answers.
+        Channels; None takes the 8 with the strongest activations.
     batch_size : int, >= 1
 
     Returns
@@ -138,11 +138,11 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
     Raises
     ------
     ValueError
-        If there is no such layer or unit, no image, or the layer's units see no box or all of the image.
+        If there is no such layer or unit or no image, or if the units see the whole image or no box in it.
 
     Notes
     -----
-    Memory: O(channels * k) beside one batch.
+    Memory: O(channels * k) and one batch.
     Source: Girshick, Donahue, Darrell and Malik 2014, "Rich feature hierarchies for accurate object
     detection and semantic segmentation", section 3.1.
     """
@@ -174,12 +174,12 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
 
 
 def normalised(pixels, dataset):
-    """Return uint8 images (N, H, W, C) as a model takes them: float64 (N, C, H, W), by the dataset's mean and std."""
+    """Normalise uint8 images (N, H, W, C) by the dataset's mean and std; returns float64 (N, C, H, W)."""
     return ((pixels / 255 - dataset.mean) / dataset.std).transpose(0, 3, 1, 2)
 
 
 def _strongest(replay, end, x):
-    """Return for each channel and image the largest number of its map and where it is; both (C, N)."""
+    """Return for each channel and image the largest element of its map and its index; both (C, N)."""
     with no_grad():
         maps = replay.run([(replay.x, Tensor(x.astype(replay.dtype)))], end).data
     if maps.ndim != 4:

@@ -1,12 +1,12 @@
-"""Which pixels one element of a network depends on: back through its trace, axis by axis.
+"""Which pixels one element of a network depends on: found by going back through its trace, axis by axis.
 
-For every variable of the trace there is a mask for each axis: the rows, the columns, ... that count.
+Every variable of the trace has a mask for each axis: the rows, the columns, ... that count.
 A window of k elements, stride s, dilation d, padding p in front turns a row i into the rows
 
     i * s - p + d * u,   u = 0 .. k - 1,
 
 of which only those inside the map are read. Where a map is read twice, as before a shortcut or a
-concatenation, both sets of rows are united. Every operation says itself what it reads.
+concatenation, the union of both sets of rows counts. Every operation declares what it reads.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Receptive fields: how many pixels of the image one element of a feature map depends on, by the formula.
+"""Receptive fields by the formula: how many pixels of the image one element of a feature map depends on.
 
-`explain.receptive_field` gives the pixels of one unit, exactly; these are the fields of all maps at
-once, as if the image had no edges. Both ask the operations what they read.
+`explain.receptive_field` finds the exact pixels of one unit. These are the fields of all maps at once, as if the
+image had no edges. Both ask the operations what they read.
 """
 
 import functools
@@ -17,7 +17,7 @@ from minitorch_cnn.ops.reads import UNKNOWN
 
 @dataclass(frozen=True)
 class Field:
-    """What the elements of a map see, in pixels of the image; None for an axis along which it is not known."""
+    """What the elements of a map see, in pixels of the image; None for an axis where that is not known."""
 
     rows: Line | Scatter | None
     columns: Line | Scatter | None
@@ -26,7 +26,7 @@ class Field:
     def known(self):
         """False where an operation on the way does not say what it reads, or the map has no such boxes.
 
-        Such as after a product of two maps, or where the rows of a map run along the columns of the image.
+        Examples: a product of two maps, or a map whose rows run along the columns of the image.
         """
         return self.rows is not None and self.columns is not None and not self._turned
 
@@ -47,7 +47,7 @@ class Field:
 
     @property
     def size(self):
-        """(height, width) of the box, None for an axis that is seen as a whole; None for both; or "not known"."""
+        """(height, width) of the box, None for an axis that is seen whole, one None if both are; or "not known"."""
         return self._pair("size")
 
     @property
@@ -106,8 +106,8 @@ def receptive_fields(records, x):
     Returns
     -------
     dict of int to Field
-        By ``id`` of each variable that depends on x. Where two maps meet, as after a shortcut, the box
-        around both fields counts.
+        By ``id`` of each variable that depends on x. Where two maps meet, as after a shortcut, it is the box
+        around both fields.
 
     Notes
     -----

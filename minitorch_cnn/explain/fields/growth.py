@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Growth(Picture):
-    """The way through some networks, a list of steps for each."""
+    """The growth through some networks, a list of steps for each."""
 
     networks: dict = field(repr=False)  # name -> list of Step
 
@@ -71,7 +71,7 @@ def field_growth(networks):
     Parameters
     ----------
     networks : dict of str to (Module, input_shape)
-        They are traced; nothing is computed.
+        Models are traced; nothing is computed.
 
     Returns
     -------

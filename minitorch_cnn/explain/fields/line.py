@@ -36,7 +36,7 @@ class Line:
 
     @property
     def size(self):
-        """Pixels that an element sees: the most, where they differ, as after a resize."""
+        """Pixels that an element sees; the largest count where they differ, as after a resize."""
         return max(end - first for first, end in zip(self.first, self.end, strict=True))
 
     @property
@@ -99,19 +99,19 @@ def _constant(box, length):
 
 
 def _hull(boxes):
-    """Return the smallest (first, end) around boxes."""
+    """Return the smallest (first, end) that contains all boxes."""
     return min(box[0] for box in boxes), max(box[1] for box in boxes)
 
 
 def _common(box, other):
-    """Return what two boxes share; an empty box where it is nothing."""
+    """Return what two boxes share, which may be an empty box."""
     first, end = max(box[0], other[0]), min(box[1], other[1])
     return first, max(first, end)
 
 
 @dataclass(frozen=True)
 class Scatter:
-    """Elements that see pixels in an order that several axes decide, as after a flatten."""
+    """Elements whose pixels depend on several axes, as after a flatten."""
 
     axes: tuple
     length: int  # of the image

@@ -1,4 +1,4 @@
-"""The receptive field of one unit: the exact box of pixels, and how much each of them really matters."""
+"""The receptive field of one unit: the exact box of pixels, and how much each pixel matters."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from minitorch_cnn.tensor import Tensor
 
 @dataclass(frozen=True)
 class Stop:
-    """A layer on the way to the unit: its field, and the middle of what its first element sees."""
+    """A layer on the way to the unit: its field, and the centre of what its first element sees."""
 
     layer: str
     operation: str
@@ -57,7 +57,7 @@ class UnitField(Picture):
 
     @property
     def effective_side(self):
-        """Side of a square of as many pixels as hold 95 % of the gradient; None if it was not measured."""
+        """Square root of the number of pixels that hold 95 % of the gradient; None if it was not measured."""
         if self.effective is None or not self.effective.any():
             return None
         shares = np.sort(self.effective, axis=None)[::-1].cumsum()
@@ -79,9 +79,8 @@ class UnitField(Picture):
         if self.centre:
             lines.append(f"without the border {_pair(self.size)} pixels, centre {_pair(self.centre)}")
         if self.effective_side:
-            lines.append(
-                f"95 % of the gradient lies on as many pixels as a square of side {self.effective_side:.1f} has"
-            )
+            side = f"{self.effective_side:.0f}"
+            lines.append(f"effective field: {side} x {side} pixels hold 95 % of the gradient")
         head = f"{'layer':<28} {'operation':<12} {'sees':>11} {'jump':>9} {'first centre':>15}"
         return "\n".join([*lines, "", head, *map(str, self.stops)])
 
@@ -95,7 +94,7 @@ class UnitField(Picture):
         heat = np.zeros((height, width)) if self.effective is None else self.effective
         peak = heat.max() or 1
         shown = axes.imshow(heat / peak, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-        drawing.colorbar(shown, ax=axes, shrink=0.8, label="|d unit / d pixel|, of the largest")
+        drawing.colorbar(shown, ax=axes, shrink=0.8, label="|d unit / d pixel|, relative to the largest")
         if self.box == UNKNOWN:
             axes.set_xlabel("exact box not known", fontsize=15, color=figures.ORANGE)
         elif self.box is not None:
@@ -116,24 +115,24 @@ class UnitField(Picture):
 def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
     """Find the pixels that one unit depends on, and measure how much it does.
 
-    The box is found by going back through every operation of the trace, through all branches of shortcuts
-    and concatenations, and taking the smallest box around what they read. The effective field is
+    The search goes back through every operation of the trace and all branches of shortcuts and concatenations; the
+    box is the smallest one around what they read. The effective field is
     the mean over images of |d unit / d pixel|, summed over the channels of the image.
 
     Parameters
     ----------
     model : Module
-        Looked at in evaluation mode: in training mode, batch norm lets every pixel see every other.
+        Used in evaluation mode: in training mode, batch norm lets every pixel see every other.
     layer : str
         Module path, such as ``"layer3.1"``; of a layer that runs twice, the last run.
     y, x : int
-        Row and column of the unit on the map of that layer, 0 for a row of numbers; y is 0 in signals.
+        Row and column of the unit on the map of that layer; both are 0 for a vector, y is 0 for a signal.
     input_shape : tuple of int
-        (N, C, H, W), or (N, C, W); one image is looked at, for any N.
+        (N, C, H, W), or (N, C, W); one image counts, for any N.
     channel : int or None
-        Of the unit; None takes all channels together.
+        Channel of the unit; None takes all channels together.
     images : int or ndarray, shape (N, C, H, W)
-        How many images of noise to measure with, 0 for none, or the images themselves.
+        Number of images of noise for the measurement, 0 for none, or the images themselves.
 
     Returns
     -------
@@ -148,7 +147,7 @@ def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
 
     Notes
     -----
-    Cost: a trace for the box; a forward and a backward pass as far as the layer for the measurement.
+    Cost: a trace for the box; a forward and a backward pass up to the layer for the measurement.
     Source: Luo, Li, Urtasun and Zemel 2016, "Understanding the Effective Receptive Field in Deep
     Convolutional Neural Networks", section 3.
     """
@@ -183,7 +182,7 @@ def _box(reached):
 
 
 def _unit_masks(shape, y, x, channel):
-    """Return a mask for each axis of a layer's output: one image, one channel or all, one place."""
+    """Return a mask for each axis of a layer's output: it selects one image, one channel or all, one place."""
     places = (y, x)[4 - len(shape) :] if len(shape) > 2 else ()
     for name, place, length in zip("yx", (y, x), ((1, 1) + tuple(shape[2:]))[-2:], strict=True):
         if not 0 <= place < length:
@@ -211,7 +210,7 @@ def _effective(model, layer, masks, shape, images, dtype):
 
 
 def _stops(replay, end, fields):
-    """Return the layers and joints on the way to an operation that see a part of the image, or what is not known."""
+    """Return the layers and joints before an operation that see a part of the image, or whose field is not known."""
     on_way = [replay.records[i] for i in replay.ancestors(end)]
     kinds = ("", "conv", "pool", "resize", "add", "product", "concat")
     shown = [r for r in on_way if r.op.kind in kinds and id(r.output) in fields and not fields[id(r.output)].whole]

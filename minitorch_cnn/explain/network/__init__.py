@@ -1,1 +1,1 @@
-"""A whole network: its table, its drawing, its stages, its graph."""
+"""A whole network: table, drawing, stages and graph."""

@@ -1,4 +1,4 @@
-"""The graph of a result, as autograd keeps it: operations, who feeds whom, and the parameters at its ends."""
+"""The graph that autograd keeps of a result: operations, their inputs, and the parameters at its ends."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ class Operation:
 
     op: str
     path: str  # of the module that ran it
-    inputs: tuple  # numbers of the operations that it reads
-    leaves: tuple  # names of the parameters and inputs that it reads, which will get a gradient
+    inputs: tuple  # indices of the operations that it reads
+    leaves: tuple  # names of the parameters and inputs that it reads and that get a gradient
     rule: str
 
 
 @dataclass(frozen=True)
 class Graph(Picture):
-    """All operations that led to a result in the order in which they ran; backward goes from the last to the first."""
+    """All operations that led to a result, in the order in which they ran; backward goes from last to first."""
 
     operations: list
     vector = True
 
     def __str__(self):
-        """The figure as text: a line an operation, with the numbers of those that it reads."""
+        """The figure as text: a line for each operation, with the indices of those that it reads."""
         lines = []
         for number, operation in enumerate(self.operations):
             reads = [*map(str, operation.inputs), *operation.leaves]
@@ -60,12 +60,12 @@ def graph(result, model=None):
     result : Tensor
         Such as a loss.
     model : Module or None
-        Its parameters are called by their paths; others by their shapes.
+        Its parameters are named by their paths, others by their shapes.
 
     Returns
     -------
     Graph
-        The transposed weight of a fully connected layer counts as the weight itself.
+        The transposed weight of a fully connected layer appears as the weight itself.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The graph of autograd as a picture: boxes in the order of the run, in rows that turn at their ends."""
+"""The graph of autograd as a picture: boxes in the order in which they ran, in rows that turn at their ends."""
 
 from minitorch_cnn.display import figures
 
-_ROW = 7  # boxes beside each other
+_ROW = 7  # boxes in a row
 
 
 def draw(graph):
@@ -15,8 +15,8 @@ def draw(graph):
     Returns
     -------
     matplotlib.figure.Figure
-        Operations as boxes, parameters as labels below; arrows in the direction of forward. Arrows off the longest
-        path, such as those of a shortcut, have another colour.
+        Operations as boxes, parameters as labels below; arrows in the direction of the forward pass. Those off
+        the longest path, as at a shortcut, have another colour.
     """
     count = len(graph.operations)
     rows = -(-count // _ROW)

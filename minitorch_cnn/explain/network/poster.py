@@ -1,4 +1,4 @@
-"""Two pictures of many networks: the famous ones side by side, and what a good answer costs."""
+"""Two pictures of many networks: the famous ones side by side, and error against cost."""
 
 from minitorch_cnn import models
 from minitorch_cnn.display import figures
@@ -22,7 +22,7 @@ DENSENETS = {"densenet121": 25.0, "densenet169": 23.6, "densenet201": 22.5, "den
 
 
 def poster(networks=FAMOUS):
-    """Draw networks side by side, with their numbers and the pattern that they share.
+    """Draw networks side by side, with their sizes and the pattern that they share.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def poster(networks=FAMOUS):
     Returns
     -------
     matplotlib.figure.Figure
-        Everything in it but title and year comes from the traces.
+        Everything but title and year comes from the traces.
     """
     from matplotlib.patches import Patch
 
@@ -70,7 +70,7 @@ def _image(name):
 
 
 def _rounded(count):
-    """Return a count in three digits, such as "61.7 thousand"."""
+    """Return a count with three digits, such as "61.7 thousand"."""
     for unit, word in ((1e9, "billion"), (1e6, "million")):
         if count >= unit:
             return f"{count / unit:.3g} {word}"

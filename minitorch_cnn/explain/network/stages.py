@@ -19,7 +19,7 @@ class Pattern:
     """The stages of a network, and how it ends."""
 
     stages: list
-    mean: bool  # a mean over each whole map before the end
+    mean: bool  # global average pooling before the end
     full: int  # fully connected layers
     depth: int  # layers with weights along the longest way
 
@@ -49,8 +49,8 @@ def pattern(topology):
     Returns
     -------
     Pattern
-        A stage begins at the first convolution after a pooling, or with a stride. Convolutions
-        without padding that make their maps smaller by a few pixels begin none.
+        A stage begins at the first convolution after a pooling, or at one with a stride. A convolution without
+        padding, which makes the maps smaller by a few pixels, begins no stage.
     """
     stages, pooled = [], False
     convolutions = side = channels = 0
@@ -75,7 +75,7 @@ def pattern(topology):
 
 
 def shared(patterns):
-    """Return (sentence, number of networks that it holds for) for what most networks do.
+    """Return what most networks do, as (sentence, number of networks for which it holds).
 
     Parameters
     ----------

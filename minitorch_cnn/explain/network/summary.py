@@ -20,10 +20,10 @@ class Layer:
     name: str  # dotted path; of an operation, that of the module around it
     type: str
     output_shape: tuple
-    params: int  # of this row; a layer that runs twice counts them once
+    params: int  # of this row; a layer that runs twice counts once
     macs: int | str  # "not known" if one of its operations does not declare them
     flops: int | str
-    activation_bytes: int  # of what it writes, all its operations together
+    activation_bytes: int  # that all its operations write
     receptive_field: tuple | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
     jump: tuple | str | None
     frozen: bool
@@ -38,10 +38,10 @@ class Summary:
     layers: list
     params: int
     trainable: int
-    macs: int  # of the layers where they are known
+    macs: int  # of the layers where the count is known
     flops: int
     receptive_field: tuple | str | None  # of the last map of more than one pixel
-    inference_bytes: int  # the most that is alive at once in inference
+    inference_bytes: int  # the most that is alive at one time in inference
     training_bytes: int  # what a training step keeps for backward, and the largest gradient
 
     def json(self):
@@ -62,7 +62,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
     Parameters
     ----------
     model : Module
-        It is traced in its present mode; nothing is computed, and nothing in it changes.
+        It is traced in its current mode; nothing is computed, and nothing in it changes.
     input_shape : tuple of int
         (N, C, H, W).
 
@@ -118,7 +118,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
 
 
 def _groups(records, modules):
-    """Yield the operations that make a row: those of one run of a layer, or one of a module with layers inside."""
+    """Yield the operations of each row: all those of one run of a layer, or a single one of a module with layers."""
     group = []
     for record in records:
         one_layer = group and group[-1].path == record.path and _is_layer(modules[record.path])
@@ -164,7 +164,7 @@ def _bytes(record, dtype):
 
 
 def _most_alive(records, x, dtype):
-    """Return the most bytes of maps that are alive at once, each from when it is written to its last use."""
+    """Return the most bytes of maps that are alive at one time; a map lives until its last use."""
     last_use = {id(v): i for i, record in enumerate(records) for v in record.inputs if v is not None}
     alive, most = {id(x): x.size * dtype.itemsize}, x.size * dtype.itemsize
     for i, record in enumerate(records):
@@ -213,7 +213,7 @@ def _totals(summary):
     shape = " x ".join(map(str, summary.input_shape))
     frozen = summary.params - summary.trainable
     unknown = sum(layer.macs == UNKNOWN for layer in summary.layers)
-    without = f", without {unknown} layer{'s' * (unknown > 1)} where they are not known" if unknown else ""
+    without = f", not counting {unknown} layer{'s' * (unknown > 1)} with unknown counts" if unknown else ""
     return [
         f"{summary.model}, input {shape}",
         f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),

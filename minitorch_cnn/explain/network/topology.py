@@ -1,4 +1,4 @@
-"""The layers of a network and who feeds whom, found in its trace."""
+"""The layers of a network and their connections, found in its trace."""
 
 from dataclasses import dataclass, field
 
@@ -9,18 +9,18 @@ from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, cover
 
 @dataclass
 class Node:
-    """A layer: what it does, whom it reads, and the shape that it gives, without the batch."""
+    """A layer: what it does, what it reads, and the shape of its output without the batch."""
 
     kind: str  # "input", "conv", "pool", "full", "resize", "add", "product", "concat"; "" if it is not known
     text: str  # such as "3x3 /2"
     inputs: list  # positions of other nodes
     shape: tuple  # (C, H, W) or (D,)
     path: str = ""
-    notes: list = field(default_factory=list)  # "BN", "ReLU": what follows in place
+    notes: list = field(default_factory=list)  # "BN", "ReLU": what follows directly
 
     @property
     def side(self):
-        """Pixels along a side of the map, 1 for a row of numbers."""
+        """Pixels along a side of the map, 1 for a vector."""
         return self.shape[1] if len(self.shape) > 1 else 1
 
 
@@ -34,14 +34,14 @@ class Topology(Picture):
 
     @property
     def columns(self):
-        """Steps from the input for each node, along the longest way."""
+        """Steps from the input to each node, along the longest path."""
         columns = []
         for node in self.nodes:
             columns.append(1 + max((columns[i] for i in node.inputs), default=-1))
         return columns
 
     def __str__(self):
-        """The figure as text: a line a layer, with the numbers of those that it reads."""
+        """The figure as text: a line for each layer, with the indices of those that it reads."""
         lines = [self.name]
         for number, node in enumerate(self.nodes):
             reads = ", ".join(map(str, node.inputs))
@@ -73,8 +73,8 @@ def topology(model, input_shape, name=None):
     -------
     Topology
         Convolutions, poolings, fully connected layers, resizes, and sums, products and concatenations of
-        branches are nodes, and so is every operation that does not say of what kind it is. Normalisation and
-        activation are notes of the node before them; everything else only passes on.
+        branches are nodes, and so is every operation of unknown kind. Normalisation and activation are notes of the
+        node before them; everything else is left out.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def topology(model, input_shape, name=None):
 
 
 def _kind(record, inputs):
-    """Return the kind of node that a record is; None if it is a part of the layer before it."""
+    """Return the kind of node for a record; None if it is a part of the layer before it."""
     kind = record.op.kind
     if kind in ("", "conv", "concat"):
         return kind
@@ -115,7 +115,7 @@ def _kind(record, inputs):
 
 
 def _remark(node, record, before):
-    """Note at a layer what a record that is a part of it does."""
+    """Add a note to a layer for a record that is a part of it."""
     if completes_mean(record, before) and node.text == label(before):
         node.text = "mean"
     if record.op.kind in ("norm", "activation") and label(record) not in node.notes:

@@ -26,12 +26,12 @@ NAMES = {
     "": "not known",
 }
 _SIGNS = {"add": "+", "product": "\N{MULTIPLICATION SIGN}", "concat": "||"}
-_ROW = 44  # columns; longer networks go on in the next row
-_LABELLED = 32  # columns; in longer networks the first layer of each size is labelled alone
+_ROW = 44  # columns; longer networks continue in the next row
+_LABELLED = 32  # columns; in longer networks only the first layer of each size is labelled
 
 
 def bar_height(node, largest):
-    """Return the height of a layer, 0.12 to 1: as the root of its side, so that small maps can be seen."""
+    """Return the height of a layer, 0.12 to 1: the square root of its side, so that small maps are visible."""
     return max(0.12, math.sqrt(node.side / largest))
 
 
@@ -45,7 +45,7 @@ def draw(topology):
     Returns
     -------
     matplotlib.figure.Figure
-        Long networks are cut into rows at layers that all later ones read through.
+        Long networks are cut into rows where only one output is still needed.
     """
     columns = topology.columns
     rows = _rows(topology.nodes, columns)
@@ -123,7 +123,7 @@ def _draw_row(axes, topology, places, labelled):
 
 
 def _label(axes, node, x, y, top):
-    """Write what a layer does above its bar, or beside it on a branch; a sum is labelled by what follows it."""
+    """Write what a layer does above its bar, or beside it on a branch; the label of a sum is what follows it."""
     parts = node.notes if node.kind in _SIGNS else [node.text, *node.notes]
     text = " ".join(filter(None, parts))
     if y == 0:
@@ -164,7 +164,7 @@ def _connect(axes, start, end, height, dashed):
 
 
 def _size(node):
-    """Return the shape of a map as "64 × 56²", or the length of a row."""
+    """Return the shape of a map as "64 × 56²", or the length of a vector."""
     if len(node.shape) == 3 and node.shape[1] == node.shape[2]:
         return f"{node.shape[0]} × {node.shape[1]}²" if node.shape[1] > 1 else str(node.shape[0])
     return " × ".join(map(str, node.shape))

@@ -1,1 +1,1 @@
-"""What the trace of a model says: its operations, and how to run them again."""
+"""The trace of a model: what its operations mean, and how to run them again."""

@@ -1,7 +1,7 @@
 """The operations of a model for one shape of input, and any part of them run again on real numbers.
 
-Layers are named by module paths, which every operation of a trace carries; so a module may run twice,
-and what a module computes between its parts can be looked at too.
+Layers are named by module paths, which every operation of a trace carries. So a module may run twice, and what
+a module computes between its parts is visible too.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def evaluating(model):
 
 
 def traced(model, input_shape):
-    """Run a model on a shape alone, in its present mode.
+    """Run a model on a shape alone, in its current mode.
 
     Returns
     -------
@@ -73,7 +73,7 @@ class Replay:
         layer : str
             Module path, such as ``"layer3.1"``; ``""`` is the whole model.
         through_activation : bool
-            Whether to go on through the normalisation and the activation that follow it directly.
+            Whether to continue through the normalisation and the activation that follow it directly.
 
         Raises
         ------
@@ -100,12 +100,12 @@ class Replay:
         return readers[0] if len(readers) == 1 and keeps_place(self.records[readers[0]]) else None
 
     def run(self, given, wanted):
-        """Run the operations that lead from given variables to wanted ones, and no others.
+        """Run the operations between the given variables and the wanted one, and no others.
 
         Parameters
         ----------
         given : list of (Variable, Tensor)
-            A variable of the trace, such as `x`, and what stands in its place.
+            A variable of the trace, such as `x`, and its replacement.
         wanted : int
             A position in ``records``.
 

@@ -1,4 +1,4 @@
-"""What the operations of a trace mean, asked of the operations themselves; see `minitorch_cnn.ops.reads`."""
+"""What the operations of a trace mean, as they declare it; see `minitorch_cnn.ops.reads`."""
 
 import math
 

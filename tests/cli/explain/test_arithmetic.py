@@ -19,7 +19,7 @@ def test_the_text_of_a_convolution(mcnn):
         (("pool", "--one-d", "--kind", "avg", "--channels", 2), "Average pooling of 2, stride 2\n"),
         (("pool", "--backward", "--kernel", 3, "--stride", 1), "Gradient of max pooling of 3 x 3, stride 1\n"),
         (("xcorr", "--kernel", 2), "input I\n  0 0 0\n  0 1 0\n"),
-        (("xcorr", "--learn"), "the kernel that made the answers\n  1 2 3\n"),
+        (("xcorr", "--learn"), "the kernel that made the targets\n  1 2 3\n"),
     ],
 )
 def test_the_code_that_does_the_same_prints_the_same(mcnn, capsys, words, title):

@@ -72,7 +72,7 @@ def test_the_counts_of_the_lecture():
     assert (matrix.dense_weights, matrix.local_weights, matrix.shared_weights) == (301_989_888, 7_372_800, 7_200)
     assert matrix.T.local_weights == 7_372_800
     assert "dense        301,989,888" in str(matrix) and "shared             7,200" in str(matrix)
-    with pytest.raises(ShapeError, match="dense: expected at most 16,000,000 numbers, got 301,989,888"):
+    with pytest.raises(ShapeError, match="dense: expected at most 16,000,000 elements, got 301,989,888"):
         matrix.dense()
 
 

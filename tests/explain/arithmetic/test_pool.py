@@ -43,7 +43,7 @@ def test_the_first_of_equal_values_is_chosen_and_gets_the_gradient():
     assert story.steps[0].chosen == (0, 0, 0) and story.steps[0].equation == "S[0, 0] = max(3, 1, 3, 3) = 3"
     text = str(explain.pool_gradient(x, 2, grad_out=[[5.0]]))
     assert "dx[0, 0] = dS[0, 0] = 5\n" in text
-    assert "dx[1, 1] = 0, as it is the largest of no window" in text
+    assert "dx[1, 1] = 0, as it is not the largest element of any window" in text
     assert text.endswith("where each gradient goes\ndS[0, 0] = 5 goes to dx[0, 0]")
 
 

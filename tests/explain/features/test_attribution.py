@@ -117,9 +117,29 @@ def test_classes_by_name_and_inside_no_grad():
         explain.occlusion(model, x, "disk")
 
 
+def test_wrong_predictions_are_marked_red():
+    model, x, classes = Spot(), np.ones((3, 1, 8, 8), np.float32), ("nothing", "spot")
+    x[1] = -1  # predicted "nothing"
+    found = explain.saliency(model, x, labels=[1, 1, 0], classes=classes)
+    assert [found.wrong(number) for number in range(3)] == [False, True, True]
+    assert found.title(0) == "spot / spot, 98%" and found.title(1) == "spot / nothing, 98%"
+    titles = [axes.title for axes in found.figure().axes if axes.get_title()]
+    assert [title.get_color() == "black" for title in titles] == [True, False, False]
+    assert str(found).count("predicted") == 2 and "predicted spot, truly nothing" in str(found)
+    other = explain.occlusion(model, x, "spot", classes=classes)
+    assert not other.wrong(1) and other.title(1) == "nothing, 98%\nheat for spot"
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 3], [-1, 0], [0.5, 1], [[0, 1]]])
+def test_labels_that_do_not_fit_are_refused(labels):
+    for function, layer in ((explain.saliency, ()), (explain.occlusion, ()), (explain.grad_cam, ("conv2",))):
+        with pytest.raises(ValueError, match=f"{function.__name__}: labels - expected a class of 0 to 2 for each of 2"):
+            function(TwoRuns(), images(), *layer, labels=labels)
+
+
 def test_grad_cam_says_when_its_maps_are_coarse():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool(), nn.Linear(2, 3))
-    assert "3 x 3 pixels only" in explain.grad_cam(model, np.ones((1, 1, 5, 5)), "0").method
+    assert "only 3 x 3 pixels" in explain.grad_cam(model, np.ones((1, 1, 5, 5)), "0").method
     assert explain.grad_cam(model, np.ones((1, 1, 6, 6)), "0").method == "Grad-CAM at 0"
 
 

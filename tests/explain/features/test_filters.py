@@ -63,7 +63,7 @@ def test_a_film_from_a_run(tmp_path):
     assert "train with --save-epochs for a frame of each epoch" in str(film)
     assert [title for title, _ in film.frames] == ["step 10", "step 20", "finished"]
     assert [weight.flat[0] for _, weight in film.frames] == [10, 20, 21]
-    assert f"step 20: length {20 * 108**0.5:.4f}, moved by {10 * 108**0.5:.4f}" in str(film)
+    assert f"step 20: norm {20 * 108**0.5:.4f}, moved by {10 * 108**0.5:.4f}" in str(film)
     film.save(tmp_path / "film.gif")
     assert Image.open(io.BytesIO((tmp_path / "film.gif").read_bytes())).n_frames == 3
     assert film._repr_html_().startswith('<img alt="0" src="data:image/gif;base64,')

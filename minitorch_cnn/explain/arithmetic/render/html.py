@@ -1,4 +1,4 @@
-"""A worked example as one HTML page; keys and clicks go through its steps, without a network."""
+"""A worked example as one HTML page that works offline; keys and clicks move through its steps."""
 
 import json
 from html import escape
@@ -27,8 +27,8 @@ button { margin: 0 0.5em; padding: 0.4em 1em; font-size: 1.1em; }
 $drawing
 <p id="equation" role="status"></p>
 <p id="controls"><button id="back">&#9664; back</button><span id="position"></span><button
-id="next">next &#9654;</button><br>arrow keys, Home, End; a click on a result shows where it
-comes from, one on the first grid where it goes</p>
+id="next">next &#9654;</button><br>arrow keys, Home, End; click a result to see where it
+comes from, an element of the first grid to see where it goes</p>
 <script>
 "use strict";
 const steps = $steps;
@@ -41,7 +41,7 @@ for (const part of document.querySelectorAll("[data-cell]")) {
 }
 for (const [name, rect] of Object.entries(cells)) fills[name] = rect.getAttribute("fill");
 const place = Object.fromEntries(steps.map((step, i) => [step.result, i]));
-function mark(name, edge) {  // by a frame on top of all cells, within its own
+function mark(name, edge) {  // by a frame on top of all cells, inside the cell
   const frame = cells[name].cloneNode(), side = Number(frame.getAttribute("width")), width = Math.max(3, side / 14);
   const look = { fill: "none", stroke: edge, "stroke-width": width, "pointer-events": "none", class: "marked" };
   for (const axis of ["x", "y"]) look[axis] = Number(frame.getAttribute(axis)) + width / 2;
@@ -112,8 +112,8 @@ def page(example):
     Returns
     -------
     str
-        Arrow keys, Home, End and two buttons go through the steps, a click on a result goes to it, and one
-        on a number of the first grid marks the results that it goes to.
+        Arrow keys, Home, End and two buttons move through the steps. A click on a result goes to its step; one on
+        an element of the first grid marks the results that use it.
     """
     steps = [
         {
@@ -141,7 +141,7 @@ def page(example):
 
 
 def frame(example):
-    """Return the page in a frame of its own, so that a notebook can show several."""
+    """Return the page in its own frame, so that a notebook can show several."""
     return f'<iframe srcdoc="{escape(page(example))}" width="100%" height="700" style="border: 0"></iframe>'
 
 

@@ -1,7 +1,7 @@
 """A worked example laid out on a slide: rectangles and texts, which `png` and `svg` draw.
 
-Orange is the window, blue the kernel, green the result. A number's tint says its sign: blue below zero, orange
-above. Dashed cells are padding, hatched ones are read by no window.
+Orange is the window, blue the kernel, green the result. The tint of a cell shows the sign: blue below zero, orange
+above. Dashed cells are padding; no window reads hatched ones.
 """
 
 import textwrap
@@ -16,7 +16,7 @@ WIDTH, MARGIN = 1600, 40  # pixels
 EDGES = {"left": figures.ORANGE, "right": figures.BLUE, "result": figures.GREEN}
 PALE, FAINT = "#F4F4F4", "#777777"
 _LARGEST_CELL, _ROOM = 84, 540  # of a cell, and the height of the grids
-_SMALLEST_NUMBER = 22  # pixels of a cell below which colours alone are left
+_SMALLEST_NUMBER = 22  # pixels; smaller cells show their colour alone
 _LINES = 3  # of an equation
 _GAP = 0.4  # cells between planes
 _BETWEEN = 100  # pixels between grids
@@ -54,7 +54,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is to be painted, in this order."""
+    """What to paint, in this order."""
 
     width: int
     height: int
@@ -62,7 +62,7 @@ class Scene:
 
 
 def grids(example):
-    """Return {"left": grid, "right": grid, "result": grid} of those that there are."""
+    """Return {"left": grid, "right": grid, "result": grid} of the grids that there are."""
     every = {"left": example.left, "right": example.right, "result": example.result}
     return {key: grid for key, grid in every.items() if grid is not None}
 
@@ -79,9 +79,9 @@ def scene(example, number=None, *, equation=True):
     ----------
     example : WorkedExample
     number : int or None
-        The step that is shown, and the results up to it; None shows all results and no step.
+        The step to show, with the results up to it; None shows all results and marks no step.
     equation : bool
-        False leaves its line to somebody else.
+        False leaves out the line of the equation.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def _wrapped(equation):
 
 
 def _rows(grid):
-    """Return the height of a grid in cells, its planes below one another."""
+    """Return the height of a grid in cells, its planes one below the other."""
     count = len(grid.values) // grid.columns
     return count * (grid.values.shape[1] + sum(grid.padding[:2])) + _GAP * (count - 1)
 
@@ -175,7 +175,7 @@ def _cells(name, grid, x, y, side, marked, known):
     finite = np.abs(grid.values[np.isfinite(grid.values)])
     largest = finite.max(initial=0) or 1
     for plane in range(planes):
-        along, down = divmod(plane, planes // grid.columns)  # the channels of a filter below one another
+        along, down = divmod(plane, planes // grid.columns)  # the channels of a filter, one below the other
         x0 = x + along * (columns + left + right + _GAP) * side
         y0 = y + down * (rows + top + bottom + _GAP) * side
         for h in range(-top, rows + bottom):
@@ -211,11 +211,11 @@ def tint(share):
 
 
 def _legend(example):
-    """Yield what the edges and hatches mean, of those that occur."""
+    """Yield what those edges and hatches mean that occur."""
     words = []
     if any(any(grid.padding) for grid in grids(example).values()):
         words.append("dashed: padding")
     if any(grid.unread is not None and grid.unread.any() for grid in grids(example).values()):
-        words.append("hatched: read by no window")
+        words.append("hatched: no window reads it")
     if words:
         yield "     ".join(words)

@@ -1,4 +1,4 @@
-"""Scenes as pixels: PNG, and one GIF with a frame a step."""
+"""Scenes as pixels: a PNG, and a GIF with one frame for each step."""
 
 import functools
 import io
@@ -7,7 +7,7 @@ import pathlib
 from minitorch_cnn.explain.arithmetic.render.layout import Rect, scene
 
 _MOST_FRAMES = 200
-_MILLISECONDS, _LAST = 900, 3000  # that a frame stays
+_MILLISECONDS, _LAST = 900, 3000  # for which a frame is shown
 _HATCH = 9  # pixels between the lines
 
 
