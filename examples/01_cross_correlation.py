@@ -40,6 +40,7 @@ print(story)
 story.save(out / "01_cross_correlation.png", step=3)
 story.save(out / "01_cross_correlation.gif")
 story.save(out / "01_cross_correlation.html")
+story
 
 # %% [markdown]
 # ## In one dimension, and with several channels
@@ -47,10 +48,16 @@ story.save(out / "01_cross_correlation.html")
 # A signal is an image of one row. With C channels a kernel has C planes, and one sum runs over all of them.
 
 # %%
-explain.conv([0, 0, 1, 4, 4, 4, 1, 0], [1, -1]).save(out / "01_signal.png", step=2)
+signal = explain.conv([0, 0, 1, 4, 4, 4, 1, 0], [1, -1])
+signal.save(out / "01_signal.png", step=2)
+signal
+
+# %%
 rng = np.random.default_rng(0)
 colours, kernels = rng.integers(0, 4, (3, 4, 4)), rng.integers(-1, 2, (2, 3, 3, 3))
-explain.conv(colours, kernels).save(out / "01_channels.png", step=5)
+channels = explain.conv(colours, kernels)
+channels.save(out / "01_channels.png", step=5)
+channels
 
 # %% [markdown]
 # ## The flip
@@ -63,6 +70,7 @@ kernel = np.arange(1, 10).reshape(3, 3)
 both = explain.side_by_side(kernel)
 print(both)
 both.save(out / "01_flip.png")
+both
 
 # %% [markdown]
 # ## Learning makes the flip irrelevant
@@ -75,6 +83,7 @@ learned = explain.learn_flip(kernel)
 print(learned)
 learned.save(out / "01_learned.png")
 assert learned.difference < 1e-6
+learned
 
 # %% [markdown]
 # ## On a picture
@@ -93,3 +102,4 @@ for part, (name, weight) in zip(axes, filters.items(), strict=True):
     part.set_title(name, fontsize=18)
     part.axis("off")
 figures.save(figure, out / "01_edges.png")
+figure

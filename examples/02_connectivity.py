@@ -28,6 +28,7 @@ signal = nn.Conv1d(1, 1, 3, padding=1, bias=False)
 band = explain.as_matrix(signal, (1, 1, 8))
 print(band)
 band.save(out / "02_signal.png")
+band
 
 # %% [markdown]
 # ## An image: bands of bands
@@ -39,7 +40,12 @@ layer = nn.Conv2d(1, 1, 3, padding=1, bias=False)
 matrix = explain.as_matrix(layer, (1, 1, 6, 6))
 print(matrix)
 matrix.save(out / "02_image.png")
-explain.as_matrix(nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False), (1, 1, 8, 8)).save(out / "02_stride.png")
+matrix
+
+# %%
+strided = explain.as_matrix(nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False), (1, 1, 8, 8))
+strided.save(out / "02_stride.png")
+strided
 
 # %% [markdown]
 # ## The matrix computes the layer, and its transpose the gradient
@@ -53,6 +59,7 @@ forward = np.abs(matrix @ x.data.ravel() - y.data.ravel()).max()
 backward = np.abs(matrix.T @ dy.ravel() - x.grad.ravel()).max()
 print(f"M @ x and conv(x) differ by at most {forward:.1e}, M.T @ dy and the gradient by {backward:.1e}")
 matrix.T.save(out / "02_transposed.png")
+matrix.T
 
 # %% [markdown]
 # ## What it saves

@@ -27,6 +27,7 @@ resnet = models.create("resnet20")
 middle = explain.receptive_field(resnet, "layer2.1", 7, 7, input_shape=(1, 3, 32, 32))
 print(middle)
 middle.save(out / "03_resnet20.png")
+middle
 
 # %% [markdown]
 # At the border the box is cut off: part of the window lies in the padding.
@@ -35,6 +36,7 @@ middle.save(out / "03_resnet20.png")
 corner = explain.receptive_field(resnet, "layer2.1", 0, 15, input_shape=(1, 3, 32, 32), images=2)
 print(corner.box, "of a field of", corner.size)
 corner.save(out / "03_corner.png")
+corner
 
 # %% [markdown]
 # ## Three windows of 3 x 3 see as much as one of 7 x 7
@@ -57,3 +59,4 @@ networks = {name: (models.create(name), (1, 3, 32, 32)) for name in ("lenet5_cif
 growth = explain.field_growth(networks)
 print(growth)
 growth.save(out / "03_growth.png")
+growth

@@ -53,6 +53,7 @@ for step in range(1, 301):
 film = explain.filter_film("0", frames=frames)
 print(film)
 film.save(out / "04_training.gif")
+film
 
 # %% [markdown]
 # ## The filters, and those of the second layer, which read feature maps instead of colours
@@ -63,7 +64,12 @@ film.save(out / "04_training.gif")
 filters = explain.filters(model)
 print(filters)
 filters.save(out / "04_filters.png")
-explain.filters(model, "3").save(out / "04_second_layer.png")
+filters
+
+# %%
+second = explain.filters(model, "3")
+second.save(out / "04_second_layer.png")
+second
 
 # %% [markdown]
 # ## The feature maps of one image
@@ -72,3 +78,4 @@ explain.filters(model, "3").save(out / "04_second_layer.png")
 maps = explain.feature_maps(model, x[3])
 print(maps)
 maps.save(out / "04_maps.png")
+maps

@@ -39,6 +39,7 @@ for padding in (0, 1):
     print(story.sizes[0])
     story.save(out / f"06_padding_{padding}.png", step=0)
 assert explain.conv(x, ones, padding="same").result.shape == (5, 5)
+story
 
 # %% [markdown]
 # Why this matters: after ten layers without padding, 32 pixels have become 12, and the border is lost.
@@ -56,6 +57,7 @@ axes.set_ylim(0, 34)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=16)
 figures.save(figure, out / "06_shrinking.png")
+figure
 
 # %% [markdown]
 # ## Stride, and what the floor drops
@@ -69,10 +71,14 @@ story = explain.conv(wide, ones, stride=2)
 print(story.sizes[0])
 story.save(out / "06_stride.png", step=3)
 story.save(out / "06_stride.gif")
+story
+
+# %%
 back = explain.conv_gradient(wide, ones, stride=2)
 assert (back.result.values[:, -1] == 0).all() and (back.result.values[:, :, -1] == 0).all()
 back.save(out / "06_stride_gradient.png", step=14)
 print(explain.conv(np.ones((32, 32)), np.ones((5, 5)), stride=2).sizes[0])
+back
 
 # %% [markdown]
 # ## Dilation
@@ -83,6 +89,7 @@ print(explain.conv(np.ones((32, 32)), np.ones((5, 5)), stride=2).sizes[0])
 story = explain.conv(wide, ones, dilation=2)
 print(story.sizes[0])
 story.save(out / "06_dilation.png", step=3)
+story
 
 # %% [markdown]
 # ## The backward pass
@@ -97,3 +104,4 @@ for wrt in ("input", "weight"):
     story.save(out / f"06_gradient_{wrt}.png", step=len(story.steps) // 2)
     story.save(out / f"06_gradient_{wrt}.html")
     print(story.steps[len(story.steps) // 2].equation)
+story

@@ -33,6 +33,7 @@ same = (story.result.values == moved.result.values).mean()
 print(
     f"moved by one sample, {same:.0%} of the maxima and {(signal == np.roll(signal, 1)).mean():.0%} of the input stay"
 )
+story
 
 # %% [markdown]
 # ## In two dimensions
@@ -45,7 +46,9 @@ for kind in ("max", "avg"):
     story = explain.pool(x, 2, kind)
     print(story)
     story.save(out / f"07_pool_{kind}.png", step=1)
-explain.pool(x, 3, stride=2, padding=1).save(out / "07_pool_overlapping.gif")
+overlapping = explain.pool(x, 3, stride=2, padding=1)
+overlapping.save(out / "07_pool_overlapping.gif")
+overlapping
 
 # %% [markdown]
 # ## Where the gradient goes
@@ -58,7 +61,9 @@ for kind in ("max", "avg"):
     story = explain.pool_gradient(x, 2, kind)
     story.save(out / f"07_gradient_{kind}.png")
     assert (story.result.values[:, -1] == 0).all()
-explain.pool_gradient(x, 3, stride=1).save(out / "07_gradient_overlapping.html")
+overlapping = explain.pool_gradient(x, 3, stride=1)
+overlapping.save(out / "07_gradient_overlapping.html")
+overlapping
 
 # %% [markdown]
 # ## On a picture
@@ -77,3 +82,4 @@ for row, (name, pool) in zip(axes, {"maximum": ops.max_pool2d, "mean": ops.avg_p
         part.axis("off")
         values = pool(values, 2)
 figures.save(figure, out / "07_picture.png")
+figure

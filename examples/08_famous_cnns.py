@@ -25,7 +25,9 @@ out.mkdir(parents=True, exist_ok=True)
 # The maps get smaller and the channels more numerous.
 
 # %%
-figures.save(explain.poster(), out / "08_poster.png")
+poster = explain.poster()
+figures.save(poster, out / "08_poster.png")
+poster
 
 # %% [markdown]
 # ## The pattern, in words
@@ -54,6 +56,9 @@ for sentence, count in explain.shared(patterns):
 model = models.create("resnet20")
 topology = explain.topology(model, (1, 3, 32, 32), "ResNet-20 for CIFAR-10")
 figures.save(topology.figure(), out / "08_resnet20.png")
+topology
+
+# %%
 print(explain.summary(models.create("lenet5"), (1, 1, 32, 32)))
 
 # %% [markdown]

@@ -35,6 +35,7 @@ loss = ops.cross_entropy(model(x), shapes.labels)
 graph = explain.graph(loss, model)
 print(graph)
 graph.save(out / "09_graph.png")
+graph
 
 # %% [markdown]
 # ## The steps
@@ -60,6 +61,7 @@ axes.set_ylabel("norm of the incoming gradient", fontsize=16)
 axes.set_title("Backward, from the loss to the first layer", fontsize=20)
 axes.tick_params(axis="y", labelsize=14)
 figures.save(figure, out / "09_norms.png")
+figure
 
 # %% [markdown]
 # ## A shortcut in the graph
@@ -68,7 +70,9 @@ figures.save(figure, out / "09_norms.png")
 
 # %%
 net = nn.Sequential({"stem": nn.Conv2d(3, 4, 3, padding=1), "block": models.resnet.BasicBlock(4, 4)})
-explain.graph(ops.sum(net(x)), net).save(out / "09_shortcut.png")
+shortcut = explain.graph(ops.sum(net(x)), net)
+shortcut.save(out / "09_shortcut.png")
+shortcut
 
 # %% [markdown]
 # ## Is it right?

@@ -26,6 +26,7 @@ out.mkdir(parents=True, exist_ok=True)
 shift = explain.shift_sensitivity()
 print(shift)
 shift.save(out / "10_pooling.png")
+shift
 
 # %% [markdown]
 # ## Shortcuts
@@ -42,3 +43,4 @@ norms.save(out / "10_shortcuts.png")
 for depth in (20, 56, 110):
     spread = {kind: norms.spread(kind, depth) for kind in ("plain", "residual", "dense")}
     print(depth, "layers, largest norm over smallest:", {kind: f"{value:.3g}" for kind, value in spread.items()})
+norms

@@ -130,3 +130,4 @@ axes.tick_params(labelsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=14, loc="lower right")
 figures.save(figure, out / "12_transfer.png")
+figure

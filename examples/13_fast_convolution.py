@@ -111,6 +111,7 @@ axes.grid(axis="x", alpha=0.3)
 axes.invert_yaxis()
 axes.legend(fontsize=15, loc="upper right", framealpha=1)
 figures.save(figure, out / "13_ladder.png")
+figure
 
 # %% [markdown]
 # Step 9 may pass the orange line: GFLOP/s count the multiplications of the definition, and Winograd does without three

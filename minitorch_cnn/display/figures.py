@@ -4,6 +4,7 @@ Nothing here touches matplotlib's global state, so it works without a screen and
 notebooks. matplotlib is imported on the first call.
 """
 
+import functools
 import io
 import pathlib
 
@@ -16,12 +17,13 @@ _DPI = 1600 / 12
 
 
 def blank(size=SLIDE):
-    """Return an empty matplotlib Figure of ``size`` inches, (width, height)."""
+    """Return an empty matplotlib Figure of ``size`` inches, (width, height); a notebook shows it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
+    figure._repr_png_ = functools.partial(encoded, figure, "png")  # IPython draws by itself only what pyplot has made
     return figure
 
 

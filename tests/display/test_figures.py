@@ -25,6 +25,10 @@ def test_the_same_picture_has_the_same_bytes():
     assert b"<svg" in figures.encoded(line(), "svg")
 
 
+def test_a_notebook_shows_a_figure():
+    assert line()._repr_png_() == figures.encoded(line(), "png")
+
+
 def test_other_files(tmp_path):
     with pytest.raises(ValueError, match=r"figures.save: path - expected the extension .png or .svg, got '.*a.jpg'"):
         figures.save(line(), tmp_path / "a.jpg")

@@ -12,7 +12,7 @@ from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad, no_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.feature_maps import displayed
-from minitorch_cnn.explain.features.filters import diverging
+from minitorch_cnn.explain.features.filters import diverging, named
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.tensor import Tensor
@@ -93,7 +93,7 @@ class Attribution(Picture):
             colours = {"cmap": diverging(), "vmin": -1} if signed else {"cmap": "viridis", "vmin": 0}
             below.imshow(self.heat[number] / largest, alpha=0.65, vmax=1, interpolation="nearest", **colours)
         meaning = "prediction, probability" if self.labels is None else "truth / prediction, probability"
-        drawing.suptitle(f"{self.method}\n{meaning}", fontsize=16)
+        drawing.suptitle(f"{self.method[0].upper()}{self.method[1:]}\n{meaning}", fontsize=16)
         return drawing
 
 
@@ -239,7 +239,7 @@ def grad_cam(model, x, layer, target=None, *, relu=True, labels=None, classes=No
     heat = ops.resize(Tensor(np.maximum(heat, 0) if relu else heat), pixels.shape[2:], mode="bilinear").data[:, 0]
     height, width = maps.shape[2:]
     coarse = f", whose maps have only {height} x {width} pixels" if min(height, width) < 4 else ""
-    return _result(f"Grad-CAM at {layer}{coarse}", heat, targets, logits, pixels, labels, classes)
+    return _result(f"Grad-CAM at {named(layer)}{coarse}", heat, targets, logits, pixels, labels, classes)
 
 
 def _logits(function, replay, given):
@@ -276,7 +276,7 @@ def _labels(function, labels, shape):
     """Return the true classes, (N,) int64, or None."""
     if labels is None:
         return None
-    labels = np.asarray(labels)
+    labels = arguments.array(function, "labels", labels)
     if labels.shape != shape[:1] or labels.dtype.kind not in "iu" or np.any((labels < 0) | (labels >= shape[1])):
         expected = f"expected a class of 0 to {shape[1] - 1} for each of {shape[0]} images"
         raise ValueError(f"{function}: labels - {expected}, got {labels.tolist()!r}")

@@ -37,7 +37,7 @@ def test_learning_makes_the_flip_irrelevant():
 def test_before_learning_the_two_layers_differ():
     learned = explain.learn_flip(K, steps=1)
     assert learned.difference > 0.1
-    assert "mean squared error" in str(learned) and "flipped: " in str(learned)
+    assert "mean squared error" in str(learned) and "the flip of the other: " in str(learned)
 
 
 def test_files(tmp_path):

@@ -140,7 +140,7 @@ def test_labels_that_do_not_fit_are_refused(labels):
 def test_grad_cam_says_when_its_maps_are_coarse():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool(), nn.Linear(2, 3))
     assert "only 3 x 3 pixels" in explain.grad_cam(model, np.ones((1, 1, 5, 5)), "0").method
-    assert explain.grad_cam(model, np.ones((1, 1, 6, 6)), "0").method == "Grad-CAM at 0"
+    assert explain.grad_cam(model, np.ones((1, 1, 6, 6)), "0").method == "Grad-CAM at layer 0"
 
 
 @pytest.mark.parametrize("method", [explain.saliency, explain.occlusion])
