@@ -1,8 +1,7 @@
 """Module: a tree of parameters, buffers and further modules, with a ``forward``.
 
-A module is an ordinary Python object. Attributes that are a `Parameter` or a `Module` belong to the
-tree, in the order of their first assignment; arrays named by `Module.register_buffer` are saved
-with it. Nothing is registered anywhere else, so ``model.fc = nn.Linear(512, 10)`` replaces a layer.
+A module is an ordinary Python object. Its attributes that are a `Parameter` or a `Module` belong to the tree, in the
+order of their first assignment. So ``model.fc = nn.Linear(512, 10)`` replaces a layer.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -199,9 +198,8 @@ class Module:
         Parameters
         ----------
         until : str or None
-            Path of the last module to freeze, such as ``"layer3"``: everything before it in the
-            order of `named_modules` is frozen too, except the modules that contain it. None
-            freezes the whole tree.
+            Path of the last module to freeze, such as ``"layer3"``. Everything before it in the order of
+            `named_modules` is frozen too, except the modules that contain it. None freezes the whole tree.
 
         Returns
         -------

@@ -159,9 +159,8 @@ def conv2d(
 def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: Any) -> Tensor:
     """Convolve images with filters in the mathematical sense: `conv2d` with the kernel flipped.
 
+    For stride 1, up to a shift by the padding,
     out[n, o, i, j] = bias[o] + sum over c, u, v of x[n, c, i - u, j - v] * weight[o, c, u, v]
-
-    for stride 1, up to a shift by the padding.
 
     Parameters
     ----------
