@@ -132,7 +132,7 @@ class Variable:
         return steps if trace else None
 
     def _add_gradient(self, grad, on_leaf=None):
-        """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None is no gradient."""
+        """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None means no gradient."""
         if grad is not None:
             self.grad = np.asarray(grad if self.grad is None else self.grad + grad)  # a sum of scalars is not an array
             if on_leaf:

@@ -126,7 +126,7 @@ class DenseNet(nn.Module):
     image_size : int, pixels
         Only checked.
     stem : "imagenet" or "cifar"
-        7 x 7 with stride 2, batch norm, ReLU and max pooling; or 3 x 3 alone.
+        7 x 7 with stride 2, batch norm, ReLU and max pooling; or only 3 x 3.
     bottleneck : bool
         The "B" of the paper: a 1 x 1 convolution before each 3 x 3.
     theta : float, above 0 to 1

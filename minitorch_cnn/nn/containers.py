@@ -139,7 +139,7 @@ class Residual(Module):
         """Return body(x) + shortcut(x)."""
         out = self.body(x)
         kept = x if self.shortcut is None else self.shortcut(x)
-        if out.shape != kept.shape:  # the sum alone would broadcast
+        if out.shape != kept.shape:  # without this check, the sum would broadcast
             raise ShapeError(f"Residual: shortcut - expected the body's shape {out.shape}, got {kept.shape}")
         return ops.add(out, kept)
 

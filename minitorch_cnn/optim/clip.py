@@ -52,7 +52,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     _check.positive("clip_grad_norm", max_norm=max_norm)
     parameters = _with_gradients("clip_grad_norm", parameters)
-    # np.sum adds in an order that depends on the shape alone; a BLAS dot product would not.
+    # np.sum adds in an order that depends only on the shape; a BLAS dot product would not.
     norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in parameters))
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for NaN
