@@ -1,5 +1,6 @@
 """Every chapter runs without a screen, a network or arguments, and writes the pictures that its text promises."""
 
+import ast
 import os
 import pathlib
 import re
@@ -50,6 +51,15 @@ def test_a_chapter_opens_as_a_notebook(chapter):
             assert all(line.startswith("#") for line in body.splitlines() if line), body
         else:
             compile(body, chapter.name, "exec")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_notebook_shows_what_a_cell_saves(chapter):
+    """A notebook shows the last expression of a cell."""
+    for cell in re.split(r"^# %%", chapter.read_text(), flags=re.MULTILINE)[1:]:
+        if re.search(r"\bsave\(", cell):
+            last = ast.parse("#" + cell).body[-1]
+            assert isinstance(last, ast.Expr) and isinstance(last.value, (ast.Name, ast.Attribute)), cell
 
 
 def test_chapters_are_found():
