@@ -21,7 +21,7 @@ class Pattern:
     stages: list
     mean: bool  # global average pooling before the end
     full: int  # fully connected layers
-    depth: int  # layers with weights along the longest way
+    depth: int  # layers with weights along the longest path
 
     def __str__(self):
         counts = [stage.convolutions for stage in self.stages]
