@@ -49,7 +49,7 @@ def prepare(ranks, options):
     model = nn.fuse(models.create(options.model, num_classes=10, image_size=32))
     parameters = list(model.parameters())
     optimizer = optim.Adam(parameters, lr=1e-3)
-    average = buckets.average(ranks, parameters)
+    average = buckets.make_reducer(ranks, parameters)
     images = options.batch * ranks.size if options.weak else options.batch
     first, end = ranks.share(images)
     stream = np.random.default_rng(ranks.rank)

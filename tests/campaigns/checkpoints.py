@@ -128,7 +128,7 @@ def bad_disks(length):
                     except OSError as error:
                         good += error.errno == code and loadable(folder) and not strays(folder)
                         good -= len(checkpoints.paths()) != 1 or path.stat().st_mode & 0o777 != MODE
-            for call in ("fsync", "replace", "fchmod"):
+            for call in ("fsync", "replace", "chmod"):
                 tried, saved = tried + 1, getattr(os, call)
                 setattr(os, call, fail_with(code))
                 try:

@@ -28,7 +28,7 @@ def fake_cifar10(own_folder):
 def test_check_refuses_what_is_not_genuine(mcnn, fake_cifar10):
     for place in (fake_cifar10, fake_cifar10.parent):
         code, out, err = mcnn("data", "check", place)
-        assert (code, out) == (2, "") and "mcnn data: " in err and "Traceback" not in err
+        assert (code, out) == (2, "") and "mcnn data check: " in err and "Traceback" not in err
 
 
 def test_training_on_unverified_images_needs_a_word_and_is_on_record(mcnn, fake_cifar10):

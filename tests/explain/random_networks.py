@@ -78,7 +78,8 @@ PLAIN = {
     "crop": lambda: Apply(crop),
     "mirror": lambda: Apply(lambda x: ops.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")),
     "transpose": lambda: Apply(lambda x: ops.transpose(x, (0, 1, 3, 2))),
-    "softmax of rows": lambda: Apply(lambda x: ops.softmax(x, axis=3)),
+    # Times x, as the sum of a softmax is constant: its gradient would cancel.
+    "softmax of rows": lambda: Apply(lambda x: ops.softmax(x, axis=3) * x),
     "product": lambda: Apply(lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2)))),
     "own": lambda: Apply(Blur.apply),
     "own, declared": lambda: Apply(DeclaredBlur.apply),

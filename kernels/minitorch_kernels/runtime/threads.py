@@ -30,33 +30,34 @@ _start_lock = threading.Lock()
 
 
 class _Helpers:
-    """The board, the helpers that have been started, and the locks of those that sleep."""
+    """The board, the helpers that have been started, and which of them sleep."""
 
     def __init__(self):
         self.board = np.zeros(parallel.BOARD_SIZE, np.int64)
         self.started = 0
-        self.sleeping = []
+        self.calls = []  # a semaphore for each helper, to wake it
+        self.sleeping = set()
         self.teams = {}
 
     def start(self, count):
         with _start_lock:
             while self.started < count:
                 name = f"minitorch-kernels-{self.started + 1}"
+                self.calls.append(threading.Semaphore(0))
                 threading.Thread(target=self._help, args=(self.started,), name=name, daemon=True).start()
                 self.started += 1
 
     def _help(self, index):
-        wake = threading.Lock()
-        wake.acquire()
         while True:
             parallel.serve(self.board.ctypes.data, index)
-            self.sleeping.append(wake)
-            wake.acquire()
+            self.sleeping.add(index)
+            self.calls[index].acquire()
+            self.sleeping.discard(index)
 
     def wake(self):
-        while self.sleeping:
-            with contextlib.suppress(IndexError):  # another caller has just woken the last one
-                self.sleeping.pop().release()
+        """Call all helpers that sleep. Each takes itself off the list, so that an interrupted call loses none."""
+        for index in tuple(self.sleeping):
+            self.calls[index].release()
 
 
 _helpers = _Helpers()
