@@ -292,4 +292,5 @@ def _result(method, heat, targets, logits, pixels, labels, classes):
     scores, predictions = logits.data[every, targets], logits.data.argmax(1)
     probabilities = ops.softmax(Tensor(logits.data)).data[every, predictions]
     shown, names = displayed(pixels.data), classes and tuple(classes)
-    return Attribution(method, heat, targets, scores, shown, predictions, probabilities, labels, names)
+    guesses = {"predictions": predictions, "probabilities": probabilities}
+    return Attribution(method, heat, targets, scores, shown, **guesses, labels=labels, classes=names)
