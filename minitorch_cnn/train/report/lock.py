@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import socket
+import time
 
 try:
     import fcntl
@@ -18,6 +19,7 @@ except ImportError:  # Windows
     import msvcrt
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+_ENDING = 2.0  # seconds that an owner may take to end: mpiexec returns before the last of its processes is gone
 _LOCKED_BYTE = 1 << 20  # far after the text: Windows lets nobody read bytes that are locked
 
 
@@ -50,6 +52,7 @@ class FolderLock:
         self._file = None
 
     def __enter__(self):
+        deadline = time.monotonic() + _ENDING
         while self._file is None:
             file = open(self._path, "a+")
             try:
@@ -58,7 +61,10 @@ class FolderLock:
                 file.seek(0)
                 owner = file.read()
                 file.close()
-                raise RunFolderError(_sentence(self._path.parent, owner)) from None
+                if time.monotonic() > deadline:
+                    raise RunFolderError(_sentence(self._path.parent, owner)) from None
+                time.sleep(0.05)
+                continue
             except OSError as error:  # such as a network file system without locks
                 if error.errno not in _NO_LOCKS:
                     file.close()

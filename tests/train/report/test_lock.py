@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -51,6 +52,13 @@ def test_a_dead_owner_is_no_obstacle(owner, tmp_path):
     with folder.lock():
         assert str(os.getpid()) in (folder.path / "run.lock").read_text()
     assert not (folder.path / "run.lock").exists()
+
+
+def test_an_owner_that_is_ending_is_waited_for(owner, tmp_path):
+    """As after mpiexec, which returns before the last of its processes is gone."""
+    threading.Timer(0.5, owner.kill).start()
+    with train.RunFolder(tmp_path / "run").lock():
+        assert owner.wait() == -signal.SIGKILL
 
 
 def test_the_same_process_may_not_enter_twice(tmp_path):
