@@ -32,10 +32,12 @@ def copy_channels(first_task, end_task, source, first, target, start, count, end
     for chunk in range(first_task, end_task):
         begin, stop = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(begin, stop):
+            # Slices, as an index such as first + c might be negative, and would be checked for each element.
+            read, write = source[i, first : first + count], target[i, start:end]
             for c in range(count):
-                target[i, start + c] = source[i, first + c]
-            for c in range(start + count, end):
-                target[i, c] = 0
+                write[c] = read[c]
+            for c in range(count, len(write)):
+                write[c] = 0
 
 
 def with_channels(x, channels):
