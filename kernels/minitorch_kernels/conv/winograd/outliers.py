@@ -87,7 +87,7 @@ def find(maps, weight, terms):
     largest, _, least = measure(taps)  # rows are input channels, which may be small; columns are taps
     with np.errstate(all="ignore"):
         even = ~(largest > least * _most_spread(weight.dtype)).any()
-    return np.flatnonzero(~_fit(maps, largest.max(initial=0), terms) | ~even)
+    return np.flatnonzero(~_fit(measure(maps), largest.max(initial=0), terms, maps.dtype) | ~even)
 
 
 def find_pairs(x, grad_out):
@@ -102,13 +102,14 @@ def find_pairs(x, grad_out):
     ndarray of int64
     """
     terms = grad_out[..., 0].size
-    largest = [np.nanmax(measure(maps)[0], initial=0) for maps in (x, grad_out)]
-    return np.flatnonzero(~(_fit(x, largest[1], terms) & _fit(grad_out, largest[0], terms)))
+    of_x, of_grad = measure(x), measure(grad_out)
+    most_x, most_grad = (np.nanmax(measures[0], initial=0) for measures in (of_x, of_grad))
+    return np.flatnonzero(~(_fit(of_x, most_grad, terms, x.dtype) & _fit(of_grad, most_x, terms, x.dtype)))
 
 
-def _fit(maps, other, terms):
+def _fit(measures, other, terms, dtype):
     """Return for each image whether it need not be set apart; ``other`` is what it is multiplied with at most."""
-    largest, *lines = measure(maps)
+    largest, *lines = measures
     with np.errstate(all="ignore"):
-        fits = largest * other * terms * _GROWTH <= np.finfo(maps.dtype).max  # written so that NaN does not fit
-        return fits & ~(largest > np.minimum(*lines) * _most_spread(maps.dtype))
+        fits = largest * other * terms * _GROWTH <= np.finfo(dtype).max  # written so that NaN does not fit
+        return fits & ~(largest > np.minimum(*lines) * _most_spread(dtype))
