@@ -9,11 +9,11 @@ import harness
 
 KERNEL = """from minitorch_kernels.runtime import jit
 
-@jit.helper
+@jit.compiled
 def twice(x):
     return x + x
 
-@jit.helper
+@jit.compiled
 def add(x, y):
     return twice(x) + y
 """

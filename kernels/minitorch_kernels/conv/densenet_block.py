@@ -22,14 +22,14 @@ from minitorch_kernels.layers.batch_norm_relu import (
 )
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import copy_channels, flatten_pixels
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import nr, supports
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 
 _CHUNK = 16 * MR  # pixels that are normalised, then multiplied
 
 
-@helper
+@compiled
 def _multiply(activated, packed, flat, init, rows, columns, k_runs, blocks, count, start):
     """Multiply ``count`` activated pixels by all panels of B, into ``flat[start]`` and so on."""
     panels, rows_of_b, width = packed.shape

@@ -33,7 +33,7 @@ from minitorch_kernels.gemm.microkernel import (
 )
 from minitorch_kernels.gemm.pack import copy_mr, copy_vector, cut_k_runs, gather_half_mr, gather_mr, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import VECTOR_BYTES, nr
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
@@ -67,7 +67,7 @@ class Block(NamedTuple):
     end_panel: int
 
 
-@helper
+@compiled
 def _adjacent_tiles(a_row_offsets):
     """Return, for each tile, whether its rows see elements that lie side by side."""
     adjacent = np.ones(len(a_row_offsets) // MR, np.bool_)
@@ -125,7 +125,7 @@ def _weight_product(
         _chunk_product(team, len(sums) * groups * shares * row_groups, (*tables, how, adjacent, chunk))
 
 
-@helper
+@compiled
 def _multiply_block(
     grad_out,
     packed_a,
@@ -183,7 +183,7 @@ def _multiply_block(
             a_offset += count * MR
 
 
-@helper
+@compiled
 def _pack_a(x, packed, a_row_offsets, adjacent, k_runs, block, a_offset, a_step, rows):
     """Pack what the rows of a block see, tile after tile, each (k_terms, MR); ``rows`` are not padded ones."""
     tile_size = (block.end_run - block.first_run) * block.length * MR
@@ -201,7 +201,7 @@ def _pack_a(x, packed, a_row_offsets, adjacent, k_runs, block, a_offset, a_step,
                 target += tile_size
 
 
-@helper
+@compiled
 def _pack_b(grad_out, packed, pixels, block, channel, b_width, valid, width):
     """Pack a panel of a block's gradients, from ``channel`` on, with zeros after the ``valid`` columns."""
     vector = VECTOR_BYTES // grad_out.itemsize

@@ -14,7 +14,7 @@ import numpy as np
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -41,7 +41,7 @@ def is_faster(channels, groups, dtype):
     return groups == 1 and 8 * channels <= nr(dtype)
 
 
-@helper
+@compiled
 def _multiply(grads, packed, windows, zeros, a_row_offsets, window_rows, k_runs, blocks, start):
     """Compute windows (pixels, KH*KW*C) of some output pixels from their gradients, which begin at ``start``."""
     panels, rows_of_b, width = packed.shape
@@ -67,7 +67,7 @@ def _multiply(grads, packed, windows, zeros, a_row_offsets, window_rows, k_runs,
                 microkernel(grads, flat, windows, zeros, a_row_offsets, window_rows, k_runs, tile)
 
 
-@helper
+@compiled
 def _add_window(windows, source, image, i, j, shape):
     """Add the window of output pixel (i, j), which begins at ``windows[source]``, to the image (PH, PW*C)."""
     row = shape.width * shape.channels

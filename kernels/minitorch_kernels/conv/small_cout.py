@@ -18,7 +18,7 @@ from minitorch_kernels.conv.borders import output_size
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -41,7 +41,7 @@ def is_faster(weight_shape, stride, groups, dtype):
     return few and groups == 1 and stride == (1, 1) and kernel_height * kernel_width > 1
 
 
-@helper
+@compiled
 def _lay_lines(image, top, left, lines):
     """Copy an image (H, W, C) into lines (PH, C, PW) with zeros around."""
     height, width, channels = image.shape

@@ -7,7 +7,7 @@ MR + NR rows at once, so in a micro-panel these rows lie one after the other.
 import numpy as np
 
 from minitorch_kernels.ladder.step3_channels_last import channels_last
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 
 def operands(x, weight, stride, padding):
@@ -21,7 +21,7 @@ def operands(x, weight, stride, padding):
     return windows[:, ::stride, :: stride * channels], channels_last(weight).reshape(filters, 1, 1, kernel_height, run)
 
 
-@helper
+@compiled
 def pack(rows, first, most, height):
     """Copy rows first, first + 1, ... of A or B, at most ``most``, into micro-panels (P, height, terms)."""
     images, out_height, out_width, taps, run = rows.shape

@@ -17,9 +17,9 @@ Source
 import numpy as np
 
 from minitorch_kernels.ladder import step1_loops
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
-correlate = helper(step1_loops.correlate)
+correlate = compiled(step1_loops.correlate)
 
 
 def conv2d(x, weight, *, stride, padding):

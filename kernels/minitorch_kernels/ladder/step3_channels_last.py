@@ -18,7 +18,7 @@ What is left
 import numpy as np
 
 from minitorch_kernels.ladder.step1_loops import output_size
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 
 def conv2d(x, weight, *, stride, padding):
@@ -35,7 +35,7 @@ def channels_last(x, padding=0):
     return np.ascontiguousarray(np.pad(x.transpose(0, 2, 3, 1), ((0, 0), around, around, (0, 0))))
 
 
-@helper(reorder=True)
+@compiled(reorder=True)
 def correlate(x, weight, out, stride):
     """Fill out (N, OH, OW, O) from x (N, PH, PW, C) and weight (O, KH, KW, C)."""
     kernel_height, kernel_width, channels = weight.shape[1:]

@@ -24,7 +24,7 @@ import numpy as np
 from minitorch_kernels.conv.im2col import im2col
 from minitorch_kernels.ladder.step1_loops import output_size
 from minitorch_kernels.ladder.step3_channels_last import channels_last
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 
 def conv2d(x, weight, *, stride, padding):
@@ -43,7 +43,7 @@ def conv2d_by_product(product, x, weight, stride, padding):
     return c.reshape(len(x), *size, len(b)).transpose(0, 3, 1, 2)  # (M, O) -> (N, OH, OW, O) -> (N, O, OH, OW)
 
 
-@helper(reorder=True)
+@compiled(reorder=True)
 def product(a, b, c):
     """Add A (M, K) times the transpose of B (O, K) to C (M, O)."""
     for m in range(len(a)):

@@ -22,7 +22,7 @@ Source
 """
 
 from minitorch_kernels.ladder.step4_im2col import conv2d_by_product
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 MR, NR = 3, 4  # rows of A and rows of B in a tile; `micro_kernel` is written for these
 
@@ -32,7 +32,7 @@ def conv2d(x, weight, *, stride, padding):
     return conv2d_by_product(product, x, weight, stride, padding)
 
 
-@helper(reorder=True)
+@compiled(reorder=True)
 def micro_kernel(a, b, c, m, o):
     """Add A (MR, KC) times the transpose of B (NR, KC) to the tile of C (M, O) whose first element is C[m, o]."""
     c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = c20 = c21 = c22 = c23 = a.dtype.type(0)
@@ -48,7 +48,7 @@ def micro_kernel(a, b, c, m, o):
             c[m + i, o + j] += total
 
 
-@helper(reorder=True)
+@compiled(reorder=True)
 def product(a, b, c):
     """Add A (M, K) times the transpose of B (O, K) to C (M, O)."""
     rows, columns = len(a) // MR * MR, len(b) // NR * NR

@@ -20,7 +20,7 @@ import numpy as np
 
 from minitorch_kernels.ladder.packing import operands, pack
 from minitorch_kernels.ladder.step5_registers import MR, NR, micro_kernel
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 KC, MC, NC = 1152, 16 * MR, 256 * NR
 
@@ -39,7 +39,7 @@ def conv2d_by_gemm(gemm, a, b):
     return c[:rows, :filters].reshape(images, height, width, filters).transpose(0, 3, 1, 2)  # (N, O, OH, OW)
 
 
-@helper
+@compiled
 def gemm(a, b, c):
     """Add A (N, OH, OW, KH, KW*C) times the transpose of B (O, 1, 1, KH, KW*C) to C (M, O)."""
     taps = max(1, KC // a.shape[4])  # KC terms, but whole rows of a window
@@ -51,7 +51,7 @@ def gemm(a, b, c):
                 macro_kernel(packed_a, packed_b, c[ic : ic + MC, jc : jc + NC])
 
 
-@helper
+@compiled
 def macro_kernel(packed_a, packed_b, c):
     """Add the product of two packed blocks to a block of C."""
     for jr in range(len(packed_b)):  # 2nd loop

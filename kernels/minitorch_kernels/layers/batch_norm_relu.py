@@ -15,13 +15,13 @@ import numpy as np
 from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, partial_sums
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 
 
-@helper
+@compiled
 def activate(pixel, scale, shift, y):
     """y = max(pixel * scale + shift, 0); NaN stays NaN."""
     for c in range(len(y)):
@@ -134,7 +134,7 @@ def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, add, grad_
                 grad_x[i, k] = grad_x[i, k] + value if add else value
 
 
-@helper
+@compiled
 def _without_gradient(pixels, mean, b, c, grad_pixels):
     """What `input_gradient` gives where grad is 0; all (M, C)."""
     for w in range(len(pixels)):
@@ -143,7 +143,7 @@ def _without_gradient(pixels, mean, b, c, grad_pixels):
             to[k] = -b[k] * (pixel[k] - mean[k]) - c[k]
 
 
-@helper
+@compiled
 def _spread_window(corner, size, winner, passed, x, mean, b, c, grad_x):
     """Write the input gradient of a window, whose first pixel is ``corner``: ``passed`` goes to the pixel that won."""
     n, top, left = corner

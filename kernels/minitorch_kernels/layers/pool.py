@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
@@ -38,19 +38,19 @@ class Lines(NamedTuple):
     channels: int
 
 
-@helper
+@compiled
 def _first_inside(padding, position):
     """Return the first index of a window that begins at ``position - padding`` and lies inside the image."""
     return max(0, padding - position)
 
 
-@helper
+@compiled
 def _end_inside(size, padding, position, length):
     """Return the end of the indices of that window, ``length`` long, in an image of ``size`` pixels."""
     return min(length, size + padding - position)
 
 
-@helper
+@compiled
 def _take_larger(pixel, leader, following, won, here):
     """following = max(pixel, leader) in each channel; ``won`` becomes ``here`` where the pixel is larger."""
     for c in range(len(pixel)):
@@ -97,7 +97,7 @@ def _max_forward(first_task, end_task, x, window, out, argmax):
                 winner[c] = np.int32(won[c])
 
 
-@helper
+@compiled
 def _add_to_winner(grad, winner, position, pixel):
     """Add the gradient of a window to one of its pixels, in the channels where that pixel was the largest."""
     for c in range(len(grad)):

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _TASKS = 16  # to share out among threads, if there is enough to add
@@ -24,7 +24,7 @@ _LANES = 64  # sums side by side where fewer are asked for: rows are then added 
 _SMALL = 1 << 11  # elements that NumPy adds faster than a kernel is called
 
 
-@helper(reorder=True)
+@compiled(reorder=True)
 def _row_sum(row):
     """Return the sum of a row."""
     total = 0.0
@@ -33,7 +33,7 @@ def _row_sum(row):
     return total
 
 
-@helper
+@compiled
 def _add_rows(lines, rows, step, total):
     """Add rows, ``step`` apart in a flat array, to ``total``; four at a time, so that it is read and written less."""
     width, whole = len(total), rows // 4

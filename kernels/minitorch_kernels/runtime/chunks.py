@@ -5,13 +5,13 @@ up depends on the shape alone, and the bits of a result do not depend on the num
 """
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 CHUNKS = 64  # enough for the threads of a large machine, few enough that adding up their sums costs nothing
 
 
-@helper
+@compiled
 def chunk_bounds(chunk, chunks, count):
     """Return the first and the end of one of ``chunks`` chunks of ``count`` items."""
     return chunk * count // chunks, (chunk + 1) * count // chunks

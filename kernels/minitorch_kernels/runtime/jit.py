@@ -177,19 +177,7 @@ class _Cache(FunctionCache):
             _warn_of_folder(cache_folder(), error.strerror or str(error))
 
 
-def compile_function(function, reorder=False):
-    """Return the compiled function, or the function itself where nothing is compiled."""
-    if not jit_enabled():
-        return function
-    flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
-    dispatcher = numba.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
-    with _own_cache() as cached:
-        if cached:
-            dispatcher._cache = _Cache(function)
-    return dispatcher
-
-
-def helper(function=None, *, reorder=False):
+def compiled(function=None, *, reorder=False):
     """Compile a function that other compiled functions call, or Python for work that one thread does.
 
     Parameters
@@ -201,11 +189,18 @@ def helper(function=None, *, reorder=False):
 
     Returns
     -------
-    Numba dispatcher
+    Numba dispatcher, or the function itself where nothing is compiled
     """
     if function is None:
-        return functools.partial(helper, reorder=reorder)
-    return compile_function(function, reorder)
+        return functools.partial(compiled, reorder=reorder)
+    if not jit_enabled():
+        return function
+    flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
+    dispatcher = numba.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
+    with _own_cache() as cached:
+        if cached:
+            dispatcher._cache = _Cache(function)
+    return dispatcher
 
 
 # ------------------------------------------------------------------------------------- counter

@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from minitorch_kernels.runtime.jit import helper, jit_enabled
+from minitorch_kernels.runtime.jit import compiled, jit_enabled
 
 # Elements of the board, each in a cache line of its own, so that readers of one do not slow down writers of another.
 OWNED, EPOCH, INSIDE, LIMIT, NEXT, PIECES, COUNT, TASK, FRAME = range(0, 72, 8)
@@ -128,7 +128,7 @@ def _call_task(typing_context, task, frame, begin, end):
     return types.none(*[types.int64] * 4), generate
 
 
-@helper
+@compiled
 def _work(board, pieces, count, task, frame):
     """Take pieces of the job until none is left."""
     piece = _add(board, NEXT, 1)
@@ -137,7 +137,7 @@ def _work(board, pieces, count, task, frame):
         piece = _add(board, NEXT, 1)
 
 
-@helper
+@compiled
 def _wait_a_little(rounds):
     """Pass the time in a loop that waits; now and then let another process have the core."""
     _pause()
@@ -145,7 +145,7 @@ def _wait_a_little(rounds):
         _yield_core()
 
 
-@helper
+@compiled
 def serve(board, index):
     """Work on every job of the board that wants helper ``index``, until none has come for a while."""
     seen, idle = 0, 0
@@ -163,7 +163,7 @@ def serve(board, index):
         _wait_a_little(idle)
 
 
-@helper
+@compiled
 def _run(team, count, task, frame):
     """Run a job on the board, or alone where one thread is enough or another job is on the board."""
     board, threads = team[0], team[1]
@@ -206,7 +206,7 @@ def parallel_task(function):
     """
     if not jit_enabled():
         return lambda team, count, args: function(0, count, *args)
-    return task_of(helper(function))
+    return task_of(compiled(function))
 
 
 def task_of(body):
@@ -239,9 +239,9 @@ def _resolve(typing_context, dispatcher, argument_types):
 
 def _call(context, builder, dispatcher, signature, arguments):
     """Emit a call of a compiled function, and return its status."""
-    compiled = dispatcher.get_compile_result(signature)
-    context.active_code_library.add_linking_library(compiled.library)
-    description = compiled.fndesc
+    result = dispatcher.get_compile_result(signature)
+    context.active_code_library.add_linking_library(result.library)
+    description = result.fndesc
     callee = context.declare_function(builder.module, description)
     status, _ = context.call_conv.call_function(builder, callee, description.restype, description.argtypes, arguments)
     return status

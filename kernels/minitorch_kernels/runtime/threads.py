@@ -20,7 +20,7 @@ import numpy as np
 import threadpoolctl
 
 from minitorch_kernels.runtime import parallel
-from minitorch_kernels.runtime.jit import LAUNCHER, compile_function, jit_enabled
+from minitorch_kernels.runtime.jit import LAUNCHER, compiled, jit_enabled
 
 _SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 
@@ -235,7 +235,7 @@ def parallel_kernel(*, tasks):
 
         if not jit_enabled():
             return functools.wraps(function)(lambda *args: function(0, count(args), *args))
-        body = compile_function(function)
+        body = compiled(function)
         launch = _launcher(function, body)
 
         @functools.wraps(function)
@@ -262,7 +262,7 @@ def _launcher(function, body):
     code = _launch.__code__.replace(co_name=name, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno)
     launch = types.FunctionType(code, names, name)
     launch.__module__, launch.__qualname__ = function.__module__, name
-    return compile_function(launch)
+    return compiled(launch)
 
 
 def team_kernel(function):
@@ -278,7 +278,7 @@ def team_kernel(function):
     callable
         ``.dispatcher`` is the compiled function.
     """
-    dispatcher = compile_function(function)
+    dispatcher = compiled(function)
 
     @functools.wraps(function)
     def call(*args):

@@ -134,12 +134,12 @@ def test_an_edited_helper_in_another_file_is_noticed(tmp_path):
     (copy / "one.py").write_text(
         "from minitorch_kernels import other\n"
         "from minitorch_kernels.runtime import jit\n"
-        "@jit.helper\n"
+        "@jit.compiled\n"
         "def add(x):\n    return other.add(x)\n"
     )
     code = "from minitorch_kernels import one\nresults = [one.add(1)]\n"
     for amount in (10, 20):
-        helper = f"from minitorch_kernels.runtime import jit\n@jit.helper\ndef add(x):\n    return x + {amount}\n"
+        helper = f"from minitorch_kernels.runtime import jit\n@jit.compiled\ndef add(x):\n    return x + {amount}\n"
         (copy / "other.py").write_text(helper)
         assert run(code, home=tmp_path / "home", path=tmp_path) == (["add", "add"], [1 + amount])
         assert run(code, home=tmp_path / "home", path=tmp_path) == ([], [1 + amount])
@@ -149,7 +149,7 @@ def test_an_edited_constant_in_a_users_own_file_is_noticed(tmp_path):
     for scale in (3, 44):  # as in the body of the function nothing changes
         (tmp_path / "own.py").write_text(
             f"from minitorch_kernels.runtime import jit\nSCALE = {scale}\n"
-            "@jit.helper\ndef scaled(x):\n    return SCALE * x\n"
+            "@jit.compiled\ndef scaled(x):\n    return SCALE * x\n"
         )
         code = f"sys.path.append({str(tmp_path)!r})\nimport own\nresults = [own.scaled(2)]\n"
         for _ in range(2):
@@ -218,7 +218,7 @@ def test_on_compile_tells_the_name_until_it_is_stopped():
 
 def test_reordered_sums_keep_nan_and_infinity(tmp_path):
     (tmp_path / "own.py").write_text(
-        "from minitorch_kernels.runtime import jit\n@jit.helper(reorder=True)\n"
+        "from minitorch_kernels.runtime import jit\n@jit.compiled(reorder=True)\n"
         "def total(x):\n    s = x[0] * 0\n    for value in x:\n        s += value\n    return s, s != s, s > 1e300\n"
     )
     code = f"sys.path.append({str(tmp_path)!r})\nimport own\n"

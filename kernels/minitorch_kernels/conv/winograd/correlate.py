@@ -38,7 +38,7 @@ from minitorch_kernels.gemm.microkernel import KC, MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import with_channels
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
@@ -80,7 +80,7 @@ def _transform_filters(
         transform_run(weight, transposed_filter, flat, block, (p * padded + first) * width, step, static_kernel_size)
 
 
-@helper
+@compiled
 def _multiply(inputs, filters, products, init, rows, columns, k_runs, count, channels, panels, grid):
     """Multiply a block of ``count`` transformed tiles by all filters: 36 matrix products, one per element e."""
     width, k_step = grid.width, filters.shape[1]

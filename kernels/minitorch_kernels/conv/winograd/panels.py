@@ -26,7 +26,7 @@ from minitorch_kernels.conv.winograd.transform import TILE
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
@@ -45,7 +45,7 @@ def is_faster(tiles, channels, out_channels):
     return tiles <= _MOST and tiles * (channels + out_channels) <= channels * out_channels
 
 
-@helper
+@compiled
 def _multiply(inputs, filters, products, init, rows, columns, k_runs, panel, first, channels, grid):
     """Multiply all tiles by some channels, from ``first`` on, of one panel of filters."""
     in_step, filter_step = plane(grid.tiles * channels, grid.lanes), len(filters) // TILE_AREA

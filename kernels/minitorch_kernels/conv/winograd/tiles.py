@@ -10,7 +10,7 @@ import numpy as np
 
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, to_filter, to_inputs, to_outputs
 from minitorch_kernels.runtime.chunks import with_channels
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 
 TILE_AREA = TILE * TILE
 RUN = 8  # channels whose filters are transformed together
@@ -38,7 +38,7 @@ class FilterBlock(NamedTuple):
     width: int  # NR: columns of a panel
 
 
-@helper
+@compiled
 def plane(size, lanes):
     """Return the offset from one plane to the next, for planes of ``size`` elements.
 
@@ -48,14 +48,14 @@ def plane(size, lanes):
     return size + lanes
 
 
-@helper
+@compiled
 def place(t, down, across, side):
     """Return (image, first row, first column) of the outputs of tile t; tiles are ``side`` pixels apart."""
     n, rest = t // (down * across), t % (down * across)
     return n, rest // across * side, rest % across * side
 
 
-@helper
+@compiled
 def transform_tile(x, shape, inputs, zeros, origin, to, step, grid, static_kernel_size):
     """Transform a tile of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C elements.
 
@@ -75,7 +75,7 @@ def transform_tile(x, shape, inputs, zeros, origin, to, step, grid, static_kerne
     to_inputs(x, inputs, zeros, placement, inside, channels // grid.lanes, static_kernel_size)
 
 
-@helper
+@compiled
 def transform_back(products, out, shape, aside, origin, panel, start, step, grid, static_kernel_size):
     """Transform a tile's products with one panel of filters into ``out``, flat of ``shape`` (N, OH, OW, O).
 
@@ -119,7 +119,7 @@ def whole_vectors(x, lanes):
     return with_channels(x, -(-x.shape[3] // lanes) * lanes)
 
 
-@helper
+@compiled
 def transform_run(weight, transposed_filter, filters, block, to, step, static_kernel_size):
     """Transform up to RUN channels of a panel of filters, into ``filters[to]`` and so on, ``step`` apart.
 

@@ -31,7 +31,7 @@ from minitorch_kernels.conv.winograd.tiles import (
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, from_filter, from_outputs
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel_packed_a
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.jit import helper
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
@@ -61,7 +61,7 @@ def is_faster(images, out_size, channels, out_channels, kernel):
     return tiles.is_faster(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
 
 
-@helper
+@compiled
 def _transform(x, grad_out, inputs, grads, zeros, share, grid, static_kernel_size):
     """Transform a share of the tiles of images and output gradients."""
     _, out_height, out_width, out_channels = grad_out.shape
@@ -87,7 +87,7 @@ def _transform(x, grad_out, inputs, grads, zeros, share, grid, static_kernel_siz
         transform_tile(x_flat, x.shape, inputs, zeros, origin, t * channels, in_step, grid, static_kernel_size)
 
 
-@helper
+@compiled
 def _multiply(inputs, grads, sums, zeros, rows, k_runs, channels, element, panel, count, accumulate, grid):
     """Compute the sums of one element of the transformed tiles and one panel, over ``count`` tiles."""
     width = grid.width
@@ -170,7 +170,7 @@ def _sum_apart(first_task, end_task, x, grad_out, inputs, grads, sums, rows, k_r
                     )
 
 
-@helper
+@compiled
 def _add_ranges(sums, start, total):
     """Add up the sums of all ranges, from ``start`` of each plane on, into total (36, elements)."""
     step = sums.shape[1] // TILE_AREA
