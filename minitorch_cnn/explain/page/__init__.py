@@ -1,0 +1,1 @@
+"""Pages that compute: the engine in JavaScript, what it needs to know of a model, and the pages built on it."""

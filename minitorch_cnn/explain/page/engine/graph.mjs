@@ -1,0 +1,115 @@
+// The network as a list of operations in the order in which they run; forward along it, backward against it.
+
+import { Conv2d } from "./conv.mjs";
+import { Concat, BroadcastTo, Index, Pad, Reshape, Transpose } from "./movement.mjs";
+import { BatchNorm, BatchNormReLU, LocalResponseNorm } from "./norm.mjs";
+import {
+  Abs, Add, Div, Exp, GELU, LeakyReLU, Log, Mul, Power, ReLU, Sigmoid, Sqrt, Sub, Tanh,
+} from "./pointwise.mjs";
+import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from "./pool.mjs";
+import { CrossEntropy, LogSoftmax, MatMul, Max, Resize, Softmax, Sum } from "./reduce.mjs";
+import { Tensor } from "./tensor.mjs";
+
+// By the names of the Python classes of the same operations.
+export const operations = {
+  Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Concat, Conv2d,
+  CrossEntropy, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Mul, Pad, Power,
+  ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose,
+};
+
+// Parameters
+//   description  what Python wrote: { input, output, nodes, constants, inputShape }. Nodes name their inputs and
+//                outputs by integers; a negative one is a constant.
+//   constants    a Tensor for each entry of description.constants
+export class Graph {
+  constructor(description, constants) {
+    Object.assign(this, { description, constants });
+    this.values = new Map();
+    this.gradients = new Map();
+    this.silent = new Map(); // variable -> the set of its channels that are set to 0
+    this.nodes = description.nodes.map((node) => {
+      if (!(node.op in operations)) throw new Error(`Graph: operation - expected a known one, got ${node.op}`);
+      return { ...node, operation: operations[node.op], hyper: this.settings(node.hyper) };
+    });
+  }
+
+  // The settings of an operation, with the arrays among them.
+  settings(hyper) {
+    const made = Object.entries(hyper).map(([name, value]) => {
+      if (value?.constant) return [name, this.value(value.constant)];
+      return [name, value?.indices ? Int32Array.from(value.indices) : value];
+    });
+    return Object.fromEntries(made);
+  }
+
+  // The Tensor of a variable or constant.
+  value(id) {
+    return id < 0 ? this.constants[-id - 1] : this.values.get(id);
+  }
+
+  // Run all operations on an image; yields after each, so that a page can stay alive meanwhile.
+  *forward(image) {
+    this.gradients.clear();
+    this.set(this.description.input, image);
+    for (const node of this.nodes) {
+      node.inputs = node.reads.map((id) => (id === null ? null : this.value(id)));
+      node.output = node.operation.forward(node);
+      this.set(node.writes, node.output);
+      yield node;
+    }
+  }
+
+  set(id, tensor) {
+    silence(tensor, this.silent.get(id));
+    this.values.set(id, tensor);
+  }
+
+  // Go back from a gradient of one variable to the input and to all constants; yields after each operation.
+  *backward(id, grad) {
+    this.gradients = new Map([[id, grad]]);
+    for (const node of [...this.nodes].reverse()) {
+      const arrived = this.gradients.get(node.writes);
+      if (!arrived) continue;
+      silence(arrived, this.silent.get(node.writes)); // a constant 0 passes no gradient on
+      node.operation.backward(node, arrived).forEach((part, i) => part && this.accumulate(node.reads[i], part));
+      yield node;
+    }
+  }
+
+  // A variable that is read twice gets the sum of both gradients.
+  accumulate(id, part) {
+    const before = this.gradients.get(id);
+    if (!before) this.gradients.set(id, part);
+    else this.gradients.set(id, before.like(before.data.map((value, i) => value + part.data[i])));
+  }
+}
+
+// Set channels of (N, C, ...) to 0.
+function silence(tensor, channels = []) {
+  const size = tensor.data.length / (tensor.shape[0] * tensor.shape[1]);
+  for (const channel of channels) {
+    for (let n = 0; n < tensor.shape[0]; n++) {
+      const first = (n * tensor.shape[1] + channel) * size;
+      tensor.data.fill(0, first, first + size);
+    }
+  }
+}
+
+// The gradient with which backward starts from one element: 1 there, 0 elsewhere.
+export function oneAt(shape, index) {
+  const grad = new Tensor(shape);
+  grad.data[index] = 1;
+  return grad;
+}
+
+// The gradient of the cross-entropy of logits (1, K) for a class: softmax minus target.
+export function lossGradient(logits, label) {
+  const probabilities = Softmax.forward({ inputs: [logits], hyper: { axis: 1 } });
+  probabilities.data[label] -= 1;
+  return probabilities;
+}
+
+// Run a generator to its end without a pause, for tests and for a Worker.
+export function finish(steps) {
+  for (const step of steps) void step;
+}

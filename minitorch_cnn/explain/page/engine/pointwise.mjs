@@ -1,0 +1,79 @@
+// Functions of single elements, and sums, products and quotients with broadcasting.
+
+import { Tensor, broadcastStrides, indicesBy } from "./tensor.mjs";
+
+// value(x, hyper) is the function; slope(x, out, hyper) its derivative.
+function elementwise(value, slope) {
+  return {
+    forward({ inputs: [x], hyper }) {
+      return x.like(x.data.map((element) => value(element, hyper)));
+    },
+    backward({ inputs: [x], output, hyper }, grad) {
+      return [x.like(grad.data.map((g, i) => g * slope(x.data[i], output.data[i], hyper)))];
+    },
+  };
+}
+
+// The error function, by its series near 0 and by a continued fraction of its complement elsewhere.
+export function erf(x) {
+  const size = Math.abs(x);
+  if (size < 2.5) {
+    let term = x, sum = x;
+    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum) && n < 100; n++) {
+      term *= (-x * x) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (2 / Math.sqrt(Math.PI)) * sum;
+  }
+  let fraction = 0;
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (size + fraction);
+  const rest = Math.exp(-size * size) / Math.sqrt(Math.PI) / (size + fraction);
+  return Math.sign(x) * (1 - rest);
+}
+
+const normalBelow = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
+const normalDensity = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+
+export const ReLU = elementwise((x) => (x > 0 || Number.isNaN(x) ? x : 0), (x) => (x > 0 ? 1 : 0));
+export const LeakyReLU = elementwise(
+  (x, { negative_slope: slope }) => (x > 0 ? x : slope * x),
+  (x, out, { negative_slope: slope }) => (x > 0 ? 1 : slope),
+);
+export const GELU = elementwise((x) => x * normalBelow(x), (x) => normalBelow(x) + x * normalDensity(x));
+export const Sigmoid = elementwise((x) => 1 / (1 + Math.exp(-x)), (x, out) => out * (1 - out));
+export const Tanh = elementwise(Math.tanh, (x, out) => 1 - out * out);
+export const Exp = elementwise(Math.exp, (x, out) => out);
+export const Log = elementwise(Math.log, (x) => 1 / x);
+export const Sqrt = elementwise(Math.sqrt, (x, out) => 1 / (2 * out));
+export const Abs = elementwise(Math.abs, Math.sign);
+export const Power = elementwise(
+  (x, { exponent }) => x ** exponent,
+  (x, out, { exponent }) => (exponent === 0 ? 0 : exponent * x ** (exponent - 1)),
+);
+
+// value(a, b), and the derivatives by a and by b.
+function binary(value, slopeA, slopeB) {
+  return {
+    forward(node) {
+      const [a, b] = node.inputs, out = new Tensor(node.shape);
+      node.indices = [a, b].map((x) => indicesBy(node.shape, broadcastStrides(x.shape, node.shape)));
+      const [inA, inB] = node.indices;
+      for (let i = 0; i < out.data.length; i++) out.data[i] = value(a.data[inA[i]], b.data[inB[i]]);
+      return out;
+    },
+    backward({ inputs: [a, b], indices: [inA, inB] }, grad) {
+      const sumsA = new Float64Array(a.data.length), sumsB = new Float64Array(b.data.length);
+      for (let i = 0; i < grad.data.length; i++) {
+        const first = a.data[inA[i]], second = b.data[inB[i]];
+        sumsA[inA[i]] += grad.data[i] * slopeA(first, second);
+        sumsB[inB[i]] += grad.data[i] * slopeB(first, second);
+      }
+      return [a.like(Float32Array.from(sumsA)), b.like(Float32Array.from(sumsB))];
+    },
+  };
+}
+
+export const Add = binary((a, b) => a + b, () => 1, () => 1);
+export const Sub = binary((a, b) => a - b, () => 1, () => -1);
+export const Mul = binary((a, b) => a * b, (a, b) => b, (a) => a);
+export const Div = binary((a, b) => a / b, (a, b) => 1 / b, (a, b) => -a / (b * b));

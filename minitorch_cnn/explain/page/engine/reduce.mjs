@@ -1,0 +1,163 @@
+// Sums, maxima and softmax over axes, matrix products, interpolation, and the loss.
+
+import { matmul, transposed } from "./matmul.mjs";
+import { Tensor, aroundAxis, indicesBy, stridesOf } from "./tensor.mjs";
+
+// For each element of x: the index of the output element that reads it.
+function readers(shape, axes) {
+  const kept = shape.map((length, axis) => (axes.includes(axis) ? 1 : length)), strides = stridesOf(kept);
+  return indicesBy(shape, strides.map((stride, axis) => (axes.includes(axis) ? 0 : stride)));
+}
+
+export const Sum = {
+  forward(node) {
+    const [x] = node.inputs, out = new Tensor(node.shape), sums = new Float64Array(out.data.length);
+    node.readers = readers(x.shape, node.hyper.axis);
+    for (let i = 0; i < x.data.length; i++) sums[node.readers[i]] += x.data[i];
+    out.data.set(sums);
+    return out;
+  },
+  backward({ inputs: [x], readers: to }, grad) {
+    return [x.like(Float32Array.from(to, (i) => grad.data[i]))];
+  },
+};
+
+export const Max = {
+  forward(node) {
+    const [x] = node.inputs, out = new Tensor(node.shape), to = readers(x.shape, node.hyper.axis);
+    node.winners = new Int32Array(out.data.length).fill(-1);
+    for (let i = 0; i < x.data.length; i++) {
+      const best = node.winners[to[i]], value = x.data[i];
+      if (best < 0 || value > x.data[best] || (Number.isNaN(value) && !Number.isNaN(x.data[best]))) {
+        node.winners[to[i]] = i;
+      }
+    }
+    for (let i = 0; i < out.data.length; i++) out.data[i] = x.data[node.winners[i]];
+    return out;
+  },
+  backward({ inputs: [x], winners }, grad) {
+    const gradX = new Tensor(x.shape);
+    for (let i = 0; i < grad.data.length; i++) gradX.data[winners[i]] += grad.data[i];
+    return [gradX];
+  },
+};
+
+// Call visit(first index, step, length) for every line along an axis.
+function forLines(shape, axis, visit) {
+  const [before, length, after] = aroundAxis(shape, axis);
+  for (let i = 0; i < before; i++) {
+    for (let j = 0; j < after; j++) visit(i * length * after + j, after, length);
+  }
+}
+
+// The largest element of a line, and the sum of exp(x - largest): no exponential overflows.
+function exponentials(data, first, step, length) {
+  let largest = -Infinity, sum = 0;
+  for (let i = 0; i < length; i++) largest = Math.max(largest, data[first + i * step]);
+  for (let i = 0; i < length; i++) sum += Math.exp(data[first + i * step] - largest);
+  return [largest, sum];
+}
+
+export const Softmax = {
+  forward({ inputs: [x], hyper: { axis } }) {
+    const out = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      const [largest, sum] = exponentials(x.data, first, step, length);
+      for (let i = first; i < first + length * step; i += step) out.data[i] = Math.exp(x.data[i] - largest) / sum;
+    });
+    return out;
+  },
+  backward({ inputs: [x], output, hyper: { axis } }, grad) {
+    const gradX = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      let sum = 0;
+      for (let i = first; i < first + length * step; i += step) sum += grad.data[i] * output.data[i];
+      for (let i = first; i < first + length * step; i += step) gradX.data[i] = output.data[i] * (grad.data[i] - sum);
+    });
+    return [gradX];
+  },
+};
+
+export const LogSoftmax = {
+  forward({ inputs: [x], hyper: { axis } }) {
+    const out = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      const [largest, sum] = exponentials(x.data, first, step, length);
+      for (let i = first; i < first + length * step; i += step) out.data[i] = x.data[i] - largest - Math.log(sum);
+    });
+    return out;
+  },
+  backward({ inputs: [x], output, hyper: { axis } }, grad) {
+    const gradX = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      let sum = 0;
+      for (let i = first; i < first + length * step; i += step) sum += grad.data[i];
+      for (let i = first; i < first + length * step; i += step) {
+        gradX.data[i] = grad.data[i] - Math.exp(output.data[i]) * sum;
+      }
+    });
+    return [gradX];
+  },
+};
+
+export const MatMul = {
+  forward({ inputs: [a, b], shape }) {
+    return new Tensor(shape, matmul(a.data, b.data, a.shape[0], a.shape[1], b.shape[1]));
+  },
+  backward({ inputs: [a, b] }, grad) {
+    const [rows, depth] = a.shape, columns = b.shape[1];
+    const gradA = matmul(grad.data, transposed(b.data, depth, columns), rows, columns, depth);
+    const gradB = matmul(transposed(a.data, rows, depth), grad.data, depth, rows, columns);
+    return [a.like(gradA), b.like(gradB)];
+  },
+};
+
+// One matrix for the rows (OH, H) and one for the columns (OW, W), which the page gets: out = R x C^T for each map.
+export const Resize = {
+  forward({ inputs: [x], hyper: { rows, columns }, shape }) {
+    return resample(x, rows.data, columns.data, shape);
+  },
+  backward({ inputs: [x], hyper: { rows, columns } }, grad) {
+    const back = [rows, columns].map((matrix) => transposed(matrix.data, ...matrix.shape));
+    return [resample(grad, ...back, x.shape)];
+  },
+};
+
+function resample(x, rows, columns, shape) {
+  const out = new Tensor(shape), [, , height, width] = x.shape, [, , down, across] = shape;
+  const byWidth = transposed(columns, across, width);
+  for (let map = 0; map < shape[0] * shape[1]; map++) {
+    const pixels = x.data.subarray(map * height * width, (map + 1) * height * width);
+    const lines = matmul(rows, pixels, down, height, width);
+    matmul(lines, byWidth, down, width, across, out.data.subarray(map * down * across, (map + 1) * down * across));
+  }
+  return out;
+}
+
+// The loss of each row of logits (N, K); hyper.labels holds the classes.
+export const CrossEntropy = {
+  forward(node) {
+    const [logits] = node.inputs, { labels, label_smoothing: smoothing } = node.hyper, out = new Tensor(node.shape);
+    const classes = logits.shape[1];
+    node.probabilities = Softmax.forward({ inputs: [logits], hyper: { axis: 1 } });
+    forLines(logits.shape, 1, (first, step, length) => {
+      const [largest, sum] = exponentials(logits.data, first, step, length), row = first / classes;
+      let loss = 0;
+      for (let k = 0; k < classes; k++) {
+        const target = (k === labels[row] ? 1 - smoothing : 0) + smoothing / classes;
+        if (target) loss -= target * (logits.data[first + k] - largest - Math.log(sum));
+      }
+      out.data[row] = loss;
+    });
+    return out;
+  },
+  backward({ inputs: [logits], probabilities, hyper: { labels, label_smoothing: smoothing } }, grad) {
+    const classes = logits.shape[1], gradLogits = new Tensor(logits.shape);
+    for (let i = 0; i < gradLogits.data.length; i++) {
+      const row = Math.floor(i / classes);
+      const target = (i % classes === labels[row] ? 1 - smoothing : 0) + smoothing / classes;
+      gradLogits.data[i] = (probabilities.data[i] - target) * grad.data[row];
+    }
+    return [gradLogits];
+  },
+};

@@ -1,0 +1,86 @@
+"""The engine of the page gives what the kernels give: every map, every gradient."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import models, nn, ops
+from minitorch_cnn.explain.page.description import describe
+from minitorch_cnn.explain.trace.replay import Replay
+from tests.explain.page.engine import Call, from_kernels, run
+from tests.ops.table import TABLE
+from tests.ops.test_table import caller
+
+# Of these the page has none: they train, or several processes share them. Dropout does nothing in evaluation.
+ABSENT = {"dense_block", "sync_batch_norm"}
+
+
+def close(found, expected, what):
+    """Require equality to 1e-4 of the largest element."""
+    assert found.shape == expected.shape, what
+    atol = 1e-4 * np.abs(expected).max(initial=0) + 1e-12
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol, err_msg=str(what))
+
+
+def requires_equal(cases, folder):
+    for (model, x, grad), (values, gradients, named) in zip(cases, run(cases, folder), strict=True):
+        expected, expected_gradients, expected_named = from_kernels(model, x, grad)
+        for i, pair in enumerate(zip(values, expected, strict=True)):
+            close(*pair, (model, "variable", i))
+        for i, pair in enumerate(zip(gradients, expected_gradients, strict=True)):
+            close(*pair, (model, "gradient", i))
+        for path, gradient in expected_named.items():
+            close(named[path], gradient, (model, path))
+
+
+def case(model, x, seed=0):
+    """Return a case with a random gradient of the output."""
+    shape = Replay(model, x.shape).records[-1].output.shape
+    return model, np.float32(x), np.float32(np.random.default_rng(seed).standard_normal(shape))
+
+
+def random_network(name, seed=0, size=None):
+    """Return a case of a network of the zoo with random weights and statistics."""
+    channels, side = models.native_input(name)
+    model, rng = models.create(name), np.random.default_rng(seed)
+    for path, value in model.state_dict().items():
+        if path.endswith("running_var"):
+            value[...] = rng.uniform(0.5, 2, value.shape)
+        elif path.endswith("running_mean"):
+            value[...] = rng.standard_normal(value.shape) / 4
+    return case(model, rng.standard_normal((1, channels, size or side, size or side)), seed)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "cifar4", "resnet20", "resnet9", "densenet40_k12", "vgg_a_lrn_cifar"])
+def test_networks_of_the_zoo(name, tmp_path):
+    requires_equal([random_network(name)], tmp_path)
+
+
+def known(model, shape):
+    """Return whether the page has all operations of a model."""
+    try:
+        describe(model, shape)
+    except ValueError as error:
+        assert "model - expected" in str(error)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLE) - ABSENT - {"dropout"}))
+def test_every_operation_alone(name, tmp_path):
+    cases = []
+    for arrays, at, hyper in TABLE[name].samples:
+        if arrays and np.size(arrays[0]):
+            model = Call(caller(name, at, hyper), *arrays[1:])
+            if Replay(model, arrays[0].shape).records and known(model, arrays[0].shape):
+                cases.append(case(model, arrays[0]))
+    assert len(cases) >= min(3, len(TABLE[name].samples))
+    requires_equal(cases, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_what_the_page_lacks_is_refused_by_name(name):
+    arrays, at, hyper = TABLE[name].samples[0]
+    with pytest.raises(ValueError, match="describe: model - expected one that the page can compute .* got "):
+        describe(Call(caller(name, at, hyper), *arrays[1:]), arrays[0].shape)
