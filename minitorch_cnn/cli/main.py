@@ -12,6 +12,7 @@ from minitorch_cnn.cli import (
     errors,
     exercise,
     explain,
+    explore,
     gradcheck,
     network,
     predict,
@@ -74,7 +75,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for family in (doctor, data, train, transfer, predict, race, network, explain, gradcheck, exercise):
+    for family in (doctor, data, train, transfer, predict, race, network, explain, explore, gradcheck, exercise):
         family.add_commands(commands)
     return parser
 

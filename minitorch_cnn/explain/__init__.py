@@ -20,6 +20,7 @@ from minitorch_cnn.explain.network.poster import efficiency, poster
 from minitorch_cnn.explain.network.stages import Pattern, Stage, pattern, shared
 from minitorch_cnn.explain.network.summary import Layer, Summary, summary
 from minitorch_cnn.explain.network.topology import Node, Topology, topology
+from minitorch_cnn.explain.page.explorer import Explorer, explore
 
 Arithmetic = WorkedExample  # its earlier name
 
@@ -28,6 +29,7 @@ __all__ = [
     "Attribution",
     "BackwardTrace",
     "ConvMatrix",
+    "Explorer",
     "FeatureMaps",
     "Field",
     "FilterFilm",
@@ -54,6 +56,7 @@ __all__ = [
     "conv_gradient",
     "deep_network",
     "efficiency",
+    "explore",
     "feature_maps",
     "field_growth",
     "filter_film",

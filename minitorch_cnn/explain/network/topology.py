@@ -82,7 +82,25 @@ def topology(model, input_shape, name=None):
         If the model does not take inputs of this shape.
     """
     x, records = traced(model, input_shape)
-    nodes, owner = [Node("input", "", [], tuple(input_shape[1:]))], {id(x): 0}
+    return Topology(name or type(model).__name__, layers(x, records)[0])
+
+
+def layers(x, records):
+    """Find the layers in a trace.
+
+    Parameters
+    ----------
+    x : Tensor
+        The input that was traced.
+    records : list of Record
+
+    Returns
+    -------
+    nodes : list of Node
+    owner : dict
+        From the id of every variable that depends on x to the index of its node.
+    """
+    nodes, owner = [Node("input", "", [], tuple(x.shape[1:]))], {id(x): 0}
     for before, record in zip([None, *records], records, strict=False):
         inputs = [owner[id(v)] for v in record.inputs if v is not None and id(v) in owner]
         if not inputs:
@@ -94,7 +112,7 @@ def topology(model, input_shape, name=None):
             continue
         nodes.append(Node(kind, _text(record), inputs, tuple(record.output.shape[1:]), record.path))
         owner[id(record.output)] = len(nodes) - 1
-    return Topology(name or type(model).__name__, nodes)
+    return nodes, owner
 
 
 def _kind(record, inputs):

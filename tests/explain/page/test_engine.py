@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from minitorch_cnn import models, nn, ops
+from minitorch_cnn import models
 from minitorch_cnn.explain.page.description import describe
 from minitorch_cnn.explain.trace.replay import Replay
 from tests.explain.page.engine import Call, from_kernels, run

@@ -7,24 +7,17 @@ import { matmul, transposed } from "./matmul.mjs";
 import { Tensor } from "./tensor.mjs";
 
 // Call visit(index in columns, index in the image) for every element of a window that lies inside the image.
-function forWindows(image, size, hyper, visit) {
-  const [channels, height, width] = image;
-  const { kernel: [KH, KW], out: [OH, OW] } = size;
-  const { stride, padding, dilation } = hyper;
-  const [top, , left] = padding;
-  for (let c = 0; c < channels; c++) {
-    for (let u = 0; u < KH; u++) {
-      for (let v = 0; v < KW; v++) {
-        const row = ((c * KH + u) * KW + v) * OH * OW;
-        for (let i = 0; i < OH; i++) {
-          const y = i * stride[0] + u * dilation[0] - top;
-          if (y < 0 || y >= height) continue;
-          const line = (c * height + y) * width;
-          for (let j = 0; j < OW; j++) {
-            const x = j * stride[1] + v * dilation[1] - left;
-            if (x >= 0 && x < width) visit(row + i * OW + j, line + x);
-          }
-        }
+function forWindows([channels, height, width], size, { stride, padding, dilation }, visit) {
+  const { kernel: [KH, KW], out: [OH, OW] } = size, [top, , left] = padding;
+  for (let row = 0; row < channels * KH * KW; row++) { // c, u, v in one index
+    const v = row % KW, u = Math.floor(row / KW) % KH, c = Math.floor(row / (KW * KH));
+    for (let i = 0; i < OH; i++) {
+      const y = i * stride[0] + u * dilation[0] - top;
+      if (y < 0 || y >= height) continue;
+      const line = (c * height + y) * width, columns = (row * OH + i) * OW;
+      for (let j = 0; j < OW; j++) {
+        const x = j * stride[1] + v * dilation[1] - left;
+        if (x >= 0 && x < width) visit(columns + j, line + x);
       }
     }
   }

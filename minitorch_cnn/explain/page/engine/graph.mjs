@@ -18,8 +18,8 @@ export const operations = {
 };
 
 // Parameters
-//   description  what Python wrote: { input, output, nodes, constants, inputShape }. Nodes name their inputs and
-//                outputs by integers; a negative one is a constant.
+//   description  what Python wrote: { input, output, nodes, constants, inputShape }. Nodes name inputs and outputs by
+//                integers; a negative one is a constant.
 //   constants    a Tensor for each entry of description.constants
 export class Graph {
   constructor(description, constants) {
@@ -31,6 +31,11 @@ export class Graph {
       if (!(node.op in operations)) throw new Error(`Graph: operation - expected a known one, got ${node.op}`);
       return { ...node, operation: operations[node.op], hyper: this.settings(node.hyper) };
     });
+  }
+
+  // Let another operation do the work of a node, such as average for max pooling.
+  replace(index, op, hyper) {
+    Object.assign(this.nodes[index], { op, operation: operations[op], hyper: this.settings(hyper) });
   }
 
   // The settings of an operation, with the arrays among them.

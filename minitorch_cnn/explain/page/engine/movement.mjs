@@ -65,7 +65,9 @@ export const Concat = {
     let first = 0;
     for (const x of inputs) {
       const run = x.shape[axis] * after;
-      for (let i = 0; i < before; i++) out.data.set(x.data.subarray(i * run, (i + 1) * run), i * length * after + first);
+      for (let i = 0; i < before; i++) {
+        out.data.set(x.data.subarray(i * run, (i + 1) * run), i * length * after + first);
+      }
       first += run;
     }
     return out;

@@ -1,12 +1,6 @@
 """The HTML page, in a real browser: keys and clicks go through the steps, and its numbers are the kernel's."""
 
 import dataclasses
-import json
-import re
-import shutil
-import subprocess
-import urllib.error
-import urllib.request
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,78 +8,9 @@ import pytest
 
 from minitorch_cnn import Tensor, explain, ops
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-KEYS = {"ArrowRight": "\ue014", "ArrowLeft": "\ue012", "Home": "\ue011", "End": "\ue010", " ": " "}
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # of the WebDriver standard
 X = np.random.default_rng(0).integers(0, 10, (2, 5, 5))
 WEIGHT = np.random.default_rng(1).standard_normal((2, 2, 3, 3))
 STORY_OPTIONS = {"stride": 2, "padding": 1}
-
-
-class Browser:
-    """Chromium, by the WebDriver protocol of chromedriver."""
-
-    def __init__(self, port, folder):
-        self.address = f"http://127.0.0.1:{port}/session"
-        options = {"args": [*FLAGS, f"--user-data-dir={folder}"], "binary": shutil.which("chromium")}
-        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
-        self.address += "/" + self._ask("", {"capabilities": capabilities})["sessionId"]
-
-    def _ask(self, path, body=None, method=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, data, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=60) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(json.load(error)["value"]["message"]) from error
-
-    def open(self, path):
-        self._ask("/url", {"url": path.as_uri()})
-
-    def run(self, script):
-        """Return the value of a JavaScript expression."""
-        return self._ask("/execute/sync", {"script": f"return {script}", "args": []})
-
-    def press(self, name):
-        keys = [{"type": kind, "value": KEYS[name]} for kind in ("keyDown", "keyUp")]
-        self._ask("/actions", {"actions": [{"type": "key", "id": "keys", "actions": keys}]})
-
-    def click(self, selector):
-        """Press the mouse in the middle of an element, even if something covers it."""
-        found = self._ask("/element", {"using": "css selector", "value": selector})
-        moves = [{"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": {ELEMENT: found[ELEMENT]}}]
-        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
-        self._ask("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": moves}]})
-
-    def close(self):
-        self._ask("", method="DELETE")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("needs chromium and chromedriver; Debian's packages are chromium and chromium-driver")
-    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
-    try:
-        port = next(m[1] for line in driver.stdout if (m := re.search(r"started successfully on port (\d+)", line)))
-        started = Browser(port, tmp_path_factory.mktemp("profile"))
-        yield started
-        started.close()
-    finally:
-        driver.terminate()
-        driver.wait()
-        driver.stdout.close()
 
 
 def shown(browser):

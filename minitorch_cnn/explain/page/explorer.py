@@ -1,0 +1,162 @@
+"""The explorer: one HTML file with a model alive in it, which opens from a folder and needs no network."""
+
+import base64
+import html
+import json
+import pathlib
+from string import Template
+
+import numpy as np
+
+from minitorch_cnn import arguments, data
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.explain.network.topology import layers
+from minitorch_cnn.explain.page.bundle import FOLDER, bundle
+from minitorch_cnn.explain.page.description import describe
+from minitorch_cnn.explain.trace.replay import Replay, evaluating
+from minitorch_cnn.io import files
+from minitorch_cnn.tensor import Tensor
+
+FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them in half precision
+
+
+class Explorer:
+    """A page about one model; `save` writes it, a notebook shows it.
+
+    Attributes
+    ----------
+    html : str
+    half_precision : bool
+        Whether the weights are float16 in the page, with relative rounding errors of up to 2**-11.
+    """
+
+    def __init__(self, text, half_precision):
+        self.html, self.half_precision = text, half_precision
+
+    def save(self, path):
+        """Write the page to a file; ValueError if its name does not end with .html."""
+        arguments.path("Explorer.save", path=path)
+        if pathlib.Path(path).suffix != ".html":
+            raise ValueError(f"Explorer.save: path - expected a name that ends with .html, got {str(path)!r}")
+        files.atomic_write(path, self.html.encode())
+
+    def _repr_html_(self):
+        return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="720" style="border: 0"></iframe>'
+
+
+def explore(classifier, images, labels=None, title=None):
+    """Make a page in which a classifier computes: forward, and backward from any unit or the loss.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Of `minitorch_cnn.train`: a model with names of classes and the normalisation of its images.
+    images : uint8 ndarray, shape (N, H, W, C)
+        Examples to choose from, at least one; those of another size than the classifier takes are scaled.
+    labels : integer ndarray, shape (N,), or None
+        Their classes.
+    title : str or None
+        None takes the name of the model's class.
+
+    Returns
+    -------
+    Explorer
+
+    Raises
+    ------
+    TypeError, ValueError
+        If images or labels are of another form, or the page cannot compute an operation of the model.
+
+    Notes
+    -----
+    The page checks itself: it holds the outputs that the kernels computed for the examples, compares its own with
+    them, and says so.
+    """
+    images = _checked(classifier, images)
+    labels = _checked_labels(labels, len(images), len(classifier.classes))
+    model = classifier.model
+    shape = (1, images.shape[3], *classifier.input_size)
+    description = describe(model, shape)
+    weights, half = _encoded(description.constants)
+    with evaluating(model), no_grad():
+        outputs = model(Tensor(classifier.normalised(images))).data
+    content = {
+        "title": title or type(model).__name__,
+        "graph": description.graph,
+        "layers": _layers(model, shape),
+        "classes": list(classifier.classes),
+        "mean": list(classifier.metadata["mean"]),
+        "std": list(classifier.metadata["std"]),
+        "half": half,
+        "weights": weights,
+        "images": [
+            {"pixels": _base64(image), "label": label, "output": output.tolist()}
+            for image, label, output in zip(images, labels, outputs, strict=True)
+        ],
+    }
+    return Explorer(_page(content), half)
+
+
+def _checked(classifier, images):
+    """Return uint8 images of the size that the classifier takes."""
+    images, channels = np.asarray(images), len(classifier.metadata["mean"])
+    if images.dtype != np.uint8 or images.ndim != 4 or not images.size or images.shape[3] != channels:
+        expected = f"uint8 (N, H, W, {channels}) with at least one image"
+        raise ValueError(f"explore: images - expected {expected}, got {images.dtype} {images.shape}")
+    if images.shape[1:3] != classifier.input_size:
+        images = data.Resize(classifier.input_size)(images, None)
+    return images
+
+
+def _checked_labels(labels, count, classes):
+    """Return a class index or None for each image."""
+    if labels is None:
+        return [None] * count
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu" or not ((labels >= 0) & (labels < classes)).all():
+        expected = f"{count} integers of 0 to {classes - 1}, one for each image"
+        raise ValueError(f"explore: labels - expected {expected}, got {labels.dtype} {labels.shape}")
+    return labels.tolist()
+
+
+def _layers(model, shape):
+    """Return the layers to draw: what each is, what it reads, and the variables of the graph that show it."""
+    replay = Replay(model, shape)
+    nodes, owner = layers(replay.x, replay.records)
+    found = [
+        {"kind": node.kind, "text": node.text, "notes": node.notes, "path": node.path, "inputs": node.inputs}
+        for node in nodes
+    ]
+    found[0] |= {"own": 0, "shown": 0, "parts": []}
+    for variable, record in enumerate(replay.records, 1):
+        layer = found[owner[id(record.output)]] if id(record.output) in owner else None
+        if layer is None:
+            continue  # made from parameters alone
+        layer.setdefault("own", variable)
+        layer.setdefault("parts", []).append(variable)
+        if record.op.kind != "view":
+            layer["shown"] = variable
+    return found
+
+
+def _encoded(constants):
+    """Return all constants in one base64 text, and whether they are float16."""
+    every = np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in constants)])
+    half = every.nbytes > FLOAT32_LIMIT and np.abs(every).max() <= np.finfo(np.float16).max
+    return _base64(every.astype(np.float16) if half else every), bool(half)
+
+
+def _base64(array):
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _page(content):
+    """Return the page: styles, elements, data and script in one text."""
+    folder = FOLDER / "views"
+    template = Template((folder / "explorer.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=html.escape(content["title"]),
+        style=(folder / "explorer.css").read_text(encoding="utf-8"),
+        script=bundle("views/explorer.mjs"),
+        content=json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
+    )

@@ -1,0 +1,102 @@
+// The network from left to right: a card for each layer with its maps, and arcs where a layer reads an earlier one.
+
+import { gridOf, paintGrid } from "./paint.mjs";
+
+const WIDTH = 108; // of a card's picture, pixels
+const MOST = 16; // maps on a card
+const NAMES = {
+  input: "image", conv: "conv", full: "fully connected", pool: "pool", resize: "resize", add: "sum",
+  product: "product", concat: "concatenation", "": "operation",
+};
+
+// Such as "conv 3x3 /2".
+export function titleOf(layer) {
+  return `${NAMES[layer.kind]} ${layer.text}`.trim();
+}
+
+function sizeText([, ...shape]) {
+  return shape.length > 1 ? `${shape[0]} maps ${shape[1]} x ${shape[2]}` : `${shape[0]} numbers`;
+}
+
+export class NetworkView {
+  // shapeOf(layer) gives the shape of what the layer shows; choose(index) is called on a click.
+  constructor(strip, layers, shapeOf, choose) {
+    Object.assign(this, { strip, layers });
+    this.cards = layers.map((layer, i) => {
+      const card = document.createElement("button");
+      card.type = "button";
+      card.className = "card";
+      card.append(document.createElement("canvas"), titleOf(layer));
+      for (const text of [layer.notes.join(", "), layer.path, sizeText(shapeOf(layer))]) {
+        if (text) card.append(Object.assign(document.createElement("small"), { textContent: text }));
+      }
+      card.addEventListener("click", () => choose(i));
+      strip.append(card);
+      return card;
+    });
+    this.visible = new Set();
+    this.observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const index = this.cards.indexOf(target);
+        if (!isIntersecting) this.visible.delete(index);
+        else if (!this.visible.has(index)) {
+          this.visible.add(index);
+          this.paintCard(index);
+        }
+      }
+    });
+    this.cards.forEach((card) => this.observer.observe(card));
+    this.drawLinks();
+  }
+
+  // Show other Tensors; tensorOf(layer) may return undefined. Only cards that can be seen are painted.
+  show(tensorOf, kind) {
+    Object.assign(this, { tensorOf, kind });
+    this.visible.forEach((index) => this.paintCard(index));
+  }
+
+  paintCard(index) {
+    const tensor = this.tensorOf?.(this.layers[index]), canvas = this.cards[index].querySelector("canvas");
+    if (tensor) paintGrid(canvas, tensor, this.kind, gridOf(tensor, WIDTH, { most: MOST, gap: 1, square: true }));
+    else Object.assign(canvas, { width: WIDTH, height: 12 });
+  }
+
+  mark(index) {
+    this.cards.forEach((card, i) => card.setAttribute("aria-current", i === index));
+    this.links.forEach(({ path, from, to }) => path.classList.toggle("chosen", from === index || to === index));
+  }
+
+  // Colour a card while backward or forward passes through it; null for none.
+  play(index) {
+    this.cards.forEach((card, i) => card.classList.toggle("playing", i === index));
+    if (index !== null) this.reveal(index);
+  }
+
+  reveal(index) {
+    this.cards[index].scrollIntoView({ inline: "nearest", block: "nearest" });
+  }
+
+  drawLinks() {
+    const svg = this.strip.querySelector("svg");
+    this.links = [];
+    this.layers.forEach((layer, to) => {
+      for (const from of layer.inputs) {
+        if (from === to - 1) continue;
+        const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+        svg.append(path);
+        this.links.push({ path, from, to });
+      }
+    });
+    this.strip.classList.toggle("linked", this.links.length > 0);
+    this.placeLinks();
+  }
+
+  // Arcs go from the middle of one card to that of another, above all cards, longer ones higher.
+  placeLinks() {
+    for (const { path, from, to } of this.links) {
+      const [start, end] = [from, to].map((i) => this.cards[i].offsetLeft + this.cards[i].offsetWidth / 2);
+      const bottom = 38, top = Math.max(2, 30 - 5 * (to - from));
+      path.setAttribute("d", `M${start} ${bottom} C${start} ${top} ${end} ${top} ${end} ${bottom}`);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+"""Chromium for tests of pages, by the WebDriver protocol of chromedriver."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+KEYS = {
+    "ArrowRight": "\ue014",
+    "ArrowDown": "\ue015",
+    "Tab": "\ue004",
+    "ArrowLeft": "\ue012",
+    "Home": "\ue011",
+    "End": "\ue010",
+    " ": " ",
+}
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # of the WebDriver standard
+
+
+class Browser:
+    """Chromium, by the WebDriver protocol of chromedriver."""
+
+    def __init__(self, port, folder):
+        self.address = f"http://127.0.0.1:{port}/session"
+        options = {"args": [*FLAGS, f"--user-data-dir={folder}"], "binary": shutil.which("chromium")}
+        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+        self.address += "/" + self._ask("", {"capabilities": capabilities})["sessionId"]
+
+    def _ask(self, path, body=None, method=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, data, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(json.load(error)["value"]["message"]) from error
+
+    def open(self, path):
+        self._ask("/url", {"url": path.as_uri()})
+
+    def run(self, script):
+        """Return the value of a JavaScript expression."""
+        return self._ask("/execute/sync", {"script": f"return {script}", "args": []})
+
+    def wait(self, script, *arguments):
+        """Return what an asynchronous JavaScript function body returns; its arguments are ``given``."""
+        body = "const done = arguments[arguments.length - 1], given = [...arguments].slice(0, -1);"
+        ends = "(v) => done([v ?? null]), (e) => done(`failed: ${e} ${e.stack}`)"
+        body += f"(async () => {{ {script} }})().then({ends});"
+        answer = self._ask("/execute/async", {"script": body, "args": list(arguments)})
+        assert isinstance(answer, list), answer
+        return answer[0]
+
+    def errors(self):
+        """Return what the console has shown of errors since the last call."""
+        return [line["message"] for line in self._ask("/se/log", {"type": "browser"}) if line["level"] == "SEVERE"]
+
+    def press(self, name):
+        keys = [{"type": kind, "value": KEYS[name]} for kind in ("keyDown", "keyUp")]
+        self._ask("/actions", {"actions": [{"type": "key", "id": "keys", "actions": keys}]})
+
+    def click(self, selector):
+        """Press the mouse in the middle of an element, even if something covers it."""
+        found = self._ask("/element", {"using": "css selector", "value": selector})
+        moves = [{"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": {ELEMENT: found[ELEMENT]}}]
+        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+        self._ask("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": moves}]})
+
+    def close(self):
+        self._ask("", method="DELETE")
+
+
+@contextlib.contextmanager
+def started(profile):
+    """Start Chromium with a new profile in a folder, and end it afterwards."""
+    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+    try:
+        port = next(m[1] for line in driver.stdout if (m := re.search(r"started successfully on port (\d+)", line)))
+        browser = Browser(port, profile)
+        yield browser
+        browser.close()
+    finally:
+        driver.terminate()
+        driver.wait()
+        driver.stdout.close()
