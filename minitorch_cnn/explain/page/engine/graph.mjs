@@ -13,8 +13,8 @@ import { Tensor } from "./tensor.mjs";
 // By the names of the Python classes of the same operations.
 export const operations = {
   Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Concat, Conv2d,
-  CrossEntropy, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Mul, Pad, Power,
-  ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose,
+  CrossEntropy, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Mul,
+  Pad, Power, ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose,
 };
 
 // Parameters
