@@ -255,8 +255,14 @@ class Tensor(Variable):
     def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.div(other, self)
 
-    def __pow__(self, exponent: float) -> Tensor:
+    def __pow__(self, exponent: Operand) -> Tensor:
         return ops.power(self, exponent)
+
+    def __rpow__(self, base: Operand) -> Tensor:
+        return ops.power(base, self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
 
     def __neg__(self) -> Tensor:
         return ops.neg(self)
@@ -287,6 +293,10 @@ class Tensor(Variable):
     def abs(self) -> Tensor:
         """See `ops.abs`."""
         return ops.abs(self)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
+        """See `ops.clip`."""
+        return ops.clip(self, low, high)
 
     def relu(self) -> Tensor:
         """See `ops.relu`."""

@@ -8,7 +8,16 @@ from minitorch_cnn.nn.dropout import Dropout
 from minitorch_cnn.nn.fold import fold_batch_norm
 from minitorch_cnn.nn.fuse import bn_act_conv, conv_bn_act, dense_block, fuse
 from minitorch_cnn.nn.linear import Flatten, Identity, Linear
-from minitorch_cnn.nn.loss import CrossEntropyLoss, MSELoss, NLLLoss
+from minitorch_cnn.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.norm import BatchNorm1d, BatchNorm2d, LocalResponseNorm
 from minitorch_cnn.nn.parameter import Parameter
@@ -29,13 +38,14 @@ from minitorch_cnn.nn.state import StateDictError
 from minitorch_cnn.nn.sync_norm import SyncBatchNorm2d, sync_batch_norm
 
 __all__ = [
-    "GELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AvgPool1d",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Concat",
@@ -44,9 +54,12 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GELU",
     "GlobalAvgPool",
     "GlobalMaxPool",
+    "HuberLoss",
     "Identity",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -63,6 +76,7 @@ __all__ = [
     "Resize",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "StateDictError",
     "SyncBatchNorm2d",

@@ -2,6 +2,8 @@
 
 import inspect
 
+import numpy as np
+
 from minitorch_cnn.autograd import Variable
 
 
@@ -47,7 +49,7 @@ def _arguments(module):
         value = kept[name]
         if name == "bias":  # the argument says whether there is one, the attribute is the parameter
             value = value is not None
-        if isinstance(value, Variable) or hasattr(value, "named_children") or value is argument.default:
+        if isinstance(value, (Variable, np.ndarray)) or hasattr(value, "named_children") or value is argument.default:
             continue
         if argument.default is argument.empty:
             yield repr(value)

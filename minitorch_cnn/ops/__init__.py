@@ -1,10 +1,10 @@
 """Operations: every function takes Tensors and returns a Tensor; hyper-parameters are keywords.
 
-arithmetic, pointwise, reduce, movement, indexing, padding, matmul    NumPy's operations, with gradients
-activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize  the operations of convolutional networks
-loss                                                                  loss functions
-fused, densenet_block                                                 several operations in one, for speed
-sync_norm, reproducible_sum                                           batches that several processes share
+arithmetic, pointwise, choice, reduce, movement, indexing, padding, matmul  NumPy's operations, with gradients
+activation, softmax, conv, pool, adaptive_pool, norm, dropout, resize       the operations of convolutional networks
+loss, element_loss                                                          loss functions
+fused, densenet_block                                                       several operations in one, for speed
+sync_norm, reproducible_sum                                                 batches that several processes share
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
@@ -17,14 +17,23 @@ from minitorch_cnn.ops.adaptive_pool import (
     global_max_pool,
 )
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
+from minitorch_cnn.ops.choice import clip, maximum, minimum, where
 from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
 from minitorch_cnn.ops.conv_choice import conv_algorithm
 from minitorch_cnn.ops.densenet_block import DenseNetStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
+from minitorch_cnn.ops.element_loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
 from minitorch_cnn.ops.fused import batch_norm_relu
 from minitorch_cnn.ops.indexing import broadcast_to, flip, index, split
-from minitorch_cnn.ops.loss import cross_entropy, mse_loss, nll_loss
+from minitorch_cnn.ops.loss import cross_entropy, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
 from minitorch_cnn.ops.norm import batch_norm, local_response_norm
@@ -48,7 +57,10 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "batch_norm_relu",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "broadcast_to",
+    "clip",
     "concat",
     "conv1d",
     "conv2d",
@@ -64,7 +76,9 @@ __all__ = [
     "gelu",
     "global_avg_pool",
     "global_max_pool",
+    "huber_loss",
     "index",
+    "l1_loss",
     "leaky_relu",
     "linear",
     "local_response_norm",
@@ -74,8 +88,10 @@ __all__ = [
     "max",
     "max_pool1d",
     "max_pool2d",
+    "maximum",
     "mean",
     "min",
+    "minimum",
     "mse_loss",
     "mul",
     "neg",
@@ -87,6 +103,7 @@ __all__ = [
     "reshape",
     "resize",
     "sigmoid",
+    "smooth_l1_loss",
     "softmax",
     "split",
     "sqrt",
@@ -97,4 +114,5 @@ __all__ = [
     "tanh",
     "transpose",
     "var",
+    "where",
 ]

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
 
-def broadcast_shape(op, a, b):
-    """Return the shape that two shapes broadcast to, or raise ShapeError."""
+def broadcast_shape(op, a, b, name="b"):
+    """Return the shape that two shapes broadcast to, or raise ShapeError; ``name`` is that of the second argument."""
     try:
         return np.broadcast_shapes(a, b)
     except ValueError:
         raise ShapeError(
-            f"{op}: b - expected a shape that broadcasts with {a} (equal lengths or 1, from the right), got {b}"
+            f"{op}: {name} - expected a shape that broadcasts with {a} (equal lengths or 1, from the right), got {b}"
         ) from None
 
 
@@ -50,7 +50,7 @@ def _sum(grad, axes):
     return kernels.layers.reduction.sum_over(grad, axes).astype(grad.dtype)
 
 
-def _both(op, a, b):
+def two_tensors(op, a, b):
     """Return two Tensors; a Python number takes the dtype of the other argument."""
     pair = [a, b]
     for i in (0, 1):
@@ -61,13 +61,15 @@ def _both(op, a, b):
     return pair
 
 
-class _Binary(Function):
+class Binary(Function):
+    """Base of functions of two elements: the shapes broadcast."""
+
     @classmethod
     def output_shape(cls, a, b):
         return broadcast_shape(cls.__name__.lower(), a, b)
 
 
-class Add(_Binary):
+class Add(Binary):
     """a + b."""
 
     rule = "both terms get grad_out"
@@ -87,7 +89,7 @@ class Add(_Binary):
         )
 
 
-class Sub(_Binary):
+class Sub(Binary):
     """a - b."""
 
     rule = "a gets grad_out, b gets minus grad_out"
@@ -107,7 +109,7 @@ class Sub(_Binary):
         )
 
 
-class Mul(_Binary):
+class Mul(Binary):
     """a * b."""
 
     rule = "each factor gets grad_out times the other factor"
@@ -130,7 +132,7 @@ class Mul(_Binary):
         )
 
 
-class Div(_Binary):
+class Div(Binary):
     """a / b."""
 
     rule = "a gets grad_out / b, b gets minus grad_out * a / b**2"
@@ -178,7 +180,7 @@ def add(a: Operand, b: Operand) -> Tensor:
     -----
     Gradients: grad_out for both, summed over the axes along which an argument was repeated.
     """
-    return Add.apply(*_both("add", a, b))
+    return Add.apply(*two_tensors("add", a, b))
 
 
 def sub(a: Operand, b: Operand) -> Tensor:
@@ -203,7 +205,7 @@ def sub(a: Operand, b: Operand) -> Tensor:
     -----
     Gradients: grad_out for a, minus grad_out for b, summed as for `add`.
     """
-    return Sub.apply(*_both("sub", a, b))
+    return Sub.apply(*two_tensors("sub", a, b))
 
 
 def mul(a: Operand, b: Operand) -> Tensor:
@@ -228,7 +230,7 @@ def mul(a: Operand, b: Operand) -> Tensor:
     -----
     Gradients: grad_out * b for a, grad_out * a for b, summed as for `add`.
     """
-    return Mul.apply(*_both("mul", a, b))
+    return Mul.apply(*two_tensors("mul", a, b))
 
 
 def div(a: Operand, b: Operand) -> Tensor:
@@ -253,7 +255,7 @@ def div(a: Operand, b: Operand) -> Tensor:
     -----
     Gradients: grad_out / b for a, -grad_out * a / b**2 for b, summed as for `add`.
     """
-    return Div.apply(*_both("div", a, b))
+    return Div.apply(*two_tensors("div", a, b))
 
 
 def neg(x: Operand) -> Tensor:

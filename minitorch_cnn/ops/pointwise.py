@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_cnn.autograd import Function
+from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.arithmetic import Binary, broadcast_shape, two_tensors, unbroadcast
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.types import Operand
 
@@ -42,6 +43,34 @@ class Power(Elementwise):
         if ctx.exponent == 0:  # 0 * x**-1 would be NaN at 0
             return np.zeros_like(grad_out)
         return grad_out * (ctx.exponent * x ** (ctx.exponent - 1))
+
+
+class PowerOf(Binary):
+    """a ** b, with an exponent for each element."""
+
+    rule = "a gets grad_out * b * a**(b - 1), b gets grad_out * a**b * log(a)"
+    reads, kind = SamePlace(), "pointwise"
+
+    @staticmethod
+    def output_shape(a, b):
+        return broadcast_shape("power", a, b, name="exponent")
+
+    @staticmethod
+    def forward(ctx, a, b):
+        out = a**b
+        ctx.save(a, b, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        a, b, out = ctx.saved
+        need_a, need_b = ctx.needs_grad
+        grad_a = grad_b = None
+        if need_a:  # exponent 0: 0 * 0**-1 would be NaN
+            grad_a = unbroadcast(np.where(b == 0, 0, grad_out * (b * a ** (b - 1))), a.shape)
+        if need_b:  # 0**b is 0 for all b >= 0, apart from the jump at b = 0
+            grad_b = unbroadcast(np.where((a == 0) & (b >= 0), 0, grad_out * (out * np.log(a))), b.shape)
+        return grad_a, grad_b
 
 
 class Sqrt(Elementwise):
@@ -114,34 +143,40 @@ class Abs(Elementwise):
         return ctx.saved[0]
 
 
-def power(x: Operand, exponent: float) -> Tensor:
+def power(x: Operand, exponent: Operand) -> Tensor:
     """Raise to a power.
 
     out = x ** exponent
 
     Parameters
     ----------
-    x : Tensor, any shape, float32 or float64
-    exponent : float
+    x, exponent : Tensor, float32 or float64, shapes that broadcast; one of them may be a number
         A fractional power of a negative number is NaN; a negative power of 0 is infinite.
 
     Returns
     -------
-    Tensor, the shape of x
+    Tensor, the broadcast shape
 
     Raises
     ------
     TypeError
-        If x is not a Tensor, or the exponent is not a number.
+        If neither is a Tensor, one is an array, or the dtypes differ.
+    ShapeError
+        If the shapes do not broadcast.
 
     Notes
     -----
-    Gradient: grad_out * exponent * x**(exponent - 1); 0 for exponent 0, also at x = 0.
+    Gradients: grad_out * exponent * x**(exponent - 1) for x, 0 where the exponent is 0, also at x = 0;
+    grad_out * x**exponent * log(x) for the exponent, 0 where x = 0 and the exponent is not negative.
     """
-    tensors("power", x=x)
-    if not isinstance(exponent, numbers.Real):
-        raise TypeError(f"power: exponent - expected a number, got {type(exponent).__name__}")
-    return Power.apply(x, exponent=float(exponent))
+    if not isinstance(exponent, Variable):
+        tensors("power", x=x)
+        if not isinstance(exponent, numbers.Real):
+            raise TypeError(f"power: exponent - expected a number or a Tensor, got {type(exponent).__name__}")
+        return Power.apply(x, exponent=float(exponent))
+    if not isinstance(x, numbers.Real):
+        tensors("power", x=x)
+    return PowerOf.apply(*two_tensors("power", x, exponent))
 
 
 def sqrt(x: Operand) -> Tensor:

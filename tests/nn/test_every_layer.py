@@ -98,9 +98,14 @@ CASES = [
 ]
 WITH_MODES = {"BatchNorm1d", "BatchNorm2d", "SyncBatchNorm2d", "Dropout"}
 OTHERS = {  # tested in their own files
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "HuberLoss",
+    "L1Loss",
     "NLLLoss",
     "MSELoss",
+    "SmoothL1Loss",
     "Module",
     "ModuleList",
     "Sequential",

@@ -59,3 +59,35 @@ def test_an_unknown_reduction_is_refused(loss):
 def test_label_smoothing_is_a_share():
     with pytest.raises(ValueError, match="CrossEntropyLoss: label_smoothing - expected a number from 0 to 1, got 2"):
         nn.CrossEntropyLoss(label_smoothing=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.HuberLoss(delta=0), "HuberLoss: delta - expected a positive number, got 0"),
+        (lambda: nn.SmoothL1Loss(beta=-1), "SmoothL1Loss: beta - expected at least 0, got -1"),
+        (lambda: nn.BCELoss("avg"), "BCELoss: reduction - expected one of 'mean', 'sum', 'none', got 'avg'"),
+        (lambda: nn.L1Loss("avg"), "L1Loss: reduction - expected one of"),
+    ],
+)
+def test_options_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_weights_are_saved_with_the_loss_and_converted_with_it():
+    loss = nn.CrossEntropyLoss(weight=[1.0, 2.0, 3.0], ignore_index=-1).float()
+    assert loss.state_dict()["weight"].dtype == np.float32
+    assert repr(loss) == "CrossEntropyLoss(ignore_index=-1)"
+    value = loss(Tensor(logits()), np.array([0, 2, 1, -1, 2]))
+    rows = nn.LogSoftmax()(Tensor(logits())).data
+    expected = -(rows[0, 0] + 3 * rows[1, 2] + 2 * rows[2, 1] + 3 * rows[4, 2]) / 9
+    np.testing.assert_allclose(value.item(), expected)
+    with pytest.raises(TypeError, match="CrossEntropyLoss: weight - expected numbers, got dtype"):
+        nn.CrossEntropyLoss(weight="balanced")
+
+
+def test_a_mean_over_nothing_is_not_a_number():
+    assert np.isnan(nn.CrossEntropyLoss(ignore_index=1)(Tensor(logits()), np.full(5, 1)).item())
+    assert nn.CrossEntropyLoss(0.0, "sum", ignore_index=1)(Tensor(logits()), np.full(5, 1)).item() == 0
+    assert np.isnan(nn.L1Loss()(Tensor(np.zeros((0, 3))), Tensor(np.zeros((0, 3)))).item())

@@ -102,9 +102,28 @@ def test_functions_take_only_tensors(name):
         getattr(ops, name)(Tensor([1, 2]))
 
 
-@pytest.mark.parametrize("exponent", ["2", None, 1j, Tensor([2.0])])
+@pytest.mark.parametrize("exponent", ["2", None, 1j, np.ones(2)])
 def test_an_exponent_that_is_not_a_number(exponent):
-    with pytest.raises(TypeError, match=f"power: exponent - expected a number, got {type(exponent).__name__}"):
+    with pytest.raises(TypeError, match=f"power: exponent - expected a number or a Tensor, got {type(exponent).__name__}"):
         ops.power(Tensor([1.0]), exponent)
     with pytest.raises(TypeError, match="power: x - expected a Tensor, got list"):
         ops.power([1.0], 2)
+
+
+def test_powers_of_zero_and_exponents_of_zero_have_finite_gradients():
+    x, y = Tensor([0.0, 0.0, 2.0, 0.0], requires_grad=True), Tensor([0.0, 2.0, 0.0, 1.0], requires_grad=True)
+    out = x**y
+    out.backward(np.ones(4))
+    assert out.data.tolist() == [1, 0, 1, 0]
+    assert x.grad.tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(y.grad, [0, 0, np.log(2), 0], rtol=1e-6)
+
+
+def test_a_number_as_base():
+    x = Tensor([0.0, 3.0], requires_grad=True)
+    (2**x).backward(np.ones(2))
+    np.testing.assert_allclose(x.grad, np.log(2) * np.array([1, 8]), rtol=1e-6)
+    with pytest.raises(TypeError, match="power: x - expected a Tensor, got ndarray"):
+        np.ones(2) ** x
+    with pytest.raises(TypeError, match="power: x - expected a Tensor, got str"):
+        "2" ** x

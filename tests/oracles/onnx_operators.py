@@ -4,6 +4,7 @@ Each function takes Tensors and the attributes of a node, and returns the output
 do not have raises NoCounterpartError.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -91,10 +92,6 @@ def softmax(op):
 def gemm(a, b, c=None, *, alpha=1.0, beta=1.0, transA=0, transB=0):
     product = alpha * ops.matmul(a.T if transA else a, b.T if transB else b)
     return product if c is None else product + beta * c
-
-
-def power(x, exponent):
-    return ops.power(x, exponent.data.item() if exponent.size == 1 else exponent)
 
 
 def reduction(op):
@@ -209,11 +206,20 @@ def upsample(x, scales, *, mode="nearest"):
 
 def loss(op):
     def call(x, labels, weights=None, *, reduction="mean", ignore_index=None):
-        if weights is not None or ignore_index is not None:
-            raise NoCounterpartError(f"no argument {'ignore_index' if weights is None else 'weights'}")
-        return op(x, labels, reduction=reduction)
+        return op(x, labels, weight=weights, ignore_index=ignore_index, reduction=reduction)
 
     return call
+
+
+def clip(x, low=None, high=None, *, min=None, max=None):
+    """The limits were attributes in old versions, and are inputs now."""
+    low, high = (given if limit is None else limit.data.item() for limit, given in ((low, min), (high, max)))
+    return x if low is None and high is None else ops.clip(x, low, high)
+
+
+def fold(op):
+    """The standard takes any number of inputs."""
+    return lambda *inputs: functools.reduce(op, inputs)
 
 
 OPERATORS = {
@@ -222,6 +228,7 @@ OPERATORS = {
     "ArgMax": argmax,
     "AveragePool": average_pool,
     "BatchNormalization": batch_norm,
+    "Clip": clip,
     "Concat": concat,
     "Conv": conv,
     "Div": ops.div,
@@ -239,12 +246,14 @@ OPERATORS = {
     "Log": ops.log,
     "LogSoftmax": softmax(ops.log_softmax),
     "MatMul": ops.matmul,
+    "Max": fold(ops.maximum),
     "MaxPool": pool(ops.max_pool1d, ops.max_pool2d),
+    "Min": fold(ops.minimum),
     "Mul": ops.mul,
     "Neg": ops.neg,
     "NegativeLogLikelihoodLoss": loss(ops.nll_loss),
     "Pad": pad,
-    "Pow": power,
+    "Pow": ops.power,
     "Reciprocal": lambda x: ops.div(1, x),
     "ReduceMax": reduction(ops.max),
     "ReduceMean": reduction(ops.mean),
@@ -263,4 +272,5 @@ OPERATORS = {
     "Tanh": ops.tanh,
     "Transpose": transpose,
     "Upsample": upsample,
+    "Where": lambda condition, a, b: ops.where(condition, a, b),
 }

@@ -95,7 +95,7 @@ def sides(padding):
 
 def absent(**arguments):
     """Raise unless every argument has a value that changes nothing: we have no counterpart."""
-    neutral = {"ignore_index": (-100,), "dilation": (1, (1,), (1, 1))}
+    neutral = {"dilation": (1, (1,), (1, 1))}
     for name, value in arguments.items():
         if value is None or value is False or isinstance(value, (int, tuple)) and value in neutral.get(name, ()):
             continue

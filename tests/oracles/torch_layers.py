@@ -31,8 +31,16 @@ def avg_pool(layer):
 
 def loss(layer):
     def make(weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", **named):
-        absent(weight=weight, size_average=size_average, ignore_index=ignore_index, reduce=reduce)
-        return layer(reduction=reduction, **named)
+        absent(size_average=size_average, reduce=reduce)
+        return layer(reduction=reduction, weight=weight, ignore_index=ignore_index, **named)
+
+    return make
+
+
+def element_loss(layer):
+    def make(weight=None, size_average=None, reduce=None, reduction="mean", **named):
+        absent(size_average=size_average, reduce=reduce)
+        return layer(reduction=reduction, **({} if weight is None else {"weight": weight}), **named)
 
     return make
 
@@ -50,12 +58,16 @@ LAYERS = {
     "AdaptiveMaxPool2d": nn.AdaptiveMaxPool2d,
     "AvgPool1d": avg_pool(nn.AvgPool1d),
     "AvgPool2d": avg_pool(nn.AvgPool2d),
+    "BCELoss": element_loss(nn.BCELoss),
+    "BCEWithLogitsLoss": element_loss(nn.BCEWithLogitsLoss),
     "BatchNorm1d": batch_norm(nn.BatchNorm1d),
     "BatchNorm2d": batch_norm(nn.BatchNorm2d),
     "Conv1d": nn.Conv1d,
     "Conv2d": nn.Conv2d,
     "CrossEntropyLoss": loss(nn.CrossEntropyLoss),
     "GELU": gelu,
+    "HuberLoss": nn.HuberLoss,
+    "L1Loss": nn.L1Loss,
     "LeakyReLU": nn.LeakyReLU,
     "Linear": nn.Linear,
     "LocalResponseNorm": nn.LocalResponseNorm,
@@ -66,6 +78,7 @@ LAYERS = {
     "NLLLoss": loss(nn.NLLLoss),
     "ReLU": nn.ReLU,
     "Sigmoid": nn.Sigmoid,
+    "SmoothL1Loss": nn.SmoothL1Loss,
     "Softmax": nn.Softmax,
     "Softmax2d": lambda: nn.Softmax(axis=-3),
     "Tanh": nn.Tanh,

@@ -189,19 +189,22 @@ def dropout(x, p=0.5, training=True, inplace=False):
     return ops.dropout(x, p, training=training)
 
 
-def mse_loss(x, target, size_average=None, reduce=None, reduction="mean"):
-    absent(size_average=size_average, reduce=reduce)
-    return ops.mse_loss(x, target, reduction=reduction)
+def element_loss(op):
+    def call(x, target, weight=None, size_average=None, reduce=None, reduction="mean", **named):
+        absent(size_average=size_average, reduce=reduce)
+        return op(x, target, reduction=reduction, **({} if weight is None else {"weight": weight}), **named)
+
+    return call
 
 
 def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
-    absent(weight=weight, ignore_index=ignore_index)
-    return ops.nll_loss(x, target, reduction=reduction)
+    return ops.nll_loss(x, target, weight=weight, ignore_index=ignore_index, reduction=reduction)
 
 
 def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-    absent(weight=weight, ignore_index=ignore_index)
-    return ops.cross_entropy(x, target, label_smoothing=label_smoothing, reduction=reduction)
+    ignored = None if target.dtype.kind == "f" else ignore_index
+    hyper = {"weight": weight, "ignore_index": ignored, "label_smoothing": label_smoothing, "reduction": reduction}
+    return ops.cross_entropy(x, target, **hyper)
 
 
 OPERATIONS = {
@@ -225,6 +228,13 @@ OPERATIONS = {
     "reciprocal": lambda x: ops.div(1, x),
     "rsqrt": lambda x: ops.div(1, ops.sqrt(x)),
     "pow": ops.power,
+    "float_power": ops.power,
+    "__rpow__": reflected("__rpow__"),
+    "maximum": ops.maximum,
+    "minimum": ops.minimum,
+    "max.binary": ops.maximum,
+    "min.binary": ops.minimum,
+    "where": lambda a, condition, b: ops.where(condition, a, b),
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
     "nn.functional.relu": ops.relu,
@@ -292,7 +302,12 @@ OPERATIONS = {
     "nn.functional.interpolate.bilinear": interpolate,
     "nn.functional.upsample_nearest": interpolate,
     "nn.functional.dropout": dropout,
-    "nn.functional.mse_loss": mse_loss,
+    "nn.functional.mse_loss": element_loss(ops.mse_loss),
+    "nn.functional.l1_loss": element_loss(ops.l1_loss),
+    "nn.functional.smooth_l1_loss": element_loss(ops.smooth_l1_loss),
+    "nn.functional.huber_loss": element_loss(ops.huber_loss),
+    "nn.functional.binary_cross_entropy": element_loss(ops.binary_cross_entropy),
+    "nn.functional.binary_cross_entropy_with_logits": element_loss(ops.binary_cross_entropy_with_logits),
     "nn.functional.nll_loss": nll_loss,
     "nn.functional.cross_entropy": cross_entropy,
 }

@@ -29,7 +29,7 @@ PAIRS = [
 ]
 
 
-def binary(name, truth):
+def binary(name, truth, kink=None):
     op = getattr(ops, name)
     return Op(
         truth,
@@ -40,6 +40,7 @@ def binary(name, truth):
             (lambda: op(tensor(2), tensor(3)), ShapeError, f"{name}: b - expected a shape that broadcasts with (2,)"),
             (lambda: op(tensor(2), Tensor(np.ones(2, np.float32))), TypeError, "got float64, float32"),
         ],
+        kink,
     )
 
 
@@ -97,7 +98,44 @@ def gelu(x):
     return x * np.vectorize(lambda value: 0.5 * (1 + math.erf(value / math.sqrt(2))), otypes=[float])(x)
 
 
+LIMITS = [{"low": -0.5}, {"high": 0.3}, {"low": -0.5, "high": 0.75}, {"low": 0.0, "high": 0.0}]
+
+
+def where(condition, a, b):
+    return ops.where(condition.data > 0, a, b)
+
+
 ROWS = {
+    "clip": Op(
+        lambda x, low=None, high=None: np.clip(x, low, high),
+        [sample(apart(*shape) * 0.9, **limits) for shape in ((), (5,), (3, 4), (2, 0)) for limits in LIMITS],
+        [
+            *bare("clip", 0),
+            (lambda: ops.clip(tensor(2)), ValueError, "clip: low - expected a number for low or high, got None for"),
+            (lambda: ops.clip(tensor(2), 2, 1), ValueError, "clip: low - expected at most high 1.0, got 2.0"),
+            (lambda: ops.clip(tensor(2), np.nan), ValueError, "clip: low - expected at most high inf, got nan"),
+            (lambda: ops.clip(tensor(2), tensor(2)), TypeError, "clip: low - expected a number or None, got Tensor"),
+            (lambda: ops.clip(Tensor([1, 2]), 0), *INTEGERS),
+        ],
+        sample(np.zeros(3), low=0.0),
+    ),
+    "maximum": binary("maximum", np.maximum, sample(np.ones(3), np.ones(3))),
+    "minimum": binary("minimum", np.minimum, sample(np.ones(3), np.ones(3))),
+    "where": Op(
+        lambda condition, a, b: np.where(condition > 0, a, b),
+        [sample(normal(*a), normal(*a), positive(*b)) for a, b in PAIRS],
+        [
+            (lambda: ops.where([1, 0], tensor(2), tensor(2)), TypeError, "where: condition - expected booleans"),
+            (lambda: ops.where([True], [1.0], tensor(2)), TypeError, "where: a - expected a Tensor, got list"),
+            (lambda: ops.where([True], tensor(2), tensor(3)), ShapeError, "where: b - expected a shape that"),
+            (
+                lambda: ops.where([True] * 3, tensor(2), tensor(2)),
+                ShapeError,
+                "where: condition - expected a shape that broadcasts with (2,)",
+            ),
+        ],
+        run=where,
+    ),
     "abs": elementwise("abs", np.abs, apart, kink=np.zeros(3)),
     "exp": elementwise("exp", np.exp),
     "gelu": elementwise("gelu", gelu),
@@ -116,7 +154,7 @@ ROWS = {
         np.power,
         positive,
         at=(1.5,),
-        errors=[(lambda: ops.power(tensor(2), "2"), TypeError, "power: exponent - expected a number, got str")],
+        errors=[(lambda: ops.power(tensor(2), "2"), TypeError, "power: exponent - expected a number or a Tensor, got")],
     ),
     "relu": elementwise("relu", lambda x: np.maximum(x, 0), apart, kink=np.zeros(3)),
     "sigmoid": elementwise("sigmoid", lambda x: 1 / (1 + np.exp(-x))),

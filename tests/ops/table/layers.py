@@ -1,10 +1,10 @@
-"""Normalisation, dropout, losses and matrix products."""
+"""Normalisation, dropout and matrix products."""
 
 import numpy as np
 
 from minitorch_cnn import Tensor, ops, rng
 from minitorch_cnn.shapes import ShapeError
-from tests.ops.table.row import INTEGERS, Op, bare, normal, positive, reference, sample, softmax, tensor
+from tests.ops.table.row import INTEGERS, Op, bare, normal, reference, sample, tensor
 from tests.ops.table.windows import pool2d
 
 MEAN, VAR = np.array([0.5, -1.0, 0.2]), np.array([2.0, 0.7, 1.1])
@@ -97,37 +97,6 @@ def dropout(x, p, *, training=True):
     return x if not training else x * (rng.generator().random(x.shape, np.float32) >= p) / (1 - p)
 
 
-LABELS = np.array([2, 0, 1])
-
-
-def reduced(losses, reduction="mean"):
-    return losses if reduction == "none" else getattr(np, reduction)(losses)
-
-
-def cross_entropy(x, labels, *, label_smoothing=0.0, **hyper):
-    target = (1 - label_smoothing) * np.eye(x.shape[1])[labels] + label_smoothing / x.shape[1]
-    return reduced(-(target * np.log(softmax(x, 1))).sum(1), **hyper)
-
-
-def label_errors(name, argument):
-    op = getattr(ops, name)
-    return [
-        *bare(name, LABELS, argument=argument),
-        (
-            lambda: op(tensor(3, 3), [0, 1]),
-            ShapeError,
-            f"{name}: labels - expected shape (3,), one per row of (3, 3), got (2,)",
-        ),
-        (lambda: op(tensor(3, 3), [0, 1, 3]), ValueError, f"{name}: labels - expected 0 to 2 for 3 classes, got 3"),
-        (lambda: op(tensor(3, 3), [0.0] * 3), TypeError, f"{name}: labels - expected integers"),
-        (lambda: op(tensor(3, 3), LABELS, reduction="max"), ValueError, f"{name}: reduction - expected one of"),
-    ]
-
-
-REDUCTIONS = [{"reduction": reduction} for reduction in ("mean", "sum", "none")]
-LABELLED = [sample(normal(3, classes), at=(LABELS,), **hyper) for classes in (3, 5, 8) for hyper in REDUCTIONS]
-
-
 ROWS = {
     "sync_batch_norm": Op(
         batch_norm,
@@ -211,33 +180,6 @@ ROWS = {
             (lambda: ops.dropout(Tensor([1, 2]), 0.5), *INTEGERS),
         ],
         run=run_dropout,
-    ),
-    "cross_entropy": Op(
-        cross_entropy,
-        LABELLED + [sample(normal(3, 4), at=(LABELS,), label_smoothing=0.3)],
-        label_errors("cross_entropy", "logits"),
-    ),
-    "nll_loss": Op(
-        lambda x, labels, **hyper: reduced(-x[np.arange(3), labels], **hyper),
-        LABELLED,
-        label_errors("nll_loss", "log_probs"),
-    ),
-    "mse_loss": Op(
-        lambda x, target, **hyper: reduced((x - target) ** 2, **hyper),
-        [sample(normal(*shape), positive(*shape), **hyper) for shape in ((), (4,), (2, 3)) for hyper in REDUCTIONS],
-        [
-            *bare("mse_loss", Tensor(1.0)),
-            (
-                lambda: ops.mse_loss(tensor(2), tensor(3)),
-                ShapeError,
-                "mse_loss: target - expected shape (2,), got (3,)",
-            ),
-            (
-                lambda: ops.mse_loss(tensor(2), tensor(2), reduction=""),
-                ValueError,
-                "mse_loss: reduction - expected one of",
-            ),
-        ],
     ),
     "matmul": Op(
         np.matmul,

@@ -1,0 +1,109 @@
+"""A thousand random cases of each family of options against PyTorch, in float64, to 1e-8."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minitorch_cnn import Tensor, ops
+
+pytestmark = pytest.mark.oracle
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
+torch.set_num_threads(1)  # the cases are tiny
+
+thousand = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+SEEDS = st.integers(0, 2**32 - 1)
+REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
+
+
+def same(ours, theirs, *arrays):
+    """Require equal outputs and gradients of two functions of the same arrays; one may refuse only with the other."""
+    mine = [Tensor(a, requires_grad=True) for a in arrays]
+    other = [torch.tensor(a, requires_grad=True) for a in arrays]
+    out, expected = ours(*mine), theirs(*other)
+    close(out.data, expected.detach())
+    grad = np.random.default_rng(1).standard_normal(out.shape)
+    out.backward(grad)
+    expected.backward(torch.tensor(grad))
+    for a, b in zip(mine, other, strict=True):
+        close(np.zeros(a.shape) if a.grad is None else a.grad, torch.zeros_like(b) if b.grad is None else b.grad)
+
+
+def close(got, expected):
+    assert got.shape == tuple(expected.shape)
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-8, atol=1e-8)
+
+
+def optional(strategy):
+    return st.none() | strategy
+
+
+@thousand
+@given(
+    seed=SEEDS, images=st.integers(0, 4), count=st.integers(1, 5), more=st.lists(st.integers(1, 3), max_size=2),
+    weighted=st.booleans(), ignore=optional(st.integers(-1, 4)), smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    soft=st.booleans(), reduction=REDUCTIONS
+)  # fmt: skip
+def test_cross_entropy(seed, images, count, more, weighted, ignore, smoothing, soft, reduction):
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.standard_normal((images, count, *more))
+    weight = rng.random(count) + 0.1 if weighted else None
+    labels = rng.integers(0, count, (images, *more))
+    if ignore is not None and not soft:
+        labels[rng.random(labels.shape) < 0.3] = ignore
+        labels[labels >= count] = 0 if ignore < count else ignore
+    if soft:
+        labels, ignore = rng.random(logits.shape), None
+    hyper = {"reduction": reduction, "label_smoothing": smoothing}
+    same(
+        lambda x: ops.cross_entropy(x, labels, weight=weight, ignore_index=ignore, **hyper),
+        lambda x: functional.cross_entropy(
+            x,
+            torch.tensor(labels),
+            None if weight is None else torch.tensor(weight),
+            ignore_index=-100 if ignore is None else ignore,
+            **hyper,
+        ),
+        logits,
+    )
+    if not soft and not smoothing:
+        same(
+            lambda x: ops.nll_loss(x, labels, weight=weight, ignore_index=ignore, reduction=reduction),
+            lambda x: functional.nll_loss(
+                x,
+                torch.tensor(labels),
+                None if weight is None else torch.tensor(weight),
+                ignore_index=-100 if ignore is None else ignore,
+                reduction=reduction,
+            ),
+            logits,
+        )
+
+
+@thousand
+@given(
+    seed=SEEDS, shape=st.lists(st.integers(0, 4), max_size=3).map(tuple), reduction=REDUCTIONS,
+    weighted=st.booleans(), scale=st.sampled_from([0.0, 0.5, 2.0]),
+    name=st.sampled_from(["l1", "smooth_l1", "huber", "mse", "binary_cross_entropy", "with_logits"])
+)  # fmt: skip
+def test_losses_of_elements(seed, shape, reduction, weighted, scale, name):
+    rng = np.random.default_rng(seed)
+    x, target = np.round(rng.standard_normal((2, *shape)), 1)  # some are equal
+    weight = rng.random(shape[-1:]) if weighted else None
+    hyper, other = {"reduction": reduction}, {}
+    if name == "smooth_l1":
+        hyper["beta"] = scale
+    elif name == "huber":
+        hyper["delta"] = scale + 0.1
+    elif name == "binary_cross_entropy":
+        x, target = rng.random((2, *shape))
+        hyper["weight"] = weight
+    elif name == "with_logits":
+        target = rng.random(shape)
+        hyper |= {"weight": weight, "pos_weight": rng.random(shape[-1:]) if scale else None}
+    other = {key: torch.tensor(value) if isinstance(value, np.ndarray) else value for key, value in hyper.items()}
+    name = {"with_logits": "binary_cross_entropy_with_logits"}.get(name, name if "binary" in name else f"{name}_loss")
+    same(
+        lambda x, t: getattr(ops, name)(x, t, **hyper), lambda x, t: getattr(functional, name)(x, t, **other), x, target
+    )
