@@ -223,12 +223,13 @@ class Function:
 
     ``reads`` says which input elements an output element depends on, ``kind`` and ``label`` how drawings show the
     operation, and ``macs(call)`` how many multiply-adds it takes; see `minitorch_cnn.ops.reads`. Anything not declared
-    is shown as "not known".
+    is shown as "not known". ``algorithm(arrays, shape, **hyper)`` tells traces which kernels compute it, and why.
     """
 
     any_dtype, output_shape, rule = False, None, ""
     reads: Any = None
     macs: Any = None
+    algorithm: Any = None
     kind = label = ""
 
     @classmethod

@@ -28,13 +28,18 @@ def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Record:
-    """One operation of a trace: its class, inputs and output, keyword arguments, and the path of its module."""
+    """One operation of a trace: its class, inputs, output and keyword arguments, and the path of its module.
+
+    ``algorithm`` is what ``op.algorithm`` returned: of a convolution, the names of the kernels that compute it and its
+    gradients, and the reasons for the choice. None for an operation that has one way to compute it.
+    """
 
     op: type
     inputs: tuple
     output: "Variable"  # noqa: F821 - in the engine, which imports this module
     hyper: dict
     path: str
+    algorithm: Any = None
 
 
 @dataclass
@@ -48,18 +53,23 @@ class ModuleCall:
 
 @dataclass(frozen=True)
 class BackwardStep:
-    """One step of ``backward(trace=True)``: an operation, its local rule, and the gradients before and after it."""
+    """One step of ``backward(trace=True)``: an operation, its local rule, and the gradients before and after it.
+
+    ``algorithm`` holds the kernels that computed the gradients, where the operation has a choice of them.
+    """
 
     op: str
     path: str
     rule: str
     grad_out: np.ndarray
     grads: tuple
+    algorithm: Any = None
 
     @classmethod
     def of(cls, node, grad_out, grads):
         """Return the step that a node of the graph made."""
-        return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads)
+        algorithm = getattr(node.ctx, "algorithm", None)
+        return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads, algorithm)
 
 
 def trace():
@@ -80,7 +90,9 @@ def note(function, inputs, output, hyper):
         shapes = [None if v is None else v.data.shape for v in inputs]
         call.op_log.append((path, function, shapes, output.data.shape, hyper))
     if (records := _records.get()) is not None:
-        records.append(Record(function, inputs, output, hyper, path))
+        arrays = [None if v is None else v.data for v in inputs]
+        algorithm = function.algorithm(arrays, output.data.shape, **hyper) if function.algorithm else None
+        records.append(Record(function, inputs, output, hyper, path, algorithm))
 
 
 def without_values(shape, dtype):

@@ -36,7 +36,9 @@ def add_commands(commands):
         help="print a network as a table",
         description="Print output shape, parameters, multiply-adds, memory of the feature maps and receptive field of "
         "each layer, and the totals. 'sees' is the side of the receptive field, 'jump' the distance between the fields "
-        "of neighbours, both in pixels. Nothing is computed: the network is traced.",
+        "of neighbours, both in pixels. 'algorithm' names the kernels of a convolution for one image: forward / input "
+        "gradient / weight gradient where they differ; --json has the reasons. Nothing is computed: the network is "
+        "traced.",
         examples=("mcnn summary cifar4", "mcnn summary resnet18 --classes 10 --image-size 64 --json"),
     )
     summary.add_argument("name", metavar="NAME", help=NETWORK)
@@ -79,6 +81,4 @@ def _saved(imports, figure, output):
 def _summary_code(arguments):
     model, shape = network(arguments, arguments.name, drawn=False)
     method = ".json()" if arguments.json else ""
-    return (
-        f"from minitorch_cnn import explain, models, train\n\nprint(explain.summary({model}, {shape}){method})\n"
-    )
+    return f"from minitorch_cnn import explain, models, train\n\nprint(explain.summary({model}, {shape}){method})\n"

@@ -21,11 +21,12 @@ def add_commands(commands):
     parser = commands.add_parser(
         "race",
         help="time the algorithms of convolution side by side",
-        description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd, and "
-        "print time, GFLOP/s by the definition of convolution, the share of what this machine can do, and the largest "
-        "error in units of the result's standard deviation. Winograd needs a quarter of the products, so its share may "
-        "be above 100%. The loops run on a small part; their time is an estimate. `ladder` runs one fixed layer in "
-        "nine ways, from the textbook's loops to Winograd, and says why each is faster than the one before.",
+        description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd. Print "
+        "time, GFLOP/s by the definition of convolution, the share of what this machine can do, and the largest error "
+        "in units of the result's standard deviation; then which algorithm a network takes, and why. Winograd needs a "
+        "quarter of the products, so its share may be above 100%. The loops run on a small part; their time is an "
+        "estimate. `ladder` runs one fixed layer in nine ways, from the textbook's loops to Winograd, and says why "
+        "each is faster than the one before.",
         examples=("mcnn race conv", "mcnn race conv --own mine.py:convolution --batch 8", "mcnn race ladder"),
     )
     parser.add_argument("what", choices=["conv", "ladder"], help="what is raced")
@@ -54,6 +55,7 @@ def _run(arguments):
     use_threads(arguments)
     x, weight, hyper = _problem(arguments)
     names = [name for name in ops.conv_algorithms.names() if name != "auto"]
+    auto = _auto(x, weight, hyper)
     if arguments.own:
         ops.register_algorithm("own", own_function(arguments.own))
         names.append("own")
@@ -62,7 +64,8 @@ def _run(arguments):
     own = results.get("own", {})
     code = EXIT_FAILED if "failure" in own or own.get("wrong") else 0
     if arguments.json:
-        print(json.dumps({"peak_gflops": peak, "results": results}, indent=2))
+        chosen = {which: {"algorithm": name, "reason": reason} for which, (name, reason) in auto.items()}
+        print(json.dumps({"peak_gflops": peak, "results": results, "auto": chosen}, indent=2))
         return code
     print(f"images {x.shape}, filters {weight.shape}, stride {arguments.stride}, padding {arguments.padding}")
     print(f"this machine multiplies and adds {peak:.0f} GFLOP/s in registers")
@@ -70,7 +73,18 @@ def _run(arguments):
     print(f"{'algorithm':12}" + f"{'ms':>13}{'GFLOP/s':>10}{'peak':>7}" * len(PASSES))
     for name, result in results.items():
         print(f"{name:12}" + _cells(result, peak))
+    print("algorithm='auto' takes")
+    for which, (name, reason) in auto.items():
+        print(f"  {which:16}{name}: {reason}")
     return code
+
+
+def _auto(x, weight, hyper):
+    """Return the algorithm that "auto" takes for each of PASSES, and the reason."""
+    from minitorch_cnn import Tensor, ops
+
+    chosen = ops.conv_algorithm(Tensor(x), Tensor(weight), **hyper)
+    return dict(zip(PASSES, chosen, strict=True))
 
 
 def _refuse_options_of_conv(arguments):
@@ -119,8 +133,8 @@ def race(x, weight, names, **hyper):
     Returns
     -------
     dict of str to dict
-        Of each algorithm, for each of PASSES: "ms", "gflops" and "error", the largest difference from
-        float64 in units of the result's standard deviation; or "failure", and why.
+        Of each algorithm, for each of PASSES: "kernel", the row of the table of kernels that ran; "ms", "gflops" and
+        "error", the largest difference from float64 in units of the result's standard deviation. Or "failure", and why.
     """
     small = _part(x, weight, hyper)
     results = {}
@@ -161,35 +175,37 @@ def _part(x, weight, hyper):
 def _measure(name, x, weight, scale, hyper):
     import numpy as np
 
-    from minitorch_cnn.ops import conv_algorithms
+    from minitorch_cnn.ops.conv_algorithms import candidates
     from minitorch_cnn.shapes import nchw, nhwc
+    from minitorch_kernels.conv import select
 
     size = _output_size(x, weight, hyper)
     grad_out = nchw(np.random.default_rng(1).standard_normal((len(x), *size, len(weight)), np.float32))
     work = 2 * _products(x, weight, hyper)
     result = {}
-    passes = PASSES[:1] if name == "own" else PASSES  # a function of one's own has no gradients
+    passes = PASSES[:1] if name == "own" else PASSES  # a user's function has no gradients
     for which, operands, rest in (
         ("forward", (nhwc(x), weight), {}),
         ("input gradient", (nhwc(grad_out), weight), {"input_size": x.shape[2:]}),
         ("weight gradient", (nhwc(x), nhwc(grad_out)), {"kernel_size": weight.shape[2:]}),
     )[: len(passes)]:
-        function, exact = (
-            conv_algorithms.choose(algorithm, x, weight, size, **hyper)[1 + PASSES.index(which)]
+        chosen, (_, _, exact) = (
+            select.choose(*candidates(algorithm, x, weight, size, **hyper))[PASSES.index(which)]
             for algorithm in (name, "im2col")
         )
         bias = (None,) if which == "forward" else ()
-        got = function(*operands, *bias, **rest, **hyper)
+        got = chosen.function(*operands, *bias, **rest, **hyper)
         expected = exact(*(array.astype(np.float64) for array in operands), *bias, **rest, **hyper)
         if which != "weight gradient":
             got, expected = nchw(got), nchw(expected)
         if got.shape != expected.shape:
             raise ValueError(f"{which} - expected shape {expected.shape}, got {got.shape}")
-        seconds = _median_seconds(lambda f=function, o=operands, b=bias, r=rest: f(*o, *b, **r, **hyper))
+        seconds = _median_seconds(lambda f=chosen.function, o=operands, b=bias, r=rest: f(*o, *b, **r, **hyper))
         error = float(np.abs(got - expected).max() / expected.std())
         if not error < _WRONG:  # NaN is wrong, too
             result["wrong"] = True
-        result[which] = {"ms": 1e3 * seconds * scale, "gflops": work / seconds / 1e9, "error": error}
+        speed = {"ms": 1e3 * seconds * scale, "gflops": work / seconds / 1e9}
+        result[which] = {"kernel": chosen.name, **speed, "error": error}
     return result
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @sums_over_samples
 def _weight_gradient(x, grad_out, *, algorithm, **hyper):
-    return algorithm.backward_weight(nhwc(x), nhwc(grad_out), **hyper)
+    return algorithm.backward_weight.function(nhwc(x), nhwc(grad_out), **hyper)
 
 
 @sums_over_samples
@@ -44,7 +44,7 @@ class Conv2d(Function):
         "grad_weight: x cross-correlated with grad_out; grad_bias: the sum of grad_out over images and pixels"
     )
     reads = Inputs(Windows(kernel_of_weight, "stride", "padding", "dilation", "groups"), Everything(), PerChannel())
-    kind, macs = "conv", staticmethod(convolution_macs)
+    kind, macs, algorithm = "conv", staticmethod(convolution_macs), staticmethod(conv_algorithms.explain_choice)
 
     @staticmethod
     def output_shape(x, weight, bias, *, stride, padding, dilation, groups, algorithm):
@@ -65,12 +65,13 @@ class Conv2d(Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, *, algorithm, **hyper):
-        ctx.algorithm = conv_algorithms.choose(algorithm, x, weight, ctx.output_shape[2:], **hyper)
+        candidates = conv_algorithms.candidates(algorithm, x, weight, ctx.output_shape[2:], **hyper)
+        ctx.algorithm = kernels.conv.select.choose(*candidates)  # its functions are those of select.TABLE
         ctx.hyper = hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad
         ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
-        return nchw(ctx.algorithm.forward(nhwc(x), weight, bias, **hyper))
+        return nchw(ctx.algorithm.forward.function(nhwc(x), weight, bias, **hyper))
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -79,7 +80,7 @@ class Conv2d(Function):
         grad_x = grad_weight = grad_bias = None
         if need_x:
             sizes = {"input_size": ctx.input_size, **ctx.hyper}
-            grad_x = nchw(ctx.algorithm.backward_input(nhwc(grad_out), weight, **sizes))
+            grad_x = nchw(ctx.algorithm.backward_input.function(nhwc(grad_out), weight, **sizes))
         if need_weight:
             hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
             grad_weight = _weight_gradient(x, grad_out, algorithm=ctx.algorithm, **hyper)

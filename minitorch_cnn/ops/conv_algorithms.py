@@ -86,29 +86,29 @@ def check(name):
         raise ValueError(f"conv2d: algorithm - expected one of {', '.join(names())}, got {name!r}")
 
 
-def choose(name, x, weight, out_size, **hyper):
-    """Return the `Algorithm` of a convolution, on channels-last arrays; raise if the named one cannot compute it."""
-    if name == "reference":
-        return _on_channels_first(_reference())
-    if name in _registered:
-        return _on_channels_first(_with_im2col_gradients(_registered[name]))
-    rows = _rows(name, x, weight, out_size, **hyper)
-    functions = (getattr(row, product) for product, row in rows._asdict().items())
-    return Algorithm(rows.forward.name, *functions)
+def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
+    """Return a convolution as the arguments of `minitorch_kernels.conv.select.choose`.
 
+    Parameters
+    ----------
+    name : str
+        What the user asked for, one of `names`.
+    x, weight : ndarray
+        Shapes and dtype are read, values are not.
+    out_size : (int, int)
+    stride, padding, dilation, groups
+        As for the kernels.
 
-def explain_choice(name, x, weight, out_size, **hyper):
-    """Return the `ConvAlgorithm` of a convolution: names and reasons."""
-    if name == "reference" or name in _registered:
-        own = _reference() if name == "reference" else _registered[name]
-        asked, gradient = Chosen(name, "asked for by name"), Chosen("im2col", f"{name!r} has no such function")
-        return ConvAlgorithm(asked, *(asked if function else gradient for function in own[2:]))
-    rows = _rows(name, x, weight, out_size, **hyper)
-    return ConvAlgorithm(*(Chosen(row.name, row.reason) for row in rows))
+    Returns
+    -------
+    (Problem, tuple of Row)
+        The rows of the table that ``name`` allows. Their functions take channels-last arrays.
 
-
-def _rows(name, x, weight, out_size, *, stride, padding, dilation, groups):
-    """Return the rows of the table that compute a convolution."""
+    Raises
+    ------
+    ValueError
+        If the algorithm cannot compute this convolution.
+    """
     select = kernels.conv.select
     problem = select.Problem(
         images=len(x),
@@ -124,15 +124,33 @@ def _rows(name, x, weight, out_size, *, stride, padding, dilation, groups):
         groups=groups,
         dtype=x.dtype,
     )
+    if name == "reference" or name in _registered:
+        return problem, _own_rows(_reference() if name == "reference" else _registered[name])
     if name in ("direct", "winograd") and not kernels.runtime.simd.supports(x.dtype):
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
-    try:
-        return select.choose(problem, None if name == "auto" else name)
-    except LookupError:
+    rows = select.TABLE if name == "auto" else tuple(_asked(name, row) for row in select.TABLE if row.family == name)
+    if not any(row.supports(problem) for row in rows):
         raise ValueError(
             "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
             f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
-        ) from None
+        )
+    return problem, rows
+
+
+def explain_choice(inputs, output_shape, *, algorithm, **hyper):
+    """Return the `ConvAlgorithm` of a call of the operation `Conv2d`, whose inputs are x, weight and bias."""
+    x, weight, _ = inputs
+    choice = kernels.conv.select.choose(*candidates(algorithm, x, weight, output_shape[2:], **hyper))
+    return ConvAlgorithm(*(Chosen(chosen.name, chosen.reason) for chosen in choice))
+
+
+def _asked(name, row):
+    """Return a row whose reason says that the user named its family."""
+    return row._replace(reason="asked for by name" if row.name == name else f"asked for {name!r}; {row.reason}")
+
+
+def _always(problem):
+    return True
 
 
 def _reference():
@@ -140,33 +158,13 @@ def _reference():
     return Algorithm("reference", r.conv2d_forward, r.conv2d_backward_input, r.conv2d_backward_weight)
 
 
-def _with_im2col_gradients(own):
-    """Return a user's algorithm with im2col for the gradients that it lacks."""
-    im2col = kernels.conv.im2col
-    return own._replace(
-        backward_input=own.backward_input or functools.partial(_first_to_last, im2col.conv2d_backward_input_im2col),
-        backward_weight=own.backward_weight or functools.partial(_weight_last, im2col.conv2d_backward_weight_im2col),
-    )
-
-
-def _first_to_last(function, grad_out, weight, **hyper):
-    """Call a channels-last function of grad_out on an array (N, C, H, W)."""
-    return nchw(function(nhwc(grad_out), weight, **hyper))
-
-
-def _weight_last(function, x, grad_out, **hyper):
-    """Call a channels-last weight gradient on arrays (N, C, H, W)."""
-    return function(nhwc(x), nhwc(grad_out), **hyper)
-
-
-def _on_channels_first(algorithm):
-    """Return an algorithm on channels-last arrays from one on arrays (N, C, H, W)."""
-    return Algorithm(
-        algorithm.name,
-        functools.partial(_map_to_map, algorithm.forward),
-        functools.partial(_map_to_map, algorithm.backward_input),
-        functools.partial(_maps_to_weight, algorithm.backward_weight),
-    )
+def _own_rows(own):
+    """Return the rows for an algorithm on arrays (N, C, H, W): its own functions, and im2col's where it has none."""
+    Row, im2col = kernels.conv.select.Row, kernels.conv.select.TABLE[-1]
+    adapters = _map_to_map, _map_to_map, _maps_to_weight
+    functions = [f and functools.partial(adapt, f) for adapt, f in zip(adapters, own[1:], strict=True)]
+    row = Row(own.name, own.name, _always, _always, "asked for by name", *functions)
+    return row, im2col._replace(reason=f"{own.name!r} has no such function")
 
 
 def _map_to_map(function, maps, *others, **hyper):

@@ -45,5 +45,5 @@ def conv_algorithm(
     conv_algorithms.check(algorithm)
     padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    out_size = Conv2d.output_shape(x.data.shape, weight.data.shape, None, algorithm=algorithm, **hyper)[2:]
-    return conv_algorithms.explain_choice(algorithm, x.data, weight.data, out_size, **hyper)
+    shape = Conv2d.output_shape(x.data.shape, weight.data.shape, None, algorithm=algorithm, **hyper)
+    return conv_algorithms.explain_choice((x.data, weight.data, None), shape, algorithm=algorithm, **hyper)

@@ -57,10 +57,11 @@ class _Arrays(NamedTuple):
     def convolution(self, x):
         """Return the algorithm for this convolution of maps (N, H, W, C)."""
         out_size = Conv2d.output_shape(nchw(x).shape, self.weight.shape, None, algorithm="auto", **self.hyper)[2:]
-        return conv_algorithms.choose("auto", nchw(x), self.weight, out_size, **self.hyper)
+        candidates = conv_algorithms.candidates("auto", nchw(x), self.weight, out_size, **self.hyper)
+        return kernels.conv.select.choose(*candidates)
 
     def convolve(self, x):
-        return self.convolution(x).forward(x, self.weight, self.bias, **self.hyper)
+        return self.convolution(x).forward.function(x, self.weight, self.bias, **self.hyper)
 
 
 def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
@@ -96,6 +97,12 @@ class DenseNetBlock(Function):
     )
     reads = Inputs(Windows(_window_of_block, padding=_padding_of_block), Everything())
     kind, label = "conv", "dense block"
+
+    @staticmethod
+    def algorithm(arrays, shape, *, layers):
+        """Return one answer for the block, which has many convolutions."""
+        reason = "all layers share one buffer; convolutions larger than 1 x 1 take their algorithm from the table"
+        return conv_algorithms.ConvAlgorithm(*[conv_algorithms.Chosen("densenet_block", reason)] * 3)
 
     @staticmethod
     def macs(call):
@@ -210,10 +217,10 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     if maps is None:
         active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
     algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
-    grad = algorithm.backward_input(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
+    grad = algorithm.backward_input.function(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
     grad_weight = grad_bias = None
     if needed[2]:
-        grad_weight = algorithm.backward_weight(active, grad_out, kernel_size=sizes[1], **stage.hyper)
+        grad_weight = algorithm.backward_weight.function(active, grad_out, kernel_size=sizes[1], **stage.hyper)
     if needed[3]:
         grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)
     statistics = stage.mean, stage.inv_std, stage.gamma

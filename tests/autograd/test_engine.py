@@ -354,6 +354,24 @@ def test_trace_of_real_data_records_real_results():
     assert not y.traced and y.data == [1.0] and len(records) == 1
 
 
+def test_records_and_steps_hold_the_algorithm_of_an_operation_that_has_several():
+    class Chosen(Exp):
+        @staticmethod
+        def algorithm(arrays, shape, *, way):
+            return f"{way} of {arrays[0].dtype} {shape}"
+
+        @staticmethod
+        def forward(ctx, x, *, way):
+            ctx.algorithm = way
+            return Exp.forward(ctx, x)
+
+    x = leaf(1.0, 2.0)
+    with autograd.trace() as records:
+        y = Chosen.apply(Exp.apply(x), way="fast")
+    assert [record.algorithm for record in records] == [None, "fast of float64 (2,)"]
+    assert [step.algorithm for step in y.backward(np.ones(2), trace=True)] == ["fast", None]
+
+
 def test_traced_variable_has_no_backward():
     with pytest.raises(TraceError, match="expected a variable computed from real data"):
         Variable.like_shape((1,)).backward()

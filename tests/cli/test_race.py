@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from minitorch_cnn import Tensor, ops
 from minitorch_cnn.cli import race
 from minitorch_cnn.diagnose import measure
 from minitorch_cnn.ops import conv_algorithms
@@ -60,8 +61,21 @@ def test_the_table(mcnn):
     lines = out.splitlines()
     assert lines[0] == "images (2, 3, 6, 6), filters (4, 3, 3, 3), stride 1, padding 1"
     assert "100 GFLOP/s" in lines[1]
-    assert [line.split()[0] for line in lines[4:]] == ["reference", "im2col", "direct", "winograd"]
-    assert all(len(line.split()) == 11 for line in lines[4:])
+    assert [line.split()[0] for line in lines[4:8]] == ["reference", "im2col", "direct", "winograd"]
+    assert all(len(line.split()) == 11 for line in lines[4:8])
+
+
+def test_it_tells_what_a_network_takes_and_what_ran(mcnn):
+    x, weight = Tensor.like_shape((2, 3, 6, 6)), Tensor.like_shape((4, 3, 3, 3))
+    told = ops.conv_algorithm(x, weight, padding=1)
+    _, out, _ = mcnn("race", "conv", *SMALL)
+    expected = [f"{which} {name}: {reason}" for which, (name, reason) in zip(race.PASSES, told, strict=True)]
+    assert [" ".join(line.split()) for line in out.splitlines()[9:]] == expected
+    answer = json.loads(mcnn("race", "conv", *SMALL, "--json")[1])
+    assert [(one["algorithm"], one["reason"]) for one in answer["auto"].values()] == list(map(tuple, told))
+    ran = {name: result["forward"]["kernel"] for name, result in answer["results"].items()}
+    named = ops.conv_algorithm(x, weight, padding=1, algorithm="direct")
+    assert ran == {"reference": "reference", "im2col": "im2col", "direct": named.forward.name, "winograd": "winograd"}
 
 
 def test_json_holds_what_was_measured(mcnn):

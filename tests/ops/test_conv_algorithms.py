@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitorch_kernels as kernels
-from minitorch_cnn import Tensor, ops
+from minitorch_cnn import Tensor, autograd, ops
+from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.testing import gradcheck
 
 needs_tile = pytest.mark.skipif(
@@ -115,13 +116,53 @@ def test_conv_algorithm_tells_the_algorithms_and_why():
     told = ops.conv_algorithm(x, weight, padding=1)
     assert [chosen.name for chosen in told] == ["winograd"] * 3
     assert "fewer multiplications" in told.forward.reason and str(told).count("\n") == 2
-    assert ops.conv_algorithm(x, weight, padding=1, algorithm="direct").forward.name == "indirect"
+    name, reason = ops.conv_algorithm(x, weight, padding=1, algorithm="direct").forward
+    assert name == "indirect" and reason.startswith("asked for 'direct'; a matrix product that reads windows")
+    for name in ("im2col", "winograd"):
+        asked = ops.conv_algorithm(x, weight, padding=1, algorithm=name)
+        assert {tuple(one) for one in asked} == {(name, "asked for by name")}
     assert ops.conv_algorithm(x, weight, padding=1, algorithm="reference").forward == ("reference", "asked for by name")
     ops.register_algorithm("told", kernels.reference.conv2d_forward)
     told = ops.conv_algorithm(x, weight, padding=1, algorithm="told")
     assert [chosen.name for chosen in told] == ["told", "im2col", "im2col"]
     with pytest.raises(ValueError, match="conv2d: algorithm - expected one of auto, .*, got 'fast'"):
         ops.conv_algorithm(x, weight, algorithm="fast")
+
+
+@needs_tile
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.tuples(st.sampled_from([1, 4, 32]), *[st.sampled_from([1, 3, 8, 16])] * 2, st.integers(5, 12)),
+    kernel=st.sampled_from([1, 3, 5]),
+    hyper=st.fixed_dictionaries({}, optional={"stride": st.just(2), "padding": st.just(1)}),
+    algorithm=st.sampled_from(["auto", "direct", "im2col", "reference"]),
+    traced=st.booleans(),
+)
+def test_the_trace_holds_the_algorithm_that_runs(sizes, kernel, hyper, algorithm, traced):
+    batch, channels, filters, side = sizes
+    x = Tensor.like_shape((batch, channels, side, side)) if traced else Tensor(np.ones((batch, channels, side, side)))
+    weight = Tensor(np.ones((filters, channels, kernel, kernel), x.dtype))
+    with autograd.trace() as records:
+        ops.conv2d(x, weight, **hyper, algorithm=algorithm)
+    assert records[-1].algorithm == ops.conv_algorithm(x, weight, **hyper, algorithm=algorithm)
+    if not traced:
+        weight.requires_grad = True
+        (step,) = ops.conv2d(x, weight, **hyper, algorithm=algorithm).backward(
+            np.ones(records[-1].output.shape), trace=True
+        )
+        assert [one[:2] for one in step.algorithm] == [tuple(one) for one in records[-1].algorithm]
+
+
+def test_the_trace_of_blocks_that_processes_share_holds_what_runs_in_a_block():
+    x, weight = Tensor.like_shape((2, 16, 8, 8)), Tensor(np.ones((16, 16, 3, 3), np.float32))
+    seen = {}
+    for blocks in (1, 2):
+        with in_blocks(blocks), autograd.trace() as records:
+            ops.conv2d(x, weight, padding=1)
+            seen[blocks] = ops.conv_algorithm(x, weight, padding=1)
+        assert records[0].algorithm == seen[blocks]
+    one = ops.conv_algorithm(Tensor.like_shape((1, 16, 8, 8)), weight, padding=1)
+    assert [a.name for a in seen[2]] == [a.name for a in one]
 
 
 def test_an_own_algorithm_has_to_return_maps():

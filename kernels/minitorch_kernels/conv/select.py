@@ -1,8 +1,8 @@
 """Which algorithm computes a convolution: one table, read from the top.
 
-A row says what it supports and where it is faster than all rows below it. `choose` takes, for each of the three
-products, the first row that has a function for it, supports the problem and is faster. The rows of the family "direct"
-differ in which dimension fills the lanes of a vector register; their results agree but for rounding, as all rows' do.
+A row says what it supports and where it is faster than all rows below it. For each of the three products, `choose`
+takes the first row that has a function for it, supports the problem and is faster. The rows of the family "direct"
+differ in which dimension fills the lanes of a vector register. The results of all rows agree up to rounding.
 """
 
 from collections.abc import Callable
@@ -55,12 +55,20 @@ class Row(NamedTuple):
     backward_weight: Callable | None = None
 
 
-class Choice(NamedTuple):
-    """The rows that compute the three products of a convolution."""
+class Chosen(NamedTuple):
+    """The algorithm of one product of a convolution, the reason for the choice, and the function that computes it."""
 
-    forward: Row
-    backward_input: Row
-    backward_weight: Row
+    name: str
+    reason: str
+    function: Callable
+
+
+class Choice(NamedTuple):
+    """The algorithms of the three products of a convolution."""
+
+    forward: Chosen
+    backward_input: Chosen
+    backward_weight: Chosen
 
 
 def _compiled(problem):
@@ -230,14 +238,14 @@ TABLE = (
 )
 
 
-def choose(problem, family=None):
-    """Return the rows that compute a convolution.
+def choose(problem, rows=TABLE):
+    """Return the algorithms that compute a convolution.
 
     Parameters
     ----------
     problem : Problem
-    family : str or None
-        Take rows of this family alone. Where the user asks for a family, its last row need not be faster.
+    rows : sequence of Row
+        The part of the table that the user allows. The last row that supports the problem need not be faster.
 
     Returns
     -------
@@ -246,21 +254,21 @@ def choose(problem, family=None):
     Raises
     ------
     LookupError
-        If no row of the family supports the problem.
+        If no row supports the problem.
     """
-    return Choice(*(_first(problem, product, family) for product in PRODUCTS))
+    return Choice(*(_first(rows, problem, product) for product in PRODUCTS))
 
 
-def _first(problem, product, family):
-    rows = [row for row in TABLE if getattr(row, product) and family in (None, row.family) and row.supports(problem)]
-    if not rows:
-        raise LookupError(f"no algorithm of the family {family!r} supports {problem}")
-    row = next((row for row in rows if row.is_faster(problem)), rows[-1])
-    return _in_best_order(row, problem, product)
+def _first(rows, problem, product):
+    able = [row for row in rows if getattr(row, product) and row.supports(problem)]
+    if not able:
+        raise LookupError(f"no algorithm for {product} among {', '.join(row.name for row in rows)} supports {problem}")
+    row = next((row for row in able if row.is_faster(problem)), able[-1])
+    return Chosen(row.name, row.reason, _in_best_order(row, problem, product))
 
 
 def _in_best_order(row, problem, product):
-    """Return the row with the order of Winograd's loops that suits the problem; both orders give the same bits."""
+    """Return the function of a row, Winograd's with the loop order that is faster; both orders give the same bits."""
     orders = {
         "forward": (_forward_panels_are_faster, winograd_panels.conv2d_forward_panels),
         "backward_input": (_input_panels_are_faster, winograd_panels.conv2d_backward_input_panels),
@@ -268,5 +276,5 @@ def _in_best_order(row, problem, product):
     if row.name == "winograd" and product in orders:
         are_faster, function = orders[product]
         if are_faster(problem):
-            return row._replace(**{product: function})
-    return row
+            return function
+    return getattr(row, product)

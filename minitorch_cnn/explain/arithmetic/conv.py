@@ -83,6 +83,13 @@ class _Problem:
         out.backward(grad_out[None])
         return out.data[0], x.grad[0], weight.grad
 
+    def computed_by(self, algorithm, product="forward"):
+        """Return a sentence: which kernel computes the result, and why."""
+        hyper = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        chosen = ops.conv_algorithm(Tensor(self.x[None]), Tensor(self.weight), **hyper, algorithm=algorithm)
+        name, reason = getattr(chosen, product)
+        return f"computed by {name}: {reason}"
+
 
 def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
     """Write out a convolution, product by product.
@@ -125,6 +132,7 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
         steps,
         ("\N{ASTERISK OPERATOR}", "="),
         windows=True,
+        computed_by=problem.computed_by(algorithm),
     )
 
 
@@ -180,9 +188,9 @@ def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0,
         products = ((x, o, k) for x, k, o in problem.products())
         rule = "dK = sum of x * dS over every product x * K of the forward pass"
     steps = _sums(op, products, grids, truth)
-    return WorkedExample(
-        f"Gradient of the {wrt}: {_options(problem)}", rule, of_output(problem.sizes), *grids, steps, _SIGNS
-    )
+    title, sentences = f"Gradient of the {wrt}: {_options(problem)}", of_output(problem.sizes)
+    computed_by = problem.computed_by(algorithm, f"backward_{wrt}")
+    return WorkedExample(title, rule, sentences, *grids, steps, _SIGNS, computed_by=computed_by)
 
 
 def incoming_gradient(op, given, shape, full):

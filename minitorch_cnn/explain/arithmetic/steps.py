@@ -71,6 +71,7 @@ class WorkedExample:
     steps: tuple  # a Step for each result, in row-major order
     signs: tuple  # between the grids
     windows: bool = False  # a step's places form the window, (C, KH, KW)
+    computed_by: str = ""  # of a convolution: the algorithm that computed the result, and why it was chosen
 
     def __str__(self):
         from minitorch_cnn.explain.arithmetic.text import to_text

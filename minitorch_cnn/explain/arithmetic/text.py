@@ -88,7 +88,7 @@ def matrix(rows):
 
 def to_text(example):
     """Return a `WorkedExample` as text: the rule, the sizes, the grids, and every result with its products."""
-    lines = [example.title, example.rule, *example.sizes]
+    lines = [example.title, example.rule, *example.sizes, *filter(None, [example.computed_by])]
     for grid in filter(None, (example.left, example.right, example.result)):
         lines += ["", f"{grid.name} {grid.letter}, {' x '.join(map(str, grid.shape))}"]
         for number, plane in enumerate(grid.values):

@@ -20,21 +20,30 @@ class BackwardTrace(list):
     """
 
     def __str__(self):
-        """Return a paragraph for each step: operation, incoming gradient, rule, and what each input gets."""
+        """Return a paragraph for each step: operation, incoming gradient, rule, kernels, and what each input gets."""
         lines = []
         for number, step in enumerate(self, start=1):
             lines.append(f"{number}. {_name(step)}")
             lines.append(f"     incoming  {describe_gradient(step.grad_out)}")
             lines += [f"     rule      {step.rule}"] if step.rule else []
+            lines += [f"     kernels   {kernels_of(step)}"] if step.algorithm else []
             lines += [f"     input {i}   {describe_gradient(grad)}" for i, grad in enumerate(step.grads)]
         return "\n".join(lines)
 
     def _repr_html_(self):
-        rows = [("step", "operation", "incoming gradient", "rule", "what each input gets")]
+        rows = [("step", "operation", "incoming gradient", "rule", "kernels", "what each input gets")]
         for number, step in enumerate(self, start=1):
             grads = [f"{i}: {describe_gradient(grad)}" for i, grad in enumerate(step.grads)]
-            rows.append((str(number), _name(step), describe_gradient(step.grad_out), step.rule, "\n".join(grads)))
+            incoming, kernels = describe_gradient(step.grad_out), kernels_of(step) if step.algorithm else ""
+            rows.append((str(number), _name(step), incoming, step.rule, kernels, "\n".join(grads)))
         return table(rows)
+
+
+def kernels_of(step):
+    """Return which kernels computed the gradients of a convolution: "small_cin for x, winograd for the weight"."""
+    products = ("x", step.algorithm.backward_input), ("the weight", step.algorithm.backward_weight)
+    made = [f"{one.name} for {of}" for (of, one), grad in zip(products, step.grads, strict=False) if grad is not None]
+    return ", ".join(made)
 
 
 def describe_gradient(grad):

@@ -27,6 +27,7 @@ class Layer:
     receptive_field: tuple | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
     jump: tuple | str | None
     frozen: bool
+    algorithm: dict | None = None  # of a convolution: for each product, the name of its kernel and the reason
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
     -------
     Summary
         ``macs`` counts the multiply-adds of convolutions and matrix products, for the whole batch;
-        ``flops`` is twice as much. Bytes are those of the feature maps in the model's dtype.
+        ``flops`` is twice as much. Bytes are those of the feature maps in the model's dtype. ``algorithm`` of a
+        convolution names the kernels for this batch: forward / input gradient / weight gradient where they differ.
 
     Raises
     ------
@@ -100,6 +102,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
                 receptive_field=field and field.size,
                 jump=field and field.jump,
                 frozen=bool(own) and not any(p.requires_grad for p in own),
+                algorithm=_algorithm(group),
             )
         )
     macs = sum(layer.macs for layer in layers if layer.macs != UNKNOWN)
@@ -144,6 +147,12 @@ def _macs(group):
     return UNKNOWN if None in counts else sum(counts)
 
 
+def _algorithm(group):
+    """Return the algorithms of a row's convolution as a dict, or None."""
+    found = [record.algorithm for record in group if record.algorithm]
+    return {product: chosen._asdict() for product, chosen in found[-1]._asdict().items()} if found else None
+
+
 def _last_map(records, fields):
     """Return the size of the field of the last maps, or of the last output if there are none.
 
@@ -175,7 +184,7 @@ def _most_alive(records, x, dtype):
 
 
 def _rows(summary):
-    rows = [("layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump", "")]
+    rows = [("layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump", "algorithm", "")]
     for layer in summary.layers:
         rows.append(
             (
@@ -187,10 +196,17 @@ def _rows(summary):
                 _megabytes(layer.activation_bytes),
                 _pixels(layer.receptive_field) or "all",
                 _pixels(layer.jump),
+                _kernels(layer.algorithm),
                 "frozen" if layer.frozen else "",
             )
         )
     return rows
+
+
+def _kernels(algorithm):
+    """Return "winograd", or the kernels of forward, input gradient and weight gradient where they differ."""
+    names = [chosen["name"] for chosen in algorithm.values()] if algorithm else []
+    return names[0] if len(set(names)) == 1 else " / ".join(names)
 
 
 def _lines(summary):
@@ -198,7 +214,7 @@ def _lines(summary):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(
-            cell.ljust(width) if i in (0, 1, 8) else cell.rjust(width)
+            cell.ljust(width) if i in (0, 1, 8, 9) else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -1,12 +1,23 @@
 """`mcnn explain conv`, `pool` and `xcorr`."""
 
+import numpy as np
 import pytest
+
+from minitorch_cnn import Tensor, ops
 
 
 def test_the_text_of_a_convolution(mcnn):
     code, out, err = mcnn("explain", "conv", "--input", 32, "--kernel", 5, "--stride", 2)
     assert code == 0 and not err
     assert "floor((32 + 2*0 - 5)/2) + 1 = floor(13.5) + 1 = 14; the last 1 row/column of the input is never read" in out
+
+
+@pytest.mark.parametrize(("words", "product"), [((), "forward"), (("--backward", "input"), "backward_input")])
+def test_it_tells_which_kernel_computed_the_result(mcnn, words, product):
+    _, out, _ = mcnn("explain", "conv", "--input", 6, *words)
+    told = ops.conv_algorithm(Tensor(np.ones((1, 1, 6, 6))), Tensor(np.ones((1, 1, 3, 3))))
+    name, reason = getattr(told, product)
+    assert f"\ncomputed by {name}: {reason}\n" in out
 
 
 @pytest.mark.parametrize(

@@ -28,5 +28,17 @@ def test_a_step_tells_operation_incoming_gradient_rule_and_results():
     np.testing.assert_array_equal(x.grad, [3, 0])
 
 
+def test_a_convolution_tells_the_kernels_of_its_gradients():
+    x, w = Tensor(np.ones((2, 3, 8, 8), np.float32)), Tensor(np.ones((4, 3, 3, 3), np.float32), requires_grad=True)
+    told = ops.conv_algorithm(x, w)
+    for x.requires_grad, expected in (
+        (False, f"{told.backward_weight.name} for the weight"),
+        (True, f"{told.backward_input.name} for x, {told.backward_weight.name} for the weight"),
+    ):
+        steps = explain.BackwardTrace(ops.sum(ops.conv2d(x, w)).backward(trace=True))
+        assert f"     kernels   {expected}\n" in str(steps)
+        assert f">{expected}</td>" in steps._repr_html_()
+
+
 def test_long_gradients_are_cut():
     assert describe_gradient(np.ones((4, 2))) == "4 x 2, norm 2.828: 1 1 1 1 1 1 ..."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitorch_cnn import explain, models, nn, ops
+from minitorch_cnn import Tensor, explain, models, nn, ops
 from minitorch_cnn.shapes import ShapeError
 
 
@@ -63,6 +63,19 @@ def test_memory_by_hand():
     assert explain.summary(model.double(), (1, 1, 2, 2)).inference_bytes == 128
 
 
+@pytest.mark.parametrize("batch", [1, 64])
+def test_the_algorithms_are_those_that_run_for_this_batch(batch):
+    model = models.create("cifar4")
+    layers = {layer.name: layer for layer in explain.summary(model, (batch, 3, 32, 32)).layers if layer.algorithm}
+    assert list(layers) == ["conv1", "conv2", "conv3", "conv4"]
+    maps = Tensor.like_shape((batch, 64, 16, 16))
+    told = ops.conv_algorithm(maps, model.conv2.weight, padding=1)
+    assert layers["conv2"].algorithm == {name: chosen._asdict() for name, chosen in told._asdict().items()}
+    line = str(explain.summary(model, (batch, 3, 32, 32))).splitlines()[7]
+    names = [chosen.name for chosen in told]
+    assert line.endswith(names[0] if len(set(names)) == 1 else " / ".join(names))
+
+
 def test_nothing_is_computed_or_changed():
     model = models.create("resnet18")
     before = {key: array.copy() for key, array in model.state_dict().items()}
@@ -85,6 +98,6 @@ def test_a_model_without_parameters():
 def test_the_table_lines_up():
     lines = str(explain.summary(models.create("cifar4"), (1, 3, 32, 32))).splitlines()
     assert lines[0] == "Cifar4, input 1 x 3 x 32 x 32"
-    assert lines[1].split() == ["layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump"]
+    assert lines[1].split() == ["layer", "type", "output", "parameters", "MACs", "memory", "sees", "jump", "algorithm"]
     assert lines[3].split()[:8] == ["conv1", "Conv2d", "64", "x", "32", "x", "32", "1,728"]
     assert len({line.index("MB") for line in lines[3:20]}) == 1
