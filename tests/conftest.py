@@ -1,6 +1,7 @@
 """What all tests share: guarded memory, numbers of threads."""
 
 import os
+import secrets
 import sys
 
 import numpy as np
@@ -24,6 +25,15 @@ def same_random_numbers():
     from minitorch_cnn import rng
 
     rng.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_networks(tmp_path_factory, monkeypatch):
+    """Keep what a test says about networks of its own out of the user's folder, and of other tests."""
+    from minitorch_cnn.models import own
+
+    folder = tmp_path_factory.getbasetemp() / "own-networks" / secrets.token_hex(8)
+    monkeypatch.setattr(own, "_note", lambda digest: folder / digest)
 
 
 @pytest.fixture

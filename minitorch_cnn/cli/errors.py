@@ -21,13 +21,14 @@ def usage(prog, error):
     text = str(error)
     if isinstance(error, train.OwnNetworkError):
         option = "--model" if prog == "mcnn train" else "--network"
-        text = f"name your network by {option} FILE:NAME, such as own.py:Net ({text})"
+        text = f"name your network by {option} FILE:NAME, such as {error.place} ({text})"
     return UsageError(f"{prog}: {text}")
 
 
 def explain(error):
     """Return (exit code, one sentence) for errors that are not ours, else (None, None)."""
     from minitorch_cnn import data, nn, train, weights
+    from minitorch_cnn.models import own
     from minitorch_cnn.shapes import ShapeError
 
     bad_input = (
@@ -50,6 +51,10 @@ def explain(error):
         return EXIT_FAILED, str(error)
     if isinstance(error, MemoryError):
         return EXIT_FAILED, sentence(error)
+    if place := own.where(error):
+        return EXIT_USAGE, f"mend your own code{place}: {type(error).__name__}: {error}"
+    if isinstance(error, TypeError) and own.has_run() and " - expected " in str(error):
+        return EXIT_USAGE, f"check what your own code returns: {error}"
     if isinstance(error, OSError):
         named = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError))
         too_long = error.errno == errno.ENAMETOOLONG

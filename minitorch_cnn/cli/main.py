@@ -81,6 +81,8 @@ def _parser():
 
 
 def _parse(argv):
+    if bad := [word for word in argv if "\0" in word]:
+        raise errors.UsageError(f"mcnn: leave out the character with code 0, which no file name has, in {bad[0]!r}")
     arguments, extras = _parser().parse_known_args(argv)
     if extras:
         arguments.parser.unknown(extras)

@@ -1,7 +1,6 @@
 """Options that several commands share: images, networks, ranks, threads and ``-o FILE``."""
 
 import dataclasses
-import inspect
 import os
 import pathlib
 import sys
@@ -139,10 +138,9 @@ def _parameters(prog, place):
     from minitorch_cnn.models import own
 
     try:
-        known = inspect.signature(own.find(place)).parameters.values()
+        return own.defaults(place)
     except ValueError as error:
         raise UsageError(f"{prog}: {error}") from error
-    return {p.name: p.default for p in known if p.default is not p.empty}
 
 
 # ------------------------------------------------------------------------- trained networks
@@ -192,7 +190,49 @@ def load_classifier(arguments, path=None):
     try:
         return eval(code, {"train": train})
     except ValueError as error:
-        raise errors.usage(arguments.parser.prog, error) from error
+        raise usage(arguments, error) from error
+
+
+def test_source(arguments):
+    """Return where the test images are: as --data says, or those that belong to the training images of the model."""
+    if arguments.data is not None:
+        return source(arguments.data, arguments.unverified)
+    if not arguments.model and arguments.network and not is_own(arguments.network):
+        return source(None, arguments.unverified) or Source("shapes10")
+    return _recorded_source(arguments, load_classifier(arguments).metadata)
+
+
+def _recorded_source(arguments, metadata):
+    """Return the `Source` of the images that the record of a run names."""
+    name, root = metadata.get("dataset"), metadata.get("source")
+    if name is None:  # a model that no run has trained
+        return source(None, arguments.unverified) or Source("shapes10")
+    if name not in ("cifar10", "shapes10") or not isinstance(root, (str, type(None))):
+        raise UsageError(
+            f"{arguments.parser.prog}: give the images by --data: the model was trained on {name!r}, of a program of "
+            "your own"
+        )
+    return Source(name, root, bool(metadata.get("verified")) and not arguments.unverified)
+
+
+def usage(arguments, error):
+    """Return a UsageError for an error of the library that the command line caused, with what to do first."""
+    from minitorch_cnn import train, weights
+
+    path, network = (getattr(arguments, name, None) for name in ("model", "network"))
+    if (
+        isinstance(error, (train.ClassifierError, weights.WeightFileError))
+        and not network
+        and os.path.isfile(path or "")
+    ):
+        with open(path, "rb") as file:
+            start = file.read(4)
+        torch = start.startswith((b"PK\3\4", b"\x80\x02\x8a\n"))  # a zip file; what versions before 1.6 wrote
+        if torch or "weights without" in str(error):
+            kind = "a file of torch.save" if torch else "a file of weights"
+            told = f"add --network NAME, the network of these weights: {path} is {kind}, which does not name it"
+            return UsageError(f"{arguments.parser.prog}: {told}")
+    return errors.usage(arguments.parser.prog, error)
 
 
 # ------------------------------------------------------------------------- ranks and threads
@@ -275,7 +315,7 @@ def run_code(arguments):
     try:
         exec(compile(arguments.code(arguments), "<mcnn --show-code>", "exec"), names)
     except ValueError as error:
-        raise errors.usage(arguments.parser.prog, error) from error
+        raise usage(arguments, error) from error
     if getattr(arguments, "output", None) is not None:
         print(f"wrote {arguments.output}", file=sys.stderr)
     return names

@@ -6,6 +6,8 @@ import textwrap
 
 from minitorch_cnn.cli.errors import UsageError
 
+SEEDS = 2**64 - 1  # the largest seed
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that says what is wrong in one line, and what was probably meant.
@@ -53,8 +55,8 @@ def hint(name, known):
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def integer(least):
-    """Return an argument type: integers of at least ``least``."""
+def integer(least, most=1_000_000):
+    """Return an argument type: integers from ``least`` to ``most``."""
 
     def parse(text):
         try:
@@ -63,6 +65,8 @@ def integer(least):
             value = None
         if value is None or value < least:
             raise argparse.ArgumentTypeError(f"expected an integer of at least {least}, got {text!r}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"expected an integer of at most {most:,}, got {text[:40]!r}")
         return value
 
     return parse

@@ -1,15 +1,7 @@
 """`mcnn predict` and `mcnn eval`: using a trained classifier."""
 
 from minitorch_cnn.cli.errors import EXIT_USAGE
-from minitorch_cnn.cli.options import (
-    Source,
-    add_model_options,
-    add_source_options,
-    classifier_code,
-    load_classifier,
-    run_code,
-    source,
-)
+from minitorch_cnn.cli.options import add_model_options, add_source_options, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
 
 
@@ -59,16 +51,6 @@ def _predict_code(arguments):
     )
 
 
-def _test_source(arguments):
-    """Return where the test images are: as --data says, or those that belong to the training images."""
-    if arguments.data is not None:
-        return source(arguments.data, arguments.unverified)
-    metadata = load_classifier(arguments).metadata
-    if metadata.get("dataset") not in ("cifar10", "shapes10"):
-        return source(None, arguments.unverified) or Source("shapes10")
-    return Source(metadata["dataset"], metadata["source"], metadata["verified"] and not arguments.unverified)
-
-
 def _evaluate(arguments):
     run_code(arguments)
 
@@ -85,7 +67,7 @@ def _evaluate_code(arguments):
         shown = f"print({judged}, {path!r}, 'on', test_set.name)\n"
     return (
         f"{imports}from minitorch_cnn import data, train\n\n"
-        f"test_set = {_test_source(arguments).code(train=False)}\n"
+        f"test_set = {test_source(arguments).code(train=False)}\n"
         f"judged = {code}.evaluate(test_set)\n"
         f"{shown}"
     )

@@ -143,7 +143,7 @@ def race(x, weight, names, **hyper):
         scale = _products(x, weight, hyper) / _products(images, filters, hyper)
         try:
             results[name] = _measure(name, images, filters, scale, hyper)
-        except Exception as error:  # a user's function may raise anything; the others still run
+        except (Exception, SystemExit) as error:  # a user's function may raise anything; the others still run
             results[name] = {"failure": f"{type(error).__name__}: {error}"}
     return results
 

@@ -15,7 +15,7 @@ from minitorch_cnn.cli.options import (
     source,
     use_threads,
 )
-from minitorch_cnn.cli.parser import integer, positive, set_command
+from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
 
 _CHOSEN_ONCE = (
     "recipe",
@@ -52,7 +52,9 @@ def add_commands(commands):
     parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels a side")
     parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
     parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate, instead of the recipe's")
-    parser.add_argument("--seed", type=integer(0), metavar="N", help="of weights, order and augmentation (default: 0)")
+    parser.add_argument(
+        "--seed", type=integer(0, SEEDS), metavar="N", help="of weights, order and augmentation (default: 0)"
+    )
     parser.add_argument(
         "--holdout",
         type=integer(1),

@@ -4,7 +4,7 @@ import sys
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.options import Source, add_source_options, add_threads_option, source, use_threads
-from minitorch_cnn.cli.parser import integer, positive, set_command
+from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
 
 
 def add_commands(commands):
@@ -32,7 +32,7 @@ def add_commands(commands):
     )
     parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
     parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate of the new layer")
-    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--seed", type=integer(0, SEEDS), default=0, metavar="N", help="(default: 0)")
     parser.add_argument("--holdout", type=integer(1), metavar="N", help="judge by N training images, not the test set")
     parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
     add_threads_option(parser)

@@ -242,17 +242,18 @@ def fetch(
     """
     _check_path("fetch", source=source, folder=folder)
     folder = pathlib.Path(folder) if folder else default_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     if source is not None:
         place = _find(pathlib.Path(source))
         for train in (True, False):
             CIFAR10(place, train)
+        folder.mkdir(parents=True, exist_ok=True)
         target = folder / place.name
         if place.resolve() != target.resolve():
             (shutil.copy2 if place.is_file() else _copy_folder)(place, target)
         return target
     name, (md5, size) = next(iter(ARCHIVES.items()))
     target = folder / name
+    folder.mkdir(parents=True, exist_ok=True)
     if not (target.is_file() and target.stat().st_size == size and files.hash_file(target, "md5") == md5):
         mirrors = os.environ.get("MCNN_MIRROR", "").split()
         addresses = [f"{mirror.rstrip('/')}/{name}" for mirror in [*mirrors, ADDRESS]]

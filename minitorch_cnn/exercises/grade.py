@@ -84,7 +84,7 @@ def _load(path):
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # any mistake in the user's file
+    except (Exception, SystemExit) as error:  # any mistake in the user's file
         raise ExerciseError(f"check: path - expected a file that runs, got {_told(error, path)}") from error
     name = getattr(module, "EXERCISE", None)
     if name not in TASKS:
@@ -122,7 +122,7 @@ def _run(module, function, case, *first):
             result = getattr(module, function)(*(f.copy() for f in first), *arrays, **case.hyper)
     except NotImplementedError as error:
         raise _Wrong(f"nothing is written yet ({error})") from error
-    except Exception as error:  # any error of the user's function is an answer
+    except (Exception, SystemExit) as error:  # any error of the user's function is an answer
         raise _Wrong(_told(error, pathlib.Path(module.__file__))) from error
     for (name, before), after in zip(case.arrays.items(), arrays, strict=True):
         if not np.array_equal(before, after):

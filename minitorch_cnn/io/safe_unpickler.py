@@ -189,5 +189,6 @@ def _instructions(program):
 def expect(value, kinds):
     """Return a value of these types, but not a bool; else raise PickleError."""
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise PickleError(f"expected {kinds}, got {type(value).__name__}")
+        names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise PickleError(f"expected {names}, got {type(value).__name__}")
     return value

@@ -11,8 +11,21 @@ if TYPE_CHECKING:
     from minitorch_cnn.nn.module import Module
 
 
+_SHOWN = 6  # differences in a message: a file of another network has hundreds
+
+
 class StateDictError(ValueError):
-    """A state dict that does not fit the module; the message lists every difference."""
+    """A state dict that does not fit the module; the message lists the first differences and counts all.
+
+    Attributes
+    ----------
+    differences : list of str
+        All of them.
+    """
+
+    def __init__(self, message, differences=()):
+        super().__init__(message)
+        self.differences = list(differences)
 
 
 def _entries(module, prefix=""):
@@ -70,8 +83,8 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
     TypeError
         If ``arrays`` is not a dict.
     StateDictError
-        If keys are missing or unexpected, or arrays do not fit. One message lists every difference, and the
-        module is unchanged.
+        If keys are missing or unexpected, or arrays do not fit. Its message lists the first differences and counts
+        all, its ``differences`` has every one. The module is unchanged.
     """
     if not isinstance(arrays, Mapping):
         raise TypeError(
@@ -86,9 +99,14 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
     for key in own.keys() & arrays.keys():
         faults += _difference(key, own[key], arrays[key])
     if faults:
-        listed = "\n    ".join(sorted(faults))
+        faults.sort()
+        shown, left = faults[:_SHOWN], len(faults) - _SHOWN
+        rest = f"\n    and {left} more differences, {len(faults)} in all" if left > 0 else ""
         raise StateDictError(
-            f"load_state_dict: arrays - expected the entries of {type(module).__name__}, got\n    {listed}"
+            f"load_state_dict: arrays - expected the entries of {type(module).__name__}, got\n    "
+            + "\n    ".join(shown)
+            + rest,
+            faults,
         )
     for key, array, parameter in entries:
         if key in arrays:

@@ -1,12 +1,13 @@
 """What a record says about a network, so that the same one comes back: a name of `models.list`, or a user's own.
 
-A file never decides what code runs: a network of a user's own comes back by itself only where this process has its
-class already; otherwise loading asks for ``model=``.
+A file of weights never decides what code runs. A user's own network comes back by itself where this process has its
+class already, or where the user has run the very same file before; otherwise loading asks for ``model=``.
 """
 
 import functools
 import hashlib
 import inspect
+import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -19,7 +20,17 @@ Model: TypeAlias = nn.Module | Callable[..., nn.Module] | str
 
 
 class OwnNetworkError(ValueError):
-    """A record of a user's own network, which loading cannot make by itself: ``model`` has to name it."""
+    """A record of a user's own network, which loading cannot make by itself: ``model`` has to name it.
+
+    Attributes
+    ----------
+    place : str
+        What the record names, ``FILE:NAME``, or an example.
+    """
+
+    def __init__(self, message, place="own.py:Net"):
+        super().__init__(message)
+        self.place = place
 
 
 def describe(model, name, sizes):
@@ -80,9 +91,10 @@ def rebuild(architecture, model=None, caller="load"):
     ValueError
         If ``model`` is another network than the recorded one.
     """
+    check_record(architecture, caller)
     if "structure" not in architecture:
-        return models.create(**architecture, drawn=False) if model is None else _made(model, architecture)
-    module = _made(_known_class(architecture, caller) if model is None else model, architecture)
+        return _of_registry(architecture, caller) if model is None else _made(model, architecture)
+    module = _made(_known(architecture, caller) if model is None else model, architecture)
     recorded, got = architecture["structure"], _structure(module)
     if recorded != got:
         pairs = zip(recorded + [""] * len(got), got + [""] * len(recorded), strict=False)
@@ -94,11 +106,50 @@ def rebuild(architecture, model=None, caller="load"):
     return module
 
 
+def _of_registry(architecture, caller):
+    """Return the network of `models.list` that a record names."""
+    try:
+        return models.create(**architecture, drawn=False)
+    except TypeError as error:  # such as an argument that the network does not have
+        raise ValueError(f"{caller}: architecture - expected arguments of models.create, got {error}") from error
+
+
+def check_record(architecture, caller):
+    """Raise ValueError unless a record describes a network in the form of `describe`."""
+
+    def require(fits, where, got):
+        if not fits:
+            raise ValueError(f"{caller}: architecture - expected {where} as a training records it, got {got!r:.80}")
+
+    require(isinstance(architecture, dict), "a dict", architecture)
+    require(isinstance(architecture.get("name"), str), "a string as name", architecture.get("name"))
+    for key in own.SIZES:
+        value = architecture.get(key, 1)
+        fits = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 20
+        require(fits, f"a positive integer as {key}", value)
+    if "structure" not in architecture:
+        return
+    lines, factory = architecture["structure"], architecture.get("factory")
+    require(isinstance(lines, list) and all(isinstance(line, str) for line in lines), "lines as structure", lines)
+    if factory is None:
+        return
+    require(isinstance(factory, dict), "a dict as factory", factory)
+    require(isinstance(factory.get("arguments"), dict), "a dict as arguments of the factory", factory.get("arguments"))
+    for key in ("name", "module"):
+        require(isinstance(factory.get(key), str), f"a string as {key} of the factory", factory.get(key))
+    for key in ("file", "source", "file_sha256"):
+        require(
+            isinstance(factory.get(key, ""), (str, type(None))), f"a string as {key} of the factory", factory.get(key)
+        )
+
+
 def _made(model, architecture):
     """Return a network from a Module, callable or ``FILE:NAME``, made with the recorded arguments."""
     if isinstance(model, nn.Module):
         return model
     factory, given = _factory(model)
+    if isinstance(model, str):
+        own.remember(model.rpartition(":")[0])
     recorded = (architecture.get("factory") or {}).get("arguments", {})
     return own.build(factory, own.accepted(factory, architecture) | recorded | given)
 
@@ -122,7 +173,7 @@ def _registry_sizes(name, sizes):
 
 
 def _of_instance(model, name, sizes):
-    """Describe a network that exists already: it is the recipe's, or has a class without arguments, or nobody knows."""
+    """Describe a network that exists already: it is the recipe's, or what made it is known, or nobody knows."""
     if name in models.list():
         architecture = {"name": name} | _registry_sizes(name, sizes)
         try:
@@ -131,6 +182,10 @@ def _of_instance(model, name, sizes):
             twin = None
         if type(twin) is type(model) and _structure(twin) == _structure(model):
             return architecture
+    if made := own.made_by(model):
+        factory, arguments = made[0], made[1] | own.accepted(made[0], sizes)  # the classes may be others now
+        if _structure(own.build(factory, arguments)) == _structure(model):
+            return _of_own(model, factory, arguments, sizes)
     return _of_own(model, type(model), None if inspect.signature(type(model)).parameters else {}, sizes)
 
 
@@ -142,8 +197,11 @@ def _of_own(model, factory, arguments, sizes):
         if not isinstance(value, (str, int, float, type(None))):
             expected = "a number or a string, which the record of the run can hold"
             raise TypeError(f"Trainer: model - expected {expected}, for its argument {key}, got {value!r}")
-    ours = factory.__module__.startswith("minitorch_cnn.")
-    record = {"file": file, "module": factory.__module__, "name": name, "source": _source(factory)}
+    module = getattr(factory, "__module__", None) or ""
+    ours = module.startswith("minitorch_cnn.")
+    record = {"file": file, "module": module, "name": name, "source": _source(factory)}
+    if file is not None and os.path.isfile(file) and module != "__main__" and not ours:
+        record["file_sha256"] = own.remember(file)
     return {
         "name": name if ours or file is None else f"{pathlib.Path(file).name}:{name}",
         **sizes,
@@ -152,26 +210,37 @@ def _of_own(model, factory, arguments, sizes):
     }
 
 
-def _known_class(architecture, caller):
-    """Return the recorded class, if this process has it in the form in which it was trained."""
+def _known(architecture, caller):
+    """Return the recorded class or function, if it is the one that was trained and no other code has to run."""
     factory, name = architecture["factory"], architecture["name"]
     asked = f"{caller}: model - expected model=, a network like {name}: "
     if factory is None:
         raise OwnNetworkError(asked + "the run was given a network, and how it was made is not recorded; got None")
-    found = None
+    place = f"{factory.get('file') or 'own.py'}:{factory['name']}"
+    if found := _imported(factory):
+        if _source(found) == factory.get("source"):
+            return found
+        raise OwnNetworkError(asked + "its source has changed since the run; got None", place)
+    if factory.get("file") and factory.get("file_sha256"):
+        if found := own.find_known(factory["file"], factory["name"], factory["file_sha256"]):
+            return found
+        if os.path.isfile(factory["file"]):
+            asked += "its file has changed since the run, or you have not run it on this computer yet; "
+        else:
+            asked += f"its file is no longer at {factory['file']}; "
+    raise OwnNetworkError(asked + "code of your own runs only where you name it; got None", place)
+
+
+def _imported(factory):
+    """Return the recorded class of a network if this process has it, else None."""
     for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == factory["file"] is not None or (
+        if getattr(module, "__file__", None) == factory.get("file") is not None or (
             getattr(module, "__name__", None) == factory["module"] != "__main__"
         ):
             found = getattr(module, factory["name"], None)
             if isinstance(found, type) and issubclass(found, nn.Module):
-                break
-            found = None
-    if found is None:
-        raise OwnNetworkError(asked + "code of your own runs only where you name it; got None")
-    if _source(found) != factory["source"]:
-        raise OwnNetworkError(asked + "its source has changed since the run; got None")
-    return found
+                return found
+    return None
 
 
 def _file(factory):

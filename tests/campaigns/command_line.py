@@ -1,199 +1,376 @@
 """Bad command lines by the thousand: every command answers in a sentence and with an exit code, never by a traceback.
 
-    python tests/campaigns/command_line.py --tries 10000 --seed 0
+    python -m tests.campaigns.command_line --tries 10000 --seed 0 --log lines.jsonl
+    python -m tests.campaigns.command_line --only "explain conv" --try 1234         # one line again, with its end
 
-All of it runs in this process. Training itself, downloads and measurements are left out: what is tried is
-everything before them.
+Every try runs `main` in a process that has imported all and was forked for some hundred tries. Training is real and
+stopped by Ctrl-C after two steps; downloads and measurements are left out. A try fails if it ends by a traceback, by
+another exit code, with an error that names nothing, is no sentence or is endless, after more than LIMIT seconds, or if
+it leaves half-written files or changes those that it was not asked to write. The log has a line for each finished part:
+with the same log, tries that are in it are not repeated.
 """
 
 import argparse
+import collections
 import contextlib
+import ctypes
+import dataclasses
+import functools
 import io
+import itertools
+import json
 import os
 import pathlib
+import re
+import resource
+import shutil
+import signal
+import struct
 import sys
 import tempfile
+import time
 import traceback
 
 import numpy as np
-from PIL import Image
 
-from minitorch_cnn import data, explain, models, train
+from minitorch_cnn import data, explain, train
 from minitorch_cnn.cli import doctor, ladder, main, race
+from minitorch_cnn.diagnose import measure
 from minitorch_cnn.testing import mutants
+from minitorch_cnn.train import setup
+from minitorch_kernels.runtime import jit
+from tests.campaigns import bad_inputs, harness
+from tests.campaigns.typed_lines import commands, line
 
 CODES = {0, 1, 2, 3, 130}
-NUMBERS = ("1", "2", "3", "5", "0", "-1", "1.5", "nan", "inf", "1e999", "abc", "", " ", "999999999999", "9" * 40)
-NUMBERS += ("0x3", "³")
-NETWORKS = ("lenet5", "mlp", "cifar4", "lenet", "resnet", "", " ", "None", "../x", "nul\0byte", "é" * 300)
-OWN = {
-    "good.py": "from minitorch_cnn import nn\nclass Net(nn.Sequential):\n    def __init__(self, num_classes=10):\n"
-    "        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, num_classes))\n"
-    "def number():\n    return 3\ndef fails():\n    raise OSError('no')\ndef needs(argument):\n    return argument\n"
-    "x = 3\n"
-    "def forward(x, weight, bias, **hyper):\n    return x\n",
-    "syntax.py": "def (\n",
-    "raises.py": "1 / 0\n",
-    "binary.py": "\0\1\2",
-}
-NAMES = ("good.py:Net", "good.py:number", "good.py:fails", "good.py:needs", "good.py:x", "good.py:", ":Net")
-NAMES += ("good.py:a.b", "good.py", "syntax.py:Net", "raises.py:Net", "binary.py:Net", "missing.py:Net", "folder:Net")
-NAMES += ("good.png:Net",)
-FILES = ("good.png", "grey.png", "broken.png", "empty", "folder", "missing", "noise.safetensors", "noise.pth")
-FILES += ("good.py", "model.safetensors", "run", "damaged", "unfinished", "good.png/x", "a" * 300, "-", "\udcff.png")
-OUTPUTS = ("out.png", "out.svg", "out.pdf", "out", ".png", "folder", "missing/out.png", "good.png/out.png", "")
-OUTPUTS += ("a" * 300 + ".png",)
+LIMIT = 20  # seconds for one try
+PART = 250  # tries of a process
+MEMORY = 6 << 30  # bytes of addresses that a process may take more than it has
+LONGEST = 15, 3000  # lines and characters of an error
+RAW = re.compile(r"Traceback|\b\w*(?:Key|Attribute|Index|Assertion|UnicodeDecode)Error\b|NoneType|<class|object at 0x")
 
 
-def prepare(folder):
-    """Fill a folder with good and bad files, run folders among them."""
-    rng, folder = np.random.default_rng(0), pathlib.Path(folder)
-    for name, text in OWN.items():
-        (folder / name).write_text(text)
-    (folder / "folder").mkdir()
-    (folder / "empty").write_bytes(b"")
-    for name in ("noise.safetensors", "noise.pth"):
-        (folder / name).write_bytes(rng.bytes(1000))
-    Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(folder / "good.png")
-    Image.fromarray(rng.integers(0, 256, (40, 40), np.uint8)).save(folder / "grey.png")
-    content = (folder / "good.png").read_bytes()
-    (folder / "broken.png").write_bytes(content[: len(content) // 2])
-    classes = data.Shapes10(train=False, size=10).classes
-    architecture = {"name": "mlp", "num_classes": 10, "image_size": 32}
-    metadata = {"architecture": architecture, "classes": list(classes), "mean": [0.5] * 3, "std": [0.3] * 3}
-    train.Classifier(models.create("mlp"), metadata).save(folder / "model.safetensors")
-    for name in ("run", "damaged", "unfinished"):
-        (folder / name).mkdir()
-    (folder / "run" / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
-    (folder / "run" / "result.json").write_text("{")
-    (folder / "damaged" / "model.safetensors").write_bytes(b"\0" * 100)
-    (folder / "damaged" / "checkpoint-000000001.safetensors").write_bytes(rng.bytes(300))
-    (folder / "unfinished" / "run.jsonl").write_text("[]")
+class TooLong(BaseException):
+    """A try took longer than LIMIT."""
 
 
 @contextlib.contextmanager
-def without_long_work():
+def tiny_work():
     """Leave out what takes long or asks the network; the command line up to there stays what it is."""
 
-    def stopped(self):
-        return False
-
     def no_measurement(*arguments, **options):
-        raise ValueError("no measurements in this campaign")
+        raise ValueError("leave it out: no measurements in this campaign")
 
     def no_download(*arguments, **options):
-        raise OSError("no network in this campaign")
+        raise OSError("repeat with a network: there is none in this campaign")
+
+    @functools.cache
+    def shapes(train=True, size=None, draw=data.Shapes10):
+        return draw(train=train, size=16)
+
+    def without_workers(recipe, images, ranks, workers, seed, batches=setup.batches):
+        batches(recipe, images, ranks, workers, seed)  # refuses what cannot be
+        return batches(recipe, images, ranks, 0, seed)
 
     replaced = [
-        (train.Trainer, "fit", stopped),
-        (data, "fetch", no_download),
-        (models, "load_pretrained", no_download),
+        (train.Trainer, "step", bad_inputs.stop_after_two_steps(train.Trainer.step)),
+        (setup, "batches", without_workers),
+        (sys.modules["minitorch_cnn.io.files"], "download", no_download),
         (doctor, "_report", lambda: None),
         (mutants, "select", lambda family=None: []),
         (mutants, "trial", lambda family=None: []),
         (explain, "gradient_norms", no_measurement),
         (explain, "shift_sensitivity", no_measurement),
-        (ladder, "run", lambda arguments: None),
-        (race, "race", lambda *arguments, **options: {}),
-        (data, "Shapes10", lambda train=True, size=None, draw=data.Shapes10: draw(train=train, size=64)),
+        (ladder, "run", lambda arguments: print("{}")),
+        (measure, "peak_gflops", lambda: 100.0),
+        (
+            sys.modules["minitorch_cnn.cli.main"],
+            "_parser",
+            functools.cache(sys.modules["minitorch_cnn.cli.main"]._parser),
+        ),
+        (race, "_SECONDS", 0),
+        (race, "_SIZES", {"batch": 2, "channels": 3, "filters": 4, "size": 6, "kernel": 3, "stride": 1}),
+        (data, "Shapes10", shapes),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    recipes = dict(train.RECIPES)
     for owner, name, value in replaced:
         setattr(owner, name, value)
+    for name, recipe in recipes.items():
+        train.RECIPES[name] = dataclasses.replace(recipe, batch_size=8)
     try:
         yield
     finally:
+        train.RECIPES.update(recipes)
         for owner, name, value in kept:
             setattr(owner, name, value)
 
 
-def commands(parser=None, words=()):
-    """Yield (words, parser) of every command, such as (("explain", "conv"), its parser)."""
-    parser = parser or sys.modules["minitorch_cnn.cli.main"]._parser()
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield words, parser
-    for group in groups:
-        for name, inner in group.choices.items():
-            yield from commands(inner, (*words, name))
+def tree():
+    """Return (size, time of the last change) of every entry of the current folder, by its path."""
+    found, folders = {}, ["."]
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
+                found[entry.path[2:]] = (0, 0) if is_folder else (status.st_size, status.st_mtime_ns)
+                if is_folder and status.st_mode & 0o500 == 0o500:
+                    folders.append(entry.path)
+    return found
 
 
-def line(rng, words, parser):
-    """Return one command line: required arguments and some options, most of them bad."""
+def glance(folders):
+    """Return what shows whether anything was written: the times of folders, and of the files outside of them."""
+    with os.scandir(".") as entries:
+        files = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    times = [(name, status.st_size, status.st_mtime_ns) for name, status in files]
+    return times, [os.stat(folder).st_mtime_ns if os.path.isdir(folder) else None for folder in folders]
 
-    def value(action):
-        if action.choices and rng.random() < 0.7:
-            return str(rng.choice(list(action.choices)))
-        pools = (NUMBERS, NETWORKS, NAMES, FILES)
-        if action.dest in ("output", "run_folder"):
-            pools = (OUTPUTS,)
-        elif action.dest in ("name", "names", "network", "own", "model", "recipe"):
-            pools = (NETWORKS, NAMES, FILES)
-        elif action.type is not None:
-            pools = (NUMBERS, NUMBERS, NAMES)
-        pool = pools[rng.integers(len(pools))]
-        return str(pool[rng.integers(len(pool))])
 
-    made = list(words)
-    for action in parser._actions:
-        if not action.option_strings and rng.random() < 0.93:
-            made += [value(action) for _ in range(rng.integers(1, 4) if action.nargs in ("+", "*") else 1)]
-        elif action.option_strings and action.dest != "help" and rng.random() < 0.3:
-            made.append(action.option_strings[-1])
-            if action.nargs != 0:
-                made += [value(action) for _ in range(1 if action.nargs is None else 2)]
-    if rng.random() < 0.05:
-        made.insert(int(rng.integers(len(words), len(made) + 1)), "--no-such-option")
-    return made
+def mend(before, after, sound):
+    """Bring the current folder back to ``before``; everything that has changed comes from the folder ``sound``."""
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    for name in {path.split("/")[0] for path in changed}:
+        if os.path.isdir(name) and not os.path.islink(name):
+            shutil.rmtree(name)
+        elif os.path.lexists(name):
+            os.unlink(name)
+        if os.path.lexists(sound / name):
+            _copy(sound / name, name)
+    return tree() if changed else before
+
+
+def _copy(source, target):
+    """Copy a file, a link or a folder with its mode, which may forbid to read it."""
+    if source.is_symlink():
+        os.symlink(os.readlink(source), target)
+        return
+    mode = source.stat().st_mode
+    source.chmod(0o700)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
+    for path in (source, pathlib.Path(target)):
+        path.chmod(mode)
 
 
 def attempt(words):
-    """Run one command line; return None, or what is wrong with its end."""
+    """Run one command line; return (exit code or None, standard error, what is wrong with its end or None)."""
     out, err = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(words)
-    except SystemExit:  # --help, --version
-        return None
-    except Exception:
-        return traceback.format_exc()
+    except SystemExit as stop:
+        told = err.getvalue()
+        return stop.code, told, None if stop.code == 0 and not told else f"SystemExit({stop.code!r})"
+    except TooLong:
+        return None, err.getvalue(), f"longer than {LIMIT} s"
+    except BaseException:
+        return None, err.getvalue(), traceback.format_exc()
+    return code, err.getvalue(), _wrong(words, code, out.getvalue(), err.getvalue())
+
+
+def _wrong(words, code, out, err):
     if code not in CODES:
         return f"exit code {code!r}"
-    if "Traceback" in err.getvalue() or (code and not err.getvalue().strip()):
-        return f"exit code {code}, standard error {err.getvalue()!r}"
+    try:
+        if code == 0 and "--show-code" in words:
+            compile(out, "shown", "exec")
+        elif code == 0 and "--json" in words:
+            json.loads(out, parse_constant=lambda text: int(text))  # NaN is no JSON
+    except (SyntaxError, ValueError) as error:
+        return f"{type(error).__name__}: {error} in {out[:200]!r}"
+    if code in (0, 130):
+        return f"{code} with {err!r}" if "Traceback" in err else None
+    told = [line for line in err.splitlines() if line.startswith("mcnn")]
+    if code == 1 and not told and words[0] in ("exercise", "race", "gradcheck") and out:
+        return None  # the report is the answer
+    if not told:
+        return f"exit code {code} without a sentence that begins with mcnn: {err!r}"
+    text = err[err.index(told[-1]) :]
+    if len(text.splitlines()) > LONGEST[0] or len(text) > LONGEST[1]:
+        return f"an error of {len(text.splitlines())} lines and {len(text)} characters: {text[:300]!r}"
+    return f"no sentence for a user: {text!r}" if RAW.search(text) else None
+
+
+def left_behind(code, words, before, after):
+    """Return what a try has left that it should not, or None."""
+    new, gone = after.keys() - before.keys(), before.keys() - after.keys()
+    if half := [path for path in new if ".tmp" in path or path.split("/")[-1].startswith(".") and path != ".png"]:
+        return f"half-written: {half}"
+    changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
+    resumed = {word.rstrip("/").split("/")[0] for word in words}  # files of a run that was asked to go on
+    if wrong := {path for path in changed | gone if path.split("/")[0] not in resumed}:
+        return f"changed or removed: {sorted(wrong)[:5]}"
+    if code == 2 and (new or changed or gone) and words[0] != "predict":
+        return f"left behind after bad input: {sorted(new | changed | gone)[:5]}"
     return None
 
 
-def campaign(tries, seed, say=print, trace=lambda words: None):
-    """Try ``tries`` lines of every command; return the failures as (words, what is wrong)."""
-    failures, start = [], os.getcwd()
-    with tempfile.TemporaryDirectory() as folder, without_long_work():
-        prepare(folder)
-        os.chdir(folder)
+def shape(text):
+    """Return the last line of an error without what was typed: for a list of all the messages there are."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*|[\d.]+", "_", (text.strip().splitlines() or [""])[-1])
+    return text[:160]
+
+
+def one(rng, words, parser, before, sound):
+    """Make and run one line in the current folder; return (line, code, seconds, shape of the error, fault or None)."""
+    made, start = line(rng, words, parser), time.monotonic()
+    folders = [path for path, (size, changed) in before.items() if size == changed == 0]
+    seen = glance(folders)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    code, err, fault = attempt(made)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    seconds = time.monotonic() - start
+    if seen != glance(folders):
+        after = tree()
+        fault = fault or left_behind(code, made, before, after)
+        mend(before, after, sound)
+    return made, code, seconds, shape(err) if code else "", fault
+
+
+def part(index, words, parser, seed, first, count, sound):
+    """Run tries in this process; return the record of them."""
+    _as_a_user()
+    codes, shapes, faults, slowest, begin = collections.Counter(), {}, [], (0.0, []), time.process_time()
+    before = tree()
+    for number in range(first, first + count):
+        rng = np.random.default_rng([seed, index, number])
+        made, code, seconds, text, fault = one(rng, words, parser, before, sound)
+        codes[str(code)] += 1
+        slowest = max(slowest, (seconds, made))
+        shapes.setdefault(text, made)
+        if fault:
+            faults.append((number, made, fault))
+        if code is None or number % 50 == 49:
+            mend(before, tree(), sound)  # times differ where something was mended
+            before = tree()
+    seconds = round(time.process_time() - begin, 1)
+    return {"codes": codes, "slowest": slowest, "faults": faults, "shapes": shapes, "seconds": seconds}
+
+
+def _as_a_user():
+    """Give up root's right to read and write everything, limit memory, and let an alarm stop a try."""
+
+    def too_long(*_):
+        raise TooLong
+
+    signal.signal(signal.SIGALRM, too_long)
+    resource.setrlimit(resource.RLIMIT_AS, (harness.memory("VmSize") + MEMORY,) * 2)
+    header, rights = struct.pack("Ii", 0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None)
+    libc.capget(header, rights)
+    rights[0] &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    libc.capset(header, rights)
+
+
+@contextlib.contextmanager
+def workshop():
+    """Make a folder of bad inputs and enter it; yield a copy of it."""
+    start, home = os.getcwd(), os.environ.get("MCNN_HOME")
+    kernels = jit.cache_folder()
+    with tempfile.TemporaryDirectory() as folder, tiny_work():
+        top = pathlib.Path(folder)
+        for name in ("home", "work"):
+            (top / name).mkdir()
+        if kernels is not None:
+            (top / "home" / "kernels").symlink_to(kernels.parent)
+        os.environ["MCNN_HOME"] = str(top / "home")
+        bad_inputs.prepare(top / "work")
+        shutil.copytree(top / "work", top / "sound", symlinks=True)
+        os.chdir(top / "work")
         try:
-            for number, (words, parser) in enumerate(commands()):
-                rng = np.random.default_rng([seed, number])
-                for _ in range(tries):
-                    made = line(rng, words, parser)
-                    trace(made)
-                    if (wrong := attempt(made)) is not None:
-                        failures.append((made, wrong))
-                        say(f"mcnn {' '.join(map(repr, made))}\n{wrong}")
+            yield top / "sound"
         finally:
             os.chdir(start)
-    return failures
+            os.environ.pop("MCNN_HOME")
+            if home is not None:
+                os.environ["MCNN_HOME"] = home
+
+
+def campaign(tries, seed, only=None, log=None, say=print, share=(0, 1)):
+    """Try ``tries`` lines of every command, or of those whose words begin with ``only``; return the records.
+
+    A ``share`` of (0, 2) takes every other part, so that two processes can work side by side.
+    """
+    done = {}
+    if log is not None and pathlib.Path(log).exists():
+        for text in pathlib.Path(log).read_text().splitlines():
+            record = json.loads(text)
+            done[record["command"], record["seed"], record["first"], record["tries"]] = record
+    records = []
+    with workshop() as sound:
+        for index, (words, parser) in enumerate(commands()):
+            name = " ".join(words)
+            if only is not None and not name.startswith(only):
+                continue
+            for first in range(0, tries, PART):
+                count = min(PART, tries - first)
+                if first // PART % share[1] != share[0]:
+                    continue
+                record = done.get((name, seed, first, count))
+                if record is None:
+                    how, got = harness.Forked(part, index, words, parser, seed, first, count, sound).wait()
+                    got = got or {
+                        "codes": {},
+                        "slowest": (0, []),
+                        "faults": [(first, [name], how)],
+                        "shapes": {},
+                        "seconds": 0,
+                    }
+                    record = {"command": name, "seed": seed, "first": first, "tries": count} | got
+                    if log is not None:
+                        with open(log, "a") as file:
+                            file.write(json.dumps(record) + "\n")
+                for number, made, fault in record["faults"]:
+                    say(f"--only '{name}' --try {number}: mcnn {' '.join(map(repr, made))}\n{fault}")
+                records.append(record)
+    return records
+
+
+def table(records):
+    """Return the lines of a table: command, tries, exit codes, faults, the slowest try."""
+    lines = [
+        f"{'command':20}{'tries':>8}"
+        + "".join(f"{code:>8}" for code in sorted(CODES))
+        + f"{'faults':>8}{'CPU s':>8}  slowest"
+    ]
+    for name, group in itertools.groupby(records, key=lambda record: record["command"]):
+        group = list(group)
+        codes = sum((collections.Counter(record["codes"]) for record in group), collections.Counter())
+        tries, faults = sum(record["tries"] for record in group), sum(len(record["faults"]) for record in group)
+        seconds, made = max(record["slowest"] for record in group)
+        cpu = sum(record["seconds"] for record in group)
+        counts = "".join(f"{codes[str(code)]:>8}" for code in sorted(CODES))
+        lines.append(f"{name:20}{tries:>8}{counts}{faults:>8}{cpu:>8.0f}  {seconds:.1f} s: {' '.join(made)[:60]!r}")
+    return lines
 
 
 def run(arguments=None):
-    """Run the campaign from the command line; exit code 1 if there was a failure."""
+    """Run the campaign from the command line; exit code 1 if there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=1000, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", metavar="COMMAND", help="only commands that begin with these words")
+    parser.add_argument("--log", metavar="FILE", help="append what is done, and leave out what it has already")
+    parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="the I-th of N shares")
+    parser.add_argument("--try", dest="number", type=int, metavar="I", help="run one line of --only, and print its end")
     options = parser.parse_args(arguments)
-    failures = campaign(options.tries, options.seed)
-    count = len(list(commands()))
-    print(f"{options.tries} lines of each of {count} commands, seed {options.seed}: {len(failures)} failures")
-    return 1 if failures else 0
+    if options.number is not None:
+        with workshop() as sound:
+            for index, (words, command) in enumerate(commands()):
+                if " ".join(words) == options.only:
+                    _as_a_user()
+                    rng = np.random.default_rng([options.seed, index, options.number])
+                    print(one(rng, words, command, tree(), sound))
+        return 0
+    records = campaign(options.tries, options.seed, options.only, options.log, share=options.share)
+    print("\n".join(table(records)))
+    faults = sum(len(record["faults"]) for record in records)
+    print(f"seed {options.seed}: {sum(record['tries'] for record in records)} lines, {faults} faults")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

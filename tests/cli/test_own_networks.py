@@ -1,4 +1,4 @@
-"""A network of one's own from its first training to every command, by FILE:NAME."""
+"""A network of the user's own from its first training to every command, by FILE:NAME."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import data, train
+from minitorch_cnn.models import own
 
 OWN = """
 from minitorch_cnn import nn
@@ -50,16 +51,71 @@ def test_a_run_of_ones_own_network_is_used_by_every_command(mcnn, own_run):
     ):
         code, out, err = mcnn(*words, *named)
         assert code == 0 and out and not err, (words, err)
+
+
+def test_a_run_alone_is_enough_for_the_file_that_was_trained(mcnn, own_run, own_folder):
+    alone = ("--model", own_run)
+    for words in (
+        ("predict", "image.png", *alone),
+        ("eval", *alone),
+        ("explain", "filters", *alone),
+        ("explain", "maps", "image.png", *alone),
+        ("explain", "patches", "0", "--count", 20, *alone),
+        ("explain", "saliency", "image.png", *alone),
+        ("explain", "occlusion", "image.png", *alone),
+        ("explain", "gradcam", "image.png", *alone),
+        ("summary", own_run),
+        ("topology", own_run),
+        ("explain", "graph", own_run),
+        ("explain", "growth", own_run),
+        ("explain", "field", own_run, "0", 1, 1, "--images", 0),
+    ):
+        forget_own_files()
+        code, out, err = mcnn(*words)
+        assert code == 0 and out and not err, (words, err)
+
+
+def test_after_a_move_the_file_of_the_same_name_here_is_taken(mcnn, own_run, own_folder, monkeypatch):
+    answer = mcnn("predict", "image.png", "--model", own_run)
+    moved = own_folder / "moved"
+    moved.mkdir()
+    for name in ("own.py", "run", "image.png"):
+        (own_folder / name).rename(moved / name)
+    monkeypatch.chdir(moved)
     forget_own_files()
-    code, _, err = mcnn("predict", "image.png", "--model", own_run)
-    assert code == 2 and err.startswith("mcnn predict: name your network by --network FILE:NAME, such as own.py:Net")
+    assert mcnn("predict", "image.png", "--model", own_run) == answer
+
+
+@pytest.mark.parametrize("change", ["edited", "gone", "never run here"])
+def test_other_code_runs_only_where_it_is_named(mcnn, own_run, own_folder, monkeypatch, change):
+    file = own_folder / "own.py"
+    if change == "edited":
+        file.write_text(OWN + "\nprint('this ran')\n")
+    elif change == "gone":
+        file.rename(own_folder / "other.py")
+    else:
+        monkeypatch.setattr(own, "_note", lambda digest: own_folder / "nothing" / digest)
+    code, out, err = mcnn("predict", "image.png", "--model", own_run)
+    assert code == 2 and not out and f"name your network by --network FILE:NAME, such as {file}:Net" in err
+    why = {"gone": "its file is no longer at"}.get(change, "its file has changed since the run, or you have not run it")
+    assert why in err and "Traceback" not in err
+    name = "other.py:Net" if change == "gone" else "own.py:Net"
+    code, out, err = mcnn("predict", "image.png", "--model", own_run, "--network", name)
+    assert code == 0 and "image.png" in out, err
 
 
 def test_a_run_of_ones_own_network_goes_on(mcnn, own_run):
     (train.RunFolder(own_run).result).unlink()
+    code, out, err = mcnn("train", "--resume", own_run)
+    assert code == 0 and out.startswith("test accuracy"), err
+
+
+def test_a_run_goes_on_with_a_network_that_is_named(mcnn, own_run, own_folder):
+    (train.RunFolder(own_run).result).unlink()
+    (own_folder / "own.py").rename(own_folder / "other.py")
     code, _, err = mcnn("train", "--resume", own_run)
     assert code == 2 and "name your network by --model FILE:NAME" in err
-    code, out, err = mcnn("train", "--resume", own_run, "--model", "own.py:Net")
+    code, out, err = mcnn("train", "--resume", own_run, "--model", "other.py:Net")
     assert code == 0 and out.startswith("test accuracy"), err
 
 

@@ -76,7 +76,11 @@ def test_bad_files(mcnn, trained, images):
     assert code == 2 and "expected a safetensors file" in err
     weights.save("bare", models.create("mlp").state_dict())
     code, _, err = mcnn("eval", "--model", "bare")
-    assert code == 2 and "expected a classifier, got weights without" in err
+    assert code == 2 and "mcnn eval: add --network NAME, the network of these weights: bare is a file of weights" in err
+    weights.save_pth("net.pth", models.create("mlp").state_dict())
+    for words in (("eval",), ("predict", images[0]), ("explain", "filters")):
+        code, _, err = mcnn(*words, "--model", "net.pth")
+        assert code == 2 and "add --network NAME, the network of these weights: net.pth is a file of torch.save" in err
 
 
 def test_a_model_of_other_classes(mcnn, trained, monkeypatch):

@@ -1,11 +1,13 @@
 """What a run records about its network, and that the same one comes back or is asked for by name."""
 
+import sys
 import textwrap
 
 import numpy as np
 import pytest
 
 from minitorch_cnn import data, models, nn, train
+from minitorch_cnn.models import own
 from minitorch_cnn.train import network
 
 SIZES = {"num_classes": 3, "in_channels": 3, "image_size": 8}
@@ -97,16 +99,58 @@ def test_a_class_that_is_imported_comes_back(trained, images, tmp_path, model):
     assert train.Trainer.resume(tmp_path / "run", images).progress.epoch == 3
 
 
-def test_a_file_comes_back_where_it_is_named_with_the_arguments_of_the_run(trained, images, own_file, tmp_path):
+def forget(place):
+    """Make this process like a new one, which has not run the file yet."""
+    for name in [name for name in sys.modules if name.endswith(place.rpartition(":")[0])]:
+        del sys.modules[name]
+
+
+def test_a_file_comes_back_with_the_arguments_of_the_run(trained, images, own_file, tmp_path):
     place = f"{own_file()}:make"
     logits = trained(place).classifier.logits(images.images)
-    with pytest.raises(train.OwnNetworkError, match="code of your own runs only where you name it"):
+    for model in (None, place):
+        forget(place)
+        again = train.Classifier.load(tmp_path / "run", model=model)
+        np.testing.assert_array_equal(again.logits(images.images), logits)
+        resumed = train.Trainer.resume(tmp_path / "run", images, model=model)
+        assert resumed.settings["architecture"] == again.metadata["architecture"]
+        assert resumed.folder.read_result()["model"] == "own.py:make"
+
+
+def test_a_file_that_the_user_has_not_run_is_not_run(trained, own_file, tmp_path, monkeypatch):
+    place = f"{own_file()}:make"
+    trained(place)
+    forget(place)
+    monkeypatch.setattr(own, "_note", lambda digest: tmp_path / "nothing" / digest)
+    with pytest.raises(train.OwnNetworkError, match="code of your own runs only where you name it") as caught:
         train.Classifier.load(tmp_path / "run")
-    again = train.Classifier.load(tmp_path / "run", model=place)
-    np.testing.assert_array_equal(again.logits(images.images), logits)
-    resumed = train.Trainer.resume(tmp_path / "run", images, model=place)
-    assert resumed.settings["architecture"] == again.metadata["architecture"]
-    assert resumed.folder.read_result()["model"] == "own.py:make"
+    assert caught.value.place == place
+    train.Classifier.load(tmp_path / "run", model=place)  # from now on it is known
+    forget(place)
+    train.Classifier.load(tmp_path / "run")
+
+
+def test_a_network_that_a_file_made_is_recorded_with_its_file(trained, images, own_file, tmp_path):
+    place = f"{own_file()}:Net"
+    model = models.from_file(place, num_classes=3)
+    logits = trained(model).classifier.logits(images.images)
+    forget(place)
+    np.testing.assert_array_equal(train.Classifier.load(tmp_path / "run").logits(images.images), logits)
+
+
+WRONG = [("name", 3), ("num_classes", "3"), ("image_size", 0), ("structure", "x"), ("factory", 3)]
+WRONG += [(("factory", key), value) for key, value in (("arguments", None), ("file", 3), ("name", None), ("module", 1))]
+
+
+@pytest.mark.parametrize("key, value", WRONG, ids=str)
+def test_a_record_of_another_form(own_file, key, value):
+    _, architecture = network.describe(f"{own_file()}:Net", "mlp", SIZES)
+    if isinstance(key, tuple):
+        architecture["factory"][key[1]] = value
+    else:
+        architecture[key] = value
+    with pytest.raises(ValueError, match="architecture - expected .* as a training records it, got"):
+        network.rebuild(architecture)
 
 
 def test_a_file_that_makes_another_network_now_is_refused(trained, own_file, tmp_path):

@@ -9,6 +9,8 @@ from minitorch_cnn.cli.parser import integer
 
 _KINDS = (".png", ".gif", ".svg", ".html", ".txt")  # .html: arrow keys and clicks
 _SEED = 0  # of the small numbers that are shown
+_LARGEST = 1000  # pixels, channels or filters
+_MOST = 1_000_000  # products that are written out: some seconds, and far more than anybody reads
 
 
 def add_commands(group):
@@ -24,8 +26,10 @@ def add_commands(group):
         ),
     )
     _add_sizes(conv, kernel=3, stride=1)
-    conv.add_argument("--dilation", type=integer(1), default=1, metavar="D", help="distance of taps (default: 1)")
-    conv.add_argument("--filters", type=integer(1), default=1, metavar="K", help="kernels (default: 1)")
+    conv.add_argument(
+        "--dilation", type=integer(1, _LARGEST), default=1, metavar="D", help="distance of taps (default: 1)"
+    )
+    conv.add_argument("--filters", type=integer(1, _LARGEST), default=1, metavar="K", help="kernels (default: 1)")
     conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or the weight")
     _finish(conv, _conv_code)
     pool = group.add_parser(
@@ -46,18 +50,22 @@ def add_commands(group):
         "convolution; or let two layers learn its answers by one and by the other, and compare what they learned.",
         examples=("mcnn explain xcorr -o xcorr.png", "mcnn explain xcorr --learn"),
     )
-    xcorr.add_argument("--kernel", type=integer(1), default=3, metavar="N", help="rows and columns (default: 3)")
+    xcorr.add_argument("--kernel", type=integer(1, 30), default=3, metavar="N", help="rows and columns (default: 3)")
     xcorr.add_argument("--learn", action="store_true", help="show that learning makes the flip irrelevant")
     add_output_option(xcorr, (".png", ".svg", ".txt"), _xcorr_code)
 
 
 def _add_sizes(parser, kernel, stride):
-    parser.add_argument("--input", type=integer(1), default=5, metavar="N", help="pixels a side (default: 5)")
-    parser.add_argument("--kernel", type=integer(1), default=kernel, metavar="N", help=f"(default: {kernel})")
+    parser.add_argument("--input", type=integer(1, _LARGEST), default=5, metavar="N", help="pixels a side (default: 5)")
+    parser.add_argument("--kernel", type=integer(1, _LARGEST), default=kernel, metavar="N", help=f"(default: {kernel})")
     text = stride or "the kernel"
-    parser.add_argument("--stride", type=integer(1), default=stride, metavar="N", help=f"(default: {text})")
-    parser.add_argument("--pad", type=integer(0), default=0, metavar="N", help="pixels on each side (default: 0)")
-    parser.add_argument("--channels", type=integer(1), default=1, metavar="C", help="of the input (default: 1)")
+    parser.add_argument("--stride", type=integer(1, _LARGEST), default=stride, metavar="N", help=f"(default: {text})")
+    parser.add_argument(
+        "--pad", type=integer(0, _LARGEST), default=0, metavar="N", help="pixels on each side (default: 0)"
+    )
+    parser.add_argument(
+        "--channels", type=integer(1, _LARGEST), default=1, metavar="C", help="of the input (default: 1)"
+    )
     parser.add_argument("--one-d", action="store_true", help="a signal in place of an image")
     parser.add_argument(
         "--step", type=integer(1), metavar="I", help="mark the window of the I-th result in a .png or .svg"
@@ -90,6 +98,7 @@ def _conv(arguments):
     x = _image(a, several)
     weight = (a.filters, a.channels) * several + (a.kernel,) * (1 if a.one_d else 2)
     options = {"stride": a.stride, "padding": a.pad, "dilation": a.dilation}
+    _check_size(a, a.filters * a.channels)
     if a.backward:
         return x, weight, "conv_gradient", {"wrt": a.backward, **options}
     return x, weight, "conv", options
@@ -101,7 +110,19 @@ def _pool(arguments):
     several = a.channels > 1
     kernel = (a.kernel,) if a.one_d and several else a.kernel
     options = {"kind": a.kind, "stride": a.stride, "padding": a.pad}
+    _check_size(a, a.channels)
     return _image(a, several), kernel, "pool_gradient" if a.backward else "pool", options
+
+
+def _check_size(arguments, maps):
+    """Raise UsageError if there is more to show than anybody would read."""
+    a = arguments
+    side = (a.input + 2 * a.pad) // (a.stride or a.kernel) + 1
+    products = maps * (side * a.kernel) ** (1 if a.one_d else 2)
+    if products > _MOST:
+        raise UsageError(
+            f"{a.parser.prog}: choose smaller sizes: about {products:,} products, at most {_MOST:,} are shown"
+        )
 
 
 def _image(arguments, several):

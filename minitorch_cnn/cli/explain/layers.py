@@ -21,7 +21,7 @@ def add_commands(group):
     sizes = (("input", 1, 6), ("kernel", 1, 3), ("stride", 1, 1), ("pad", 0, 0), ("dilation", 1, 1))
     for name, least, default in (*sizes, ("channels", 1, 1), ("filters", 1, 1), ("groups", 1, 1)):
         matrix.add_argument(
-            f"--{name}", type=integer(least), default=default, metavar="N", help=f"(default: {default})"
+            f"--{name}", type=integer(least, 1000), default=default, metavar="N", help=f"(default: {default})"
         )
     matrix.add_argument("--one-d", action="store_true", help="a signal in place of an image")
     add_output_option(matrix, _KINDS, _matrix_code)
@@ -38,7 +38,7 @@ def add_commands(group):
     field.add_argument("y", type=integer(0), metavar="Y", help="row of the unit")
     field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
     field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels a side (default: the network's own)")
-    field.add_argument("--images", type=integer(0), default=4, metavar="N", help="to measure with (default: 4)")
+    field.add_argument("--images", type=integer(0, 10_000), default=4, metavar="N", help="to measure with (default: 4)")
     add_output_option(field, _KINDS, _field_code)
 
     growth = group.add_parser(

@@ -26,7 +26,9 @@ def add_commands(group):
         "pooling, max pooling, average pooling and a strided convolution.",
         examples=("mcnn explain shift", "mcnn explain shift --pixels 6 -o shift.png"),
     )
-    parser.add_argument("--pixels", type=integer(1), default=4, metavar="N", help="the largest shift (default: 4)")
+    parser.add_argument(
+        "--pixels", type=integer(1, 1000), default=4, metavar="N", help="the largest shift (default: 4)"
+    )
     add_output_option(parser, (".png", ".svg"), _shift_code)
     parser = group.add_parser(
         "shortcuts",
@@ -35,7 +37,7 @@ def add_commands(group):
         examples=("mcnn explain shortcuts", "mcnn explain shortcuts --depths 20 56 -o shortcuts.png"),
     )
     parser.add_argument(
-        "--depths", type=integer(8), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
+        "--depths", type=integer(8, 1202), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
     )
     add_output_option(parser, (".png", ".svg"), _shortcuts_code)
 

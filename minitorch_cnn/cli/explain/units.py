@@ -2,7 +2,6 @@
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import (
-    Source,
     add_model_options,
     add_output_option,
     add_source_options,
@@ -10,7 +9,7 @@ from minitorch_cnn.cli.options import (
     ending,
     load_classifier,
     model_path,
-    source,
+    test_source,
 )
 from minitorch_cnn.cli.parser import integer
 
@@ -87,18 +86,20 @@ def _finish(parser, kinds, code):
     add_output_option(parser, kinds, code)
 
 
-def _source(arguments):
-    return source(arguments.data, arguments.unverified) or Source("shapes10")
+def _images_code(arguments):
+    """Return the Python that loads the classifier, the images, and their labels as far as they are known."""
+    files = arguments.images
+    head = f"from minitorch_cnn import data, explain, train\n\nclassifier = {classifier_code(arguments)}\n"
+    if files:
+        return f"{head}x, labels = classifier.normalised(classifier.read({files!r})), None\n"
+    images = "x, labels = classifier.normalised(dataset.images), classifier.labels(dataset)\n"
+    return head + _dataset_code(arguments) + images
 
 
-def _images_code(arguments, files, chosen):
-    """Return the Python that loads the classifier and the images: files, or a slice of the test set."""
-    images = f"classifier.read({files!r})" if files else f"{_source(arguments).code(train=False)}.images[{chosen}]"
-    return (
-        "from minitorch_cnn import data, explain, train\n\n"
-        f"classifier = {classifier_code(arguments)}\n"
-        f"x = classifier.normalised({images})\n"
-    )
+def _dataset_code(arguments):
+    """Return the Python that makes ``dataset``: the first images of the test set as the classifier takes them."""
+    opened = test_source(arguments).code(train=False)
+    return f"dataset = classifier.prepare({opened}.select(slice(0, {arguments.count})))\n"
 
 
 def _filters_code(arguments):
@@ -107,24 +108,22 @@ def _filters_code(arguments):
         film = f"made = explain.filter_film(made.layer, folder={model_path(arguments)!r})\n"
     return (
         "from minitorch_cnn import explain, train\n\n"
-        f"made = explain.filters({classifier_code(arguments)}.model, {arguments.layer!r})\n"
-        + film
-        + ending(arguments)
+        f"made = explain.filters({classifier_code(arguments)}.model, {arguments.layer!r})\n" + film + ending(arguments)
     )
 
 
 def _maps_code(arguments):
     made = f"made = explain.feature_maps(classifier.model, x, {arguments.layer!r})\n"
-    return _images_code(arguments, arguments.images, f":{arguments.count}") + made + ending(arguments)
+    return _images_code(arguments) + made + ending(arguments)
 
 
 def _patches_code(arguments):
     a = arguments
     return (
         "from minitorch_cnn import data, explain, train\n\n"
-        f"model = {classifier_code(a)}.model\n"
-        f"dataset = {_source(a).code(train=False)}.select(slice(0, {a.count}))\n"
-        f"made = explain.patches(model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + ending(a)
+        f"classifier = {classifier_code(a)}\n"
+        f"{_dataset_code(a)}"
+        f"made = explain.patches(classifier.model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + ending(a)
     )
 
 
@@ -132,9 +131,9 @@ def _attribution_code(arguments):
     function, layer = arguments.what, ""
     if arguments.what == "gradcam":
         function, layer = "grad_cam", f", {_layer(arguments, load_classifier(arguments).model)!r}"
-    given = f"target={_target(arguments)!r}, classes=classifier.classes"
+    given = f"target={_target(arguments)!r}, labels=labels, classes=classifier.classes"
     made = f"made = explain.{function}(classifier.model, x{layer}, {given})\n"
-    return _images_code(arguments, arguments.images, f":{arguments.count}") + made + ending(arguments)
+    return _images_code(arguments) + made + ending(arguments)
 
 
 def _target(arguments):

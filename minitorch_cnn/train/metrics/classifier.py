@@ -1,6 +1,7 @@
 """A trained network together with what it takes to use it: class names, normalisation, image size."""
 
 import dataclasses
+import math
 import numbers
 import os
 import pathlib
@@ -122,6 +123,12 @@ class Classifier:
         arrays, metadata = weights.load(path)
         if absent := _ENTRIES - metadata.keys():
             raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
+        try:
+            _check_metadata("metadata", metadata)
+        except (TypeError, ValueError) as error:
+            raise ClassifierError(
+                f"{path} - expected a classifier as `save` writes it, got another: {error}"
+            ) from error
         model = network.rebuild(metadata["architecture"], model, f"Classifier.load: {path}")
         model.load_state_dict(arrays)
         return cls(model, metadata)
@@ -162,8 +169,9 @@ class Classifier:
         Raises
         ------
         ClassifierError
-            If the model does not give one number for each class name.
+            If the images have another number of channels than those of training.
         """
+        self._check_channels(images)
         unlabelled = np.zeros(len(images), np.int64)
         dataset = data.ArrayDataset(images, unlabelled, self.classes, self.metadata["mean"], self.metadata["std"])
         scale = [] if images.shape[1:3] == self.input_size else [data.Resize(self.input_size)]
@@ -202,7 +210,7 @@ class Classifier:
         ClassifierError
             If the dataset has no images or other classes, or the model another number of outputs.
         """
-        if [str(name) for name in dataset.classes] != [str(name) for name in self.classes]:
+        if self._names(dataset) != self._names(self):
             expected = f"the classes {self.classes} in this order"
             raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
         if len(dataset.images) == 0:
@@ -226,8 +234,46 @@ class Classifier:
         images = [_read_image(path, self.input_size, channels) for path in _several(paths)]
         return np.stack(images) if images else np.empty((0, *self.input_size, channels), np.uint8)
 
+    def prepare(self, dataset):
+        """Return a dataset as this model takes it: with its mean and std, and scaled to its size.
+
+        Parameters
+        ----------
+        dataset : ArrayDataset
+
+        Returns
+        -------
+        ArrayDataset
+            Cost: that of scaling, where the images have another size.
+
+        Raises
+        ------
+        ClassifierError
+            If the images have another number of channels.
+        """
+        images, mean = dataset.images, self.metadata["mean"]
+        self._check_channels(images)
+        if images.shape[1:3] != self.input_size:
+            images = data.Resize(self.input_size)(images, None) if len(images) else self.read([])
+        return dataclasses.replace(dataset, images=images, mean=mean, std=self.metadata["std"])
+
+    def _check_channels(self, images):
+        expected, shape = len(self.metadata["mean"]), np.shape(images)
+        if len(shape) != 4 or shape[3] != expected:
+            raise ClassifierError(
+                f"Classifier: images - expected (N, H, W, {expected}), the channels of training, got shape {shape}"
+            )
+
+    def labels(self, dataset):
+        """Return the labels of a dataset, or None if its classes are not those of this classifier, in its order."""
+        return dataset.labels if self._names(dataset) == self._names(self) else None
+
+    @staticmethod
+    def _names(owner):
+        return [str(name) for name in owner.classes]
+
     def normalised(self, images):
-        """Return uint8 images (N, H, W, C) as the model takes them: float32 (N, C, H, W)."""
+        """Return uint8 images (N, H, W, C) of the model's size as it takes them: float32 (N, C, H, W)."""
         x = (images / 255 - self.metadata["mean"]) / self.metadata["std"]
         return x.transpose(0, 3, 1, 2).astype(np.float32)
 
@@ -282,11 +328,26 @@ def _check_metadata(owner, metadata):
         got = ", ".join(map(repr, metadata)) or "an empty dict"
         raise ValueError(f"{owner} - expected facts with {', '.join(map(repr, absent))}, got {got}")
     architecture = metadata["architecture"]
-    if not isinstance(architecture, dict) or not isinstance(architecture.get("image_size"), numbers.Integral):
-        raise ValueError(f"{owner} - expected facts with 'architecture' and its 'image_size', got {architecture!r}")
+    size = architecture.get("image_size") if isinstance(architecture, dict) else None
+    if not isinstance(size, numbers.Integral) or size < 1:
+        raise ValueError(f"{owner} - expected facts with 'architecture' and its 'image_size', got {architecture!r:.80}")
     for name in ("classes", "mean", "std"):
         if isinstance(metadata[name], str) or not isinstance(metadata[name], Sequence):
-            raise TypeError(f"{owner} - expected a list for {name!r}, got {metadata[name]!r}")
+            raise TypeError(f"{owner} - expected a list for {name!r}, got {metadata[name]!r:.80}")
+    mean, std, size = metadata["mean"], metadata["std"], metadata.get("input_size")
+    if not 0 < len(mean) == len(std) or not all(_is_number(value) for value in (*mean, *std)) or min(std) <= 0:
+        raise ValueError(f"{owner} - expected 'mean' and positive 'std' of each channel, got {mean!r:.80}, {std!r:.80}")
+    if not metadata["classes"] or len(set(map(str, metadata["classes"]))) < len(metadata["classes"]):
+        raise ValueError(f"{owner} - expected different names as 'classes', got {metadata['classes']!r:.80}")
+    fits = (
+        isinstance(size, Sequence) and len(size) == 2 and all(isinstance(n, numbers.Integral) and n > 0 for n in size)
+    )
+    if size is not None and not fits:
+        raise ValueError(f"{owner} - expected [height, width] in pixels as 'input_size', got {size!r:.80}")
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
 
 
 def _several(paths):
