@@ -1,7 +1,16 @@
 """Starting a module of this package as a process of its own."""
 
+import contextlib
 import os
+import signal
 import sys
+
+# What asks a program to end: Ctrl-C, a scheduler that wants the machine back, a terminal that was closed.
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGBREAK")
+    if hasattr(signal, name)
+)
 
 
 def module_command(module, *arguments):
@@ -54,3 +63,16 @@ def _search_path():
     except FileNotFoundError:  # it was deleted, so nothing can be imported from it
         current = ""
     return [folder for entry in sys.path if (folder := str(entry) or current)]
+
+
+@contextlib.contextmanager
+def deaf_to_stop_signals():
+    """Start processes in this context that never see `STOP_SIGNALS`: a scheduler sends them to all, the parent decides.
+
+    A child inherits the signals that the thread which starts it has blocked. This process gets its own at the end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

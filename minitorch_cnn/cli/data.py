@@ -1,7 +1,5 @@
 """`mcnn data`: fetch CIFAR-10, or check a copy of it."""
 
-import sys
-
 from minitorch_cnn.cli.options import run_code
 from minitorch_cnn.cli.parser import Parser, set_command
 
@@ -37,7 +35,7 @@ def _get(arguments):
     from minitorch_cnn import data
     from minitorch_cnn.cli.download_bar import DownloadBar
 
-    with DownloadBar("CIFAR-10", sys.stderr) as bar:
+    with DownloadBar("CIFAR-10") as bar:
         print(data.fetch(arguments.source, arguments.to, progress=bar.show))
 
 

@@ -2,6 +2,8 @@
 
 import time
 
+from minitorch_cnn.io.streams import ProgressStream
+
 _INTERVAL = 10.0  # seconds
 
 
@@ -11,11 +13,12 @@ class DownloadBar:
     Parameters
     ----------
     name : str
-    stream : text stream
+    stream : text stream or None
+        None takes standard error.
     """
 
-    def __init__(self, name, stream):
-        self._name, self._stream = name, stream
+    def __init__(self, name, stream=None):
+        self._name, self._stream = name, ProgressStream(stream)
         self._next_line = time.monotonic() + _INTERVAL
         self._shown = False
 

@@ -1,6 +1,7 @@
 """Errors of the command line: the exit codes, and which errors are one sentence and which need their traceback."""
 
 import errno
+import os
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
@@ -49,7 +50,7 @@ def explain(error):
         return EXIT_USAGE, str(error)
     if isinstance(error, (FailedError, data.WorkerError, train.FolderGoneError)):
         return EXIT_FAILED, str(error)
-    if isinstance(error, MemoryError):
+    if _is_out_of_memory(error):
         return EXIT_FAILED, sentence(error)
     if place := own.where(error):
         return EXIT_USAGE, f"mend your own code{place}: {type(error).__name__}: {error}"
@@ -64,10 +65,31 @@ def explain(error):
 
 def sentence(error):
     """Return what an error of the operating system says, with the file where it names one."""
-    if isinstance(error, MemoryError):
-        return f"the memory of this machine is not enough: take smaller images or batches ({error or 'MemoryError'})"
+    if _is_out_of_memory(error):
+        reason = str(error) or type(error).__name__
+        return f"the memory that this process may use is not enough: take smaller images or batches ({reason})"
+    if isinstance(error, FileNotFoundError) and not _current_folder_exists():
+        return "go into another folder: the current one was removed"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full: free some space ({error.filename or error.strerror})"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def _is_out_of_memory(error):
+    """Return whether memory was short for an error or for one that led to it, such as a library that is not loaded."""
+    while error is not None:
+        no_room = isinstance(error, OSError) and error.errno == errno.ENOMEM
+        if isinstance(error, MemoryError) or no_room or "failed to map segment" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _current_folder_exists():
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers at once.
 """
 
-import os
 import sys
 
 from minitorch_cnn.cli import (
@@ -17,6 +16,7 @@ from minitorch_cnn.cli import (
     network,
     predict,
     race,
+    streams,
     train,
     transfer,
 )
@@ -36,32 +36,38 @@ def main(argv=None):
     int
         0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
     """
+    command = "mcnn"
     try:
         words = sys.argv[1:] if argv is None else argv
         if not words:
             _parser().print_help()
             return 0
         arguments = _parse(words)
+        command = f"mcnn {arguments.command}"
         if arguments.show_code:
             print(arguments.code(arguments), end="")
-            return 0
-        code = arguments.run(arguments)
+            code = 0
+        else:
+            code = arguments.run(arguments)
+        if sys.stdout is not None:  # closed before this process began
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except errors.UsageError as error:
-        print(error, file=sys.stderr)
+        streams.say(error)
         return errors.EXIT_USAGE
     except KeyboardInterrupt:
-        print("mcnn: stopped", file=sys.stderr)
+        streams.say("mcnn: stopped")
         return errors.EXIT_STOPPED
     except BrokenPipeError:  # such as `mcnn predict ... | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at exit
         return errors.EXIT_FAILED
     except Exception as error:
         code, text = errors.explain(error)
         if code is None:
             raise  # a mistake of ours: the traceback is what its report needs
-        print(f"mcnn {arguments.command}: {text}", file=sys.stderr)
+        streams.say(f"{command}: {text}")
         return code
+    finally:
+        streams.give_up_broken()
 
 
 def _parser():

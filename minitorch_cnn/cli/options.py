@@ -3,11 +3,11 @@
 import dataclasses
 import os
 import pathlib
-import sys
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.parser import hint, integer, positive, set_command
+from minitorch_cnn.cli.streams import say
 
 # ------------------------------------------------------------------------------------ images
 
@@ -169,7 +169,7 @@ def model_path(arguments):
             f"mcnn {arguments.command}: --model - expected a run's folder or model file, got none and there is none in "
             "runs/; `mcnn train` makes one"
         )
-    print(f"using {finished[-1]}", file=sys.stderr)
+    say(f"using {finished[-1]}")
     arguments.model = str(finished[-1])
     return arguments.model
 
@@ -317,7 +317,7 @@ def run_code(arguments):
     except ValueError as error:
         raise usage(arguments, error) from error
     if getattr(arguments, "output", None) is not None:
-        print(f"wrote {arguments.output}", file=sys.stderr)
+        say(f"wrote {arguments.output}")
     return names
 
 

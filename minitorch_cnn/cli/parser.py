@@ -34,6 +34,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise UsageError(f"{self.prog}: {message}")
 
+    def _print_message(self, message, file=None):
+        """Print help; argparse itself leaves a text that cannot be written to Python's exit."""
+        print(message, end="", file=file, flush=True)
+
     def _check_value(self, action, value):
         """Name the nearest choice; argparse itself does not before Python 3.14."""
         if action.choices is not None and value not in action.choices:

@@ -1,6 +1,7 @@
 """`mcnn train`: a recipe, a dataset and a folder; the rest is `train.Trainer`."""
 
 import dataclasses
+import glob
 import os.path
 
 from minitorch_cnn.cli import training
@@ -16,6 +17,7 @@ from minitorch_cnn.cli.options import (
     use_threads,
 )
 from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
+from minitorch_cnn.cli.streams import say
 
 _CHOSEN_ONCE = (
     "recipe",
@@ -71,7 +73,11 @@ def add_commands(commands):
         default=None,
         help="keep a model of every epoch, for a film by mcnn explain filters -o film.gif",
     )
-    parser.add_argument("--resume", metavar="DIR", help="go on with the run in this folder")
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with the run in this folder; auto: with the one in --run, or begin it if there is none",
+    )
     set_command(parser, _run, _code)
 
 
@@ -80,20 +86,21 @@ class Plan:
     """What a command line means."""
 
     source: Source
-    folder: str
+    folder: str | None  # None: the next free one
     recipe: str | None  # None: go on with the run in the folder
     changes: dict  # of the recipe
     options: dict  # of the Trainer
     tested: bool  # whether the test set is looked at in the end
+    name: str = ""  # of the run, for a folder of its own
 
-    def trainer(self, train_set, **others):
+    def trainer(self, train_set, folder, **others):
         """Return the Trainer."""
         from minitorch_cnn import train
 
         if self.recipe is None:
-            return train.Trainer.resume(self.folder, train_set, **others, **self.options)
+            return train.Trainer.resume(folder, train_set, **others, **self.options)
         recipe = train.recipe(self.recipe, **self.changes)
-        return train.Trainer(recipe, train_set, self.folder, **others, **self.options)
+        return train.Trainer(recipe, train_set, folder, **others, **self.options)
 
 
 def _plan(arguments):
@@ -103,8 +110,13 @@ def _plan(arguments):
         options["model"] = arguments.model
     elif arguments.model is not None and arguments.recipe is not None:
         raise UsageError("mcnn train: give --recipe or --model, not both: a network of `mcnn list` has its recipe")
-    if arguments.resume is not None:
-        return _resume_plan(arguments, options)
+    automatic = arguments.resume == "auto"
+    if automatic and arguments.run_folder is None:
+        raise UsageError("mcnn train: add --run DIR: --resume auto goes on with the run in it, or begins it")
+    if automatic and _has_run(arguments.run_folder):
+        return _resume_plan(arguments, options, arguments.run_folder, _refuse_other_choices)
+    if arguments.resume is not None and not automatic:
+        return _resume_plan(arguments, options, arguments.resume, _refuse_choices)
     recipe, place = _choose(arguments)
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
@@ -114,11 +126,12 @@ def _plan(arguments):
     options["save_epochs"] = arguments.save_epochs
     return Plan(
         source=place,
-        folder=arguments.run_folder or training.free_folder(own or recipe),
+        folder=arguments.run_folder,
         recipe=recipe,
         changes=training.given(changes),
         options=training.given(options) | chosen,
         tested=arguments.holdout is None,
+        name=own or recipe,
     )
 
 
@@ -146,26 +159,55 @@ def _choose(arguments):
     return recipe.name, place
 
 
-def _resume_plan(arguments, options):
+def _has_run(path):
+    """Return whether a folder has a run that can go on, or that is complete."""
+    return any(glob.iglob(os.path.join(glob.escape(path), "checkpoint-*.safetensors")))
+
+
+def _given_choices(arguments):
+    """Return (name, option, value) of what the command line says and the beginning of a run has decided."""
+    chosen = [name for name in _CHOSEN_ONCE if getattr(arguments, name) is not None]
+    if is_own(arguments.model):  # a network of your own is named again, so that it is found
+        chosen.remove("model")
+    return [(n, "run" if n == "run_folder" else n.replace("_", "-"), getattr(arguments, n)) for n in chosen]
+
+
+def _refuse_choices(arguments, settings):
+    for _, option, _ in _given_choices(arguments):
+        raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
+
+
+def _refuse_other_choices(arguments, settings):
+    """Raise UsageError for what --resume auto was told and the run in the folder does not have."""
+    recipe = settings["recipe"]
+    names = {"recipe": recipe["name"], "model": recipe["name"], "run_folder": arguments.run_folder}
+    run = {**recipe, **settings, "lr": recipe["peak_lr"], **names}
+    for name, option, value in _given_choices(arguments):
+        if run[name] != value:
+            raise UsageError(
+                f"mcnn train: choose another --run, or leave out --{option}: the run in {arguments.run_folder} began "
+                f"with {run[name]}, not {value}"
+            )
+
+
+def _resume_plan(arguments, options, path, check):
+    """Return the `Plan` of going on with the run in a folder; ``check`` sees what else the command line says."""
     from minitorch_cnn import train
 
-    for name in _CHOSEN_ONCE:
-        if getattr(arguments, name) is not None and not (name == "model" and "model" in options):
-            option = "run" if name == "run_folder" else name.replace("_", "-")
-            raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
-    folder = train.RunFolder.open(arguments.resume)
+    folder = train.RunFolder.open(path)
     inside = sorted(path.parent.name for path in folder.path.glob("runs/*/checkpoint-*.safetensors"))
     if inside and not list(folder.path.glob("checkpoint-*")):
-        found = os.path.join(arguments.resume, "runs", inside[0])
+        found = os.path.join(path, "runs", inside[0])
         raise UsageError(f"mcnn train: --resume - the runs are inside: try {found}")
     folder.refuse_if_locked()
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
+    check(arguments, settings)
     place = Source(settings["dataset"], settings["source"], settings["verified"])
     if arguments.data is None and place.name not in ("cifar10", "shapes10"):
         raise UsageError(f"mcnn train: give the images by --data: the run had {place.name!r}, of a program of your own")
     if arguments.data is not None:
         place = source(arguments.data, arguments.unverified or not settings["verified"])
-    return Plan(place, arguments.resume, None, {}, options, settings["holdout"] == 0)
+    return Plan(place, path, None, {}, options, settings["holdout"] == 0)
 
 
 def _run(arguments):
@@ -175,27 +217,31 @@ def _run(arguments):
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
         if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
-            training.say("this run is complete; here is its result again")
+            say("this run is complete; here is its result again")
             print(training.summary(result, plan.folder))
             return 0
 
         def make(train_set, reporter):
-            return plan.trainer(train_set, reporter=reporter, ranks=ranks)
+            if plan.folder is not None or ranks.rank:
+                return plan.trainer(train_set, plan.folder, reporter=reporter, ranks=ranks)
+            with training.reserved_folder(plan.name) as folder:
+                return plan.trainer(train_set, folder, reporter=reporter, ranks=ranks)
 
-        return training.train_to_the_end("train", make, plan.source, plan.folder, plan.tested)
+        return training.train_to_the_end("train", make, plan.source, plan.tested)
 
 
 def _code(arguments):
     plan = _plan(arguments)
+    folder = plan.folder or training.free_folder(plan.name)
     train_set, options = plan.source.code(train=True), training.arguments_code(plan.options)
     connected = []
     if arguments.distributed not in (None, "off"):
         connected, options = [f"ranks = train.connect({arguments.distributed!r})"], f"{options}, ranks=ranks"
     if plan.recipe is None:
-        lines = [f"trainer = train.Trainer.resume({plan.folder!r}, {train_set}{options})"]
+        lines = [f"trainer = train.Trainer.resume({folder!r}, {train_set}{options})"]
     else:
         lines = [
             f"recipe = train.recipe({plan.recipe!r}{training.arguments_code(plan.changes)})",
-            f"trainer = train.Trainer(recipe, {train_set}, {plan.folder!r}{options})",
+            f"trainer = train.Trainer(recipe, {train_set}, {folder!r}{options})",
         ]
     return training.code("data, train", arguments.threads, connected + lines, plan.source, plan.tested)

@@ -2,21 +2,18 @@
 
 import contextlib
 import itertools
-import os.path
-import sys
+import os
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
+from minitorch_cnn.cli.streams import say
+
+_ADDRESS_SPACE = 700 * 1024 * 1024  # bytes; most of it is reserved by libraries and threads, and never used
 
 
 def given(options):
     """Return the entries of a dict that are not None."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def say(text):
-    """Write a line to standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def say_no_cifar10(network):
@@ -32,7 +29,28 @@ def free_folder(name):
     return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{name}-{i}")))
 
 
-def train_to_the_end(command, make, place, folder, tested):
+@contextlib.contextmanager
+def reserved_folder(name):
+    """Make the first of runs/NAME-1, -2, ... that is not there yet, for a run that its context begins.
+
+    Two trainings that begin at once get two folders. If the context fails before the run has saved anything, the folder
+    is removed.
+    """
+    os.makedirs("runs", exist_ok=True)
+    while True:
+        folder = free_folder(name)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+            break
+    try:
+        yield folder
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.removedirs(folder)  # `runs` too, if nothing else is in it
+        raise
+
+
+def train_to_the_end(command, make, place, tested):
     """Train, judge, and print the result.
 
     Parameters
@@ -42,8 +60,6 @@ def train_to_the_end(command, make, place, folder, tested):
     make : callable
         Returns a Trainer for (train_set, reporter).
     place : Source
-    folder : str
-        Of the run.
     tested : bool
         Whether the test set is looked at in the end.
 
@@ -60,6 +76,7 @@ def train_to_the_end(command, make, place, folder, tested):
     import minitorch_kernels as kernels
     from minitorch_cnn import train
 
+    _check_address_space()
     reporter = train.Reporter()
     forget = kernels.runtime.jit.on_compile(reporter.compiling)
     try:
@@ -70,6 +87,7 @@ def train_to_the_end(command, make, place, folder, tested):
             if type(error) not in (ValueError, TypeError, train.OwnNetworkError):
                 raise  # those that have a name of their own say it all
             raise errors.usage(f"mcnn {command}", error) from error
+        folder = trainer.folder.path
         with _telling_how_to_go_on(trainer):
             if not trainer.fit():
                 say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
@@ -82,6 +100,20 @@ def train_to_the_end(command, make, place, folder, tested):
     return 0
 
 
+def _check_address_space():
+    """Raise FailedError where `ulimit -v` leaves too little: libraries then abort or hang, and say nothing useful."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
+        raise FailedError(
+            f"allow this process more address space by `ulimit -v {_ADDRESS_SPACE // 1024}` or more: it has "
+            f"{limit // 1024}, and the compiler and the libraries of training do not fit"
+        )
+
+
 @contextlib.contextmanager
 def _telling_how_to_go_on(trainer):
     """Turn failures of the machine and of worker processes into a FailedError that names the command to go on by."""
@@ -91,7 +123,7 @@ def _telling_how_to_go_on(trainer):
         yield
     except train.FolderGoneError as error:
         raise FailedError(f"{error}; go on by: mcnn train --resume {error.rescued}") from error
-    except (OSError, MemoryError, data.WorkerError) as error:
+    except (OSError, MemoryError, ImportError, data.WorkerError) as error:
         path, checkpoints = trainer.folder.path, trainer.checkpoints.paths()
         text = errors.sentence(error)
         if checkpoints:

@@ -1,6 +1,6 @@
 """`mcnn transfer`: a pretrained network learns new classes; the rest is `mcnn train`."""
 
-import sys
+import contextlib
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.options import Source, add_source_options, add_threads_option, source, use_threads
@@ -54,13 +54,13 @@ def _changes(arguments):
 
 
 def _plan(arguments):
-    """Return the `Source` of the images, the run's folder, and the options of the trainer."""
+    """Return the `Source` of the images, the run's folder or None, and the options of the trainer."""
     place = source(arguments.data, arguments.unverified)
     if place is None:
         training.say_no_cifar10(arguments.model)
         place = Source("shapes10")
     options = {"source": place.root, "seed": arguments.seed, "holdout": arguments.holdout, "workers": arguments.workers}
-    return place, arguments.run_folder or training.free_folder("transfer"), training.given(options)
+    return place, arguments.run_folder, training.given(options)
 
 
 def _run(arguments):
@@ -72,15 +72,17 @@ def _run(arguments):
 
     def trainer(train_set, reporter):
         recipe = train.recipe("transfer", **_changes(arguments))
-        with DownloadBar(arguments.model, sys.stderr) as bar:
+        with DownloadBar(arguments.model) as bar:
             pretrained = models.load_pretrained(arguments.model, arguments.weights, bar.show)
-        return train.transfer(recipe, pretrained, train_set, folder, reporter=reporter, **options)
+        with contextlib.nullcontext(folder) if folder else training.reserved_folder("transfer") as chosen:
+            return train.transfer(recipe, pretrained, train_set, chosen, reporter=reporter, **options)
 
-    return training.train_to_the_end("transfer", trainer, place, folder, arguments.holdout is None)
+    return training.train_to_the_end("transfer", trainer, place, arguments.holdout is None)
 
 
 def _code(arguments):
     place, folder, options = _plan(arguments)
+    folder = folder or training.free_folder("transfer")
     train_set, options = place.code(train=True), training.arguments_code(options)
     lines = [
         f"recipe = train.recipe('transfer'{training.arguments_code(_changes(arguments))})",

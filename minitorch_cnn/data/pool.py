@@ -12,7 +12,7 @@ import time
 import weakref
 
 from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, map_array, map_progress, receive, send
-from minitorch_cnn.processes import module_command, module_environment
+from minitorch_cnn.processes import deaf_to_stop_signals, module_command, module_environment
 
 _GRACE = 2.0  # seconds for a worker to stop by itself
 _START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
@@ -112,7 +112,9 @@ class WorkerPool:
         passed = (request_end, reply_end, setup.data_file, setup.slot_file, setup.progress_file)
         command = module_command("minitorch_cnn.data.worker", str(request_end), str(reply_end))
         environment = module_environment(**single)
-        self.processes.append(subprocess.Popen(command, pass_fds=passed, env=environment, stdin=subprocess.DEVNULL))
+        with deaf_to_stop_signals():
+            process = subprocess.Popen(command, pass_fds=passed, env=environment, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
         self.requests.append(request)
         self.replies.append(reply)
         os.close(request_end)

@@ -88,6 +88,5 @@ def follow(parent):
 
 if __name__ == "__main__":
     threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
-    # The end of a pipe: the parent has closed it or died. On Ctrl-C the parent decides.
-    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the end of a pipe: the parent has closed it or died
         main(int(sys.argv[1]), int(sys.argv[2]))

@@ -8,11 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from minitorch_cnn import arguments, data, nn, ops, optim, rng
+from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import nan_check, network, setup
 from minitorch_cnn.train.distributed import agreement, buckets
-from minitorch_cnn.train.distributed.ranks import MpiProcesses, NullStream, SingleProcess
+from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.metrics.classifier import Classifier

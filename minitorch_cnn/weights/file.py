@@ -77,6 +77,7 @@ def save(path: Path, state_dict: Mapping[str, Any], metadata: Mapping[str, Any] 
         raise TypeError("weights.save: metadata - expected what JSON can hold, got a dict that holds itself") from error
     digest = _digest(arrays)
     header = {"sha256": digest, "metadata": text, "metadata_sha256": _text_digest(text)}
+    np.empty(sum(array.nbytes for array in arrays.values()), np.uint8)  # MemoryError here, where safetensors aborts
     files.atomic_write(path, safetensors.numpy.save(arrays, header))
     return digest
 

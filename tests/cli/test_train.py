@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import nn, train, weights
+from minitorch_cnn.cli import training
 
 SHORT = ("--recipe", "mlp", "--data", "shapes10", "--epochs", "1", "--workers", "0")
 
@@ -109,6 +110,50 @@ def test_ctrl_c_and_resume(mcnn, monkeypatch):
     assert "stopped after batch 3 and saved; go on by: mcnn train --resume broken" in err
     assert mcnn("train", "--resume", "broken")[0] == 0
     assert result_of("broken")["weights_sha256"] == result_of("whole")["weights_sha256"]
+
+
+def test_resume_auto_begins_a_run_and_goes_on_with_it(mcnn, monkeypatch):
+    words = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 2, "--workers", 0)
+    assert mcnn(*words, "--run", "whole")[0] == 0
+    again = (*words, "--run", "run", "--resume", "auto")
+    for steps in (0, 2):
+        with monkeypatch.context() as pressed:
+            stop_after(pressed, steps)
+            assert mcnn(*again)[0] == 130
+    assert mcnn(*again)[0] == 0
+    assert result_of("run")["weights_sha256"] == result_of("whole")["weights_sha256"]
+    code, out, err = mcnn(*again)
+    assert code == 0 and "this run is complete" in err and out.startswith("test accuracy")
+
+
+def test_resume_auto_refuses_other_choices(mcnn, trained):
+    auto = ("train", "--data", "shapes10", "--resume", "auto")
+    code, _, err = mcnn(*auto)
+    assert code == 2 and "add --run DIR: --resume auto goes on with the run in it, or begins it" in err
+    for option, value, began in (("--epochs", 7, 1), ("--seed", 3, 0), ("--recipe", "cifar4", "mlp")):
+        code, _, err = mcnn(*auto, "--run", trained, option, value)
+        assert code == 2 and f"leave out {option}: the run in {trained} began with {began}" in err
+    assert mcnn(*auto, "--run", trained, "--epochs", 1, "--seed", 0, "--recipe", "mlp")[0] == 0
+
+
+def test_two_runs_that_begin_at_once_get_two_folders(mcnn, monkeypatch):
+    free, taken = training.free_folder, []
+
+    def race(name):  # another process is faster, once
+        folder = free(name)
+        if not taken:
+            taken.append(folder)
+            os.makedirs(folder)
+        return folder
+
+    monkeypatch.setattr(training, "free_folder", race)
+    assert mcnn("train", *SHORT)[0] == 0
+    assert taken == ["runs/mlp-1"] and os.listdir("runs/mlp-1") == [] and os.path.exists("runs/mlp-2/result.json")
+
+
+def test_a_run_that_does_not_begin_leaves_no_folder(mcnn):
+    assert mcnn("train", *SHORT, "--model", "own.py:Net")[0] == 2
+    assert not os.path.exists("runs")
 
 
 def test_resume_finds_its_images_elsewhere_only_if_they_are_the_same(mcnn, monkeypatch, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import train, weights
+from minitorch_cnn.processes import STOP_SIGNALS
 
 STEPS = 21
 
@@ -69,23 +70,36 @@ def test_resume_with_another_number_of_workers(start, go_on, whole):
     assert digest_of(resumed) == whole[0]
 
 
-def test_ctrl_c_finishes_the_batch_saves_and_can_be_resumed(start, go_on, whole):
-    trainer, handler = start(), signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [n for n in STOP_SIGNALS if sys.platform != "win32"], ids=lambda n: n.name)
+def test_a_request_to_stop_finishes_the_batch_saves_and_can_be_resumed(start, go_on, whole, number):
+    trainer, handler = start(), signal.getsignal(number)
     count = trainer.progress.count
 
     def interrupted(*arguments):
         if trainer.progress.step == 8:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1 if number == signal.SIGINT else 3):  # a scheduler may ask again, which changes nothing
+                os.kill(os.getpid(), number)
         count(*arguments)
 
     trainer.progress.count = interrupted
     assert trainer.fit() is False
     assert trainer.progress.step == 9
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(number) is handler
     resumed = go_on()
     assert resumed.progress.step == 9
     assert resumed.fit()
     assert digest_of(resumed) == whole[0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_closed_terminal_that_nohup_ignores_stops_nothing(start, monkeypatch):
+    trainer, before = start(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(trainer.progress, "start_clock", lambda: os.kill(os.getpid(), signal.SIGHUP) or restart())
+    restart = train.Progress.start_clock.__get__(trainer.progress)
+    try:
+        assert trainer.fit()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_second_ctrl_c_stops_at_once_and_loses_nothing_saved(start, go_on, whole):

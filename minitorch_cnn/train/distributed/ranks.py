@@ -6,7 +6,6 @@ for one that hangs: it says so and ends them all.
 """
 
 import contextlib
-import io
 import json
 import os
 import socket
@@ -15,6 +14,8 @@ import time
 import traceback
 
 import numpy as np
+
+from minitorch_cnn.io.streams import NullStream
 
 MODES = ("auto", "mpi", "off")
 COMPILING = 10  # times the timeout: how long the first step may take, while kernels are compiled
@@ -27,13 +28,6 @@ _SPINS = 2000  # questions without a pause; then the processor is left to the ot
 
 class RanksError(RuntimeError):
     """Ranks that cannot work together: one differs from another, or does not answer, or MPI is not there."""
-
-
-class NullStream(io.TextIOBase):
-    """A stream that forgets."""
-
-    def write(self, text):
-        return len(text)
 
 
 class SingleProcess:

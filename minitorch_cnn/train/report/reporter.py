@@ -5,10 +5,9 @@ All of it goes to standard error: standard output belongs to results.
 
 import collections
 import statistics
-import sys
 import time
 
-from minitorch_cnn.train.distributed.ranks import NullStream
+from minitorch_cnn.io.streams import ProgressStream
 
 PIPE_INTERVAL = 10.0  # seconds between two lines inside an epoch
 _ENOUGH = 5  # steps that a forecast is made of, at least
@@ -22,7 +21,7 @@ class Reporter:
     Parameters
     ----------
     stream : text stream or None
-        None takes standard error; a program without one, such as a service, shows nothing.
+        None takes standard error. One that cannot be written any more stops no training: the rest is not shown.
     clock : callable
         Seconds; a test can give its own.
 
@@ -33,7 +32,7 @@ class Reporter:
     """
 
     def __init__(self, stream=None, clock=time.monotonic):
-        self.stream = stream or sys.stderr or NullStream()
+        self.stream = ProgressStream(stream)
         self._clock = clock
         self._bar = None
         self._next_line = 0.0

@@ -27,7 +27,10 @@ class FolderGoneError(OSError):
             f"{path} is gone: it was removed or renamed while the run trained. Everything up to step {step} was saved "
             f"in {rescued}"
         )
-        self.rescued = rescued
+        self.rescued, self._arguments = rescued, (path, rescued, step)
+
+    def __reduce__(self):  # how it is copied and sent to other processes: Python would call it with the message alone
+        return type(self), self._arguments
 
 
 class RunFolder:
@@ -62,6 +65,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
         folder.refuse_if_locked()
+        files.remove_stale(path)  # of a run that was killed before its first checkpoint
         if any(path.iterdir()):
             raise RunFolderError(
                 f"{path} - expected a new or empty folder, got one that is in use; go on with it by --resume {path}, "

@@ -1,0 +1,22 @@
+"""Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more."""
+
+import contextlib
+import os
+import sys
+
+
+def say(text):
+    """Write a line to standard error, or to nobody where it cannot be written: what it reports goes on."""
+    if sys.stderr is not None:  # else `print` would take standard output
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
+            print(text, file=sys.stderr, flush=True)
+
+
+def give_up_broken():
+    """Point a standard stream that cannot be written to the null device, or Python complains once more at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
