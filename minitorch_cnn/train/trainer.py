@@ -175,12 +175,12 @@ class Trainer:
     # ------------------------------------------------------------------------------ training
 
     def fit(self) -> bool:
-        """Train to the end of the schedule, or until the first Ctrl-C.
+        """Train to the end of the schedule, or until the first request to stop: Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP.
 
         Returns
         -------
         bool
-            True at the end; False if Ctrl-C stopped it after a batch. `resume` goes on from there.
+            True at the end; False if it stopped after a batch, on request. `resume` goes on from there.
 
         Raises
         ------
@@ -194,14 +194,14 @@ class Trainer:
             At the second Ctrl-C.
         """
         progress = self.progress
-        with self._running(), StopOnRequest() as ctrl_c:
+        with StopOnRequest() as request, self._running():
             while progress.epoch < self.recipe.epochs:
                 self.model.train()
                 self.loader.set_epoch(progress.epoch)
                 with contextlib.closing(self.loader.iterate(start_batch=progress.batch)) as batches:
                     for images, labels in batches:
                         self.step(images, labels)
-                        flags = self.ranks.sum([int(ctrl_c.requested), int(time.monotonic() >= self._next_save)])
+                        flags = self.ranks.sum([int(request.requested), int(time.monotonic() >= self._next_save)])
                         if flags.any():  # of one rank; all follow it
                             self.save()
                         if flags[0]:
