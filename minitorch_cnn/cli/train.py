@@ -114,9 +114,11 @@ def _plan(arguments):
     if automatic and arguments.run_folder is None:
         raise UsageError("mcnn train: add --run DIR: --resume auto goes on with the run in it, or begins it")
     if automatic and _has_run(arguments.run_folder):
-        return _resume_plan(arguments, options, arguments.run_folder, _refuse_other_choices)
+        return _resume_plan(arguments, options, arguments.run_folder)
     if arguments.resume is not None and not automatic:
-        return _resume_plan(arguments, options, arguments.resume, _refuse_choices)
+        for _, option, _ in _given_choices(arguments):
+            raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
+        return _resume_plan(arguments, options, arguments.resume)
     recipe, place = _choose(arguments)
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
@@ -172,13 +174,8 @@ def _given_choices(arguments):
     return [(n, "run" if n == "run_folder" else n.replace("_", "-"), getattr(arguments, n)) for n in chosen]
 
 
-def _refuse_choices(arguments, settings):
-    for _, option, _ in _given_choices(arguments):
-        raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
-
-
 def _refuse_other_choices(arguments, settings):
-    """Raise UsageError for what --resume auto was told and the run in the folder does not have."""
+    """Raise UsageError for what --resume auto is told and the run in the folder does not have."""
     recipe = settings["recipe"]
     names = {"recipe": recipe["name"], "model": recipe["name"], "run_folder": arguments.run_folder}
     run = {**recipe, **settings, "lr": recipe["peak_lr"], **names}
@@ -190,8 +187,8 @@ def _refuse_other_choices(arguments, settings):
             )
 
 
-def _resume_plan(arguments, options, path, check):
-    """Return the `Plan` of going on with the run in a folder; ``check`` sees what else the command line says."""
+def _resume_plan(arguments, options, path):
+    """Return the `Plan` of going on with the run in a folder."""
     from minitorch_cnn import train
 
     folder = train.RunFolder.open(path)
@@ -201,7 +198,7 @@ def _resume_plan(arguments, options, path, check):
         raise UsageError(f"mcnn train: --resume - the runs are inside: try {found}")
     folder.refuse_if_locked()
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
-    check(arguments, settings)
+    _refuse_other_choices(arguments, settings)
     place = Source(settings["dataset"], settings["source"], settings["verified"])
     if arguments.data is None and place.name not in ("cifar10", "shapes10"):
         raise UsageError(f"mcnn train: give the images by --data: the run had {place.name!r}, of a program of your own")

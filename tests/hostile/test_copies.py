@@ -1,5 +1,6 @@
 """Everything public survives `pickle` and `copy.deepcopy`: names are found again, objects keep all that they hold."""
 
+import contextlib
 import copy
 import inspect
 import io
@@ -74,17 +75,22 @@ def sgd():
 
 
 def layers():
-    """Return an object of each layer."""
-    return [
-        *(cls(2) for cls in (nn.AvgPool1d, nn.AvgPool2d, nn.MaxPool1d, nn.MaxPool2d, nn.BatchNorm1d, nn.BatchNorm2d)),
-        *(cls(2) for cls in (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)),
-        *(cls() for cls in (nn.GELU, nn.ReLU, nn.Sigmoid, nn.Tanh, nn.LeakyReLU, nn.Flatten, nn.Identity)),
-        *(cls() for cls in (nn.GlobalAvgPool, nn.GlobalMaxPool, nn.CrossEntropyLoss, nn.MSELoss, nn.NLLLoss)),
-        *(nn.Softmax(1), nn.LogSoftmax(1), nn.Dropout(0.3), nn.Linear(3, 2), nn.Conv1d(2, 3, 3), nn.Conv2d(2, 3, 3)),
-        *(nn.LocalResponseNorm(3), nn.Resize((2, 2)), nn.SyncBatchNorm2d(2), nn.Parameter(np.ones(2))),
-        *(nn.Residual(nn.Conv2d(2, 2, 3, padding=1)), nn.Concat(nn.ReLU(), nn.Tanh()), nn.ModuleList([nn.ReLU()])),
-        *(small(), nn.Module()),
-    ]
+    """Return an object of each layer, made with the first arguments that it takes."""
+    inner = nn.Conv2d(2, 2, 3, padding=1)
+    tried = ((), (2,), (3, 2), (2, 3, 3), (inner,), ([inner],), ((2, 2),), (inner, nn.Tanh()))
+    made = [first_object(cls, tried) for cls in public(nn).values() if is_layer(cls)]
+    return [*made, small(), nn.Parameter(np.ones(2))]
+
+
+def is_layer(value):
+    return inspect.isclass(value) and issubclass(value, nn.Module)
+
+
+def first_object(cls, tried):
+    for arguments in tried:
+        with contextlib.suppress(TypeError, ValueError):
+            return cls(*arguments)
+    raise AssertionError(f"{cls.__name__} takes none of {tried}")
 
 
 def zoo():
@@ -115,7 +121,7 @@ def explained(folder):
         *(graph, graph.operations[0], pattern, pattern.stages[0], film, explain.filters(model)),
         *(explain.field_growth({"small": (model, shape)}), explain.feature_maps(model, tensor(*shape[1:]))),
         *(explain.saliency(model, tensor(*shape)), explain.patches(model, "0", images(), k=1)),
-        *(explain.receptive_field(model, "0", 4, 4, input_shape=shape), explain.BackwardTrace([])),
+        *(explain.receptive_field(model, "0", 4, 4, input_shape=shape), explain.BackwardTrace([]), explain.Explorer("page", False)),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]
 
