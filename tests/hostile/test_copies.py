@@ -121,7 +121,8 @@ def explained(folder):
         *(graph, graph.operations[0], pattern, pattern.stages[0], film, explain.filters(model)),
         *(explain.field_growth({"small": (model, shape)}), explain.feature_maps(model, tensor(*shape[1:]))),
         *(explain.saliency(model, tensor(*shape)), explain.patches(model, "0", images(), k=1)),
-        *(explain.receptive_field(model, "0", 4, 4, input_shape=shape), explain.BackwardTrace([]), explain.Explorer("page", False)),
+        explain.receptive_field(model, "0", 4, 4, input_shape=shape),
+        *(explain.BackwardTrace([]), explain.Explorer("page", False)),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]
 
