@@ -122,6 +122,20 @@ def conv_output_size(size, kernel, stride=1, before=0, after=0, dilation=1, what
     return (padded - extent) // stride + 1
 
 
+def ceil_padding(size, kernel, stride, before, after, dilation):
+    """Return the padding (before, after) with which windows that begin inside, but end outside, are whole.
+
+    As in PyTorch: out = ceil((size + before + after - extent) / stride) + 1, where the last window must begin before
+    the end of the image.
+    """
+    extent = dilation * (kernel - 1) + 1
+    count = -((extent - size - before - after) // stride) + 1
+    last = (count - 1) * stride  # where the last window begins, in the padded image
+    if last >= size + before:
+        last -= stride
+    return before, max(after, last + extent - size - before)
+
+
 def nhwc(x):
     """Return the C-contiguous (N, H, W, C) array of a logical (N, C, H, W) array.
 

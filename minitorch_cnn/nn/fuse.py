@@ -147,6 +147,8 @@ def _commute(conv, pool):
     """Return whether pool(conv(x)) = conv(pool(x)): a mean over whole windows, and a pixelwise convolution."""
     if type(pool) is not AvgPool2d or type(conv) is not Conv2d or pool.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return False
+    if pool.ceil_mode or pool.divisor_override is not None:
+        return False
     return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
 
 
@@ -247,6 +249,8 @@ def run_in_row(modules, x):
 def _side_by_side(module):
     """Return the window side of a max pooling that can be fused, 1 for any other module."""
     if type(module) is not MaxPool2d or module.padding not in (0, (0, 0), (0, 0, 0, 0)):
+        return 1
+    if module.ceil_mode or module.return_indices or module.dilation not in (1, (1, 1)):
         return 1
     size, stride = (
         n if isinstance(n, tuple) else (n, n) for n in (module.kernel_size, module.stride or module.kernel_size)

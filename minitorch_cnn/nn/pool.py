@@ -1,5 +1,7 @@
 """Pooling layers; for the formulas see `ops`."""
 
+from typing import Any
+
 from minitorch_cnn import ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
@@ -19,11 +21,17 @@ class MaxPool2d(Module):
         None means the kernel size, so that windows are adjacent.
     padding : int, (int, int) or (top, bottom, left, right), pixels
         The padding is minus infinity, so it never wins.
+    dilation : int or (int, int), pixels
+        Distance between the pixels of a window.
+    return_indices : bool
+        Return also where each maximum was: row * W + column.
+    ceil_mode : bool
+        Also take windows that end outside of the image; see `ops.max_pool2d`.
 
     Returns
     -------
-    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - KH) / stride) + 1
-        On call, for x of shape (N, C, H, W).
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - dilation*(KH-1) - 1) / stride) + 1
+        On call, for x of shape (N, C, H, W); with ``return_indices`` a pair of it and an int64 ndarray.
 
     Raises
     ------
@@ -34,18 +42,29 @@ class MaxPool2d(Module):
     kernel_size: int | tuple
     stride: int | tuple | None
     padding: int | tuple
+    dilation: int | tuple
+    return_indices: bool
+    ceil_mode: bool
 
-    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0):
+    def __init__(
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
+        return_indices: bool = False, ceil_mode: bool = False
+    ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        pair(dilation, f"{type(self).__name__}: dilation")
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self.return_indices, self.ceil_mode = bool(return_indices), bool(ceil_mode)
 
     def suggest_fix(self, shape: Shape) -> str:
         """Return a suggestion for windows that are larger than the maps."""
         return _window_repair(self.kernel_size)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _window(self):
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil_mode}
+
+    def forward(self, x: Tensor) -> Any:
         """Return the maxima of x, (N, C, H, W)."""
-        return ops.max_pool2d(x, self.kernel_size, stride=self.stride, padding=self.padding)
+        return ops.max_pool2d(x, self.kernel_size, **self._window(), return_indices=self.return_indices)
 
 
 class MaxPool1d(MaxPool2d):
@@ -56,11 +75,13 @@ class MaxPool1d(MaxPool2d):
     kernel_size : int, samples
     stride : int or None, samples
     padding : int or (left, right), samples
+    dilation : int, samples
+    return_indices, ceil_mode : bool
 
     Returns
     -------
     Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
+        On call, for x of shape (N, C, W); with ``return_indices`` a pair of it and an int64 ndarray.
 
     Raises
     ------
@@ -68,9 +89,9 @@ class MaxPool1d(MaxPool2d):
         As `MaxPool2d`.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """Return the maxima of x, (N, C, W)."""
-        return ops.max_pool1d(x, self.kernel_size, stride=self.stride, padding=self.padding)
+        return ops.max_pool1d(x, self.kernel_size, **self._window(), return_indices=self.return_indices)
 
 
 class AvgPool2d(Module):
@@ -85,6 +106,10 @@ class AvgPool2d(Module):
         Filled with zeros.
     count_include_pad : bool
         False divides by the number of pixels inside the image instead of KH*KW.
+    ceil_mode : bool
+        Also take windows that end outside of the image; see `ops.avg_pool2d`.
+    divisor_override : number or None
+        Divide the sum of each window by this number instead.
 
     Returns
     -------
@@ -101,13 +126,17 @@ class AvgPool2d(Module):
     stride: int | tuple | None
     padding: int | tuple
     count_include_pad: bool
+    ceil_mode: bool
+    divisor_override: float | None
 
     def __init__(
-        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True,
+        ceil_mode: bool = False, divisor_override: float | None = None
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.count_include_pad = bool(count_include_pad)
+        self.count_include_pad, self.ceil_mode = bool(count_include_pad), bool(ceil_mode)
+        self.divisor_override = divisor_override
 
     def suggest_fix(self, shape: Shape) -> str:
         """Return a suggestion for windows that are larger than the maps."""
@@ -121,6 +150,8 @@ class AvgPool2d(Module):
             stride=self.stride,
             padding=self.padding,
             count_include_pad=self.count_include_pad,
+            ceil_mode=self.ceil_mode,
+            divisor_override=self.divisor_override,
         )
 
 
@@ -132,7 +163,7 @@ class AvgPool1d(AvgPool2d):
     kernel_size : int, samples
     stride : int or None, samples
     padding : int or (left, right), samples
-    count_include_pad : bool
+    count_include_pad, ceil_mode : bool
 
     Returns
     -------
@@ -145,6 +176,12 @@ class AvgPool1d(AvgPool2d):
         As `AvgPool2d`.
     """
 
+    def __init__(
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True,
+        ceil_mode: bool = False
+    ):
+        super().__init__(kernel_size, stride, padding, count_include_pad, ceil_mode)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the means of x, (N, C, W)."""
         return ops.avg_pool1d(
@@ -153,6 +190,7 @@ class AvgPool1d(AvgPool2d):
             stride=self.stride,
             padding=self.padding,
             count_include_pad=self.count_include_pad,
+            ceil_mode=self.ceil_mode,
         )
 
 

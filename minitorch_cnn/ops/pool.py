@@ -1,15 +1,20 @@
-"""Max and average pooling in 2-D, and in 1-D on images one pixel high; see also `adaptive_pool`."""
+"""Max and average pooling in 2-D, and in 1-D on images one pixel high; see also `adaptive_pool`, `dilated_pool`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.arithmetic import mul
+from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d, largest_taps
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Windows
-from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, ceil_padding, conv_output_size, nchw, nhwc, padding4, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -90,10 +95,21 @@ def _window(op, kernel_size, stride, padding):
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding4(padding, f"{op}: padding")}
 
 
-def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0) -> Tensor:
+def _rounded_up(op, x, kernel_size, stride, padding, dilation=(1, 1)):
+    """Return the padding with which windows that end outside of the padded image are whole."""
+    if x.data.ndim != 4:
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}")
+    sides = zip(x.data.shape[2:], kernel_size, stride, padding[::2], padding[1::2], dilation, strict=True)
+    return tuple(p for side in sides for p in ceil_padding(*side))
+
+
+def max_pool2d(
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False
+) -> Any:
     """Take the largest value of each window.
 
-    out[n, c, i, j] = max over u, v of x[n, c, i*stride + u - padding, j*stride + v - padding]
+    out[n, c, i, j] = max over u, v of x[n, c, i*stride + u*dilation - padding, j*stride + v*dilation - padding]
 
     Parameters
     ----------
@@ -102,11 +118,18 @@ def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
     stride : int, (int, int) or None, pixels
         None means the kernel size, so that windows are adjacent.
     padding : int, (int, int) or (top, bottom, left, right), pixels
-        Less than the kernel; the padding is minus infinity, so it never wins.
+        Less than the window; the padding is minus infinity, so it never wins.
+    dilation : int or (int, int), pixels, >= 1
+        Distance between the pixels of a window.
+    ceil_mode : bool
+        Also take windows that begin inside the image, or its padding at the top and left, and end outside.
+    return_indices : bool
+        Return also where each maximum was. Costs a second pass over x.
 
     Returns
     -------
-    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - KH) / stride) + 1
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - dilation*(KH-1) - 1) / stride) + 1; or a pair of it and
+    an int64 ndarray of the same shape with row * W + column of each maximum. ``ceil_mode`` rounds up instead.
 
     Raises
     ------
@@ -120,16 +143,19 @@ def max_pool2d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
     Ties: the first maximum in row-major order gets the whole gradient. NaN counts as the largest value.
     """
     tensors("max_pool2d", x=x)
-    return MaxPool2d.apply(x, **_window("max_pool2d", kernel_size, stride, padding))
+    hyper, dilation = _window("max_pool2d", kernel_size, stride, padding), pair(dilation, "max_pool2d: dilation")
+    if ceil_mode:
+        hyper["padding"] = _rounded_up("max_pool2d", x, **hyper, dilation=dilation)
+    gaps = {} if dilation == (1, 1) else {"dilation": dilation}
+    out = (DilatedMaxPool2d if gaps else MaxPool2d).apply(x, **hyper, **gaps)
+    if return_indices:
+        return out, largest_taps(x.data, out.data.shape[2:], **hyper, dilation=dilation).indices()
+    return out
 
 
 def avg_pool2d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    count_include_pad: bool = True,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0,
+    count_include_pad: bool = True, ceil_mode: bool = False, divisor_override: float | None = None
 ) -> Tensor:
     """Take the mean of each window.
 
@@ -145,19 +171,51 @@ def avg_pool2d(
         Filled with zeros; less than the kernel.
     count_include_pad : bool
         False divides by the number of pixels inside the image instead of KH*KW.
+    ceil_mode : bool
+        Also take windows that begin inside the image, or its padding at the top and left, and end outside. What lies
+        beyond the padding is not counted.
+    divisor_override : number or None
+        Divide the sum of each window by this number instead.
 
     Returns
     -------
-    Tensor, shape (N, C, OH, OW)
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2*padding - KH) / stride) + 1; ``ceil_mode`` rounds up instead
 
     Raises
     ------
     TypeError, ValueError, ShapeError
-        As `max_pool2d`.
+        As `max_pool2d`; also if the divisor is 0 or not a number.
     """
     tensors("avg_pool2d", x=x)
     hyper = _window("avg_pool2d", kernel_size, stride, padding)
-    return AvgPool2d.apply(x, **hyper, count_include_pad=bool(count_include_pad))
+    declared = hyper["padding"]
+    if ceil_mode:
+        hyper["padding"] = _rounded_up("avg_pool2d", x, **hyper)
+    if divisor_override is not None:
+        if isinstance(divisor_override, bool) or not isinstance(divisor_override, numbers.Real):
+            raise TypeError(f"avg_pool2d: divisor_override - expected a number, got {divisor_override!r}")
+        if not divisor_override:
+            raise ValueError("avg_pool2d: divisor_override - expected a number other than 0, got 0")
+        height, width = hyper["kernel_size"]
+        return mul(AvgPool2d.apply(x, **hyper, count_include_pad=True), height * width / divisor_override)
+    out = AvgPool2d.apply(x, **hyper, count_include_pad=bool(count_include_pad))
+    if not ceil_mode or not count_include_pad:
+        return out
+    counted = _counted(out.data.shape[2:], x.data.shape[2:], declared, hyper)
+    return out if counted is None else mul(out, out.result(counted.astype(out.data.dtype)))
+
+
+def _counted(out_size, size, padding, hyper):
+    """Return the elements of a whole window over those inside the image and its padding; None if they are equal."""
+    parts = []
+    for count, length, before, after, kernel, stride in zip(
+        out_size, size, padding[::2], padding[1::2], hyper["kernel_size"], hyper["stride"], strict=True
+    ):
+        starts = np.arange(count) * stride
+        parts.append(np.minimum(starts + kernel, before + length + after) - starts)
+    if all((part == kernel).all() for part, kernel in zip(parts, hyper["kernel_size"], strict=True)):
+        return None
+    return np.prod(hyper["kernel_size"]) / np.multiply.outer(*parts)
 
 
 def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
@@ -170,12 +228,20 @@ def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
         left, right = pair(padding, f"{op}: padding", minimum=0)
         hyper["padding"] = (0, 0, left, right)
         hyper["stride"] = None if stride is None else (1, pair(stride, f"{op}: stride")[1])
+    if "dilation" in hyper:
+        hyper["dilation"] = (1, pair(hyper["dilation"], f"{op}: dilation")[1])
     batch, channels, width = x.data.shape
     out = pool(reshape(x, (batch, channels, 1, width)), (1, pair(size, f"{op}: size")[1]), **hyper)
+    if isinstance(out, tuple):
+        out, indices = out
+        return reshape(out, (batch, channels, out.data.shape[3])), indices[:, :, 0]
     return reshape(out, (batch, channels, out.data.shape[3]))
 
 
-def max_pool1d(x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0) -> Tensor:
+def max_pool1d(
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False
+) -> Any:
     """Take the largest value of each window of a signal; see `max_pool2d`.
 
     Parameters
@@ -185,26 +251,26 @@ def max_pool1d(x: Operand, kernel_size: Size, *, stride: Size | None = None, pad
     stride : int or None, samples
         None means the kernel size.
     padding : int or (left, right), samples
+    dilation : int, samples, >= 1
+    ceil_mode, return_indices : bool
+        As in `max_pool2d`.
 
     Returns
     -------
-    Tensor, shape (N, C, OW)
+    Tensor, shape (N, C, OW); or a pair of it and an int64 ndarray of the same shape with the index of each maximum
 
     Raises
     ------
     TypeError, ValueError, ShapeError
         As `max_pool2d`.
     """
-    return in_1d("max_pool1d", max_pool2d, x, kernel_size, (stride, padding))
+    hyper = {"dilation": dilation, "ceil_mode": ceil_mode, "return_indices": return_indices}
+    return in_1d("max_pool1d", max_pool2d, x, kernel_size, (stride, padding), **hyper)
 
 
 def avg_pool1d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    count_include_pad: bool = True,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0,
+    count_include_pad: bool = True, ceil_mode: bool = False
 ) -> Tensor:
     """Take the mean of each window of a signal; see `avg_pool2d`.
 
@@ -217,6 +283,8 @@ def avg_pool1d(
     padding : int or (left, right), samples
     count_include_pad : bool
         False divides by the number of samples inside the signal.
+    ceil_mode : bool
+        As in `avg_pool2d`.
 
     Returns
     -------
@@ -227,5 +295,5 @@ def avg_pool1d(
     TypeError, ValueError, ShapeError
         As `max_pool2d`.
     """
-    hyper = {"count_include_pad": count_include_pad}
+    hyper = {"count_include_pad": count_include_pad, "ceil_mode": ceil_mode}
     return in_1d("avg_pool1d", avg_pool2d, x, kernel_size, (stride, padding), **hyper)

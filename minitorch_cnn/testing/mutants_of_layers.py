@@ -102,6 +102,14 @@ LAYERS = (
     ),
     *family(
         "pool",
+        "dilated_pool.DilatedMaxPool2d",
+        (lambda x: ops.max_pool2d(x, 2, padding=1, dilation=2, ceil_mode=True), _POOL),
+        ("dilated max: gaps forgotten", misread(hyper=keywords(dilation=(1, 1)))),
+        ("dilated max: padding off by one", misread(hyper=keywords(padding=(1, 1, 0, 2))), BESIDE),
+        ("dilated max: counted twice", times(2), TWICE),
+    ),
+    *family(
+        "pool",
         "pool.AvgPool2d",
         _AVG,
         ("average: forgot to divide", times(4), "a forgotten division by 4"),

@@ -182,3 +182,11 @@ def test_a_residual_of_another_shape():
     conv, bn, x = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), Tensor(np.ones((2, 1, 4, 4), np.float32))
     with pytest.raises(ShapeError, match=r"conv_bn_act: residual - expected shape \(2, 2, 4, 4\), got \(2, 1, 4, 4\)"):
         nn.conv_bn_act(x, conv, bn, residual=x)
+
+
+@pytest.mark.parametrize("options", [{"ceil_mode": True}, {"dilation": 2}], ids=str)
+def test_a_pooling_with_options_is_not_fused(options):
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2, **options)).eval()
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 2, 9, 9)).astype(np.float32))
+    expected = net(x).data
+    np.testing.assert_allclose(nn.fuse(net)(x).data, expected, rtol=1e-5, atol=1e-6)

@@ -48,13 +48,19 @@ def conv(
 
 
 def pool(one_axis, two_axes, **fixed):
-    def call(x, *, kernel_shape, strides=None, pads=None, auto_pad="NOTSET", **hyper):
-        absent(**{name: hyper.pop(name, 0) for name in ("dilations", "ceil_mode", "storage_order")})
+    def call(x, *, kernel_shape, strides=None, pads=None, dilations=None, auto_pad="NOTSET", **hyper):
+        absent(storage_order=hyper.pop("storage_order", 0))
         ones = [1] * len(kernel_shape)
-        sides = padding(x, kernel_shape, strides or ones, ones, pads or [0] * (2 * len(ones)), auto_pad)
+        strides, dilations = strides or ones, dilations or ones
+        if two_axes is ops.avg_pool2d:
+            absent(dilations=dilations)
+        else:
+            hyper["dilation"] = dilations[0] if len(dilations) == 1 else tuple(dilations)
+        hyper |= {"ceil_mode": bool(hyper.get("ceil_mode", 0)), **fixed}
+        hyper["padding"] = padding(x, kernel_shape, strides, dilations, pads or [0] * (2 * len(ones)), auto_pad)
         if len(kernel_shape) == 1:
-            return one_axis(x, kernel_shape[0], stride=(strides or ones)[0], padding=sides, **fixed, **hyper)
-        return two_axes(x, tuple(kernel_shape), stride=tuple(strides or ones), padding=sides, **fixed, **hyper)
+            return one_axis(x, kernel_shape[0], stride=strides[0], **hyper)
+        return two_axes(x, tuple(kernel_shape), stride=tuple(strides), **hyper)
 
     return call
 

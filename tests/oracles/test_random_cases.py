@@ -1,11 +1,14 @@
 """A thousand random cases of each family of options against PyTorch, in float64, to 1e-8."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minitorch_cnn import Tensor, ops
+from minitorch_cnn.shapes import ShapeError
 
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch")
@@ -107,3 +110,37 @@ def test_losses_of_elements(seed, shape, reduction, weighted, scale, name):
     same(
         lambda x, t: getattr(ops, name)(x, t, **hyper), lambda x, t: getattr(functional, name)(x, t, **other), x, target
     )
+
+
+@thousand
+@given(
+    seed=SEEDS, images=st.integers(0, 2), height=st.integers(1, 9), width=st.integers(1, 9), data=st.data(),
+    name=st.sampled_from(["max", "avg"])
+)  # fmt: skip
+def test_pools(seed, images, height, width, data, name):
+    kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    hyper = {
+        "stride": data.draw(optional(st.tuples(st.integers(1, 3), st.integers(1, 3)))),
+        "padding": tuple(data.draw(st.integers(0, k // 2)) for k in kernel),
+        "ceil_mode": data.draw(st.booleans()),
+    }
+    if name == "max":
+        hyper["dilation"] = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    else:
+        hyper["count_include_pad"] = data.draw(st.booleans())
+        hyper["divisor_override"] = data.draw(optional(st.integers(1, 9)))
+    x = np.random.default_rng(seed).permutation(images * 2 * height * width).reshape(images, 2, height, width) / 8
+    theirs = getattr(functional, f"{name}_pool2d")
+    try:
+        ours = getattr(ops, f"{name}_pool2d")(Tensor(x), kernel, **hyper)
+    except ShapeError:  # no window fits, or one would see padding alone: PyTorch refuses, or gives -inf
+        with contextlib.suppress(RuntimeError):
+            assert not np.isfinite(theirs(torch.tensor(np.ones_like(x)), kernel, **hyper).numpy()).all() or not images
+        return
+    same(
+        lambda t: getattr(ops, f"{name}_pool2d")(t, kernel, **hyper), lambda t: theirs(t, kernel, **hyper), x
+    )
+    if name == "max":
+        _, indices = ops.max_pool2d(Tensor(x), kernel, **hyper, return_indices=True)
+        close(indices, theirs(torch.tensor(x), kernel, **hyper, return_indices=True)[1])
+        assert ours.shape == indices.shape

@@ -15,18 +15,18 @@ def batch_norm(layer):
 
 def max_pool(layer):
     def make(kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
-        absent(dilation=dilation, return_indices=return_indices, ceil_mode=ceil_mode)
-        return layer(sides(kernel_size), sides(stride), sides(padding))
+        sizes = map(sides, (kernel_size, stride, padding, dilation))
+        return layer(*sizes, return_indices=return_indices, ceil_mode=ceil_mode)
 
     return make
 
 
-def avg_pool(layer):
-    def make(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-        absent(ceil_mode=ceil_mode, divisor_override=divisor_override)
-        return layer(sides(kernel_size), sides(stride), sides(padding), count_include_pad)
+def avg_pool1d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    return nn.AvgPool1d(*map(sides, (kernel_size, stride, padding)), count_include_pad, ceil_mode)
 
-    return make
+
+def avg_pool2d(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+    return nn.AvgPool2d(*map(sides, (kernel_size, stride, padding)), count_include_pad, ceil_mode, divisor_override)
 
 
 def loss(layer):
@@ -56,8 +56,8 @@ LAYERS = {
     "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d,
     "AdaptiveMaxPool1d": nn.AdaptiveMaxPool1d,
     "AdaptiveMaxPool2d": nn.AdaptiveMaxPool2d,
-    "AvgPool1d": avg_pool(nn.AvgPool1d),
-    "AvgPool2d": avg_pool(nn.AvgPool2d),
+    "AvgPool1d": avg_pool1d,
+    "AvgPool2d": avg_pool2d,
     "BCELoss": element_loss(nn.BCELoss),
     "BCEWithLogitsLoss": element_loss(nn.BCEWithLogitsLoss),
     "BatchNorm1d": batch_norm(nn.BatchNorm1d),

@@ -140,19 +140,24 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return ops.conv2d(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
+def stride_of(stride):
+    """PyTorch takes an empty list for None."""
+    return None if stride is None or stride == [] or stride == () else sides(stride)
+
+
 def max_pool(op):
     def call(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-        absent(dilation=dilation, ceil_mode=ceil_mode, return_indices=return_indices)
-        return op(x, sides(kernel_size), stride=sides(stride), padding=sides(padding))
+        hyper = {"stride": stride_of(stride), "padding": sides(padding), "dilation": sides(dilation)}
+        return op(x, sides(kernel_size), **hyper, ceil_mode=ceil_mode, return_indices=return_indices)
 
     return call
 
 
 def avg_pool(op):
     def call(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-        absent(ceil_mode=ceil_mode, divisor_override=divisor_override)
-        hyper = {"stride": sides(stride) or None, "padding": sides(padding), "count_include_pad": count_include_pad}
-        return op(x, sides(kernel_size), **hyper)
+        hyper = {"stride": stride_of(stride), "padding": sides(padding), "count_include_pad": count_include_pad}
+        divisor = {} if divisor_override is None else {"divisor_override": divisor_override}
+        return op(x, sides(kernel_size), **hyper, ceil_mode=ceil_mode, **divisor)
 
     return call
 

@@ -88,7 +88,7 @@ def _run_torch_layer(name, built, forward, training):
 
     def call(state, *args, **kwargs):
         out = functional_call(layer, state, args, kwargs)
-        return [out, *(state[key] for key, _ in layer.named_buffers())]
+        return [*(out if isinstance(out, tuple) else [out]), *(state[key] for key, _ in layer.named_buffers())]
 
     return run_torch(call, ((_state(layer), *forward[0]), forward[1]))
 
@@ -101,7 +101,8 @@ def _run_layer(name, built, forward, training):
     def call(state, *inputs):
         for key, value in state.items():
             vars(layer)[key] = value.data if key in buffers else value
-        return [layer(*inputs), *(getattr(layer, key) for key in buffers)]
+        out = layer(*inputs)
+        return [*(out if isinstance(out, tuple) else [out]), *(getattr(layer, key) for key in buffers)]
 
     return run_ours(call, ((_state(theirs), *forward[0], *forward[1].values()), {}))
 

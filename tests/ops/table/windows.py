@@ -73,23 +73,72 @@ def conv_errors(name, x, weight):
     ]
 
 
-def pool2d(forward):
-    def truth(x, kernel_size, *, stride=None, padding=0, **hyper):
+def windows(length, kernel, stride, before, after, dilation, ceil_mode):
+    """Yield (indices inside the image, elements counted with the padding) of each window of an axis."""
+    extent, start = dilation * (kernel - 1) + 1, -before
+    end = min(length + after + stride - 1, length + extent - 1) if ceil_mode else length + after
+    while start + extent <= end:
+        inside = [i for i in range(start, start + extent, dilation) if 0 <= i < length]
+        yield inside, min(start + extent, length + after) - start
+        start += stride
+
+
+def pool2d(reduce):
+    """Return pooling in loops; ``reduce(values, pixels of a window with its padding, its size)`` gives an element."""
+
+    def truth(x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False, **hyper):
         stride = kernel_size if stride is None else stride
-        out = forward(x, kernel_size=two(kernel_size), stride=two(stride), padding=four(padding), **hyper)
-        return out[0] if isinstance(out, tuple) else out
+        ends, sizes = four(padding), (two(kernel_size), two(stride), two(dilation))
+        rows, columns = (
+            list(windows(x.shape[2 + i], kernel, step, ends[2 * i], ends[2 * i + 1], gap, ceil_mode))
+            for i, (kernel, step, gap) in enumerate(zip(*sizes, strict=True))
+        )
+        values = [
+            [reduce(x[:, :, r][..., c], m * n, **hyper) for c, n in columns] for r, m in rows
+        ]  # (OH, OW) of (N, C)
+        return np.moveaxis(np.array(values), (0, 1), (2, 3))
 
     return truth
 
 
-def pool1d(forward):
-    def truth(x, kernel_size, *, stride=None, padding=0, **hyper):
-        stride, ends = kernel_size if stride is None else stride, two(padding)
-        return pool2d(forward)(x[:, :, None], (1, kernel_size), stride=(1, stride), padding=(0, 0, *ends), **hyper)[
-            :, :, 0
-        ]
+def pool1d(reduce):
+    def truth(x, kernel_size, *, stride=None, padding=0, dilation=1, **hyper):
+        stride = kernel_size if stride is None else stride
+        hyper |= {"stride": (1, stride), "padding": (0, 0, *two(padding)), "dilation": (1, dilation)}
+        return pool2d(reduce)(x[:, :, None], (1, kernel_size), **hyper)[:, :, 0]
 
     return truth
+
+
+def largest(window, counted):
+    return window.max((2, 3))
+
+
+def average(window, counted, count_include_pad=True, divisor_override=None):
+    return window.sum((2, 3)) / (divisor_override or (counted if count_include_pad else window[0, 0].size))
+
+
+DIVISORS = [
+    (
+        lambda: ops.avg_pool2d(tensor(1, 1, 2, 2), 2, divisor_override=0),
+        ValueError,
+        "avg_pool2d: divisor_override - expected a number other than 0, got 0",
+    ),
+    (
+        lambda: ops.avg_pool2d(tensor(1, 1, 2, 2), 2, divisor_override="2"),
+        TypeError,
+        "avg_pool2d: divisor_override - expected a number, got '2'",
+    ),
+]
+GAPS = [
+    (
+        lambda: ops.max_pool2d(tensor(1, 1, 1, 2), 2, padding=1, dilation=2),
+        ShapeError,
+        "max_pool2d: padding - expected at least one pixel of the image in every window, got (1, 1, 1, 1)",
+    ),
+    (lambda: ops.max_pool2d(tensor(1, 1, 4, 4), 2, dilation=0), ValueError, "max_pool2d: dilation - expected at"),
+    (lambda: ops.max_pool2d(tensor(2, 2), 2, dilation=2), ShapeError, "max_pool2d: x - expected 4 axes (N,"),
+]
 
 
 def pool(name, truth, kink=None):
@@ -120,8 +169,18 @@ def pool(name, truth, kink=None):
             (1, {}),
         ]
     samples = [sample(apart(*shape), at=(size,), **hyper) for size, hyper in keywords]
+    rounded = [{"ceil_mode": True, "stride": stride, "padding": padding} for stride in (2, 3) for padding in (0, 1)]
+    samples += [sample(apart(*shape), at=(size,), **hyper) for size in (2, 3) for hyper in rounded]
     if "avg" in name:
-        samples.append(sample(apart(*shape), at=(3,), padding=1, count_include_pad=False))
+        samples += [
+            sample(apart(*shape), at=(3,), padding=1, count_include_pad=False, **hyper)
+            for hyper in ({}, {"ceil_mode": True, "stride": 2})
+        ]
+    else:
+        gaps = [{"dilation": 2, **hyper} for hyper in ({}, *rounded)]
+        samples += [sample(apart(*shape), at=(size,), **hyper) for size in (2, 3) for hyper in gaps]
+    if name == "avg_pool2d":
+        samples.append(sample(apart(*shape), at=(2,), padding=1, divisor_override=3))
     return Op(
         truth,
         samples,
@@ -131,6 +190,8 @@ def pool(name, truth, kink=None):
             (lambda: op(tensor(*shape), 0), ValueError, "expected at least 1, got 0"),
             (lambda: op(tensor(*shape), 9), ShapeError, "expected at least 9 padded pixels"),
             (lambda: op(tensor(*shape), 2, padding=2), ShapeError, "padding - expected less than the window's"),
+            (lambda: op(tensor(2, 2), 2, ceil_mode=True), ShapeError, f"{name}: x - expected {axes}, got shape (2, 2)"),
+            *(DIVISORS if name == "avg_pool2d" else GAPS if "max" in name else ()),
         ],
         kink,
     )
@@ -196,10 +257,10 @@ ROWS = {
         conv_errors("convolve", IMAGE.shape, FILTERS.shape),
     ),
     "conv1d": Op(conv1d, CONVS_1D, conv_errors("conv1d", SIGNAL.shape, TAPS.shape)),
-    "max_pool2d": pool("max_pool2d", pool2d(reference.max_pool2d_forward), sample(np.ones((1, 1, 2, 2)), at=(2,))),
-    "avg_pool2d": pool("avg_pool2d", pool2d(reference.avg_pool2d_forward)),
-    "max_pool1d": pool("max_pool1d", pool1d(reference.max_pool2d_forward), sample(np.ones((1, 1, 2)), at=(2,))),
-    "avg_pool1d": pool("avg_pool1d", pool1d(reference.avg_pool2d_forward)),
+    "max_pool2d": pool("max_pool2d", pool2d(largest), sample(np.ones((1, 1, 2, 2)), at=(2,))),
+    "avg_pool2d": pool("avg_pool2d", pool2d(average)),
+    "max_pool1d": pool("max_pool1d", pool1d(largest), sample(np.ones((1, 1, 2)), at=(2,))),
+    "avg_pool1d": pool("avg_pool1d", pool1d(average)),
     "adaptive_avg_pool2d": adaptive("adaptive_avg_pool2d", True),
     "adaptive_max_pool2d": adaptive("adaptive_max_pool2d", False, sample(np.ones((1, 1, 2, 2)), at=(1,))),
     "adaptive_avg_pool1d": adaptive("adaptive_avg_pool1d", True),
