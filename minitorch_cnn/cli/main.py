@@ -12,6 +12,7 @@ from minitorch_cnn.cli import (
     exercise,
     explain,
     explore,
+    export,
     gradcheck,
     network,
     predict,
@@ -81,7 +82,8 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for family in (doctor, data, train, transfer, predict, race, network, explain, explore, gradcheck, exercise):
+    families = doctor, data, train, transfer, predict, race, network, explain, explore, export, gradcheck, exercise
+    for family in families:
         family.add_commands(commands)
     return parser
 

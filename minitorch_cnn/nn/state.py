@@ -28,7 +28,7 @@ class StateDictError(ValueError):
         self.differences = list(differences)
 
 
-def _entries(module, prefix=""):
+def entries(module, prefix=""):
     """Yield (key, array, Parameter or None): parameters, then buffers, then the modules inside.
 
     A parameter that two modules share appears under each of its names, as in PyTorch's files.
@@ -38,7 +38,7 @@ def _entries(module, prefix=""):
     for name, array in module._own_buffers():
         yield prefix + name, array, None
     for name, child in module.named_children():
-        yield from _entries(child, f"{prefix}{name}.")
+        yield from entries(child, f"{prefix}{name}.")
 
 
 def state_dict(module: "Module") -> dict[str, Any]:
@@ -58,7 +58,7 @@ def state_dict(module: "Module") -> dict[str, Any]:
     -----
     Cost: as much memory as the parameters and buffers themselves.
     """
-    return {key: array.copy() for key, array, _ in _entries(module)}
+    return {key: array.copy() for key, array, _ in entries(module)}
 
 
 def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
@@ -91,8 +91,8 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
             f"load_state_dict: arrays - expected a dict of arrays, got {type(arrays).__name__}; "
             "weights.load and weights.load_pth read files"
         )
-    entries = list(_entries(module))
-    own = {key: array for key, array, _ in entries}
+    found = list(entries(module))
+    own = {key: array for key, array, _ in found}
     missing = [key for key in own if key not in arrays and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in arrays if key not in own]
     faults = [f"missing {key}" for key in missing] + [f"unexpected {key}" for key in unexpected] if strict else []
@@ -108,7 +108,7 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
             + rest,
             faults,
         )
-    for key, array, parameter in entries:
+    for key, array, parameter in found:
         if key in arrays:
             np.copyto(array, arrays[key], casting="same_kind")
             if parameter is not None:

@@ -1,6 +1,7 @@
 """A traced model as data for the engine in the page: its operations, and all numbers that they need."""
 
 import dataclasses
+import math
 import re
 
 import numpy as np
@@ -129,11 +130,14 @@ def _hyper(record, constants):
 
 
 def _value(value, constants):
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fb":
         return {"constant": constants.add(value)}
     if isinstance(value, np.ndarray):
         return {"indices": value.ravel().tolist()}
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no word for it
+        return {"number": {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")}
+    return value
 
 
 def _selected(record):

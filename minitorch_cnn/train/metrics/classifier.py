@@ -93,9 +93,14 @@ class Classifier:
         """Write weights and metadata into one file; return the sha256 of the weights."""
         return weights.save(path, self.model.state_dict(), self.metadata)
 
+    def export(self, path):
+        """Write the model as an ONNX file, with the metadata of this classifier inside; see `weights.save_onnx`."""
+        shape = 1, len(self.metadata["mean"]), *self.input_size
+        return weights.save_onnx(path, self.model, shape, self.metadata)
+
     @classmethod
     def load(cls, path, model=None):
-        """Read a classifier that `save` wrote.
+        """Read a classifier that `save` or `export` wrote.
 
         Parameters
         ----------
@@ -120,7 +125,8 @@ class Classifier:
         """
         path = pathlib.Path(path)
         path = path / "model.safetensors" if path.is_dir() else path
-        arrays, metadata = weights.load(path)
+        exported = path.suffix == ".onnx"
+        arrays, metadata = weights.load_onnx(path) if exported else weights.load(path)
         if absent := _ENTRIES - metadata.keys():
             raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
         try:
@@ -130,7 +136,10 @@ class Classifier:
                 f"{path} - expected a classifier as `save` writes it, got another: {error}"
             ) from error
         model = network.rebuild(metadata["architecture"], model, f"Classifier.load: {path}")
-        model.load_state_dict(arrays)
+        if exported:
+            weights.onnx.restore(model, arrays)
+        else:
+            model.load_state_dict(arrays)
         return cls(model, metadata)
 
     @classmethod

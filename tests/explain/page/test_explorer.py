@@ -216,7 +216,7 @@ def test_backward_plays_through_the_layers_in_words(page):
 def test_the_gradient_of_a_weight(page, cifar4):
     page.wait(
         "await explorer.setTarget({what: 'class', label: 2}); explorer.choose(1);"
-        "explorer.chooseUnit({channel: 3, y: 4, x: 4}); document.querySelector('#unit table.kernel td').click();"
+        "explorer.chooseUnit({channel: 3, y: 4, x: 4}); document.querySelector('#unit table.kernel button').click();"
         "await new Promise((resolve) => setTimeout(resolve, 50));"
     )
     text = page.run("document.getElementById('rule').textContent")

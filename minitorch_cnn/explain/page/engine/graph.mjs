@@ -4,17 +4,18 @@ import { Conv2d } from "./conv.mjs";
 import { Concat, BroadcastTo, Index, Pad, Reshape, Transpose } from "./movement.mjs";
 import { BatchNorm, BatchNormReLU, LocalResponseNorm } from "./norm.mjs";
 import {
-  Abs, Add, Div, Exp, GELU, LeakyReLU, Log, Mul, Power, ReLU, Sigmoid, Sqrt, Sub, Tanh,
+  Abs, Add, Clip, Div, Exp, GELU, LeakyReLU, Log, Maximum, Minimum, Mul, Power, PowerOf, ReLU, Sigmoid, Sqrt, Sub,
+  Tanh, Where,
 } from "./pointwise.mjs";
 import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from "./pool.mjs";
-import { CrossEntropy, LogSoftmax, MatMul, Max, Resize, Softmax, Sum } from "./reduce.mjs";
+import { LogSoftmax, MatMul, Max, Resize, Softmax, Sum } from "./reduce.mjs";
 import { Tensor } from "./tensor.mjs";
 
 // By the names of the Python classes of the same operations.
 export const operations = {
-  Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Concat, Conv2d,
-  CrossEntropy, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Mul,
-  Pad, Power, ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose,
+  Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Clip, Concat,
+  Conv2d, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum,
+  Minimum, Mul, Pad, Power, PowerOf, ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose, Where,
 };
 
 // Parameters
@@ -42,6 +43,7 @@ export class Graph {
   settings(hyper) {
     const made = Object.entries(hyper).map(([name, value]) => {
       if (value?.constant) return [name, this.value(value.constant)];
+      if (value?.number) return [name, Number(value.number)];
       return [name, value?.indices ? Int32Array.from(value.indices) : value];
     });
     return Object.fromEntries(made);

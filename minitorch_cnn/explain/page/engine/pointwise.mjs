@@ -51,6 +51,11 @@ export const Power = elementwise(
   (x, out, { exponent }) => (exponent === 0 ? 0 : exponent * x ** (exponent - 1)),
 );
 
+export const Clip = elementwise(
+  (x, { low, high }) => Math.min(Math.max(x, low), high),
+  (x, out, { low, high }) => Number(low <= x && x <= high),
+);
+
 // value(a, b), and the derivatives by a and by b.
 function binary(value, slopeA, slopeB) {
   return {
@@ -76,4 +81,35 @@ function binary(value, slopeA, slopeB) {
 export const Add = binary((a, b) => a + b, () => 1, () => 1);
 export const Sub = binary((a, b) => a - b, () => 1, () => -1);
 export const Mul = binary((a, b) => a * b, (a, b) => b, (a) => a);
+export const PowerOf = binary(
+  (a, b) => a ** b,
+  (a, b) => (b === 0 ? 0 : b * a ** (b - 1)),
+  (a, b) => (a === 0 && b >= 0 ? 0 : a ** b * Math.log(a)),
+);
+
+// Which of two elements wins: 1, 0, or a half for both if they are equal.
+const wins = (a, b) => (a === b ? 0.5 : Number(a > b));
+
+export const Maximum = binary(Math.max, wins, (a, b) => wins(b, a));
+export const Minimum = binary(Math.min, (a, b) => wins(b, a), wins);
 export const Div = binary((a, b) => a / b, (a, b) => 1 / b, (a, b) => -a / (b * b));
+
+export const Where = {
+  forward(node) {
+    const { inputs: [a, b], hyper: { condition }, shape } = node, out = new Tensor(shape);
+    node.indices = [a, b, condition].map((x) => indicesBy(shape, broadcastStrides(x.shape, shape)));
+    const [inA, inB, inCondition] = node.indices;
+    for (let i = 0; i < out.data.length; i++) {
+      out.data[i] = condition.data[inCondition[i]] ? a.data[inA[i]] : b.data[inB[i]];
+    }
+    return out;
+  },
+  backward({ inputs: [a, b], indices: [inA, inB, inCondition], hyper: { condition } }, grad) {
+    const sumsA = new Float64Array(a.data.length), sumsB = new Float64Array(b.data.length);
+    for (let i = 0; i < grad.data.length; i++) {
+      if (condition.data[inCondition[i]]) sumsA[inA[i]] += grad.data[i];
+      else sumsB[inB[i]] += grad.data[i];
+    }
+    return [a.like(Float32Array.from(sumsA)), b.like(Float32Array.from(sumsB))];
+  },
+};

@@ -1,4 +1,4 @@
-// Sums, maxima and softmax over axes, matrix products, interpolation, and the loss.
+// Sums, maxima and softmax over axes, matrix products, and interpolation.
 
 import { matmul, transposed } from "./matmul.mjs";
 import { Tensor, aroundAxis, indicesBy, stridesOf } from "./tensor.mjs";
@@ -133,31 +133,3 @@ function resample(x, rows, columns, shape) {
   }
   return out;
 }
-
-// The loss of each row of logits (N, K); hyper.labels holds the classes.
-export const CrossEntropy = {
-  forward(node) {
-    const [logits] = node.inputs, { labels, label_smoothing: smoothing } = node.hyper, out = new Tensor(node.shape);
-    const classes = logits.shape[1];
-    node.probabilities = Softmax.forward({ inputs: [logits], hyper: { axis: 1 } });
-    forLines(logits.shape, 1, (first, step, length) => {
-      const [largest, sum] = exponentials(logits.data, first, step, length), row = first / classes;
-      let loss = 0;
-      for (let k = 0; k < classes; k++) {
-        const target = (k === labels[row] ? 1 - smoothing : 0) + smoothing / classes;
-        if (target) loss -= target * (logits.data[first + k] - largest - Math.log(sum));
-      }
-      out.data[row] = loss;
-    });
-    return out;
-  },
-  backward({ inputs: [logits], probabilities, hyper: { labels, label_smoothing: smoothing } }, grad) {
-    const classes = logits.shape[1], gradLogits = new Tensor(logits.shape);
-    for (let i = 0; i < gradLogits.data.length; i++) {
-      const row = Math.floor(i / classes);
-      const target = (i % classes === labels[row] ? 1 - smoothing : 0) + smoothing / classes;
-      gradLogits.data[i] = (probabilities.data[i] - target) * grad.data[row];
-    }
-    return [gradLogits];
-  },
-};

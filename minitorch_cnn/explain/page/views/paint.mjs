@@ -27,9 +27,10 @@ export function css([r, g, b]) {
   return `rgb(${r} ${g} ${b})`;
 }
 
-// Black or white, whichever reads better on a colour.
-export function inkOn([r, g, b]) {
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#000" : "#fff";
+// Black or white, whichever has more contrast with a colour: by its relative luminance, as WCAG defines it.
+export function inkOn(colour) {
+  const [r, g, b] = colour.map((part) => (part <= 10 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
 // The maps of a Tensor (1, C, H, W) or (1, K): how many, and their size. A vector counts as maps of one element.

@@ -69,11 +69,10 @@ function convolution(view, node, unit, onWeight) {
     const one = element("div", "", "window");
     one.append(table(part.window, "input", largestOf(x.data)), element("span", "\u00d7"));
     one.append(table(part.kernel, "kernel", largestOf(weight.data), (cell, u, v) => {
-      cell.tabIndex = 0;
-      cell.title = "click for the gradient of this weight";
-      const ask = () => onWeight({ node, filter: unit.channel, map: part.map, u, v });
-      cell.addEventListener("click", ask);
-      cell.addEventListener("keydown", (event) => event.key === "Enter" && ask());
+      const weight = element("button", cell.textContent);
+      Object.assign(weight, { type: "button", title: "click for the gradient of this weight" });
+      weight.addEventListener("click", () => onWeight({ node, filter: unit.channel, map: part.map, u, v }));
+      cell.replaceChildren(weight);
     }));
     one.append(element("span", `= ${short(part.sum)}`, "sum"));
     one.title = `input map ${part.channel}`;

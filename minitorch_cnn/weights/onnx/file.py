@@ -1,0 +1,263 @@
+"""Writing a traced model as an ONNX file, and reading the weights of such a file back."""
+
+import contextlib
+import json
+
+import numpy as np
+
+from minitorch_cnn import arguments
+from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.io import files
+from minitorch_cnn.nn.state import entries
+from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.weights.file import WeightFileError
+from minitorch_cnn.weights.onnx.builder import Builder, Unsupported
+from minitorch_cnn.weights.onnx.operators import OPSET, TRANSLATIONS, Call
+
+_KEY = "minitorch_cnn"  # of our metadata in the file
+_MORE = 97  # images of a second trace: no length of a layer is likely to fit it by chance
+
+
+def save_onnx(path, model, input_shape, metadata=None):
+    """Write a model as an ONNX file, all or nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+    model : Module
+        Traced in evaluation mode; nothing is computed, and nothing in it changes.
+    input_shape : tuple of int
+        (N, C, H, W), or another that the model takes. The file takes any number of images unless the model suits
+        N alone, such as one that reshapes to a fixed batch or takes a mean over it.
+    metadata : dict or None
+        What JSON can hold, such as names of classes and the normalisation of images.
+
+    Returns
+    -------
+    bool
+        True if the file takes any number of images, False if exactly N.
+
+    Raises
+    ------
+    ImportError
+        If the package ``onnx`` is not installed.
+    WeightFileError
+        If ONNX lacks an operation of the model.
+    ShapeError
+        If the model does not take inputs of this shape.
+    TypeError
+        If ``metadata`` is not a dict that JSON can hold.
+    OSError
+        If the file cannot be written.
+
+    Notes
+    -----
+    The input is called "images" and the output "outputs"; parameters keep their paths as names. The entry
+    "minitorch_cnn" of the file's metadata holds ``metadata`` as JSON. Files are limited to 2 GiB by their format.
+    """
+    onnx = _onnx("save_onnx")
+    arguments.path("save_onnx", path=path)
+    text = _as_json(metadata)
+    x, records = _traced(model, tuple(input_shape))
+    following = _for_any_batch(model, x, records)
+    any_batch = following is not None
+    following = following if any_batch else [_shapes(record) for record in records]
+    builder = Builder(onnx, _names(model))
+    names, last = {id(x): "images"}, id(records[-1].output) if records else id(x)
+    for record, calls in zip(records, following, strict=True):
+        names[id(record.output)] = _translated(builder, record, calls, names)
+    images = (-1, *x.shape[1:]) if any_batch else x.shape
+    graph = _graph(onnx, builder, images, x.data.dtype, following[-1][1] if records else images, names[last])
+    opset = onnx.helper.make_opsetid("", OPSET)
+    made = onnx.helper.make_model(graph, opset_imports=[opset], producer_name="minitorch_cnn", ir_version=9)
+    onnx.helper.set_model_props(made, {_KEY: text})
+    onnx.checker.check_model(made, full_check=True)
+    files.atomic_write(path, made.SerializeToString())
+    return any_batch
+
+
+def load_onnx(path):
+    """Read the constants and the metadata of an ONNX file that `save_onnx` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        All constants of the graph; parameters under their paths.
+    metadata : dict
+
+    Raises
+    ------
+    ImportError
+        If the package ``onnx`` is not installed.
+    WeightFileError
+        If it is not such a file.
+    OSError
+        If it cannot be read.
+    """
+    onnx = _onnx("load_onnx")
+    arguments.path("load_onnx", path=path)
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        made = onnx.load_model_from_string(data)
+    except Exception as error:  # the parser of protocol buffers raises errors of its own
+        raise WeightFileError(f"{path} - expected an ONNX file, got one that cannot be read: {error}") from error
+    properties = {entry.key: entry.value for entry in made.metadata_props}
+    if _KEY not in properties:
+        raise WeightFileError(f"{path} - expected an ONNX file that minitorch_cnn wrote, got one of {_producer(made)}")
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor).copy() for tensor in made.graph.initializer}
+    return arrays, json.loads(properties[_KEY])
+
+
+def restore(model, arrays):
+    """Load what `load_onnx` read into a model; a parameter that several modules share is stored under its first name.
+
+    Raises
+    ------
+    StateDictError
+        If arrays are missing or do not fit; the model is unchanged.
+    """
+    names = _names(model)
+    found = {path: arrays[names[id(array)]] for path, array, _ in entries(model) if names[id(array)] in arrays}
+    model.load_state_dict(found)
+
+
+def _names(model):
+    """Return the first path of every parameter and buffer, by the id of its array."""
+    names = {}
+    for path, array, _ in entries(model):
+        names.setdefault(id(array), path)
+    return names
+
+
+def _producer(made):
+    return made.producer_name or "an unknown program"
+
+
+def _onnx(function):
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(f"{function} needs the package onnx: pip install 'minitorch-cnn[onnx]'") from error
+    return onnx
+
+
+def _as_json(metadata):
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict):
+        raise TypeError(f"save_onnx: metadata - expected a dict, got {type(metadata).__name__}")
+    try:
+        return json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"save_onnx: metadata - expected what JSON can hold, got {error}") from error
+
+
+@contextlib.contextmanager
+def _evaluating(model):
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _traced(model, shape):
+    """Return the input and the records of a trace in evaluation mode."""
+    dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    x = Tensor.like_shape(shape, dtype)
+    with _evaluating(model), no_grad(), trace() as records:
+        model(x)
+    return x, records
+
+
+def _shapes(record):
+    return tuple(None if v is None else v.shape for v in record.inputs), record.output.shape
+
+
+def _for_any_batch(model, x, records):
+    """Find what follows the batch, by a trace with more images.
+
+    Returns
+    -------
+    list of (shapes of inputs, shape of output), or None
+        Of each record; a length that follows the batch is -1. None if the model suits this batch alone: it fails for
+        another one, or runs other operations, or computes with a constant that depends on the batch.
+    """
+    if not x.shape:
+        return None
+    try:
+        _, others = _traced(model, (x.shape[0] + _MORE, *x.shape[1:]))
+    except (ValueError, IndexError):
+        return None
+    if [r.op for r in records] != [r.op for r in others]:
+        return None
+    found = []
+    for one, other in zip(records, others, strict=True):
+        pairs = [_merged(a, b) for a, b in zip(*(_flat(r) for r in (one, other)), strict=True)]
+        if None in pairs or not _same_settings(one, other):
+            return None
+        inputs = iter(pairs[:-1])
+        found.append((tuple(None if v is None else next(inputs) for v in one.inputs), pairs[-1]))
+    return found
+
+
+def _flat(record):
+    inputs, output = _shapes(record)
+    return [*(shape for shape in inputs if shape is not None), output]
+
+
+def _merged(one, other):
+    """Return a shape with -1 for the axis whose length differs; None if more than one does."""
+    if len(one) != len(other):
+        return None
+    merged = tuple(a if a == b else -1 for a, b in zip(one, other, strict=True))
+    return merged if merged.count(-1) <= 1 else None
+
+
+def _same_settings(one, other):
+    """Return whether constants and keywords are the same, apart from shapes, which come from the output."""
+    constants = zip(one.inputs, other.inputs, strict=True)
+    if not all(a is b or a.traced or np.array_equal(a.data, b.data, equal_nan=True) for a, b in constants):
+        return False
+    return all(name == "shape" or _equal(value, other.hyper[name]) for name, value in one.hyper.items())
+
+
+def _equal(one, other):
+    """Return whether two keywords are equal; they may be arrays, or tuples with arrays inside."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f")
+    return one == other
+
+
+def _translated(builder, record, shapes, names):
+    """Add the nodes of one operation; return the name of its output."""
+    where = f" in {record.path}" if record.path else ""
+    if record.op not in TRANSLATIONS:
+        known = ", ".join(sorted(function.__name__ for function in TRANSLATIONS))
+        expected = f"operations that have a translation ({known})"
+        raise Unsupported(f"save_onnx: model - expected {expected}, got {record.op.__name__}{where}")
+    inputs = [None if v is None else names.get(id(v)) or builder.constant(v.data) for v in record.inputs]
+    call = Call(*shapes, record.hyper, record.output.data.dtype)
+    try:
+        return TRANSLATIONS[record.op](builder, call, *inputs)
+    except Unsupported as error:
+        raise Unsupported(f"save_onnx: model - {error}: {record.op.__name__}{where}") from None
+
+
+def _graph(onnx, builder, images, dtype, outputs, last):
+    """Return the whole graph, with names and shapes for input and output."""
+    builder.add("Identity", last, output="outputs")
+    kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+    values = [
+        onnx.helper.make_tensor_value_info(name, kind, ["N" if length == -1 else length for length in shape])
+        for name, shape in (("images", images), ("outputs", outputs))
+    ]
+    return onnx.helper.make_graph(builder.nodes, "minitorch_cnn", values[:1], values[1:], builder.initializers)
