@@ -70,6 +70,8 @@ class Conv2d(Function):
         ctx.hyper = hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad
+        if need_weight:  # x is kept, so what forward finds out about it can be kept as well
+            ctx.algorithm = ctx.algorithm.with_memo()
         ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
         return nchw(ctx.algorithm.forward.function(nhwc(x), weight, bias, **hyper))
 

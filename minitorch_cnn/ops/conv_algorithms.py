@@ -129,7 +129,7 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
     if name in ("direct", "winograd") and not kernels.runtime.simd.supports(x.dtype):
         raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
     rows = select.TABLE if name == "auto" else tuple(_asked(name, row) for row in select.TABLE if row.family == name)
-    if not any(row.supports(problem) for row in rows):
+    if name != "auto" and not any(row.supports(problem) for row in rows):
         raise ValueError(
             "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
             f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"

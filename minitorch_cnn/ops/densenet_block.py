@@ -216,7 +216,7 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     """Return the gradients of the stage's input and of gamma, beta, weight and bias; add to ``grad_block``."""
     if maps is None:
         active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
-    algorithm, sizes = stage.convolution(active), (active.shape[1:3], stage.weight.shape[2:])
+    algorithm, sizes = stage.convolution(active).with_memo(), (active.shape[1:3], stage.weight.shape[2:])
     grad = algorithm.backward_input.function(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
     grad_weight = grad_bias = None
     if needed[2]:

@@ -6,6 +6,7 @@ differ in which dimension fills the lanes of a vector register. The results of a
 """
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from minitorch_kernels.conv import im2col, indirect, indirect_weight, small_cin, small_cout
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.conv.winograd import correlate as winograd
+from minitorch_kernels.conv.winograd import outliers
 from minitorch_kernels.conv.winograd import panels as winograd_panels
 from minitorch_kernels.conv.winograd import tiles as winograd_tiles
 from minitorch_kernels.conv.winograd import weight as winograd_weight
@@ -69,6 +71,15 @@ class Choice(NamedTuple):
     forward: Chosen
     backward_input: Chosen
     backward_weight: Chosen
+
+    def with_memo(self):
+        """Return the same algorithms, whose functions share an `outliers.Memo` where they can.
+
+        The arrays of the convolution must then not change until the last product has run.
+        """
+        memo = outliers.Memo()
+        functions = [partial(own.function, memo=memo) if own.name == "winograd" else own.function for own in self]
+        return Choice(*(own._replace(function=function) for own, function in zip(self, functions, strict=True)))
 
 
 def _compiled(problem):
@@ -256,6 +267,12 @@ def choose(problem, rows=TABLE):
     LookupError
         If no row supports the problem.
     """
+    return _choose(problem, rows, simd.supports(problem.dtype))
+
+
+@lru_cache(maxsize=1024)
+def _choose(problem, rows, compiled):
+    """Return `choose`, looked up once for each problem; ``compiled`` says whether there is a micro-kernel."""
     return Choice(*(_first(rows, problem, product) for product in PRODUCTS))
 
 

@@ -187,7 +187,9 @@ def correlate(x, weight, bias, out_size, padding, *, transposed_filter=False, fi
     return with_channels(out, out_channels)
 
 
-def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, fill=_fill_by_tiles):
+def conv2d_forward_winograd(
+    x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles
+):
     """Cross-correlate images with 3 x 3 or 5 x 5 filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i + u - top, j + v - left, c] * weight[o, c, u, v]
@@ -200,6 +202,8 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     stride, dilation : (1, 1)
     padding : (top, bottom, left, right), pixels of zeros
     groups : 1
+    memo : outliers.Memo or None
+        What the products of this convolution know about their operands.
     fill : callable
         The order of the loops, see `correlate`.
 
@@ -216,14 +220,14 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     _, height, width, _ = x.shape
     out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
     out = correlate(x, weight, bias, out_size, padding, fill=fill)
-    if len(apart := outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2)):
+    if len(apart := outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)):
         hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         out[apart] = indirect.conv2d_forward_indirect(x[apart], weight, bias, **hyper)
     return out
 
 
 def conv2d_backward_input_winograd(
-    grad_out, weight, *, input_size, stride, padding, dilation, groups, fill=_fill_by_tiles
+    grad_out, weight, *, input_size, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles
 ):
     """Return the gradient of the images: the output's, cross-correlated with the filters turned by 180 degrees.
 
@@ -234,7 +238,7 @@ def conv2d_backward_input_winograd(
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous, float32 or float64
     weight : ndarray, shape (C_out, C_in, KH, KW), 3 x 3 or 5 x 5
     input_size : (H, W)
-    stride, padding, dilation, groups, fill
+    stride, padding, dilation, groups, memo, fill
         As in `conv2d_forward_winograd`.
 
     Returns
@@ -247,7 +251,7 @@ def conv2d_backward_input_winograd(
     """
     around = tuple(weight.shape[2] - 1 - p for p in padding)
     grad_x = correlate(grad_out, weight, None, input_size, around, transposed_filter=True, fill=fill)
-    if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2)):
+    if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)):
         hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         sizes = {"input_size": input_size, **hyper}
         grad_x[apart] = indirect.conv2d_backward_input_indirect(grad_out[apart], weight, **sizes)

@@ -67,7 +67,25 @@ def measure(maps):
     return measures.view(maps.dtype).T.astype(np.float64)
 
 
-def find(maps, weight, terms):
+class Memo:
+    """Measures arrays once each, for the three products of one convolution: two of them read x, two its gradient.
+
+    It keeps the arrays alive, so that no other array can take their place in memory, and trusts that nobody changes
+    them in the meantime. So it lives as long as one operation of the graph.
+    """
+
+    def __init__(self):
+        self._kept = {}
+
+    def measure(self, maps):
+        """Return `measure` of the array, taken now or when this memory was first seen with this shape."""
+        key = maps.__array_interface__["data"][0], maps.shape
+        if key not in self._kept:
+            self._kept[key] = maps, measure(maps)
+        return self._kept[key][1]
+
+
+def find(maps, weight, terms, memo=None):
     """Return the indices of the images that are to be set apart when they are filtered.
 
     Parameters
@@ -77,32 +95,38 @@ def find(maps, weight, terms):
     weight : ndarray, shape (C_out, C_in, KH, KW)
     terms : int
         Products in a sum.
+    memo : Memo or None
+        Of the convolution.
 
     Returns
     -------
     ndarray of int64; all of them where a filter has taps as far apart as the rows of such an image
     """
     count, inner, height, width = weight.shape
+    memo = memo or Memo()
     taps = np.ascontiguousarray(weight).reshape(count, inner, height * width, 1)
-    largest, _, least = measure(taps)  # rows are input channels, which may be small; columns are taps
+    largest, _, least = memo.measure(taps)  # rows are input channels, which may be small; columns are taps
     with np.errstate(all="ignore"):
         even = ~(largest > least * _most_spread(weight.dtype)).any()
-    return np.flatnonzero(~_fit(measure(maps), largest.max(initial=0), terms, maps.dtype) | ~even)
+    return np.flatnonzero(~_fit(memo.measure(maps), largest.max(initial=0), terms, maps.dtype) | ~even)
 
 
-def find_pairs(x, grad_out):
+def find_pairs(x, grad_out, memo=None):
     """Return the indices of the images that are to be set apart when they are correlated with their gradients.
 
     Parameters
     ----------
     x, grad_out : ndarray, shapes (N, H, W, C_in) and (N, OH, OW, C_out), C-contiguous
+    memo : Memo or None
+        Of the convolution.
 
     Returns
     -------
     ndarray of int64
     """
     terms = grad_out[..., 0].size
-    of_x, of_grad = measure(x), measure(grad_out)
+    memo = memo or Memo()
+    of_x, of_grad = memo.measure(x), memo.measure(grad_out)
     most_x, most_grad = (np.nanmax(measures[0], initial=0) for measures in (of_x, of_grad))
     return np.flatnonzero(~(_fit(of_x, most_grad, terms, x.dtype) & _fit(of_grad, most_x, terms, x.dtype)))
 

@@ -215,7 +215,7 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, width, lanes,
                         grad_weight[p * width + j, first + c, u, v] = element
 
 
-def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
+def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups, memo=None):
     """Return the gradient of 3 x 3 or 5 x 5 filters: the images, cross-correlated with the output's gradient.
 
     grad_weight[o, c, u, v] = sum over n, i, j of x[n, i + u - top, j + v - left, c] * grad_out[n, i, j, o]
@@ -225,8 +225,8 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
     kernel_size : (3, 3) or (5, 5)
-    stride, padding, dilation, groups
-        As in `winograd.conv2d_forward_winograd`.
+    stride, padding, dilation, groups, memo
+        As in `correlate.conv2d_forward_winograd`.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     Cost: as forward. Parallel over ranges of patches, or over patches, then over products.
     """
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    apart = outliers.find_pairs(x, grad_out)
+    apart = outliers.find_pairs(x, grad_out, memo)
     if not len(apart):
         return _gradient(x, grad_out, kernel_size, padding)
     sizes = {"kernel_size": kernel_size, **hyper}

@@ -94,6 +94,30 @@ def test_measures_of_an_image(dtype, shape):
         np.testing.assert_array_equal(got, want)
 
 
+def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
+    looked = []
+    right = outliers.measure
+    monkeypatch.setattr(outliers, "measure", lambda maps: looked.append(maps.shape) or right(maps))
+    x, grad, w = normal(2, 8, 8, 16), normal(2, 8, 8, 16, seed=2), normal(16, 16, 3, 3, seed=1)
+    spoil(grad.view(), 1e6)
+    memo = outliers.Memo()
+    for _ in range(2):
+        outliers.find(x, w, 144, memo)
+        outliers.find(grad, w, 144, memo)
+        found = outliers.find_pairs(x[:], grad[:], memo)
+    assert found.tolist() == [1] and looked == [(16, 16, 9, 1), x.shape, grad.shape]
+    outliers.find(x, w, 144)  # without a memo the array may have changed: looked at again
+    assert looked[3:] == [(16, 16, 9, 1), x.shape]
+    assert outliers.find_pairs(x[:1], grad[:1], memo).tolist() == [] and len(looked) == 7  # another shape
+
+
+def test_a_memo_keeps_the_memory_that_it_knows():
+    memo = outliers.Memo()
+    for value in (1.0, 2.0, 3.0):  # without the memo, a new array might lie where the last one was
+        maps = np.full((1, 4, 4, 16), value, np.float32)
+        assert memo.measure(maps)[0] == value
+
+
 def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
     w = normal(16, 16, 3, 3, seed=1)
     for block in (np.s_[:, :6], np.s_[:6], np.s_[:6, :6]):
