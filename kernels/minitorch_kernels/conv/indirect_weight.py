@@ -35,12 +35,13 @@ from minitorch_kernels.gemm.pack import copy_mr, copy_vector, cut_k_runs, gather
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
-from minitorch_kernels.runtime.simd import VECTOR_BYTES, nr
+from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 
 _ROW_GROUP = 24 * MR  # kernel positions that one task sums up
 _CHUNK_BYTES = 1 << 20  # images and gradients that should stay in the second-level cache
 _NARROW_BYTES = 256  # gradients of a pixel up to here lie close enough together for the first-level cache
+_GATHER_UNITS = 1.5  # see `small_cout_is_faster`
 _TASKS = 16  # with fewer tasks the images are split too; a constant, so that results do not depend on the threads
 
 
@@ -203,13 +204,13 @@ def _pack_a(x, packed, a_row_offsets, adjacent, k_runs, block, a_offset, a_step,
 
 @compiled
 def _pack_b(grad_out, packed, pixels, block, channel, b_width, valid, width):
-    """Pack a panel of a block's gradients, from ``channel`` on, with zeros after the ``valid`` columns."""
+    """Pack a panel of a block's gradients, from ``channel`` on; the sums of columns after ``valid`` mean nothing."""
     vector = VECTOR_BYTES // grad_out.itemsize
     for s in range(block.first_run, block.end_run):
         for k in range(block.length):
             source = (pixels[s] + k) * b_width + channel
             target = ((s - block.first_run) * block.length + k) * width
-            if valid == width:
+            if source + width <= len(grad_out):  # whole vectors; nobody reads the sums of what follows the last column
                 for j in range(0, width, vector):
                     copy_vector(grad_out, source + j, packed, target + j)
             else:
@@ -274,15 +275,21 @@ def _adjacent_first(offsets):
 
 
 def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, dtype):
-    """Return True where tiles of output channels by elements of a window's row are fewer than the other way round."""
-    row = kernel_size[1] * channels
+    """Return True where tiles of output channels by elements of a window's row take less time than the other way round.
+
+    The unit is a tile that is one vector wide. To gather a tile of A whose elements do not lie side by side takes about
+    one and a half of them, measured on AVX-512.
+    """
+    row, count = kernel_size[1] * channels, kernel_size[0]
     if groups > 1 or dilation[1] > 1 or channels * np.dtype(dtype).itemsize > _NARROW_BYTES:
         return False
 
-    def tiles(rows, columns):
-        return -(-rows // MR) * -(-columns // nr(dtype, columns))
+    def units(rows, columns, gathered):
+        width = nr(dtype, columns)
+        return -(-rows // MR) * -(-columns // width) * (width // lanes(dtype)) + _GATHER_UNITS * -(-gathered // MR)
 
-    return kernel_size[0] * tiles(out_channels, row) < tiles(kernel_size[0] * row, out_channels)
+    swapped = count * units(out_channels, row, 0) + units(0, row, out_channels % MR)
+    return swapped < units(count * row, out_channels, count * (row % MR))
 
 
 def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, padding, dilation, groups):

@@ -43,7 +43,7 @@ def family(name):
         (Layer(kernel=1, padding=0), ("indirect", "indirect", "indirect")),
         (Layer(stride=2), ("indirect", "indirect", "indirect")),
         (Layer(groups=64), ("depthwise", "depthwise", "depthwise")),
-        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "indirect")),
+        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "small_cout")),
         (Layer(images=0), ("indirect", "indirect", "indirect")),
     ],
 )
@@ -54,6 +54,15 @@ def test_the_first_row_that_is_faster_is_taken(layer, names):
 def test_few_filters_of_colour_images_have_a_weight_gradient_of_their_own():
     layer = Layer(channels=3, filters=6, size=32, kernel=5, padding=0)
     assert select.choose(layer.problem()).backward_weight.name == "small_cout"
+
+
+@pytest.mark.parametrize(("channels", "filters", "kernel", "name"), [
+    (1, 8, 3, "small_cout"), (6, 16, 5, "small_cout"), (8, 8, 3, "small_cout"), (3, 16, 3, "indirect"),
+    (3, 64, 7, "indirect"), (1, 32, 3, "indirect"),
+])  # fmt: skip
+def test_rows_that_would_be_gathered_count_in_the_choice_of_a_weight_gradient(channels, filters, kernel, name):
+    layer = Layer(channels=channels, filters=filters, size=32, kernel=kernel, padding=0, stride=2)
+    assert select.choose(layer.problem()).backward_weight.name == name
 
 
 def test_a_family_is_taken_where_it_is_not_the_fastest():
