@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minitorch_cnn import ops
-from minitorch_cnn.autograd import GraphError, TraceError, Variable, is_grad_enabled
+from minitorch_cnn.autograd import FLOAT_DTYPES, GraphError, TraceError, Variable, is_grad_enabled
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
@@ -55,6 +55,10 @@ class Tensor(Variable):
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
+
+    def result(self, data):
+        """Return a new variable of the type that operations on this one return."""
+        return plain(data) if type(self) is Tensor else super().result(data)
 
     # ------------------------------------------------------------------------ properties
 
@@ -355,6 +359,15 @@ class Tensor(Variable):
     def flatten(self, start_axis: int = 0) -> Tensor:
         """See `ops.flatten`."""
         return ops.flatten(self, start_axis=start_axis)
+
+
+def plain(data):
+    """Return a Tensor of the result of an operation; a floating array needs none of the constructor's checks."""
+    if type(data) is not np.ndarray or data.dtype not in FLOAT_DTYPES:
+        return Tensor(data)
+    tensor = Tensor.__new__(Tensor)
+    Variable.__init__(tensor, data)
+    return tensor
 
 
 def _as_numbers(data, dtype):

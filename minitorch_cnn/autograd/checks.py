@@ -21,7 +21,7 @@ class TraceError(RuntimeError):
 def check_dtypes(function, variables):
     """Raise TypeError unless all variables are float32 or all are float64."""
     dtype = variables[0].data.dtype
-    if dtype not in FLOAT_DTYPES or any(v.data.dtype != dtype for v in variables):
+    if dtype not in FLOAT_DTYPES or [v.data.dtype for v in variables].count(dtype) < len(variables):
         got = ", ".join(str(v.data.dtype) for v in variables)
         raise TypeError(f"{function.__name__}: dtype - expected float32 or float64, the same everywhere, got {got}")
 
@@ -50,7 +50,7 @@ def first_gradient(variable, grad):
 def saved_versions(ctx, variables):
     """Return (counter, its value now) of each variable whose memory ``ctx`` has saved."""
     arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
-    held = [v for v in variables if any(np.may_share_memory(v.data, a) for a in arrays)]
+    held = [v for v in variables if True in [np.may_share_memory(v.data, a) for a in arrays]]
     return [(v._version, v.version) for v in held]
 
 
@@ -69,7 +69,8 @@ def check_gradients(node, grads):
     """Return the result of backward as a tuple; raise ValueError unless each gradient fits its input."""
     grads = grads if isinstance(grads, tuple) else (grads,)
     got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
-    if len(got) != len(node.expected) or any(g not in (None, e) for g, e in zip(got, node.expected, strict=True)):
+    fits = len(got) == len(node.expected)
+    if not fits or False in [g in (None, e) for g, e in zip(got, node.expected, strict=True)]:
         expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (node.expected, got))
         raise ValueError(f"{node.function.__name__}.backward: expected gradients of {expected}, got {got}")
     return grads

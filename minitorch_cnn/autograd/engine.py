@@ -179,8 +179,10 @@ class Node:
             grads = checks.check_gradients(self, self.function.backward(self.ctx, grad_out))
         arrays = (grad_out, *self.ctx.saved, *grads)
         return tuple(
-            _owned(grad, arrays) if isinstance(edge, Variable) and grad is not None else grad
-            for edge, grad in zip(self.edges, grads, strict=True)
+            [
+                _owned(grad, arrays) if isinstance(edge, Variable) and grad is not None else grad
+                for edge, grad in zip(self.edges, grads, strict=True)
+            ]
         )
 
     def free(self):
@@ -190,7 +192,7 @@ class Node:
 
 def _owned(grad, arrays):
     """Return ``grad`` itself if it is not a view and occurs once in ``arrays``, otherwise a copy."""
-    return grad if grad.base is None and sum(grad is array for array in arrays) == 1 else np.array(grad)
+    return grad if grad.base is None and [grad is array for array in arrays].count(True) == 1 else np.array(grad)
 
 
 def topological_order(root):
@@ -207,9 +209,9 @@ def topological_order(root):
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            edges = [] if isinstance(node, Variable) else [edge for edge in node.edges if edge is not None]
-            edges.sort(key=lambda edge: isinstance(edge, Node))  # leaves lie deeper in the stack
-            stack.extend((edge, False) for edge in edges)
+            if isinstance(node, Node):
+                for kind in (Variable, Node):  # leaves lie deeper in the stack
+                    stack += [(edge, False) for edge in node.edges if isinstance(edge, kind)]
     return order
 
 
@@ -238,24 +240,25 @@ class Function:
         variables = [v for v in inputs if v is not None]
         if not cls.any_dtype:
             checks.check_dtypes(cls, variables)
-        shapes = [None if v is None else v.data.shape for v in inputs]
+        arrays = [None if v is None else v.data for v in inputs]
+        shapes = [None if a is None else a.shape for a in arrays]
         shape = cls.output_shape(*shapes, **hyper) if cls.output_shape else None
-        traced = any(v.traced for v in variables)
+        traced = True in [v.traced for v in variables]
         recording = is_grad_enabled() and not traced
-        ctx = Context(tuple(recording and v is not None and v.requires_grad for v in inputs), shape)
+        ctx = Context(tuple([recording and v is not None and v.requires_grad for v in inputs]), shape)
         if traced:
             data = traced_forward(cls, ctx, inputs, hyper)
         else:
             with np.errstate(all="ignore"):  # infinities and NaN are values too; the trainer looks for them
-                data = cls.forward(ctx, *(None if v is None else v.data for v in inputs), **hyper)
+                data = cls.forward(ctx, *arrays, **hyper)
         checks.check_output(cls, shape, data)
         output = variables[0].result(data)
-        output.traced = traced
+        output.traced, path = traced, module_path()
         for v in variables:
             if not traced and np.may_share_memory(v.data, data):
                 output._version = v._version
-        if any(ctx.needs_grad):
+        if True in ctx.needs_grad:
             output.requires_grad = True
-            output.node = Node(cls, ctx, inputs, output, module_path())
-        note(cls, inputs, output, hyper)
+            output.node = Node(cls, ctx, inputs, output, path)
+        note(cls, inputs, output, hyper, path)
         return output

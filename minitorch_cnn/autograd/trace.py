@@ -83,9 +83,8 @@ def module_path():
     return call.path if call else ""
 
 
-def note(function, inputs, output, hyper):
-    """Add an operation that has run to the log of the running module and to the trace."""
-    path = module_path()
+def note(function, inputs, output, hyper, path):
+    """Add an operation that has run in the module of this path to the log of that module and to the trace."""
     if call := module_call.get():
         shapes = [None if v is None else v.data.shape for v in inputs]
         call.op_log.append((path, function, shapes, output.data.shape, hyper))

@@ -15,7 +15,9 @@ _PLAIN = {bool, int, float, str, type(None)}  # checked first: most values are o
 
 def parts_within(value, kinds):
     """Return the objects of the given types in a list, dict, set or array of objects, at any depth."""
-    found, seen, stack = [], set(), [_items(value)]
+    if not (inside := _items(value)):
+        return []
+    found, seen, stack = [], set(), [inside]
     while stack:
         for item in stack.pop():
             if isinstance(item, kinds):

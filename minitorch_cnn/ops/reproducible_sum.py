@@ -47,6 +47,8 @@ def of_blocks(function, *arrays):
     """
     count = len(arrays[0])
     blocks = _blocks(count)
+    if blocks == 1:
+        return [function(*arrays)]
     ends = [i * count // blocks for i in range(blocks + 1)]
     return [function(*(array[a:b] for array in arrays)) for a, b in zip(ends, ends[1:], strict=False)]
 

@@ -210,6 +210,16 @@ def _without(function, count):
     return signature.replace(parameters=list(signature.parameters.values())[count:])
 
 
+def _task_counter(function, tasks):
+    """Return a function of a kernel's arguments, a tuple, that gives the number of tasks."""
+    names = list(inspect.signature(function).parameters)[2:]
+    positions = [names.index(name) for name in inspect.signature(tasks).parameters]
+    if len(positions) == 1:  # the usual case, without a list
+        (position,) = positions
+        return lambda args: tasks(args[position])
+    return lambda args: tasks(*[args[position] for position in positions])
+
+
 def parallel_kernel(*, tasks):
     """Compile ``function(first_task, end_task, *args)``, which Python calls as ``function(*args)`` and all threads run.
 
@@ -227,12 +237,7 @@ def parallel_kernel(*, tasks):
     """
 
     def decorate(function):
-        names = list(inspect.signature(function).parameters)[2:]
-        positions = [names.index(name) for name in inspect.signature(tasks).parameters]
-
-        def count(args):
-            return tasks(*[args[position] for position in positions])
-
+        count = _task_counter(function, tasks)
         if not jit_enabled():
             return functools.wraps(function)(lambda *args: function(0, count(args), *args))
         body = compiled(function)
