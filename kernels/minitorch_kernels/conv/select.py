@@ -77,6 +77,8 @@ class Choice(NamedTuple):
 
         The arrays of the convolution must then not change until the last product has run.
         """
+        if not any(own.name == "winograd" for own in self):
+            return self
         memo = outliers.Memo()
         functions = [partial(own.function, memo=memo) if own.name == "winograd" else own.function for own in self]
         return Choice(*(own._replace(function=function) for own, function in zip(self, functions, strict=True)))
@@ -267,7 +269,7 @@ def choose(problem, rows=TABLE):
     LookupError
         If no row supports the problem.
     """
-    return _choose(problem, rows, simd.supports(problem.dtype))
+    return _choose(problem, tuple(rows), simd.supports(problem.dtype))
 
 
 @lru_cache(maxsize=1024)
