@@ -22,7 +22,6 @@ BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast
 VARIADIC = {"Sequential"}  # takes any number of modules: a list, not a signature
 
 EXCEPTIONS = {
-    "ConvMatrix.T": "to be reworked",
     "Trainer.fit": "to be reworked",
     "_activated_product": "to be reworked",
     "activated_product": "to be reworked",
@@ -46,7 +45,6 @@ EXCEPTIONS = {
     "_transform_sums": "to be reworked",
     "_gradient": "a compiled call: arrays and tables go by position, their sizes by name",
     "_pooled_input_gradient": "a compiled call: arrays and tables go by position, their sizes by name",
-    "adam_update": "to be reworked",
     "_max_forward": "to be reworked",
 }
 

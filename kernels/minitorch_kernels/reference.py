@@ -8,9 +8,9 @@ Convolution in the mathematical sense flips the kernel:
 
     S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)
 
-Everything here is slow and obvious, uses NumPy only to hold numbers, and takes images as
-(N, C, H, W). It is the truth that every other algorithm is tested against. Backward functions follow
-the forward loops: each product of forward sends its share of the gradient back to both factors.
+Everything here is slow and obvious. NumPy only holds the arrays; images have the shape (N, C, H, W). Every other
+algorithm is tested against these loops. The backward functions follow the forward loops: each product of forward sends
+its share of the gradient back to both factors.
 """
 
 import itertools
@@ -64,9 +64,9 @@ def _out_size(size, kernel, stride, before, after, dilation):
 
 
 def _products(x_size, out_shape, weight_shape, stride, padding, dilation, groups):
-    """Yield (n, o, i, j, c, u, v, h, w) of every product x[n, c, h, w] * weight[o, c within its group, u, v].
+    """Yield (n, o, i, j, c, k, u, v, h, w) for each term x[n, c, h, w] * weight[o, k, u, v] of out[n, o, i, j].
 
-    The last index of ``c`` is over the channels of the group; products with the padding are left out.
+    c is a channel of x, and k the index of that channel within its group. Products with the padding are left out.
     """
     (sh, sw), (top, _, left, _), (dh, dw) = stride, padding, dilation
     out_channels, group_channels, kernel_height, kernel_width = weight_shape
@@ -133,15 +133,15 @@ def conv2d_backward_weight(x, grad_out, *, kernel_size, stride, padding, dilatio
 
 
 def _windows(size, out_size, kernel_size, stride, padding):
-    """Yield (i, j, [(u, v, h, w), ...]): the places of each window that lie inside the image."""
+    """Yield (i, j, [(u, v, h, w), ...]): tap (u, v) of window (i, j) reads pixel (h, w); no padding."""
     top, _, left, _ = padding
     for i, j in np.ndindex(*out_size):
-        places = []
+        taps = []
         for u, v in np.ndindex(*kernel_size):
             h, w = i * stride[0] + u - top, j * stride[1] + v - left
             if 0 <= h < size[0] and 0 <= w < size[1]:
-                places.append((u, v, h, w))
-        yield i, j, places
+                taps.append((u, v, h, w))
+        yield i, j, taps
 
 
 def _pool_size(size, kernel_size, stride, padding):
@@ -151,17 +151,17 @@ def _pool_size(size, kernel_size, stride, padding):
 
 
 def max_pool2d_forward(x, *, kernel_size, stride, padding):
-    """Return the largest value of each window, and its place u * KW + v in the window.
+    """Return the largest value of each window, and its index u * KW + v in the window.
 
-    The first of equal values wins; a NaN wins over every number; the padding never does.
+    The first of equal values wins. A NaN wins over every other value. The padding never wins.
     """
     size = x.shape[2:]
     out_size = _pool_size(size, kernel_size, stride, padding)
     out, argmax = np.zeros((*x.shape[:2], *out_size), x.dtype), np.zeros((*x.shape[:2], *out_size), np.int64)
     for n, c in np.ndindex(*x.shape[:2]):
-        for i, j, places in _windows(size, out_size, kernel_size, stride, padding):
+        for i, j, taps in _windows(size, out_size, kernel_size, stride, padding):
             best = -np.inf
-            for position, (u, v, h, w) in enumerate(places):
+            for position, (u, v, h, w) in enumerate(taps):
                 value = x[n, c, h, w]
                 if position == 0 or value > best or (np.isnan(value) and not np.isnan(best)):
                     best, argmax[n, c, i, j] = value, u * kernel_size[1] + v
@@ -170,7 +170,7 @@ def max_pool2d_forward(x, *, kernel_size, stride, padding):
 
 
 def max_pool2d_backward(grad_out, argmax, *, input_size, kernel_size, stride, padding):
-    """Return the gradient of x: each output's goes to the place that won."""
+    """Return the gradient of x: that of each output goes to the pixel that was the largest."""
     grad_x = np.zeros((*grad_out.shape[:2], *input_size), grad_out.dtype)
     for n, c, i, j in np.ndindex(*grad_out.shape):
         u, v = divmod(int(argmax[n, c, i, j]), kernel_size[1])
@@ -183,19 +183,19 @@ def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=Tru
     size = x.shape[2:]
     out_size = _pool_size(size, kernel_size, stride, padding)
     out = np.zeros((*x.shape[:2], *out_size), x.dtype)
-    for i, j, places in _windows(size, out_size, kernel_size, stride, padding):
-        count = kernel_size[0] * kernel_size[1] if count_include_pad else len(places)
-        for _, _, h, w in places:
+    for i, j, taps in _windows(size, out_size, kernel_size, stride, padding):
+        count = kernel_size[0] * kernel_size[1] if count_include_pad else len(taps)
+        for _, _, h, w in taps:
             out[:, :, i, j] += x[:, :, h, w] / count
     return out
 
 
 def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, count_include_pad=True):
-    """Return the gradient of x: each output's is shared out over its window."""
+    """Return the gradient of x: that of each output is divided equally among the pixels of its window."""
     grad_x = np.zeros((*grad_out.shape[:2], *input_size), grad_out.dtype)
-    for i, j, places in _windows(input_size, grad_out.shape[2:], kernel_size, stride, padding):
-        count = kernel_size[0] * kernel_size[1] if count_include_pad else len(places)
-        for _, _, h, w in places:
+    for i, j, taps in _windows(input_size, grad_out.shape[2:], kernel_size, stride, padding):
+        count = kernel_size[0] * kernel_size[1] if count_include_pad else len(taps)
+        for _, _, h, w in taps:
             grad_x[:, :, h, w] += grad_out[:, :, i, j] / count
     return grad_x
 
@@ -215,7 +215,7 @@ def batch_norm_forward(x, gamma, beta, *, eps):
 
 
 def batch_norm_backward(grad_out, x, gamma, *, eps):
-    """Return (grad_x, grad_gamma, grad_beta), through the mean and the variance step by step."""
+    """Return (grad_x, grad_gamma, grad_beta): back through the scale, the variance and the mean, in this order."""
     grad_x, grad_gamma, grad_beta = np.zeros_like(x), np.zeros_like(gamma), np.zeros_like(gamma)
     for c in range(x.shape[1]):
         values, grad = x[:, c], grad_out[:, c]
@@ -235,7 +235,7 @@ def _neighbours(c, channels, size):
 
 
 def local_response_norm_forward(x, *, size, alpha, beta, k):
-    """out[n, c] = x[n, c] / (k + alpha/size * sum over neighbour channels d of x[n, d]**2) ** beta."""
+    """Return out[n, c] = x[n, c] / (k + alpha/size * sum over neighbour channels d of x[n, d]**2) ** beta."""
     out = np.zeros_like(x)
     for c in range(x.shape[1]):
         energy = sum(x[:, d] ** 2 for d in _neighbours(c, x.shape[1], size))
@@ -244,7 +244,7 @@ def local_response_norm_forward(x, *, size, alpha, beta, k):
 
 
 def local_response_norm_backward(grad_out, x, *, size, alpha, beta, k):
-    """Return the gradient of x: directly, and through the sum of squares of every neighbour."""
+    """Return the gradient of x: its own, and the one through the sum of squares of each neighbour channel."""
     grad_x = np.zeros_like(x)
     for c in range(x.shape[1]):
         base = k + alpha / size * sum(x[:, d] ** 2 for d in _neighbours(c, x.shape[1], size))

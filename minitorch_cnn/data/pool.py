@@ -49,7 +49,18 @@ def _above_standard(descriptor):
 
 
 def possible_workers(count: int) -> int:
-    """Return ``count``, or 0 on a system without what workers need: descriptors that a child process inherits."""
+    """Return how many worker processes can run here.
+
+    Parameters
+    ----------
+    count : int, >= 0
+        How many are wanted.
+
+    Returns
+    -------
+    int
+        ``count``, or 0 on Windows: workers need file descriptors that a child process inherits.
+    """
     return count if os.name == "posix" else 0
 
 

@@ -110,7 +110,20 @@ class PadCrop(_Chooser):
 
 @dataclass(frozen=True)
 class Translate(PadCrop):
-    """Move the image by up to some pixels in each direction; black moves in, or the mirrored border."""
+    """Move the image by a random number of pixels in each direction; black moves in, or the mirrored border.
+
+    Parameters
+    ----------
+    padding : int, pixels, >= 0
+        The largest shift.
+    mode : "zero" or "reflect"
+        What moves in.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `PadCrop`, which computes the same.
+    """
 
 
 @dataclass(frozen=True)

@@ -109,5 +109,11 @@ def _find(function, name):
 
 
 def list():
-    """Return the names of all models, sorted."""
+    """List the models.
+
+    Returns
+    -------
+    list of str
+        The names that `create` takes, sorted.
+    """
     return sorted(_models)

@@ -131,6 +131,11 @@ class StepLR(Schedule):
     optimizer : Optimizer
     step_size : int, >= 1
     gamma : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the optimizer is not an Optimizer, or a number has another type or is out of its range.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
@@ -283,6 +288,11 @@ class WarmupLR(Schedule):
     schedule : Schedule
         Only this object may step it.
     warmup_steps : int, >= 1
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the schedule is not a Schedule, or ``warmup_steps`` is not an integer of at least 1.
     """
 
     def __init__(self, schedule: Schedule, warmup_steps: int):

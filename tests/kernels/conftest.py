@@ -22,7 +22,7 @@ def nchw(array):
 
 
 def agree(got, want, products, dtype):
-    """Require the bar: 1e-5 (float64: 1e-12) times the root of the number of products in one output.
+    """Require an error of at most 1e-5 (float64: 1e-12) times the square root of the products in one output.
 
     The numbers that go in are of unit scale, so outputs are of scale 1 or larger: never more lenient than relative.
     """
@@ -31,7 +31,7 @@ def agree(got, want, products, dtype):
 
 
 def by_taps(problem):
-    """Return the three results of a convolution in float64, one place of the kernel at a time."""
+    """Return the three results of a convolution in float64, one tap of the kernel at a time."""
     (sh, sw), (dh, dw), groups = (problem.hyper[name] for name in ("stride", "dilation", "groups"))
     top, bottom, left, right = problem.hyper["padding"]
     (batch, channels, height, width), (filters, inner, *kernel) = problem.x_shape, problem.weight_shape
@@ -65,13 +65,13 @@ def by_loops(problem):
 
 
 def assert_same_kinds(got, want):
-    """Require NaN, inf and -inf in the same places."""
+    """Require NaN, inf and -inf at the same indices."""
     for kind in (np.isnan, np.isposinf, np.isneginf):
         np.testing.assert_array_equal(kind(got), kind(want))
 
 
 class Convolution:
-    """Random float32 numbers for one convolution, and its results in float64."""
+    """Random float32 arrays for one convolution, and its results in float64."""
 
     def __init__(
         self, x_shape, weight_shape, *, oracle=by_loops, stride=(1, 1), padding=(0,) * 4, dilation=(1, 1), groups=1
@@ -138,7 +138,7 @@ class Convolution:
         return self
 
     def check_poison(self, forward=None, input_gradient=None, weight_gradient=None):
-        """Require NaN and infinities just where the textbook has them.
+        """Require NaN and infinities exactly where the textbook has them.
 
         Where a window reaches into the padding, a weight's gradient may be NaN, which is 0 * NaN, or leave it out.
         """
@@ -275,7 +275,7 @@ def large_winograd():
 def check_winograd():
     """Return a function that holds the three results of a convolution to Winograd's bar.
 
-    2e-4 (float64: 1e-11) on outputs of unit scale: these are sums of so many products of unit scale.
+    2e-4 (float64: 1e-11) on outputs of unit scale. A sum of n products of unit scale has the scale sqrt(n).
     """
 
     def check(problem, **functions):

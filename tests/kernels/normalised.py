@@ -9,7 +9,7 @@ maps = st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 3, 5, 33]), st.intege
 
 
 def random(shape, seed=0):
-    """Return float32 numbers as float64."""
+    """Return an array of float32 as float64."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape, np.float32).astype(np.float64)
 
 

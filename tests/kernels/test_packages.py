@@ -19,7 +19,7 @@ PACKAGES = ["minitorch_kernels"] + [
 
 
 def loaded_by(code):
-    """Return which of some modules are loaded after ``code`` in a process of its own."""
+    """Return which of some modules are loaded after ``code`` in a separate process."""
     tell = "import sys, json\nprint(json.dumps([name for name in ('numba', 'numpy') if name in sys.modules]))"
     command = [sys.executable, "-c", f"import sys\nsys.path.insert(0, {str(FOLDER.parent)!r})\n{code}\n{tell}"]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

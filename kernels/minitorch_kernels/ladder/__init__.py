@@ -7,7 +7,7 @@ Every step is a file of its own, with one idea and the same function:
 
     out[n, o, i, j] = sum over c, u, v of x[n, c, i*stride + u - padding, j*stride + v - padding] * weight[o, c, u, v]
 
-`STEPS` says in a line each why a step is faster than the one before. `mcnn race ladder` measures them.
+`STEPS` says in one line why each step is faster than the one before. `mcnn race ladder` measures them.
 """
 
 from typing import TYPE_CHECKING

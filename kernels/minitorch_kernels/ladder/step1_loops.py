@@ -3,14 +3,14 @@
     out[n, o, i, j] = sum over c, u, v of x[n, c, i*stride + u, j*stride + v] * weight[o, c, u, v]
 
 The idea
-    Write down the definition. Zeros around each image make a test for its border unnecessary.
+    Write down the definition. With zeros around each image, no loop has to test for the border.
 Why it is slow
     For every multiplication, the interpreter computes two tuples of indices, looks up two elements and makes
-    an object of each number. The multiplication itself takes a fraction of a nanosecond, the rest a thousand
+    a Python object of each. The multiplication itself takes a fraction of a nanosecond, and the rest a thousand
     times as long.
 What it costs
     2*N*O*OH*OW*C*KH*KW floating-point operations (flop): one multiplication and one addition for each term.
-    Up to step 8 this count stays the same.
+    This count stays the same up to step 8.
 """
 
 import numpy as np

@@ -1,15 +1,15 @@
 """Step 2, compiled: the same loops as machine code.
 
 The idea
-    Not a line of step 1's loops changes. Numba reads its function `correlate`, finds the types of all variables
-    from those of the arguments, and LLVM compiles the result as it would compile C.
+    The loops of step 1 do not change. Numba reads the function `correlate` and infers the types of all variables
+    from those of the arguments; LLVM compiles the result as it would compile C.
 Why it is faster
     No interpreter and no objects: an index is an addition, an element is a load from memory.
 What it costs
-    The first call waits about a second for the compiler. Later calls and later processes find the code in a cache.
+    The first call waits about a second for the compiler. Later calls and later processes load the code from a cache.
 What is left
-    One multiplication per instruction, although vector registers hold 4 to 16 numbers: the innermost loop has
-    only KW rounds, and consecutive channels are a whole image apart in memory.
+    One multiplication per instruction, although a vector register holds 4 to 16 elements: the innermost loop has
+    only KW iterations, and consecutive channels are a whole image apart in memory.
 Source
     Lam, Pitrou, Seibert: Numba: a LLVM-based Python JIT compiler (2015).
 """

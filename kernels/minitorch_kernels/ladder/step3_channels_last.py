@@ -1,18 +1,18 @@
 """Step 3, channels last: the innermost loop reads neighbours in memory.
 
-    before    N, C, H, W    two channels of a pixel are H*W numbers apart
+    before    N, C, H, W    two channels of a pixel are H*W elements apart
     now       N, H, W, C    they are neighbours
 
 The idea
     Store images as N, H, W, C and filters as O, KH, KW, C, and let c be the innermost loop.
 Why it is faster
     One instruction loads 4 to 16 neighbours into a vector register, and another multiplies and adds them all (SIMD:
-    single instruction, multiple data). LLVM does this by itself if it may: a vector of partial sums adds the
-    terms in another order than the formula, which changes the last bits of the result. ``reorder=True`` permits it.
+    single instruction, multiple data). LLVM does this on its own where it is allowed to: a vector of partial sums adds
+    the terms in another order than the formula, which changes the last bits of the result. ``reorder=True`` allows it.
 What it costs
     Nothing, if the whole network keeps its images in this layout; a change of layout is a pass over memory.
 What is left
-    Two loads for each multiply-add. After every C terms, the partial sums of a vector are added up to one number.
+    Two loads for each multiply-add. After every C terms, the partial sums of a vector are added up.
 """
 
 import numpy as np

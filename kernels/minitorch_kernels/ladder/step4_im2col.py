@@ -1,16 +1,16 @@
-"""Step 4, im2col: write every window as a row, and convolution is one matrix product.
+"""Step 4, im2col: with every window as the row of a matrix, convolution is one matrix product.
 
     A (M, K)    row m is the window of output pixel m        M = N*OH*OW
     B (O, K)    row o is filter o                            K = KH*KW*C
     C (M, O)    C[m, o] = sum over k of A[m, k] * B[o, k]    that is C = A B^T
 
 The idea
-    First copy, then compute: the product knows nothing of windows, strides and padding.
+    Copy first, then compute: the product does not deal with windows, strides and padding.
 Why it is faster
-    One loop over K terms replaces KH*KW loops over C terms, so fewer vectors are added up to one number.
-    And a matrix product is the best-studied loop of all: frameworks stop here and call the processor vendor's
-    product (BLAS), in NumPy ``A @ B.T``. The product below is our own, three plain loops; the next
-    three steps improve this product and nothing else.
+    One loop over K terms replaces KH*KW loops over C terms, so vectors of partial sums are added up less often.
+    The matrix product is also the best-studied loop of all: many frameworks stop here and call the processor vendor's
+    product (BLAS), in NumPy ``A @ B.T``. The product below is three plain loops. The next three steps improve this
+    product and nothing else.
 What it costs
     A is about KH*KW times as large as the images. It is written once and read once.
 What is left

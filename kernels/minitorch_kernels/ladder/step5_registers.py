@@ -6,15 +6,15 @@
            m + 2       [ c20     c21     c22     c23 ]
 
 The idea
-    The micro-kernel. A round of its loop loads MR + NR = 7 vectors for MR * NR = 12 multiply-adds; step 4 loads 24.
+    The micro-kernel. Each iteration loads MR + NR = 7 vectors for MR * NR = 12 multiply-adds; step 4 loads 24.
 Why it is faster
-    A core starts about two loads and two multiply-adds per clock, so step 4 waits for its loads. A sum
-    also takes some four clocks to accept the next term, so 2 * 4 sums must be under way; here are 12.
+    A core starts about two loads and two multiply-adds per clock cycle, so step 4 waits for its loads. A sum
+    can take its next term only after some four cycles, so 2 * 4 sums have to be under way; here there are 12.
 What it costs
-    12 sums, 3 vectors of A and 1 of B are all 16 vector registers of AVX2. A larger tile would spill: LLVM
-    would move sums to memory and back in every round.
+    12 sums, 3 vectors of A and 1 of B take all 16 vector registers of AVX2. A larger tile would spill: LLVM
+    would move sums to memory and back in every iteration.
 What is left
-    The operands come from anywhere: B from the second-level cache, A from memory.
+    The operands come from far away: B from the second-level cache, A from memory.
 Source
     Smith, van de Geijn, Smelyanskiy, Hammond, Van Zee: Anatomy of High-Performance Many-Threaded Matrix
     Multiplication (2014). The micro-kernel of BLIS has its lanes along o, so it need not add up lanes at the end; so

@@ -5,10 +5,10 @@
     NC rows of B x KC terms   4.5 MB, third-level cache     used for every MC rows of A
 
 The idea
-    Five loops around the micro-kernel cut the product into such blocks, and each is packed before it is used.
+    Five loops around the micro-kernel cut the product into such blocks, and each block is packed before it is used.
 Why it is faster
-    The micro-kernel waits neither for memory nor for the second-level cache, as it reads straight ahead. And A
-    is packed from the images themselves: im2col's matrix is neither written nor read.
+    The micro-kernel reads straight ahead, so it waits neither for memory nor for the second-level cache. A is packed
+    from the images themselves: the matrix of im2col is neither written nor read.
 What it costs
     The copies, and the zeros and unused sums of tiles at the edges.
 Source

@@ -1,13 +1,13 @@
-"""Step 7, threads: the same loops, shared out over the cores.
+"""Step 7, threads: the same loops on all cores.
 
 The idea
-    The 3rd loop is shared out: each thread packs its own blocks of A and computes its own rows of C. All of
-    them read the same packed B.
+    The 3rd loop is divided among the threads: each packs its own blocks of A and computes its own rows of C. All
+    threads read the same packed B.
 Why it is faster
-    Two cores start twice as many multiply-adds. No two threads write the same element, so no lock is needed, and as
-    every sum is added up by one thread in a fixed order, the bits do not depend on the number of threads.
+    Two cores start twice as many multiply-adds. No two threads write the same element, so no lock is needed. One thread
+    adds up each sum in a fixed order, so the bits do not depend on the number of threads.
 What it costs
-    Sharing out takes about a microsecond, and one thread alone pads the images.
+    Handing out the work takes about a microsecond, and the images are padded by a single thread.
 Why the 3rd loop
     The 4th would let several threads add to the same element of C. The 2nd and the 1st share a block of A, which
     suits cores with a common second-level cache; ours has one for each core, and the third-level cache, which
@@ -28,7 +28,7 @@ def conv2d(x, weight, *, stride, padding):
 
 
 def gemm(a, b, c):
-    """Add A B^T to C, as `step6_packed.gemm`; the two outer loops have few rounds, so Python may run them."""
+    """Add A B^T to C, as `step6_packed.gemm`; the two outer loops have few iterations, so Python can run them."""
     taps = max(1, KC // a.shape[4])
     for jc in range(0, c.shape[1], NC):  # 5th loop around the micro-kernel
         for pc in range(0, a.shape[3], taps):  # 4th loop
@@ -38,7 +38,7 @@ def gemm(a, b, c):
 
 @parallel_kernel(tasks=lambda c: -(-len(c) // MC))
 def add_blocks(first_block, end_block, a, packed_b, c):
-    """Compute blocks of MC rows of C; each thread gets others."""
+    """Compute some blocks of MC rows of C; each thread gets different ones."""
     for block in range(first_block, end_block):  # 3rd loop, over threads
         packed_a = pack(a, block * MC, MC, MR)
         macro_kernel(packed_a, packed_b, c[block * MC : (block + 1) * MC])

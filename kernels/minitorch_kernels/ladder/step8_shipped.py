@@ -2,11 +2,11 @@
 
 The idea
     Indirection: the micro-kernel takes a table with the offset of each window in the images, and a second one with
-    the offset of each filter row in a window. It reads the numbers where they are; only the filters are packed.
+    the offset of each filter row in a window. It reads the pixels where they are; only the filters are packed.
 Why it is faster
-    Step 7 copies each number of the images KH*KW times; here that is no work at all. And the micro-kernel is
-    written in LLVM's vector instructions: its lanes run along o, so no lanes are added up at the end, and its tile
-    of 8 x 32 sums (AVX-512, float32) fills the registers of this processor, not only those that all have.
+    Step 7 copies each pixel KH*KW times; here nothing is copied. The micro-kernel is written in LLVM's vector
+    instructions: its lanes run along o, so no lanes are added up at the end, and its tile of 8 x 32 sums (AVX-512,
+    float32) uses the registers of this processor, not only those that every processor has.
 What it costs
     The code is longer: `gemm.microkernel` (the tile), `gemm.matmul` (the blocks), `conv.indirect` (the offsets).
     A processor with neither AVX2 nor AVX-512 nor NEON has no such tile.

@@ -1,16 +1,16 @@
 """Step 9, Winograd: another algorithm, with a quarter of the multiplications.
 
 The idea
-    A tile of 4 x 4 outputs of a 3 x 3 filter reads 6 x 6 inputs. By the definition that is 16 * 9 = 144
-    multiplications for each channel; after a transform of the inputs and of the filter, 36 are enough, one for each
-    element of the tile. For each of the 36, the sum over the channels is a matrix product, and the tile of step 8
-    computes it.
+    A tile of 4 x 4 outputs of a 3 x 3 filter reads 6 x 6 inputs. By the definition that takes 16 * 9 = 144
+    multiplications for each channel. After a transform of the inputs and of the filter, 36 are enough, one for each
+    element of the tile. For each of the 36 elements, the sum over the channels is a matrix product, which the
+    micro-kernel of step 8 computes.
 Why it is faster
-    Steps 1 to 8 only made the multiplications faster; this one avoids them. GFLOP/s still count those of the
-    definition, so the share of the peak may be more than 100 %.
+    Steps 1 to 8 made the multiplications faster; this step avoids three quarters of them. GFLOP/s still count those
+    of the definition, so the share of the peak can exceed 100 %.
 What it costs
-    The transforms, which pay where many channels share them; about two more digits of rounding error; and it is for
-    3 x 3 and 5 x 5 filters with a stride of 1 alone. For others, this step is step 8.
+    The transforms, which are worthwhile where many channels share them, and about two more digits of rounding error.
+    It works only for 3 x 3 and 5 x 5 filters with stride 1; for all others, this step is step 8.
 Source
     Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015), arXiv 1509.09308. The matrices are built in
     `conv.winograd.transform`, which explains them.

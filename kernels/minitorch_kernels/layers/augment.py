@@ -1,11 +1,11 @@
-"""From uint8 images to the float batch that a network reads: one pass."""
+"""Turns uint8 images into the float batch that a network reads, in one pass."""
 
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
 @parallel_kernel(tasks=lambda out: len(out))
 def gather_normalize(first_task, end_task, images, indices, rows, columns, boxes, table, out):
-    """Pick images, rows and columns of pixels, black out a box, and look up the normalised values.
+    """Select images, rows and columns of pixels, black out a box, and look up the normalised values.
 
     out[n, i, j, c] = table[c, images[indices[n], rows[n, i], columns[n, j], c]],
     table[c, 0] where a row or a column is -1 or (i, j) lies in the box

@@ -1,7 +1,7 @@
-"""Activations and the softmax cross-entropy: loops that read each number once and write it once.
+"""Activations and the softmax cross-entropy: each element is read once and written once.
 
-Activations take flat arrays: they do not care where in an image a number stands. Every element is
-computed on its own, so threads change nothing.
+Activations take flat arrays, because the position of an element in the image does not matter. Each element is computed
+independently of the others, so the result does not depend on the threads.
 """
 
 import math
@@ -142,7 +142,7 @@ def tanh_forward(x):
 
     Lambert's continued fraction tanh(y) = y / (1 + y**2 / (3 + y**2 / (5 + ...))), cut after 13 and written as one
     fraction, for y = x/2, where it has all digits of float32; then tanh(2 y) = 2 t / (1 + t**2) with t = tanh(y).
-    All its terms are positive, so nothing cancels, and it is products and one division: all lanes work.
+    All its terms are positive, so nothing cancels. It needs only products, sums and one division, which fill all lanes.
     """
     out = memory.empty_like(x)
     if x.dtype == np.float64:

@@ -1,39 +1,64 @@
-"""Parameter updates, in place and in one pass: every number is read once and written once.
+"""Parameter updates, in place and in one pass: every element is read once and written once.
 
-All arrays are flat, C-contiguous and of one dtype. Every element is computed on its own.
+All arrays are flat, C-contiguous and of one dtype. Each element is updated independently of the others.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
+class SgdStep(NamedTuple):
+    """The constants of a step of `sgd_update`, each of the parameter's dtype."""
+
+    lr: np.floating
+    momentum: np.floating
+    coupled_decay: np.floating  # times the parameter, added to the gradient
+    shrink: np.floating  # times the parameter, which is decoupled decay
+    keep: np.floating  # times the old velocity: the momentum, or 0 in the first step
+
+
+class AdamStep(NamedTuple):
+    """The constants of a step of `adam_update`, each of the parameter's dtype."""
+
+    step_size: np.floating  # lr / (1 - beta1**step)
+    beta1: np.floating
+    rest1: np.floating  # 1 - beta1
+    beta2: np.floating
+    rest2: np.floating
+    eps: np.floating
+    root: np.floating  # 1 / sqrt(1 - beta2**step)
+    coupled_decay: np.floating
+    shrink: np.floating
+
+
 @parallel_kernel(tasks=lambda parameter: len(parameter))
-def _sgd(begin, end, parameter, grad, velocity, settings, nesterov, has_velocity):
+def _sgd(begin, end, parameter, grad, velocity, step, nesterov, has_velocity):
     parameter, grad, velocity = parameter[begin:end], grad[begin:end], velocity[begin:end]
-    lr, momentum, coupled, shrink, keep = settings
     for i in range(len(parameter)):
-        step = grad[i] + coupled * parameter[i]
+        g = grad[i] + step.coupled_decay * parameter[i]
         if has_velocity:
-            velocity[i] = keep * velocity[i] + step
-            step = step + momentum * velocity[i] if nesterov else velocity[i]
-        parameter[i] = parameter[i] * shrink - lr * step
+            velocity[i] = step.keep * velocity[i] + g
+            g = g + step.momentum * velocity[i] if nesterov else velocity[i]
+        parameter[i] = parameter[i] * step.shrink - step.lr * g
 
 
 @parallel_kernel(tasks=lambda parameter: len(parameter))
-def _adam(begin, end, parameter, grad, mean, square, settings):
+def _adam(begin, end, parameter, grad, mean, square, step):
     parameter, grad, mean, square = parameter[begin:end], grad[begin:end], mean[begin:end], square[begin:end]
-    step_size, beta1, rest1, beta2, rest2, eps, root, coupled, shrink = settings
     for i in range(len(parameter)):
-        g = grad[i] + coupled * parameter[i]
-        mean[i] = beta1 * mean[i] + rest1 * g
-        square[i] = beta2 * square[i] + rest2 * g * g
-        parameter[i] = parameter[i] * shrink - step_size * mean[i] / (np.sqrt(square[i]) * root + eps)
+        g = grad[i] + step.coupled_decay * parameter[i]
+        mean[i] = step.beta1 * mean[i] + step.rest1 * g
+        square[i] = step.beta2 * square[i] + step.rest2 * g * g
+        change = step.step_size * mean[i] / (np.sqrt(square[i]) * step.root + step.eps)
+        parameter[i] = parameter[i] * step.shrink - change
 
 
-def _typed(parameter, *numbers):
-    """Return the numbers as a tuple of the parameter's type, so that float32 arithmetic stays float32."""
-    return tuple(parameter.dtype.type(number) for number in numbers)
+def _of_dtype(step, dtype):
+    """Return the constants of a step in this dtype, so that float32 arithmetic stays float32."""
+    return type(step)(*map(dtype.type, step))
 
 
 def sgd_update(parameter, grad, velocity, *, lr, momentum, nesterov, weight_decay, decoupled, first_step):
@@ -55,8 +80,8 @@ def sgd_update(parameter, grad, velocity, *, lr, momentum, nesterov, weight_deca
     Source: the update as PyTorch states it in the documentation of ``torch.optim.SGD``.
     """
     coupled, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    settings = _typed(parameter, lr, momentum, coupled, shrink, 0.0 if first_step else momentum)
-    _sgd(parameter, grad, velocity, settings, nesterov, len(velocity) > 0)
+    step = SgdStep(lr, momentum, coupled, shrink, keep=0.0 if first_step else momentum)
+    _sgd(parameter, grad, velocity, _of_dtype(step, parameter.dtype), nesterov, len(velocity) > 0)
 
 
 def adam_update(parameter, grad, mean, square, *, lr, beta1, beta2, eps, weight_decay, decoupled, step):
@@ -80,6 +105,15 @@ def adam_update(parameter, grad, mean, square, *, lr, beta1, beta2, eps, weight_
     arXiv 1711.05101.
     """
     coupled, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    step_size, root = lr / (1 - beta1**step), 1 / np.sqrt(1 - beta2**step)
-    settings = _typed(parameter, step_size, beta1, 1 - beta1, beta2, 1 - beta2, eps, root, coupled, shrink)
-    _adam(parameter, grad, mean, square, settings)
+    constants = AdamStep(
+        step_size=lr / (1 - beta1**step),
+        beta1=beta1,
+        rest1=1 - beta1,
+        beta2=beta2,
+        rest2=1 - beta2,
+        eps=eps,
+        root=1 / np.sqrt(1 - beta2**step),
+        coupled_decay=coupled,
+        shrink=shrink,
+    )
+    _adam(parameter, grad, mean, square, _of_dtype(constants, parameter.dtype))

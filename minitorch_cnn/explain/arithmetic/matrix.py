@@ -1,6 +1,6 @@
 """A convolution as a matrix: it is mostly zeros and repeats the same few weights."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,16 +34,8 @@ class ConvMatrix(Picture):
     @property
     def T(self):
         """The transposed matrix, which carries the gradient back."""
-        return ConvMatrix(
-            self.shape[::-1],
-            self.columns,
-            self.rows,
-            self.values,
-            self.weight_index,
-            self.weight,
-            self.input_shape,
-            self.output_shape,
-            not self.transposed,
+        return replace(
+            self, shape=self.shape[::-1], rows=self.columns, columns=self.rows, transposed=not self.transposed
         )
 
     def __matmul__(self, x):

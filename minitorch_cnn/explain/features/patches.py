@@ -174,7 +174,19 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
 
 
 def normalised(pixels, dataset):
-    """Normalise uint8 images (N, H, W, C) by the dataset's mean and std; returns float64 (N, C, H, W)."""
+    """Normalise images as a dataset does.
+
+    Parameters
+    ----------
+    pixels : uint8 ndarray, shape (N, H, W, C)
+    dataset : ArrayDataset
+        Its ``mean`` and ``std`` are used, one value per channel.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W), float64
+        (pixels / 255 - mean) / std
+    """
     return ((pixels / 255 - dataset.mean) / dataset.std).transpose(0, 3, 1, 2)
 
 

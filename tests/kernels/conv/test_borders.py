@@ -1,4 +1,4 @@
-"""Regions: runs of places that see the same taps."""
+"""Borders: runs of outputs that read the same taps."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_a_filter_of_three_taps_with_padding_one_has_two_ends_and_an_inside():
 
 
 def test_stride_two_has_two_classes_of_inputs():
-    """Odd inputs lie under two windows, even ones under the middle of one, with padding 1 the first, too."""
+    """Odd inputs lie under two windows, even ones under the middle of one; with padding 1 also the first."""
     even, odd = borders.input_axes(3, 6, 3, 2, 1, 1)
     assert (even.first, odd.first, even.step) == (0, 1, 2)
     assert even.regions() == [(0, 3, [(1, 0)])]

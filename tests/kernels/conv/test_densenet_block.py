@@ -1,4 +1,4 @@
-"""A dense block in one buffer: batch norm, ReLU and 1 x 1 convolution read it, new maps go behind."""
+"""A dense block in one buffer: batch norm, ReLU and 1 x 1 convolution read it, and new maps are appended."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ BARS = {np.float32: 1e-5, np.float64: 1e-12}
 
 
 class Case:
-    """Random numbers of unit scale: a block, of which ``channels`` are read, and a 1 x 1 convolution."""
+    """Random arrays of unit scale: a block, of which ``channels`` are read, and a 1 x 1 convolution."""
 
     def __init__(self, sizes, channels, filters, dtype, hold=np.ascontiguousarray):
         rng = np.random.default_rng([*sizes, channels, filters])

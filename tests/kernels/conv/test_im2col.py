@@ -28,7 +28,7 @@ def test_the_channels_of_a_pixel_stay_together():
 
 def test_col2im_adds_up_where_windows_overlap():
     keywords = {"kernel_size": (1, 2), "stride": (1, 1), "padding": (0, 0, 1, 0), "dilation": (1, 1)}
-    rows = np.array([[100.0, 1], [2, 3], [4, 5]])  # windows at -1, 0, 1: the 100 falls into the padding
+    rows = np.array([[100.0, 1], [2, 3], [4, 5]])  # windows at -1, 0, 1: the 100 meets the padding
     back = im2col.col2im(rows, x_shape=(1, 1, 3, 1), **keywords)
     np.testing.assert_array_equal(back.reshape(-1), [1 + 2, 3 + 4, 5])
 

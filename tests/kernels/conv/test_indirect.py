@@ -1,4 +1,4 @@
-"""Direct convolution, forward and input gradient: the textbook's results, inside its own memory, on any threads."""
+"""Indirect convolution, forward and input gradient: the textbook's results for any number of threads."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The direct weight gradient: the textbook's results, inside its own memory, on any threads."""
+"""The indirect weight gradient: the textbook's results for any number of threads."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_nan_and_infinity_reach_the_weights_of_their_products(poisoned, value):
 
 
 def test_images_are_cut_into_chunks_that_all_count():
-    """More images than fit into the cache at once: every image's own contribution is found again."""
+    """More images than fit into the cache at once: the contribution of each image is in the sum."""
     images = 40
     x = np.zeros((images, 32, 32, 16), np.float32)  # 64 KiB an image, so a chunk holds about ten
     x[np.arange(images), 5, 7, np.arange(images) % 16] = np.arange(1, images + 1)
@@ -82,7 +82,7 @@ def test_images_are_cut_into_chunks_that_all_count():
 
 
 def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
-    """The tile's rows see numbers 0, 1, MR-2, MR-1, and the last again until it is full: no run of numbers."""
+    """The rows of the tile read elements 0, 1, MR-2, MR-1, and the last again until it is full: not consecutive."""
     channels = MR - 2
     x, grad_out = np.arange(2.0 * channels).reshape(1, 1, 2, channels), np.ones((1, 1, 1, channels // 2))
     keywords = {"kernel_size": (1, 2), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1)}
@@ -92,7 +92,7 @@ def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
 
 @pytest.mark.parametrize(("images", "groups"), [(1, 1), (6, 1), (3, 2)])
 def test_panels_are_shared_out_where_there_are_few_other_tasks(images, groups):
-    """With one image every panel is a task of its own, with six of them two and two and one."""
+    """With one image, every panel is its own task; with six images, tasks have two, two and one panels."""
     rng, columns = np.random.default_rng(images), 5 * nr(np.float32) - 3
     x, grad_out = rng.standard_normal((images, 4, 5, 3 * groups)), rng.standard_normal((images, 4, 5, columns * groups))
     keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": groups}

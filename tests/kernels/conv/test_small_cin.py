@@ -1,4 +1,4 @@
-"""The input gradient of images with few channels: the textbook's results, inside its own memory, on any threads."""
+"""The input gradient of images with few channels: the textbook's results for any number of threads."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ forward = small_cout.conv2d_forward_small_cout
 
 @pytest.fixture(scope="module")
 def problems(many_convolutions, large_convolutions):
-    """Those of stride 1, whatever the number of filters: several tiles of rows never occur, so at most MR."""
+    """Those of stride 1 with at most MR filters: the algorithm never has several tiles of rows."""
     found = [
         p
         for p in (*many_convolutions, *large_convolutions)

@@ -1,4 +1,4 @@
-"""Matrix products on the register tile: NumPy's values in any shape and layout, inside their own memory."""
+"""Matrix products on the micro-kernel: NumPy's values in any shape and layout; no access outside the arrays."""
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
-    """A moving sum: row i of A begins at number i, and the columns of B give sums with several weights."""
+    """A moving sum: row i of A begins at element i, and each column of B holds the weights of one sum."""
     width, terms = nr(dtype), 5
     numbers, b = np.arange(30, dtype=dtype), np.zeros((1, terms, width), dtype)
     b[0, :, 0], b[0, 2, 1] = 1, 10

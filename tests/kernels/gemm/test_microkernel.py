@@ -1,4 +1,4 @@
-"""The register tile: the same sums as its NumPy twin, held in registers."""
+"""The micro-kernel: the same sums as its NumPy twin, and its accumulators stay in registers."""
 
 import re
 
@@ -47,7 +47,7 @@ def call_tile():
 
 @pytest.fixture(scope="module")
 def call_adjacent_tiles():
-    """Return compiled functions that add up a tile of rows side by side, by the number of its rows."""
+    """Return compiled functions that compute a tile with packed A, by the number of its rows."""
 
     def whole(a, b, c, start, rows, c_row_offsets, k_runs, n):
         microkernel_packed_a(a, b, c, start, rows, c_row_offsets, k_runs, n)
@@ -107,7 +107,7 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
     expected = c.copy()
     (call_channel_tile if by_channel else call_tile)(a, b, c, start, a_row_offsets, c_row_offsets, k_runs, tile)
     microkernel_numpy(a, b, expected, start, a_row_offsets, c_row_offsets, k_runs, tile, by_channel)
-    scale = max(np.sqrt(count * terms), np.abs(expected).max())  # a step of 0 adds up one number again and again
+    scale = max(np.sqrt(count * terms), np.abs(expected).max())  # a step of 0 adds the same element again and again
     np.testing.assert_allclose(c, expected, rtol=0, atol=BAR[dtype] * scale)
     untouched = np.ones(len(c), bool)
     for row in c_row_offsets[first_row:]:
@@ -133,7 +133,7 @@ def test_adjacent_tiles_are_the_twin_on_rows_side_by_side(call_adjacent_tiles, d
     a, b, c, start = (rng.standard_normal(size).astype(dtype) for size in sizes)
     ends = b_offset, b_step, 0, 0, accumulate, width
     tile = Tile(0, first, first + count, terms, a_offset, a_step, *ends)
-    nowhere = np.full(MR, 1 << 40)  # what is not read may be anything
+    nowhere = np.full(MR, 1 << 40)  # never read, so any value will do
     rows, expected, before = data.draw(st.sampled_from([MR, HALF_MR])), c.copy(), c.copy()
     call_adjacent_tiles[rows](a, b, c, start, nowhere, c_row_offsets, k_runs, tile)
     k_runs[0, first : first + count] = np.arange(count) * terms * a_step
@@ -161,7 +161,7 @@ def test_copies_write_what_they_say_and_nothing_else(dtype):
 
 
 def test_the_twin_by_hand():
-    """Two segments of two terms: 2*B0 + 3*B1 + 5*B2 + 7*B3 in every row, to which the start or C is added."""
+    """Two runs of two terms: 2*B0 + 3*B1 + 5*B2 + 7*B3 in every row, added to init or C."""
     width = nr(np.float64)
     a, b = np.array([2.0, 3, 0, 5, 7]), np.repeat([1.0, 10, 100, 1000], width)
     start, rows, k_runs = np.full(width, 0.5), np.zeros(MR, np.int64), np.array([[0, 3], [0, 2 * width]])
@@ -234,7 +234,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
         if kernel in (matmul.indirect_gemm, indirect_weight._chunk_product):  # channel by channel, memory is slower
             stored = re.findall(r"\tmov\w*\s+%\w+, -?\d*\(%rsp", loop)
-            # One pointer a row would go to the stack and back; with AVX-512 the compiler may put a counter there.
+            # One pointer per row would be spilled to the stack; with AVX-512 the compiler may put a counter there.
             assert len(stored) <= (0 if VECTOR_BYTES == 32 else MR // 2)
 
 

@@ -1,4 +1,4 @@
-"""The register tile for ARM, which this machine can translate but not run: what its inner loop does."""
+"""The micro-kernel for ARM, which any machine can compile but not run: the instructions of its inner loop."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ function.compile((f[::1],) * 4 + (i[::1], i[::1], i[:, ::1], numba.types.NamedUn
 code = function.inspect_llvm(function.signatures[0])
 code = re.sub(r"target (triple|datalayout) = .*", "", code)
 code = re.sub(r'"target-(cpu|features)"="[^"]*"', "", code)
-# Numba's counting of references is written for the processor at hand.
+# Numba's reference counting is compiled for the processor at hand.
 code = re.sub(r"define [^\n]*@(NRT_\w+)\([^\n]*\{.*?^\}", r"declare void @\1(ptr)", code, flags=re.S | re.M)
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()

@@ -1,4 +1,4 @@
-"""Batches from uint8 images: every pixel as a loop over the formula has it."""
+"""Batches from uint8 images: every pixel equals that of a loop over the formula."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def choices(rng, batch, size, out_size, channels, dtype):
     images = rng.integers(0, 256, (5, *size, channels), np.uint8)
     rows = rng.integers(-1, size[0], (batch, out_size[0]))
     columns = rng.integers(-1, size[1], (batch, out_size[1]))
-    boxes = rng.integers(-3, max(out_size) + 4, (batch, 4))  # over the edge, or inside out: empty
+    boxes = rng.integers(-3, max(out_size) + 4, (batch, 4))  # beyond the edge; or the end before the start: empty
     return images, rng.integers(0, 5, batch), rows, columns, boxes, rng.standard_normal((channels, 256)).astype(dtype)
 
 

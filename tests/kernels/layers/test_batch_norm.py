@@ -1,4 +1,4 @@
-"""Batch norm: the textbook's values, also where the mean is far away."""
+"""Batch norm: the textbook's values, also where the mean is much larger than the deviations."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from tests.kernels.normalised import agree, maps, random
 @given(shape=maps, seed=st.integers(0, 99))
 def test_batch_norm_agrees_with_the_textbook(dtype, shape, seed):
     x, grad_out, gamma, beta = random(shape, seed), random(shape, seed + 1), random(shape[1:2]), random(shape[1:2], 1)
-    eps = 0.25  # so large that few pixels, and with them small variances, do not blow up the errors
+    eps = 0.25  # large, so that small variances, which few pixels have, do not magnify the errors
     expected, mean, var = reference.batch_norm_forward(x, gamma, beta, eps=eps)
     grads = reference.batch_norm_backward(grad_out, x, gamma, eps=eps)
 
@@ -45,7 +45,7 @@ def test_statistics_by_hand():
 
 @pytest.mark.parametrize("shape", [(8, 32, 32, 16), (3, 7, 11, 33), (1, 1, 1, 300), (1, 200, 100, 1)])
 def test_a_mean_far_from_zero_costs_no_digits(shape):
-    """In float32 the mean of the squares minus the square of the mean would be all error here."""
+    """In float32, the mean of the squares minus the square of the mean would be nothing but rounding error here."""
     rng = np.random.default_rng(0)
     x = (1000 + rng.standard_normal(shape)).astype(np.float32)
     mean, var = batch_norm.batch_norm_stats(x)
@@ -56,12 +56,12 @@ def test_a_mean_far_from_zero_costs_no_digits(shape):
 
 
 def test_long_sums_keep_their_digits():
-    """Added up one by one in float32, the 160 000 numbers would give 15 975."""
+    """Added up one by one in float32, the 160,000 elements would give 15,975."""
     x = np.full((4, 200, 200, 3), 0.1, np.float32)
     np.testing.assert_allclose(batch_norm.channel_sums(x), 160_000 * np.float64(np.float32(0.1)), rtol=1e-4)
     mean, var = batch_norm.batch_norm_stats(x)
     np.testing.assert_allclose(mean, np.float32(0.1), rtol=1e-4)
-    assert (var < 1e-10).all()  # a spread below 1e-5: what a mean in float32 leaves of numbers that are all the same
+    assert (var < 1e-10).all()  # the rounding error of a float32 mean of equal elements, squared
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

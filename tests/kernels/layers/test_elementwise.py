@@ -1,4 +1,4 @@
-"""Activations and cross-entropy: what NumPy gives, also for NaN, infinities, signed zeros and subnormals."""
+"""Activations and cross-entropy: NumPy's values, also for NaN, infinities, signed zeros and subnormals."""
 
 import math
 
@@ -15,19 +15,19 @@ ULPS = {np.float32: 1e-5, np.float64: 1e-12}
 
 
 def special(dtype):
-    """Return the numbers at which formulas break."""
+    """Return the values at which formulas break."""
     info = np.finfo(dtype)
     positive = [0.0, info.smallest_subnormal, info.tiny, 0.5, 1.0, 88.0, info.max, np.inf, np.nan]
     return np.array(positive + [-number for number in positive], dtype)
 
 
 def vectors(dtype):
-    """Return a strategy of any numbers, NaN and infinities among them."""
+    """Return a strategy of any floats, including NaN and infinities."""
     return arrays.arrays(dtype, st.integers(0, 50), elements=st.floats(width=np.dtype(dtype).itemsize * 8))
 
 
 def same_bits(got, want):
-    """Require equal numbers, zeros with equal signs, and NaN where NaN is wanted."""
+    """Require equal values, zeros with equal signs, and NaN where NaN is wanted."""
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
@@ -191,7 +191,7 @@ def test_a_logit_of_minus_infinity_is_a_class_that_is_ruled_out():
 
 
 def everything(hold=np.ascontiguousarray):
-    """Return the results of all functions on some numbers."""
+    """Return the results of all functions on some arrays."""
     results = []
     for dtype in DTYPES:
         for count in (0, 1, 1001):

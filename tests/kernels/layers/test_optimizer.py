@@ -15,7 +15,7 @@ ADAM = {"lr": 0.5, "beta1": 0.5, "beta2": 0.75, "eps": 1e-8, "weight_decay": 0.0
 
 
 def numbers(count, seed):
-    """Return float32 numbers as float64."""
+    """Return an array of float32 as float64."""
     return np.random.default_rng([seed, count]).standard_normal(count, np.float32).astype(np.float64)
 
 
@@ -41,7 +41,7 @@ def test_sgd_follows_its_formula(dtype, count, lr, momentum, nesterov, weight_de
     nesterov = nesterov and momentum > 0
     expected, expected_velocity = numbers(count, 0), np.zeros(count)
     parameter = expected.astype(dtype)
-    velocity = np.full(count if momentum else 0, 7, dtype)  # what stands there before the first step does not count
+    velocity = np.full(count if momentum else 0, 7, dtype)  # what it holds before the first step does not count
     hyper = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay, "decoupled": decoupled}
     for step in range(STEPS):
         grad = numbers(count, step + 1)
@@ -90,7 +90,7 @@ def test_adam_follows_its_formula(dtype, count, lr, beta1, beta2, eps, weight_de
     hyper = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay, "decoupled": decoupled}
     for step in range(1, STEPS + 1):
         grad = numbers(count, step)
-        grad = np.sign(grad) * (0.1 + np.abs(grad))  # a sum of squares near zero would blow up the rounding
+        grad = np.sign(grad) * (0.1 + np.abs(grad))  # dividing by almost zero would magnify rounding
         optimizer.adam_update(parameter, grad.astype(dtype), mean, square, **hyper, step=step)
         grad = grad.astype(dtype).astype(np.float64)
         if decoupled:

@@ -1,4 +1,4 @@
-"""Pooling: the textbook's values and gradients, ties, padding and NaN, inside its own memory."""
+"""Pooling: the textbook's values and gradients, ties, padding and NaN; no access outside the arrays."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The one sum: right for any shape, order and number of elements, and the same bits for any threads."""
+"""Sums over axes: right for any shape and memory order, and the same bits for any number of threads."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minitorch_kernels.layers import reduction
 
-STALL = 2**24  # float32 numbers that grow by ones stop here
+STALL = 2**24  # a float32 sum of ones stops growing here
 
 
 def exact(x, axes):

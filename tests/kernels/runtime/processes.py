@@ -1,4 +1,4 @@
-"""Python processes that run a piece of code with the kernels, and say what they compiled."""
+"""Python processes that run a piece of code with the kernels and report what they compiled."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Compiling: a cache that is found again and never believed blindly."""
+"""Compiling: a cache that later processes find, and that is checked before it is used."""
 
 import os
 import re
@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_written_costs_a_warning(tmp_path):
 
 
 def test_a_cache_that_others_filled_is_read_where_it_cannot_be_written(tmp_path):
-    """Such as that of a lab's image; also root, who may write everywhere, tries this."""
+    """Like the home folder in a container image. The test also runs as root, who may write everywhere."""
     forbid = """
 import os, tempfile
 def forbid(path, *_, **__):
@@ -146,7 +146,7 @@ def test_an_edited_helper_in_another_file_is_noticed(tmp_path):
 
 
 def test_an_edited_constant_in_a_users_own_file_is_noticed(tmp_path):
-    for scale in (3, 44):  # as in the body of the function nothing changes
+    for scale in (3, 44):  # the body of the function stays the same
         (tmp_path / "own.py").write_text(
             f"from minitorch_kernels.runtime import jit\nSCALE = {scale}\n"
             "@jit.compiled\ndef scaled(x):\n    return SCALE * x\n"

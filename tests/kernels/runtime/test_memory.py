@@ -1,4 +1,4 @@
-"""Recycled memory: used again when nobody holds it, never before."""
+"""Recycled memory: reused when nothing refers to it any more, and never before."""
 
 import gc
 import weakref

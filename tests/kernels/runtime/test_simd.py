@@ -1,4 +1,4 @@
-"""Vector registers: found on every kind of processor, and the same results on each."""
+"""Vector registers: their width is found on every kind of processor, and the results are the same on each."""
 
 import os
 import platform

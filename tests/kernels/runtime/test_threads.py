@@ -1,4 +1,4 @@
-"""Threads: how many, the same bits whoever helps, and what happens when something goes wrong."""
+"""Threads: how many there are, the same bits for any number, and what happens when something goes wrong."""
 
 import os
 import re
@@ -19,7 +19,7 @@ needs_two = pytest.mark.skipif(MOST < 2, reason="this process may use one thread
 
 @pytest.fixture(autouse=True)
 def thread_settings(monkeypatch):
-    """Share out small calls, too, and set the number of threads back after the test."""
+    """Use threads for small calls as well, and restore the number of threads after the test."""
     monkeypatch.setattr(threads, "_SMALL_BYTES", -1)
     monkeypatch.setattr(threads, "_limit", threads._limit)
 

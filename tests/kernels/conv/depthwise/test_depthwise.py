@@ -1,4 +1,4 @@
-"""Depthwise convolution: every channel by its own filter; `test_direct` and `test_direct_weight` run it, too."""
+"""Depthwise convolution: each channel with its own filter."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PANEL = nr(np.float32)
 
 @pytest.mark.parametrize("channels", [PANEL, PANEL + 1, 2 * PANEL - 1, 3 * PANEL])
 def test_each_channel_is_filtered_alone(channels):
-    """The last panel overlaps the one before where the channels fill no whole number of panels."""
+    """The last panel overlaps the one before if the channels do not fill whole panels."""
     rng = np.random.default_rng(channels)
     x, weight = rng.standard_normal((2, 5, 6, channels)), rng.standard_normal((channels, 1, 3, 2))
     keywords = {"stride": (2, 1), "padding": (1, 0, 0, 2), "dilation": (1, 2), "groups": 1}
@@ -28,11 +28,11 @@ def test_each_channel_is_filtered_alone(channels):
 
 
 def test_rows_are_cut_into_pieces_that_all_count(monkeypatch):
-    monkeypatch.setattr(depthwise, "row_sum_plan", lambda *shape: None)  # which goes by whole rows
+    monkeypatch.setattr(depthwise, "row_sum_plan", lambda *shape: None)  # which plans for whole rows
     x, weight = np.ones((3, 9, 4, PANEL), np.float32), np.ones((PANEL, 1, 3, 3), np.float32)
     keywords = {"stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
     results = []
-    for size in (1, 1 << 10, 1 << 20):  # one row a piece, some, all
+    for size in (1, 1 << 10, 1 << 20):  # one row per segment, some, all
         monkeypatch.setattr(depthwise, "_PIECE_BYTES", size)
         out = depthwise.conv2d_forward_depthwise(x, weight, None, **keywords)
         results.append((out, depthwise.conv2d_backward_weight_depthwise(x, out, kernel_size=(3, 3), **keywords)))
@@ -104,7 +104,7 @@ def test_which_convolutions_fit():
 
 
 def test_pixels_that_see_no_tap_get_the_bias_forward_and_zero_backward():
-    """One tap at stride 3, in an image with two pixels of padding: places 1, 4, 7 of the padded rows are read."""
+    """One tap at stride 3, in an image with two pixels of padding: columns 1, 4, 7 of the padded rows are read."""
     x, weight = np.full((1, 4, 4, PANEL), 2, np.float32), np.full((PANEL, 1, 1, 1), 5, np.float32)
     keywords = {"stride": (3, 3), "padding": (2,) * 4, "dilation": (1, 1), "groups": 1}
     out = depthwise.conv2d_forward_depthwise(x, weight, np.ones(PANEL, np.float32), **keywords)

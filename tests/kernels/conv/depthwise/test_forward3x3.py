@@ -1,4 +1,4 @@
-"""The sliding window: the same sums as its NumPy twin, written where it says and nowhere else."""
+"""The sliding window: the same sums as its NumPy twin, written to the right elements and to no others."""
 
 import re
 

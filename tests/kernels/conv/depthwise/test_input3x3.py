@@ -1,4 +1,4 @@
-"""The spreading window: the same pixels as its NumPy twin, written where it says and nowhere else."""
+"""The spreading window: the same pixels as its NumPy twin, written to the right elements and to no others."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_no_weight_leaves_its_register_inside_the_loop():
     loops = compiled_loops(
         depthwise._spread_rows, (f[::1], f[::1], f[:, :, :, ::1], i[::1], numba.types.UniTuple(i, 3))
     )
-    assert max(len(re.findall("vfmadd", block)) for block in loops) >= 5  # of nine products, four begin a sum
+    assert max(len(re.findall("vfmadd", block)) for block in loops) >= 5  # four of the nine products begin a sum
     for loop in loops:
         assert not re.search(r"%[xyz]mm\d+, -?\d*\(%rsp", loop)
 

@@ -1,4 +1,4 @@
-"""The sliding sums: the same as their NumPy twin, added where it says and nowhere else."""
+"""The sliding sums: the same as those of their NumPy twin, added to the right elements and to no others."""
 
 import re
 

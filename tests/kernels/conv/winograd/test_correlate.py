@@ -50,7 +50,7 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, large_winograd):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_and_infinity_are_never_lost(value):
-    """They may spread over the whole patch of 4 x 4 outputs, but no further."""
+    """They may spread over the whole tile of 4 x 4 outputs, but no further."""
     x, weight = np.ones((2, 12, 12, 16), np.float32), np.ones((16, 16, 3, 3), np.float32)
     x[0, 5, 5, 3] = value
     keywords = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
@@ -92,12 +92,12 @@ def test_what_fits():
 def test_it_is_taken_where_patches_are_many_and_well_filled():
     assert winograd.is_faster(128, (16, 16), 64, 128, 3)
     assert winograd.is_faster(128, (4, 4), 256, 512, 3)
-    assert not winograd.is_faster(64, (2, 2), 512, 512, 3)  # a quarter of each patch is used
+    assert not winograd.is_faster(64, (2, 2), 512, 512, 3)  # a quarter of each tile is used
     assert winograd.is_faster(1, (7, 7), 512, 512, 3)
     assert not winograd.is_faster(1, (5, 5), 512, 512, 3)  # transforming the filters would cost more than it saves
     assert winograd.is_faster(128, (32, 32), 100, 12, 3)  # a layer of DenseNet
-    assert not winograd.is_faster(128, (32, 32), 3, 64, 3)  # too few channels share a transformed patch
+    assert not winograd.is_faster(128, (32, 32), 3, 64, 3)  # too few channels share a transformed tile
     assert winograd.is_faster(128, (16, 16), 96, 192, 5)  # the costliest layer of All-CNN-A
     assert winograd.is_faster(8, (27, 27), 64, 192, 5)  # the second of AlexNet
-    assert not winograd.is_faster(128, (1, 1), 256, 256, 5)  # a quarter of each patch is used
-    assert not winograd.is_faster(128, (16, 16), 16, 32, 5)  # too few channels share a transformed patch
+    assert not winograd.is_faster(128, (1, 1), 256, 256, 5)  # a quarter of each tile is used
+    assert not winograd.is_faster(128, (16, 16), 16, 32, 5)  # too few channels share a transformed tile

@@ -34,7 +34,7 @@ def exact(function, *arrays, **hyper):
 
 
 def same(got, want, far):
-    """Require the definition's result in outputs that do not see the pixel, and its kind of number in the others."""
+    """Require the definition's result in outputs that do not see the pixel, and its NaN or infinity in the others."""
     np.testing.assert_allclose(got[far], want[far], rtol=1e-3, atol=1e-3)
     fits = ~np.isfinite(want) | (np.abs(want) < 1e30)  # others may overflow in float32
     np.testing.assert_array_equal(np.isfinite(got)[fits], np.isfinite(want)[fits])

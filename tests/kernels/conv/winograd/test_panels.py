@@ -1,4 +1,4 @@
-"""Winograd's convolution panel by panel of filters: the bits of the other way, and when it is taken."""
+"""Winograd's convolution, one panel of filters at a time: the bits of the other loop order, and when it is taken."""
 
 import numpy as np
 import pytest

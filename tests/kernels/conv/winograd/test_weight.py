@@ -62,4 +62,4 @@ def test_no_images_give_zeros():
 def test_it_is_taken_where_enough_patches_share_the_sums():
     assert winograd_weight.is_faster(4, (7, 7), 512, 512, 3)
     assert not winograd_weight.is_faster(1, (7, 7), 512, 512, 3)
-    assert not winograd_weight.is_faster(128, (2, 2), 512, 512, 3)  # a quarter of each patch is used
+    assert not winograd_weight.is_faster(128, (2, 2), 512, 512, 3)  # a quarter of each tile is used
