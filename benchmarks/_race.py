@@ -4,22 +4,27 @@ A script gives `run` its sides, functions that prepare a measurement and return 
 ``measure() -> {case: number}``, seconds or another unit. Every side is started as a process of
 the same script with ``--side NAME``; the parent asks them in turn, round by round, and takes medians. In
 one process the threads of one library would still spin while the other is measured.
+
+``--earlier DIR`` adds a side that runs our half of the script with the packages of another checkout, such as the one
+before a change.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
 
-OURS = "minitorch_cnn"
+OURS, EARLIER = "minitorch_cnn", "earlier"
 
 
 def parser(description, rounds):
     """Return a parser with the options that all benchmarks share."""
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--peer", choices=["torch"], help="also measure PyTorch, in each of its modes")
+    result.add_argument("--earlier", type=pathlib.Path, metavar="DIR", help="also measure the packages of a checkout")
     result.add_argument("--threads", type=int, default=0, metavar="N", help="of either side (default: all cores)")
     result.add_argument("--rounds", type=int, default=rounds, metavar="N", help=f"alternations (default: {rounds})")
     result.add_argument("--out", default="benchmark-results", metavar="DIR", help="where NAME.json and NAME.png go")
@@ -30,10 +35,14 @@ def parser(description, rounds):
 class Side:
     """One side: a process that measures whenever it is asked."""
 
-    def __init__(self, name):
+    def __init__(self, name, checkout=None):
         self.name, self.samples, self.failure = name, {}, ""
-        command = [sys.executable, *sys.argv, "--side", name]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command, pipe = [sys.executable, *sys.argv, "--side", name], subprocess.PIPE
+        environment = dict(os.environ)
+        if checkout:
+            paths = (checkout.resolve(), checkout.resolve() / "kernels")
+            environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, keep=True):
         """Measure once, and keep the result unless this was for warming up."""
@@ -94,9 +103,11 @@ def run(name, options, sides, *, work=None, warm_up=2, unit=("ms", 1e-3), remark
         ``remark(our medians by case) -> str``, printed after the table.
     """
     if options.side:
-        serve(sides[options.side], options)
+        serve(sides[OURS if options.side == EARLIER else options.side], options)
         return
     ours, *peers = [Side(side) for side in sides if side == OURS or options.peer]
+    if options.earlier:
+        peers.append(Side(EARLIER, options.earlier))
     for round_number in range(warm_up + options.rounds):
         for side in (ours, *peers):
             side.ask(keep=round_number >= warm_up)
@@ -128,8 +139,10 @@ def run(name, options, sides, *, work=None, warm_up=2, unit=("ms", 1e-3), remark
 
 def _row(case, ours, peers, work):
     medians = {side.name: side.median(case) for side in (ours, *peers)}
-    others = [medians[peer.name] for peer in peers if medians[peer.name] is not None]
+    others = [median for name, median in medians.items() if median is not None and name not in (OURS, EARLIER)]
     row = {"case": case, "medians": medians, "ratio": min(others) / medians[ours.name] if others else None}
+    if medians.get(EARLIER):
+        row["earlier ratio"] = medians[EARLIER] / medians[ours.name]
     if work:
         row["gflops"] = work[case] / medians[ours.name] / 1e9
     return row
@@ -138,13 +151,16 @@ def _row(case, ours, peers, work):
 def _print_table(rows, sides, unit):
     width = max(28, *(len(row["case"]) + 2 for row in rows))
     names = "".join(f"{side.name:>22}" for side in sides)
-    print(f"{'median ' + unit[0]:{width}}{names}{'GFLOP/s':>10}{'ratio':>8}")
+    earlier = any("earlier ratio" in row for row in rows)
+    title = f"{'median ' + unit[0]:{width}}{names}{'GFLOP/s':>10}{'ratio':>8}"
+    print(title + f"{'earlier / now':>15}" * earlier)
     for row in rows:
         numbers = [row["medians"][side.name] for side in sides]
         cells = "".join(f"{'-' if number is None else f'{number / unit[1]:.2f}':>22}" for number in numbers)
         speed = f"{row['gflops']:.0f}" if "gflops" in row else ""
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        print(f"{row['case']:{width}}{cells}{speed:>10}{ratio:>8}")
+        before = f"{row['earlier ratio']:>15.2f}" if "earlier ratio" in row else ""
+        print(f"{row['case']:{width}}{cells}{speed:>10}{ratio:>8}{before}")
 
 
 def _chart(path, name, rows, sides, unit):

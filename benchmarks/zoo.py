@@ -3,6 +3,7 @@
     python benchmarks/zoo.py --peer torch                       networks for CIFAR, training
     python benchmarks/zoo.py --peer torch --size 224            ResNet-18, VGG-D, AlexNet, DenseNet-121, batch 8
     python benchmarks/zoo.py --peer torch --only resnet20 --mode inference
+    python benchmarks/zoo.py --peer torch --earlier ../before --only vgg_d --size 224 --mode training
 
 PyTorch runs the same operations with the same weights, made from the trace of our model.
 """
@@ -148,6 +149,7 @@ def race(options, name, mode, count):
     command = [sys.executable, __file__, "--one", name, "--mode", mode, "--size", options.size, "--batch", count]
     command += ["--rounds", options.rounds, "--threads", options.threads, "--out", options.out]
     command += ["--seconds", options.seconds, *(["--peer", options.peer] if options.peer else [])]
+    command += ["--earlier", options.earlier] if options.earlier else []
     if subprocess.run([str(word) for word in command], check=False).returncode:
         return None
     (row,) = json.loads((pathlib.Path(options.out) / f"zoo_{name}_{mode}_{options.size}.json").read_text())["rows"]
