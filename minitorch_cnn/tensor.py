@@ -56,10 +56,6 @@ class Tensor(Variable):
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
 
-    def result(self, data):
-        """Return a new variable of the type that operations on this one return."""
-        return plain(data) if type(self) is Tensor else super().result(data)
-
     # ------------------------------------------------------------------------ properties
 
     @property
@@ -361,17 +357,10 @@ class Tensor(Variable):
         return ops.flatten(self, start_axis=start_axis)
 
 
-def plain(data):
-    """Return a Tensor of the result of an operation; a floating array needs none of the constructor's checks."""
-    if type(data) is not np.ndarray or data.dtype not in FLOAT_DTYPES:
-        return Tensor(data)
-    tensor = Tensor.__new__(Tensor)
-    Variable.__init__(tensor, data)
-    return tensor
-
-
 def _as_numbers(data, dtype):
     """Return data as an array of numbers; Python floats become float32."""
+    if type(data) is np.ndarray and dtype is None and data.dtype in FLOAT_DTYPES:  # the result of any operation
+        return data
     try:
         array = np.asarray(data)
     except ValueError as error:
