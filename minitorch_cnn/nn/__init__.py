@@ -7,6 +7,7 @@ from minitorch_cnn.nn.conv import Conv1d, Conv2d
 from minitorch_cnn.nn.dropout import Dropout
 from minitorch_cnn.nn.fold import fold_batch_norm
 from minitorch_cnn.nn.fuse import bn_act_conv, conv_bn_act, dense_block, fuse
+from minitorch_cnn.nn.layer_norm import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
 from minitorch_cnn.nn.linear import Flatten, Identity, Linear
 from minitorch_cnn.nn.loss import (
     BCELoss,
@@ -57,9 +58,13 @@ __all__ = [
     "GELU",
     "GlobalAvgPool",
     "GlobalMaxPool",
+    "GroupNorm",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -71,6 +76,7 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Residual",
     "Resize",

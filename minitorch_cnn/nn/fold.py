@@ -63,6 +63,8 @@ def fold_batch_norm(model: M, input_shape: Shape) -> M:
         alone = uses[id(before.output)] == runs[before.path] == runs[record.path] == 1
         if not (alone and type(conv) is Conv2d and type(bn) is BatchNorm2d and before.inputs[1] is conv.weight):
             continue
+        if bn.running_mean is None:  # its statistics are those of each batch
+            continue
         if uses[id(conv.weight)] == 1:
             _fold(conv, bn)
             parent, _, name = record.path.rpartition(".")

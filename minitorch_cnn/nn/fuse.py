@@ -187,7 +187,7 @@ def dense_block(x: Tensor, layers: Sequence[Any]) -> Tensor:
     out = ops.dense_block(x, [[_dense_stage(bn, conv) for bn, conv in layer] for layer in stages])
     for bn in (bn for layer in stages for bn, _ in layer):
         if type(bn) is BatchNorm2d and bn.training and not bn.frozen:
-            bn.num_batches_tracked += 1
+            bn.count_batch(x)
     return out
 
 
@@ -202,8 +202,7 @@ def _dense_stage(bn, conv):
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if type(bn) is Identity:
         return ops.DenseNetStage(None, None, conv.weight, conv.bias, None, hyper)
-    norm = {"running_mean": bn.running_mean, "running_var": bn.running_var}
-    norm |= {"training": bn.training and not bn.frozen, "momentum": bn.momentum, "eps": bn.eps}
+    norm = {"running_mean": bn.running_mean, "running_var": bn.running_var, **bn.settings()}
     return ops.DenseNetStage(bn.weight, bn.bias, conv.weight, conv.bias, norm, hyper)
 
 

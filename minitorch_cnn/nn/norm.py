@@ -25,10 +25,13 @@ class BatchNorm2d(Module):
     num_features : int, >= 1
         C.
     eps : float, > 0
-    momentum : float, 0 to 1
-        The weight of the new batch in the running statistics.
+    momentum : float, 0 to 1, or None
+        The weight of the new batch in the running statistics. None weights all batches equally.
     affine : bool
         Learn weight and bias; otherwise they are 1 and 0.
+    track_running_stats : bool
+        False keeps no running statistics: evaluation uses those of the batch as well, so the result of an image
+        depends on the other images of its batch.
 
     Returns
     -------
@@ -51,27 +54,48 @@ class BatchNorm2d(Module):
 
     num_features: int
     eps: float
-    momentum: float
+    momentum: float | None
     weight: Parameter | None  # (C,), gamma of the paper
     bias: Parameter | None  # (C,), beta of the paper
-    running_mean: np.ndarray  # (C,)
-    running_var: np.ndarray  # (C,)
-    num_batches_tracked: np.ndarray  # (), int64; counts training batches, for PyTorch's files
+    running_mean: np.ndarray | None  # (C,)
+    running_var: np.ndarray | None  # (C,)
+    num_batches_tracked: np.ndarray | None  # (), int64; counts training batches
 
     _axes = {4: "(N, C, H, W)"}
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True
+    ):
         layer = type(self).__name__
         positive_int(layer, num_features=num_features)
-        between(layer, 0, 1, momentum=momentum)
+        if momentum is not None:
+            between(layer, 0, 1, momentum=momentum)
         if not eps > 0:
             raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
         self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, bool(affine)
+        self.track_running_stats = bool(track_running_stats)
         self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
         self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        if not track_running_stats:
+            self.running_mean = self.running_var = self.num_batches_tracked = None
+            return
         self.register_buffer("running_mean", np.zeros(num_features, np.float32))
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
+
+    def settings(self) -> dict:
+        """Return the keywords of `ops.batch_norm` for the next call."""
+        training = (self.training and not self.frozen) or self.running_mean is None
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1.0 if self.running_mean is None else 1 / (int(self.num_batches_tracked) + 1)
+        return {"training": training, "momentum": momentum, "eps": self.eps}
+
+    def count_batch(self, x: Tensor) -> None:
+        """Count a batch that has moved the running statistics."""
+        if self.running_mean is not None and not x.traced:
+            self.num_batches_tracked += 1
 
     def suggest_fix(self, shape: Shape) -> str:
         """Return the layer that fits these channels."""
@@ -85,15 +109,14 @@ class BatchNorm2d(Module):
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
             raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
-        training = self.training and not self.frozen
         arguments = x, self.weight, self.bias, self.running_mean, self.running_var
-        hyper = {"training": training, "momentum": self.momentum, "eps": self.eps}
+        hyper = self.settings()
         if relu:
             out = ops.batch_norm_relu(*arguments, **hyper, pool=pool, residual=residual)
         else:
             out = ops.batch_norm(*arguments, **hyper)
-        if training and not x.traced:
-            self.num_batches_tracked += 1
+        if hyper["training"]:
+            self.count_batch(x)
         return out
 
 
@@ -102,7 +125,7 @@ class BatchNorm1d(BatchNorm2d):
 
     Parameters
     ----------
-    num_features, eps, momentum, affine
+    num_features, eps, momentum, affine, track_running_stats
         As in `BatchNorm2d`.
 
     Returns
@@ -133,7 +156,7 @@ class LocalResponseNorm(Module):
     Returns
     -------
     Tensor, of the shape of x
-        On call, for x of shape (N, C, H, W).
+        On call, for x of shape (N, C, W), (N, C, H, W), ...
 
     Raises
     ------

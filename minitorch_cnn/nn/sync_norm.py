@@ -27,6 +27,8 @@ class SyncBatchNorm2d(BatchNorm2d):
     total : callable
         Returns the sum of an array over all processes, such as ``train.connect().sum``; by default
         there is only one process. All processes must run the layer equally often and in the same order.
+    track_running_stats : bool
+        As in `BatchNorm2d`.
 
     Returns
     -------
@@ -47,23 +49,24 @@ class SyncBatchNorm2d(BatchNorm2d):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         total: Callable[[Array], Array] = own_sum,
+        track_running_stats: bool = True,
     ):
-        super().__init__(num_features, eps, momentum, affine)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
         self.total = total
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised."""
-        if not self.training or self.frozen:
+        settings = self.settings()
+        if not settings.pop("training"):
             return super().forward(x)
         if len(x.shape) not in self._axes:
             raise ShapeError(f"SyncBatchNorm2d: x - expected {self._axes[4]}, got shape {x.shape}")
         arguments = x, self.weight, self.bias, self.running_mean, self.running_var
-        out = ops.sync_batch_norm(*arguments, total=self.total, momentum=self.momentum, eps=self.eps)
-        if not x.traced:
-            self.num_batches_tracked += 1
+        out = ops.sync_batch_norm(*arguments, total=self.total, **settings)
+        self.count_batch(x)
         return out
 
 

@@ -33,6 +33,7 @@ from minitorch_cnn.ops.element_loss import (
 )
 from minitorch_cnn.ops.fused import batch_norm_relu
 from minitorch_cnn.ops.indexing import broadcast_to, flip, index, split
+from minitorch_cnn.ops.layer_norm import group_norm, layer_norm, rms_norm
 from minitorch_cnn.ops.loss import cross_entropy, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
@@ -76,9 +77,11 @@ __all__ = [
     "gelu",
     "global_avg_pool",
     "global_max_pool",
+    "group_norm",
     "huber_loss",
     "index",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "local_response_norm",
@@ -102,6 +105,7 @@ __all__ = [
     "relu",
     "reshape",
     "resize",
+    "rms_norm",
     "sigmoid",
     "smooth_l1_loss",
     "softmax",

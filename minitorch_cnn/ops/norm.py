@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
@@ -227,7 +229,7 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
 
     Parameters
     ----------
-    x : Tensor, shape (N, C, H, W)
+    x : Tensor, shape (N, C, H, W), or (N, C, ...) with any number of axes
     size : int, channels, >= 1
     alpha, beta, k : float
 
@@ -242,7 +244,7 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
     ValueError
         If size is not a positive integer.
     ShapeError
-        If x does not have four axes.
+        If x has fewer than three axes.
 
     Notes
     -----
@@ -253,4 +255,10 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
     tensors("local_response_norm", x=x)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
         raise ValueError(f"local_response_norm: size - expected an integer >= 1, got {size!r}")
-    return LocalResponseNorm.apply(x, size=int(size), alpha=float(alpha), beta=float(beta), k=float(k))
+    shape, hyper = x.data.shape, {"size": int(size), "alpha": float(alpha), "beta": float(beta), "k": float(k)}
+    if len(shape) == 4:
+        return LocalResponseNorm.apply(x, **hyper)
+    if len(shape) < 3:
+        raise ShapeError(f"local_response_norm: x - expected at least 3 axes (N, C, ...), got shape {shape}")
+    maps = reshape(x, (*shape[:2], 1, math.prod(shape[2:])))  # pixels do not see each other, so their order is free
+    return reshape(LocalResponseNorm.apply(maps, **hyper), shape)

@@ -68,6 +68,12 @@ def _without(term):
     return only(0, make)
 
 
+def _scaled_alone(ctx, g):
+    """Return the input gradient of a norm whose mean and standard deviation are taken for constants."""
+    (normal, inv_std, weight), (shape, _, affine) = ctx.saved, ctx.layout
+    return ((g * weight.reshape(affine)).reshape(shape) * inv_std).reshape(normal.shape)
+
+
 LAYERS = (
     *family(
         "conv",
@@ -169,5 +175,26 @@ LAYERS = (
         _FUSED,
         ("fused: mean and variance taken as constants", misread(training=lambda _: False)),
         ("fused: no mask", misread(lambda x, out, *rest: (x, out**0, *rest))),
+    ),
+    *family(
+        "norm",
+        "layer_norm.GroupNorm",
+        (lambda x, w, b: ops.group_norm(x, 2, w, b), normal(3, 4, 2, 2), normal(4) + 2, normal(4)),
+        ("group norm: weight forgotten", misread(lambda x, inv, w: (x, inv, np.ones_like(w)))),
+        ("group norm: constants", only(0, lambda right, ctx, g, grad: _scaled_alone(ctx, g))),
+        ("group norm: weight's sum over the batch forgotten", seeing(first, 1), BATCH),
+    ),
+    *family(
+        "norm",
+        "layer_norm.LayerNorm",
+        (lambda x, w, b: ops.layer_norm(x, 4, w, b), normal(3, 4), normal(4) + 2, normal(4)),
+        ("layer norm: constants", only(0, lambda right, ctx, g, grad: _scaled_alone(ctx, g))),
+        ("layer norm: bias's sum forgotten", seeing(first, 2), BATCH),
+    ),
+    *family(
+        "norm",
+        "layer_norm.RMSNorm",
+        (lambda x, w: ops.rms_norm(x, 4, w), normal(3, 4), normal(4) + 2),
+        ("rms norm: constants", only(0, lambda right, ctx, g, grad: _scaled_alone(ctx, g))),
     ),
 )

@@ -90,7 +90,6 @@ def test_the_number_of_channels_is_checked():
             ValueError,
             "BatchNorm2d: momentum - expected a number from 0 to 1, got 2",
         ),
-        (lambda: nn.BatchNorm2d(3, momentum=None), ValueError, "momentum - expected a number from 0 to 1, got None"),
         (lambda: nn.LocalResponseNorm(0), ValueError, "LocalResponseNorm: size - expected at least 1, got 0"),
     ],
 )

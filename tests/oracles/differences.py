@@ -108,17 +108,28 @@ DIFFERENCES = [
         "Without an axis of channels there is nothing to normalise.",
     ),
     Difference(
-        r"^layer BatchNorm.*None\)",
-        "we refuse",
-        r"momentum - expected a number from 0 to 1, got None",
-        "A running average has one rule; the mean over all batches since the start would keep the first, bad ones.",
+        r"^layer (Batch|Group|Instance)Norm",
+        "no counterpart",
+        r"^no argument no_bias$",
+        "weight and bias come together.",
     ),
     Difference(
-        r"^layer BatchNorm",
+        r"^layer InstanceNorm|instance_norm\(",
         "no counterpart",
-        r"^no argument no_(bias|track_running_stats)$",
-        "weight and bias come together, and evaluation needs the running statistics: an image's result must not "
-        "depend on the others of its batch.",
+        r"^no argument track_running_stats$",
+        "Instance norm does the same in training and in evaluation; running statistics would make it batch norm.",
+    ),
+    Difference(
+        r"(group|layer|rms)_norm\(",
+        "we refuse",
+        r"eps - expected a positive number, got -",
+        "A negative eps makes the square root of a small variance NaN.",
+    ),
+    Difference(
+        r"^layer InstanceNorm",
+        "we refuse",
+        r"InstanceNorm[12]d: x - expected \(N, C, ",
+        "Images come in batches here. Without the axis N, a forgotten batch axis would pass for a batch.",
     ),
     Difference(
         r"^layer BatchNorm.*\(\(0, 5, ",
@@ -131,12 +142,6 @@ DIFFERENCES = [
         "we refuse",
         r"eps - expected a positive number, got 0.0",
         "With eps 0 a channel without variance divides by 0.",
-    ),
-    Difference(
-        r"^layer LocalResponseNorm",
-        "we refuse",
-        r"x - expected 4 axes",
-        "The layer of AlexNet, for images alone.",
     ),
     Difference(
         r"^optimizer ",

@@ -85,6 +85,18 @@ def lrn(x, *, size, alpha=1e-4, beta=0.75, bias=1.0):
     return ops.local_response_norm(x, size, alpha=alpha, beta=beta, k=bias)
 
 
+def instance_norm(x, weight, bias, *, epsilon=1e-5):
+    return ops.group_norm(x, x.shape[1], weight, bias, eps=epsilon)
+
+
+def group_norm(x, weight, bias, *, num_groups, epsilon=1e-5, stash_type=1):
+    return ops.group_norm(x, num_groups, weight, bias, eps=epsilon)
+
+
+def rms_norm(x, weight, *, axis=-1, epsilon=1e-5, stash_type=1):
+    return ops.rms_norm(x, x.shape[axis % x.ndim :], weight, eps=epsilon)
+
+
 def gelu(x, *, approximate="none"):
     if approximate != "none":
         raise NoCounterpartError("no argument approximate")
@@ -247,6 +259,8 @@ OPERATORS = {
     "Gemm": gemm,
     "GlobalAveragePool": global_pool(ops.global_avg_pool),
     "GlobalMaxPool": global_pool(ops.global_max_pool),
+    "GroupNormalization": group_norm,
+    "InstanceNormalization": instance_norm,
     "LRN": lrn,
     "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
     "Log": ops.log,
@@ -260,6 +274,7 @@ OPERATORS = {
     "NegativeLogLikelihoodLoss": loss(ops.nll_loss),
     "Pad": pad,
     "Pow": ops.power,
+    "RMSNormalization": rms_norm,
     "Reciprocal": lambda x: ops.div(1, x),
     "ReduceMax": reduction(ops.max),
     "ReduceMean": reduction(ops.mean),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minitorch_cnn import Tensor, ops
+from minitorch_cnn import Tensor, nn, ops
 from minitorch_cnn.shapes import ShapeError
 
 pytestmark = pytest.mark.oracle
@@ -144,3 +144,59 @@ def test_pools(seed, images, height, width, data, name):
         _, indices = ops.max_pool2d(Tensor(x), kernel, **hyper, return_indices=True)
         close(indices, theirs(torch.tensor(x), kernel, **hyper, return_indices=True)[1])
         assert ours.shape == indices.shape
+
+
+@thousand
+@given(
+    seed=SEEDS, images=st.integers(1, 3), groups=st.integers(1, 3), inside=st.integers(1, 3), data=st.data(),
+    more=st.lists(st.integers(1, 4), max_size=2), affine=st.booleans(), eps=st.sampled_from([1e-5, 0.1]),
+    name=st.sampled_from(["group", "instance", "layer", "rms", "batch"])
+)  # fmt: skip
+def test_norms(seed, images, groups, inside, data, more, affine, eps, name):
+    rng, channels = np.random.default_rng(seed), groups * inside
+    x = rng.standard_normal((images, channels, *more)) + rng.integers(-3, 4)
+    axes = data.draw(st.integers(1, x.ndim))
+    last = x.shape[x.ndim - axes :]
+    shape = last if name in ("layer", "rms") else (channels,)
+    pair = [rng.standard_normal(shape) for _ in range(1 if name == "rms" else 2)] if affine else []
+    if name == "batch":
+        ours, theirs = batch_norms(channels, data.draw(st.booleans()), data.draw(st.sampled_from([None, 0.1])), eps)
+    else:
+        ours = {
+            "group": lambda x, *affine: ops.group_norm(x, groups, *affine, eps=eps),
+            "instance": lambda x, *affine: ops.group_norm(x, channels, *affine, eps=eps),
+            "layer": lambda x, *affine: ops.layer_norm(x, last, *affine, eps=eps),
+            "rms": lambda x, *affine: ops.rms_norm(x, last, *affine, eps=eps),
+        }[name]
+        theirs = {
+            "group": lambda x, *affine: functional.group_norm(x, groups, *affine, eps=eps),
+            "instance": lambda x, w=None, b=None: functional.instance_norm(x, weight=w, bias=b, eps=eps),
+            "layer": lambda x, *affine: functional.layer_norm(x, last, *affine, eps=eps),
+            "rms": lambda x, *affine: functional.rms_norm(x, last, *affine, eps=eps),
+        }[name]
+    values = {"group": x[0].size // groups, "instance": x[0, 0].size, "batch": x.size // channels}.get(name, 2)
+    if values == 1 or (name == "instance" and x.ndim == 2):
+        if name != "instance" or x.ndim > 2:
+            with pytest.raises(ValueError, match="expected more than one value per"):
+                ours(Tensor(x))
+        return
+    same(ours, theirs, x, *([] if name == "batch" else pair))
+
+
+def batch_norms(channels, tracked, momentum, eps):
+    """Return our and PyTorch's layer, in training and then in evaluation, as functions of one batch."""
+    hyper = {"momentum": momentum, "track_running_stats": tracked, "eps": eps}
+    mine, other = nn.BatchNorm1d(channels, **hyper).double(), torch.nn.BatchNorm1d(channels, **hyper).double()
+    mine._axes = {2: "", 3: "", 4: ""}
+    other._check_input_dim = lambda x: None
+
+    def run(layer):
+        def call(x):
+            layer.train()
+            total = layer(x) + layer(x * 2.0)
+            layer.eval()
+            return total + layer(x)
+
+        return call
+
+    return run(mine), run(other)

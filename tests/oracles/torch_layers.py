@@ -7,8 +7,21 @@ from tests.oracles.torch_calls import absent, sides
 
 def batch_norm(layer):
     def make(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
-        absent(no_track_running_stats=not track_running_stats, no_bias=not bias)
-        return layer(num_features, eps, momentum, affine)
+        absent(no_bias=not bias)
+        return layer(num_features, eps, momentum, affine, track_running_stats=track_running_stats)
+
+    return make
+
+
+def group_norm(num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
+    absent(no_bias=not bias)
+    return nn.GroupNorm(num_groups, num_channels, eps, affine)
+
+
+def instance_norm(layer):
+    def make(num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *, bias=True):
+        absent(no_bias=not bias, track_running_stats=track_running_stats)
+        return layer(num_features, eps, affine)
 
     return make
 
@@ -66,8 +79,12 @@ LAYERS = {
     "Conv2d": nn.Conv2d,
     "CrossEntropyLoss": loss(nn.CrossEntropyLoss),
     "GELU": gelu,
+    "GroupNorm": group_norm,
     "HuberLoss": nn.HuberLoss,
+    "InstanceNorm1d": instance_norm(nn.InstanceNorm1d),
+    "InstanceNorm2d": instance_norm(nn.InstanceNorm2d),
     "L1Loss": nn.L1Loss,
+    "LayerNorm": nn.LayerNorm,
     "LeakyReLU": nn.LeakyReLU,
     "Linear": nn.Linear,
     "LocalResponseNorm": nn.LocalResponseNorm,
@@ -76,6 +93,7 @@ LAYERS = {
     "MaxPool1d": max_pool(nn.MaxPool1d),
     "MaxPool2d": max_pool(nn.MaxPool2d),
     "NLLLoss": loss(nn.NLLLoss),
+    "RMSNorm": nn.RMSNorm,
     "ReLU": nn.ReLU,
     "Sigmoid": nn.Sigmoid,
     "SmoothL1Loss": nn.SmoothL1Loss,

@@ -184,9 +184,27 @@ def interpolate(
     return ops.resize(x, tuple(size), mode=mode, antialias=antialias)
 
 
+def instance_norm(
+    x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    absent(track_running_stats=running_mean is not None)
+    return ops.group_norm(x, x.shape[1], weight, bias, eps=eps)
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    return ops.group_norm(x, num_groups, weight, bias, eps=eps)
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    return ops.layer_norm(x, normalized_shape, weight, bias, eps=eps)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    return ops.rms_norm(x, normalized_shape, weight, eps=eps)
+
+
 def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
-    maps = ops.reshape(x, (*x.shape[:2], 1, math.prod(x.shape[2:])))  # PyTorch takes any number of axes
-    return ops.reshape(ops.local_response_norm(maps, size, alpha=alpha, beta=beta, k=k), x.shape)
+    return ops.local_response_norm(x, size, alpha=alpha, beta=beta, k=k)
 
 
 def dropout(x, p=0.5, training=True, inplace=False):
@@ -302,6 +320,10 @@ OPERATIONS = {
     "nn.functional.adaptive_max_pool1d": adaptive_pool(ops.adaptive_max_pool1d),
     "nn.functional.adaptive_max_pool2d": adaptive_pool(ops.adaptive_max_pool2d),
     "nn.functional.batch_norm": batch_norm,
+    "nn.functional.instance_norm": instance_norm,
+    "nn.functional.group_norm": group_norm,
+    "nn.functional.layer_norm": layer_norm,
+    "nn.functional.rms_norm": rms_norm,
     "nn.functional.local_response_norm": local_response_norm,
     "nn.functional.interpolate.nearest": interpolate,
     "nn.functional.interpolate.bilinear": interpolate,

@@ -30,8 +30,8 @@ def test_every_family_of_operations_with_a_backward_has_mutants():
     targets = {mutant.target.split(".")[0] for mutant in mutants.select()}
     assert targets == {
         "activation", "adaptive_pool", "arithmetic", "choice", "conv", "dilated_pool", "dropout", "element_loss",
-        "fused", "indexing", "loss", "matmul", "movement", "norm", "padding", "pointwise", "pool", "reduce", "resize",
-        "softmax",
+        "fused", "indexing", "layer_norm", "loss", "matmul", "movement", "norm", "padding", "pointwise", "pool",
+        "reduce", "resize", "softmax",
     }  # fmt: skip
 
 

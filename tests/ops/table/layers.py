@@ -97,7 +97,91 @@ def dropout(x, p, *, training=True):
     return x if not training else x * (rng.generator().random(x.shape, np.float32) >= p) / (1 - p)
 
 
+def standardise(x, axes, eps, centred=True):
+    x = x - x.mean(axes, keepdims=True) if centred else x
+    return x / np.sqrt((x**2).mean(axes, keepdims=True) + eps)
+
+
+def group_norm(x, weight=None, bias=None, *, groups, eps=1e-5):
+    parts = x.reshape(len(x), groups, x[0].size // groups if len(x) else 1)
+    out = standardise(parts, 2, eps).reshape(x.shape)
+    shape = (-1, *(1,) * (x.ndim - 2))
+    return out * (1 if weight is None else weight.reshape(shape)) + (0 if bias is None else bias.reshape(shape))
+
+
+def run_group_norm(x, weight=None, bias=None, *, groups, **hyper):
+    return ops.group_norm(x, groups, weight, bias, **hyper)
+
+
+def over_last(centred):
+    def truth(x, weight=1, bias=0, *, shape, eps=1e-5):
+        axes = tuple(range(-(1 if isinstance(shape, int) else len(shape)), 0))
+        return standardise(x, axes, eps, centred) * weight + bias
+
+    return truth
+
+
+def run_layer_norm(x, weight=None, bias=None, *, shape, **hyper):
+    return ops.layer_norm(x, shape, weight, bias, **hyper)
+
+
+def run_rms_norm(x, weight=None, *, shape, **hyper):
+    return ops.rms_norm(x, shape, weight, **hyper)
+
+
+def last_errors(name):
+    op = getattr(ops, name)
+    return [
+        *bare(name, 2),
+        (lambda: op(tensor(2, 3), 2), ShapeError, f"{name}: x - expected the last axes (2,), got shape (2, 3)"),
+        (lambda: op(tensor(2, 3), (2, "3")), TypeError, f"{name}: shape[1] - expected an integer, got '3'"),
+        (lambda: op(tensor(2, 3), ()), ValueError, f"{name}: shape - expected at least one axis, got ()"),
+        (lambda: op(tensor(2, 3), 3, tensor(2)), ShapeError, f"{name}: weight - expected shape (3,), got (2,)"),
+        (lambda: op(tensor(2, 3), 3, eps=0), ValueError, f"{name}: eps - expected a positive number, got 0"),
+    ]
+
+
+ENDS = [((4, 3), 3), ((2, 4, 3), 3), ((2, 4, 3), (4, 3)), ((2, 3, 2, 2), (3, 2, 2)), ((0, 3), 3)]
+
 ROWS = {
+    "group_norm": Op(
+        group_norm,
+        [
+            sample(normal(*shape), *affine, groups=groups, eps=eps)
+            for shape, groups in (((3, 6), 2), ((2, 4, 3), 2), ((2, 4, 2, 3), 4), ((2, 4, 2, 3), 1), ((0, 4, 2, 2), 2))
+            for affine, eps in (((), 0.1), ((normal(shape[1]) + 2, normal(shape[1])), 1e-5))
+        ],
+        [
+            *bare("group_norm", 1),
+            (lambda: ops.group_norm(tensor(2, 4), 3), ShapeError, "group_norm: x - expected channels divisible by gro"),
+            (lambda: ops.group_norm(tensor(2), 1), ShapeError, "group_norm: x - expected (N, C) or (N, C, ...), got"),
+            (lambda: ops.group_norm(tensor(2, 4), 4), ShapeError, "group_norm: x - expected more than one value per"),
+            (lambda: ops.group_norm(tensor(2, 4), 0), ValueError, "group_norm: groups - expected at least 1, got 0"),
+            (lambda: ops.group_norm(tensor(2, 4), 2, tensor(2)), ShapeError, "group_norm: weight - expected shape"),
+            (lambda: ops.group_norm(tensor(2, 4), 2, eps=-1), ValueError, "group_norm: eps - expected a positive num"),
+        ],
+        run=run_group_norm,
+    ),
+    "layer_norm": Op(
+        over_last(True),
+        [
+            sample(normal(*x), *affine, shape=shape, eps=eps)
+            for x, shape in ENDS
+            for affine, eps in (((), 0.1), ((normal(*np.atleast_1d(shape)) + 2, normal(*np.atleast_1d(shape))), 1e-5))
+        ],
+        last_errors("layer_norm"),
+        run=run_layer_norm,
+    ),
+    "rms_norm": Op(
+        over_last(False),
+        [
+            sample(normal(*x), *affine, shape=shape, eps=eps)
+            for x, shape in ENDS
+            for affine, eps in (((), 0.1), ((normal(*np.atleast_1d(shape)) + 2,), 1e-5))
+        ],
+        last_errors("rms_norm"),
+        run=run_rms_norm,
+    ),
     "sync_batch_norm": Op(
         batch_norm,
         [
@@ -161,7 +245,7 @@ ROWS = {
             (
                 lambda: ops.local_response_norm(tensor(2, 2), 3),
                 ShapeError,
-                "x - expected 4 axes (N, C, H, W), got shape (2, 2)",
+                "x - expected at least 3 axes (N, C, ...), got shape (2, 2)",
             ),
             (
                 lambda: ops.local_response_norm(tensor(1, 2, 1, 1), 0),

@@ -1,0 +1,244 @@
+"""Normalisation within each image: group, instance, layer and root-mean-square norm."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import minitorch_kernels as kernels
+from minitorch_cnn import arguments
+from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops._check import optional_tensors, tensors
+from minitorch_cnn.ops.arithmetic import unbroadcast
+from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, SamePlace
+from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Operand, Shape
+
+if TYPE_CHECKING:
+    from minitorch_cnn.tensor import Tensor
+
+
+def _mean(x, axes):
+    """Return the mean along axes in float64; the axes stay, with length 1."""
+    return kernels.layers.reduction.sum_over(x, axes) / math.prod(x.shape[axis] for axis in axes)
+
+
+class _Norm(Function):
+    """Base of norms: x in parts, each part minus its mean (if ``centred``) and over its root mean square.
+
+    A subclass defines ``layout(shape, hyper)``: the shape in which x is divided into parts, the axes of a part, and the
+    shape with which weight and bias broadcast to x.
+    """
+
+    centred = True
+    rule = "grad_out * weight / std, minus its mean and its projection on the normalised x, part by part"
+    reads, kind, label = Everything(), "norm", "norm"
+
+    @classmethod
+    def forward(cls, ctx, x, weight, bias, **hyper):
+        shape, axes, affine = cls.layout(x.shape, hyper)
+        parts = x.reshape(shape)
+        if cls.centred:
+            parts = (parts - _mean(parts, axes)).astype(x.dtype)  # in float64: a large mean costs no digits
+        inv_std = (1 / np.sqrt(_mean(parts * parts, axes) + hyper["eps"])).astype(x.dtype)
+        normal = (parts * inv_std).reshape(x.shape)
+        ctx.save(normal, inv_std, weight)
+        ctx.layout, ctx.affine = (shape, axes, affine), [None if a is None else a.shape for a in (weight, bias)]
+        out = normal if weight is None else normal * weight.reshape(affine)
+        return out if bias is None else out + bias.reshape(affine)
+
+    @classmethod
+    def backward(cls, ctx, grad_out):
+        (normal, inv_std, weight), (shape, axes, affine) = ctx.saved, ctx.layout
+        need_x, need_weight, need_bias = ctx.needs_grad
+        grad_x = grad_weight = grad_bias = None
+        if need_x:
+            grad = (grad_out if weight is None else grad_out * weight.reshape(affine)).reshape(shape)
+            parts = normal.reshape(shape)
+            projection = parts * _mean(grad * parts, axes).astype(grad.dtype)
+            mean = _mean(grad, axes).astype(grad.dtype) if cls.centred else 0
+            grad_x = ((grad - mean - projection) * inv_std).reshape(normal.shape)
+        if need_weight:
+            grad_weight = unbroadcast(grad_out * normal, affine).reshape(ctx.affine[0])
+        if need_bias:
+            grad_bias = unbroadcast(grad_out, affine).reshape(ctx.affine[1])
+        return grad_x, grad_weight, grad_bias
+
+
+def _of_group(call):
+    """Return the axes that a channel of a group norm reads: all but the batch, or its own channel alone."""
+    first = 2 if call.hyper["groups"] == call.shape[1] else 1
+    return tuple(range(first, len(call.shape)))
+
+
+class GroupNorm(_Norm):
+    """Normalise each group of channels of each image, then scale and shift each channel."""
+
+    reads, label = Inputs(Everything(_of_group), PerChannel()), "GN"
+
+    @staticmethod
+    def layout(shape, hyper):
+        groups, inside = hyper["groups"], shape[1] // hyper["groups"]
+        parts = (shape[0], groups, inside, *shape[2:])
+        return parts, tuple(range(2, len(parts))), (shape[1], *(1,) * (len(shape) - 2))
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, groups, eps):
+        if len(x) < 2:
+            raise ShapeError(f"group_norm: x - expected (N, C) or (N, C, ...), got shape {x}")
+        if x[1] % groups or not x[1]:
+            raise ShapeError(f"group_norm: x - expected channels divisible by groups {groups}, got shape {x}")
+        for name, shape in (("weight", weight), ("bias", bias)):
+            if shape not in (None, x[1:2]):
+                raise ShapeError(f"group_norm: {name} - expected shape {x[1:2]}, one per channel, got {shape}")
+        if x[0] and math.prod(x[1:]) <= groups:
+            raise ShapeError(f"group_norm: x - expected more than one value per group, got shape {x}, groups {groups}")
+        return x
+
+
+def _last_axes(call):
+    return tuple(range(len(call.shape) - call.hyper["axes"], len(call.shape)))
+
+
+class LayerNorm(_Norm):
+    """Normalise over the last axes, then scale and shift each of their elements."""
+
+    reads, label = Inputs(Everything(_last_axes), SamePlace()), "LN"
+
+    @staticmethod
+    def layout(shape, hyper):
+        first = len(shape) - hyper["axes"]
+        return shape, tuple(range(first, len(shape))), shape[first:]
+
+    @staticmethod
+    def output_shape(x, weight, bias, *, axes, eps):
+        return x
+
+
+class RMSNorm(LayerNorm):
+    """Divide by the root mean square over the last axes, then scale each of their elements."""
+
+    centred, label = False, "RMS"
+    rule = "grad_out * weight / rms, minus its projection on the normalised x"
+
+
+def group_norm(
+    x: Operand, groups: int, weight: Operand | None = None, bias: Operand | None = None, *, eps: float = 1e-5
+) -> Tensor:
+    """Normalise each group of channels of each image, then scale and shift each channel.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[n, g]) / sqrt(var[n, g] + eps) * weight[c] + bias[c], g the group of c
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C) or (N, C, ...)
+    groups : int, >= 1
+        C groups normalise each channel by itself: instance norm. One group normalises all of an image.
+    weight, bias : Tensor, shape (C,), or None
+        None means 1 and 0.
+    eps : float, > 0
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a Tensor, or groups or eps are out of range.
+    ShapeError
+        If groups do not divide C, a group has a single value, or another shape is not (C,).
+
+    Notes
+    -----
+    Mean and biased variance are those of one image, so training and evaluation do the same. Cost: about five passes.
+    """
+    tensors("group_norm", x=x)
+    optional_tensors("group_norm", weight=weight, bias=bias)
+    arguments.integer("group_norm", least=1, groups=groups)
+    _check_eps("group_norm", eps)
+    return GroupNorm.apply(x, weight, bias, groups=int(groups), eps=float(eps))
+
+
+def layer_norm(
+    x: Operand, shape: int | Shape, weight: Operand | None = None, bias: Operand | None = None, *, eps: float = 1e-5
+) -> Tensor:
+    """Normalise over the last axes, then scale and shift each of their elements.
+
+    out = (x - mean) / sqrt(var + eps) * weight + bias, with mean and biased variance over the last axes
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., *shape)
+    shape : int or tuple of int
+        The lengths of the axes to normalise over.
+    weight, bias : Tensor of ``shape``, or None
+        None means 1 and 0.
+    eps : float, > 0
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a Tensor, or shape or eps are out of range.
+    ShapeError
+        If the last axes of x, weight or bias are not of ``shape``.
+    """
+    shape = _check_last_axes("layer_norm", x, shape, weight=weight, bias=bias)
+    _check_eps("layer_norm", eps)
+    return LayerNorm.apply(x, weight, bias, axes=len(shape), eps=float(eps))
+
+
+def rms_norm(x: Operand, shape: int | Shape, weight: Operand | None = None, *, eps: float | None = None) -> Tensor:
+    """Divide by the root mean square over the last axes, then scale each of their elements.
+
+    out = x / sqrt(mean of x**2 + eps) * weight
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., *shape)
+    shape : int or tuple of int
+        The lengths of the axes to normalise over.
+    weight : Tensor of ``shape``, or None
+    eps : float > 0, or None
+        None means the distance from 1 to the next larger number of the dtype, as in PyTorch.
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `layer_norm`.
+    """
+    shape = _check_last_axes("rms_norm", x, shape, weight=weight)
+    eps = np.finfo(x.data.dtype).eps if eps is None and x.data.dtype.kind == "f" else eps
+    _check_eps("rms_norm", 1e-6 if eps is None else eps)
+    return RMSNorm.apply(x, weight, None, axes=len(shape), eps=eps)
+
+
+def _check_eps(op, eps):
+    arguments.positive(op, eps=eps)
+    arguments.number(op, eps=eps)
+
+
+def _check_last_axes(op, x, shape, **affine):
+    """Return ``shape`` as a tuple; raise unless the last axes of x and the others have it."""
+    tensors(op, x=x)
+    optional_tensors(op, **affine)
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    arguments.integer(op, least=1, **{f"shape[{axis}]": length for axis, length in enumerate(shape)})
+    if not shape:
+        raise ValueError(f"{op}: shape - expected at least one axis, got ()")
+    if x.data.shape[-len(shape) :] != shape:
+        raise ShapeError(f"{op}: x - expected the last axes {shape}, got shape {x.data.shape}")
+    for name, value in affine.items():
+        if value is not None and value.data.shape != shape:
+            raise ShapeError(f"{op}: {name} - expected shape {shape}, got {value.data.shape}")
+    return shape
