@@ -4,6 +4,7 @@ from minitorch_cnn.nn import init
 from minitorch_cnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
 from minitorch_cnn.nn.conv import Conv1d, Conv2d
+from minitorch_cnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d
 from minitorch_cnn.nn.dropout import Dropout
 from minitorch_cnn.nn.fold import fold_batch_norm
 from minitorch_cnn.nn.fuse import bn_act_conv, conv_bn_act, dense_block, fuse
@@ -52,6 +53,8 @@ __all__ = [
     "Concat",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

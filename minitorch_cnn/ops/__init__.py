@@ -21,6 +21,7 @@ from minitorch_cnn.ops.choice import clip, maximum, minimum, where
 from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
 from minitorch_cnn.ops.conv_choice import conv_algorithm
+from minitorch_cnn.ops.conv_transpose import conv_transpose1d, conv_transpose2d
 from minitorch_cnn.ops.densenet_block import DenseNetStage, dense_block
 from minitorch_cnn.ops.dropout import dropout
 from minitorch_cnn.ops.element_loss import (
@@ -66,6 +67,8 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_algorithm",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "convolve",
     "cross_entropy",
     "dense_block",

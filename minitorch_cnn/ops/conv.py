@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 
 @sums_over_samples
-def _weight_gradient(x, grad_out, *, algorithm, **hyper):
+def weight_gradient(x, grad_out, *, algorithm, **hyper):
+    """Return the gradient of the weight of a convolution of images x."""
     return algorithm.backward_weight.function(nhwc(x), nhwc(grad_out), **hyper)
 
 
 @sums_over_samples
-def _bias_gradient(grad_out):
+def bias_gradient(grad_out):
+    """Return the sum over images and pixels, channel by channel."""
     return kernels.layers.batch_norm.channel_sums(nhwc(grad_out))  # (N, C, H, W) -> (C,)
 
 
@@ -85,9 +87,9 @@ class Conv2d(Function):
             grad_x = nchw(ctx.algorithm.backward_input.function(nhwc(grad_out), weight, **sizes))
         if need_weight:
             hyper = {"kernel_size": ctx.kernel_size, **ctx.hyper}
-            grad_weight = _weight_gradient(x, grad_out, algorithm=ctx.algorithm, **hyper)
+            grad_weight = weight_gradient(x, grad_out, algorithm=ctx.algorithm, **hyper)
         if need_bias:
-            grad_bias = _bias_gradient(grad_out)
+            grad_bias = bias_gradient(grad_out)
         return grad_x, grad_weight, grad_bias
 
 

@@ -96,6 +96,18 @@ LAYERS = (
         ("bias: never computed", times(0, 2), "a path that was cut"),
     ),
     *family(
+        "conv",
+        "conv_transpose.ConvTranspose2d",
+        (
+            lambda x, w, b: ops.conv_transpose2d(x, w, b, stride=2, padding=1, algorithm="im2col"),
+            normal(3, 2, 3, 3), normal(2, 1, 4, 4), normal(1)
+        ),  # fmt: skip
+        ("transposed, input: kernel flipped", misread(lambda x, w: (x, flip(w)))),
+        ("transposed, weight: flipped", changed(flip, 1), KERNEL),
+        ("transposed, weight: no sum over the batch", misread(lambda x, w: (first(x), w), 1), BATCH),
+        ("transposed, bias: mean over the pixels", times(1 / 36, 2), "a needless division by 36"),
+    ),
+    *family(
         "pool",
         "pool.MaxPool2d",
         _MAX,

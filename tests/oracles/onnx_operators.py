@@ -47,6 +47,21 @@ def conv(
     return ops.conv2d(x, weight, bias, stride=tuple(strides), padding=sides, dilation=tuple(dilations), groups=group)
 
 
+def conv_transpose(
+    x, weight, bias=None, *, kernel_shape=None, strides=None, pads=None, dilations=None, group=1, auto_pad="NOTSET",
+    output_padding=None, output_shape=None
+):
+    absent(output_shape=output_shape, auto_pad=None if auto_pad == "NOTSET" else auto_pad)
+    axes = x.ndim - 2
+    strides, dilations, extra = strides or [1] * axes, dilations or [1] * axes, output_padding or [0] * axes
+    sides = padding(x, weight.shape[2:], strides, dilations, pads or [0] * (2 * axes), auto_pad)
+    hyper = {"stride": tuple(strides), "output_padding": tuple(extra), "dilation": tuple(dilations)}
+    if axes == 1:
+        hyper = {name: value[0] for name, value in hyper.items()}
+    op = ops.conv_transpose1d if axes == 1 else ops.conv_transpose2d
+    return op(x, weight, bias, padding=sides, groups=group, **hyper)
+
+
 def pool(one_axis, two_axes, **fixed):
     def call(x, *, kernel_shape, strides=None, pads=None, dilations=None, auto_pad="NOTSET", **hyper):
         absent(storage_order=hyper.pop("storage_order", 0))
@@ -249,6 +264,7 @@ OPERATORS = {
     "Clip": clip,
     "Concat": concat,
     "Conv": conv,
+    "ConvTranspose": conv_transpose,
     "Div": ops.div,
     "Dropout": dropout,
     "Exp": ops.exp,

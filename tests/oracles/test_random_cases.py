@@ -200,3 +200,33 @@ def batch_norms(channels, tracked, momentum, eps):
         return call
 
     return run(mine), run(other)
+
+
+@thousand
+@given(seed=SEEDS, images=st.integers(1, 2), groups=st.integers(1, 2), flat=st.booleans(), data=st.data())
+def test_transposed_convolution(seed, images, groups, flat, data):
+    rng, axes = np.random.default_rng(seed), 1 if flat else 2
+
+    def sizes(low, high):
+        return data.draw(st.tuples(*[st.integers(low, high)] * axes))
+
+    stride, dilation, kernel = sizes(1, 3), sizes(1, 2), sizes(1, 4)
+    inside, outside = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))
+    x = rng.standard_normal((images, inside * groups, *sizes(1, 5)))
+    weight = rng.standard_normal((inside * groups, outside, *kernel))
+    bias = [rng.standard_normal(outside * groups)] if data.draw(st.booleans()) else []
+    extra = tuple(data.draw(st.integers(0, s - 1)) for s in stride)
+    hyper = {"stride": stride, "padding": sizes(0, 2), "output_padding": extra, "dilation": dilation}
+    name = f"conv_transpose{axes}d"
+    mine = {key: value[0] if flat else value for key, value in hyper.items()}
+    try:
+        getattr(ops, name)(Tensor(x), Tensor(weight), groups=groups, **mine)
+    except ShapeError:
+        with pytest.raises(RuntimeError):
+            getattr(functional, name)(torch.tensor(x), torch.tensor(weight), groups=groups, **hyper)
+        return
+    same(
+        lambda *t: getattr(ops, name)(*t, groups=groups, **mine),
+        lambda *t: getattr(functional, name)(*t, groups=groups, **hyper),
+        x, weight, *bias
+    )  # fmt: skip

@@ -77,6 +77,8 @@ LAYERS = {
     "BatchNorm2d": batch_norm(nn.BatchNorm2d),
     "Conv1d": nn.Conv1d,
     "Conv2d": nn.Conv2d,
+    "ConvTranspose1d": nn.ConvTranspose1d,
+    "ConvTranspose2d": nn.ConvTranspose2d,
     "CrossEntropyLoss": loss(nn.CrossEntropyLoss),
     "GELU": gelu,
     "GroupNorm": group_norm,

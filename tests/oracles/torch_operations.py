@@ -140,6 +140,14 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return ops.conv2d(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
+def conv_transpose(op):
+    def call(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+        sizes = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+        return op(x, weight, bias, groups=groups, **{name: sides(size) for name, size in sizes.items()})
+
+    return call
+
+
 def stride_of(stride):
     """PyTorch takes an empty list for None."""
     return None if stride is None or stride == [] or stride == () else sides(stride)
@@ -311,6 +319,8 @@ OPERATIONS = {
     "constant_pad_nd": lambda x, padding, value=0: pad(x, padding, value=value),
     "nn.functional.conv1d": conv1d,
     "nn.functional.conv2d": conv2d,
+    "nn.functional.conv_transpose1d": conv_transpose(ops.conv_transpose1d),
+    "nn.functional.conv_transpose2d": conv_transpose(ops.conv_transpose2d),
     "nn.functional.max_pool1d": max_pool(ops.max_pool1d),
     "nn.functional.max_pool2d": max_pool(ops.max_pool2d),
     "nn.functional.avg_pool1d": avg_pool(ops.avg_pool1d),

@@ -26,7 +26,15 @@ from minitorch_cnn.ops.reads.base import (
     Somewhere,
 )
 from minitorch_cnn.ops.reads.moves import Joined, Padded, Permuted, Product, Reshaped, Selected
-from minitorch_cnn.ops.reads.windows import Resampled, Windows, bins, convolution_macs, kernel_of_weight
+from minitorch_cnn.ops.reads.windows import (
+    Resampled,
+    TransposedWindows,
+    Windows,
+    bins,
+    convolution_macs,
+    kernel_of_weight,
+    transposed_macs,
+)
 
 __all__ = [
     "ALL",
@@ -47,8 +55,10 @@ __all__ = [
     "SamePlace",
     "Selected",
     "Somewhere",
+    "TransposedWindows",
     "Windows",
     "bins",
     "convolution_macs",
     "kernel_of_weight",
+    "transposed_macs",
 ]

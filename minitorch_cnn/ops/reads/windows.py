@@ -63,6 +63,35 @@ class Windows(Reads):
         return found
 
 
+@dataclass(frozen=True)
+class TransposedWindows(Reads):
+    """A transposed convolution: output index o reads the input indices i with i * stride - padding + dilation * u = o.
+
+    It takes the keywords ``stride``, ``padding``, ``dilation`` and ``groups``, and the kernel from the second input.
+    """
+
+    def axes(self, call, number):
+        """Return what is read along each axis of one input; see `Reads`."""
+        hyper = call.hyper
+        inside, outside = call.shapes[0][1] // hyper["groups"], call.shape[1] // hyper["groups"]
+        channels = ALL if hyper["groups"] == 1 else Along(1, (tuple(range(inside)),) * outside, inside)
+        sides = zip(call.shapes[1][2:], hyper["stride"], hyper["padding"][::2], hyper["dilation"], strict=True)
+        return [Along(0), channels, *(Along(2 + i, _inverse_taps(*side), 1) for i, side in enumerate(sides))]
+
+
+def _inverse_taps(kernel, stride, padding, dilation):
+    """Return for ``stride`` output indices in turn the input indices whose windows contain them.
+
+    Where there is none, as between windows that do not meet, the nearest one to the left stands for it.
+    """
+    found = []
+    for index in range(stride):
+        reached = [divmod(index + padding - dilation * u, stride) for u in range(kernel)]
+        exact = tuple(sorted(quotient for quotient, rest in reached if rest == 0))
+        found.append(exact or ((index + padding) // stride,))
+    return tuple(found)
+
+
 def kernel_of_weight(call):
     """Return the size of the windows of a convolution, whose second input is its weight."""
     return call.shapes[1][2:]
@@ -71,6 +100,11 @@ def kernel_of_weight(call):
 def convolution_macs(call):
     """Return the multiply-adds of a convolution: an output element sums over all but the first axis of the weight."""
     return math.prod(call.shape) * math.prod(call.shapes[1][1:])
+
+
+def transposed_macs(call):
+    """Return the multiply-adds of a transposed convolution: every input element spreads over a part of the weight."""
+    return math.prod(call.shapes[0]) * math.prod(call.shapes[1][1:])
 
 
 def _each(value, count):

@@ -73,6 +73,67 @@ def conv_errors(name, x, weight):
     ]
 
 
+def conv_transpose2d(
+    x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, algorithm="auto"
+):
+    (top, bottom, left, right), stride, dilation, extra = four(padding), two(stride), two(dilation), two(output_padding)
+    count, inside = weight.shape[1], x.shape[1] // groups
+    each = zip(x.shape[2:], stride, dilation, weight.shape[2:], extra, strict=True)
+    sides = [(n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in each]
+    out = np.zeros((len(x), count * groups, *sides))
+    for c, i, j, u, v in np.ndindex(*x.shape[1:], *weight.shape[2:]):
+        group = slice(c // inside * count, c // inside * count + count)
+        pixel = i * stride[0] + u * dilation[0], j * stride[1] + v * dilation[1]
+        out[:, group, *pixel] += x[:, c, i, j, None] * weight[c, :, u, v]
+    out = out[:, :, top : out.shape[2] - bottom, left : out.shape[3] - right]
+    return out if bias is None else out + bias[:, None, None]
+
+
+def conv_transpose1d(x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, **hyper):
+    hyper |= {"stride": (1, stride), "padding": (0, 0, *two(padding)), "output_padding": (0, output_padding)}
+    return conv_transpose2d(x[:, :, None], weight[:, :, None], bias, dilation=(1, dilation), **hyper)[:, :, 0]
+
+
+def transposed_errors(name, x, weight):
+    op = getattr(ops, name)
+    return [
+        (lambda: op(np.ones(x), tensor(*weight)), TypeError, f"{name}: x - expected a Tensor, got ndarray"),
+        (lambda: op(tensor(*x), None), TypeError, f"{name}: weight - expected a Tensor, got NoneType"),
+        (lambda: op(tensor(2, 3), tensor(*weight)), ShapeError, f"{name}: x - expected {len(x)} axes (N, C_in, "),
+        (lambda: op(tensor(*x), tensor(9, *weight[1:])), ShapeError, "conv_transpose2d: x - expected 9 channels for"),
+        (lambda: op(tensor(*x), tensor(*weight), groups=3), ShapeError, "weight - expected C_in divisible by groups 3"),
+        (lambda: op(tensor(*x), tensor(*weight), tensor(7)), ShapeError, "conv_transpose2d: bias - expected shape"),
+        (lambda: op(tensor(*x), tensor(*weight), stride=0), ValueError, "stride - expected at least 1, got 0"),
+        (lambda: op(tensor(*x), tensor(*weight), padding=9), ShapeError, "expected at least 1 pixel of output for an"),
+        (lambda: op(tensor(*x), tensor(*weight), output_padding=2), ValueError, "output_padding - expected less than"),
+        (lambda: op(tensor(*x), tensor(*weight), algorithm="fft"), ValueError, "algorithm - expected one of auto,"),
+    ]
+
+
+SMALL, SPREAD = normal(2, 4, 3, 2), normal(4, 3, 3, 3)
+TRANSPOSED = [
+    sample(SMALL, SPREAD),
+    sample(SMALL, SPREAD, normal(3)),
+    sample(SMALL, SPREAD, normal(3), stride=2, padding=1, output_padding=1),
+    sample(SMALL, SPREAD, stride=(2, 3), padding=(0, 1), output_padding=(1, 2)),
+    sample(SMALL, SPREAD, padding=(0, 1, 2, 0), dilation=(2, 1)),
+    sample(SMALL, normal(4, 2, 2, 3), normal(4), groups=2, stride=3),
+    sample(SMALL, normal(4, 1, 1, 1), groups=4, stride=2, output_padding=1),
+    sample(SMALL, normal(4, 2, 4, 4), stride=2, padding=1, algorithm="im2col"),
+    sample(normal(0, 4, 3, 2), SPREAD, normal(3), stride=2),
+]
+TRANSPOSED_1D = [
+    sample(normal(2, 4, 5), normal(4, 3, 3)),
+    sample(normal(2, 4, 5), normal(4, 3, 3), normal(3)),
+    sample(normal(2, 4, 5), normal(4, 3, 3), stride=2, padding=1, output_padding=1),
+    sample(normal(2, 4, 5), normal(4, 3, 2), stride=3, output_padding=2),
+    sample(normal(2, 4, 5), normal(4, 3, 3), dilation=2, padding=(2, 1)),
+    sample(normal(2, 4, 5), normal(4, 1, 3), groups=2),
+    sample(normal(2, 4, 1), normal(4, 1, 3), groups=4),
+    sample(normal(1, 4, 5), normal(4, 3, 1), stride=2),
+]
+
+
 def windows(length, kernel, stride, before, after, dilation, ceil_mode):
     """Yield (indices inside the image, elements counted with the padding) of each window of an axis."""
     extent, start = dilation * (kernel - 1) + 1, -before
@@ -255,6 +316,12 @@ ROWS = {
         lambda *arrays, **hyper: conv2d(*arrays, **hyper, flipped=True),
         CONVS,
         conv_errors("convolve", IMAGE.shape, FILTERS.shape),
+    ),
+    "conv_transpose2d": Op(
+        conv_transpose2d, TRANSPOSED, transposed_errors("conv_transpose2d", SMALL.shape, SPREAD.shape)
+    ),
+    "conv_transpose1d": Op(
+        conv_transpose1d, TRANSPOSED_1D, transposed_errors("conv_transpose1d", (2, 4, 5), (4, 3, 3))
     ),
     "conv1d": Op(conv1d, CONVS_1D, conv_errors("conv1d", SIGNAL.shape, TAPS.shape)),
     "max_pool2d": pool("max_pool2d", pool2d(largest), sample(np.ones((1, 1, 2, 2)), at=(2,))),
