@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from minitorch_cnn import data, explain, models, nn, ops, optim, testing, train, weights
     from minitorch_cnn.autograd import no_grad
+    from minitorch_cnn.diagnose.compiling import compile
     from minitorch_cnn.rng import manual_seed
     from minitorch_cnn.tensor import Tensor
     from minitorch_kernels.runtime.memory import release_memory
-    from minitorch_kernels.runtime.threads import get_num_threads, set_num_threads
+    from minitorch_kernels.runtime.threads import get_num_threads, num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Tensor",
+    "compile",
     "data",
     "explain",
     "get_num_threads",
@@ -28,6 +30,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "num_threads",
     "ops",
     "optim",
     "release_memory",
@@ -39,9 +42,11 @@ __all__ = [
 
 _DEFINED_IN = {
     "Tensor": "minitorch_cnn.tensor",
+    "compile": "minitorch_cnn.diagnose.compiling",
     "manual_seed": "minitorch_cnn.rng",
     "no_grad": "minitorch_cnn.autograd",
     "get_num_threads": "minitorch_kernels.runtime.threads",
+    "num_threads": "minitorch_kernels.runtime.threads",
     "release_memory": "minitorch_kernels.runtime.memory",
     "set_num_threads": "minitorch_kernels.runtime.threads",
 }

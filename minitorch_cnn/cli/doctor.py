@@ -1,6 +1,9 @@
 """`mcnn doctor`: what is installed, what this machine can do, and how long each recipe will take."""
 
+from minitorch_cnn.cli.options import NETWORK, network, run_code
 from minitorch_cnn.cli.parser import set_command
+
+_BATCH = 128  # images, for networks without a recipe
 
 
 def add_commands(commands):
@@ -10,7 +13,14 @@ def add_commands(commands):
         help="check this machine and forecast training times",
         description="Print versions, threads, the BLAS core with advice, the state of the kernel cache, measured "
         "speeds, and how long each recipe will take here. Takes about two minutes the first time.",
-        examples=("mcnn doctor", "mcnn doctor --show-code"),
+        examples=("mcnn doctor", "mcnn doctor --compile resnet20", "mcnn doctor --show-code"),
+    )
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="cifar4",
+        metavar="MODEL",
+        help=f"only compile, in as many processes as there are cores, what training needs: {NETWORK} (default: cifar4)",
     )
     set_command(parser, _run, _code)
 
@@ -18,6 +28,10 @@ def add_commands(commands):
 def _run(arguments):
     from minitorch_cnn import train
 
+    if arguments.compile is not None:
+        count = run_code(arguments)["count"]
+        print(f"compiled   {count} kernels of {arguments.compile}; later runs find them in the cache")
+        return
     with train.connect() as ranks:
         for line in layout(ranks):
             print(line, flush=True)
@@ -148,7 +162,23 @@ def _verdict(check):
     return "right" if check["error"] <= 1 else f"WRONG (error {check['error']:.3g} times the bound)"
 
 
+def _compile_code(arguments):
+    from minitorch_cnn import models, train
+
+    model, (_, *sizes) = network(arguments, arguments.compile)
+    known = arguments.compile in models.list()
+    batch = train.recipe(arguments.compile).batch_size if known else _BATCH
+    return (
+        "import minitorch_cnn\n"
+        "from minitorch_cnn import models, nn, train\n\n"
+        f"model = nn.fuse({model})\n"
+        f"count = minitorch_cnn.compile(model, {(batch, *sizes)}, progress=train.Reporter().compiled)\n"
+    )
+
+
 def _code(arguments):
+    if arguments.compile is not None:
+        return _compile_code(arguments)
     return (
         "from minitorch_cnn import train\n"
         "from minitorch_cnn.diagnose import measure\n\n"

@@ -89,6 +89,7 @@ def train_to_the_end(command, make, place, tested):
             raise errors.usage(f"mcnn {command}", error) from error
         folder = trainer.folder.path
         with _telling_how_to_go_on(trainer):
+            _get_ready(trainer)
             if not trainer.fit():
                 say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
                 return EXIT_STOPPED
@@ -112,6 +113,22 @@ def _check_address_space():
             f"allow this process more address space by `ulimit -v {_ADDRESS_SPACE // 1024}` or more: it has "
             f"{limit // 1024}, and the compiler and the libraries of training do not fit"
         )
+
+
+def _get_ready(trainer):
+    """Compile what the training needs, and say how long it will take here."""
+    from minitorch_cnn.diagnose import compiling, rehearsal
+    from minitorch_cnn.train.report.reporter import duration
+
+    if trainer.recipe.cache_features or trainer.ranks.size > 1:  # neither alone nor step by step
+        return
+    compiling.compile_for(trainer)
+    whole, step = rehearsal.forecast(trainer)
+    epochs = trainer.recipe.epochs - trainer.progress.epoch
+    trainer.reporter.say(
+        f"{epochs} {'epoch takes' if epochs == 1 else 'epochs take'} about {duration(whole)} here, "
+        f"{1000 * step:.0f} ms a step of {trainer.recipe.batch_size} images"
+    )
 
 
 @contextlib.contextmanager

@@ -1,9 +1,7 @@
 """What this machine can do: measured, not guessed."""
 
-import dataclasses
 import json
 import os
-import statistics
 import subprocess
 import tempfile
 import time
@@ -12,6 +10,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import data, train
+from minitorch_cnn.diagnose import rehearsal
 from minitorch_cnn.processes import module_command, module_environment
 
 _IMAGES = {"cifar10": (50_000, 10_000), "shapes10": (10_000, 2_000)}  # for training, for testing
@@ -67,31 +66,21 @@ def memory_gbytes(megabytes=128):
     return 2 * x.nbytes / _best(lambda: kernels.layers.elementwise.relu_forward(x), 5) / 1e9
 
 
-def step_seconds(recipe, steps=5):
+def step_seconds(recipe):
     """Return the median time of a training step of a recipe, loading included.
 
     Parameters
     ----------
     recipe : Recipe
-    steps : int
-        Measured after two that are not.
 
     Returns
     -------
     float, seconds
     """
-    images = data.Shapes10(train=True, size=recipe.batch_size * (steps + 2))
+    images = data.Shapes10(train=True, size=recipe.batch_size * rehearsal.BATCHES)
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-        once = dataclasses.replace(recipe, epochs=1)
-        trainer = train.Trainer(once, images, f"{folder}/run", workers=0, reporter=train.Reporter(nowhere))
-        trainer.progress.start_clock()
-        trainer.reporter.begin(once, steps + 2, 0)
-        times, start = [], time.perf_counter()
-        for batch in trainer.loader:
-            trainer.step(*batch)
-            times.append(time.perf_counter() - start)
-            start = time.perf_counter()
-    return statistics.median(times[2:])
+        reporter = train.Reporter(nowhere)
+        return rehearsal.step_seconds(train.Trainer(recipe, images, f"{folder}/run", workers=0, reporter=reporter))
 
 
 def forecast(recipe, seconds):

@@ -2,8 +2,8 @@
 
     python -m minitorch_cnn.diagnose.prepare FOLDER
 
-Training steps of a few small networks run with an empty cache, in processes that compile for the instruction set and
-not for this one processor. What they compiled is copied to FOLDER, where `minitorch_kernels.runtime.jit` looks for it.
+A process whose kernels are for the instruction set, and not for this one processor, compiles those of a few small
+networks into an empty cache. They are copied to FOLDER, where `minitorch_kernels.runtime.jit` looks for them.
 """
 
 import os
@@ -14,29 +14,19 @@ import sys
 import tempfile
 
 NETWORKS = {"cifar4": (3, 32), "resnet20": (3, 32), "lenet5": (1, 32), "mlp": (3, 32)}  # channels and side of an image
-GROUPS = [["cifar4", "mlp"], ["resnet20", "lenet5"]]  # of networks: a process for each, as most machines have two cores
 
 
-def training_steps(names):
-    """Run two training steps of each network, as `mcnn train` does: fused, with Adam and with SGD."""
-    import numpy as np
-
-    from minitorch_cnn import Tensor, models, nn, ops, optim
+def compile_networks(names):
+    """Compile the kernels of a few of `NETWORKS`, fused as `mcnn train` does it."""
+    import minitorch_cnn
+    from minitorch_cnn import models, nn
 
     for name in names:
         channels, side = NETWORKS[name]
-        model = nn.fuse(models.create(name))
-        images, labels = Tensor(np.zeros((128, channels, side, side), np.float32)), np.zeros(128, int)
-        parameters = list(model.parameters())
-        for optimizer in (optim.Adam(parameters, lr=1e-3), optim.SGD(parameters, lr=1e-3, momentum=0.9)):
-            optimizer.zero_grad()
-            ops.cross_entropy(model(images), labels).backward()
-            optimizer.step()
-        model.eval()
-        model(images)
+        minitorch_cnn.compile(nn.fuse(models.create(name)), (128, channels, side, side))
 
 
-def prepare(folder, level):
+def prepare(folder, level, names=tuple(NETWORKS)):
     """Fill a folder with kernels for an instruction set that this processor has.
 
     Parameters
@@ -44,6 +34,8 @@ def prepare(folder, level):
     folder : path
     level : str
         "x86-64-v4" or "x86-64-v3".
+    names : sequence of str
+        Keys of `NETWORKS`.
 
     Returns
     -------
@@ -53,17 +45,14 @@ def prepare(folder, level):
     Raises
     ------
     subprocess.CalledProcessError
-        If a process that compiles fails.
+        If the process fails.
     """
     with tempfile.TemporaryDirectory() as home:
         settings = {"MCNN_HOME": home, "NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": ""}
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         environment = {**os.environ, **settings, "PYTHONPATH": paths}
-        command = [sys.executable, "-P", "-m", "minitorch_cnn.diagnose.prepare", "--steps"]
-        running = [subprocess.Popen([*command, *names], env=environment) for names in GROUPS]
-        failed = [process.args for process in running if process.wait()]
-        if failed:
-            raise subprocess.CalledProcessError(1, failed[0])
+        command = [sys.executable, "-P", "-m", "minitorch_cnn.diagnose.prepare", "--networks", *names]
+        subprocess.run(command, env=environment, check=True)
         compiled = list(pathlib.Path(home).rglob("*.kernel"))
         for file in compiled:
             target = pathlib.Path(folder) / file.parent.name / file.name
@@ -73,9 +62,9 @@ def prepare(folder, level):
 
 
 def main(arguments):
-    """Compile, in this process or in two that are started for it."""
-    if arguments[0] == "--steps":
-        training_steps(arguments[1:])
+    """Compile in this process and those that it starts, or start it."""
+    if arguments[0] == "--networks":
+        compile_networks(arguments[1:])
         return
     from minitorch_kernels.runtime import jit
 

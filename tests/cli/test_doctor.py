@@ -8,7 +8,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn import train
 from minitorch_cnn.cli import doctor
-from minitorch_cnn.diagnose import measure
+from minitorch_cnn.diagnose import compiling, measure
 
 OPENBLAS = {"library": "openblas", "version": "0.3.31", "core": "Haswell", "threads": 2}
 AVX512 = {"name": "a processor", "vendor": "x", "avx512": True}
@@ -82,6 +82,24 @@ def test_the_code_that_does_the_same(mcnn, monkeypatch, capsys):
     exec(compile(shown, "shown", "exec"), {})
     out = capsys.readouterr().out
     assert "GFLOP/s" in out and all(name in out for name in FORECAST)
+
+
+def test_only_compiling(mcnn, monkeypatch):
+    asked = []
+
+    def compile(model, shape, progress):
+        asked.append((type(model).__name__, shape))
+        return 3
+
+    monkeypatch.setattr(compiling, "compile", compile)
+    for words, network, shape in (
+        (("--compile",), "Cifar4", (128, 3, 32, 32)),
+        (("--compile", "lenet5"), "LeNet5", (128, 1, 32, 32)),
+    ):
+        code, out, _ = mcnn("doctor", *words)
+        assert code == 0 and out.startswith("compiled   3 kernels of ") and asked[-1] == (network, shape)
+    code, _, err = mcnn("doctor", "--compile", "lenet")
+    assert code == 2 and "mcnn doctor: no network is called 'lenet'" in err
 
 
 def test_speeds_are_numbers_of_this_world():

@@ -16,17 +16,20 @@ from minitorch_kernels.runtime import jit
 jit._PREPARED = jit.pathlib.Path(sys.argv[1])
 compiled = []
 jit.on_compile(lambda name, count: compiled.append(name))
-from minitorch_cnn.diagnose import prepare
-prepare.training_steps(["mlp"])
+import numpy as np
+from minitorch_cnn import Tensor, models, nn, ops, optim
+model = nn.fuse(models.create("mlp"))
+optimizer = optim.Adam(model.parameters(), lr=1e-3)
+ops.cross_entropy(model(Tensor(np.zeros((128, 3, 32, 32), np.float32))), np.zeros(128, int)).backward()
+optimizer.step()
 print(compiled)
 """
 
 
 @pytest.mark.slow
 @needs_level
-def test_what_was_prepared_is_not_compiled_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "GROUPS", [["mlp"]])
-    assert prepare.prepare(tmp_path / "prepared", jit.levels()[0]) > 5
+def test_what_was_prepared_is_not_compiled_again(tmp_path):
+    assert prepare.prepare(tmp_path / "prepared", jit.levels()[0], ["mlp"]) > 5
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MCNN_HOME": str(tmp_path)}
     command = [sys.executable, "-c", STEPS, str(tmp_path / "prepared")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -34,8 +37,7 @@ def test_what_was_prepared_is_not_compiled_again(tmp_path, monkeypatch):
 
 
 @needs_level
-def test_a_process_that_fails_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "GROUPS", [["no such network"]])
+def test_a_process_that_fails_is_told(tmp_path):
     with pytest.raises(subprocess.CalledProcessError, match="no such network"):
-        prepare.prepare(tmp_path / "prepared", jit.levels()[0])
+        prepare.prepare(tmp_path / "prepared", jit.levels()[0], ["no such network"])
     assert not (tmp_path / "prepared").exists()

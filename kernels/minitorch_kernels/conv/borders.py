@@ -79,10 +79,12 @@ def _pad_rows(first_task, end_task, x, out, top, left):
             row = out[n, h]
             if h < top or h >= top + height:
                 row[:] = 0
-            else:
-                row[:left] = 0
-                row[left : left + width] = x[n, h - top]
-                row[left + width :] = 0
+                continue
+            row[:left] = 0
+            inside, source = row[left : left + width], x[n, h - top]
+            for k in range(width):  # Numba compiles a second for the error message of inside[:] = source
+                inside[k] = source[k]
+            row[left + width :] = 0
 
 
 def pad(x, padding):

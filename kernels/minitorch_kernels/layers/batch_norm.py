@@ -97,7 +97,7 @@ def partial_sums(x):
     """Return two empty float64 arrays (chunks, C) for partial sums over the pixels of x."""
     pixels, channels = flatten_pixels(x).shape
     shape = max(1, min(CHUNKS, pixels)), channels
-    return np.empty(shape), np.empty(shape)
+    return memory.empty(shape, np.float64), memory.empty(shape, np.float64)
 
 
 def batch_norm_stats(x):

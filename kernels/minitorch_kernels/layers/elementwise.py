@@ -208,7 +208,7 @@ def softmax_cross_entropy_forward(logits, labels, label_smoothing):
     -----
     The largest logit is subtracted first, so any finite logits give finite losses.
     """
-    losses, probabilities = np.empty(len(logits), logits.dtype), np.empty_like(logits)
+    losses, probabilities = memory.empty((len(logits),), logits.dtype), memory.empty_like(logits)
     _cross_entropy_forward(logits, labels, float(label_smoothing), losses, probabilities)
     return losses, probabilities
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -105,7 +106,7 @@ def _parts(lines, rows, columns):
 
 def _sum_middle(x, lines, rows, columns):
     """Return the float64 sums over the middle axis of x, which reads as (A, R, B)."""
-    partials = np.empty((lines, _parts(lines, rows, columns), columns))
+    partials = memory.empty((lines, _parts(lines, rows, columns), columns), np.float64)
     x = x.reshape(lines, rows * columns)
     if columns == 1:
         _sum_rows(x, partials[:, :, 0])

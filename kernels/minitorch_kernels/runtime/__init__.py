@@ -1,4 +1,8 @@
-"""What every kernel uses: compilation (`jit`), threads (`threads`, `parallel`), memory (`memory`), SIMD (`simd`)."""
+"""What every kernel uses.
+
+Compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads (`threads`, `parallel`), how work is cut
+(`chunks`), memory (`memory`), vector instructions (`simd`).
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +10,8 @@ from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.runtime import chunks as chunks
+    from minitorch_kernels.runtime import compile_worker as compile_worker
+    from minitorch_kernels.runtime import dry_run as dry_run
     from minitorch_kernels.runtime import jit as jit
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import parallel as parallel

@@ -18,6 +18,9 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import config, event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
@@ -139,13 +142,20 @@ class _CacheFiles:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def load(self, key):
-        """Return what was compiled here, else what was prepared for an instruction set that this processor has."""
-        data = self._read(key, self._folder)
+    def _sources(self, key):
+        """Yield (key, folder) of what was compiled here, then of what was prepared for this processor's levels."""
+        yield key, self._folder
         signature, (triple, *_), code = key
-        for level in () if data else levels():
-            data = data or self._read((signature, (triple, level, ""), code), prepared_folder())
-        return data
+        for level in levels():
+            yield (signature, (triple, level, ""), code), prepared_folder()
+
+    def load(self, key):
+        """Return compiled code, or None."""
+        return next(filter(None, (self._read(*source) for source in self._sources(key))), None)
+
+    def has(self, key):
+        """Return True if there is a file that `load` would read."""
+        return any(self._path(*source).exists() for source in self._sources(key))
 
     def _read(self, key, folder):
         try:
@@ -177,6 +187,26 @@ class _Cache(FunctionCache):
             _warn_of_folder(cache_folder(), error.strerror or str(error))
 
 
+def is_cached(dispatcher, signature):
+    """Return True if the code of an `entry` for arguments of these types lies in the cache, or was prepared."""
+    key = dispatcher._cache._index_key(signature, dispatcher.targetctx.codegen())
+    return dispatcher._cache._cache_file.has(key)
+
+
+# ----------------------------------------------------------------------------------- compiling
+
+
+def entry(function, reorder=False):
+    """Compile a function that Python calls, to machine code that is cached; parameters as those of `compiled`."""
+    if not jit_enabled():
+        return function
+    dispatcher = numba.njit(**_options(reorder), no_cfunc_wrapper=True)(function)
+    with _own_cache() as cached:
+        if cached:
+            dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
 def compiled(function=None, *, reorder=False):
     """Compile a function that other compiled functions call, or Python for work that one thread does.
 
@@ -190,39 +220,77 @@ def compiled(function=None, *, reorder=False):
     Returns
     -------
     Numba dispatcher, or the function itself where nothing is compiled
+
+    Notes
+    -----
+    As with C's ``inline``, the function has no machine code of its own. It becomes part of each function that Python
+    calls, and is optimised there; compiling it apart as well would take half as long again.
     """
     if function is None:
         return functools.partial(compiled, reorder=reorder)
-    if not jit_enabled():
-        return function
-    flags = set(_FLAGS | _REORDER if reorder else _FLAGS)
-    dispatcher = numba.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
-    with _own_cache() as cached:
-        if cached:
-            dispatcher._cache = _Cache(function)
-    return dispatcher
+    return _Part(function, reorder) if jit_enabled() else function
+
+
+def _options(reorder):
+    return {"nogil": True, "error_model": "numpy", "fastmath": set(_FLAGS | _REORDER if reorder else _FLAGS)}
+
+
+class _Part(CPUDispatcher):
+    """A function as part of others; a call from Python goes to an `entry` of the same function."""
+
+    def __init__(self, function, reorder):
+        super().__init__(function, {}, {"nopython": True, **_options(reorder)}, pipeline_class=_PartCompiler)
+        self._reorder = reorder
+
+    @functools.cached_property
+    def _entry(self):
+        return entry(self.py_func, self._reorder)
+
+    def _compile_for_args(self, *args, **kwargs):
+        return self._entry
+
+    def add_overload(self, result):
+        """Make the typed function known to its callers, by a key instead of the address of machine code."""
+        result = result._replace(entry_point=object())
+        self.targetctx.insert_user_function(result.entry_point, result.fndesc, [result.library])
+        self.overloads[result.signature.args] = result
+
+
+class _PartCompiler(Compiler):
+    """Numba's steps from Python to LLVM's language, and none after them."""
+
+    def __init__(self, typing_context, target_context, library, args, return_type, flags, variables):
+        library = _PartLibrary(target_context.codegen(), "part")
+        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+        super().__init__(typing_context, target_context, library, args, return_type, flags, variables)
+
+
+class _PartLibrary(JITCodeLibrary):
+    """The LLVM code of a part: each function is simplified by itself, and nothing is inlined yet."""
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalized = True
 
 
 # ------------------------------------------------------------------------------------- counter
 
 
-LAUNCHER = "_on_threads"  # ends the name of the function that starts a kernel on all threads
-
-
 class _CompileListener(event.Listener):
-    """Counts the kernels and their parts as Numba begins to compile them, but not what shares them out."""
+    """Counts the kernels that Python calls as Numba begins to compile them."""
 
     def __init__(self):
         self.count = 0
 
     def on_start(self, event):
-        function = event.data["dispatcher"].py_func
-        package, _, part = function.__module__.partition(".")
-        runtime = part.startswith("runtime") or function.__name__.endswith(LAUNCHER)
-        if package == "minitorch_kernels" and not runtime:
+        dispatcher = event.data["dispatcher"]
+        package, _, module = dispatcher.py_func.__module__.partition(".")
+        if package == "minitorch_kernels" and not module.startswith("runtime.") and not isinstance(dispatcher, _Part):
             self.count += 1
             for callback in list(_listeners):
-                callback(function.__name__, self.count)
+                callback(dispatcher.py_func.__name__, self.count)
 
     def on_end(self, event):
         pass

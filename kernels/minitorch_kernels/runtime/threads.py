@@ -19,8 +19,8 @@ from collections.abc import Iterator
 import numpy as np
 import threadpoolctl
 
-from minitorch_kernels.runtime import parallel
-from minitorch_kernels.runtime.jit import LAUNCHER, compiled, jit_enabled
+from minitorch_kernels.runtime import dry_run, parallel
+from minitorch_kernels.runtime.jit import compiled, entry, jit_enabled
 
 _SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 
@@ -233,7 +233,8 @@ def parallel_kernel(*, tasks):
     decorator
         Of a function that does the tasks first_task .. end_task - 1. They write to different elements, so that
         neither their order nor the number of threads changes a bit. It reads nothing but its arguments and
-        module-level names, and returns nothing. ``.dispatcher`` of the result is the compiled function.
+        module-level names, and returns nothing. ``.dispatcher`` of the result is the compiled function, ``.entry`` is
+        what shares it out.
     """
 
     def decorate(function):
@@ -245,9 +246,13 @@ def parallel_kernel(*, tasks):
 
         @functools.wraps(function)
         def call(*args):
-            launch(_team_for(args), count(args), *args)
+            here, number = _team_for(args), count(args)
+            if dry_run.active():
+                dry_run.note(call, (here, number, args))
+            else:
+                launch(here, number, *args)
 
-        call.dispatcher, call.__signature__ = body, _without(function, 2)
+        call.dispatcher, call.entry, call.__signature__ = body, launch, _without(function, 2)
         return call
 
     return decorate
@@ -262,12 +267,11 @@ def _launcher(function, body):
 
     Numba finds a function in its cache by file, line and name, so the copy takes those of the kernel.
     """
-    name, code = f"{function.__name__}{LAUNCHER}", function.__code__
     names = {"share_out": parallel.task_of(body), "__name__": function.__module__}
-    code = _launch.__code__.replace(co_name=name, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno)
-    launch = types.FunctionType(code, names, name)
-    launch.__module__, launch.__qualname__ = function.__module__, name
-    return compiled(launch)
+    own = {key: getattr(function.__code__, key) for key in ("co_name", "co_filename", "co_firstlineno")}
+    launch = types.FunctionType(_launch.__code__.replace(**own), names, function.__name__)
+    launch.__module__, launch.__qualname__ = function.__module__, function.__qualname__
+    return entry(launch)
 
 
 def team_kernel(function):
@@ -283,11 +287,16 @@ def team_kernel(function):
     callable
         ``.dispatcher`` is the compiled function.
     """
-    dispatcher = compiled(function)
+    dispatcher = entry(function)
 
     @functools.wraps(function)
     def call(*args):
-        dispatcher(_team_for(args), *args)
+        here = _team_for(args)
+        if dry_run.active():
+            dry_run.note(call, (here, *args))
+        else:
+            dispatcher(here, *args)
 
-    call.dispatcher, call.__signature__ = dispatcher, _without(function, 1)
+    call.dispatcher = call.entry = dispatcher
+    call.__signature__ = _without(function, 1)
     return call

@@ -13,6 +13,7 @@ PIPE_INTERVAL = 10.0  # seconds between two lines inside an epoch
 _ENOUGH = 5  # steps that a forecast is made of, at least
 _RECENT = 50  # steps, at most: other programs may come and go
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_KERNEL_BAR = "{desc}: {n_fmt}/{total_fmt}|{bar}| [{elapsed}]"
 
 
 class Reporter:
@@ -60,6 +61,18 @@ class Reporter:
         elif self._is_time():
             print(text, file=self.stream, flush=True)
 
+    def compiled(self, done, count):
+        """Show that ``done`` of ``count`` kernels are compiled, all of them before the first step."""
+        if not self.stream.isatty():
+            if done in (0, count):
+                self.say(f"compiled {done} of {count} kernels; only the first run needs to")
+        elif self._bar is None:
+            self._bar = self._new_bar(count, "compiling kernels, the first time only", _KERNEL_BAR)
+        else:
+            self._bar.update(done - self._bar.n)
+        if done == count:
+            self.end()
+
     def part_done(self, what, done, count):
         """Say how far something is that runs before the first step: ``done`` of ``count`` images."""
         if self.stream.isatty() or self._is_time() or done == count:
@@ -76,21 +89,18 @@ class Reporter:
         step : int
             Steps done already, by the run that this one resumes.
         """
-        self._end_compiling()
+        self.end()
         self._epochs, self._batches = recipe.epochs, batches
         self.restart_clock()
         self._seconds.clear()
         self._next_line = self._clock() + PIPE_INTERVAL
         if self.stream.isatty():
-            from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
+            self._bar = self._new_bar(recipe.epochs * batches, None, _BAR, initial=step)
 
-            self._bar = tqdm(
-                total=recipe.epochs * batches,
-                initial=step,
-                file=self.stream,
-                dynamic_ncols=True,
-                bar_format=_BAR,
-            )
+    def _new_bar(self, total, text, bar_format, **options):
+        from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
+
+        return tqdm(desc=text, total=total, file=self.stream, dynamic_ncols=True, bar_format=bar_format, **options)
 
     def restart_clock(self):
         """Leave the time of the running step out of the forecast: something else than a step took it."""
@@ -118,11 +128,16 @@ class Reporter:
                 flush=True,
             )
 
+    def seconds_left(self, steps):
+        """Return the forecast for ``steps`` steps in seconds, or None before enough of them were measured."""
+        if len(self._seconds) < _ENOUGH:
+            return None
+        return steps * statistics.median(self._seconds)
+
     def _time_left(self, steps):
         """Say how long the steps that are left take."""
-        if len(self._seconds) < _ENOUGH:
-            return "measuring the time left"
-        return f"about {duration(steps * statistics.median(self._seconds))} left"
+        seconds = self.seconds_left(steps)
+        return "measuring the time left" if seconds is None else f"about {duration(seconds)} left"
 
     def end_epoch(self, record):
         """Write the line of a finished epoch; ``record`` is its line in ``run.jsonl``."""

@@ -112,6 +112,29 @@ def test_a_bar_on_a_terminal(recipe, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_kernels_that_are_compiled_ahead(recipe):
+    for stream in (io.StringIO(), Terminal()):
+        reporter = train.Reporter(stream)
+        for done in (0, 1, 2):
+            reporter.compiled(done, 2)
+        reporter.begin(recipe, batches=100, step=0)
+        reporter.step(progress(1, 1))
+        reporter.end()
+        text = stream.getvalue()
+        assert "2/2" in text and "epoch 1/3" in text if stream.isatty() else "compiled 2 of 2 kernels" in text
+
+
+def test_a_bar_of_kernels_that_stops_early_makes_way_for_the_training(recipe):
+    stream = Terminal()
+    reporter = train.Reporter(stream)
+    reporter.compiled(0, 2)
+    reporter.say("a word")
+    reporter.begin(recipe, batches=100, step=0)
+    reporter.step(progress(1, 1))
+    reporter.end()
+    assert "0/2" in stream.getvalue() and "a word\n" in stream.getvalue() and "1/300" in stream.getvalue()
+
+
 def test_compilation_in_a_pipe_is_told_now_and_then():
     stream, clock = io.StringIO(), Clock()
     reporter = train.Reporter(stream, clock)

@@ -1,0 +1,64 @@
+"""A dry run: kernels are noted and none runs."""
+
+import pickle
+
+import numba
+import numpy as np
+import pytest
+
+import minitorch_kernels as kernels
+from minitorch_kernels.runtime import compile_worker, dry_run, jit, memory
+from minitorch_kernels.runtime.dry_run import Call
+
+needs_jit = pytest.mark.skipif(not jit.jit_enabled(), reason="nothing is compiled")
+X = np.array([-1.0, 2.0], np.float32)
+
+
+@needs_jit
+def test_kernels_are_noted_and_do_not_run():
+    with dry_run.dry_run() as calls:
+        out = kernels.layers.elementwise.relu_forward(X)
+        kernels.layers.elementwise.relu_forward(X.astype(np.float64))
+    assert out.tolist() == [0, 0] and kernels.layers.elementwise.relu_forward(X).tolist() == [0, 2]
+    assert [call.name for call in calls] == ["_relu_forward"] * 2 and calls[0].types != calls[1].types
+    assert calls[0].module == "minitorch_kernels.layers.elementwise"
+
+
+def test_new_arrays_are_zero():
+    used = memory.empty((1 << 16,), np.float32)
+    used[:] = 1
+    del used  # on the shelf, from where the next array would come
+    with dry_run.dry_run():
+        assert not memory.empty((1 << 16,), np.float32).any()
+
+
+@needs_jit
+def test_what_was_noted_is_what_a_call_needs():
+    relu, matmul = kernels.layers.elementwise.relu_forward, kernels.gemm.matmul.matmul
+    for call in (lambda: relu(X), lambda: matmul(X[None], X[:, None])):
+        with dry_run.dry_run() as calls:
+            call()
+        call()  # compiles or loads
+        assert calls and dry_run.not_compiled(calls) == []
+
+
+@needs_jit
+def test_not_compiled_names_each_kernel_once():
+    unusual = np.zeros((1, 1), np.complex128)
+    types = (numba.typeof(np.zeros(2, np.int64)), numba.int64, numba.typeof((unusual, unusual)))
+    call = Call("minitorch_kernels.layers.elementwise", "_relu_forward", types)
+    assert dry_run.not_compiled([call, call]) == [call]
+    assert pickle.loads(pickle.dumps(call)) == call
+
+
+@needs_jit
+def test_the_worker_answers_for_kernels_that_it_cannot_compile(monkeypatch):
+    with dry_run.dry_run() as calls:
+        kernels.layers.elementwise.relu_forward(X)
+    (call,) = calls
+    assert compile_worker.answer(call) == "kept"
+    assert compile_worker.answer(call._replace(module="no_such_module")) == "failed"
+    assert compile_worker.answer(call._replace(name="_no_such_kernel")) == "failed"
+    assert compile_worker.answer(call._replace(types=call.types[:1])) == "failed"
+    monkeypatch.setattr(jit, "is_cached", lambda kernel, types: False)
+    assert compile_worker.answer(call) == "lost"
