@@ -23,3 +23,6 @@ def test_it_is_built(tmp_path):
         assert f'id="{name}"' in front or (tmp_path / "minitorch_cnn" / f"{name}.html").exists(), name
     operations = (tmp_path / "minitorch_cnn" / "ops.html").read_text()
     assert all(f'id="{name}"' in operations for name in minitorch_cnn.ops.__all__)
+    assert "x[n, c, i*stride + u*dilation - padding, j*stride" in operations  # a formula, not Markdown's emphasis
+    assert "floor((H + 2*padding - dilation*(KH-1) - 1) / stride) + 1" in operations
+    assert "_typing" not in operations  # what an alias of a type stands for

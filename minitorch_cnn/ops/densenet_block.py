@@ -1,7 +1,5 @@
 """A dense block of DenseNet as one operation; it gives the same result as its layers one after the other."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -236,7 +234,7 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)
 
 
-def dense_block(x: Operand, layers: Sequence[Any]) -> Tensor:
+def dense_block(x: Operand, layers: Sequence[Any]) -> "Tensor":
     """Run a dense block: each layer appends new feature maps to all maps before it.
 
     x = concat([x, layer(x)]) for every layer, where a layer is conv2d(relu(batch_norm(x))), once or several times
