@@ -12,6 +12,7 @@ import tempfile
 from unittest import mock
 
 import pdoc
+from numpy.typing import ArrayLike
 
 import minitorch_cnn
 from minitorch_cnn.types import Array, Operand
@@ -21,7 +22,6 @@ TABLE = re.compile(r"\S {2,}\S")
 STYLE = """
 .pdoc pre > code { font-size: 12px; }
 .pdoc .docstring li > p { margin: 0; }
-nav h2:has(+ ul:not(:has(li))) { display: none; }
 @media (min-width: 770px) { main { width: calc(64rem + var(--sidebar-width)) !important; } }
 """
 WITHOUT = [f"!minitorch_cnn.ops.{name}$" for name in ("dropout", "matmul", "resize", "softmax")]  # functions, too
@@ -54,9 +54,11 @@ def _escaped(text):
 def annotation(value, base_module=None, *, plain=inspect.formatannotation):
     """Return a type as the reader knows it: the aliases of `minitorch_cnn.types`, not what they stand for."""
     text = plain(value, base_module)
-    text = text.replace(plain(Operand)[len("Union[") : -1], "Tensor | ArrayLike").replace(plain(Array), "numpy.ndarray")
-    text = re.sub(r"Union\[(Tensor \| ArrayLike)(, NoneType)?\]", lambda found: found[1] + " | None" * bool(found[2]), text)
-    return text.replace("minitorch_cnn.autograd.engine.Variable", "Variable")
+    for name, alias in (("Tensor | ArrayLike", Operand), ("ArrayLike", ArrayLike)):
+        text = text.replace(plain(alias)[len("Union[") : -1], name)
+    text = re.sub(r"Union\[([\w| ]+), NoneType\]", r"\1 | None", text)
+    text = re.sub(r"Union\[([\w| ]+)\]", r"\1", text)
+    return text.replace(plain(Array), "numpy.ndarray").replace("minitorch_cnn.autograd.engine.Variable", "Variable")
 
 
 def build(out):
@@ -73,6 +75,9 @@ def build(out):
         pathlib.Path(templates, "custom.css").write_text(STYLE)
         pdoc.render.configure(docformat="numpy", footer_text=footer, template_directory=pathlib.Path(templates))
         pdoc.pdoc("minitorch_cnn", "minitorch_kernels", *WITHOUT, output_directory=out)
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r"<h2>Submodules</h2>\s*<ul>\s*</ul>", "", text), encoding="utf-8")
 
 
 if __name__ == "__main__":
