@@ -53,12 +53,16 @@ def _escaped(text):
 
 def annotation(value, base_module=None, *, plain=inspect.formatannotation):
     """Return a type as the reader knows it: the aliases of `minitorch_cnn.types`, not what they stand for."""
-    text = plain(value, base_module)
+
+    def written(value):
+        return re.sub(r"\btyping\.", "", plain(value, base_module))
+
+    text = written(value)
     for name, alias in (("Tensor | ArrayLike", Operand), ("ArrayLike", ArrayLike)):
-        text = text.replace(plain(alias)[len("Union[") : -1], name)
+        text = text.replace(written(alias)[len("Union[") : -1], name)
     text = re.sub(r"Union\[([\w| ]+), NoneType\]", r"\1 | None", text)
     text = re.sub(r"Union\[([\w| ]+)\]", r"\1", text)
-    return text.replace(plain(Array), "numpy.ndarray").replace("minitorch_cnn.autograd.engine.Variable", "Variable")
+    return text.replace(written(Array), "numpy.ndarray").replace("minitorch_cnn.autograd.engine.Variable", "Variable")
 
 
 def build(out):
