@@ -1,15 +1,8 @@
 """`mcnn explore`: a page with a trained network alive in it."""
 
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import (
-    Source,
-    add_model_options,
-    add_source_options,
-    check_output,
-    classifier_code,
-    run_code,
-    source,
-)
+from minitorch_cnn.cli.images import add_source_options
+from minitorch_cnn.cli.options import add_model_options, check_output, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import integer, set_command
 
 
@@ -48,9 +41,8 @@ def _code(arguments):
     if a.images:
         lines += f"page = explain.explore(classifier, classifier.read({a.images!r}))\n"
     else:
-        chosen = source(a.data, a.unverified) or Source("shapes10")
         lines += (
-            f"test_set = {chosen.code(train=False)}\n"
+            f"test_set = {test_source(a).code(train=False)}\n"
             f"chosen = slice(0, {a.count})\n"
             "page = explain.explore(classifier, test_set.images[chosen], test_set.labels[chosen])\n"
         )

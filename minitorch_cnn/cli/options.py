@@ -1,72 +1,13 @@
-"""Options that several commands share: images, networks, ranks, threads and ``-o FILE``."""
+"""Options that several commands share: networks, ranks, threads and ``-o FILE``."""
 
-import dataclasses
 import os
 import pathlib
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.images import Source, recorded_source, source
 from minitorch_cnn.cli.parser import hint, integer, positive, set_command
 from minitorch_cnn.cli.streams import say
-
-# ------------------------------------------------------------------------------------ images
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A dataset by name and folder; opened only when its images are needed."""
-
-    name: str  # "cifar10" or "shapes10"
-    root: str | None = None  # of CIFAR-10; None is where `mcnn data get` puts it
-    verify: bool = True
-
-    def open(self, train):
-        """Return the training images or the test images."""
-        from minitorch_cnn import data
-
-        if self.name == "shapes10":
-            return data.Shapes10(train=train)
-        return data.CIFAR10(self.root, train=train, verify=self.verify)
-
-    def code(self, train):
-        """Return the Python that opens them."""
-        if self.name == "shapes10":
-            return f"data.Shapes10(train={train})"
-        unverified = "" if self.verify else ", verify=False"
-        return f"data.CIFAR10({self.root!r}, train={train}{unverified})"
-
-
-def add_source_options(parser):
-    """Add --data and --unverified to a command."""
-    parser.add_argument(
-        "--data",
-        metavar="DATA",
-        help="shapes10, which is drawn on the spot, cifar10, which `mcnn data get` fetched, or the folder of CIFAR-10: "
-        "cifar-10-batches-bin, or the one around it (default: cifar10)",
-    )
-    parser.add_argument(
-        "--unverified", action="store_true", help="take images that are not those of CIFAR-10; the record says so"
-    )
-
-
-def source(text, unverified):
-    """Return the `Source` of a --data option, or None if there was none and CIFAR-10 was not fetched either."""
-    from minitorch_cnn.data import cifar10
-
-    if text == "shapes10":
-        return Source("shapes10")
-    if text not in (None, "cifar10"):
-        if not os.path.exists(text):
-            near = hint(text, ("shapes10", "cifar10"))
-            expected = "expected shapes10, cifar10 or a folder"
-            raise UsageError(f"mcnn: --data - {expected}, got {text!r}, which does not exist{near}")
-        return Source("cifar10", os.path.abspath(text), not unverified)
-    folder = cifar10.default_folder()
-    fetched = [*folder.glob("cifar-10-batches-*"), *folder.glob("cifar-10-*.tar.gz")]
-    if text == "cifar10" and not fetched:
-        raise UsageError(f"mcnn: fetch CIFAR-10 by `mcnn data get` first: it is not in {folder}")
-    return Source("cifar10", None, not unverified) if fetched else None
-
 
 # ---------------------------------------------------------------------------------- networks
 
@@ -196,23 +137,24 @@ def load_classifier(arguments, path=None):
 def test_source(arguments):
     """Return where the test images are: as --data says, or those that belong to the training images of the model."""
     if arguments.data is not None:
-        return source(arguments.data, arguments.unverified)
+        return source(arguments.data, arguments.unverified, skip_broken=arguments.skip_broken)
     if not arguments.model and arguments.network and not is_own(arguments.network):
         return source(None, arguments.unverified) or Source("shapes10")
-    return _recorded_source(arguments, load_classifier(arguments).metadata)
+    return _trained_on(arguments, load_classifier(arguments).metadata)
 
 
-def _recorded_source(arguments, metadata):
+def _trained_on(arguments, metadata):
     """Return the `Source` of the images that the record of a run names."""
-    name, root = metadata.get("dataset"), metadata.get("source")
-    if name is None:  # a model that no run has trained
+    if metadata.get("dataset") is None:  # a model that no run has trained
         return source(None, arguments.unverified) or Source("shapes10")
-    if name not in ("cifar10", "shapes10") or not isinstance(root, (str, type(None))):
+    found = recorded_source(metadata, arguments.unverified)
+    if found is None:
+        name = metadata["dataset"]
         raise UsageError(
             f"{arguments.parser.prog}: give the images by --data: the model was trained on {name!r}, of a program of "
             "your own"
         )
-    return Source(name, root, bool(metadata.get("verified")) and not arguments.unverified)
+    return found
 
 
 def usage(arguments, error):

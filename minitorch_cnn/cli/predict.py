@@ -1,7 +1,8 @@
 """`mcnn predict` and `mcnn eval`: using a trained classifier."""
 
 from minitorch_cnn.cli.errors import EXIT_USAGE
-from minitorch_cnn.cli.options import add_model_options, add_source_options, classifier_code, run_code, test_source
+from minitorch_cnn.cli.images import add_source_options
+from minitorch_cnn.cli.options import add_model_options, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
 
 

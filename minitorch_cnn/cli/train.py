@@ -6,16 +6,8 @@ import os.path
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import (
-    Source,
-    add_ranks_options,
-    add_source_options,
-    add_threads_option,
-    connect,
-    is_own,
-    source,
-    use_threads,
-)
+from minitorch_cnn.cli.images import Source, add_source_options, recorded_source, source
+from minitorch_cnn.cli.options import add_ranks_options, add_threads_option, connect, is_own, use_threads
 from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
 from minitorch_cnn.cli.streams import say
 
@@ -122,7 +114,11 @@ def _plan(arguments):
     recipe, place = _choose(arguments)
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
-    changes = {"epochs": arguments.epochs, "peak_lr": arguments.lr, "image_size": arguments.image_size}
+    changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr})
+    if place.name == "folder":  # its pictures are read in the size that is asked for
+        changes = training.for_pictures(place, recipe, changes)
+    elif arguments.image_size is not None:
+        changes["image_size"] = arguments.image_size
     options = {"source": place.root, "seed": arguments.seed or 0, "holdout": arguments.holdout}
     options |= {"sync_bn": arguments.sync_bn, "accumulate": arguments.accumulate}
     options["save_epochs"] = arguments.save_epochs
@@ -130,7 +126,7 @@ def _plan(arguments):
         source=place,
         folder=arguments.run_folder,
         recipe=recipe,
-        changes=training.given(changes),
+        changes=changes,
         options=training.given(options) | chosen,
         tested=arguments.holdout is None,
         name=own or recipe,
@@ -149,7 +145,7 @@ def _choose(arguments):
     except ValueError as error:
         option = "model" if arguments.recipe is None else "recipe"
         raise UsageError(f"mcnn train: --{option}: {str(error).removeprefix('recipe: ')}") from error
-    place = source(arguments.data, arguments.unverified)
+    place = source(arguments.data, arguments.unverified, arguments.image_size, arguments.skip_broken)
     if arguments.data is None and recipe is not None and recipe.dataset == "shapes10":
         place = Source("shapes10")
     if place is None:
@@ -199,11 +195,13 @@ def _resume_plan(arguments, options, path):
     folder.refuse_if_locked()
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
     _refuse_other_choices(arguments, settings)
-    place = Source(settings["dataset"], settings["source"], settings["verified"])
-    if arguments.data is None and place.name not in ("cifar10", "shapes10"):
-        raise UsageError(f"mcnn train: give the images by --data: the run had {place.name!r}, of a program of your own")
+    place = recorded_source(settings)
+    if arguments.data is None and place is None:
+        name = settings["dataset"]
+        raise UsageError(f"mcnn train: give the images by --data: the run had {name!r}, of a program of your own")
     if arguments.data is not None:
-        place = source(arguments.data, arguments.unverified or not settings["verified"])
+        size = settings["input_size"][0]
+        place = source(arguments.data, arguments.unverified or not settings["verified"], size, skip_broken=True)
     return Plan(place, path, None, {}, options, settings["holdout"] == 0)
 
 

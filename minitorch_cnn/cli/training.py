@@ -24,6 +24,38 @@ def say_no_cifar10(network):
     say(f"Training {network} on shapes10 instead, which needs no download.")
 
 
+def for_pictures(place, name, chosen, more_epochs=True):
+    """Return what changes in a recipe for a folder of pictures; says what it found and chose.
+
+    Parameters
+    ----------
+    place : Source
+    name : str
+        Of a recipe.
+    chosen : dict
+        What the command line changes; it has the last word.
+    more_epochs : bool
+        Whether few pictures are looked at more often.
+
+    Returns
+    -------
+    dict
+    """
+    from minitorch_cnn import train
+    from minitorch_cnn.data import image_folder
+
+    recipe = train.recipe(name, **chosen)
+    classes, pictures = image_folder.count_pictures(place.root)
+    few = train.few_images(recipe, pictures * 4 // 5)
+    changes = {name: value for name, value in few.items() if more_epochs or name != "epochs"} | chosen
+    recipe = train.recipe(name, **changes)
+    say(
+        f"{pictures:,} pictures of {classes} classes in {place.root}: {recipe.model}, {recipe.epochs} epochs in "
+        f"batches of {recipe.batch_size}"
+    )
+    return changes
+
+
 def free_folder(name):
     """Return the first of runs/NAME-1, -2, ... that is not there yet."""
     return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{name}-{i}")))

@@ -3,7 +3,8 @@
 import contextlib
 
 from minitorch_cnn.cli import training
-from minitorch_cnn.cli.options import Source, add_source_options, add_threads_option, source, use_threads
+from minitorch_cnn.cli.images import Source, add_source_options, source
+from minitorch_cnn.cli.options import add_threads_option, use_threads
 from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
 
 
@@ -40,8 +41,8 @@ def add_commands(commands):
     set_command(parser, _run, _code)
 
 
-def _changes(arguments):
-    """Return what the command line changes in the recipe."""
+def _changes(arguments, place):
+    """Return what the command line changes in the recipe, and what few pictures do: smaller batches, no more epochs."""
     cached = {"cache_features": True, "crop_padding": 0, "flip": False} if arguments.cache_features else {}
     changes = {
         "model": arguments.model,
@@ -50,12 +51,21 @@ def _changes(arguments):
         "image_size": arguments.image_size,
         "freeze_until": arguments.freeze_until,
     }
-    return training.given(changes) | cached
+    changes = training.given(changes) | cached
+    return training.for_pictures(place, "transfer", changes, False) if place.name == "folder" else changes
+
+
+def _native_size(name):
+    """Return the pixels a side that a network is made for; None for an unknown name, which comes up later."""
+    from minitorch_cnn import models
+
+    return models.native_input(name)[1] if name in models.list() else None
 
 
 def _plan(arguments):
     """Return the `Source` of the images, the run's folder or None, and the options of the trainer."""
-    place = source(arguments.data, arguments.unverified)
+    size = arguments.image_size or _native_size(arguments.model)
+    place = source(arguments.data, arguments.unverified, size, arguments.skip_broken)
     if place is None:
         training.say_no_cifar10(arguments.model)
         place = Source("shapes10")
@@ -71,7 +81,7 @@ def _run(arguments):
     place, folder, options = _plan(arguments)
 
     def trainer(train_set, reporter):
-        recipe = train.recipe("transfer", **_changes(arguments))
+        recipe = train.recipe("transfer", **_changes(arguments, place))
         with DownloadBar(arguments.model) as bar:
             pretrained = models.load_pretrained(arguments.model, arguments.weights, bar.show)
         with contextlib.nullcontext(folder) if folder else training.reserved_folder("transfer") as chosen:
@@ -85,7 +95,7 @@ def _code(arguments):
     folder = folder or training.free_folder("transfer")
     train_set, options = place.code(train=True), training.arguments_code(options)
     lines = [
-        f"recipe = train.recipe('transfer'{training.arguments_code(_changes(arguments))})",
+        f"recipe = train.recipe('transfer'{training.arguments_code(_changes(arguments, place))})",
         f"pretrained = models.load_pretrained({arguments.model!r}, {arguments.weights!r})",
         f"trainer = train.transfer(recipe, pretrained, {train_set}, {folder!r}{options})",
     ]

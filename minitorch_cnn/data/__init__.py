@@ -2,6 +2,7 @@
 
 from minitorch_cnn.data.cifar10 import CIFAR10, fetch
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
+from minitorch_cnn.data.image_folder import ImageFolder
 from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
@@ -15,6 +16,7 @@ __all__ = [
     "DataLoader",
     "DatasetError",
     "Flip",
+    "ImageFolder",
     "PadCrop",
     "PictureError",
     "Resize",

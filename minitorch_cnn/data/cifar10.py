@@ -65,7 +65,7 @@ def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -
     """
     _check_path("CIFAR10", root=root)
     arguments.flag("CIFAR10", train=train, verify=verify)
-    records = _records(_find(pathlib.Path(root) if root else default_folder()), train)
+    records = _records(find(root or default_folder()), train)
     labels = records[:, 0].astype(np.int64)
     if labels.max() > 9:
         raise DatasetError(f"CIFAR-10: labels - expected 0 to 9, got {labels.max()}")
@@ -99,8 +99,9 @@ def _check_path(owner, **named):
     arguments.path(owner, **{name: value for name, value in named.items() if value is not None})
 
 
-def _find(root):
-    """Return the folder or the archive that holds the data."""
+def find(root):
+    """Return the folder or the archive that holds the data; raise DatasetError if there is neither."""
+    root = pathlib.Path(root)
     places = [root, root / _BINARY, root / _PYTHON, *(root / name for name in ARCHIVES)]
     for place in places:
         if place.name in (_BINARY, _PYTHON) and place.is_dir():
@@ -243,7 +244,7 @@ def fetch(
     _check_path("fetch", source=source, folder=folder)
     folder = pathlib.Path(folder) if folder else default_folder()
     if source is not None:
-        place = _find(pathlib.Path(source))
+        place = find(source)
         for train in (True, False):
             CIFAR10(place, train)
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction
 from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.network import OwnNetworkError
-from minitorch_cnn.train.recipes import RECIPES, Recipe, recipe
+from minitorch_cnn.train.recipes import RECIPES, Recipe, few_images, recipe
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
 from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
@@ -45,6 +45,7 @@ __all__ = [
     "TrainingState",
     "connect",
     "environment",
+    "few_images",
     "recipe",
     "replace_head",
     "transfer",

@@ -196,6 +196,40 @@ _FAMILIES = (
 )
 
 
+_BATCHES = 10  # an epoch has at least so many steps, if there are enough images
+_STEPS, _MOST_EPOCHS = 1500, 60  # that a training takes at least, and what more epochs than that would be
+
+
+def few_images(recipe: Recipe, count: int) -> dict[str, Any]:
+    """Return what should change in a recipe where there are few training images.
+
+    Of few images an epoch has few steps. Smaller batches and more epochs make up for that, up to a limit: beyond it a
+    network learns the images by heart. With a smaller batch the learning rate falls, as the gradients are noisier:
+    in proportion to the batch for SGD, to its square root for Adam.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    count : int, >= 1
+        Training images.
+
+    Returns
+    -------
+    dict
+        ``batch_size``, ``peak_lr`` and ``epochs``, as far as they change.
+    """
+    batch = recipe.batch_size
+    while batch > 4 and count // batch < _BATCHES:
+        batch //= 2
+    epochs = min(max(recipe.epochs, -(-_STEPS // max(1, count // batch))), max(recipe.epochs, _MOST_EPOCHS))
+    changes: dict[str, Any] = {} if epochs == recipe.epochs else {"epochs": epochs}
+    if batch < recipe.batch_size:
+        share = batch / recipe.batch_size
+        factor = share if recipe.optimizer == "sgd" else math.sqrt(share)
+        changes |= {"batch_size": batch, "peak_lr": recipe.peak_lr * factor}
+    return changes
+
+
 def recipe(name: str, **changes: Any) -> Recipe:
     """Return a recipe by name, with some of its numbers changed.
 

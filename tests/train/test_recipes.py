@@ -80,3 +80,20 @@ def test_unknown_names():
 def test_numbers_out_of_range(change, message):
     with pytest.raises(ValueError, match=f"Recipe: {message}"):
         train.recipe("cifar4", **change)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "epochs"), [(50_000, 128, 8), (4_000, 128, 49), (1_000, 64, 60), (60, 4, 60), (1, 4, 60)]
+)
+def test_few_images_take_smaller_batches_and_more_epochs(count, batch, epochs):
+    adam = train.recipe("cifar4")
+    changed = train.recipe("cifar4", **train.few_images(adam, count))
+    assert (changed.batch_size, changed.epochs) == (batch, epochs)
+    assert changed.peak_lr == pytest.approx(adam.peak_lr * (batch / 128) ** 0.5)
+
+
+def test_few_images_slow_sgd_in_proportion_and_never_shorten_a_recipe():
+    sgd = train.recipe("resnet20", epochs=90)
+    changed = train.few_images(sgd, 600)
+    assert changed == {"batch_size": 32, "peak_lr": pytest.approx(0.2 / 4)}
+    assert train.few_images(sgd, 1_000_000) == {}

@@ -1,10 +1,10 @@
 """`mcnn explain filters`, `maps`, `patches`, `saliency`, `occlusion`, `gradcam`: what a network looks for."""
 
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.images import add_source_options
 from minitorch_cnn.cli.options import (
     add_model_options,
     add_output_option,
-    add_source_options,
     classifier_code,
     ending,
     load_classifier,

@@ -1,0 +1,78 @@
+"""From a folder of pictures to a trained, used, explained network."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minitorch_cnn.data import shapes10
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Return a folder of ten classes with pictures of several sizes."""
+    made = shapes10.Shapes10(size=80)
+    rng = np.random.default_rng(0)
+    for i, (image, label) in enumerate(zip(made.images, made.labels, strict=True)):
+        folder = tmp_path / "pets" / made.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).resize(tuple(rng.integers(28, 60, 2).tolist())).save(folder / f"{i}.png")
+    return tmp_path / "pets"
+
+
+TRAIN = ("train", "--recipe", "mlp", "--workers", 0)
+
+
+def test_train_resume_eval_predict_and_explain(mcnn, pets, tmp_path):
+    code, out, err = mcnn(*TRAIN, "--data", pets, "--epochs", 2, "--run", "run")
+    assert code == 0, err
+    assert "mlp on folder, 2 epochs" in out and "unverified" not in out
+    record = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
+    assert record["dataset"] == "folder"
+    code, again, err = mcnn("eval", "--model", "run")
+    assert code == 0 and again.split(",")[0] == out.split(",")[0], err
+    picture = next((pets / "disk").iterdir())
+    code, answer, err = mcnn("predict", picture, "--model", "run")
+    assert code == 0 and answer.split("\t")[1] in {folder.name for folder in pets.iterdir()}, err
+    code, _, err = mcnn("explore", "--model", "run", "--count", 2)
+    assert code == 0, err
+    code, _, err = mcnn("train", "--resume", "run")
+    assert code == 0, err
+
+
+def test_without_epochs_the_command_chooses_and_says_so(mcnn, pets):
+    code, out, err = mcnn("train", "--data", pets, "--show-code")
+    assert code == 0 and "epochs=60" in out and f"data.ImageFolder({str(pets)!r}, train=True)" in out
+    assert f"80 pictures of 10 classes in {pets}: cifar4, 60 epochs in batches of 4" in err
+    assert "batch_size=4, peak_lr=0.00088" in out  # 5e-3 * sqrt(4 / 128)
+    code, out, _ = mcnn("train", "--data", pets, "--image-size", 48, "--epochs", 3, "--lr", 0.01, "--show-code")
+    assert "image_size=(48, 48)" in out and "train.recipe('cifar4', epochs=3, batch_size=4, peak_lr=0.01)" in out
+    code, out, _ = mcnn("transfer", "--data", pets, "--weights", "w.pth", "--show-code")
+    assert "image_size=(224, 224)" in out
+
+
+def test_broken_pictures(mcnn, pets):
+    (pets / "disk" / "broken.png").write_bytes(b"no picture")
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--run", "run")
+    assert code == 2 and "mend or remove them, or leave them out by skip_broken=True (--skip-broken)" in err
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--run", "run", "--skip-broken", "--epochs", 1)
+    assert code == 0, err
+    assert mcnn("eval", "--model", "run")[0] == 0
+
+
+def test_resume_refuses_a_folder_that_has_changed(mcnn, pets):
+    from minitorch_cnn import train
+
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--epochs", 1, "--run", "run")
+    assert code == 0, err
+    (train.RunFolder("run").path / "result.json").unlink()
+    Image.new("RGB", (40, 40)).save(pets / "disk" / "new.png")
+    code, _, err = mcnn("train", "--resume", "run")
+    assert code == 2 and "expected" in err and "Traceback" not in err
+
+
+def test_a_folder_of_neither_kind_is_refused(mcnn, tmp_path):
+    (tmp_path / "empty" / "a").mkdir(parents=True)
+    code, _, err = mcnn("train", "--data", tmp_path / "empty")
+    assert code == 2 and "expected a folder with one folder of pictures for each class, or CIFAR-10, got" in err

@@ -1,0 +1,221 @@
+"""Folders of your own pictures: what is found, how it is divided, and what is refused by name."""
+
+import mmap
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minitorch_cnn import data
+from minitorch_cnn.data import image_folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MCNN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def draw(path, seed=0, size=(40, 30), mode="RGB"):
+    """Write a picture of random pixels; return what a reader should see of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = {"RGB": (3,), "L": ()}[mode]
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], *channels), dtype=np.uint8)
+    Image.fromarray(pixels, mode).save(path)
+    return pixels
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Return a folder of two classes with ten and five pictures of mixed sizes, formats and modes."""
+    root = tmp_path / "pets"
+    for i in range(10):
+        draw(root / "cat" / f"{i}.png", i, (20 + i, 30), "L" if i % 3 == 0 else "RGB")
+    for i in range(5):
+        draw(root / "dog" / "more" / f"{i}.bmp", 10 + i, (64, 20 + i))
+    (root / "dog" / "notes.txt").write_text("not a picture")
+    draw(root / ".hidden" / "x.png")
+    draw(root / "cat" / ".x.png")
+    return root
+
+
+def test_pictures_classes_and_sizes(pets):
+    train, test = (data.ImageFolder(pets, train=part) for part in (True, False))
+    assert train.classes == test.classes == ("cat", "dog")
+    assert np.bincount(train.labels).tolist() == [8, 4] and np.bincount(test.labels).tolist() == [2, 1]
+    assert train.images.shape == (12, 32, 32, 3) and train.images.dtype == np.uint8
+    assert train.name == "folder" and train.verified
+    pixels = train.images / 255
+    np.testing.assert_allclose(train.mean, pixels.mean((0, 1, 2)), atol=1e-12)
+    np.testing.assert_allclose(train.std, pixels.std((0, 1, 2)), atol=1e-12)
+    assert (test.mean, test.std) == (train.mean, train.std)
+
+
+def test_every_picture_is_what_read_picture_gives_with_its_own_label(pets):
+    seen = {}
+    for part in (True, False):
+        found = data.ImageFolder(pets, train=part, image_size=(24, 16))
+        seen |= {image.tobytes(): label for image, label in zip(found.images, found.labels, strict=True)}
+    files = [*pets.glob("cat/[0-9].png"), *pets.glob("dog/more/*.bmp")]
+    expected = {data.read_picture(file, (24, 16)).tobytes(): int("dog" in file.parts) for file in files}
+    assert seen == expected and len(seen) == 15
+
+
+def test_grey_pictures(pets):
+    found = data.ImageFolder(pets, channels=1)
+    assert found.images.shape == (12, 32, 32, 1) and len(found.mean) == 1
+
+
+def test_the_division_depends_on_the_seed_alone(pets):
+    def tests_of(**options):
+        return {image.tobytes() for image in data.ImageFolder(pets, train=False, **options).images}
+
+    assert tests_of() == tests_of()
+    assert any(tests_of(seed=seed) != tests_of() for seed in (1, 2, 3))
+    assert len(tests_of(test_share=0.5)) == 5 + 2
+    assert not tests_of() & {image.tobytes() for image in data.ImageFolder(pets).images}
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_folders_for_training_and_testing(pets, name, tmp_path):
+    root = tmp_path / "divided"
+    for part in ("train", name):
+        shutil.copytree(pets, root / part)
+    os.remove(root / name / "cat" / "0.png")
+    train, test = (data.ImageFolder(root, train=part) for part in (True, False))
+    assert len(train) == 15 and len(test) == 14
+    shutil.copytree(root / name / "cat", root / name / "bird")
+    with pytest.raises(data.DatasetError, match=f"expected the same classes in train and {name}, got bird in one"):
+        data.ImageFolder(root)
+
+
+def test_a_train_folder_alone_is_divided(pets, tmp_path):
+    shutil.copytree(pets, tmp_path / "alone" / "train")
+    assert len(data.ImageFolder(tmp_path / "alone", train=False)) == 3
+
+
+@pytest.mark.parametrize(("sides", "expected"), [([20, 30, 300], 32), ([100, 300, 20], 64), ([47], 32), ([48], 64)])
+def test_the_usual_size_follows_the_pictures(tmp_path, sides, expected):
+    for name in ("a", "b"):
+        for i, side in enumerate(sides):
+            draw(tmp_path / "p" / name / f"{i}.png", i, (side, side + 10))
+    assert data.ImageFolder(tmp_path / "p").images.shape[1:3] == (expected, expected)
+
+
+def test_broken_files_are_named_or_left_out_on_request(pets):
+    (pets / "cat" / "broken.png").write_bytes(b"no picture")
+    (pets / "dog" / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(
+        data.DatasetError, match="mend or remove .*skip_broken=True.*: 2 of its files .*cut.jpg.*broken.p"
+    ):
+        data.ImageFolder(pets)
+    with pytest.raises(data.DatasetError, match="broken.png"):  # from the cache, too
+        data.ImageFolder(pets, train=False)
+    train, test = (data.ImageFolder(pets, train=part, skip_broken=True) for part in (True, False))
+    assert len(train) + len(test) == 15
+    assert train.images.reshape(len(train), -1).any(1).all()
+
+
+def test_many_broken_files_are_counted(pets):
+    for i in range(7):
+        (pets / "cat" / f"broken{i}.png").write_bytes(b"")
+    with pytest.raises(data.DatasetError, match="7 of its files cannot be read: .*and 2 more"):
+        data.ImageFolder(pets)
+
+
+def test_a_class_of_broken_files_alone_is_named(pets):
+    for path in (pets / "dog" / "more").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(data.DatasetError, match="expected at least one picture of 'dog' to train with, got none"):
+        data.ImageFolder(pets, skip_broken=True)
+
+
+def test_pictures_are_decoded_once(pets, home, monkeypatch):
+    first = data.ImageFolder(pets)
+    monkeypatch.setattr(image_folder, "read_picture", None)  # a call would fail
+    again = data.ImageFolder(pets)
+    assert again == first and again.digest == first.digest
+    base = again.images
+    while isinstance(base, np.ndarray):
+        base = base.base
+    assert isinstance(base, mmap.mmap)
+    assert {path.suffix for path in (home / "pictures").iterdir()} == {".npy", ".json"}
+
+
+@pytest.mark.parametrize("change", ["contents", "new file", "removed file"])
+def test_a_changed_folder_is_read_again(pets, change):
+    before = data.ImageFolder(pets)
+    if change == "contents":
+        draw(pets / "cat" / "1.png", 99, (21, 31))
+    elif change == "new file":
+        draw(pets / "cat" / "new.png", 99)
+    else:
+        os.remove(pets / "cat" / "1.png")
+    after = data.ImageFolder(pets)
+    assert after.digest != before.digest
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", None])
+def test_a_damaged_cache_is_made_anew(pets, home, damage):
+    first = data.ImageFolder(pets)
+    images = first.images.copy()
+    (path,) = (home / "pictures").glob("*.npy")
+    path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
+    np.testing.assert_array_equal(data.ImageFolder(pets).images, images)
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(pets, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MCNN_HOME", str(tmp_path / "file" / "inside"))
+    assert len(data.ImageFolder(pets)) == 12
+
+
+def test_a_full_disk_is_no_obstacle(pets, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(image_folder.os, "posix_fallocate", full)
+    assert len(data.ImageFolder(pets)) == 12
+
+
+def test_progress_reaches_the_end(pets):
+    seen = []
+    data.ImageFolder(pets, progress=lambda done, count: seen.append((done, count)))
+    assert seen[-1] == (15, 15)
+
+
+def test_wrong_folders_and_arguments_are_named(pets, tmp_path):
+    empty = tmp_path / "empty"
+    (empty / "one").mkdir(parents=True)
+    cases = [
+        (tmp_path / "nowhere", {}, data.DatasetError, "expected a folder with one folder for each class"),
+        (empty, {}, data.DatasetError, "expected a folder for each of at least two classes, found one"),
+        (5, {}, TypeError, "ImageFolder: root - expected a string or a Path"),
+        (pets, {"train": 1}, TypeError, "ImageFolder: train - expected True or False"),
+        (pets, {"test_share": 1}, ValueError, "ImageFolder: test_share - expected a number above 0 and below 1"),
+        (pets, {"channels": 2}, ValueError, "ImageFolder: channels - expected 3 or 1"),
+        (pets, {"seed": -1}, ValueError, "ImageFolder: seed - expected at least 0"),
+        (pets, {"image_size": 0}, ValueError, "ImageFolder: image_size"),
+    ]
+    for root, options, error, message in cases:
+        with pytest.raises(error, match=message):
+            data.ImageFolder(root, **options)
+    (empty / "two").mkdir()
+    with pytest.raises(data.DatasetError, match="one - expected at least one picture of this class, found none"):
+        data.ImageFolder(empty)
+
+
+def test_has_classes(pets, tmp_path):
+    assert image_folder.has_classes(pets)
+    assert not image_folder.has_classes(pets / "cat")
+    assert not image_folder.has_classes(tmp_path / "nowhere")
+
+
+def test_a_loader_with_workers_serves_it(pets):
+    found = data.ImageFolder(pets)
+    plain, shared = (list(data.DataLoader(found, batch_size=4, shuffle=True, num_workers=n)) for n in (0, 2))
+    for (x, labels), (y, others) in zip(plain, shared, strict=True):
+        np.testing.assert_array_equal(x.data, y.data)
+        np.testing.assert_array_equal(labels, others)
