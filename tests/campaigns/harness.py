@@ -29,10 +29,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "kernels")]
 
 
 class Length:
-    """How much a campaign does, and its random numbers."""
+    """How much a campaign does, its random numbers, and the path of its record, or None."""
 
-    def __init__(self, full, seed):
-        self.full, self.seed = full, seed
+    def __init__(self, full, seed, record=None):
+        self.full, self.seed, self.record = full, seed, record
         self.rng = np.random.default_rng(seed)
 
     def __call__(self, short, full):
@@ -55,7 +55,7 @@ def main(description, checks):
     parser.add_argument("--full", action="store_true", help="as many faults as the bar asks for")
     parser.add_argument("--seed", type=int, default=0, help="of the random faults (default: 0)")
     parser.add_argument("--only", metavar="BAR", help="only the checks whose name begins with these words")
-    parser.add_argument("--json", metavar="FILE", help="write the record there")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="write the record there")
     options = parser.parse_args()
     records = []
     for name, check in checks.items():
@@ -64,7 +64,7 @@ def main(description, checks):
         bar, what = name.split(" ", 1)
         begin = time.monotonic()
         try:
-            figure, passed = check(Length(options.full, options.seed))
+            figure, passed = check(Length(options.full, options.seed, options.json))
         except Exception as error:  # the next bar is measured all the same
             traceback.print_exc()
             figure, passed = f"{type(error).__name__}: {error}", False
@@ -77,7 +77,7 @@ def main(description, checks):
             | {"full": options.full, "command": command}
         )
         if options.json:  # after each bar, so that a campaign that is stopped leaves what it has
-            pathlib.Path(options.json).write_text(json.dumps(records, indent=1) + "\n")
+            options.json.write_text(json.dumps(records, indent=1) + "\n")
     sys.exit(0 if records and all(record["passed"] for record in records) else 1)
 
 
