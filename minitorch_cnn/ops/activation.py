@@ -28,7 +28,7 @@ class ReLU(Elementwise):
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
         out = restore(kernels.layers.elementwise.relu_forward(flat))
-        ctx.save(out)  # out > 0 exactly where x > 0, and the next layer saves out anyway
+        ctx.save(out)  # out > 0 where x > 0, and the next layer saves out anyway
         return out
 
     @staticmethod
@@ -142,7 +142,7 @@ def relu(x: Operand) -> Tensor:
 
     Notes
     -----
-    Gradient: grad_out where x > 0, else 0; so 0 at x = 0. NaN stays NaN.
+    Gradient: 0 where x <= 0, also at x = 0, else grad_out. NaN stays NaN, and lets its gradient pass.
     """
     tensors("relu", x=x)
     return ReLU.apply(x)

@@ -36,6 +36,8 @@ def _check_axes(x, weight):
     for name, shape, letters in (("x", x, "(N, C, H, W)"), ("weight", weight, "(C_out, C_in/groups, KH, KW)")):
         if len(shape) != 4:
             raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}")
+    if 0 in weight[2:]:
+        raise ShapeError(f"conv2d: weight - expected windows of at least one pixel, got shape {weight}")
 
 
 class Conv2d(Function):

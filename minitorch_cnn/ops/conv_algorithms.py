@@ -134,7 +134,7 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
             "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
             f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
         )
-    return problem, rows
+    return problem, (select.EMPTY,) if problem.empty() else rows
 
 
 def explain_choice(inputs, output_shape, *, algorithm, **hyper):

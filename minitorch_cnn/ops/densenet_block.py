@@ -11,7 +11,7 @@ from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.conv import Conv2d
-from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape
+from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_values
 from minitorch_cnn.ops.reads import Everything, Inputs, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
 from minitorch_cnn.types import Operand
@@ -118,6 +118,8 @@ class DenseNetBlock(Function):
                 gamma, beta, weight, bias = next(groups_of_four)
                 if norm is not None:
                     batch_norm_shape(maps, gamma, beta, norm["running_mean"], norm["running_var"])
+                    if norm["training"]:
+                        check_values(maps)
                 maps = Conv2d.output_shape(maps, weight, bias, **hyper, algorithm="auto")
             if maps[2:] != x[2:]:
                 raise ShapeError(f"dense_block: layers[{i}] - expected new maps of {x[2:]} pixels, got {maps[2:]}")
@@ -256,6 +258,8 @@ def dense_block(x: Operand, layers: Sequence[Any]) -> "Tensor":
         If an argument that must be a Tensor is not one.
     ShapeError
         If a layer does not fit the maps before it, or gives maps of another size.
+    ValueError
+        If training sees a single value per channel.
 
     Notes
     -----

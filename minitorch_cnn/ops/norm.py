@@ -37,13 +37,27 @@ def batch_norm_shape(x, weight, bias, running_mean, running_var):
     return x
 
 
+def _values(pixels):
+    """Return the number of values of each channel of feature maps (N, H, W, C)."""
+    return math.prod(pixels.shape[:-1])
+
+
+def check_values(shape):
+    """Raise unless maps (N, C, ...) have more than one value per channel, of which there is a variance."""
+    if math.prod((*shape[:1], *shape[2:])) <= 1:
+        raise ValueError(
+            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
+            "let the loader drop the last small batch (drop_last=True) or call eval()"
+        )
+
+
 def statistics(pixels, total=None):
     """Return mean, biased variance and number of values of each channel of feature maps (N, H, W, C).
 
     ``total`` sums arrays over processes, each of which holds a share of the batch.
     """
     if total is None:
-        return *kernels.layers.batch_norm.batch_norm_stats(pixels), pixels.size // pixels.shape[-1]
+        return *kernels.layers.batch_norm.batch_norm_stats(pixels), _values(pixels)
     sums = total(_moments(pixels))
     count = round(sums[0, 0])
     mean = sums[1] / count
@@ -55,7 +69,7 @@ def _moments(pixels):
     """Return count, sum and sum of squares of the values of each channel, shape (3, C)."""
     mean, var = (moment.astype(np.float64) for moment in kernels.layers.batch_norm.batch_norm_stats(pixels))
     # The mean square is var + mean**2. In float64 the later subtraction of mean**2 cancels few digits.
-    return pixels.size // pixels.shape[-1] * np.stack([np.ones_like(mean), mean, var + mean**2])
+    return _values(pixels) * np.stack([np.ones_like(mean), mean, var + mean**2])
 
 
 def batch_norm_coefficients(
@@ -66,10 +80,11 @@ def batch_norm_coefficients(
     Training updates the running statistics. ``batch`` holds the batch mean and variance if they are already known.
     """
     if training:
-        mean, var, count = statistics(pixels, total) if batch is None else (*batch, pixels.size // pixels.shape[-1])
+        mean, var, count = statistics(pixels, total) if batch is None else (*batch, _values(pixels))
         if running_mean is not None:
-            running_mean += momentum * (mean - running_mean)
-            running_var += momentum * (var * (count / (count - 1)) - running_var)
+            # As documented: a difference of two finite numbers could overflow.
+            running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+            running_var[...] = (1 - momentum) * running_var + momentum * (var * (count / (count - 1)))
     else:
         mean, var = running_mean.astype(pixels.dtype), running_var.astype(pixels.dtype)
     # There are few statistics, so float64 costs nothing here; it keeps the shift exact where mean >> std.
@@ -125,12 +140,8 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
         raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
-    shape = x.data.shape
-    if training and len(shape) > 1 and x.data.size <= shape[1]:
-        raise ValueError(
-            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
-            "let the loader drop the last small batch (drop_last=True) or call eval()"
-        )
+    if training and x.data.ndim > 1:
+        check_values(x.data.shape)
 
 
 def batch_norm(

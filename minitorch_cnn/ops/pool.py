@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,14 @@ from minitorch_cnn.types import Operand, Size
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
+LARGEST_WINDOW = 1 << 24  # pixels: the kernel counts them in float32
+
 
 def _window_output_shape(op, x, kernel_size, stride, padding):
     if len(x) != 4:
         raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}")
+    if 0 in x[2:]:
+        raise ShapeError(f"{op}: x - expected at least one pixel, got shape {x}")
     top, bottom, left, right = padding
     for name, before, after, kernel in (
         ("height", top, bottom, kernel_size[0]),
@@ -46,6 +51,8 @@ class MaxPool2d(Function):
 
     @staticmethod
     def output_shape(x, *, kernel_size, stride, padding):
+        if math.prod(kernel_size) > LARGEST_WINDOW:
+            raise ValueError(f"max_pool2d: kernel_size - expected at most {LARGEST_WINDOW} pixels, got {kernel_size}")
         return _window_output_shape("max_pool2d", x, kernel_size, stride, padding)
 
     @staticmethod
@@ -134,9 +141,9 @@ def max_pool2d(
     Raises
     ------
     TypeError, ValueError
-        If x is not a Tensor, or a size is not a positive integer.
+        If x is not a Tensor, a size is not a positive integer, or a window has more than 16,777,216 pixels.
     ShapeError
-        If the padding is not less than the window, or no window fits.
+        If x has no pixels, the padding is not less than the window, or no window fits.
 
     Notes
     -----

@@ -10,7 +10,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.arithmetic import div, mul, neg, sub
+from minitorch_cnn.ops.arithmetic import neg
 from minitorch_cnn.ops.movement import several_axes
 from minitorch_cnn.ops.reads import Everything
 from minitorch_cnn.shapes import ShapeError
@@ -55,6 +55,52 @@ class Sum(Function):
     @staticmethod
     def backward(ctx, grad_out):
         return _expand(grad_out, ctx.shape, ctx.axis)
+
+
+class Mean(Function):
+    """The mean over axes."""
+
+    rule = "every element gets grad_out / count"
+    reads, kind, label = Everything("axis"), "reduce", "mean"
+
+    @staticmethod
+    def output_shape(x, *, axis, keepdims):
+        return _reduced_shape(x, axis, keepdims)
+
+    @staticmethod
+    def forward(ctx, x, *, axis, keepdims):
+        ctx.shape, ctx.axis, ctx.count = x.shape, axis, _count(x.shape, axis)
+        means = np.divide(kernels.layers.reduction.sum_over(x, axis), ctx.count)  # 0 / 0 is NaN
+        return means.astype(x.dtype).reshape(_reduced_shape(x.shape, axis, keepdims))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return _expand(np.divide(grad_out, ctx.count, dtype=grad_out.dtype), ctx.shape, ctx.axis)
+
+
+class Var(Function):
+    """The variance over axes."""
+
+    rule = "every element gets grad_out * 2 * (x - mean) / (count - correction)"
+    reads, kind, label = Everything("axis"), "reduce", "var"
+
+    @staticmethod
+    def output_shape(x, *, axis, keepdims, correction):
+        return _reduced_shape(x, axis, keepdims)
+
+    @staticmethod
+    def forward(ctx, x, *, axis, keepdims, correction):
+        count = _count(x.shape, axis)
+        centred = x - kernels.layers.reduction.sum_over(x, axis) / count  # float64: squares cannot overflow either
+        ctx.shape, ctx.axis, ctx.divisor = x.shape, axis, count - correction
+        ctx.save(centred.astype(x.dtype))
+        variances = kernels.layers.reduction.sum_over(np.square(centred), axis) / ctx.divisor
+        return variances.astype(x.dtype).reshape(_reduced_shape(x.shape, axis, keepdims))
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        (centred,) = ctx.saved
+        return centred * _expand(grad_out * grad_out.dtype.type(2 / ctx.divisor), ctx.shape, ctx.axis)
 
 
 class Max(Function):
@@ -154,8 +200,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Gradient: grad_out / count for every term.
     """
     tensors("mean", x=x)
-    axes = several_axes("mean", axis, x.data.ndim)
-    return div(sum(x, axes, keepdims), _count(x.data.shape, axes))  # 0 / 0 is NaN
+    return Mean.apply(x, axis=several_axes("mean", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -241,7 +286,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float
 
     Notes
     -----
-    Gradient: grad_out * 2 * (x - mean) / (count - correction). The mean is subtracted first, so a large
+    Gradient: grad_out * 2 * (x - mean) / (count - correction). The mean is subtracted first, in float64, so a large
     mean costs no precision.
     """
     tensors("var", x=x)
@@ -249,5 +294,4 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float
     count = _count(x.data.shape, axes)
     if count <= correction:
         raise ValueError(f"var: x - expected more than {correction} elements along axis {axis}, got {count}")
-    centred = sub(x, mean(x, axes, keepdims=True))
-    return div(sum(mul(centred, centred), axes, keepdims), count - correction)
+    return Var.apply(x, axis=axes, keepdims=bool(keepdims), correction=correction)

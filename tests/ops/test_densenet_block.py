@@ -126,3 +126,26 @@ def test_what_does_not_fit(normal):
         ShapeError, match=r"dense_block: layers\[0\] - expected new maps of \(4, 4\) pixels, got \(2, 2"
     ):
         ops.dense_block(x, [[first, second._replace(hyper={**second.hyper, "padding": (0,) * 4})]])
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 4), (1, 3, 1, 1)])
+def test_training_needs_more_than_one_value_per_channel(normal, shape):
+    x = Tensor(np.ones(shape))
+    with pytest.raises(ValueError, match="batch_norm: x - expected more than one value per channel in training"):
+        ops.dense_block(x, [[stage(normal, 3, 2, 3, training=True)]])
+    assert ops.dense_block(x, [[stage(normal, 3, 2, 3, training=False)]]).shape == (shape[0], 5, *shape[2:])
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_in_evaluation_an_infinite_pixel_stays_where_it_is(normal, bad):
+    clean, spoilt = normal((2, 3, 6, 6)), normal((2, 3, 6, 6))
+    spoilt[0, 1, 2, 2] = bad
+    grads = []
+    for array in (clean, spoilt):
+        x = Tensor(array, requires_grad=True)
+        ops.dense_block(x, [[stage(normal, 3, 2, 3, training=False)]]).backward(np.ones((2, 5, 6, 6)))
+        grads.append(x.grad)
+    elsewhere = np.ones(clean.shape, bool)
+    elsewhere[0, 1, 2, 2] = False  # in evaluation no pixel's gradient depends on another pixel here
+    np.testing.assert_array_equal(grads[1][elsewhere], grads[0][elsewhere])
+    assert np.isfinite(grads[1]).all()

@@ -103,3 +103,34 @@ def test_what_does_not_fit():
         call(residual=x, pool=2)
     with pytest.raises(TypeError, match="batch_norm: x - expected a Tensor, got ndarray"):
         call(x.data)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("pool", [1, 2])
+def test_in_evaluation_the_gradient_of_an_infinite_pixel_is_that_of_the_operations_in_a_row(normal, bad, pool):
+    array = normal((2, 2, 4, 4))
+    array[0, 1, 2, 2], array[1, 0, 3, 3] = bad, -bad
+    grads = []
+    for operation in (ops.batch_norm_relu, in_a_row):
+        x = Tensor(array, requires_grad=True)
+        operation(x, None, None, *statistics(2), training=False, pool=pool).backward(
+            np.ones((2, 2, 4 // pool, 4 // pool))
+        )
+        grads.append(x.grad)
+    np.testing.assert_allclose(grads[0], grads[1], rtol=1e-12)
+    assert np.isfinite(grads[0]).all()
+
+
+def test_nan_lets_the_gradient_pass_as_in_relu(normal):
+    array = normal((2, 1, 4, 4))
+    array[0, 0, 1, 1] = np.nan
+    for training in (True, False):
+        beta, grads = None, []
+        for operation in (ops.batch_norm_relu, in_a_row):
+            beta = Tensor(np.zeros(1), requires_grad=True)
+            operation(Tensor(array), Tensor(np.ones(1)), beta, *statistics(1), training=training).backward(
+                np.ones(array.shape)
+            )
+            grads.append(beta.grad)
+        np.testing.assert_array_equal(*grads)
+        assert grads[0] > (20 if training else 5)  # training: every pixel is NaN and passes

@@ -185,3 +185,10 @@ def test_large_elements_and_large_means_are_normalised_too(scale, mean, shape):
     np.testing.assert_allclose(running[0], exact.mean(axes), rtol=1e-6, atol=1e-6 * scale)
     if scale < 1e18:  # the variance fits float32
         np.testing.assert_allclose(running[1], exact.var(axes, ddof=1), rtol=1e-5)
+
+
+def test_running_statistics_of_numbers_whose_difference_overflows():
+    running = [np.full(1, -3e38, np.float32), np.ones(1, np.float32)]
+    x = Tensor(np.full((4, 1), 3e38, np.float32))
+    ops.batch_norm(x, None, None, *running, training=True, momentum=0.5)
+    assert running[0][0] == 0 and running[1][0] == 0.5

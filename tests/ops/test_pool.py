@@ -165,3 +165,15 @@ def test_1d_pools():
 def test_errors_name_argument_expected_and_got(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call(Tensor(np.zeros((1, 3, 5, 5))))
+
+
+@pytest.mark.parametrize("pool", [ops.max_pool2d, ops.avg_pool2d])
+def test_no_window_lies_in_the_padding_alone(pool):
+    with pytest.raises(ShapeError, match=r"pool2d: x - expected at least one pixel, got shape \(1, 1, 0, 4\)"):
+        pool(Tensor(np.zeros((1, 1, 0, 4))), 2, padding=1)
+
+
+def test_a_window_has_at_most_as_many_pixels_as_float32_counts():
+    x = Tensor.like_shape((1, 1, 5000, 5000))
+    with pytest.raises(ValueError, match="max_pool2d: kernel_size - expected at most 16777216 pixels, got"):
+        ops.max_pool2d(x, 5000)

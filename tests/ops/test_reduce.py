@@ -147,3 +147,21 @@ def test_other_operations_find_no_axis_in_a_scalar(name):
     call = {"split": lambda: ops.split(x, 1, axis=0), "concat": lambda: ops.concat([x], axis=0)}
     with pytest.raises(ShapeError, match=f"{name}: x - expected at least one axis, got a scalar"):
         call.get(name, lambda: getattr(ops, name)(x, 0))()
+
+
+def test_mean_and_variance_of_numbers_whose_sums_and_squares_overflow():
+    for dtype, large in ((np.float32, 2e38), (np.float32, 1e30)):
+        x = Tensor(np.array([large, large, large / 2, large / 2], dtype), requires_grad=True)
+        mean = ops.mean(x)
+        np.testing.assert_allclose(mean.data, 0.75 * large, rtol=1e-6)
+        mean.backward()
+        np.testing.assert_array_equal(x.grad, np.full(4, 0.25, dtype))
+    small = Tensor(np.array([1e-22, 3e-22], np.float32))
+    np.testing.assert_allclose(ops.var(small).data, 1e-44, atol=1e-45)
+    np.testing.assert_allclose(ops.var(Tensor(np.array([1e18, 3e18], np.float32))).data, 1e36, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_a_large_mean_costs_the_variance_no_digits(normal, axis):
+    x = (normal((300, 200)) * 0.1 + 1e5).astype(np.float32)
+    np.testing.assert_allclose(ops.var(Tensor(x), axis).data, x.astype(np.float64).var(axis), rtol=1e-6)

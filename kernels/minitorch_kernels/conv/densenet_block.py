@@ -174,5 +174,5 @@ def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, gra
     coefficients, *gradients = batch_norm_backward_coefficients(
         grad_out, out, block, mean, inv_std, gamma, len(block), training
     )
-    input_gradient(grad_out, out, block, mean, *coefficients, True, flatten_pixels(grad_block))
+    input_gradient(grad_out, out, block, mean, *coefficients, training, True, flatten_pixels(grad_block))
     return tuple(gradients)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.conv import im2col, indirect, indirect_weight, small_cin, small_cout
+from minitorch_kernels.conv import empty, im2col, indirect, indirect_weight, small_cin, small_cout
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.conv.winograd import correlate as winograd
 from minitorch_kernels.conv.winograd import outliers
@@ -131,7 +131,7 @@ def _input_panels_are_faster(problem):
 
 
 def _small_cout_supports(problem):
-    return _compiled(problem) and problem.groups == 1 and problem.stride == (1, 1) and not problem.empty()
+    return _compiled(problem) and problem.groups == 1 and problem.stride == (1, 1)
 
 
 def _small_cout_is_faster(problem):
@@ -150,7 +150,7 @@ def _small_cout_input_is_faster(problem):
 
 
 def _small_cout_weight_supports(problem):
-    return _compiled(problem) and problem.groups == 1 and problem.dilation[1] == 1 and not problem.empty()
+    return _compiled(problem) and problem.groups == 1 and problem.dilation[1] == 1
 
 
 def _small_cout_weight_is_faster(problem):
@@ -161,14 +161,26 @@ def _small_cout_weight_is_faster(problem):
 
 
 def _small_cin_supports(problem):
-    return _compiled(problem) and problem.groups == 1 and not problem.empty()
+    return _compiled(problem) and problem.groups == 1
 
 
 def _small_cin_is_faster(problem):
     return small_cin.is_faster(problem.in_channels, problem.groups, problem.dtype)
 
 
+EMPTY = Row(
+    "empty",
+    "",
+    Problem.empty,
+    _always,
+    "there is nothing to multiply",
+    empty.conv2d_forward_empty,
+    empty.conv2d_backward_input_empty,
+    empty.conv2d_backward_weight_empty,
+)
+
 TABLE = (
+    EMPTY,
     Row(
         "depthwise",
         "direct",

@@ -10,10 +10,44 @@ import numpy as np
 from minitorch_kernels.layers import reduction
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _BLOCK_ELEMENTS = 8192  # pixels times channels of a block, at most
+_FAR = 4096  # a mean of 64 standard deviations and more costs the variance digits, unless it is corrected
 _BLOCK_PIXELS = 32  # of a block, at most: its sums are in x's type and would lose digits with more
+
+
+@compiled
+def _block_moments(x, total, deviation, rest):
+    """Mean total + rest of a few pixels x (M, C), and sum of squared deviations from it.
+
+    A mean far from 0 is rounded in x's type. The differences from it are not: their own mean is ``rest``.
+    """
+    pixels, channels = x.shape
+    total[:] = 0
+    for i in range(pixels):
+        for c in range(channels):
+            total[c] += x[i, c]
+    for c in range(channels):
+        total[c] /= pixels
+    deviation[:] = 0
+    for i in range(pixels):  # a second look at the block, which is in the cache
+        for c in range(channels):
+            distance = x[i, c] - total[c]
+            deviation[c] += distance * distance
+    rest[:] = 0
+    far = False
+    for c in range(channels):
+        far |= total[c] * total[c] * pixels > _FAR * deviation[c]
+    if far:
+        for i in range(pixels):
+            for c in range(channels):
+                rest[c] += x[i, c] - total[c]
+        for c in range(channels):
+            rest[c] /= pixels
+            corrected = deviation[c] - rest[c] * rest[c] * pixels
+            deviation[c] = 0 if corrected < 0 else corrected
 
 
 @parallel_kernel(tasks=lambda means: len(means))
@@ -21,29 +55,20 @@ def _chunk_moments(first_task, end_task, x, means, squares):
     """Mean, and sum of squared deviations from it, of each chunk of pixels; x (M, C), results (chunks, C)."""
     pixels, channels = x.shape
     chunks = len(means)
-    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // max(1, channels)))
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, chunks, pixels)
         mean, square = means[chunk], squares[chunk]
         mean[:] = 0
         square[:] = 0
-        total, deviation = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+        total, deviation, rest = np.empty(channels, x.dtype), np.empty(channels, x.dtype), np.empty(channels, x.dtype)
         for start in range(first, end, block):
-            stop = min(start + block, end)
-            total[:] = 0
-            for i in range(start, stop):
-                for c in range(channels):
-                    total[c] += x[i, c]
-            for c in range(channels):
-                total[c] /= stop - start
-            deviation[:] = 0
-            for i in range(start, stop):  # a second look at the block, which is in the cache
-                for c in range(channels):
-                    distance = x[i, c] - total[c]
-                    deviation[c] += distance * distance
-            share = (stop - start) / (stop - first)
+            pixels_of_block = x[start : min(start + block, end)]
+            _block_moments(pixels_of_block, total, deviation, rest)
+            count = len(pixels_of_block)
+            share = count / (start + count - first)
             for c in range(channels):  # Chan, Golub and LeVeque: two groups to one
-                apart = total[c] - mean[c]
+                apart = np.float64(total[c]) + rest[c] - mean[c]
                 mean[c] += apart * share
                 square[c] += deviation[c] + apart * apart * (start - first) * share
 
@@ -64,7 +89,7 @@ def _chunk_sums(first_task, end_task, grad, x, mean, sums, products):
     """Sums of grad, and of grad * (x - mean), of each chunk of pixels; results (chunks, C)."""
     pixels, channels = grad.shape
     chunks = len(sums)
-    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // max(1, channels)))
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, chunks, pixels)
         sums[chunk] = 0

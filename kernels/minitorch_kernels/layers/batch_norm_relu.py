@@ -13,6 +13,7 @@ them the compiler would have to compare too many addresses before it may use vec
 import numpy as np
 
 from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, partial_sums
+from minitorch_kernels.layers.pool import max_pool2d_backward
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
 from minitorch_kernels.runtime.jit import compiled
@@ -92,13 +93,13 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
 
 @parallel_kernel(tasks=lambda sums: len(sums))
 def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
-    """Sums of grad where out > 0, and of that times the deviation, of each chunk of pixels; all (M, C).
+    """Sums of grad where out > 0 or NaN, and of that times the deviation, of each chunk of pixels; all (M, C).
 
     Deviations are ``deviations - mean``.
     """
     count, channels = grad.shape
     chunks = len(sums)
-    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // channels))
+    block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // max(1, channels)))
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, chunks, count)
         sums[chunk] = 0
@@ -109,7 +110,7 @@ def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, product
             product[:] = 0
             for i in range(start, min(start + block, end)):
                 for c in range(channels):
-                    passed[c] = grad[i, c] if out[i, c] > 0 else 0
+                    passed[c] = 0 if out[i, c] <= 0 else grad[i, c]
                 for c in range(channels):
                     total[c] += passed[c]
                     product[c] += passed[c] * (deviations[i, c] - mean[c])
@@ -119,19 +120,25 @@ def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, product
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
-def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, add, grad_x):
-    """grad_x = a * grad where out > 0, - b * (x - mean) - c; all (M, C), x and grad_x (M, C or more).
+def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, training, add, grad_x):
+    """grad_x = a * grad where out > 0 or NaN, - b * (x - mean) - c; all (M, C), x and grad_x (M, C or more).
 
+    Without ``training`` b and c are 0 and x is not read, because 0 times an infinite element would be NaN.
     With ``add`` that is added to grad_x.
     """
     count, channels = grad.shape
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
-            for k in range(channels):
-                passed = a[k] * grad[i, k] if out[i, k] > 0 else 0
-                value = passed - b[k] * (x[i, k] - mean[k]) - c[k]
-                grad_x[i, k] = grad_x[i, k] + value if add else value
+            if training:
+                for k in range(channels):
+                    passed = 0 if out[i, k] <= 0 else a[k] * grad[i, k]
+                    value = passed - b[k] * (x[i, k] - mean[k]) - c[k]
+                    grad_x[i, k] = grad_x[i, k] + value if add else value
+            else:
+                for k in range(channels):
+                    value = 0 if out[i, k] <= 0 else a[k] * grad[i, k]
+                    grad_x[i, k] = grad_x[i, k] + value if add else value
 
 
 @compiled
@@ -167,7 +174,7 @@ def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, a, 
         for j in range(out_width if out_height else 0):
             one, gradient = out[n, i, j], grad[n, i, j]
             for k in range(channels):
-                passed[k] = a[k] * gradient[k] if one[k] > 0 else 0
+                passed[k] = 0 if one[k] <= 0 else a[k] * gradient[k]
             _spread_window((n, i * size, j * size), size, argmax[n, i, j], passed, x, mean, b, c, grad_x)
         for h in range(i * size, min((i + 1) * size, out_height * size)):  # columns after the last window
             _without_gradient(x[n, h, out_width * size :], mean, b, c, grad_x[n, h, out_width * size :])
@@ -239,7 +246,7 @@ def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, g
 def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training, pooled=None):
     """Return the gradients of batch norm and ReLU, and of pooling after them.
 
-    With g = grad_out where out > 0, at the pixel that won its window:
+    With g = grad_out where out > 0 or NaN, at the pixel that won its window:
 
     grad_x = gamma * inv_std * (g - mean of g - normalised x * mean of (g * normalised x)), in training;
     else gamma * inv_std * g.
@@ -264,9 +271,14 @@ def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training
         *arrays, center, inv_std, gamma, flatten_pixels(x).shape[0], training
     )
     grad_x = memory.empty_like(x)
-    if pooled is None:
-        input_gradient(*map(flatten_pixels, (grad_out, out, x)), mean, *coefficients, False, flatten_pixels(grad_x))
-    else:
-        size, argmax, _ = pooled
-        _pooled_input_gradient(grad_out, out, argmax, x, mean, *coefficients, size, grad_x)
+    if pooled is not None and training:
+        _pooled_input_gradient(grad_out, out, pooled[1], x, mean, *coefficients, pooled[0], grad_x)
+        return grad_x, grad_gamma, grad_beta
+    to = grad_x if pooled is None else memory.empty_like(out)
+    arrays = map(flatten_pixels, (grad_out, out, x))
+    input_gradient(*arrays, mean, *coefficients, training, False, flatten_pixels(to))
+    if pooled is not None:
+        size = (pooled[0],) * 2
+        windows = {"kernel_size": size, "stride": size, "padding": (0,) * 4}
+        grad_x = max_pool2d_backward(to, pooled[1], input_size=x.shape[1:3], **windows)
     return grad_x, grad_gamma, grad_beta

@@ -24,7 +24,7 @@ def _relu_forward(begin, end, x, out):
 def _relu_backward(begin, end, grad_out, out, grad_x):
     grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
     for i in range(len(out)):
-        grad_x[i] = grad_out[i] if out[i] > 0 else 0
+        grad_x[i] = 0 if out[i] <= 0 else grad_out[i]  # as forward: NaN is not <= 0
 
 
 @parallel_kernel(tasks=lambda x: len(x))
@@ -74,7 +74,7 @@ def relu_forward(x):
 
 
 def relu_backward(grad_out, out):
-    """Return grad_out where out > 0, else 0: the output alone says where the input was positive."""
+    """Return grad_out, and 0 where out <= 0: the output alone says where the input was positive."""
     grad_x = memory.empty_like(out)
     _relu_backward(grad_out, out, grad_x)
     return grad_x

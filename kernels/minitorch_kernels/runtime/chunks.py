@@ -4,6 +4,8 @@ A map (N, H, W, C) is a list of N*H*W pixels here. The number of chunks is fixed
 up depends on the shape alone, and the bits of a result do not depend on the number of threads.
 """
 
+import math
+
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -19,7 +21,7 @@ def chunk_bounds(chunk, chunks, count):
 
 def flatten_pixels(x):
     """Return (N, H, W, C) as (M, C), without a copy."""
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # -1 is not defined without channels
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)

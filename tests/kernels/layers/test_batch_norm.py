@@ -101,3 +101,15 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded):
 
 def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
     same_bits_for_any_threads(everything)
+
+
+@pytest.mark.parametrize("mean", [1e5, -3e6])
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (8, 33, 20, 40)])
+def test_a_mean_of_many_standard_deviations_costs_the_variance_no_digits(mean, shape):
+    x = (random(shape) * abs(mean) / 1e4 + mean).astype(np.float32)
+    x[..., 0] = mean  # a channel without variance, which rounding must not invent
+    got_mean, got_var = batch_norm.batch_norm_stats(x)
+    exact = x.astype(np.float64).reshape(-1, shape[3])
+    np.testing.assert_allclose(got_mean, exact.mean(0), rtol=1e-7)
+    np.testing.assert_allclose(got_var[1:], exact.var(0)[1:], rtol=1e-6)
+    assert got_var[0] <= (abs(mean) * 1e-8) ** 2

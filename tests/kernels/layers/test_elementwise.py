@@ -44,7 +44,7 @@ def test_relu_is_numpys(dtype, data):
     grad_out = np.resize(special(dtype)[::-1], x.shape)
     out = elementwise.relu_forward(x)
     same_bits(out, np.where(x <= 0, dtype(0), x))
-    same_bits(elementwise.relu_backward(grad_out, out), np.where(x > 0, grad_out, dtype(0)))
+    same_bits(elementwise.relu_backward(grad_out, out), np.where(x <= 0, dtype(0), grad_out))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -75,7 +75,7 @@ def test_relu_of_minus_zero_is_plus_zero_and_its_slope_at_zero_is_zero():
     x = np.array([-0.0, 0.0, np.nan, 1e-45], np.float32)
     out = elementwise.relu_forward(x)
     assert not np.signbit(out[:2]).any() and np.isnan(out[2]) and out[3] > 0
-    np.testing.assert_array_equal(elementwise.relu_backward(np.full(4, 7, np.float32), out), [0, 0, 0, 7])
+    np.testing.assert_array_equal(elementwise.relu_backward(np.full(4, 7, np.float32), out), [0, 0, 7, 7])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

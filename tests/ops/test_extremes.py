@@ -1,0 +1,87 @@
+"""Every operation on axes of length 0, 1 and beyond 32,767, and in memory full of NaN: the truth, or a clear error."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import Tensor
+from tests.ops.table import TABLE
+from tests.ops.test_table import caller, every_op
+from tests.poison import same_with_poison
+
+CLEAR = re.compile(r"^[\w.]+: .+ - expected .+", re.DOTALL)
+LONG = 40_000
+
+
+def run(call, arrays):
+    """Return output and gradients, as a list of arrays."""
+    tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
+    out = call(*tensors)
+    out.backward(np.cos(np.arange(out.size, dtype=out.dtype)).reshape(out.shape))
+    return [out.data, *(np.zeros_like(t.data) if t.grad is None else t.grad for t in tensors)]
+
+
+def with_length(array, axis, length):
+    """Return the array cut or repeated along an axis."""
+    return np.take(array, np.arange(length) % max(1, array.shape[axis]), axis) if array.shape[axis] else array
+
+
+def altered(arrays, length):
+    """Yield the arrays with one axis of one array, or all axes of the same length, changed to ``length``."""
+    lengths = {n for array in arrays for n in array.shape if n not in (0, length)}
+    for old in sorted(lengths):
+        changed = list(arrays)
+        for i, array in enumerate(arrays):
+            for axis in range(array.ndim):
+                if array.shape[axis] == old:
+                    changed[i] = with_length(changed[i], axis, length)
+        yield changed
+    for i, array in enumerate(arrays):
+        for axis in range(array.ndim):
+            if array.shape[axis] not in (0, length):
+                yield [*arrays[:i], with_length(array, axis, length), *arrays[i + 1 :]]
+
+
+def check(name, arrays, at, hyper):
+    """Require the truth, or an error that names argument and expectation; return whether there was a result."""
+    arrays = [np.asarray(array, np.float64) for array in arrays]
+    if name in ("cross_entropy", "nll_loss"):
+        at = (np.resize(at[0], arrays[0].shape[0]) % max(1, arrays[0].shape[1]),)
+    call = caller(name, at, hyper)
+    told = f"{name} {[a.shape for a in arrays]} {at} {hyper}"
+    try:
+        out, *grads = same_with_poison(lambda: run(call, arrays))
+    except (ValueError, TypeError, IndexError) as error:
+        assert CLEAR.match(str(error)), f"{told}: {error!r}"
+        return False
+    assert all(grad.shape == array.shape and np.isfinite(grad).all() for grad, array in zip(grads, arrays, strict=True))
+    try:
+        with np.errstate(all="ignore"):
+            expected = TABLE[name].truth(*arrays, *at, **hyper)
+    except (ValueError, IndexError, ArithmeticError):  # the textbook's loops do not know it: empty, and of a shape
+        assert not out.size or not arrays[0].size, told  # the sum and the mean of nothing are something
+    else:
+        np.testing.assert_allclose(out, expected, rtol=1e-9, atol=1e-9, err_msg=told)
+    return True
+
+
+@every_op
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_operation_reads_memory_that_nobody_wrote(name, dtype):
+    for arrays, at, hyper in TABLE[name].samples:
+        call, typed = caller(name, at, hyper), [np.asarray(array, dtype) for array in arrays]
+        same_with_poison(functools.partial(run, call, typed))
+
+
+@every_op
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the truth
+def test_axes_of_length_0_and_1(name):
+    tried = [
+        check(name, changed, at, hyper)
+        for arrays, at, hyper in TABLE[name].samples
+        for length in (0, 1)
+        for changed in altered([np.asarray(a) for a in arrays], length)
+    ]
+    assert any(tried)
