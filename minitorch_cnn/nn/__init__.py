@@ -2,6 +2,7 @@
 
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from minitorch_cnn.nn.activation_layers import ELU, SELU, Hardsigmoid, Hardswish, Mish, PReLU, ReLU6, SiLU, Softplus
 from minitorch_cnn.nn.containers import Concat, ModuleList, Residual, Sequential
 from minitorch_cnn.nn.conv import Conv1d, Conv2d
 from minitorch_cnn.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -57,11 +58,14 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "ELU",
     "Flatten",
     "GELU",
     "GlobalAvgPool",
     "GlobalMaxPool",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
@@ -75,18 +79,24 @@ __all__ = [
     "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
+    "Mish",
     "Module",
     "ModuleList",
     "NLLLoss",
+    "PReLU",
     "Parameter",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Residual",
     "Resize",
+    "SELU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
     "Softmax",
+    "Softplus",
     "StateDictError",
     "SyncBatchNorm2d",
     "Tanh",

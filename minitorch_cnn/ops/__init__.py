@@ -8,6 +8,8 @@ sync_norm, reproducible_sum                                                 batc
 """
 
 from minitorch_cnn.ops.activation import gelu, leaky_relu, relu, sigmoid, tanh
+from minitorch_cnn.ops.activation_pieces import hard_sigmoid, hard_swish, prelu, relu6
+from minitorch_cnn.ops.activation_smooth import elu, mish, selu, silu, softplus
 from minitorch_cnn.ops.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -74,6 +76,7 @@ __all__ = [
     "dense_block",
     "div",
     "dropout",
+    "elu",
     "exp",
     "flatten",
     "flip",
@@ -81,6 +84,8 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "group_norm",
+    "hard_sigmoid",
+    "hard_swish",
     "huber_loss",
     "index",
     "l1_loss",
@@ -98,20 +103,26 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "mish",
     "mse_loss",
     "mul",
     "neg",
     "nll_loss",
     "pad",
     "power",
+    "prelu",
     "register_algorithm",
     "relu",
+    "relu6",
     "reshape",
     "resize",
     "rms_norm",
+    "selu",
     "sigmoid",
+    "silu",
     "smooth_l1_loss",
     "softmax",
+    "softplus",
     "split",
     "sqrt",
     "stack",

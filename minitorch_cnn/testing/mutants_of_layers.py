@@ -103,9 +103,9 @@ LAYERS = (
             normal(3, 2, 3, 3), normal(2, 1, 4, 4), normal(1)
         ),  # fmt: skip
         ("transposed, input: kernel flipped", misread(lambda x, w: (x, flip(w)))),
-        ("transposed, weight: flipped", changed(flip, 1), KERNEL),
+        ("transposed, weight: flipped", changed(flip, 1)),
         ("transposed, weight: no sum over the batch", misread(lambda x, w: (first(x), w), 1), BATCH),
-        ("transposed, bias: mean over the pixels", times(1 / 36, 2), "a needless division by 36"),
+        ("transposed, bias: mean over the pixels", times(1 / 36, 2)),
     ),
     *family(
         "pool",

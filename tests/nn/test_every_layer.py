@@ -104,6 +104,12 @@ CASES = [
     Case(MAPS, "ReLU"),
     Case(MAPS, "LeakyReLU", 0.2),
     Case(MAPS, "GELU"),
+    *(Case(MAPS, name) for name in ("ReLU6", "SiLU", "Mish", "SELU", "Hardswish")),
+    Case(MAPS, "Hardsigmoid", torch=None),  # PyTorch has 1/6 in float32 alone
+    Case(MAPS, "ELU", 0.7),
+    Case(ROWS, "Softplus", 2.0),
+    Case(MAPS, "PReLU", 2),
+    Case(ROWS, "PReLU"),
     Case(ROWS, "Sigmoid"),
     Case(ROWS, "Tanh"),
     Case(ROWS, "Softmax", torch=lambda t, _: t.Softmax(-1)),

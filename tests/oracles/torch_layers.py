@@ -64,6 +64,16 @@ def gelu(approximate="none"):
     return nn.GELU()
 
 
+def elu(alpha=1.0, inplace=False):
+    absent(inplace=inplace)
+    return nn.ELU(alpha)
+
+
+def softplus(beta=1.0, threshold=20.0):
+    absent(threshold=None if threshold == 20 else threshold)
+    return nn.Softplus(beta)
+
+
 LAYERS = {
     "AdaptiveAvgPool1d": nn.AdaptiveAvgPool1d,
     "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d,
@@ -80,7 +90,10 @@ LAYERS = {
     "ConvTranspose1d": nn.ConvTranspose1d,
     "ConvTranspose2d": nn.ConvTranspose2d,
     "CrossEntropyLoss": loss(nn.CrossEntropyLoss),
+    **{name: getattr(nn, name) for name in ("Hardswish", "Mish", "PReLU", "ReLU6", "SELU", "SiLU")},
+    "ELU": elu,
     "GELU": gelu,
+    "Softplus": softplus,
     "GroupNorm": group_norm,
     "HuberLoss": nn.HuberLoss,
     "InstanceNorm1d": instance_norm(nn.InstanceNorm1d),

@@ -238,6 +238,19 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
     return ops.cross_entropy(x, target, **hyper)
 
 
+def elu(x, alpha=1.0, inplace=False):
+    absent(inplace=inplace)
+    return ops.elu(x, alpha)
+
+
+def in_place(op):
+    def call(x, inplace=False):
+        absent(inplace=inplace)
+        return op(x)
+
+    return call
+
+
 OPERATIONS = {
     "abs": ops.abs,
     "add": add,
@@ -270,6 +283,14 @@ OPERATIONS = {
     "tanh": ops.tanh,
     "nn.functional.relu": ops.relu,
     "nn.functional.leaky_relu": ops.leaky_relu,
+    "nn.functional.elu": elu,
+    "nn.functional.selu": in_place(ops.selu),
+    "nn.functional.silu": in_place(ops.silu),
+    "nn.functional.mish": in_place(ops.mish),
+    "nn.functional.relu6": in_place(ops.relu6),
+    "nn.functional.hardsigmoid": in_place(ops.hard_sigmoid),
+    "nn.functional.hardswish": in_place(ops.hard_swish),
+    "nn.functional.prelu": ops.prelu,
     "nn.functional.gelu": gelu,
     "softmax": softmax(ops.softmax),
     "log_softmax": softmax(ops.log_softmax),

@@ -29,9 +29,9 @@ def test_nearly_all_mutants_are_caught_and_the_classic_ones_by_name():
 def test_every_family_of_operations_with_a_backward_has_mutants():
     targets = {mutant.target.split(".")[0] for mutant in mutants.select()}
     assert targets == {
-        "activation", "adaptive_pool", "arithmetic", "choice", "conv", "conv_transpose", "dilated_pool", "dropout",
-        "element_loss", "fused", "indexing", "layer_norm", "loss", "matmul", "movement", "norm", "padding",
-        "pointwise", "pool", "reduce", "resize", "softmax",
+        "activation", "activation_pieces", "activation_smooth", "adaptive_pool", "arithmetic", "choice", "conv",
+        "conv_transpose", "dilated_pool", "dropout", "element_loss", "fused", "indexing", "layer_norm", "loss",
+        "matmul", "movement", "norm", "padding", "pointwise", "pool", "reduce", "resize", "softmax",
     }  # fmt: skip
 
 

@@ -98,6 +98,10 @@ def gelu(x):
     return x * np.vectorize(lambda value: 0.5 * (1 + math.erf(value / math.sqrt(2))), otypes=[float])(x)
 
 
+def hard_sigmoid(x):
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
 LIMITS = [{"low": -0.5}, {"high": 0.3}, {"low": -0.5, "high": 0.75}, {"low": 0.0, "high": 0.0}]
 
 
@@ -146,6 +150,47 @@ ROWS = {
         at=(0.2,),
         errors=[(lambda: ops.leaky_relu(tensor(2), "1"), TypeError, "negative_slope - expected a number, got str")],
         kink=np.zeros(3),
+    ),
+    "elu": elementwise(
+        "elu",
+        lambda x, alpha: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+        apart,
+        at=(0.7,),
+        errors=[(lambda: ops.elu(tensor(2), "1"), TypeError, "elu: alpha - expected a number, got '1'")],
+        kink=np.zeros(3),
+    ),
+    "selu": elementwise(
+        "selu",
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+        apart,
+        kink=np.zeros(3),
+    ),
+    "silu": elementwise("silu", lambda x: x / (1 + np.exp(-x))),
+    "mish": elementwise("mish", lambda x: x * np.tanh(np.log(1 + np.exp(x)))),
+    "softplus": elementwise(
+        "softplus",
+        lambda x, beta: np.log(1 + np.exp(beta * x)) / beta,
+        at=(2.0,),
+        errors=[(lambda: ops.softplus(tensor(2), 0), ValueError, "softplus: beta - expected a positive number, got 0")],
+    ),
+    "relu6": elementwise("relu6", lambda x: np.minimum(np.maximum(x, 0), 6), apart, kink=np.zeros(3)),
+    "hard_sigmoid": elementwise("hard_sigmoid", hard_sigmoid, apart, kink=np.full(3, -3.0)),
+    "hard_swish": elementwise("hard_swish", lambda x: x * hard_sigmoid(x), apart, kink=np.full(3, -3.0)),
+    "prelu": Op(
+        lambda x, weight: np.where(x > 0, x, weight.reshape(-1, *(1,) * (x.ndim - 2)) * x),
+        [
+            sample(apart(*shape), positive(count))
+            for shape, count in (
+                ((5,), 1), ((3, 4), 4), ((3, 4), 1), ((2, 3, 4), 3), ((2, 3, 2, 2), 3), ((2, 3, 2, 2), 1), ((0, 3), 3),
+                ((2, 2, 1, 1, 2), 2),
+            )  # fmt: skip
+        ],
+        [
+            *bare("prelu", tensor(1)),
+            (lambda: ops.prelu(tensor(2, 3), [0.1]), TypeError, "prelu: weight - expected a Tensor, got list"),
+            (lambda: ops.prelu(tensor(2, 3), tensor(2)), ShapeError, "prelu: weight - expected shape (1,) or (3,) for"),
+        ],
+        sample(np.zeros((3, 1)), np.full(1, 0.5)),
     ),
     "log": elementwise("log", np.log, positive),
     "neg": elementwise("neg", np.negative),
