@@ -7,8 +7,10 @@ import re
 import shlex
 
 import pytest
+from PIL import Image
 
 import minitorch_cnn
+from minitorch_cnn import models, train
 from minitorch_cnn.cli import main
 
 ROOT = pathlib.Path(minitorch_cnn.__file__).parents[1]
@@ -62,8 +64,22 @@ def test_programs_print_what_is_shown(path):
                 assert got == expected
 
 
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Work in a folder with what the documents take for granted: pictures of two classes, and a trained network."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "pets" / name / "a.png")
+    (tmp_path / "runs" / "mlp-1").mkdir(parents=True)
+    architecture = {"name": "mlp", "num_classes": 2, "image_size": 8}
+    metadata = {"architecture": architecture, "classes": ["cat", "dog"], "mean": [0.5] * 3, "std": [0.25] * 3}
+    model = models.create("mlp", num_classes=2, image_size=8)
+    train.Classifier(model, metadata).save(tmp_path / "runs" / "mlp-1" / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(("path", "words"), COMMANDS, ids=[f"{p.name} {' '.join(w)}" for p, w in COMMANDS])
-def test_commands_are_accepted(path, words, capsys):
+def test_commands_are_accepted(desk, path, words, capsys):
     assert main([*words, "--show-code"]) == 0
     assert "minitorch_cnn" in capsys.readouterr().out
 
