@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 
 from minitorch_cnn import arguments
+from minitorch_cnn.io.lock import FileLock
 
 _BLOCK = 1 << 20
 _SLOW = 200_000  # bytes a second: after _PATIENCE seconds below this, another address is tried
@@ -203,21 +204,13 @@ def download(addresses, path, *, size=None, digest=None, algorithm="sha256", pro
 @contextlib.contextmanager
 def _locked(path, part):
     """Refuse to fetch a file that another process or thread is fetching: both would write to ``part``."""
+    lock = FileLock(part.with_name(f"{part.name}.lock"))
+    if lock.acquire() is not None:
+        raise DownloadError(f"{path}: another process is fetching it; wait until it has finished")
     try:
-        import fcntl
-    except ImportError:  # Windows, which refuses to replace a file that another process has open
         yield
-        return
-    lock = part.with_name(f"{part.name}.lock")
-    with open(lock, "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when this process ends, even if it is killed
-        except BlockingIOError:
-            raise DownloadError(f"{path}: another process is fetching it; wait until it has finished") from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _download(addresses, path, part, size, digest, algorithm, progress):

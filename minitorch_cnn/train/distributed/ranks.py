@@ -217,4 +217,5 @@ def connect(mode="auto", timeout=60.0, explain=None):
 
 def _cores():
     """Return the numbers of the processor cores that this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return affinity(0) if affinity else range(os.cpu_count() or 1)
