@@ -16,6 +16,7 @@ import urllib.request
 
 from minitorch_cnn import arguments
 from minitorch_cnn.io.lock import FileLock
+from minitorch_kernels.runtime.home import mcnn_home as mcnn_home
 
 _BLOCK = 1 << 20
 _SLOW = 200_000  # bytes a second: after _PATIENCE seconds below this, another address is tried
@@ -30,14 +31,6 @@ _RUN = secrets.token_hex(4)  # tells this process from an earlier one with the s
 
 class DownloadError(OSError):
     """A download that could not be finished; the message lists the addresses and says what to do by hand."""
-
-
-def mcnn_home():
-    """Return the folder of data, weights and compiled kernels: MCNN_HOME, or a folder in the user's cache."""
-    if home := os.environ.get("MCNN_HOME"):
-        return pathlib.Path(home).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return pathlib.Path(cache) / "minitorch_cnn"
 
 
 def hash_file(path, algorithm="sha256"):

@@ -45,7 +45,7 @@ class FileLock:
             None if it is taken now, else the text that its owner wrote.
         """
         while self._file is None:
-            file = open(self._path, "a+", encoding="utf-8")
+            file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open while the lock is held
             try:
                 _lock(file)
             except BlockingIOError:

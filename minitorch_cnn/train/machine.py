@@ -41,7 +41,7 @@ def blas():
 def cpu():
     """Return the processor's name and whether it has AVX-512, as far as the system tells."""
     try:
-        text = pathlib.Path("/proc/cpuinfo").read_text()
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return {"name": platform.processor() or platform.machine(), "vendor": None, "avx512": None}
     fields = dict(re.findall(r"^(model name|vendor_id|flags)\s*: (.*)$", text, re.MULTILINE))

@@ -3,10 +3,10 @@
     apt-get install wine gcc-mingw-w64-x86-64
     nice -n 19 python3.12 tests/campaigns/wine.py --folder /tmp/windows --log windows.log
 
-The interpreter (python312.dll and its .pyd files) comes from the wheel of panda3d for Windows, which packs it for games;
-the standard library's Python files are those of the Python 3.12 that runs this script, and NumPy, Numba and the others
-are the wheels for Windows. Four small files are compiled: a launcher that calls Py_Main, python3.dll, which passes each
-call on to python312.dll, and what Wine 8 lacks: bcryptprimitives.dll and the functions of complex numbers in C.
+The interpreter (python312.dll and its .pyd files) comes from the wheel of panda3d for Windows, which packs it for
+games; the standard library's Python files are those of the Python 3.12 that runs this script, and NumPy, Numba and the
+others are the wheels for Windows. Four small files are compiled: a launcher that calls Py_Main, python3.dll, which
+passes each call on to python312.dll, and what Wine 8 lacks: bcryptprimitives.dll and the functions of complex numbers.
 
 Wine is not Windows: virus scanners, console events and the locks of open files are more lenient there. What fails
 here fails there too, most likely; what passes here wants a run on a real Windows as well.
@@ -36,6 +36,8 @@ SUITES = {
     "layers": ["tests/nn"],
     "training": ["tests/train"],
 }
+PYTEST = ["-v", "-m", "not oracle", "-o", "faulthandler_timeout=300", "-p", "no:cacheprovider"]
+PYTEST += ["-p", "minitorch_cnn.pytest_plugin"]  # which is found by itself where the project is installed
 TRAINING = "train --recipe mlp --data shapes10 --epochs 1 --run {run}"
 GCC = "x86_64-w64-mingw32-gcc"
 LAUNCHER = """
@@ -185,22 +187,15 @@ class Wine:
         subprocess.run(["wine", "reg", "add", *version], env=self.environment, stdin=subprocess.DEVNULL, check=True)
 
     def __call__(self, *words):
-        """Return (exit code, output); the output goes to the log as well."""
+        """Run a command with its output in the log; return (exit code, output)."""
         command = ["wine", str(self.python), *words]
-        self.log.write(f"\n+ {' '.join(words)}\n")
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        output = done.stdout.decode(errors="replace").replace("\r\n", "\n")
-        self.log.write(output)
+        self.log.write(f"\n+ {' '.join(words)}\n".encode())
         self.log.flush()
-        return done.returncode, output
+        begin = self.log.tell()
+        options = {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": subprocess.STDOUT}
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, check=False, **options)
+        self.log.seek(begin)
+        return done.returncode, self.log.read().decode(errors="replace").replace("\r\n", "\n").strip()
 
 
 def main():
@@ -213,23 +208,22 @@ def main():
         parser.error("run it with Python 3.12: the interpreter for Windows is one, and uses this one's library")
     folder = options.folder.resolve()
     python, failed = prepare(folder), []
-    with open(options.log, "a", encoding="utf-8") as log:
+    with open(options.log, "w+b") as log:
         wine = Wine(python, folder, log)
-        print(wine("-c", "import sys; print(sys.platform, sys.version)")[1].strip())
+        print(wine("-c", "import sys; print(sys.platform, sys.version)")[1])
         for name, paths in SUITES.items():
             if options.only and name not in options.only:
                 continue
             begin = time.monotonic()
-            # The home of the tests is inside the prefix: pathnames of Z: can be longer than Windows likes.
-            code, output = wine("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "minitorch_cnn.pytest_plugin", *paths)
+            code, output = wine("-m", "pytest", *PYTEST, *paths)
             failed += [name] * (code != 0)
-            last = output.strip().splitlines()[-1] if output.strip() else ""
+            last = output.splitlines()[-1] if output else ""
             print(f"{'FAIL' if code else 'pass'}  {name}: {last} ({time.monotonic() - begin:.0f} s)", flush=True)
         if not options.only or "short training" in options.only:
             run = f"run-{int(time.time())}"
             code, output = wine("-m", "minitorch_cnn", *TRAINING.format(run=windows_path(folder / run)).split())
             failed += ["short training"] * (code != 0)
-            print(f"{'FAIL' if code else 'pass'}  short training: {output.strip()[-300:]}")
+            print(f"{'FAIL' if code else 'pass'}  short training: {output[-300:]}")
     sys.exit(1 if failed else 0)
 
 

@@ -255,19 +255,6 @@ def test_what_an_earlier_process_of_the_same_number_left_is_removed(tmp_path, mo
     assert remove_stale(tmp_path) == left and not left[0].exists()
 
 
-def test_the_folder_of_all_data(monkeypatch, tmp_path):
-    monkeypatch.setenv("MCNN_HOME", str(tmp_path / "mine"))
-    assert files.mcnn_home() == tmp_path / "mine"
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MCNN_HOME", os.path.join("~", "lab"))
-    assert files.mcnn_home() == tmp_path / "lab"
-    monkeypatch.delenv("MCNN_HOME")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert files.mcnn_home() == tmp_path / "cache" / "minitorch_cnn"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert files.mcnn_home() == tmp_path / ".cache" / "minitorch_cnn"
-
-
 # -------------------------------------------------------------------- unusual places and uses
 
 

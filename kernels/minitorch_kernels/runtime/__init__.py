@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import chunks as chunks
     from minitorch_kernels.runtime import compile_worker as compile_worker
     from minitorch_kernels.runtime import dry_run as dry_run
+    from minitorch_kernels.runtime import home as home
     from minitorch_kernels.runtime import jit as jit
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import parallel as parallel

@@ -23,6 +23,8 @@ from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 
+from minitorch_kernels.runtime.home import mcnn_home
+
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
 _FLAGS = frozenset({"contract", "arcp", "nsz"})
 _REORDER = frozenset({"reassoc"})
@@ -61,9 +63,7 @@ def cache_folder():
 
     It may be one that others filled and that this process can only read.
     """
-    home = os.path.expanduser(os.environ.get("MCNN_HOME", ""))
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = pathlib.Path(home or os.path.join(base, "minitorch_cnn")) / "kernels" / _source_hash()
+    folder = mcnn_home() / "kernels" / _source_hash()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,6 +12,7 @@ dies, and only then the block goes back on the shelf. Nothing that anybody still
 
 import math
 import mmap
+import sys
 import threading
 import weakref
 
@@ -82,7 +83,7 @@ def _take(size):
         block = mmap.mmap(-1, size) if fitting is None else _from_shelf(fitting)
         _used_bytes += len(block)
         _peak_used_bytes = max(_peak_used_bytes, _used_bytes)
-    if fitting is None and size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+    if fitting is None and size >= _HUGE_PAGE and sys.platform == "linux":
         block.madvise(mmap.MADV_HUGEPAGE)  # fewer entries in the table of pages
     return block
 

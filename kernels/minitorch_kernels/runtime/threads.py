@@ -69,8 +69,8 @@ def _after_fork():
     _helpers, _start_lock = _Helpers(), threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+if register_at_fork := getattr(os, "register_at_fork", None):  # Windows cannot fork
+    register_at_fork(after_in_child=_after_fork)
 
 
 def team(threads):
@@ -142,8 +142,9 @@ def available_threads() -> int:
         first = os.environ.get(variable, "").split(",")[0].strip()
         if first.isdecimal() and int(first) > 0:
             return int(first)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, math.ceil(min(_container_quota(), affinity))))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(processors, math.ceil(min(_container_quota(), processors))))
 
 
 def get_num_threads() -> int:

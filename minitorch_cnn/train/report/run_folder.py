@@ -113,7 +113,7 @@ class RunFolder:
 
     def read_result(self):
         """Return ``result.json`` as a dict, or None while the run is not complete."""
-        return json.loads(self.result.read_text()) if self.result.exists() else None
+        return json.loads(self.result.read_text(encoding="utf-8")) if self.result.exists() else None
 
 
 def rescue_folder(path):
