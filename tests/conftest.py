@@ -19,6 +19,13 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_runtest_setup(item):
+    """Skip on Windows, real or simulated (`platforms/simulated`), what needs signals, links or permissions."""
+    if sys.platform == "win32" or os.environ.get("MCNN_SIMULATED") == "windows":
+        if item.get_closest_marker("posix"):
+            pytest.skip("needs what Windows lacks")
+
+
 @pytest.fixture(autouse=True)
 def same_random_numbers():
     """Begin every test at the same place of the random stream, whichever tests ran before it."""

@@ -7,6 +7,7 @@ import pickle
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import weakref
@@ -24,8 +25,8 @@ class WorkerError(RuntimeError):
 
 def anonymous_file(size):
     """Return the descriptor of a file in memory that has no name."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("minitorch_cnn")
+    if memfd_create := getattr(os, "memfd_create", None):  # Linux alone has it
+        descriptor = memfd_create("minitorch_cnn")
     else:
         descriptor, path = tempfile.mkstemp()
         os.unlink(path)
@@ -39,9 +40,9 @@ def _pipe():
 
 def _above_standard(descriptor):
     """Return a descriptor above 2: where stdin is closed, a new file gets number 0, which a child opens anew."""
-    if descriptor > 2:
+    if descriptor > 2 or sys.platform == "win32":
         return descriptor
-    import fcntl  # not on Windows
+    import fcntl
 
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(descriptor)
@@ -61,7 +62,7 @@ def possible_workers(count: int) -> int:
     int
         ``count``, or 0 on Windows: workers need file descriptors that a child process inherits.
     """
-    return count if os.name == "posix" else 0
+    return 0 if sys.platform == "win32" else count
 
 
 class WorkerPool:

@@ -87,8 +87,8 @@ def _lock(file):
     file.seek(_LOCKED_BYTE)
     try:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except PermissionError as error:
-        raise BlockingIOError(*error.args) from error
+    except OSError as error:
+        raise BlockingIOError(errno.EAGAIN, "locked by another") from error
 
 
 def _is_at(path, file):

@@ -159,6 +159,8 @@ def prepare(folder):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(target / "Lib/site-packages")
     compile_shims(target, wheels)
+    # Wine 8 lacks CopyFile2; without it Python copies a file itself.
+    (target / "Lib/site-packages/sitecustomize.py").write_text("import _winapi\n\ndel _winapi.CopyFile2\n")
     (target / "ready").touch()
     return target / "python.exe"
 
@@ -189,13 +191,15 @@ class Wine:
     def __call__(self, *words):
         """Run a command with its output in the log; return (exit code, output)."""
         command = ["wine", str(self.python), *words]
-        self.log.write(f"\n+ {' '.join(words)}\n".encode())
-        self.log.flush()
-        begin = self.log.tell()
-        options = {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, check=False, **options)
-        self.log.seek(begin)
-        return done.returncode, self.log.read().decode(errors="replace").replace("\r\n", "\n").strip()
+        self.log.write(f"\n+ {' '.join(words)}\n")
+        lines = []  # through a pipe: Wine 8 takes no file as standard output of Python
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen(command, cwd=ROOT, env=self.environment, **streams) as process:
+            for line in process.stdout:
+                lines.append(line.decode(errors="replace").replace("\r\n", "\n"))
+                self.log.write(lines[-1])
+                self.log.flush()
+        return process.returncode, "".join(lines).strip()
 
 
 def main():
@@ -208,7 +212,7 @@ def main():
         parser.error("run it with Python 3.12: the interpreter for Windows is one, and uses this one's library")
     folder = options.folder.resolve()
     python, failed = prepare(folder), []
-    with open(options.log, "w+b") as log:
+    with open(options.log, "w", encoding="utf-8") as log:
         wine = Wine(python, folder, log)
         print(wine("-c", "import sys; print(sys.platform, sys.version)")[1])
         for name, paths in SUITES.items():
@@ -216,9 +220,10 @@ def main():
                 continue
             begin = time.monotonic()
             code, output = wine("-m", "pytest", *PYTEST, *paths)
-            failed += [name] * (code != 0)
             last = output.splitlines()[-1] if output else ""
-            print(f"{'FAIL' if code else 'pass'}  {name}: {last} ({time.monotonic() - begin:.0f} s)", flush=True)
+            whole = code == 0 and " passed" in last  # where Wine stops a process, its exit code may be 0
+            failed += [name] * (not whole)
+            print(f"{'pass' if whole else 'FAIL'}  {name}: {last} ({time.monotonic() - begin:.0f} s)", flush=True)
         if not options.only or "short training" in options.only:
             run = f"run-{int(time.time())}"
             code, output = wine("-m", "minitorch_cnn", *TRAINING.format(run=windows_path(folder / run)).split())

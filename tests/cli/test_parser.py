@@ -97,6 +97,7 @@ def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 
+@pytest.mark.posix
 def test_a_closed_pipe_is_no_traceback(trained):
     command = f"{shlex.quote(sys.executable)} -m minitorch_cnn predict --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

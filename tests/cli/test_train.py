@@ -94,7 +94,7 @@ def stop_after(monkeypatch, steps):
 
     def pressed(self, *arguments):
         if self.step == steps:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         count(self, *arguments)
 
     monkeypatch.setattr(train.Progress, "count", pressed)

@@ -253,7 +253,7 @@ def test_without_inherited_descriptors_the_same_batches_come_from_this_process(m
 
 def test_which_systems_have_workers(monkeypatch):
     assert data.possible_workers(3) == 3
-    monkeypatch.setattr(pool, "os", types.SimpleNamespace(name="nt"))
+    monkeypatch.setattr(pool, "sys", types.SimpleNamespace(platform="win32"))
     assert data.possible_workers(3) == 0
 
 

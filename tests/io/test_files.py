@@ -210,6 +210,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(server, tmp_path, full_dis
 # ------------------------------------------------------------------------------------- files
 
 
+@pytest.mark.posix
 def test_a_file_is_written_whole_and_keeps_its_permissions(tmp_path):
     path = tmp_path / "file"
     atomic_write(path, b"first")
@@ -228,6 +229,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, full_
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.posix
 def test_what_killed_writers_left_is_removed(tmp_path):
     dead = 2**22 + 1  # above the largest process number
     removed = [f".file.{number}.tmp" for number in (dead, 10**30)]
@@ -258,6 +260,7 @@ def test_what_an_earlier_process_of_the_same_number_left_is_removed(tmp_path, mo
 # -------------------------------------------------------------------- unusual places and uses
 
 
+@pytest.mark.posix
 def test_a_link_stays_a_link_and_the_file_that_it_names_is_written(tmp_path):
     (tmp_path / "there").mkdir()
     real, link, second = tmp_path / "there" / "real", tmp_path / "link", tmp_path / "second"
@@ -271,6 +274,7 @@ def test_a_link_stays_a_link_and_the_file_that_it_names_is_written(tmp_path):
     assert stat.S_IMODE(real.stat().st_mode) == 0o640 and os.listdir(real.parent) == ["real"]
 
 
+@pytest.mark.posix
 def test_a_link_to_a_file_that_is_not_there_yet(tmp_path):
     (tmp_path / "link").symlink_to("new")
     atomic_write(tmp_path / "link", b"content")
@@ -282,12 +286,14 @@ def test_a_link_to_a_file_that_is_not_there_yet(tmp_path):
     assert (tmp_path / "a").is_symlink()
 
 
+@pytest.mark.posix
 def test_a_download_keeps_a_link(server, tmp_path):
     (tmp_path / "link").symlink_to("real")
     download([server.address], tmp_path / "link", digest=SHA256)
     assert (tmp_path / "real").read_bytes() == CONTENT and (tmp_path / "link").is_symlink()
 
 
+@pytest.mark.posix
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
     pipe, received = tmp_path / "pipe", []
     os.mkfifo(pipe)
@@ -302,6 +308,7 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
         atomic_write(tmp_path, CONTENT)
 
 
+@pytest.mark.posix
 def test_errors_name_the_file_or_the_folder_and_not_a_temporary_file(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such folder to write file into") as caught:
         atomic_write(tmp_path / "none" / "file", b"content")
@@ -319,6 +326,7 @@ def test_errors_name_the_file_or_the_folder_and_not_a_temporary_file(tmp_path, m
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["n" * 255, "\u00e4" * 127, "\U0001f600" * 63, ".hidden", "a b", "-"])
 def test_names_as_long_and_as_strange_as_a_folder_takes(tmp_path, name):
     atomic_write(tmp_path / name, b"content")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -126,7 +125,7 @@ def test_kill_9_while_saving(tmp_path):
                 time.sleep(0.001)
             time.sleep(delay)
             process.kill()
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode != 0
         loaded, _ = Checkpoints(tmp_path).load()  # also sweeps up what the killed process left
         assert (loaded["model"]["w"] == loaded["step"]).all(), f"after {delay} s"
-        assert not list(tmp_path.glob(".*.tmp"))
+        assert os.name == "nt" or not list(tmp_path.glob(".*.tmp"))  # there after an hour
