@@ -7,9 +7,7 @@ import sys
 
 # What asks a program to end: Ctrl-C, a scheduler that wants the machine back, a terminal that was closed.
 STOP_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGBREAK")
-    if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGBREAK") if hasattr(signal, name)
 )
 
 
@@ -71,6 +69,9 @@ def deaf_to_stop_signals():
 
     A child inherits the signals that the thread which starts it has blocked. This process gets its own at the end.
     """
+    if sys.platform == "win32":
+        yield  # a child inherits none
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import sys
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
@@ -135,10 +136,10 @@ def train_to_the_end(command, make, place, tested):
 
 def _check_address_space():
     """Raise FailedError where `ulimit -v` leaves too little: libraries then abort or hang, and say nothing useful."""
-    try:
-        import resource
-    except ImportError:  # Windows, which has no such limit
+    if sys.platform == "win32":  # has no such limit
         return
+    import resource
+
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
         raise FailedError(
