@@ -35,7 +35,7 @@ poster
 # The lecture draws it as some convolutions and a pooling, repeated several times, and then fully connected layers.
 
 # %%
-patterns = []
+patterns: list[explain.Pattern] = []
 for name in ("lenet5", "allcnn_c", "vgg_a_cifar", "resnet20", "densenet40_k12"):
     channels, side = models.native_input(name)
     topology = explain.topology(models.create(name), (1, channels, side, side), name)

@@ -12,8 +12,9 @@ import pathlib
 import numpy as np
 
 import minitorch_cnn as mt
-from minitorch_cnn import Tensor, data, explain, models, nn, ops
+from minitorch_cnn import Tensor, data, explain, nn, ops
 from minitorch_cnn.display import figures
+from minitorch_cnn.models.resnet import BasicBlock
 from minitorch_cnn.testing import gradcheck
 
 parser = argparse.ArgumentParser(description="The backward pass, step by step.")
@@ -69,7 +70,7 @@ figure
 # Where a value is read twice, its two gradients are added. The orange path of a residual block skips its operations.
 
 # %%
-net = nn.Sequential({"stem": nn.Conv2d(3, 4, 3, padding=1), "block": models.resnet.BasicBlock(4, 4)})
+net = nn.Sequential({"stem": nn.Conv2d(3, 4, 3, padding=1), "block": BasicBlock(4, 4)})
 shortcut = explain.graph(ops.sum(net(x)), net)
 shortcut.save(out / "09_shortcut.png")
 shortcut

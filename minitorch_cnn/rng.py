@@ -5,7 +5,9 @@ sample.
 """
 
 import contextlib
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,7 @@ def generator() -> np.random.Generator:
 
 
 @contextlib.contextmanager
-def undrawn_weights():
+def undrawn_weights() -> Iterator[None]:
     """Return a context manager inside which initialisers draw nothing: a new weight is uninitialised memory.
 
     The random stream does not advance. Use it for models whose weights nobody reads, or that are all written later:
@@ -50,17 +52,17 @@ def undrawn_weights():
         _weights_are_drawn.reset(token)
 
 
-def weights_are_drawn():
+def weights_are_drawn() -> bool:
     """Return True except inside `undrawn_weights`."""
     return _weights_are_drawn.get()
 
 
-def get_state():
+def get_state() -> Mapping[str, Any]:
     """Return the position in the stream as a dict that can be stored as JSON."""
     return _generator.bit_generator.state
 
 
-def jump(times):
+def jump(times: int) -> None:
     """Skip ``times`` long stretches of the stream, so that several processes get streams that never overlap.
 
     Parameters
@@ -79,7 +81,7 @@ def jump(times):
         set_state(_generator.bit_generator.jumped(times).state)
 
 
-def set_state(state):
+def set_state(state: Mapping[str, Any]) -> None:
     """Go to a position that `get_state` returned.
 
     Raises

@@ -8,6 +8,7 @@ of a pixel are neighbours. `nhwc` and `nchw` go from one view to the other.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,15 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
     return height, height, width, width
 
 
-def conv_output_size(size, kernel, stride=1, before=0, after=0, dilation=1, what="convolution"):
+def conv_output_size(
+    size: int,
+    kernel: int,
+    stride: int = 1,
+    before: int = 0,
+    after: int = 0,
+    dilation: int = 1,
+    what: str = "convolution",
+) -> int:
     """Return the number of window positions along one axis.
 
     out = floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1
@@ -136,7 +145,7 @@ def ceil_padding(size, kernel, stride, before, after, dilation):
     return before, max(after, last + extent - size - before)
 
 
-def nhwc(x):
+def nhwc(x: Any) -> Any:
     """Return the C-contiguous (N, H, W, C) array of a logical (N, C, H, W) array.
 
     A view if the memory already has this layout, otherwise a copy, counted in ``layout_copies``.
@@ -149,7 +158,7 @@ def nhwc(x):
     return np.ascontiguousarray(view)
 
 
-def nchw(x):
+def nchw(x: Any) -> Any:
     """Return the logical (N, C, H, W) view of an (N, H, W, C) array."""
     return x.transpose(0, 3, 1, 2)
 

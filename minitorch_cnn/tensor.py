@@ -182,7 +182,7 @@ class Tensor(Variable):
             )
         return np.array(self.data, dtype, copy=copy)
 
-    def __array_function__(self, function, types, args, kwargs):
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Let functions such as `np.sum` read Tensors as their arrays."""
         read = operator.attrgetter("data") if function in _SHAPE_ONLY else np.asarray
         return function(*_with_arrays(args, read), **_with_arrays(kwargs, read))

@@ -5,6 +5,8 @@ optimisers that write to the memory add 1 to it. A node remembers the counters o
 notices when one of them was overwritten.
 """
 
+from typing import Any
+
 import numpy as np
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -47,7 +49,7 @@ def first_gradient(variable, grad):
     return grad
 
 
-def saved_versions(ctx, variables):
+def saved_versions(ctx: Any, variables: list[Any]) -> list[tuple[Any, int]]:
     """Return (counter, its value now) of each variable whose memory ``ctx`` has saved."""
     arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
     held = [v for v in variables if True in [np.may_share_memory(v.data, a) for a in arrays]]

@@ -15,22 +15,30 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 
 from minitorch_cnn.autograd import checks
-from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
+from minitorch_cnn.autograd.trace import (
+    BackwardStep,
+    Setting,
+    module_path,
+    note,
+    setting,
+    traced_forward,
+    without_values,
+)
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
 
-def no_grad():
+def no_grad() -> Setting:
     """Return a context manager, also usable as a decorator, inside which no graph is recorded."""
     return setting(_grad_enabled, False)
 
 
-def enable_grad():
+def enable_grad() -> Setting:
     """Return a context manager, also usable as a decorator, inside which the graph is recorded, even in `no_grad`."""
     return setting(_grad_enabled, True)
 
@@ -68,7 +76,7 @@ class Variable:
         variable.traced = True
         return variable
 
-    def result(self, data):
+    def result(self, data: Any) -> Variable:
         """Return a new variable of the type that operations on this one return."""
         return type(self)(data)
 
@@ -83,9 +91,33 @@ class Variable:
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
+    @overload
     def backward(
-        self, grad: Any = None, *, retain_graph: bool = False, trace: bool = False,
-        on_leaf: Callable[[Any], None] | None = None
+        self,
+        grad: Any = None,
+        *,
+        retain_graph: bool = False,
+        trace: Literal[False] = False,
+        on_leaf: Callable[[Any], None] | None = None,
+    ) -> None: ...
+
+    @overload
+    def backward(
+        self,
+        grad: Any = None,
+        *,
+        retain_graph: bool = False,
+        trace: Literal[True],
+        on_leaf: Callable[[Any], None] | None = None,
+    ) -> list[BackwardStep]: ...
+
+    def backward(
+        self,
+        grad: Any = None,
+        *,
+        retain_graph: bool = False,
+        trace: bool = False,
+        on_leaf: Callable[[Any], None] | None = None,
     ) -> list[BackwardStep] | None:
         """Add the gradient of this variable to ``grad`` of every leaf that it depends on.
 
@@ -164,14 +196,16 @@ class Context:
 class Node:
     """One operation that ran: its function, the context with saved arrays, and an edge to the origin of each input."""
 
-    def __init__(self, function, ctx, inputs, output, path):
+    def __init__(
+        self, function: type[Function], ctx: Context, inputs: tuple[Variable | None, ...], output: Variable, path: str
+    ):
         self.function, self.ctx, self.path, self.retained = function, ctx, path, None
         # An edge leads to the node that computed the input, or to the leaf itself; None where no gradient is wanted.
         self.edges = [(v.node or v) if needed else None for v, needed in zip(inputs, ctx.needs_grad, strict=True)]
         self.versions = checks.saved_versions(ctx, [v for v in (*inputs, output) if v is not None])
         self.expected = [None if v is None else (v.data.shape, v.data.dtype) for v in inputs]
 
-    def backward(self, grad_out):
+    def backward(self, grad_out: Any) -> tuple[Any, ...]:
         """Return the gradient of each input, or None; a leaf gets an array that nobody else holds."""
         if (variable := self.retained and self.retained()) is not None:
             variable._add_gradient(np.array(grad_out))
@@ -185,7 +219,7 @@ class Node:
             ]
         )
 
-    def free(self):
+    def free(self) -> None:
         """Drop the saved arrays and the edges to earlier nodes."""
         self.ctx, self.edges = None, []
 
@@ -195,7 +229,7 @@ def _owned(grad, arrays):
     return grad if grad.base is None and [grad is array for array in arrays].count(True) == 1 else np.array(grad)
 
 
-def topological_order(root):
+def topological_order(root: Node | Variable) -> list[Node | Variable]:
     """Return ``root`` and the nodes and leaves that it depends on, each after its own dependencies.
 
     A loop instead of recursion allows graphs of any depth. A leaf comes right before the first node that reads it:

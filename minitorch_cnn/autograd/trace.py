@@ -8,12 +8,17 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from minitorch_cnn.autograd.engine import Node, Variable
+
 _records = ContextVar("records", default=None)
 module_call = ContextVar("module_call", default=None)  # the ModuleCall of the outermost module that is running
+
+Setting: TypeAlias = "contextlib._GeneratorContextManager[Any]"  # also a decorator
 
 
 @contextlib.contextmanager
@@ -34,10 +39,10 @@ class Record:
     gradients, and the reasons for the choice. None for an operation that has one way to compute it.
     """
 
-    op: type
-    inputs: tuple
-    output: "Variable"  # noqa: F821 - in the engine, which imports this module
-    hyper: dict
+    op: type[Any]
+    inputs: tuple[Any, ...]
+    output: "Variable"
+    hyper: dict[str, Any]
     path: str
     algorithm: Any = None
 
@@ -46,9 +51,9 @@ class Record:
 class ModuleCall:
     """State that the outermost running module keeps for the operations inside it."""
 
-    paths: dict  # id(module) -> dotted path from the outermost module
+    paths: dict[int, str]  # id(module) -> dotted path from the outermost module
     path: str = ""  # of the module that is running
-    op_log: list = field(default_factory=list)  # (path, Function, input shapes, output shape, hyper)
+    op_log: list[Any] = field(default_factory=list)  # (path, Function, input shapes, output shape, hyper)
 
 
 @dataclass(frozen=True)
@@ -61,18 +66,18 @@ class BackwardStep:
     op: str
     path: str
     rule: str
-    grad_out: np.ndarray
-    grads: tuple
+    grad_out: np.ndarray[Any, np.dtype[Any]]
+    grads: tuple[Any, ...]
     algorithm: Any = None
 
     @classmethod
-    def of(cls, node, grad_out, grads):
+    def of(cls, node: "Node", grad_out: np.ndarray[Any, np.dtype[Any]], grads: tuple[Any, ...]) -> Self:
         """Return the step that a node of the graph made."""
         algorithm = getattr(node.ctx, "algorithm", None)
         return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads, algorithm)
 
 
-def trace():
+def trace() -> Setting:
     """Return a context manager that gives the list of every `Record` inside it; see `Variable.like_shape`."""
     return setting(_records, [])
 

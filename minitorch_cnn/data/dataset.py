@@ -56,7 +56,7 @@ class ArrayDataset:
     digest: str = field(default_factory=str)  # a default in the class would hide `__getattr__`
     verified: bool = field(default=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         images, labels = _array("images", self.images), _array("labels", self.labels)
         if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
             raise DatasetError(f"images - expected uint8 (N, H, W, C), got {images.dtype} {images.shape}")
@@ -79,7 +79,7 @@ class ArrayDataset:
         if not self.digest:
             object.__delattr__(self, "digest")  # `__getattr__` computes it: that takes a while for many images
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name != "digest":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         object.__setattr__(self, "digest", contents_digest(self))

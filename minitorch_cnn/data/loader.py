@@ -138,7 +138,7 @@ class DataLoader:
         self._pools = weakref.WeakSet()  # all pools
         self._running = weakref.WeakSet()  # iterators with workers
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name in self._SETTINGS and name in self.__dict__:
             raise AttributeError(
                 f"DataLoader: {name} - expected to stay {getattr(self, name)!r:.40}, got {value!r:.40}: iterations and "
@@ -150,10 +150,10 @@ class DataLoader:
         if name == "epoch":
             object.__setattr__(self, "_begun", False)  # whether an iteration of this epoch has begun
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._begin_alone()
 

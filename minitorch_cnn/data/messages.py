@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minitorch_cnn.types import Array
+
 IDLE, TOGETHER = -1, -2  # between two batches; at all samples of a batch together
 
 
@@ -19,7 +21,7 @@ class Setup:
     data_file: int
     slot_file: int
     progress_file: int  # see `map_progress`
-    data_shape: tuple
+    data_shape: tuple[int, ...]
     workers: int
     transforms: bytes  # pickled
     seed: int
@@ -31,7 +33,7 @@ class Task:
 
     slot: int
     epoch: int
-    indices: np.ndarray
+    indices: Array
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, shapes
 from minitorch_cnn.data.philox import Draws
+from minitorch_cnn.types import Array
 
 
 @dataclass
@@ -24,9 +25,9 @@ class Choice:
     ``boxes``, int64 (N, 4), are black: top, bottom, left, right, the ends excluded.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    boxes: np.ndarray
+    rows: Array
+    columns: Array
+    boxes: Array
 
     @classmethod
     def everything(cls, count, height, width):
@@ -58,11 +59,11 @@ class Choice:
 class _Chooser:
     """A transform that only chooses pixels."""
 
-    def choose(self, choice, draws):
+    def choose(self, choice: Choice, draws: Draws) -> Choice:
         """Return ``choice`` with this transform after it."""
         raise NotImplementedError
 
-    def __call__(self, images, draws):
+    def __call__(self, images: Array, draws: Draws) -> Array:
         choice = Choice.everything(*images.shape[:3])
         return self.choose(choice, draws).apply(images, np.arange(len(images)))
 
@@ -97,12 +98,12 @@ class PadCrop(_Chooser):
     padding: int = 4
     mode: str = "zero"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mode not in ("zero", "reflect"):
             raise ValueError(f"{type(self).__name__}: mode - expected 'zero' or 'reflect', got {self.mode!r}")
         arguments.integer(type(self).__name__, least=0, padding=self.padding)
 
-    def choose(self, choice, draws):
+    def choose(self, choice: Choice, draws: Draws) -> Choice:
         down, right = (draws.integers(-self.padding, self.padding + 1) for _ in range(2))
         height, width = choice.rows.shape[1], choice.columns.shape[1]
         return choice.then(_shifted(height, down, self.mode), _shifted(width, right, self.mode))
@@ -144,10 +145,10 @@ class Flip(_Chooser):
 
     probability: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         arguments.number("Flip", least=0, most=1, probability=self.probability)
 
-    def choose(self, choice, draws):
+    def choose(self, choice: Choice, draws: Draws) -> Choice:
         width = choice.columns.shape[1]
         flipped = draws.uniform() < self.probability
         column = np.arange(width)
@@ -177,10 +178,10 @@ class Cutout(_Chooser):
 
     size: int = 8
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         arguments.integer("Cutout", least=1, size=self.size)
 
-    def choose(self, choice, draws):
+    def choose(self, choice: Choice, draws: Draws) -> Choice:
         height, width = choice.rows.shape[1], choice.columns.shape[1]
         top, left = (draws.integers(0, length) - self.size // 2 for length in (height, width))
         ends = [top, top + self.size, left, left + self.size]
@@ -206,12 +207,12 @@ class Resize:
         If one is below 1.
     """
 
-    size: tuple
+    size: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "size", shapes.pair(self.size, "Resize: size"))
 
-    def __call__(self, images, draws):
+    def __call__(self, images: Array, draws: Draws | None) -> Array:
         return np.stack([scaled(image, *self.size) for image in images])
 
 

@@ -6,9 +6,14 @@ notebooks. matplotlib is imported on the first call.
 
 import functools
 import io
+import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from minitorch_cnn.io import files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Colours of Okabe and Ito, which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, YELLOW, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#888888"
@@ -16,7 +21,7 @@ SLIDE = (12, 6.75)  # inches; 1600 by 900 pixels
 _DPI = 1600 / 12
 
 
-def blank(size=SLIDE):
+def blank(size: tuple[float, float] = SLIDE) -> "Figure":
     """Return an empty matplotlib Figure of ``size`` inches, (width, height); a notebook shows it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -27,7 +32,7 @@ def blank(size=SLIDE):
     return figure
 
 
-def encoded(figure, kind):
+def encoded(figure: "Figure", kind: str) -> bytes:
     """Return a figure as the bytes of a "png" or "svg" file; the same figure gives the same bytes."""
     import matplotlib
 
@@ -37,7 +42,7 @@ def encoded(figure, kind):
     return buffer.getvalue()
 
 
-def save(figure, path):
+def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure to a file, all or nothing.
 
     Parameters

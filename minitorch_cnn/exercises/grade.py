@@ -28,7 +28,7 @@ class Report:
     passed: bool
     lines: tuple
 
-    def __str__(self):
+    def __str__(self) -> str:
         """A line a check, and below it what is wrong."""
         return "\n".join(self.lines)
 

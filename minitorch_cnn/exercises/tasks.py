@@ -16,7 +16,7 @@ class Case:
     hyper: dict
     grad_out: np.ndarray
 
-    def __str__(self):
+    def __str__(self) -> str:
         shapes = [f"{name} {array.shape}" for name, array in self.arrays.items()]
         return ", ".join([*shapes, *(f"{name} {value}" for name, value in self.hyper.items())])
 

@@ -2,6 +2,7 @@
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 
 def _fully_connected(num_classes):
@@ -18,12 +19,12 @@ def _fully_connected(num_classes):
 
 
 class _AlexNet(nn.Module):
-    def __init__(self, features, num_classes):
+    def __init__(self, features: nn.Sequential, num_classes: int):
         self.features = features
         self.avgpool = nn.AdaptiveAvgPool2d(6)
         self.classifier = _fully_connected(num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         return self.classifier(ops.flatten(self.avgpool(self.features(x))))
 
@@ -63,7 +64,7 @@ class AlexNet(_AlexNet):
     state_dict keys are torchvision's.
     """
 
-    def __init__(self, num_classes=1000, in_channels=3, image_size=224):
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
         _check("AlexNet", image_size)
         features = nn.Sequential(
             nn.Conv2d(in_channels, 64, 11, stride=4, padding=2),
@@ -115,7 +116,7 @@ class AlexNet2012(_AlexNet):
     Networks", section 3.
     """
 
-    def __init__(self, num_classes=1000, in_channels=3, image_size=224):
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
         _check("AlexNet2012", image_size)
 
         def normalised():

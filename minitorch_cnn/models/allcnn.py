@@ -5,6 +5,7 @@ from functools import partial
 from minitorch_cnn import nn
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 # (kernel, filters, stride) of a convolution, or "pool": max pooling of 3 x 3, stride 2. Tables 1 and 2 of the paper;
 # all of them continue with 3 x 3, 192; 1 x 1, 192; 1 x 1, num_classes; and global average pooling.
@@ -31,13 +32,13 @@ _FIRST_LOGIT = 2.0
 
 
 class _AllConvolutional(nn.Module):
-    def __init__(self, layers):
+    def __init__(self, layers: list[nn.Module]):
         self.features = nn.Sequential(*layers)
         self.pool = nn.GlobalAvgPool()
         he_convolutions(self)
         nn.init.constant_(layers[-2].bias, _FIRST_LOGIT)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         return self.pool(self.features(x))
 
@@ -82,7 +83,9 @@ class AllCNN(_AllConvolutional):
     Convolutional Net", arXiv 1412.6806.
     """
 
-    def __init__(self, form, num_classes=10, in_channels=3, image_size=32, padding7=None):
+    def __init__(
+        self, form: str, num_classes: int = 10, in_channels: int = 3, image_size: int = 32, padding7: int | None = None
+    ):
         if image_size < 9:
             raise ValueError(f"AllCNN: image_size - expected at least 9, got {image_size}")
         padding7 = (0 if form.endswith("c") else 1) if padding7 is None else padding7
@@ -127,7 +130,7 @@ class AllCNNImageNet(_AllConvolutional):
     padding in the first convolution. Source: the appendix of the paper of `AllCNN`.
     """
 
-    def __init__(self, num_classes=1000, in_channels=3, image_size=224):
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
         if image_size < 63:
             raise ValueError(f"AllCNNImageNet: image_size - expected at least 63, got {image_size}")
         layers, channels = [], in_channels

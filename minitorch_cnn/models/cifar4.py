@@ -2,6 +2,7 @@
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 
 @register("cifar4")
@@ -28,7 +29,7 @@ class Cifar4(nn.Module):
     1,557,066 parameters, and 58,397,696 multiplications per image at the defaults.
     """
 
-    def __init__(self, num_classes=10, in_channels=3, image_size=32):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32):
         if image_size < 16:
             raise ValueError(f"Cifar4: image_size - expected at least 16 for four poolings by 2, got {image_size}")
         # No bias: the batch norm that follows would subtract it again.
@@ -42,7 +43,7 @@ class Cifar4(nn.Module):
         self.bn4 = nn.BatchNorm2d(512)
         self.fc = nn.Linear(512, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         x = nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)
         x = nn.conv_bn_act(x, self.conv2, self.bn2, pool=2)

@@ -1,10 +1,12 @@
 """DenseNet: every layer reads the feature maps of all layers before it in its block."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 _BOTTLENECK = 4  # width of the 1 x 1 convolution, in multiples of the growth rate
 
@@ -145,15 +147,15 @@ class DenseNet(nn.Module):
 
     def __init__(
         self,
-        counts,
-        growth,
-        stem_filters,
-        num_classes=1000,
-        in_channels=3,
-        image_size=224,
-        stem="imagenet",
-        bottleneck=True,
-        theta=0.5,
+        counts: Sequence[int],
+        growth: int,
+        stem_filters: int,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        image_size: int = 224,
+        stem: str = "imagenet",
+        bottleneck: bool = True,
+        theta: float = 0.5,
     ):
         least = 2 ** (len(counts) - 1) * (4 if stem == "imagenet" else 1)
         if image_size < least:
@@ -180,7 +182,7 @@ class DenseNet(nn.Module):
         he_convolutions(self)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         x = self.features(x)
         x = ops.global_avg_pool(x)

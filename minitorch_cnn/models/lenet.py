@@ -2,6 +2,7 @@
 
 from minitorch_cnn import nn
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 _POOLS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 _ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -40,7 +41,14 @@ class LeNet5(nn.Module):
     Recognition", section II.B.
     """
 
-    def __init__(self, num_classes=10, in_channels=1, image_size=32, activation="tanh", pool="average"):
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: int = 32,
+        activation: str = "tanh",
+        pool: str = "average",
+    ):
         if image_size < 28:
             raise ValueError(f"LeNet5: image_size - expected at least 28, got {image_size}")
         for argument, value, known in (("activation", activation, _ACTIVATIONS), ("pool", pool, _POOLS)):
@@ -50,12 +58,14 @@ class LeNet5(nn.Module):
         side = ((image_size + 2 * padding - 4) // 2 - 4) // 2
         self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=padding)
         self.conv2 = nn.Conv2d(6, 16, 5)
-        self.act, self.pool, self.flatten = _ACTIVATIONS[activation](), _POOLS[pool](2), nn.Flatten()
+        self.act: nn.Module = _ACTIVATIONS[activation]()
+        self.pool: nn.Module = _POOLS[pool](2)
+        self.flatten = nn.Flatten()
         self.fc1 = nn.Linear(16 * side * side, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         x = self.pool(self.act(self.conv1(x)))
         x = self.pool(self.act(self.conv2(x)))

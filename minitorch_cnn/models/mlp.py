@@ -1,5 +1,7 @@
 """Fully connected layers on pixels: the baseline that convolutions have to beat."""
 
+from collections.abc import Sequence
+
 from minitorch_cnn import nn
 from minitorch_cnn.models.registry import register
 
@@ -26,7 +28,9 @@ class MLP(nn.Sequential):
     the first layer.
     """
 
-    def __init__(self, num_classes=10, in_channels=3, image_size=32, hidden=(512, 256)):
+    def __init__(
+        self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32, hidden: Sequence[int] = (512, 256)
+    ):
         widths = (in_channels * image_size * image_size, *hidden, num_classes)
         super().__init__(nn.Flatten())
         for position, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):

@@ -20,7 +20,7 @@ SIZES = ("num_classes", "in_channels", "image_size")
 _made = weakref.WeakKeyDictionary()  # network: the factory and the arguments that made it
 
 
-def from_file(place, **sizes):
+def from_file(place: str, **sizes: int) -> Module:
     """Make a network from a class or function in a Python file.
 
     Parameters

@@ -2,10 +2,13 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from minitorch_cnn import nn, weights
 from minitorch_cnn.io import files
 from minitorch_cnn.models.registry import create, native_input
+from minitorch_cnn.types import Path
 
 # Statistics of ImageNet's 1.28 million photographs, for pixels in 0 .. 1; torchvision's files were trained with them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,11 +43,13 @@ class Pretrained:
     model: nn.Module
     classes: int
     image_size: int
-    mean: tuple
-    std: tuple
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def load_pretrained(name, path=None, progress=None):
+def load_pretrained(
+    name: str, path: Path | None = None, progress: Callable[[int, int | None, float], None] | None = None
+) -> Pretrained:
     """Make a network with weights from a file.
 
     Parameters
@@ -123,7 +128,7 @@ def fetch(name, progress=None):
     return path
 
 
-def resnet18(pretrained=False, path=None, **options):
+def resnet18(pretrained: bool = False, path: Path | None = None, **options: Any) -> nn.Module:
     """Make a ResNet-18, with torchvision's weights for ImageNet or with those of a file.
 
     Parameters

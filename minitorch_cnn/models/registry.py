@@ -1,17 +1,21 @@
 """Models by name."""
 
+import builtins
 import contextlib
 import difflib
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from minitorch_cnn import rng
 from minitorch_cnn.nn.module import Module
 
 _models = {}
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def register(name):
+
+def register(name: str) -> Callable[[F], F]:
     """Return a decorator that makes a class or function available as ``create(name)``.
 
     Parameters
@@ -108,7 +112,7 @@ def _find(function, name):
     return _models[name]
 
 
-def list():
+def list() -> builtins.list[str]:
     """List the models.
 
     Returns

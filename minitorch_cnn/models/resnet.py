@@ -1,10 +1,13 @@
 """ResNet: residual blocks learn what to add to their input."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.nn import Module
+from minitorch_cnn.tensor import Tensor
 
 
 def _conv(in_channels, out_channels, kernel, stride=1):
@@ -161,15 +164,15 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        block,
-        counts,
-        filters=(64, 128, 256, 512),
-        num_classes=1000,
-        in_channels=3,
-        image_size=224,
-        stem="imagenet",
-        option="B",
-        zero_init_residual=False,
+        block: type[Module],
+        counts: Sequence[int],
+        filters: Sequence[int] = (64, 128, 256, 512),
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        image_size: int = 224,
+        stem: str = "imagenet",
+        option: str = "B",
+        zero_init_residual: bool = False,
     ):
         least = 32 if stem == "imagenet" else 2 ** (len(counts) - 1)
         if image_size < least:
@@ -196,7 +199,7 @@ class ResNet(nn.Module):
             if zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
                 nn.init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         x = nn.conv_bn_act(x, self.conv1, self.bn1)
         x = self.maxpool(x)
@@ -205,7 +208,7 @@ class ResNet(nn.Module):
         x = ops.global_avg_pool(x)
         return self.fc(x)
 
-    def stages(self):
+    def stages(self) -> list[Module]:
         """Return the stages of residual blocks: layer1, layer2 and so on."""
         return [getattr(self, f"layer{number}") for number in range(1, self.stage_count + 1)]
 

@@ -4,6 +4,7 @@ from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.models.resnet import BasicBlock
+from minitorch_cnn.tensor import Tensor
 
 
 @register("resnet9")
@@ -39,7 +40,7 @@ class ResNet9(nn.Module):
 
     scale = 1 / 8  # of the logits: otherwise the softmax is confident before it has learned anything
 
-    def __init__(self, num_classes=10, in_channels=3, image_size=32):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32):
         if image_size < 8:
             raise ValueError(f"ResNet9: image_size - expected at least 8 for three poolings by 2, got {image_size}")
         self.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
@@ -54,7 +55,7 @@ class ResNet9(nn.Module):
         self.fc = nn.Linear(512, num_classes)
         he_convolutions(self)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         x = nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)
         x = nn.conv_bn_act(x, self.conv2, self.bn2)

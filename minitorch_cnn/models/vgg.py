@@ -5,6 +5,7 @@ from functools import partial
 from minitorch_cnn import nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
+from minitorch_cnn.tensor import Tensor
 
 # Filters of each convolution by blocks, table 1 of the paper; a pooling follows every block.
 # "1x1" marks the 1 x 1 filters of C, "lrn" the local response normalisation of A-LRN.
@@ -70,7 +71,15 @@ class VGG(nn.Module):
     Recognition", table 1, arXiv 1409.1556; state_dict keys are torchvision's.
     """
 
-    def __init__(self, configuration, num_classes=1000, in_channels=3, image_size=224, batch_norm=False, cifar=False):
+    def __init__(
+        self,
+        configuration: str,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        image_size: int = 224,
+        batch_norm: bool = False,
+        cifar: bool = False,
+    ):
         if image_size < 32:
             raise ValueError(f"VGG: image_size - expected at least 32 for five poolings by 2, got {image_size}")
         self.features = _features(configuration, in_channels, batch_norm)
@@ -93,7 +102,7 @@ class VGG(nn.Module):
                 nn.init.normal_(module.weight, 0, 0.01)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
         return self.classifier(ops.flatten(self.avgpool(self.features(x))))
 

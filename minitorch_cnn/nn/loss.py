@@ -7,6 +7,7 @@ from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import between, one_of
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -17,7 +18,7 @@ class _Weighted(Module):
     def _keep(self, reduction, **weights):
         layer = type(self).__name__
         one_of(layer, _REDUCTIONS, reduction=reduction)
-        self.reduction = reduction
+        self.reduction: str = reduction
         for name, value in weights.items():
             if value is None:
                 setattr(self, name, None)
@@ -52,12 +53,15 @@ class CrossEntropyLoss(_Weighted):
 
     label_smoothing: float
     reduction: str
-    weight: np.ndarray | None  # (K,)
+    weight: Array | None  # (K,)
     ignore_index: int | None
 
     def __init__(
-        self, label_smoothing: float = 0.0, reduction: str = "mean", weight: ArrayLike | None = None,
-        ignore_index: int | None = None
+        self,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
+        weight: ArrayLike | None = None,
+        ignore_index: int | None = None,
     ):
         between("CrossEntropyLoss", 0, 1, label_smoothing=label_smoothing)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
@@ -66,8 +70,12 @@ class CrossEntropyLoss(_Weighted):
     def forward(self, logits: Tensor, labels: ArrayLike) -> Tensor:
         """Return the loss of logits (N, K, ...) against labels."""
         return ops.cross_entropy(
-            logits, labels, weight=self.weight, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing,
-            reduction=self.reduction
+            logits,
+            labels,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            reduction=self.reduction,
         )
 
 
@@ -94,7 +102,7 @@ class NLLLoss(_Weighted):
     """
 
     reduction: str
-    weight: np.ndarray | None  # (K,)
+    weight: Array | None  # (K,)
     ignore_index: int | None
 
     def __init__(self, reduction: str = "mean", weight: ArrayLike | None = None, ignore_index: int | None = None):
@@ -255,16 +263,14 @@ class BCELoss(_Weighted):
     """
 
     reduction: str
-    weight: np.ndarray | None
+    weight: Array | None
 
     def __init__(self, reduction: str = "mean", weight: ArrayLike | None = None):
         self._keep(reduction, weight=weight)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""
-        return ops.binary_cross_entropy(
-            x, target, weight=self.weight, reduction=self.reduction
-        )
+        return ops.binary_cross_entropy(x, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Weighted):
@@ -290,8 +296,8 @@ class BCEWithLogitsLoss(_Weighted):
     """
 
     reduction: str
-    weight: np.ndarray | None
-    pos_weight: np.ndarray | None
+    weight: Array | None
+    pos_weight: Array | None
 
     def __init__(self, reduction: str = "mean", weight: ArrayLike | None = None, pos_weight: ArrayLike | None = None):
         self._keep(reduction, weight=weight, pos_weight=pos_weight)

@@ -14,6 +14,7 @@ from minitorch_cnn.nn import describe, registration, state
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.types import Shape
 
 M = TypeVar("M", bound="Module")  # a function returns the type of module that it was given
 
@@ -47,11 +48,11 @@ class Module:
     """
 
     training = True
-    frozen = False
+    frozen: bool = False
     fused = False
     _buffer_names = ()
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
             if isinstance(value, (Parameter, Module)) or registration.parts_within(value, (Parameter, Module)):
@@ -84,13 +85,13 @@ class Module:
         finally:
             call.path = outer
 
-    def suggest_fix(self, shape):
+    def suggest_fix(self, shape: Shape) -> str:
         """Return a suggested replacement of this layer for inputs of this shape, "" if there is none."""
         return ""
 
     # ------------------------------------------------------------------------------- parts
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         old, owner = vars(self).get(name), f"{type(self).__name__}.{name}"
         for kind in (Parameter, Module):
             if isinstance(old, kind) and value is not None and not isinstance(value, kind):
@@ -272,7 +273,7 @@ class Module:
         """Load parameters and buffers from a dict of arrays; see `nn.state.load_state_dict`."""
         return state.load_state_dict(self, arrays, strict)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return describe.tree(self)
 
 

@@ -1,5 +1,7 @@
 """Normalisation layers; for the formulas see `ops.batch_norm` and `ops.local_response_norm`."""
 
+from typing import Any
+
 import numpy as np
 
 from minitorch_cnn import ops
@@ -8,7 +10,7 @@ from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.types import Shape
+from minitorch_cnn.types import Array, Shape
 
 
 class BatchNorm2d(Module):
@@ -57,9 +59,9 @@ class BatchNorm2d(Module):
     momentum: float | None
     weight: Parameter | None  # (C,), gamma of the paper
     bias: Parameter | None  # (C,), beta of the paper
-    running_mean: np.ndarray | None  # (C,)
-    running_var: np.ndarray | None  # (C,)
-    num_batches_tracked: np.ndarray | None  # (), int64; counts training batches
+    running_mean: Array | None  # (C,)
+    running_var: Array | None  # (C,)
+    num_batches_tracked: Array | None  # (), int64; counts training batches
 
     _axes = {4: "(N, C, H, W)"}
 
@@ -84,7 +86,7 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32))
         self.register_buffer("num_batches_tracked", np.array(0, np.int64))
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """Return the keywords of `ops.batch_norm` for the next call."""
         training = (self.training and not self.frozen) or self.running_mean is None
         momentum = self.momentum

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from minitorch_cnn.autograd import FLOAT_DTYPES, Variable
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
 
 
 class Parameter(Tensor):
@@ -48,6 +49,6 @@ class Parameter(Tensor):
         Tensor.__init__(parameter, np.empty(shape, np.float32), requires_grad=True)
         return parameter
 
-    def result(self, data):
+    def result(self, data: Array) -> Tensor:
         """Return a Tensor: the result of an operation on a parameter is a plain Tensor."""
         return Tensor(data)

@@ -39,16 +39,21 @@ class MaxPool2d(Module):
         If a size is out of its range.
     """
 
-    kernel_size: int | tuple
-    stride: int | tuple | None
-    padding: int | tuple
-    dilation: int | tuple
+    kernel_size: int | tuple[int, ...]
+    stride: int | tuple[int, ...] | None
+    padding: int | tuple[int, ...]
+    dilation: int | tuple[int, ...]
     return_indices: bool
     ceil_mode: bool
 
     def __init__(
-        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
-        return_indices: bool = False, ceil_mode: bool = False
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         pair(dilation, f"{type(self).__name__}: dilation")
@@ -122,16 +127,21 @@ class AvgPool2d(Module):
         If a size is out of its range.
     """
 
-    kernel_size: int | tuple
-    stride: int | tuple | None
-    padding: int | tuple
+    kernel_size: int | tuple[int, ...]
+    stride: int | tuple[int, ...] | None
+    padding: int | tuple[int, ...]
     count_include_pad: bool
     ceil_mode: bool
     divisor_override: float | None
 
     def __init__(
-        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True,
-        ceil_mode: bool = False, divisor_override: float | None = None
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        count_include_pad: bool = True,
+        ceil_mode: bool = False,
+        divisor_override: float | None = None,
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
@@ -177,8 +187,12 @@ class AvgPool1d(AvgPool2d):
     """
 
     def __init__(
-        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True,
-        ceil_mode: bool = False
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        count_include_pad: bool = True,
+        ceil_mode: bool = False,
     ):
         super().__init__(kernel_size, stride, padding, count_include_pad, ceil_mode)
 
@@ -212,7 +226,7 @@ class AdaptiveAvgPool2d(Module):
         If ``output_size`` is not positive.
     """
 
-    output_size: int | tuple
+    output_size: int | tuple[int, ...]
 
     def __init__(self, output_size: Size):
         pair(output_size, f"{type(self).__name__}: output_size")

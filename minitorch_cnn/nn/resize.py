@@ -29,7 +29,7 @@ class Resize(Module):
         If ``size`` is not positive, or ``mode`` is unknown.
     """
 
-    size: int | tuple
+    size: int | tuple[int, ...]
     mode: str
     antialias: bool
 

@@ -1,6 +1,6 @@
 """State dicts: the parameters and buffers of a module tree as arrays by dotted path."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class StateDictError(ValueError):
         All of them.
     """
 
-    def __init__(self, message, differences=()):
+    def __init__(self, message: str, differences: Sequence[str] = ()):
         super().__init__(message)
         self.differences = list(differences)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import minitorch_kernels as kernels
 from minitorch_cnn.ops.reproducible_sum import block_size
 from minitorch_cnn.shapes import nchw, nhwc
+from minitorch_cnn.types import Array
 
 
 class Algorithm(NamedTuple):
@@ -35,7 +36,7 @@ class ConvAlgorithm(NamedTuple):
     backward_input: Chosen
     backward_weight: Chosen
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(f"{product:15} {name}: {reason}" for product, (name, reason) in self._asdict().items())
 
 
@@ -43,7 +44,12 @@ _registered = {}
 _BUILT_IN = ("reference", "im2col", "direct", "winograd")
 
 
-def register_algorithm(name, forward, backward_input=None, backward_weight=None):
+def register_algorithm(
+    name: str,
+    forward: Callable[..., Array],
+    backward_input: Callable[..., Array] | None = None,
+    backward_weight: Callable[..., Array] | None = None,
+) -> None:
     """Register a convolution algorithm, so that ``conv2d(..., algorithm=name)`` uses it.
 
     Parameters

@@ -14,7 +14,7 @@ from minitorch_cnn.ops.conv import Conv2d
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_values
 from minitorch_cnn.ops.reads import Everything, Inputs, Windows
 from minitorch_cnn.shapes import ShapeError, nchw, nhwc
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -30,22 +30,22 @@ class DenseNetStage(NamedTuple):
     beta: Variable | None  # (C,)
     weight: Variable  # (C_out, C/groups, KH, KW)
     bias: Variable | None  # (C_out,)
-    norm: dict | None  # running_mean, running_var, training, momentum, eps of `batch_norm`
-    hyper: dict  # stride, padding (four integers), dilation, groups of `conv2d`
+    norm: dict[str, Any] | None  # running_mean, running_var, training, momentum, eps of `batch_norm`
+    hyper: dict[str, Any]  # stride, padding (four integers), dilation, groups of `conv2d`
 
 
 class _Arrays(NamedTuple):
     """A stage in forward and backward: its arrays, and how its input is normalised."""
 
-    weight: np.ndarray
-    bias: np.ndarray | None
-    gamma: np.ndarray
-    mean: np.ndarray
-    inv_std: np.ndarray
-    scale: np.ndarray
-    shift: np.ndarray
+    weight: Array
+    bias: Array | None
+    gamma: Array
+    mean: Array
+    inv_std: Array
+    scale: Array
+    shift: Array
     training: bool
-    hyper: dict
+    hyper: dict[str, Any]
 
     @property
     def pointwise(self):

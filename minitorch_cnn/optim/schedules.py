@@ -57,7 +57,7 @@ class Schedule:
                 f"{self._name}: optimizer - expected one without a schedule, got one whose learning rates "
                 f"{current._name} writes; delete that one first, or wrap it in WarmupLR"
             )
-        self.optimizer = optimizer
+        self.optimizer: Optimizer = optimizer
         _in_charge[optimizer] = weakref.ref(self)
 
     def lr(self, step: int) -> list[float]:
@@ -113,7 +113,7 @@ class Schedule:
                 f"{self._name}: optimizer - expected the {len(rates)} groups that it had when the schedule was made, "
                 f"got {len(groups)}; add every group first"
             )
-        self.steps = step
+        self.steps: int = step
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 
@@ -253,7 +253,7 @@ class OneCycleLR(Schedule):
         _check.number("OneCycleLR", least=0, most=1, pct_start=pct_start)
         _check.positive("OneCycleLR", div_factor=div_factor, final_div_factor=final_div_factor)
         groups = len(optimizer.param_groups)
-        self.max_lrs = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * groups
+        self.max_lrs: list[float] = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * groups
         if len(self.max_lrs) != groups:
             raise ValueError(f"OneCycleLR: max_lr - expected one rate for each of {groups} groups, got {max_lr}")
         _check.number("OneCycleLR", least=0, **{f"max_lr[{i}]": rate for i, rate in enumerate(self.max_lrs)})
@@ -304,12 +304,12 @@ class WarmupLR(Schedule):
         self._set(0)
 
     @property
-    def base_lrs(self):
+    def base_lrs(self) -> list[float]:
         """The base rates of the schedule inside."""
         return self.schedule.base_lrs
 
     @base_lrs.setter
-    def base_lrs(self, rates):
+    def base_lrs(self, rates: list[float]) -> None:
         self.schedule.base_lrs = rates
 
     def lr(self, step: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Mutant(NamedTuple):
     name: str
     target: str
     wrong: callable
-    case: tuple
+    case: tuple[Any, ...]
     cause: str = ""
 
     @contextlib.contextmanager

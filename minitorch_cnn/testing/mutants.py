@@ -4,7 +4,7 @@ for result in mutants.trial("conv"):
     print(result.mutant.name, result.says["full"])
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.testing.gradcheck import gradcheck
@@ -27,7 +27,7 @@ class Result(NamedTuple):
     """What each check said of a mutant, by its name in `CHECKS`; nothing where it passed."""
 
     mutant: Mutant
-    says: dict
+    says: dict[str, Any]
 
 
 def families():

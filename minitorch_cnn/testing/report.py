@@ -10,7 +10,7 @@ class GradcheckError(AssertionError):
     ``report`` holds the `GradcheckReport` if the check came as far as comparing numbers, else None.
     """
 
-    def __init__(self, message, report=None):
+    def __init__(self, message: str, report: "GradcheckReport | None" = None):
         super().__init__(message)
         self.report = report
 
@@ -21,7 +21,7 @@ class CheckedTensor:
 
     name: str
     training: str  # "train", "eval", or nothing where there is no module
-    shape: tuple
+    shape: tuple[int, ...]
     n_checked: int
     n_total: int
     n_kinks: int
@@ -39,33 +39,33 @@ class GradcheckReport:
     """
 
     mode: str
-    tensors: tuple
+    tensors: tuple["CheckedTensor", ...]
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return not any(t.failure for t in self.tensors)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(t.name for t in self.tensors))
 
     @property
-    def n_checked(self):
+    def n_checked(self) -> int:
         return sum(t.n_checked for t in self.tensors)
 
     @property
-    def n_total(self):
+    def n_total(self) -> int:
         return sum(t.n_total for t in self.tensors)
 
     @property
-    def n_kinks(self):
+    def n_kinks(self) -> int:
         return sum(t.n_kinks for t in self.tensors)
 
     @property
-    def largest_error(self):
+    def largest_error(self) -> float:
         return max((t.largest_error for t in self.tensors), default=0.0)
 
-    def __str__(self):
+    def __str__(self) -> str:
         verdict = "passed" if self.passed else "failed"
         kinks = f", {self.n_kinks} steps left out at kinks" if self.n_kinks else ""
         return (

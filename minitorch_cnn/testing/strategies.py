@@ -5,7 +5,7 @@ def test_mine(case):
     gradcheck(lambda x, w: ops.conv2d(x, w, **case.hyper), Tensor(case.x()), Tensor(case.weight()))
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 class ConvCase(NamedTuple):
     """A convolution in which at least one window fits; ``hyper`` are the keywords of `ops.conv2d`."""
 
-    x_shape: tuple
-    weight_shape: tuple
-    hyper: dict
+    x_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    hyper: dict[str, Any]
     seed: int
 
     def x(self):
@@ -31,8 +31,8 @@ class ConvCase(NamedTuple):
 class PoolCase(NamedTuple):
     """A pooling in which at least one window fits; ``hyper`` are the keywords of `ops.max_pool2d`."""
 
-    x_shape: tuple
-    hyper: dict
+    x_shape: tuple[int, ...]
+    hyper: dict[str, Any]
     seed: int
 
     def x(self):

@@ -4,6 +4,7 @@ import importlib.metadata
 import pathlib
 import platform
 import re
+from typing import Any
 
 import threadpoolctl
 
@@ -52,7 +53,7 @@ def cpu():
     }
 
 
-def environment():
+def environment() -> dict[str, Any]:
     """Return all of it as one dict for the record of a run.
 
     Returns

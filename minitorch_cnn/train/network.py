@@ -28,7 +28,7 @@ class OwnNetworkError(ValueError):
         What the record names, ``FILE:NAME``, or an example.
     """
 
-    def __init__(self, message, place="own.py:Net"):
+    def __init__(self, message: str, place: str = "own.py:Net"):
         super().__init__(message)
         self.place = place
 

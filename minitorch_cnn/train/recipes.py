@@ -89,7 +89,7 @@ class Recipe:
     cache_features: bool = False
     backbone_lr_scale: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in ("name", "model", "dataset", "freeze_until"):
             self._keep(field, str, isinstance(getattr(self, field), str), "a string")
         for field in ("flip", "cache_features"):
@@ -122,12 +122,12 @@ class Recipe:
         object.__setattr__(self, field, kind(value))
 
     @property
-    def rise(self):
+    def rise(self) -> float:
         """An older name of ``warmup_fraction``."""
         return self.warmup_fraction
 
     @property
-    def body_rate(self):
+    def body_rate(self) -> float:
         """An older name of ``backbone_lr_scale``."""
         return self.backbone_lr_scale
 

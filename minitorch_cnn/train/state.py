@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from minitorch_cnn.io import files
 from minitorch_cnn.nn import Module
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
+from minitorch_cnn.types import Path
 
 OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")  # of a `Trainer`, chosen once
 FINGERPRINT_STEP = 20
@@ -57,9 +59,9 @@ class Progress:
     seconds: float = 0.0
     fingerprint: str = ""
     test_reads: int = 0
-    history: list = dataclasses.field(default_factory=list)
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
-    def start_clock(self):
+    def start_clock(self) -> None:
         """Begin to measure; time before this call is not counted."""
         self._last = time.perf_counter()
 
@@ -69,7 +71,7 @@ class Progress:
         self.seconds += now - self._last
         self._last = now
 
-    def count(self, loss_sum, correct, images):
+    def count(self, loss_sum: float, correct: int, images: int) -> None:
         """Count one step.
 
         Parameters
@@ -88,7 +90,7 @@ class Progress:
             self.fingerprint = np.array(loss_sum / images, ">f4").tobytes().hex()
         self._tick()
 
-    def end_epoch(self, rate, judged=None):
+    def end_epoch(self, rate: float, judged: Any = None) -> dict[str, Any]:
         """Close the running epoch and start the next.
 
         Parameters
@@ -140,7 +142,7 @@ class TrainingState:
     progress: Progress
 
 
-def settings(recipe, train_set, architecture, options):
+def settings(recipe: Any, train_set: Any, architecture: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """Return what was chosen before the first step, as a dict that JSON can hold.
 
     Parameters
@@ -244,20 +246,20 @@ class Checkpoints:
         Exists. What an interrupted save left behind is removed.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path):
         self.folder = pathlib.Path(folder)
         files.remove_stale(self.folder)
         self._known = set(self.paths())
 
-    def paths(self):
+    def paths(self) -> list[pathlib.Path]:
         """Return the files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
 
-    def of_others(self):
+    def of_others(self) -> list[pathlib.Path]:
         """Return the files that were neither here at the beginning nor saved since: another process wrote them."""
         return [path for path in self.paths() if path not in self._known]
 
-    def save(self, step, state):
+    def save(self, step: int, state: dict[str, Any]) -> pathlib.Path:
         """Write a checkpoint, then remove all but the last two.
 
         Parameters
@@ -279,7 +281,7 @@ class Checkpoints:
             old.unlink()
         return path
 
-    def load(self):
+    def load(self) -> tuple[dict[str, Any], list[str]]:
         """Read the newest checkpoint that is whole.
 
         Returns

@@ -244,7 +244,7 @@ class Trainer:
         agreement.on_parameters(self.ranks, self.progress.step, self.parameters)
         self.reporter.step(self.progress)
 
-    def stop_at(self, fault):
+    def stop_at(self, fault: str | None) -> None:
         """Raise TrainingDivergedError if there is a fault, a sentence of `nan_check`."""
         if fault:
             epoch, batch, peak = self.progress.epoch + 1, self.progress.batch + 1, self.recipe.peak_lr

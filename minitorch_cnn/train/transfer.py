@@ -6,13 +6,22 @@ trainer.fit()
 """
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn import nn, rng
 from minitorch_cnn.train import setup
+from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.trainer import Trainer
+from minitorch_cnn.types import Path
+
+if TYPE_CHECKING:
+    from minitorch_cnn.data import ArrayDataset
+    from minitorch_cnn.models import Pretrained
 
 
-def transfer(recipe, pretrained, train_set, folder, *, seed=0, **options):
+def transfer(
+    recipe: Recipe, pretrained: "Pretrained", train_set: "ArrayDataset", folder: Path, *, seed: int = 0, **options: Any
+) -> Trainer:
     """Return a trainer for a pretrained network with a new last layer.
 
     Parameters
@@ -49,7 +58,7 @@ def transfer(recipe, pretrained, train_set, folder, *, seed=0, **options):
     return Trainer(recipe, train_set, folder, model=model, seed=seed, **options)
 
 
-def replace_head(model, num_classes):
+def replace_head(model: nn.Module, num_classes: int) -> nn.Module:
     """Give a model a new last fully connected layer, with random weights, for other classes.
 
     Parameters

@@ -47,8 +47,8 @@ class Tensor(NamedTuple):
 
     storage: Storage
     offset: int
-    shape: tuple
-    strides: tuple  # in numbers
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # in numbers
 
 
 class _Machine(Machine):

@@ -12,6 +12,7 @@ from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, ag
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Operand, Size
 
 RULES = {
     1: "S(i) = sum over m of I(i*stride + m*dilation - padding) K(m)",
@@ -91,7 +92,15 @@ class _Problem:
         return f"computed by {name}: {reason}"
 
 
-def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
+def conv(
+    x: Operand,
+    weight: Operand,
+    *,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    algorithm: str = "auto",
+) -> WorkedExample:
     """Write out a convolution, product by product.
 
     S(i, j) = sum over m, n of I(i*stride + m*dilation - padding, j*stride + n*dilation - padding) K(m, n)
@@ -137,7 +146,17 @@ def conv(x, weight, *, stride=1, padding=0, dilation=1, algorithm="auto"):
 
 
 @enable_grad()
-def conv_gradient(x, weight, wrt="input", *, grad_out=None, stride=1, padding=0, dilation=1, algorithm="auto"):
+def conv_gradient(
+    x: Operand,
+    weight: Operand,
+    wrt: str = "input",
+    *,
+    grad_out: Operand | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    algorithm: str = "auto",
+) -> WorkedExample:
     """Show where the gradient of a convolution's output goes, element by element.
 
     Each product x * K of the forward pass sends grad S * K to x and grad S * x to K.

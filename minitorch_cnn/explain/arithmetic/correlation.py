@@ -2,6 +2,7 @@
 
 import pathlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from minitorch_cnn.explain.arithmetic.text import matrix, short
 from minitorch_cnn.io import files
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Operand, Path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMULAS = {
     "cross-correlation": "S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)",
@@ -25,7 +30,7 @@ _IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, 
 class _Shown:
     """A result that can be saved as a picture or as text; a notebook shows the picture."""
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write a .png, .svg or .txt file, all or nothing; ValueError if ``path`` ends otherwise."""
         if pathlib.Path(path).suffix.lower() == ".txt":
             files.atomic_write(path, f"{self}\n".encode())
@@ -40,12 +45,12 @@ class _Shown:
 class SideBySide(_Shown):
     """One image under the same kernel, by cross-correlation and by convolution."""
 
-    x: np.ndarray  # (H, W)
-    weight: np.ndarray  # (KH, KW)
-    correlated: np.ndarray  # (OH, OW)
-    convolved: np.ndarray
+    x: Array  # (H, W)
+    weight: Array  # (KH, KW)
+    correlated: Array  # (OH, OW)
+    convolved: Array
 
-    def __str__(self):
+    def __str__(self) -> str:
         blocks = (
             ("input I", self.x),
             ("kernel K", self.weight),
@@ -54,7 +59,7 @@ class SideBySide(_Shown):
         )
         return "\n\n".join("\n".join([name, *(f"  {row}" for row in matrix(values))]) for name, values in blocks)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return a matplotlib Figure: cross-correlation above, convolution below, each with the kernel that slides."""
         figure = figures.blank()
         rows = figure.subfigures(2, 1)
@@ -71,7 +76,7 @@ class SideBySide(_Shown):
         return figure
 
 
-def side_by_side(weight, x=None):
+def side_by_side(weight: Operand, x: Operand | None = None) -> SideBySide:
     """Cross-correlate and convolve an image with the same kernel.
 
     cross-correlation: S(i, j) = sum over m, n of I(i + m, j + n) K(m, n);
@@ -115,17 +120,17 @@ def side_by_side(weight, x=None):
 class LearnedFlip(_Shown):
     """Two layers that learned the same task from the same images, one by cross-correlation, one by convolution."""
 
-    target: np.ndarray  # (KH, KW), the kernel that made the outputs to learn
-    correlation: np.ndarray  # (KH, KW), learned with flip_kernel=False
-    convolution: np.ndarray  # (KH, KW), learned with flip_kernel=True
-    losses: np.ndarray  # (2, steps + 1): mean squared error of both, before each step and at the end
+    target: Array  # (KH, KW), the kernel that made the outputs to learn
+    correlation: Array  # (KH, KW), learned with flip_kernel=False
+    convolution: Array  # (KH, KW), learned with flip_kernel=True
+    losses: Array  # (2, steps + 1): mean squared error of both, before each step and at the end
 
     @property
-    def difference(self):
+    def difference(self) -> float:
         """Return the largest difference between one kernel and the flip of the other."""
         return float(np.abs(self.correlation - self.convolution[::-1, ::-1]).max())
 
-    def __str__(self):
+    def __str__(self) -> str:
         blocks = (
             ("the kernel that made the targets", self.target),
             ("learned by cross-correlation", self.correlation),
@@ -139,7 +144,7 @@ class LearnedFlip(_Shown):
         lines.append(f"largest difference between one kernel and the flip of the other: {self.difference:.1e}")
         return "\n\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return a matplotlib Figure: both losses, and the kernels."""
         figure = figures.blank()
         figure.suptitle("Learning makes the flip irrelevant", fontsize=18)
@@ -164,7 +169,7 @@ class LearnedFlip(_Shown):
 
 
 @enable_grad()
-def learn_flip(weight, steps=40, seed=0):
+def learn_flip(weight: Operand, steps: int = 40, seed: int = 0) -> LearnedFlip:
     """Train a layer that cross-correlates and one that convolves on the outputs of one kernel.
 
     Parameters

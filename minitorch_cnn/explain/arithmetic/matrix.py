@@ -1,14 +1,19 @@
 """A convolution as a matrix: it is mostly zeros and repeats the same few weights."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
-from minitorch_cnn.nn import Conv1d, Conv2d
+from minitorch_cnn.nn import Conv1d, Conv2d, Module
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
+from minitorch_cnn.types import Array, Operand, Shape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _DENSE_LIMIT = 16_000_000  # elements of a matrix that is written out
 
@@ -21,31 +26,31 @@ class ConvMatrix(Picture):
     the same row and column; their sum counts.
     """
 
-    shape: tuple  # (C_out * OH * OW, C_in * H * W)
-    rows: np.ndarray = field(repr=False)  # index of the output, (entries,) int64
-    columns: np.ndarray = field(repr=False)  # index of the input
-    values: np.ndarray = field(repr=False)
-    weight_index: np.ndarray = field(repr=False)  # index in the flattened weight
-    weight: np.ndarray = field(repr=False)
-    input_shape: tuple  # without the batch
-    output_shape: tuple
+    shape: tuple[int, ...]  # (C_out * OH * OW, C_in * H * W)
+    rows: Array = field(repr=False)  # index of the output, (entries,) int64
+    columns: Array = field(repr=False)  # index of the input
+    values: Array = field(repr=False)
+    weight_index: Array = field(repr=False)  # index in the flattened weight
+    weight: Array = field(repr=False)
+    input_shape: tuple[int, ...]  # without the batch
+    output_shape: tuple[int, ...]
     transposed: bool = False
 
     @property
-    def T(self):
+    def T(self) -> "ConvMatrix":
         """The transposed matrix, which carries the gradient back."""
         return replace(
             self, shape=self.shape[::-1], rows=self.columns, columns=self.rows, transposed=not self.transposed
         )
 
-    def __matmul__(self, x):
+    def __matmul__(self, x: Operand) -> Array:
         """Return the product with a vector, as an array (rows,) of float64."""
         x = arguments.array("ConvMatrix", "x", x)
         if x.shape != self.shape[1:]:
             raise ShapeError(f"ConvMatrix: x - expected shape {self.shape[1:]}, got {x.shape}; flatten it")
         return np.bincount(self.rows, self.values * x[self.columns].astype(np.float64), self.shape[0])
 
-    def dense(self):
+    def dense(self) -> Array:
         """Return the matrix with all its zeros; ShapeError if it has more than 16 million elements."""
         if self.dense_weights > _DENSE_LIMIT:
             raise ShapeError(
@@ -56,22 +61,22 @@ class ConvMatrix(Picture):
         return full
 
     @property
-    def dense_weights(self):
+    def dense_weights(self) -> int:
         """Weights of a layer that connects every input with every output."""
         return self.shape[0] * self.shape[1]
 
     @property
-    def local_weights(self):
+    def local_weights(self) -> int:
         """Weights if every output had its own window of weights, including those over the padding."""
         outputs = self.shape[1] if self.transposed else self.shape[0]
         return outputs * int(np.prod(self.weight.shape[1:]))
 
     @property
-    def shared_weights(self):
+    def shared_weights(self) -> int:
         """Weights of the convolution: one window for each output channel."""
         return self.weight.size
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: shapes, the three counts, and the matrix itself where it is small."""
         sides = [" x ".join(map(str, shape)) for shape in (self.input_shape, self.output_shape)]
         kept = f"{len(self.rows):,} entries are weights, {1 - len(self.rows) / self.dense_weights:.1%} are zeros"
@@ -89,7 +94,7 @@ class ConvMatrix(Picture):
             lines += ["", "index of the weight in each place:", *(" ".join(row) for row in cells)]
         return "\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: the kernel, and the matrix; each weight has one colour in both."""
         drawing = figures.blank((13, 7))
         drawing.get_layout_engine().set(wspace=0.08)  # so that a tall label of the rows does not touch the kernel
@@ -134,7 +139,7 @@ class ConvMatrix(Picture):
         axes.set_title(f"the weights{rest}", fontsize=14)
 
 
-def as_matrix(layer, input_shape):
+def as_matrix(layer: Module, input_shape: Shape) -> ConvMatrix:
     """Write a convolution out as a matrix.
 
     out.ravel() = M @ x.ravel() (+ bias)          dx.ravel() = M.T @ dout.ravel()

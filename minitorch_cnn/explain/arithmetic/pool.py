@@ -10,6 +10,7 @@ from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, ag
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import pair
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Operand, Size
 
 TITLES = {"max": "Max pooling", "avg": "Average pooling"}
 _ARROWS = ("\N{RIGHTWARDS ARROW}",) * 2
@@ -82,7 +83,15 @@ class _Problem:
         return out.data[0], x.grad[0]
 
 
-def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=True):
+def pool(
+    x: Operand,
+    kernel: Size,
+    kind: str = "max",
+    *,
+    stride: Size | None = None,
+    padding: Size = 0,
+    count_include_pad: bool = True,
+) -> WorkedExample:
     """Write out a pooling, element by element.
 
     max: S(i, j) = max over m, n of I(i*stride + m - padding, j*stride + n - padding); avg: their mean
@@ -129,7 +138,16 @@ def pool(x, kernel, kind="max", *, stride=None, padding=0, count_include_pad=Tru
 
 
 @enable_grad()
-def pool_gradient(x, kernel, kind="max", *, grad_out=None, stride=None, padding=0, count_include_pad=True):
+def pool_gradient(
+    x: Operand,
+    kernel: Size,
+    kind: str = "max",
+    *,
+    grad_out: Operand | None = None,
+    stride: Size | None = None,
+    padding: Size = 0,
+    count_include_pad: bool = True,
+) -> WorkedExample:
     """Show where the gradient of a pooling's output goes, element by element.
 
     max: all of it to the first largest value of the window; avg: equal shares to the whole window.

@@ -5,12 +5,14 @@
 
 import pathlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.io import files
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Path
 
 KINDS = ".png, .gif, .svg, .html or .txt"
 
@@ -25,11 +27,11 @@ class Grid:
 
     name: str
     letter: str  # in equations: x[0, 1]
-    values: np.ndarray  # (planes, H, W)
-    shape: tuple  # of the user's array, which has the same elements in the same order
-    padding: tuple = (0, 0, 0, 0)  # top, bottom, left, right
+    values: Array  # (planes, H, W)
+    shape: tuple[int, ...]  # of the user's array, which has the same elements in the same order
+    padding: tuple[int, ...] = (0, 0, 0, 0)  # top, bottom, left, right
     fill: float = 0.0  # the value of the padding
-    unread: np.ndarray | None = None  # (H, W), True where no window reads
+    unread: Array | None = None  # (H, W), True where no window reads
     columns: int = 1  # planes side by side in a drawing
 
     def inside(self, place):
@@ -50,12 +52,12 @@ class Grid:
 class Step:
     """One result and the elements that it comes from; places are (plane, row, column)."""
 
-    place: tuple
-    left: tuple  # places in the first grid
-    right: tuple  # places in the second, of the same length; empty where there is none
+    place: tuple[int, ...]
+    left: tuple[int, ...]  # places in the first grid
+    right: tuple[int, ...]  # places in the second, of the same length; empty where there is none
     value: float  # by the kernel
     equation: str
-    chosen: tuple | None = None  # of ``left``, the largest
+    chosen: tuple[int, ...] | None = None  # of ``left``, the largest
 
 
 @dataclass(frozen=True)
@@ -64,25 +66,25 @@ class WorkedExample:
 
     title: str
     rule: str  # the formula
-    sizes: tuple  # sentences on the size of the output, with the numbers in them
+    sizes: tuple[str, ...]  # sentences on the size of the output, with the numbers in them
     left: Grid
     right: Grid | None
     result: Grid
-    steps: tuple  # a Step for each result, in row-major order
-    signs: tuple  # between the grids
+    steps: tuple[Step, ...]  # a Step for each result, in row-major order
+    signs: tuple[str, ...]  # between the grids
     windows: bool = False  # a step's places form the window, (C, KH, KW)
     computed_by: str = ""  # of a convolution: the algorithm that computed the result, and why it was chosen
 
-    def __str__(self):
+    def __str__(self) -> str:
         from minitorch_cnn.explain.arithmetic.text import to_text
 
         return to_text(self)
 
-    def goes_to(self, place):
+    def goes_to(self, place: tuple[int, ...]) -> Any:
         """Return the steps whose results use the element of the first grid at ``place``."""
         return [step for step in self.steps if place in step.left]
 
-    def save(self, path, step=None):
+    def save(self, path: Path, step: int | None = None) -> None:
         """Write a picture, a film, a page or a text, all or nothing.
 
         Parameters

@@ -1,6 +1,8 @@
 """Why shortcuts help: how large the gradient is at each layer of deep networks with and without them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +13,11 @@ from minitorch_cnn.display import html
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.resnet import BasicBlock, ResNet
+from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KINDS = ("plain", "residual", "dense")
 DEPTHS = (20, 56, 110)
@@ -53,9 +59,9 @@ class PlainBlock(BasicBlock):
 class GradientNorms(Picture):
     """The norms of the gradients of all convolutions, from the first to the last, by (kind, depth)."""
 
-    norms: dict
+    norms: dict[str, Any]
 
-    def spread(self, kind, depth):
+    def spread(self, kind: str, depth: int) -> float:
         """Return how many times larger the largest norm of a network is than its smallest."""
         norms = self.norms[kind, depth]
         return max(norms) / min(norms)
@@ -68,7 +74,7 @@ class GradientNorms(Picture):
             rows.append((kind, str(depth), *(f"{number:.2g}" for number in numbers)))
         return rows
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: a line for each network."""
         widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in self._rows]
@@ -77,7 +83,7 @@ class GradientNorms(Picture):
     def _repr_html_(self):
         return html.table(self._rows, "norm of the gradient of the weights, before the first step")
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the curves as a matplotlib Figure: the norm of each layer, on a logarithmic axis."""
         from minitorch_cnn.display import figures
 
@@ -99,7 +105,7 @@ class GradientNorms(Picture):
         return figure
 
 
-def deep_network(kind, depth):
+def deep_network(kind: str, depth: int) -> Module:
     """Make a narrow network of one kind.
 
     Parameters
@@ -133,7 +139,7 @@ def deep_network(kind, depth):
 
 
 @enable_grad()
-def gradient_norms(depths=DEPTHS, kinds=KINDS, seed=0):
+def gradient_norms(depths: Sequence[int] = DEPTHS, kinds: Sequence[str] = KINDS, seed: int = 0) -> GradientNorms:
     """Measure the gradient of the loss with respect to the weights of every convolution, before any training.
 
     Parameters

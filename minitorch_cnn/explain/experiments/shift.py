@@ -1,6 +1,8 @@
 """Why pooling helps: how much feature maps change when the image moves by a few pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +13,10 @@ from minitorch_cnn.display import html
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Operand
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHODS = {
     "no pooling": lambda x, weight: ops.relu(ops.conv2d(x, weight)),
@@ -26,15 +32,15 @@ _EDGES = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]  # Sobel's filter
 class ShiftSensitivity(Picture):
     """The change of the maps for each method and shift: 0 for equal maps, sqrt(2) for orthogonal ones."""
 
-    shifts: tuple  # pixels
-    changes: dict  # method -> list
+    shifts: tuple[int, ...]  # pixels
+    changes: dict[str, Any]  # method -> list
 
     @property
     def _rows(self):
         rows = [("change of the maps after a shift of", *(f"{s} pixel{'s' * (s > 1)}" for s in self.shifts))]
         return rows + [(name, *(f"{change:.0%}" for change in line)) for name, line in self.changes.items()]
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: a line for each method, a column for each shift."""
         widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
         return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in self._rows)
@@ -42,7 +48,7 @@ class ShiftSensitivity(Picture):
     def _repr_html_(self):
         return html.table(self._rows)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the curves as a matplotlib Figure."""
         from minitorch_cnn.display import figures
 
@@ -66,7 +72,9 @@ class ShiftSensitivity(Picture):
         return figure
 
 
-def shift_sensitivity(images=None, weight=None, shifts=(1, 2, 3, 4)):
+def shift_sensitivity(
+    images: Operand | None = None, weight: Operand | None = None, shifts: Sequence[int] = (1, 2, 3, 4)
+) -> ShiftSensitivity:
     """Measure how much the maps of a convolution change when the image moves, after different poolings.
 
     change = ||a - b|| / sqrt((||a||**2 + ||b||**2) / 2) for the maps a of all images and b of the moved images

@@ -4,7 +4,9 @@ All three follow the operations of the trace, not the modules: a module may run 
 channels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +17,12 @@ from minitorch_cnn.explain.features.feature_maps import displayed
 from minitorch_cnn.explain.features.filters import diverging, named
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Operand
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -23,23 +30,23 @@ class Attribution(Picture):
     """A heat map for each image, with the class that it explains."""
 
     method: str
-    heat: np.ndarray = field(repr=False)  # (N, H, W); of any sign for occlusion, else >= 0
-    targets: np.ndarray  # class of each image, (N,)
-    scores: np.ndarray  # its logit, (N,)
-    images: np.ndarray = field(repr=False)  # (N, H, W, 3) in 0 .. 1, to be seen
-    predictions: np.ndarray  # most probable class of each image, (N,)
-    probabilities: np.ndarray  # of that class, (N,)
-    labels: np.ndarray | None = None  # true class of each image, (N,)
-    classes: tuple | None = None  # names
+    heat: Array = field(repr=False)  # (N, H, W); of any sign for occlusion, else >= 0
+    targets: Array  # class of each image, (N,)
+    scores: Array  # its logit, (N,)
+    images: Array = field(repr=False)  # (N, H, W, 3) in 0 .. 1, to be seen
+    predictions: Array  # most probable class of each image, (N,)
+    probabilities: Array  # of that class, (N,)
+    labels: Array | None = None  # true class of each image, (N,)
+    classes: tuple[str, ...] | None = None  # names
 
-    def label(self, number):
+    def label(self, number: int) -> str:
         """Return the name of the class that the heat map of an image explains."""
         return self._name(self.targets[number])
 
     def _name(self, index):
         return str(int(index)) if self.classes is None else self.classes[index]
 
-    def title(self, number):
+    def title(self, number: int) -> str:
         """Return "truth / prediction, probability" of an image, without the truth where it is not known."""
         truth = "" if self.labels is None else f"{self._name(self.labels[number])} / "
         title = f"{truth}{self._name(self.predictions[number])}, {self.probabilities[number]:.0%}"
@@ -47,11 +54,11 @@ class Attribution(Picture):
             return title
         return f"{title}\nheat for {self.label(number)}"
 
-    def wrong(self, number):
+    def wrong(self, number: int) -> bool:
         """Return True if the prediction for an image is known to be wrong."""
         return self.labels is not None and bool(self.labels[number] != self.predictions[number])
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: the hottest pixel of each image, and the share of the heat in three by three parts."""
         lines = []
         for number, heat in enumerate(self.heat):
@@ -70,7 +77,7 @@ class Attribution(Picture):
         wrong = f"; predicted {self._name(self.predictions[number])}, truly " if self.wrong(number) else ""
         return wrong and wrong + self._name(self.labels[number])
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: the images above, the heat over them below; titles of wrong predictions are red.
 
         Orange supports the class, blue counts against it.
@@ -98,7 +105,14 @@ class Attribution(Picture):
 
 
 @enable_grad()
-def saliency(model, x, target=None, *, labels=None, classes=None):
+def saliency(
+    model: Module,
+    x: Operand,
+    target: int | str | Sequence[int | str] | Array | None = None,
+    *,
+    labels: Operand | None = None,
+    classes: Sequence[str] | None = None,
+) -> Attribution:
     """Show which pixels the logit depends on most: |d logit / d pixel|, the largest over the channels.
 
     Parameters
@@ -138,7 +152,17 @@ def saliency(model, x, target=None, *, labels=None, classes=None):
     return _result("saliency", heat, targets, logits, pixels, labels, classes)
 
 
-def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, labels=None, classes=None):
+def occlusion(
+    model: Module,
+    x: Operand,
+    target: int | str | Sequence[int | str] | Array | None = None,
+    *,
+    size: int = 8,
+    stride: int = 4,
+    value: float = 0.0,
+    labels: Operand | None = None,
+    classes: Sequence[str] | None = None,
+) -> Attribution:
     """Show how much the logit falls when a square covers a part of the image.
 
     Parameters
@@ -190,7 +214,16 @@ def occlusion(model, x, target=None, *, size=8, stride=4, value=0.0, labels=None
 
 
 @enable_grad()
-def grad_cam(model, x, layer, target=None, *, relu=True, labels=None, classes=None):
+def grad_cam(
+    model: Module,
+    x: Operand,
+    layer: str,
+    target: int | str | Sequence[int | str] | Array | None = None,
+    *,
+    relu: bool = True,
+    labels: Operand | None = None,
+    classes: Sequence[str] | None = None,
+) -> Attribution:
     """Show which places of a layer's maps support a class.
 
         weight_c = mean over i, j of d logit / d map[c, i, j]        heat = relu(sum over c of weight_c * map[c])

@@ -1,6 +1,8 @@
 """The maps that the layers of a network make of an image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,18 +12,22 @@ from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import mosaic, named
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
-from minitorch_cnn.nn import Conv2d
+from minitorch_cnn.nn import Conv2d, Module
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Operand
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class FeatureMaps(Picture):
     """The feature maps of one image."""
 
-    image: np.ndarray = field(repr=False)  # (C, H, W) as the network got it
-    maps: dict = field(repr=False)  # layer -> (C, H, W)
+    image: Array = field(repr=False)  # (C, H, W) as the network got it
+    maps: dict[str, Array] = field(repr=False)  # layer -> (C, H, W)
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: for each layer the shape, the share of zeros and the map with the largest mean."""
         lines = [f"{'layer':<20} {'maps':>6} {'pixels':>9} {'zeros':>7} {'strongest map':>14} {'its mean':>10}"]
         for layer, array in self.maps.items():
@@ -31,11 +37,11 @@ class FeatureMaps(Picture):
             lines.append(f"{layer:<20} {len(array):6d} {pixels:>9} {zeros:>7} {best:14d} {means[best]:10.4f}")
         return "\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: the image, then for each layer the sixteen maps with the largest means."""
         return MapsOfImages((self,)).figure()
 
-    def draw(self, row):
+    def draw(self, row: Any) -> None:
         """Draw the image and its maps into a row of matplotlib axes."""
         first, *rest = row
         picture = displayed(self.image[None])[0]
@@ -56,9 +62,9 @@ class FeatureMaps(Picture):
 class MapsOfImages(Picture):
     """The feature maps of several images, one below the other."""
 
-    each: tuple  # of FeatureMaps
+    each: tuple[FeatureMaps, ...]  # of FeatureMaps
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: the table of each image."""
         return "\n\n".join(f"image {number}\n{one}" for number, one in enumerate(self.each))
 
@@ -78,7 +84,7 @@ def displayed(x):
     return scaled if scaled.shape[3] == 3 else np.repeat(scaled.mean(3, keepdims=True), 3, 3)
 
 
-def feature_maps(model, image, layers=None):
+def feature_maps(model: Module, image: Operand, layers: Sequence[str] | None = None) -> FeatureMaps | MapsOfImages:
     """Run an image through a network, and keep the maps of some layers.
 
     Parameters

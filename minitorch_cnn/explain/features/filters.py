@@ -3,7 +3,9 @@
 import io
 import math
 import pathlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +13,11 @@ from minitorch_cnn import weights
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.io import files
-from minitorch_cnn.nn import Conv2d
+from minitorch_cnn.nn import Conv2d, Module
+from minitorch_cnn.types import Array, Path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST = 16  # filters and channels of a grid without colour
 
@@ -61,9 +67,9 @@ class FilterGrid(Picture):
     """All filters of a layer."""
 
     layer: str
-    weight: np.ndarray = field(repr=False)  # (C_out, C_in, KH, KW)
+    weight: Array = field(repr=False)  # (C_out, C_in, KH, KW)
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: the norm and the mean of each filter, the strongest first."""
         count, channels, height, width = self.weight.shape
         lengths = np.sqrt((self.weight.astype(np.float64) ** 2).sum((1, 2, 3)))
@@ -73,7 +79,7 @@ class FilterGrid(Picture):
             lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
         return "\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing; each filter is scaled by its own largest weight."""
         count, channels, height, width = self.weight.shape
         sheet = tile(self.weight)
@@ -108,7 +114,7 @@ def diverging():
     return LinearSegmentedColormap.from_list("blue-orange", [figures.BLUE, "white", figures.ORANGE])
 
 
-def filters(model, layer=None):
+def filters(model: Module, layer: str | None = None) -> FilterGrid:
     """Return the filters of a convolution.
 
     Parameters
@@ -145,10 +151,10 @@ class FilterFilm:
     """The filters of a layer while a network learns, on one scale for all frames so that they can be compared."""
 
     layer: str
-    frames: tuple = field(repr=False)  # of (title, weight)
+    frames: tuple[Any, ...] = field(repr=False)  # of (title, weight)
     note: str = ""  # why there are few frames
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The film as text: how far the weights moved from frame to frame."""
         lines, before = [f"{named(self.layer)}: {len(self.frames)} frames"], None
         for title, weight in self.frames:
@@ -157,7 +163,7 @@ class FilterFilm:
             before = weight
         return "\n".join([*lines, self.note]).rstrip()
 
-    def gif(self, milliseconds=400):
+    def gif(self, milliseconds: int = 400) -> bytes:
         """Return the film as the bytes of a GIF that repeats forever."""
         from PIL import Image
 
@@ -174,7 +180,7 @@ class FilterFilm:
         pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)
         return buffer.getvalue()
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the film to a .gif file; ValueError if the name ends otherwise."""
         if pathlib.Path(path).suffix.lower() != ".gif":
             raise ValueError(f"FilterFilm.save: path - expected the extension .gif, got {str(path)!r}")
@@ -186,7 +192,9 @@ class FilterFilm:
         return f'<img alt="{self.layer}" src="data:image/gif;base64,{base64.b64encode(self.gif()).decode()}">'
 
 
-def filter_film(layer, folder=None, frames=None):
+def filter_film(
+    layer: str, folder: Path | None = None, frames: Sequence[tuple[Any, Array]] | None = None
+) -> FilterFilm:
     """Make a film of the filters of a layer.
 
     Parameters

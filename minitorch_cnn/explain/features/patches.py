@@ -1,6 +1,8 @@
 """Top-activating patches: what each unit of a layer responds to most in a dataset."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +12,14 @@ from minitorch_cnn.explain.features.filters import named
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minitorch_cnn.data import ArrayDataset
 
 _ROWS = 8  # units of a figure
 
@@ -20,14 +29,14 @@ class Patches(Picture):
     """The strongest activations of some units, strongest first, and the patches that caused them."""
 
     layer: str
-    units: np.ndarray  # channels, (U,)
-    scores: np.ndarray = field(repr=False)  # (U, k); -inf where the dataset has fewer images than k
-    indices: np.ndarray = field(repr=False)  # of the image in the dataset, (U, k)
-    places: np.ndarray = field(repr=False)  # row and column on the map, (U, k, 2)
-    boxes: np.ndarray = field(repr=False)  # top, left, bottom, right of the receptive field, unclipped, (U, k, 4)
+    units: Array  # channels, (U,)
+    scores: Array = field(repr=False)  # (U, k); -inf where the dataset has fewer images than k
+    indices: Array = field(repr=False)  # of the image in the dataset, (U, k)
+    places: Array = field(repr=False)  # row and column on the map, (U, k, 2)
+    boxes: Array = field(repr=False)  # top, left, bottom, right of the receptive field, unclipped, (U, k, 4)
     dataset: object = field(repr=False)
 
-    def crop(self, unit, rank):
+    def crop(self, unit: int, rank: int) -> tuple[Array, Array]:
         """Return one patch.
 
         Parameters
@@ -49,7 +58,7 @@ class Patches(Picture):
         pixels = image[np.ix_(rows.clip(0, len(image) - 1), columns.clip(0, image.shape[1] - 1))]
         return pixels * inside[..., None], ~inside
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: a line for each unit, its patches as class image@row,column=score."""
         height, width = self.boxes[0, 0, 2:] - self.boxes[0, 0, :2]
         lines = [f"{named(self.layer)}: each unit sees {height} x {width} pixels; {len(self.dataset):,} images"]
@@ -65,7 +74,7 @@ class Patches(Picture):
     def _class(self, index):
         return self.dataset.classes[self.dataset.labels[index]]
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: a row for each unit, a score in each patch, hatched padding."""
         shown = min(len(self.units), _ROWS)
         count = self.scores.shape[1]
@@ -111,7 +120,15 @@ class Patches(Picture):
         )
 
 
-def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
+def patches(
+    model: Module,
+    layer: str,
+    dataset: "ArrayDataset",
+    *,
+    k: int = 9,
+    units: Sequence[int] | None = None,
+    batch_size: int = 64,
+) -> Patches:
     """Find the patches of a dataset that the units of a layer respond to most.
 
     The model sees every image once. Only the strongest place in each image counts, so that the k patches come
@@ -173,7 +190,7 @@ def patches(model, layer, dataset, *, k=9, units=None, batch_size=64):
     return Patches(layer, units, scores[units], indices[units], places, boxes, dataset)
 
 
-def normalised(pixels, dataset):
+def normalised(pixels: Array, dataset: "ArrayDataset") -> Array:
     """Normalise images as a dataset does.
 
     Parameters

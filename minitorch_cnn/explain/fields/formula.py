@@ -5,10 +5,13 @@ image had no edges. Both ask the operations what they read.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minitorch_cnn.autograd import Record, Variable
 from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.line import Line, Scatter
 from minitorch_cnn.explain.trace.semantics import call_of
@@ -23,7 +26,7 @@ class Field:
     columns: Line | Scatter | None
 
     @property
-    def known(self):
+    def known(self) -> bool:
         """False where an operation on the way does not say what it reads, or the map has no such boxes.
 
         Examples: a product of two maps, or a map whose rows run along the columns of the image.
@@ -36,22 +39,22 @@ class Field:
         return len(axes) == 2 and axes[0] > axes[1]
 
     @property
-    def placed(self):
+    def placed(self) -> bool:
         """True where the elements of a map see boxes in rows and columns."""
         return self.known and isinstance(self.rows, Line) and isinstance(self.columns, Line)
 
     @property
-    def whole(self):
+    def whole(self) -> bool:
         """True where every element sees the whole image."""
         return self.known and self.rows.whole and self.columns.whole
 
     @property
-    def size(self):
+    def size(self) -> Any:
         """(height, width) of the box, None for an axis that is seen whole, one None if both are; or "not known"."""
         return self._pair("size")
 
     @property
-    def jump(self):
+    def jump(self) -> Any:
         """(vertical, horizontal) distance between the boxes of neighbours; otherwise as `size`."""
         return self._pair("jump")
 
@@ -64,11 +67,11 @@ class Field:
         return tuple(None if line.whole and line.length > 1 else getattr(line, name) for line in lines)
 
     @property
-    def start(self):
+    def start(self) -> Any:
         """The first pixel of the box of element (0, 0); negative where it begins in the padding."""
         return self.box(0, 0)[:2]
 
-    def box(self, y, x):
+    def box(self, y: int, x: int) -> Any:
         """Return (top, left, bottom, right) of the box of element (y, x), the last two exclusive.
 
         Raises
@@ -81,13 +84,13 @@ class Field:
         (top, bottom), (left, right) = self.rows.box(y), self.columns.box(x)
         return top, left, bottom, right
 
-    def centre(self, y, x):
+    def centre(self, y: int, x: int) -> Any:
         """Return the middle of the box of element (y, x): pixel 0 lies at 0, and x.5 between two pixels."""
         top, left, bottom, right = self.box(y, x)
         return (top + bottom - 1) / 2, (left + right - 1) / 2
 
 
-def receptive_fields(records, x):
+def receptive_fields(records: Sequence[Record], x: Variable) -> dict[int, Field]:
     """Compute the field of every map of a trace.
 
     For a window of k elements, stride s, dilation d and padding p in front, along each axis:

@@ -1,14 +1,21 @@
 """How the receptive field and the number of non-linearities grow, layer by layer."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.explain.trace.semantics import is_window
+from minitorch_cnn.nn import Module
 from minitorch_cnn.ops.reads import UNKNOWN
+from minitorch_cnn.types import Shape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _COLOURS = (figures.BLUE, figures.ORANGE, figures.GREEN, figures.YELLOW, figures.GREY, "black")
 
@@ -19,7 +26,7 @@ class Step:
 
     layer: str
     depth: int  # convolutions on the longest path
-    size: tuple | str  # of the receptive field, unclipped; see `Field.size`
+    size: tuple[int, ...] | str  # of the receptive field, unclipped; see `Field.size`
     non_linearities: int  # activations before it, on the longest path
 
     @property
@@ -33,9 +40,9 @@ class Step:
 class Growth(Picture):
     """The growth through some networks, a list of steps for each."""
 
-    networks: dict = field(repr=False)  # name -> list of Step
+    networks: dict[str, Any] = field(repr=False)  # name -> list of Step
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text."""
         lines = []
         for name, steps in self.networks.items():
@@ -43,7 +50,7 @@ class Growth(Picture):
             lines += [f"  {s.layer or '(model)':<24} {s.depth:5d} {s.side!s:>9} {s.non_linearities:19d}" for s in steps]
         return "\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: field size above, activations below, both against depth."""
         drawing = figures.blank()
         above, below = drawing.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -65,7 +72,7 @@ class Growth(Picture):
         return drawing
 
 
-def field_growth(networks):
+def field_growth(networks: Mapping[str, tuple[Module, Shape]]) -> Growth:
     """Follow receptive field and non-linearities through networks.
 
     Parameters

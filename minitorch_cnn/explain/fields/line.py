@@ -10,6 +10,7 @@ a resize from 3 to 2 pixels has p = 2 and step = 3.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from minitorch_cnn.ops.reads import ALL, Along, Somewhere
 
@@ -19,8 +20,8 @@ class Line:
     """What the elements of one axis see; ``axis`` None: all elements see the same."""
 
     axis: int | None
-    first: tuple
-    end: tuple
+    first: tuple[Any, ...]
+    end: tuple[Any, ...]
     step: int
     length: int  # of the image
 
@@ -113,7 +114,7 @@ def _common(box, other):
 class Scatter:
     """Elements whose pixels depend on several axes, as after a flatten."""
 
-    axes: tuple
+    axes: tuple[Any, ...]
     length: int  # of the image
     size: int  # what one of them sees
     jump = None

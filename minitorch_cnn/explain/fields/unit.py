@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +13,13 @@ from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
+from minitorch_cnn.nn import Module
 from minitorch_cnn.ops.reads import UNKNOWN
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Operand, Shape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Stop:
     operation: str
     field: Field
 
-    def __str__(self):
+    def __str__(self) -> str:
         size, jump = self.field.size, self.field.jump
         middle = self.field.centre(0, 0) if self.field.placed else ""
         return (
@@ -38,32 +44,33 @@ class UnitField(Picture):
 
     model: str
     layer: str
-    unit: tuple  # (y, x)
-    input_shape: tuple
-    box: tuple | str | None  # (top, left, bottom, right), the last two exclusive, cut at the border; None: no pixel
+    unit: tuple[int, ...]  # (y, x)
+    input_shape: tuple[int, ...]
+    # (top, left, bottom, right), the last two exclusive, cut at the border; None: no pixel
+    box: tuple[int, ...] | str | None
     formula: Field | None  # unclipped; None where the unit sees the whole image
-    effective: np.ndarray | None = field(repr=False)  # (H, W), sums to 1: mean |d unit / d pixel| over the images
-    stops: tuple = field(repr=False)
+    effective: Array | None = field(repr=False)  # (H, W), sums to 1: mean |d unit / d pixel| over the images
+    stops: tuple[Stop, ...] = field(repr=False)
 
     @property
-    def size(self):
+    def size(self) -> Any:
         """(height, width) of the box as if the image had no edges; see `Field.size`."""
         return self.formula and self.formula.size
 
     @property
-    def centre(self):
+    def centre(self) -> Any:
         """(y, x) of the middle of the unclipped box, pixels; None where the formula has no such box."""
         return self.formula.centre(*self.unit) if self.formula and self.formula.placed else None
 
     @property
-    def effective_side(self):
+    def effective_side(self) -> Any:
         """Square root of the number of pixels that hold 95 % of the gradient; None if it was not measured."""
         if self.effective is None or not self.effective.any():
             return None
         shares = np.sort(self.effective, axis=None)[::-1].cumsum()
         return math.sqrt(1 + np.count_nonzero(shares < 0.95))
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text."""
         place = f"unit ({self.unit[0]}, {self.unit[1]}) of {self.layer or 'the model'} in {self.model}"
         lines = [f"{place}, input {' x '.join(map(str, self.input_shape))}"]
@@ -84,7 +91,7 @@ class UnitField(Picture):
         head = f"{'layer':<28} {'operation':<12} {'sees':>11} {'jump':>9} {'first centre':>15}"
         return "\n".join([*lines, "", head, *map(str, self.stops)])
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing: the effective field as a heat map, the exact box over it."""
         from matplotlib.patches import Rectangle
 
@@ -112,7 +119,16 @@ class UnitField(Picture):
 
 
 @enable_grad()
-def receptive_field(model, layer, y, x, *, input_shape, channel=None, images=4):
+def receptive_field(
+    model: Module,
+    layer: str,
+    y: int,
+    x: int,
+    *,
+    input_shape: Shape,
+    channel: int | None = None,
+    images: int | Operand = 4,
+) -> UnitField:
     """Find the pixels that one unit depends on, and measure how much it does.
 
     The search goes back through every operation of the trace and all branches of shortcuts and concatenations; the

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from minitorch_cnn.autograd import BackwardStep
 from minitorch_cnn.display.html import table
 
 _SHOWN = 6  # elements of a gradient that are written out
 
 
-class BackwardTrace(list):
+class BackwardTrace(list[BackwardStep]):
     """The steps of a backward pass, the last operation first; prints as text and shows itself in notebooks.
 
         steps = loss.backward(trace=True)
@@ -19,7 +20,7 @@ class BackwardTrace(list):
         What ``backward(trace=True)`` returned.
     """
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return a paragraph for each step: operation, incoming gradient, rule, kernels, and what each input gets."""
         lines = []
         for number, step in enumerate(self, start=1):

@@ -1,9 +1,14 @@
 """The graph that autograd keeps of a result: operations, their inputs, and the parameters at its ends."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from minitorch_cnn.autograd import GraphError, Node, topological_order
+from minitorch_cnn.autograd import GraphError, Node, Variable, topological_order
 from minitorch_cnn.explain.result import Picture
+from minitorch_cnn.nn import Module
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -12,8 +17,8 @@ class Operation:
 
     op: str
     path: str  # of the module that ran it
-    inputs: tuple  # indices of the operations that it reads
-    leaves: tuple  # names of the parameters and inputs that it reads and that get a gradient
+    inputs: tuple[int, ...]  # indices of the operations that it reads
+    leaves: tuple[str, ...]  # names of the parameters and inputs that it reads and that get a gradient
     rule: str
 
 
@@ -21,10 +26,10 @@ class Operation:
 class Graph(Picture):
     """All operations that led to a result, in the order in which they ran; backward goes from last to first."""
 
-    operations: list
+    operations: list[Operation]
     vector = True
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: a line for each operation, with the indices of those that it reads."""
         lines = []
         for number, operation in enumerate(self.operations):
@@ -35,7 +40,7 @@ class Graph(Picture):
         return "\n".join(line.rstrip() for line in lines)
 
     @property
-    def main_path(self):
+    def main_path(self) -> list[int]:
         """The operations on the longest path to the result; others lie on shortcuts and side branches."""
         depth = []
         for operation in self.operations:
@@ -45,14 +50,14 @@ class Graph(Picture):
             path.append(max(inputs, key=lambda i: depth[i]))
         return path[::-1]
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing as a matplotlib Figure: forward along the arrows, backward against them."""
         from minitorch_cnn.explain.network.graph_drawing import draw
 
         return draw(self)
 
 
-def graph(result, model=None):
+def graph(result: Variable, model: Module | None = None) -> Graph:
     """Read the graph of a Tensor, before backward has freed it.
 
     Parameters

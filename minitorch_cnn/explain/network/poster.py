@@ -1,11 +1,17 @@
 """Two pictures of many networks: the famous ones side by side, and error against cost."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from minitorch_cnn import models
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.network.stages import pattern, shared
 from minitorch_cnn.explain.network.summary import summary
 from minitorch_cnn.explain.network.topology import topology
 from minitorch_cnn.explain.network.topology_drawing import COLOURS, NAMES, bar_height
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FAMOUS = (
     ("lenet5", "LeNet-5", 1998),
@@ -21,7 +27,7 @@ RESNETS = {"resnet34": 26.73, "resnet50": 24.01, "resnet101": 22.44, "resnet152"
 DENSENETS = {"densenet121": 25.0, "densenet169": 23.6, "densenet201": 22.5, "densenet161": 22.2}
 
 
-def poster(networks=FAMOUS):
+def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     """Draw networks side by side, with their sizes and the pattern that they share.
 
     Parameters
@@ -94,7 +100,7 @@ def _silhouette(axes, drawn):
     axes.set_ylim(-0.55, 0.55)
 
 
-def efficiency():
+def efficiency() -> "Figure":
     """Draw the error of ResNets and DenseNets against parameters and multiplications.
 
     Returns

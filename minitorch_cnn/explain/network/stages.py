@@ -1,6 +1,11 @@
 """What networks have in common, found in their topologies: stages of convolutions, each on smaller maps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minitorch_cnn.explain.network.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,12 @@ class Stage:
 class Pattern:
     """The stages of a network, and how it ends."""
 
-    stages: list
+    stages: list[Stage]
     mean: bool  # global average pooling before the end
     full: int  # fully connected layers
     depth: int  # layers with weights along the longest path
 
-    def __str__(self):
+    def __str__(self) -> str:
         counts = [stage.convolutions for stage in self.stages]
         low, high = min(counts), max(counts)
         inside = f"{low}" if low == high else f"{low} to {high}"
@@ -39,7 +44,7 @@ class Pattern:
         )
 
 
-def pattern(topology):
+def pattern(topology: "Topology") -> Pattern:
     """Find the stages of a network.
 
     Parameters
@@ -74,7 +79,7 @@ def pattern(topology):
     return Pattern(stages, mean, sum(node.kind == "full" for node in topology.nodes), max(depths))
 
 
-def shared(patterns):
+def shared(patterns: Sequence[Pattern]) -> list[tuple[str, int]]:
     """Return what most networks do, as (sentence, number of networks for which it holds).
 
     Parameters

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
@@ -19,15 +20,15 @@ class Layer:
 
     name: str  # dotted path; of an operation, that of the module around it
     type: str
-    output_shape: tuple
+    output_shape: tuple[int, ...]
     params: int  # of this row; a layer that runs twice counts once
     macs: int | str  # "not known" if one of its operations does not declare them
     flops: int | str
     activation_bytes: int  # that all its operations write
-    receptive_field: tuple | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
-    jump: tuple | str | None
+    receptive_field: tuple[int, ...] | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
+    jump: tuple[int, ...] | str | None
     frozen: bool
-    algorithm: dict | None = None  # of a convolution: for each product, the name of its kernel and the reason
+    algorithm: dict[str, Any] | None = None  # of a convolution: for each product, the name of its kernel and the reason
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,21 @@ class Summary:
     """All rows and their totals; prints as a table."""
 
     model: str
-    input_shape: tuple
-    layers: list
+    input_shape: tuple[int, ...]
+    layers: list[Layer]
     params: int
     trainable: int
     macs: int  # of the layers where the count is known
     flops: int
-    receptive_field: tuple | str | None  # of the last map of more than one pixel
+    receptive_field: tuple[int, ...] | str | None  # of the last map of more than one pixel
     inference_bytes: int  # the most that is alive at one time in inference
     training_bytes: int  # what a training step keeps for backward, and the largest gradient
 
-    def json(self):
+    def json(self) -> str:
         """Return all of it as JSON."""
         return json.dumps(asdict(self), indent=2)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(_lines(self))
 
     def _repr_html_(self):

@@ -1,10 +1,16 @@
 """The layers of a network and their connections, found in its trace."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import traced
 from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, covers_maps, declared, is_window, label
+from minitorch_cnn.nn import Module
+from minitorch_cnn.types import Shape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -13,13 +19,13 @@ class Node:
 
     kind: str  # "input", "conv", "pool", "full", "resize", "add", "product", "concat"; "" if it is not known
     text: str  # such as "3x3 /2"
-    inputs: list  # positions of other nodes
-    shape: tuple  # (C, H, W) or (D,)
+    inputs: list[int]  # positions of other nodes
+    shape: tuple[int, ...]  # (C, H, W) or (D,)
     path: str = ""
-    notes: list = field(default_factory=list)  # "BN", "ReLU": what follows directly
+    notes: list[str] = field(default_factory=list)  # "BN", "ReLU": what follows directly
 
     @property
-    def side(self):
+    def side(self) -> int:
         """Pixels along a side of the map, 1 for a vector."""
         return self.shape[1] if len(self.shape) > 1 else 1
 
@@ -29,18 +35,18 @@ class Topology(Picture):
     """All layers in the order in which they run, the input first."""
 
     name: str
-    nodes: list
+    nodes: list[Node]
     vector = True
 
     @property
-    def columns(self):
+    def columns(self) -> list[int]:
         """Steps from the input to each node, along the longest path."""
         columns = []
         for node in self.nodes:
             columns.append(1 + max((columns[i] for i in node.inputs), default=-1))
         return columns
 
-    def __str__(self):
+    def __str__(self) -> str:
         """The figure as text: a line for each layer, with the indices of those that it reads."""
         lines = [self.name]
         for number, node in enumerate(self.nodes):
@@ -50,14 +56,14 @@ class Topology(Picture):
             lines.append(f"{number:4d}  {label:<32} {shape:>16}" + (f"   reads {reads}" if reads else ""))
         return "\n".join(lines)
 
-    def figure(self):
+    def figure(self) -> "Figure":
         """Return the drawing as a matplotlib Figure."""
         from minitorch_cnn.explain.network.topology_drawing import draw
 
         return draw(self)
 
 
-def topology(model, input_shape, name=None):
+def topology(model: Module, input_shape: Shape, name: str | None = None) -> Topology:
     """Find the layers of a model and the connections between them.
 
     Parameters

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ class Description:
         float32; ``graph["constants"]`` holds the shape of each and its name, the path of a parameter or "".
     """
 
-    graph: dict
-    constants: list
+    graph: dict[str, Any]
+    constants: list[Any]
 
 
 def describe(model, input_shape):

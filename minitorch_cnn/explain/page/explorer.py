@@ -5,6 +5,7 @@ import html
 import json
 import pathlib
 from string import Template
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from minitorch_cnn.explain.page.description import describe
 from minitorch_cnn.explain.trace.replay import Replay, evaluating
 from minitorch_cnn.io import files
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Path
+
+if TYPE_CHECKING:
+    from minitorch_cnn.train import Classifier
 
 FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them in half precision
 
@@ -30,10 +35,10 @@ class Explorer:
         Whether the weights are float16 in the page, with relative rounding errors of up to 2**-11.
     """
 
-    def __init__(self, text, half_precision):
+    def __init__(self, text: str, half_precision: bool):
         self.html, self.half_precision = text, half_precision
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the page to a file; ValueError if its name does not end with .html."""
         arguments.path("Explorer.save", path=path)
         if pathlib.Path(path).suffix != ".html":
@@ -44,7 +49,7 @@ class Explorer:
         return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="720" style="border: 0"></iframe>'
 
 
-def explore(classifier, images, labels=None, title=None):
+def explore(classifier: "Classifier", images: Array, labels: Array | None = None, title: str | None = None) -> Explorer:
     """Make a page in which a classifier computes: forward, and backward from any unit or the loss.
 
     Parameters

@@ -1,7 +1,7 @@
 """The four kinds of reading along an axis, and the declarations that most operations need."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,9 +28,9 @@ UNKNOWN = "not known"
 class Call(NamedTuple):
     """One call of an operation: shapes of its inputs (None for an absent one), shape of its output, keywords."""
 
-    shapes: tuple
-    shape: tuple
-    hyper: dict
+    shapes: tuple[Any, ...]
+    shape: tuple[int, ...]
+    hyper: dict[str, Any]
 
     def value(self, setting):
         """Return a setting of a declaration: a string names a keyword, a callable computes the value."""
@@ -47,7 +47,7 @@ class Along:
     """One output axis decides which indices of an input axis are read."""
 
     axis: int | None  # of the output; None: every output element reads the same indices
-    taps: tuple = ((0,),)  # for i = 0 .. p - 1
+    taps: tuple[Any, ...] = ((0,),)  # for i = 0 .. p - 1
     step: int = 1
     mirrored: bool = False  # beyond its ends the axis continues as its mirror image
     partly: bool = False  # only some indices of the output axis read this input
@@ -84,7 +84,7 @@ class Along:
 class Somewhere:
     """Several output axes together decide which index is read; together they read every index."""
 
-    axes: tuple
+    axes: tuple[Any, ...]
 
 
 class Reads:
@@ -186,7 +186,7 @@ class Everything(Reads):
 class Inputs(Reads):
     """A declaration for each input; the last one applies to all further inputs."""
 
-    each: tuple
+    each: tuple[Any, ...]
 
     def __init__(self, *each):
         object.__setattr__(self, "each", each)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from minitorch_cnn.ops.reads.base import ALL, Along, Reads
 
@@ -28,7 +29,7 @@ class Windows(Reads):
     padding: object = 0
     dilation: object = 1
     groups: object = 1
-    over: tuple | None = None
+    over: tuple[Any, ...] | None = None
 
     def window(self, call):
         """Return (kernel, stride, padding before, dilation), each a tuple with one element for each window axis."""

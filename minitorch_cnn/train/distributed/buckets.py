@@ -3,6 +3,9 @@
 They travel in buckets, while backward still computes the others.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 BLOCKS = 4  # of a batch that is one for all ranks; each adds up its own, in the order of a single process
@@ -98,7 +101,7 @@ def no_reduction(parameters):
     """Leave the gradients as they are: this process trains alone."""
 
 
-def make_reducer(ranks, parameters):
+def make_reducer(ranks: Any, parameters: list[Any]) -> Callable[[list[Any]], None]:
     """Return what a trainer calls between ``backward()`` and the optimiser's step."""
     return GradientSum(ranks, parameters) if ranks.size > 1 else no_reduction
 

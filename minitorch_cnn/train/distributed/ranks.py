@@ -12,10 +12,20 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from minitorch_cnn.io.streams import NullStream
+from minitorch_cnn.types import Array
+
+if TYPE_CHECKING:
+    from minitorch_cnn.nn import Module
+
+# Returns (exit code, sentence) for an exception, or (None, None) for one that needs its traceback.
+Explain: TypeAlias = Callable[[Exception], tuple[int | None, str | None]]
 
 MODES = ("auto", "mpi", "off")
 COMPILING = 10  # times the timeout: how long the first step may take, while kernels are compiled
@@ -35,30 +45,30 @@ class SingleProcess:
 
     rank, size, local_size, threads = 0, 1, 1, None  # threads: as many as Numba likes
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         return False
 
-    def share(self, count, rank=None):
+    def share(self, count: int, rank: int | None = None) -> tuple[int, int]:
         """Return the first and the end of what a rank, by default this one, takes of ``count`` things in a row."""
         rank = self.rank if rank is None else rank
         return rank * count // self.size, (rank + 1) * count // self.size
 
-    def sum(self, array):
+    def sum(self, array: ArrayLike) -> Array:
         """Return the sum of an array over all ranks, in the same bits on each."""
         return np.asarray(array)
 
-    def exchange(self, fact):
+    def exchange(self, fact: Any) -> list[Any]:
         """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
         return [fact]
 
-    def first(self, fact):
+    def first(self, fact: Any) -> Any:
         """Return what rank 0 gave."""
         return self.exchange(fact)[0]
 
-    def agree(self, facts):
+    def agree(self, facts: dict[str, Any]) -> None:
         """Refuse facts that are not the same everywhere.
 
         Parameters
@@ -78,7 +88,7 @@ class SingleProcess:
                     values = f"rank 0 has {mine.get(name)!r}, rank {rank} has {theirs.get(name)!r}"
                     raise RanksError(f"ranks: {name} - expected the same on all ranks, but {values}")
 
-    def average_statistics(self, model):
+    def average_statistics(self, model: "Module") -> None:
         """Average the running statistics of batch norm over the ranks, each of which saw other images."""
         buffers = [array for module in model.modules() for _, array in module._own_buffers() if array.dtype.kind == "f"]
         if self.size == 1 or not buffers:
@@ -106,31 +116,32 @@ class MpiProcesses(SingleProcess):
     An exception leaves the context by ``MPI_Abort``: the launcher kills every rank of the run.
     """
 
-    def __init__(self, timeout=60.0, explain=None):
+    def __init__(self, timeout: float = 60.0, explain: Explain | None = None):
         if not timeout > 0:
             raise ValueError(f"MpiProcesses: timeout - expected a positive number of seconds, got {timeout!r}")
         from mpi4py import MPI
 
         self._mpi, self._comm = MPI, MPI.COMM_WORLD
-        self.rank, self.size = self._comm.rank, self._comm.size
+        self.rank: int = self._comm.rank
+        self.size: int = self._comm.size
         self.timeout, self._explain = timeout, explain or (lambda error: (None, None))
         self.compiled = False  # set by the trainer behind the first step
         self.layout = self.exchange([socket.gethostname(), sorted(_cores())])
         self.local_size = sum(host == self.layout[self.rank][0] for host, _ in self.layout)
 
     @property
-    def threads(self):
+    def threads(self) -> int:
         """How many threads this rank may use, so that those on the same cores of a machine share them."""
         return max(1, len(self.layout[self.rank][1]) // self.layout.count(self.layout[self.rank]))
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._streams = contextlib.ExitStack()
         if self.rank:
             for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr):
                 self._streams.enter_context(redirect(NullStream()))
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         self._streams.close()
         if error is not None:
             time.sleep(0.3 * min(self.rank, 5))  # a fault that all have is told by the first of them
@@ -145,22 +156,22 @@ class MpiProcesses(SingleProcess):
         time.sleep(_LAST_WORDS)
         self._comm.Abort(code)
 
-    def sum(self, array):
+    def sum(self, array: ArrayLike) -> Array:
         """Return the sum of an array over all ranks, in the same bits on each."""
         total = np.array(array, copy=True, order="C")
         self.wait(self.start_sum(total))
         return total
 
-    def start_sum(self, array):
+    def start_sum(self, array: Array) -> Any:
         """Begin to replace an array by its sum over all ranks; return the request, for `wait` and `progress`."""
         return self._comm.Iallreduce(self._mpi.IN_PLACE, array)
 
-    def progress(self, requests):
+    def progress(self, requests: Iterable[Any]) -> None:
         """Let MPI go on with operations that were begun: it works only while it is called."""
         for request in requests:
             request.Test()
 
-    def wait(self, request):
+    def wait(self, request: Any) -> None:
         """Wait for an operation; end all ranks if it is not done before the deadline."""
         allowed = self.timeout * (1 if self.compiled else COMPILING)
         deadline, spins = time.monotonic() + allowed, 0
@@ -171,7 +182,7 @@ class MpiProcesses(SingleProcess):
                 if time.monotonic() > deadline:
                     self._abort(f"another rank did not answer for {allowed:g} s: it hangs, or its machine is gone", 1)
 
-    def exchange(self, fact):
+    def exchange(self, fact: Any) -> list[Any]:
         """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
         text = np.frombuffer(json.dumps(fact).encode(), np.uint8)
         sizes = np.empty(self.size, np.int64)
@@ -181,7 +192,11 @@ class MpiProcesses(SingleProcess):
         return [json.loads(part.tobytes()) for part in np.split(texts, np.cumsum(sizes)[:-1])]
 
 
-def connect(mode="auto", timeout=60.0, explain=None):
+def connect(
+    mode: str = "auto",
+    timeout: float = 60.0,
+    explain: Explain | None = None,
+) -> SingleProcess:
     """Return the ranks that this process belongs to.
 
     Parameters

@@ -5,16 +5,23 @@ import math
 import numbers
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minitorch_cnn import data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import html
+from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
 from minitorch_cnn.train.distributed.ranks import SingleProcess
+from minitorch_cnn.train.network import Model
+from minitorch_cnn.types import Array, Path
+
+if TYPE_CHECKING:
+    from minitorch_cnn.data import ArrayDataset
 
 _ENTRIES = {"architecture", "classes", "mean", "std"}  # that metadata must have
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
@@ -31,7 +38,7 @@ class Prediction:
     file: str
     label: str
     probability: float
-    probabilities: dict
+    probabilities: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +47,10 @@ class Evaluation:
 
     loss: float
     accuracy: float
-    probabilities: np.ndarray  # (N, classes) float32
+    probabilities: Array  # (N, classes) float32
 
     @property
-    def predictions(self):
+    def predictions(self) -> Array:
         """The likeliest class of each image, (N,) int64."""
         return self.probabilities.argmax(axis=1)
 
@@ -76,7 +83,7 @@ class Classifier:
         If the metadata are no dict, or an entry is missing or of another form.
     """
 
-    def __init__(self, model, metadata):
+    def __init__(self, model: Module, metadata: dict[str, Any]):
         _check_metadata("Classifier: metadata", metadata)
         self.model = model
         self.metadata = metadata
@@ -85,11 +92,11 @@ class Classifier:
         self.input_size = tuple(metadata.get("input_size") or (self.image_size,) * 2)
 
     @property
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """An older name of ``metadata``."""
         return self.metadata
 
-    def save(self, path):
+    def save(self, path: Path) -> str:
         """Write weights and metadata into one file; return the sha256 of the weights."""
         return weights.save(path, self.model.state_dict(), self.metadata)
 
@@ -99,7 +106,7 @@ class Classifier:
         return weights.save_onnx(path, self.model, shape, self.metadata)
 
     @classmethod
-    def load(cls, path, model=None):
+    def load(cls, path: Path, model: Model | None = None) -> Self:
         """Read a classifier that `save` or `export` wrote.
 
         Parameters
@@ -143,7 +150,7 @@ class Classifier:
         return cls(model, metadata)
 
     @classmethod
-    def pretrained(cls, name, path=None):
+    def pretrained(cls, name: str, path: Path | None = None) -> Self:
         """Make a classifier of a network with weights from a file that holds nothing else.
 
         Parameters
@@ -163,7 +170,7 @@ class Classifier:
             source.model, {"architecture": architecture, "classes": classes, "mean": source.mean, "std": source.std}
         )
 
-    def logits(self, images):
+    def logits(self, images: Array) -> Array:
         """Return one number a class for each image, in evaluation mode.
 
         Parameters
@@ -192,7 +199,7 @@ class Classifier:
         self.model.train(was_training)
         return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
 
-    def answers(self, images):
+    def answers(self, images: Array) -> Array:
         """Return the logits as `logits` does; raise ClassifierError unless there is one for each class name."""
         logits = self.logits(images)
         if len(images) and logits.shape != (len(images), len(self.classes)):
@@ -200,7 +207,7 @@ class Classifier:
             raise ClassifierError(f"Classifier: classes - expected {expected}, got {len(self.classes)}")
         return logits
 
-    def evaluate(self, dataset, ranks=None):
+    def evaluate(self, dataset: "ArrayDataset", ranks: SingleProcess | None = None) -> Evaluation:
         """Compare the answers with the labels of a dataset.
 
         Parameters
@@ -237,13 +244,13 @@ class Classifier:
             probabilities=probabilities,
         )
 
-    def read(self, paths):
+    def read(self, paths: Iterable[Path]) -> Array:
         """Return image files as uint8 (N, H, W, C), in the size that the model takes; errors as `classify`."""
         channels = len(self.metadata["mean"])
         images = [_read_image(path, self.input_size, channels) for path in _several(paths)]
         return np.stack(images) if images else np.empty((0, *self.input_size, channels), np.uint8)
 
-    def prepare(self, dataset):
+    def prepare(self, dataset: "ArrayDataset") -> Any:
         """Return a dataset as this model takes it: with its mean and std, and scaled to its size.
 
         Parameters
@@ -273,7 +280,7 @@ class Classifier:
                 f"Classifier: images - expected (N, H, W, {expected}), the channels of training, got shape {shape}"
             )
 
-    def labels(self, dataset):
+    def labels(self, dataset: "ArrayDataset") -> Array:
         """Return the labels of a dataset, or None if its classes are not those of this classifier, in its order."""
         return dataset.labels if self._names(dataset) == self._names(self) else None
 
@@ -281,12 +288,14 @@ class Classifier:
     def _names(owner):
         return [str(name) for name in owner.classes]
 
-    def normalised(self, images):
+    def normalised(self, images: Array) -> Array:
         """Return uint8 images (N, H, W, C) of the model's size as it takes them: float32 (N, C, H, W)."""
         x = (images / 255 - self.metadata["mean"]) / self.metadata["std"]
         return x.transpose(0, 3, 1, 2).astype(np.float32)
 
-    def classify(self, paths, on_error=None):
+    def classify(
+        self, paths: Iterable[Path], on_error: Callable[[Any, Exception], None] | None = None
+    ) -> list[Prediction]:
         """Look at image files.
 
         Parameters

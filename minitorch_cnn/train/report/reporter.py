@@ -6,8 +6,14 @@ All of it goes to standard error: standard output belongs to results.
 import collections
 import statistics
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn.io.streams import ProgressStream
+
+if TYPE_CHECKING:
+    from minitorch_cnn.train.recipes import Recipe
+    from minitorch_cnn.train.state import Progress
 
 PIPE_INTERVAL = 10.0  # seconds between two lines inside an epoch
 _ENOUGH = 5  # steps that a forecast is made of, at least
@@ -32,7 +38,7 @@ class Reporter:
     compiled, the first one, and whatever runs between two epochs are not counted.
     """
 
-    def __init__(self, stream=None, clock=time.monotonic):
+    def __init__(self, stream: Any = None, clock: Callable[[], float] = time.monotonic):
         self.stream = ProgressStream(stream)
         self._clock = clock
         self._bar = None
@@ -41,7 +47,7 @@ class Reporter:
         self._step_began = None
         self._seconds = collections.deque(maxlen=_RECENT)
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Write one line, above the bar where there is one."""
         self._end_compiling()
         if self._bar is None:
@@ -49,7 +55,7 @@ class Reporter:
         else:
             self._bar.write(text, file=self.stream)
 
-    def compiling(self, name, count):
+    def compiling(self, name: str, count: int) -> None:
         """Say that kernel ``name``, the ``count``-th of this process, is being compiled."""
         self.restart_clock()
         text = f"compiling kernel {count} (the first time only): {name}"
@@ -73,12 +79,12 @@ class Reporter:
         if done == count:
             self.end()
 
-    def part_done(self, what, done, count):
+    def part_done(self, what: str, done: int, count: int) -> None:
         """Say how far something is that runs before the first step: ``done`` of ``count`` images."""
         if self.stream.isatty() or self._is_time() or done == count:
             self.say(f"{what}: {done:,} of {count:,} images")
 
-    def begin(self, recipe, batches, step):
+    def begin(self, recipe: "Recipe", batches: int, step: int) -> None:
         """Start to show a training.
 
         Parameters
@@ -102,11 +108,11 @@ class Reporter:
 
         return tqdm(desc=text, total=total, file=self.stream, dynamic_ncols=True, bar_format=bar_format, **options)
 
-    def restart_clock(self):
+    def restart_clock(self) -> None:
         """Leave the time of the running step out of the forecast: something else than a step took it."""
         self._step_began = None
 
-    def step(self, progress):
+    def step(self, progress: "Progress") -> None:
         """Show the state after a batch; see `Progress`."""
         now = self._clock()
         if self._step_began is not None:
@@ -139,7 +145,7 @@ class Reporter:
         seconds = self.seconds_left(steps)
         return "measuring the time left" if seconds is None else f"about {duration(seconds)} left"
 
-    def end_epoch(self, record):
+    def end_epoch(self, record: dict[str, Any]) -> None:
         """Write the line of a finished epoch; ``record`` is its line in ``run.jsonl``."""
         held_out = f", held-out accuracy {record['holdout_accuracy']:.1%}" if "holdout_accuracy" in record else ""
         self.say(
@@ -150,7 +156,7 @@ class Reporter:
         self.restart_clock()
         self._next_line = self._clock() + PIPE_INTERVAL
 
-    def end(self):
+    def end(self) -> None:
         """Close the bar, and end a line that is still to be overwritten."""
         self._end_compiling()
         if self._bar is not None:

@@ -13,23 +13,26 @@ import itertools
 import json
 import pathlib
 import tempfile
+from collections.abc import Sequence
+from typing import Any, Self
 
 from minitorch_cnn.display import html
 from minitorch_cnn.io import files
 from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
+from minitorch_cnn.types import Path
 
 
 class FolderGoneError(OSError):
     """The folder of a run was removed or renamed while it trained; the message says where the state was saved."""
 
-    def __init__(self, path, rescued, step):
+    def __init__(self, path: Path, rescued: Path, step: int):
         super().__init__(
             f"{path} is gone: it was removed or renamed while the run trained. Everything up to step {step} was saved "
             f"in {rescued}"
         )
         self.rescued, self._arguments = rescued, (path, rescued, step)
 
-    def __reduce__(self):  # how it is copied and sent to other processes: Python would call it with the message alone
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy: Python would call the class with the message alone
         return type(self), self._arguments
 
 
@@ -41,7 +44,7 @@ class RunFolder:
     path : str or Path
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path = pathlib.Path(path)
         self.history = self.path / "run.jsonl"
         self.result = self.path / "result.json"
@@ -51,7 +54,7 @@ class RunFolder:
         self.mistakes = self.path / "mistakes.png"
 
     @classmethod
-    def create(cls, path):
+    def create(cls, path: Path) -> Self:
         """Make the folder of a new run.
 
         Raises
@@ -74,7 +77,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: Path) -> Self:
         """Find the folder of an earlier run.
 
         Raises
@@ -86,11 +89,11 @@ class RunFolder:
             raise RunFolderError(f"{path} - expected the folder of an earlier run, got no folder")
         return cls(path)
 
-    def lock(self):
+    def lock(self) -> FolderLock:
         """Return a context in which this process alone works in the folder; it raises RunFolderError on entry."""
         return FolderLock(self.path)
 
-    def refuse_if_locked(self):
+    def refuse_if_locked(self) -> None:
         """Raise RunFolderError if a living process works in the folder."""
         with self.lock():
             pass
@@ -102,16 +105,16 @@ class RunFolder:
         shown = html.table([("run", str(self.path)), *facts])
         return shown + (html.png(self.curves.read_bytes()) if self.curves.exists() else "")
 
-    def write_history(self, records):
+    def write_history(self, records: Sequence[dict[str, Any]]) -> None:
         """Write ``run.jsonl`` anew from a list of dicts."""
         text = "".join(json.dumps(record) + "\n" for record in records)
         files.atomic_write(self.history, text.encode())
 
-    def write_result(self, result):
+    def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json`` from a dict."""
         files.atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())
 
-    def read_result(self):
+    def read_result(self) -> dict[str, Any] | None:
         """Return ``result.json`` as a dict, or None while the run is not complete."""
         return json.loads(self.result.read_text(encoding="utf-8")) if self.result.exists() else None
 

@@ -6,6 +6,7 @@ above. Dashed cells are padding; no window reads hatched ones.
 
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Scene:
 
     width: int
     height: int
-    parts: list
+    parts: list[Any]
 
 
 def grids(example):
