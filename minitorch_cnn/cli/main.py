@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers
 import sys
 
 from minitorch_cnn.cli import (
+    completion,
     data,
     doctor,
     errors,
@@ -41,7 +42,7 @@ def main(argv=None):
     try:
         words = sys.argv[1:] if argv is None else argv
         if not words:
-            _parser().print_help()
+            all_commands().print_help()
             return 0
         arguments = _parse(words)
         command = f"mcnn {arguments.command}"
@@ -71,7 +72,7 @@ def main(argv=None):
         streams.give_up_broken()
 
 
-def _parser():
+def all_commands():
     """Return the parser of all commands."""
     import minitorch_cnn
 
@@ -82,8 +83,8 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    families = doctor, data, train, transfer, predict, race, network, explain, explore, export, gradcheck, exercise
-    for family in families:
+    training, understanding = (doctor, data, train, transfer, predict, race), (network, explain, explore, export)
+    for family in (*training, *understanding, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser
 
@@ -91,7 +92,7 @@ def _parser():
 def _parse(argv):
     if bad := [word for word in argv if "\0" in word]:
         raise errors.UsageError(f"mcnn: leave out the character with code 0, which no file name has, in {bad[0]!r}")
-    arguments, extras = _parser().parse_known_args(argv)
+    arguments, extras = all_commands().parse_known_args(argv)
     if extras:
         arguments.parser.unknown(extras)
     return arguments

@@ -46,7 +46,7 @@ def test_python_m_is_mcnn():
         (
             "trian",
             "expected one of doctor, data, train, transfer, predict, eval, race, list, topology, summary, explain, "
-            "explore, gradcheck, exercise, got 'trian'; did you mean train?",
+            "explore, export, gradcheck, exercise, completion, got 'trian'; did you mean train?",
         ),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),

@@ -100,7 +100,7 @@ class Classifier:
         """Write weights and metadata into one file; return the sha256 of the weights."""
         return weights.save(path, self.model.state_dict(), self.metadata)
 
-    def export(self, path):
+    def export(self, path: Path) -> bool:
         """Write the model as an ONNX file, with the metadata of this classifier inside; see `weights.save_onnx`."""
         shape = 1, len(self.metadata["mean"]), *self.input_size
         return weights.save_onnx(path, self.model, shape, self.metadata)

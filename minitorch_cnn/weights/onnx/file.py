@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,15 +12,19 @@ from minitorch_cnn.autograd import no_grad, trace
 from minitorch_cnn.io import files
 from minitorch_cnn.nn.state import entries
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.types import Array, Path, Shape
 from minitorch_cnn.weights.file import WeightFileError
 from minitorch_cnn.weights.onnx.builder import Builder, Unsupported
 from minitorch_cnn.weights.onnx.operators import OPSET, TRANSLATIONS, Call
+
+if TYPE_CHECKING:
+    from minitorch_cnn.nn import Module
 
 _KEY = "minitorch_cnn"  # of our metadata in the file
 _MORE = 97  # images of a second trace: no length of a layer is likely to fit it by chance
 
 
-def save_onnx(path, model, input_shape, metadata=None):
+def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping[str, Any] | None = None) -> bool:
     """Write a model as an ONNX file, all or nothing.
 
     Parameters
@@ -76,7 +82,7 @@ def save_onnx(path, model, input_shape, metadata=None):
     return any_batch
 
 
-def load_onnx(path):
+def load_onnx(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read the constants and the metadata of an ONNX file that `save_onnx` wrote.
 
     Parameters
