@@ -6,13 +6,13 @@ import numbers
 import operator
 import traceback
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minitorch_cnn import ops
-from minitorch_cnn.autograd import FLOAT_DTYPES, GraphError, TraceError, Variable, is_grad_enabled
+from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, TraceError, Variable, is_grad_enabled
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
@@ -92,6 +92,13 @@ class Tensor(Variable):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    if TYPE_CHECKING:  # what `Variable.backward` returns depends on ``trace``
+
+        @overload
+        def backward(self, grad: Any = None, *, trace: Literal[False] = False, **options: Any) -> None: ...
+        @overload
+        def backward(self, grad: Any = None, *, trace: Literal[True], **options: Any) -> list[BackwardStep]: ...
 
     # ---------------------------------------------------------------------------- values
 

@@ -12,33 +12,26 @@ A node points to the nodes before it, never to the variables in between. So an a
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Literal, Self, overload
+from typing import Any, Self
 
 import numpy as np
 
 from minitorch_cnn.autograd import checks
-from minitorch_cnn.autograd.trace import (
-    BackwardStep,
-    Setting,
-    module_path,
-    note,
-    setting,
-    traced_forward,
-    without_values,
-)
+from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
 
-def no_grad() -> Setting:
+def no_grad() -> contextlib._GeneratorContextManager[Any]:
     """Return a context manager, also usable as a decorator, inside which no graph is recorded."""
     return setting(_grad_enabled, False)
 
 
-def enable_grad() -> Setting:
+def enable_grad() -> contextlib._GeneratorContextManager[Any]:
     """Return a context manager, also usable as a decorator, inside which the graph is recorded, even in `no_grad`."""
     return setting(_grad_enabled, True)
 
@@ -91,33 +84,9 @@ class Variable:
         if self.node is not None:
             self.node.retained = weakref.ref(self)
 
-    @overload
     def backward(
-        self,
-        grad: Any = None,
-        *,
-        retain_graph: bool = False,
-        trace: Literal[False] = False,
-        on_leaf: Callable[[Any], None] | None = None,
-    ) -> None: ...
-
-    @overload
-    def backward(
-        self,
-        grad: Any = None,
-        *,
-        retain_graph: bool = False,
-        trace: Literal[True],
-        on_leaf: Callable[[Any], None] | None = None,
-    ) -> list[BackwardStep]: ...
-
-    def backward(
-        self,
-        grad: Any = None,
-        *,
-        retain_graph: bool = False,
-        trace: bool = False,
-        on_leaf: Callable[[Any], None] | None = None,
+        self, grad: Any = None, *, retain_graph: bool = False, trace: bool = False,
+        on_leaf: Callable[[Any], None] | None = None
     ) -> list[BackwardStep] | None:
         """Add the gradient of this variable to ``grad`` of every leaf that it depends on.
 
@@ -196,9 +165,7 @@ class Context:
 class Node:
     """One operation that ran: its function, the context with saved arrays, and an edge to the origin of each input."""
 
-    def __init__(
-        self, function: type[Function], ctx: Context, inputs: tuple[Variable | None, ...], output: Variable, path: str
-    ):
+    def __init__(self, function: type[Function], ctx: Context, inputs: Any, output: Variable, path: str):
         self.function, self.ctx, self.path, self.retained = function, ctx, path, None
         # An edge leads to the node that computed the input, or to the leaf itself; None where no gradient is wanted.
         self.edges = [(v.node or v) if needed else None for v, needed in zip(inputs, ctx.needs_grad, strict=True)]

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _records = ContextVar("records", default=None)
 module_call = ContextVar("module_call", default=None)  # the ModuleCall of the outermost module that is running
-
-Setting: TypeAlias = "contextlib._GeneratorContextManager[Any]"  # also a decorator
 
 
 @contextlib.contextmanager
@@ -77,7 +75,7 @@ class BackwardStep:
         return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads, algorithm)
 
 
-def trace() -> Setting:
+def trace() -> "contextlib._GeneratorContextManager[Any]":
     """Return a context manager that gives the list of every `Record` inside it; see `Variable.like_shape`."""
     return setting(_records, [])
 

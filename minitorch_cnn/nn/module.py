@@ -14,7 +14,6 @@ from minitorch_cnn.nn import describe, registration, state
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
-from minitorch_cnn.types import Shape
 
 M = TypeVar("M", bound="Module")  # a function returns the type of module that it was given
 
@@ -85,7 +84,7 @@ class Module:
         finally:
             call.path = outer
 
-    def suggest_fix(self, shape: Shape) -> str:
+    def suggest_fix(self, shape: tuple[int, ...]) -> str:
         """Return a suggested replacement of this layer for inputs of this shape, "" if there is none."""
         return ""
 
