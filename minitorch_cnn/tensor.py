@@ -42,9 +42,8 @@ class Tensor(Variable):
 
     Notes
     -----
-    ``x.data[...] = value`` writes without a check: a backward that needs the old values does not notice.
-    The methods that end in an underscore are checked.
-    Comparisons such as ``x == y`` work element by element and return an ndarray of booleans. NumPy functions
+    ``x.data[...] = value`` writes without a check: a backward that needs the old values does not notice. The methods
+    that end in an underscore are checked. Comparisons such as ``x == y`` return an ndarray of booleans. NumPy functions
     read a Tensor as its array; a Tensor that requires a gradient is allowed only inside `no_grad`.
     """
 
@@ -94,7 +93,6 @@ class Tensor(Variable):
         return (self[i] for i in range(len(self)))
 
     if TYPE_CHECKING:  # what `Variable.backward` returns depends on ``trace``
-
         @overload
         def backward(self, grad: Any = None, *, trace: Literal[False] = False, **options: Any) -> None: ...
         @overload

@@ -77,7 +77,7 @@ def sgd():
 def layers():
     """Return an object of each layer, made with the first arguments that it takes."""
     inner = nn.Conv2d(2, 2, 3, padding=1)
-    tried = ((), (2,), (3, 2), (2, 3, 3), (inner,), ([inner],), ((2, 2),), (inner, nn.Tanh()))
+    tried = ((), (2,), (3, 2), (2, 4), (2, 3, 3), (inner,), ([inner],), ((2, 2),), (inner, nn.Tanh()))
     made = [first_object(cls, tried) for cls in public(nn).values() if is_layer(cls)]
     return [*made, small(), nn.Parameter(np.ones(2))]
 

@@ -67,7 +67,7 @@ class Reporter:
         elif self._is_time():
             print(text, file=self.stream, flush=True)
 
-    def compiled(self, done, count):
+    def compiled(self, done: int, count: int) -> None:
         """Show that ``done`` of ``count`` kernels are compiled, all of them before the first step."""
         if not self.stream.isatty():
             if done in (0, count):
@@ -134,7 +134,7 @@ class Reporter:
                 flush=True,
             )
 
-    def seconds_left(self, steps):
+    def seconds_left(self, steps: int) -> float | None:
         """Return the forecast for ``steps`` steps in seconds, or None before enough of them were measured."""
         if len(self._seconds) < _ENOUGH:
             return None
