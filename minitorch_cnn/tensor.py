@@ -377,9 +377,8 @@ def _as_numbers(data, dtype):
     for name, kind in (("data", array.dtype), ("dtype", wanted)):
         if kind.kind not in "fiub":
             raise TypeError(f"Tensor: {name} - expected numbers, got dtype {kind}")
-    if dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
-        wanted = np.dtype(np.float32)
-    return array.astype(wanted, copy=False)
+    of_python = dtype is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic))
+    return array.astype(np.float32 if of_python else wanted, copy=False)
 
 
 def _array(value):
