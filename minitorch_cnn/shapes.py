@@ -27,8 +27,8 @@ def pair(value, name, minimum=1):
     value : int or (int, int)
     name : str
         Operation and argument, for the message.
-    minimum : int
-        The smallest integer allowed.
+    minimum : int or None
+        The smallest integer allowed; None allows all.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def pair(value, name, minimum=1):
     values = (value, value) if _is_int(value) else value
     if not isinstance(values, (tuple, list)) or len(values) != 2 or not all(map(_is_int, values)):
         raise TypeError(f"{name} - expected an int or two ints, got {value!r}")
-    if min(values) < minimum:
+    if minimum is not None and min(values) < minimum:
         raise ValueError(f"{name} - expected at least {minimum}, got {value!r}")
     return int(values[0]), int(values[1])
 
@@ -64,9 +64,9 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
 
     Parameters
     ----------
-    padding : int, (int, int), (int, int, int, int) or "same"
+    padding : int, (int, int), (int, int, int, int), "same" or "valid"
         One value for all sides; two for (height, width); four for (top, bottom, left, right). "same" gives
-        ceil(H / stride) by ceil(W / stride) outputs, with an odd zero at the bottom and the right.
+        ceil(H / stride) by ceil(W / stride) outputs, with an odd zero at the bottom and the right. "valid" is 0.
     name : str
         Operation and argument, for the message.
     size, kernel, stride, dilation : (int, int)
@@ -81,9 +81,11 @@ def padding4(padding, name, size=None, kernel=None, stride=(1, 1), dilation=(1, 
     TypeError, ValueError
         If ``padding`` is anything else, or negative.
     """
+    if isinstance(padding, str) and padding == "valid":
+        padding = 0
     if isinstance(padding, str):
         if padding != "same":
-            raise ValueError(f"{name} - expected an int, two or four ints, or 'same', got {padding!r}")
+            raise ValueError(f"{name} - expected an int, two or four ints, 'same' or 'valid', got {padding!r}")
         sides = zip(size, kernel, stride, dilation, strict=True)
         return tuple(p for side in sides for p in same_padding(*side))
     if isinstance(padding, (tuple, list)) and len(padding) == 4:

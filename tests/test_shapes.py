@@ -47,7 +47,7 @@ def test_padding_forms():
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("valid", ValueError, "p - expected an int, two or four ints, or 'same', got 'valid'"),
+        ("full", ValueError, "p - expected an int, two or four ints, 'same' or 'valid', got 'full'"),
         (-1, ValueError, "p - expected at least 0, got -1"),
         ((1, 2, 3), TypeError, "p - expected an int or two ints, got (1, 2, 3)"),
         (1.0, TypeError, "p - expected an int or two ints, got 1.0"),

@@ -23,6 +23,18 @@ from minitorch_cnn.nn.loss import (
 )
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.norm import BatchNorm1d, BatchNorm2d, LocalResponseNorm
+from minitorch_cnn.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.pool import (
     AdaptiveAvgPool1d,
@@ -51,7 +63,11 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CircularPad1d",
+    "CircularPad2d",
     "Concat",
+    "ConstantPad1d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -88,6 +104,10 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Residual",
     "Resize",
     "SELU",
@@ -100,6 +120,8 @@ __all__ = [
     "StateDictError",
     "SyncBatchNorm2d",
     "Tanh",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "bn_act_conv",
     "conv_bn_act",
     "dense_block",

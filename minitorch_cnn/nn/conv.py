@@ -35,7 +35,7 @@ class _Convolution(Module):
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
-        one_of(layer, ("zeros", "reflect"), padding_mode=padding_mode)
+        one_of(layer, ops.conv.PADDING_MODES, padding_mode=padding_mode)
         taps = self._check_sizes(layer, kernel_size, stride, padding, dilation)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
@@ -74,12 +74,12 @@ class Conv2d(_Convolution):
     kernel_size : int or (int, int), pixels
         KH and KW.
     stride : int or (int, int), pixels
-    padding : int, (int, int), (top, bottom, left, right) or "same", pixels
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid", pixels
     dilation : int or (int, int), pixels
     groups : int
         Output channels of a group see only the input channels of that group.
     bias : bool
-    padding_mode : "zeros" or "reflect"
+    padding_mode : "zeros", "reflect", "replicate" or "circular"
     flip_kernel : bool
         True convolves in the mathematical sense: the kernel is flipped before use; see `ops.convolve`.
     algorithm : str
@@ -141,7 +141,7 @@ class Conv1d(_Convolution):
     in_channels, out_channels : int, >= 1
     kernel_size : int, samples
     stride : int, samples
-    padding : int, (left, right) or "same", samples
+    padding : int, (left, right), "same" or "valid", samples
     dilation : int, samples
     groups, bias, padding_mode, flip_kernel, algorithm
         As in `Conv2d`.
@@ -167,7 +167,7 @@ class Conv1d(_Convolution):
     def _check_sizes(layer, kernel_size, stride, padding, dilation):
         """Raise on bad sizes and return (KW,)."""
         positive_int(layer, kernel_size=kernel_size, stride=stride, dilation=dilation)
-        if padding != "same":
+        if padding not in ("same", "valid"):
             pair(padding, f"{layer}: padding", minimum=0)
         return (kernel_size,)
 

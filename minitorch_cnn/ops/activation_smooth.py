@@ -97,7 +97,7 @@ class ELU(Elementwise):
     @staticmethod
     def backward(ctx, grad_out):
         (x,) = ctx.saved
-        return grad_out * (ctx.scale * np.where(x <= 0, ctx.alpha * np.exp(np.minimum(x, 0)), 1))
+        return grad_out * (ctx.scale * np.where(x > 0, 1, ctx.alpha * np.exp(np.minimum(x, 0))))
 
     @staticmethod
     def choices(ctx):

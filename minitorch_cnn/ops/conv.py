@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
 
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
 @sums_over_samples
 def weight_gradient(x, grad_out, *, algorithm, **hyper):
     """Return the gradient of the weight of a convolution of images x."""
@@ -112,14 +115,14 @@ def conv2d(
         One filter per output channel.
     bias : Tensor, shape (C_out,), or None
     stride : int or (int, int), pixels, >= 1
-    padding : int, (int, int), (top, bottom, left, right) or "same", pixels
-        "same" gives OH = ceil(H / stride).
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid", pixels
+        "same" gives OH = ceil(H / stride), "valid" is 0.
     dilation : int or (int, int), pixels, >= 1
         Distance between the taps of a kernel.
     groups : int, >= 1
         Output channels of group g see only input channels of group g.
-    padding_mode : "zeros" or "reflect"
-        The values outside the image.
+    padding_mode : "zeros", "reflect", "replicate" or "circular"
+        The values outside the image; see `pad`.
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
         All give the same result up to rounding. "direct" and "winograd" need a processor with a micro-kernel.
         "winograd" needs 3 x 3 or 5 x 5 filters with stride 1, dilation 1 and one group. "auto" chooses the fastest
@@ -151,12 +154,13 @@ def conv2d(
     stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
     groups, _ = pair(groups, "conv2d: groups")
     conv_algorithms.check(algorithm)
-    if padding_mode not in ("zeros", "reflect"):
-        raise ValueError(f"conv2d: padding_mode - expected 'zeros' or 'reflect', got {padding_mode!r}")
+    if padding_mode not in PADDING_MODES:
+        allowed = ", ".join(map(repr, PADDING_MODES))
+        raise ValueError(f"conv2d: padding_mode - expected one of {allowed}, got {padding_mode!r}")
     padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
-    if padding_mode == "reflect" and any(padding):
+    if padding_mode != "zeros" and any(padding):
         top, bottom, left, right = padding
-        x = pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode="reflect")
+        x = pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=padding_mode)
         padding = (0, 0, 0, 0)
     return Conv2d.apply(
         x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, algorithm=algorithm
@@ -207,7 +211,7 @@ def conv1d(
     weight : Tensor, shape (C_out, C_in/groups, KW)
     bias : Tensor, shape (C_out,), or None
     stride : int, samples, >= 1
-    padding : int, (left, right) or "same", samples
+    padding : int, (left, right), "same" or "valid", samples
     dilation : int, samples, >= 1
     groups, padding_mode, algorithm
         As in `conv2d`.
@@ -225,7 +229,7 @@ def conv1d(
     for name, value, letters in (("x", x, "(N, C, W)"), ("weight", weight, "(C_out, C_in/groups, KW)")):
         if value.data.ndim != 3:
             raise ShapeError(f"conv1d: {name} - expected 3 axes {letters}, got shape {value.data.shape}")
-    if padding != "same":
+    if padding not in ("same", "valid"):
         left, right = pair(padding, "conv1d: padding", minimum=0)
         padding = (0, 0, left, right)
     (batch, channels, width), (out_channels, group_channels, taps) = x.data.shape, weight.data.shape

@@ -1,19 +1,63 @@
-"""Padding with zeros, with a constant, or by reflection."""
+"""Padding with zeros, with a constant, or with what continues the array; and cropping, which is negative padding."""
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.reads import Padded
 from minitorch_cnn.shapes import ShapeError, pair
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
+
+MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # ours: NumPy's
+
+
+def _padded(x, padding, mode, **options):
+    order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))  # feature maps stay channels-last
+    padded = np.pad(x.transpose(order), [padding[i] for i in order], MODES[mode], **options)
+    return padded.transpose(np.argsort(order))
+
+
+def _folded(grad, padding, add_borders):
+    """Return a gradient without the border, which ``add_borders(inner, before, after)`` adds to, axis by axis."""
+    for axis, (before, after) in enumerate(padding):
+        line = np.moveaxis(grad, axis, 0)
+        inner = line[before : len(line) - after]
+        if add_borders and (before or after):
+            inner = inner.copy(order="K")  # K keeps the layout
+            add_borders(inner, line[:before], line[len(line) - after :])
+        grad = np.moveaxis(inner, 0, axis)
+    return grad
+
+
+def _shape(x, padding):
+    if len(padding) != len(x):
+        raise ShapeError(f"pad: padding - expected {len(x)} pairs for shape {x}, got {len(padding)}")
+    return tuple(before + length + after for length, (before, after) in zip(x, padding, strict=True))
+
+
+def _add_mirrored(inner, before, after):
+    """Add borders to what they mirror: element k before the edge mirrors element k after it."""
+    inner[1 : len(before) + 1] += before[::-1]
+    inner[len(inner) - 1 - len(after) : len(inner) - 1] += after[::-1]
+
+
+def _add_repeated(inner, before, after):
+    inner[0] += before.sum(0)
+    inner[-1] += after.sum(0)
+
+
+def _add_wrapped(inner, before, after):
+    inner[len(inner) - len(before) :] += before
+    inner[: len(after)] += after
 
 
 class Pad(Function):
@@ -24,46 +68,58 @@ class Pad(Function):
 
     @staticmethod
     def output_shape(x, *, padding, mode, value):
-        if len(padding) != len(x):
-            raise ShapeError(f"pad: padding - expected {len(x)} pairs for shape {x}, got {len(padding)}")
+        shape = _shape(x, padding)
         for length, ends in zip(x, padding, strict=True):
             if mode == "reflect" and max(ends) >= max(length, 1):
                 raise ShapeError(f"pad: padding - expected less than the axis ({length}) to reflect, got {ends}")
-        return tuple(before + length + after for length, (before, after) in zip(x, padding, strict=True))
+        return shape
 
     @staticmethod
     def forward(ctx, x, *, padding, mode, value):
         ctx.padding, ctx.mode = padding, mode
-        order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))  # feature maps stay channels-last
-        widths = [padding[i] for i in order]
-        constant = {"constant_values": value} if mode == "zero" else {}
-        padded = np.pad(x.transpose(order), widths, "constant" if mode == "zero" else "reflect", **constant)
-        return padded.transpose(np.argsort(order))
+        return _padded(x, padding, mode, **({"constant_values": value} if mode == "zero" else {}))
 
     @staticmethod
     def backward(ctx, grad_out):
-        grad = grad_out
-        for axis, (before, after) in enumerate(ctx.padding):
-            line = np.moveaxis(grad, axis, 0)
-            inner = line[before : len(line) - after]
-            if ctx.mode == "reflect" and (before or after):
-                inner = inner.copy(order="K")  # the mirrored borders are added to it; K keeps the layout
-                inner[1 : before + 1] += line[:before][::-1]  # element k before the edge mirrors element k after it
-                inner[len(inner) - 1 - after : len(inner) - 1] += line[len(line) - after :][::-1]
-            grad = np.moveaxis(inner, 0, axis)
-        return grad
+        return _folded(grad_out, ctx.padding, _add_mirrored if ctx.mode == "reflect" else None)
+
+
+class PadContinued(Function):
+    """A border that repeats the edges, or the opposite side."""
+
+    rule = "grad_out without the border; the border adds to the elements that it repeats"
+    reads, kind = Padded("padding", "mode"), "pointwise"
+
+    @staticmethod
+    def output_shape(x, *, padding, mode):
+        shape = _shape(x, padding)
+        for length, ends in zip(x, padding, strict=True):
+            if max(ends) > (length if mode == "circular" else (max(ends) if length else 0)):
+                most = f"at most the axis ({length})" if mode == "circular" else "an axis with elements"
+                raise ShapeError(f"pad: padding - expected {most} for mode {mode!r}, got {ends}")
+        return shape
+
+    @staticmethod
+    def forward(ctx, x, *, padding, mode):
+        ctx.padding, ctx.mode = padding, mode
+        return _padded(x, padding, mode)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        return _folded(grad_out, ctx.padding, _add_wrapped if ctx.mode == "circular" else _add_repeated)
 
 
 def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Tensor:
-    """Pad an array on both sides of every axis.
+    """Pad an array on both sides of every axis; a negative number of elements crops it.
 
     Parameters
     ----------
     x : Tensor, any shape, float32 or float64
-    padding : sequence of int or (int, int), >= 0
-        The number of elements to add before and after, for every axis.
-    mode : "zero" or "reflect"
-        A constant; or the array mirrored at its edges, without repeating the edge: 1234 -> 32 1234 32.
+    padding : sequence of int or (int, int)
+        The number of elements to add before and after, for every axis; a negative one is cut off.
+    mode : "zero", "reflect", "replicate" or "circular"
+        zero: a constant. reflect: the array mirrored at its edges, without repeating the edge, 1234 -> 32 1234 32.
+        replicate: the edge repeated, 1234 -> 11 1234 44. circular: the opposite side, 1234 -> 34 1234 12.
     value : float
         The constant.
 
@@ -74,16 +130,35 @@ def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Ten
     Raises
     ------
     TypeError
-        If x is not a Tensor, or a width is neither an integer nor a pair.
+        If x is not a Tensor, a width is neither an integer nor a pair, or the constant is not a number.
     ValueError
-        If the mode is unknown or a width negative.
+        If the mode is unknown.
     ShapeError
-        If there is not one pair per axis, or a mirrored border is longer than the array allows.
+        If there is not one pair per axis, a border is longer than the array allows, or more is cut off than there is.
+
+    Notes
+    -----
+    Gradient: grad_out without the border; where the border repeats elements, its gradient is added to theirs.
     """
     tensors("pad", x=x)
-    if mode not in ("zero", "reflect"):
-        raise ValueError(f"pad: mode - expected 'zero' or 'reflect', got {mode!r}")
+    if mode not in MODES:
+        raise ValueError(f"pad: mode - expected one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"pad: value - expected a number, got {value!r}")
     if not isinstance(padding, (tuple, list)):
         raise TypeError(f"pad: padding - expected a sequence of pairs, one per axis, got {padding!r}")
-    pairs = tuple(pair(ends, "pad: padding", minimum=0) for ends in padding)
-    return Pad.apply(x, padding=pairs, mode=mode, value=value)
+    pairs = tuple(pair(ends, "pad: padding", minimum=None) for ends in padding)
+    added = tuple((max(before, 0), max(after, 0)) for before, after in pairs)
+    if mode in ("zero", "reflect"):
+        out = Pad.apply(x, padding=added, mode=mode, value=value)
+    else:
+        out = PadContinued.apply(x, padding=added, mode=mode)
+    return out if added == pairs else _cropped(out, x.data.shape, pairs)
+
+
+def _cropped(padded, shape, pairs):
+    """Cut off what the negative numbers of ``pairs`` say, at most the ``shape`` that there was before the padding."""
+    if min(_shape(shape, [(min(before, 0), min(after, 0)) for before, after in pairs])) < 0:
+        raise ShapeError(f"pad: padding - expected to cut off at most what is there, {shape}, got {pairs}")
+    lengths = zip(padded.data.shape, pairs, strict=True)
+    return index(padded, tuple(slice(max(-before, 0), length + min(after, 0)) for length, (before, after) in lengths))

@@ -293,6 +293,13 @@ FUNCTIONS = (
     ),
     *family(
         "movement",
+        "padding.PadContinued",
+        (lambda x: ops.pad(x, ((2, 1), (0, 0)), "replicate"), _ROWS),
+        ("pad: as if the border wrapped", misread(mode=lambda _: "circular")),
+        ("pad: repeated edge forgotten", lambda right, ctx, g: g[2:5].copy()),
+    ),
+    *family(
+        "movement",
         "resize.Resize",
         (lambda x: ops.resize(x, (4, 6)), normal(1, 1, 4, 4)),
         ("resize: spread evenly", changed(lambda grad: grad**0 * grad.mean())),

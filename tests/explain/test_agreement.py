@@ -36,7 +36,7 @@ def along(replay):
 
 
 def mirrored(replay):
-    return any(a.mirrored for a in along(replay))
+    return any(a.outside for a in along(replay))
 
 
 def padded(replay):

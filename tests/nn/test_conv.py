@@ -49,7 +49,7 @@ def test_initial_values_fill_the_interval_of_pytorch():
         ((3, 4, (3, 3, 3)), {}, TypeError, r"Conv2d: kernel_size - expected an int or two ints, got \(3, 3, 3\)"),
         ((3, 4, 3), {"stride": 0}, ValueError, "Conv2d: stride - expected at least 1, got 0"),
         ((3, 4, 3), {"padding": -1}, ValueError, "Conv2d: padding - expected at least 0, got -1"),
-        ((3, 4, 3), {"padding": "valid"}, ValueError, "Conv2d: padding - expected .* 'same', got 'valid'"),
+        ((3, 4, 3), {"padding": "full"}, ValueError, "Conv2d: padding - expected .* 'same' or 'valid', got 'full'"),
         ((3, 4, 3), {"dilation": 0}, ValueError, "Conv2d: dilation - expected at least 1, got 0"),
         ((3, 4, 3), {"groups": 2}, ValueError, "Conv2d: in_channels - expected a multiple of groups 2, got 3"),
         ((4, 3, 3), {"groups": 2}, ValueError, "Conv2d: out_channels - expected a multiple of groups 2, got 3"),

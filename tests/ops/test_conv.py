@@ -219,8 +219,8 @@ def conv(x=(1, 3, 8, 8), weight=(4, 3, 3, 3), bias=None, **hyper):
         (lambda: conv(dilation=1.5), TypeError, "conv2d: dilation - expected an int or two ints, got 1.5"),
         (lambda: conv(groups=0), ValueError, "conv2d: groups - expected at least 1, got 0"),
         (lambda: conv(padding=-1), ValueError, "conv2d: padding - expected at least 0, got -1"),
-        (lambda: conv(padding="valid"), ValueError, "expected an int, two or four ints, or 'same', got 'valid'"),
-        (lambda: conv(padding_mode="wrap"), ValueError, "padding_mode - expected 'zeros' or 'reflect', got 'wrap'"),
+        (lambda: conv(padding="full"), ValueError, "expected an int, two or four ints, 'same' or 'valid', got 'full'"),
+        (lambda: conv(padding_mode="wrap"), ValueError, "padding_mode - expected one of 'zeros', 'reflect'"),
         (lambda: conv(algorithm="fft"), ValueError, "algorithm - expected one of auto, reference, im2col, direct"),
         (lambda: ops.conv2d(np.zeros((1, 1, 2, 2)), None), TypeError, "conv2d: x - expected a Tensor, got ndarray"),
         (

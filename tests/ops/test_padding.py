@@ -69,10 +69,9 @@ X = Tensor(np.zeros((2, 3)))
     ("call", "error", "message"),
     [
         (lambda: ops.pad(X.data, (1, 1)), TypeError, "pad: x - expected a Tensor, got ndarray"),
-        (lambda: ops.pad(X, (1, 1), "wrap"), ValueError, "pad: mode - expected 'zero' or 'reflect', got 'wrap'"),
+        (lambda: ops.pad(X, (1, 1), "wrap"), ValueError, "pad: mode - expected one of 'zero', 'reflect'"),
         (lambda: ops.pad(X, 1), TypeError, "pad: padding - expected a sequence of pairs, one per axis, got 1"),
         (lambda: ops.pad(X, (1, (1, 2, 3))), TypeError, "pad: padding - expected an int or two ints, got (1, 2, 3)"),
-        (lambda: ops.pad(X, (1, (0, -1))), ValueError, "pad: padding - expected at least 0, got (0, -1)"),
         (lambda: ops.pad(X, (1,)), ShapeError, "pad: padding - expected 2 pairs for shape (2, 3), got 1"),
         (lambda: ops.pad(X, (0, 3), "reflect"), ShapeError, "expected less than the axis (3) to reflect, got (3, 3)"),
         (lambda: ops.pad(Tensor([1, 2]), (1,)), TypeError, "expected float32 or float64, the same everywhere"),

@@ -193,7 +193,8 @@ def pad(x, pads, value=None, axes=None, *, mode="constant"):
     for axis, end in zip(range(x.ndim) if axes is None else numbers(axes), ends, strict=True):
         pairs[axis] = tuple(end)
     constant = 0.0 if value is None else value.data.item()
-    return ops.pad(x, pairs, mode={"constant": "zero"}.get(mode, mode), value=constant)
+    modes = {"constant": "zero", "edge": "replicate", "wrap": "circular"}
+    return ops.pad(x, pairs, mode=modes.get(mode, mode), value=constant)
 
 
 def dropout(x, ratio=0.5, training_mode=None, *, seed=None):

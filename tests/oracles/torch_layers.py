@@ -74,6 +74,7 @@ def softplus(beta=1.0, threshold=20.0):
     return nn.Softplus(beta)
 
 
+PADDINGS = ("Circular", "Constant", "Reflection", "Replication", "Zero")
 LAYERS = {
     "AdaptiveAvgPool1d": nn.AdaptiveAvgPool1d,
     "AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d,
@@ -85,6 +86,7 @@ LAYERS = {
     "BCEWithLogitsLoss": element_loss(nn.BCEWithLogitsLoss),
     "BatchNorm1d": batch_norm(nn.BatchNorm1d),
     "BatchNorm2d": batch_norm(nn.BatchNorm2d),
+    **{f"{kind}Pad{axes}d": getattr(nn, f"{kind}Pad{axes}d") for kind in PADDINGS for axes in (1, 2)},
     "Conv1d": nn.Conv1d,
     "Conv2d": nn.Conv2d,
     "ConvTranspose1d": nn.ConvTranspose1d,

@@ -131,12 +131,11 @@ def pad(x, padding, mode="constant", value=None):
 
 
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    padding = 0 if padding == "valid" else sides(padding)
-    return ops.conv1d(x, weight, bias, stride=sides(stride), padding=padding, dilation=sides(dilation), groups=groups)
+    return ops.conv1d(x, weight, bias, stride=sides(stride), padding=sides(padding), dilation=sides(dilation), groups=groups)
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    padding = 0 if padding == "valid" else padding
+
     return ops.conv2d(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
@@ -337,6 +336,9 @@ OPERATIONS = {
     "nn.functional.linear": ops.linear,
     "nn.functional.pad.constant": pad,
     "nn.functional.pad.reflect": pad,
+    "nn.functional.pad.replicate": pad,
+    "nn.functional.pad.replicate_negative": pad,
+    "nn.functional.pad.circular": pad,
     "constant_pad_nd": lambda x, padding, value=0: pad(x, padding, value=value),
     "nn.functional.conv1d": conv1d,
     "nn.functional.conv2d": conv2d,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_cnn import arguments
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Conv1d, Conv2d, Module
@@ -198,7 +198,8 @@ def _entries(layer, shape):
     if flat and padding != "same":
         padding = (0, 0, *pair(padding, "as_matrix", minimum=0))
     top, bottom, left, right = padding4(padding, "as_matrix", (height, width), taps, stride, dilation)
-    fill = {"mode": "reflect"} if layer.padding_mode == "reflect" else {"constant_values": -1}
+    mode = layer.padding_mode
+    fill = {"constant_values": -1} if mode == "zeros" else {"mode": ops.padding.MODES[mode]}
     numbers = np.arange(channels * height * width).reshape(channels, height, width)
     numbers = np.pad(numbers, ((0, 0), (top, bottom), (left, right)), **fill)  # -1: padding, which has no column
     ends = ((top, bottom), (left, right))

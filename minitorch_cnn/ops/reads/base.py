@@ -49,7 +49,7 @@ class Along:
     axis: int | None  # of the output; None: every output element reads the same indices
     taps: tuple[Any, ...] = ((0,),)  # for i = 0 .. p - 1
     step: int = 1
-    mirrored: bool = False  # beyond its ends the axis continues as its mirror image
+    outside: str = ""  # what continues the axis beyond its ends: "mirrored", "repeated" or "wrapped"; "" for nothing
     partly: bool = False  # only some indices of the output axis read this input
 
     def at(self, i):
@@ -74,8 +74,12 @@ class Along:
         turns, places = divmod(np.zeros(1, int) if self.axis is None else np.flatnonzero(wanted), len(self.taps))
         for place, taps in enumerate(self.taps):
             read = np.add.outer(self.step * turns[places == place], np.asarray(taps, int)).ravel()
-            if self.mirrored:  # 1234 -> 32 1234 32
+            if self.outside == "mirrored":  # 1234 -> 32 1234 32
                 read = length - 1 - np.abs(length - 1 - np.abs(read))
+            elif self.outside == "repeated":  # 1234 -> 11 1234 44
+                read = np.clip(read, 0, length - 1)
+            elif self.outside == "wrapped":  # 1234 -> 34 1234 12
+                read = read % length
             found[read[(read >= 0) & (read < length)]] = True
         return found
 

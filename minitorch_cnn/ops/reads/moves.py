@@ -21,16 +21,16 @@ class Permuted(Reads):
 
 @dataclass(frozen=True)
 class Padded(Reads):
-    """A border around the array, constant or mirrored; ``padding`` holds (before, after) for each axis."""
+    """A border around the array, constant or continued; ``padding`` holds (before, after) for each axis."""
 
     padding: object
     mode: object
 
     def axes(self, call, number):
         """Return what is read along each axis of one input; see `Reads`."""
-        mirrored = call.value(self.mode) == "reflect"
+        outside = {"reflect": "mirrored", "replicate": "repeated", "circular": "wrapped"}.get(call.value(self.mode), "")
         ends = enumerate(call.value(self.padding))
-        return [Along(axis, ((-before,),), 1, mirrored) for axis, (before, _) in ends]
+        return [Along(axis, ((-before,),), 1, outside) for axis, (before, _) in ends]
 
 
 @dataclass(frozen=True)

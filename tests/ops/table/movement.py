@@ -23,7 +23,10 @@ def numpy_split(x, sections, axis):
 
 def numpy_pad(x, padding, mode="zero", value=0.0):
     padding = [(ends, ends) if isinstance(ends, int) else ends for ends in padding]
-    return np.pad(x, padding, "reflect") if mode == "reflect" else np.pad(x, padding, constant_values=value)
+    added = [(max(b, 0), max(a, 0)) for b, a in padding]
+    modes = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    x = np.pad(x, added, constant_values=value) if mode == "zero" else np.pad(x, added, modes[mode])
+    return x[tuple(slice(max(-b, 0), n + min(a, 0)) for n, (b, a) in zip(x.shape, padding, strict=True))]
 
 
 ROWS = {
@@ -278,6 +281,14 @@ ROWS = {
                 ((2, 3, 3, 4), ((0, 0), (0, 0), (2, 1), (1, 3)), {"mode": "reflect"}),
                 ((1, 2, 2, 2), ((0, 0), (0, 0), (1, 1), (1, 1)), {}),
                 ((0, 2), (1, 0), {}),
+                ((4,), ((3, 6),), {"mode": "replicate"}),
+                ((1,), ((3, 1),), {"mode": "replicate"}),
+                ((2, 3, 3, 4), ((0, 0), (0, 0), (2, 1), (1, 3)), {"mode": "replicate"}),
+                ((4,), ((4, 1),), {"mode": "circular"}),
+                ((2, 3, 3, 4), ((0, 0), (0, 0), (2, 1), (1, 3)), {"mode": "circular"}),
+                ((4, 3), ((-1, 2), (0, -2)), {"value": 2.0}),
+                ((4, 3), ((-1, 2), (1, -1)), {"mode": "reflect"}),
+                ((4, 3), ((-2, -2), (0, 0)), {}),
             )
         ],
         [
@@ -285,7 +296,19 @@ ROWS = {
             (
                 lambda: ops.pad(tensor(2), ((1, 1),), mode="wrap"),
                 ValueError,
-                "pad: mode - expected 'zero' or 'reflect', got 'wrap'",
+                "pad: mode - expected one of 'zero', 'reflect', 'replicate', 'circular', got 'wrap'",
+            ),
+            (lambda: ops.pad(tensor(2), ((1, 1),), value="0"), TypeError, "pad: value - expected a number, got '0'"),
+            (lambda: ops.pad(tensor(2), ((-2, -1),)), ShapeError, "pad: padding - expected to cut off at most what is"),
+            (
+                lambda: ops.pad(tensor(2), ((3, 0),), "circular"),
+                ShapeError,
+                "pad: padding - expected at most the axis (2) for mode 'circular', got (3, 0)",
+            ),
+            (
+                lambda: ops.pad(tensor(0), ((3, 0),), "replicate"),
+                ShapeError,
+                "pad: padding - expected an axis with elements for mode 'replicate', got (3, 0)",
             ),
             (
                 lambda: ops.pad(tensor(2), 1),

@@ -18,9 +18,11 @@ def four(padding, kernel=None):
 
 
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros", flipped=False):
-    if padding_mode == "reflect":
+    if padding_mode != "zeros":
         top, bottom, left, right = four(padding)
-        x, padding = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), "reflect"), 0
+        mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[padding_mode]
+        x, padding = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode), 0
+    padding = 0 if padding == "valid" else padding
     weight = weight[:, :, ::-1, ::-1] if flipped else weight
     hyper = {"stride": two(stride), "padding": four(padding), "dilation": two(dilation), "groups": groups}
     return reference.conv2d_forward(x, weight, bias, **hyper)
@@ -41,6 +43,9 @@ CONVS = [
     sample(IMAGE, normal(4, 1, 2, 3), normal(4), groups=2, padding=(0, 1, 2, 0)),
     sample(IMAGE, normal(1, 2, 1, 1)),
     sample(IMAGE, FILTERS, padding=1, padding_mode="reflect"),
+    sample(IMAGE, FILTERS, padding=2, padding_mode="replicate"),
+    sample(IMAGE, FILTERS, padding=2, padding_mode="circular", stride=2),
+    sample(IMAGE, FILTERS, padding="valid"),
 ]
 SIGNAL, TAPS = normal(2, 2, 6), normal(4, 2, 3)
 CONVS_1D = [
@@ -69,7 +74,7 @@ def conv_errors(name, x, weight):
             ShapeError,
             "conv2d: bias - expected shape (4,), got (7,)",
         ),
-        (lambda: op(tensor(*x), tensor(*weight), padding_mode="wrap"), ValueError, "expected 'zeros' or 'reflect'"),
+        (lambda: op(tensor(*x), tensor(*weight), padding_mode="wrap"), ValueError, "expected one of 'zeros', "),
     ]
 
 
