@@ -2,18 +2,25 @@
 
 from minitorch_cnn.optim.adam import Adam, AdamW
 from minitorch_cnn.optim.clip import clip_grad_norm, clip_grad_value
+from minitorch_cnn.optim.more_schedules import CosineRestartsLR, ExponentialLR, LambdaLR, ReduceLROnPlateau
 from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.rmsprop import RMSprop
 from minitorch_cnn.optim.schedules import CosineLR, MultiStepLR, OneCycleLR, Schedule, StepLR, WarmupLR
 from minitorch_cnn.optim.sgd import SGD
 
 __all__ = [
-    "SGD",
     "Adam",
     "AdamW",
     "CosineLR",
+    "CosineRestartsLR",
+    "ExponentialLR",
+    "LambdaLR",
     "MultiStepLR",
     "OneCycleLR",
     "Optimizer",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "SGD",
     "Schedule",
     "StepLR",
     "WarmupLR",

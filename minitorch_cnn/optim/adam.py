@@ -1,5 +1,6 @@
 """Adam, and its variant with decoupled weight decay."""
 
+import math
 import numbers
 
 import numpy as np
@@ -29,6 +30,9 @@ class Adam(Optimizer):
     eps : float, >= 0
     weight_decay : float, >= 0
         Added to the gradient; `AdamW` subtracts it from the parameter instead.
+    amsgrad : bool
+        Divide by the largest v so far, so that the steps of an element never grow: v in the last line is the maximum
+        of all v up to now. Slower: it runs in NumPy.
 
     Raises
     ------
@@ -38,12 +42,14 @@ class Adam(Optimizer):
     Notes
     -----
     t counts the steps of each parameter separately, so a parameter that was frozen at first starts at 1.
-    Memory: two arrays of the size of the parameters.
+    Memory: two arrays of the size of the parameters, three with amsgrad.
     Source: Kingma and Ba 2015, algorithm 1, arXiv 1412.6980.
     """
 
     _decoupled = False
     _kept = ("step", "m", "v")
+    _kept_sometimes = ("largest",)
+    _added_options = ("amsgrad",)
 
     def __init__(
         self,
@@ -52,11 +58,14 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
     ):
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, options | {"amsgrad": amsgrad})
 
     def _check_group(self, group):
         _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "eps", "weight_decay")})
+        _check.flag(self._name, amsgrad=group["amsgrad"])
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)):
             raise TypeError(f"{self._name}: betas - expected two numbers from 0 to below 1, got {betas!r}")
@@ -67,6 +76,9 @@ class Adam(Optimizer):
         if not state:
             state.update(step=0, m=np.zeros_like(parameter), v=np.zeros_like(parameter))
         state["step"] += 1
+        if group["amsgrad"]:
+            self._update_with_largest(parameter, grad, state, group)
+            return
         beta1, beta2 = group["betas"]
         kernels.layers.optimizer.adam_update(
             parameter,
@@ -83,6 +95,23 @@ class Adam(Optimizer):
         )
 
 
+    def _update_with_largest(self, parameter, grad, state, group):
+        """Take a step of AMSGrad."""
+        largest = state.setdefault("largest", np.zeros_like(parameter))
+        (beta1, beta2), lr, decay, step = group["betas"], group["lr"], group["weight_decay"], state["step"]
+        if self._decoupled:
+            parameter *= 1 - lr * decay
+        elif decay:
+            grad = grad + decay * parameter
+        mean, square = state["m"], state["v"]
+        mean += (1 - beta1) * (grad - mean)
+        square *= beta2
+        square += (1 - beta2) * grad * grad
+        np.maximum(largest, square, out=largest)
+        root = np.sqrt(largest) / math.sqrt(1 - beta2**step) + group["eps"]
+        parameter -= lr / (1 - beta1**step) * mean / root
+
+
 class AdamW(Adam):
     """Adam with weight decay that does not pass through the running estimates.
 
@@ -93,6 +122,8 @@ class AdamW(Adam):
     params, lr, betas, eps
         As in `Adam`.
     weight_decay : float, >= 0
+    amsgrad : bool
+        As in `Adam`.
 
     Raises
     ------
@@ -113,5 +144,6 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        amsgrad: bool = False,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)

@@ -38,12 +38,14 @@ class Optimizer:
     """
 
     _kept = None  # names of the state that a parameter keeps from step to step; None: not checked
+    _added_options = ()  # options that older files lack
+    _kept_sometimes = ()  # further names, which depend on the options
 
     def __init__(self, params: Parameters, defaults: dict[str, Any]):
         # From the position of a parameter, counted over all groups, to its arrays and scalars.
         self.state: dict[int, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
-        self._options = tuple(defaults)
+        self._options, self._defaults = tuple(defaults), defaults
         groups = self._listed(params)
         if not groups or not isinstance(groups[0], dict):
             groups = [{"params": groups}]
@@ -67,6 +69,27 @@ class Optimizer:
             hint = "; call its parameters()" if hasattr(params, "parameters") else ""
             raise TypeError(f"{self._name}: params - expected an iterable of Tensors or dicts, got {got}{hint}")
         return list(params)
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Learn more parameters from now on, such as layers that were frozen at first.
+
+        Parameters
+        ----------
+        group : dict
+            ``{"params": [...]}``, with its own values for some options.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for the groups that the optimiser is made of. Nothing has changed then. A schedule that was made before
+            refuses its next step: make a new one.
+        """
+        before = len(self.param_groups)
+        try:
+            self._add_group(group, self._defaults)
+        except (TypeError, ValueError):
+            del self.param_groups[before:]
+            raise
 
     def _add_group(self, group, defaults):
         if not isinstance(group, dict) or "params" not in group:
@@ -175,6 +198,7 @@ class Optimizer:
         """
         _check.mapping(self._name, "saved", saved, "groups")
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
+        saved = {**saved, "groups": {number: self._completed(options) for number, options in saved["groups"].items()}}
         got = {number: sorted(options) for number, options in saved["groups"].items()}
         if got != (expected := {number: sorted(options) for number, options in groups.items()}):
             raise ValueError(f"{self._name}: saved - expected the options {expected}, got {got}")
@@ -184,12 +208,16 @@ class Optimizer:
         for number, group in enumerate(self.param_groups):
             group.update(saved["groups"][str(number)])
 
+    def _completed(self, options):
+        """Return the options of a saved group, also of a file from before one of them existed."""
+        return {**{name: value for name, value in self._defaults.items() if name in self._added_options}, **options}
+
     def _checked_state(self, position, kept):
         """Return a copy of a parameter's saved state; raise ValueError unless it fits this optimiser."""
         parameters = self._parameters()
         if not 0 <= position < len(parameters):
             raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")
-        if self._kept is not None and sorted(kept) != sorted(self._kept):
+        if self._kept is not None and sorted(set(kept) - set(self._kept_sometimes)) != sorted(self._kept):
             expected, got = ", ".join(self._kept), ", ".join(map(str, kept))
             raise ValueError(f"{self._name}: saved state of parameter {position} - expected {expected}, got {got}")
         parameter = parameters[position]

@@ -39,6 +39,8 @@ class Schedule:
         If another schedule already writes the learning rates of this optimiser.
     """
 
+    needs_measurement = False  # of each step, such as the loss on a hold-out
+
     def __init__(self, optimizer: Optimizer):
         _check_optimizer(self._name, optimizer)
         self._take_charge(optimizer, other=None)
@@ -207,7 +209,7 @@ class CosineLR(Schedule):
     def lr(self, step: int) -> list[float]:
         """Return the learning rate of each group after ``step`` steps, as a list."""
         progress = min(step / self.total_steps, 1)
-        return [_cosine(base, self.min_lr, progress) for base in self.base_lrs]
+        return [cosine(base, self.min_lr, progress) for base in self.base_lrs]
 
 
 class OneCycleLR(Schedule):
@@ -270,10 +272,10 @@ class OneCycleLR(Schedule):
         for top in self.max_lrs:
             start = top / self.div_factor
             if step <= peak:
-                rates.append(_cosine(start, top, step / peak if peak else 1))
+                rates.append(cosine(start, top, step / peak if peak else 1))
             else:
                 progress = (step - peak) / (last - peak) if last > peak else 1
-                rates.append(_cosine(top, start / self.final_div_factor, min(progress, 1)))
+                rates.append(cosine(top, start / self.final_div_factor, min(progress, 1)))
         return rates
 
 
@@ -298,6 +300,9 @@ class WarmupLR(Schedule):
     def __init__(self, schedule: Schedule, warmup_steps: int):
         if not isinstance(schedule, Schedule):
             raise TypeError(f"WarmupLR: schedule - expected a Schedule, got {type(schedule).__name__}")
+        if schedule.needs_measurement:
+            got = type(schedule).__name__
+            raise TypeError(f"WarmupLR: schedule - expected one that depends on the step alone, got {got}")
         _check.integer("WarmupLR", least=1, warmup_steps=warmup_steps)
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self._take_charge(schedule.optimizer, other=schedule)
@@ -319,6 +324,6 @@ class WarmupLR(Schedule):
         return [rate * (step + 1) / self.warmup_steps for rate in self.schedule.lr(0)]
 
 
-def _cosine(start, end, progress):
+def cosine(start, end, progress):
     """Return the value at ``progress``, 0 to 1, along half a cosine from start to end."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * progress))

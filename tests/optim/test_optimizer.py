@@ -16,6 +16,8 @@ OPTIMIZERS = {
     "momentum": lambda params: optim.SGD(params, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
     "adam": lambda params: optim.Adam(params, lr=0.01, weight_decay=0.1),
     "adamw": lambda params: optim.AdamW(params, lr=0.01),
+    "amsgrad": lambda params: optim.Adam(params, lr=0.01, amsgrad=True),
+    "rmsprop": lambda params: optim.RMSprop(params, lr=0.01, momentum=0.5, centered=True),
 }
 every_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
@@ -375,3 +377,47 @@ def test_numbers_of_numpy_are_kept_as_numbers_that_json_holds():
     adam = optim.Adam([parameter], betas=(np.float64(0.5), np.float32(0.75)))
     for optimizer in (optim.SGD([parameter], lr=np.float32(0.5)), adam):
         json.dumps(optimizer.state_dict())
+
+
+@every_optimizer
+def test_a_group_added_later_learns_and_a_wrong_one_changes_nothing(make):
+    first, second = parameters()[:2]
+    optimizer = make([first])
+    run(optimizer, [first], 2)
+    for wrong in ({"params": [first]}, {"params": [second], "lr": -1}, [second]):
+        with pytest.raises((TypeError, ValueError), match="expected"):
+            optimizer.add_param_group(wrong)
+        assert len(optimizer.param_groups) == 1
+    optimizer.add_param_group({"params": [second], "lr": 0.5})
+    before = second.data.copy()
+    run(optimizer, [first, second], 1, first=2)
+    assert (second.data != before).all() and optimizer.param_groups[1]["lr"] == 0.5
+    other = make([*parameters()[:2]][:1])
+    other.add_param_group({"params": [parameters()[1]]})
+    other.load_state_dict(optimizer.state_dict())
+    assert other.param_groups[1]["lr"] == 0.5
+
+
+def test_a_file_from_before_amsgrad_is_read():
+    params = parameters()
+    optimizer = optim.Adam(params)
+    run(optimizer, params, 1)
+    saved = optimizer.state_dict()
+    for options in saved["groups"].values():
+        del options["amsgrad"]
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["amsgrad"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"alpha": 1}, ValueError, "RMSprop: alpha - expected 0 to below 1, got 1"),
+        ({"alpha": 2}, ValueError, "RMSprop: alpha - expected 0 to 1, got 2"),
+        ({"momentum": -1}, ValueError, "RMSprop: momentum - expected at least 0, got -1"),
+        ({"centered": "no"}, TypeError, "RMSprop: centered - expected True or False, got 'no'"),
+    ],
+)
+def test_options_of_rmsprop(options, error, message):
+    with pytest.raises(error, match=message):
+        optim.RMSprop(parameters(), **options)

@@ -152,7 +152,7 @@ DIFFERENCES = [
     Difference(
         r"^optimizer ",
         "no counterpart",
-        r"^no argument (maximize|amsgrad|dampening)$",
+        r"^no argument (maximize|dampening)$",
         "The optimisers of the textbooks, one formula each. Who wants to maximise changes the sign of the loss.",
     ),
     Difference(

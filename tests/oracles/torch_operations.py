@@ -131,11 +131,11 @@ def pad(x, padding, mode="constant", value=None):
 
 
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    return ops.conv1d(x, weight, bias, stride=sides(stride), padding=sides(padding), dilation=sides(dilation), groups=groups)
+    sizes = {"stride": stride, "padding": padding, "dilation": dilation}
+    return ops.conv1d(x, weight, bias, groups=groups, **{name: sides(size) for name, size in sizes.items()})
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-
     return ops.conv2d(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 

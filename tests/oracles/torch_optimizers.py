@@ -18,14 +18,19 @@ def sgd(params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False
 
 def adam(optimizer):
     def make(params, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **others):
-        options = {"weight_decay": others.pop("weight_decay")} if "weight_decay" in others else {}
+        options = {name: others.pop(name) for name in ("weight_decay", "amsgrad") if name in others}
         absent(**others)
         return optimizer(params, lr, betas, eps, **options)
 
     return make
 
 
-OPTIMIZERS = {"SGD": sgd, "Adam": adam(optim.Adam), "AdamW": adam(optim.AdamW)}
+def rmsprop(params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, **others):
+    absent(**others)
+    return optim.RMSprop(params, lr, alpha, eps, weight_decay, momentum, centered)
+
+
+OPTIMIZERS = {"RMSprop": rmsprop, "SGD": sgd, "Adam": adam(optim.Adam), "AdamW": adam(optim.AdamW)}
 
 
 def steps(make, params, options):

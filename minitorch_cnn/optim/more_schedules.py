@@ -1,0 +1,197 @@
+"""Further schedules: exponential, a user's own factor, warm restarts, and one that follows a measurement."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from minitorch_cnn import arguments as _check
+from minitorch_cnn.optim.optimizer import Optimizer
+from minitorch_cnn.optim.schedules import Schedule, cosine
+
+
+class ExponentialLR(Schedule):
+    """lr * gamma ** step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    gamma : float, > 0
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float):
+        _check.number("ExponentialLR", gamma=gamma)
+        _check.positive("ExponentialLR", gamma=gamma)
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def _factor(self, step):
+        return self.gamma**step
+
+
+class LambdaLR(Schedule):
+    """lr times a function of the step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    factor : callable
+        Takes the number of steps done and returns a number >= 0. A file does not hold it: to resume, give it again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``factor`` is not callable, or does not return such a number.
+    """
+
+    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]):
+        if not callable(factor):
+            raise TypeError(f"LambdaLR: factor - expected a function of the step, got {type(factor).__name__}")
+        self.factor = factor
+        super().__init__(optimizer)
+
+    def _factor(self, step):
+        factor = self.factor(step)
+        _check.number("LambdaLR", least=0, **{f"factor({step})": factor})
+        return float(factor)
+
+
+class CosineRestartsLR(Schedule):
+    """Half a cosine from lr down to ``min_lr``, again and again; each period is ``factor`` times as long.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    period : int, steps, >= 1
+        The length of the first period.
+    factor : int, >= 1
+    min_lr : float, >= 0
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The formula is that of PyTorch's CosineAnnealingWarmRestarts.
+    """
+
+    def __init__(self, optimizer: Optimizer, period: int, factor: int = 1, min_lr: float = 0.0):
+        _check.integer("CosineRestartsLR", least=1, period=period, factor=factor)
+        _check.number("CosineRestartsLR", least=0, min_lr=min_lr)
+        self.period, self.factor, self.min_lr = period, factor, min_lr
+        super().__init__(optimizer)
+
+    def lr(self, step: int) -> list[float]:
+        """Return the learning rate of each group after ``step`` steps, as a list."""
+        start, length = 0, self.period
+        if self.factor == 1:
+            start = step // length * length
+        while step >= start + length:
+            start, length = start + length, length * self.factor
+        return [cosine(base, self.min_lr, (step - start) / length) for base in self.base_lrs]
+
+
+class ReduceLROnPlateau(Schedule):
+    """lr times ``factor`` whenever a measurement has not become better for more than ``patience`` steps.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    mode : "min" or "max"
+        Whether a smaller measurement is better, as of a loss, or a larger one, as of an accuracy.
+    factor : float, 0 to below 1
+    patience : int, >= 0
+        Steps without improvement that are borne.
+    threshold : float, >= 0
+        What counts as better: by this share of the best measurement.
+    cooldown : int, >= 0
+        Steps after a reduction in which no step counts as one without improvement.
+    min_lr : float, >= 0
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The rule is that of PyTorch's class of this name, with a relative threshold. NaN is never better.
+    """
+
+    needs_measurement = True
+
+    def __init__(
+        self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
+        threshold: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0
+    ):
+        if mode not in ("min", "max"):
+            raise ValueError(f"ReduceLROnPlateau: mode - expected 'min' or 'max', got {mode!r}")
+        _check.number("ReduceLROnPlateau", least=0, most=1, factor=factor)
+        if factor == 1:
+            raise ValueError("ReduceLROnPlateau: factor - expected 0 to below 1, got 1")
+        _check.integer("ReduceLROnPlateau", least=0, patience=patience, cooldown=cooldown)
+        _check.number("ReduceLROnPlateau", least=0, threshold=threshold, min_lr=min_lr)
+        self.mode, self.factor, self.patience, self.threshold = mode, factor, patience, threshold
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.best = math.inf if mode == "min" else -math.inf
+        self.waited = self.cooling = self.reductions = 0
+        super().__init__(optimizer)
+
+    def lr(self, step: int) -> list[float]:
+        """Return the learning rate of each group now, as a list; it does not depend on ``step``."""
+        rates = list(self.base_lrs)
+        for _ in range(self.reductions):
+            rates = [max(rate * self.factor, self.min_lr) for rate in rates]
+        return rates
+
+    def step(self, measurement: float) -> None:
+        """Count one step with its measurement, such as the loss on the hold-out.
+
+        Parameters
+        ----------
+        measurement : float
+
+        Raises
+        ------
+        TypeError
+            If it is not a number.
+        ValueError
+            If another schedule has taken over this one, or the optimiser's groups have changed.
+        """
+        if isinstance(measurement, (str, bool)) or not hasattr(measurement, "__float__"):
+            raise TypeError(f"ReduceLROnPlateau: measurement - expected a number, got {measurement!r}")
+        measurement = float(measurement)
+        before = self.best, self.waited, self.cooling, self.reductions
+        self._judge(measurement)
+        try:
+            super().step()
+        except ValueError:
+            self.best, self.waited, self.cooling, self.reductions = before
+            raise
+
+    def _judge(self, measurement):
+        change = 1 - self.threshold if self.mode == "min" else 1 + self.threshold
+        better = measurement < self.best * change if self.mode == "min" else measurement > self.best * change
+        self.best, self.waited = (measurement, 0) if better else (self.best, self.waited + 1)
+        if self.cooling:
+            self.cooling, self.waited = self.cooling - 1, 0
+        if self.waited > self.patience:
+            self.reductions, self.cooling, self.waited = self.reductions + 1, self.cooldown, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `Schedule.state_dict` returns, and what this schedule remembers of the measurements."""
+        names = ("best", "waited", "cooling", "reductions")
+        return {**super().state_dict(), **{name: getattr(self, name) for name in names}}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from the result of `state_dict`; see `Schedule.load_state_dict`."""
+        names = ("best", "waited", "cooling", "reductions")
+        _check.mapping(self._name, "saved", saved, "step", *names)
+        before = {name: getattr(self, name) for name in names}
+        vars(self).update({name: saved[name] for name in names})
+        try:
+            super().load_state_dict(saved)
+        except (TypeError, ValueError):
+            vars(self).update(before)
+            raise
