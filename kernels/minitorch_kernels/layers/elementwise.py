@@ -9,47 +9,54 @@ import math
 import numpy as np
 
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
-@parallel_kernel(tasks=lambda x: len(x))
+@parallel_kernel(tasks=lambda x: blocks(x))
 def _relu_forward(begin, end, x, out):
+    begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
         value = x[i]
         out[i] = 0 if value <= 0 else value  # NaN is not <= 0, so it passes
 
 
-@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _relu_backward(begin, end, grad_out, out, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
     grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
     for i in range(len(out)):
         grad_x[i] = 0 if out[i] <= 0 else grad_out[i]  # as forward: NaN is not <= 0
 
 
-@parallel_kernel(tasks=lambda x: len(x))
+@parallel_kernel(tasks=lambda x: blocks(x))
 def _leaky_relu_forward(begin, end, x, slope, out):
+    begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
         out[i] = x[i] * slope[0] if x[i] <= 0 else x[i]
 
 
-@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _leaky_relu_backward(begin, end, grad_out, x, slope, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
     grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
     for i in range(len(x)):
         grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * slope[0]
 
 
-@parallel_kernel(tasks=lambda x: len(x))
+@parallel_kernel(tasks=lambda x: blocks(x))
 def _gelu_forward(begin, end, x, out):
+    begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
         out[i] = x[i] * 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
 
 
-@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _gelu_backward(begin, end, grad_out, x, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
     grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
     for i in range(len(x)):
         below = 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
@@ -113,8 +120,9 @@ _TANH_DENOMINATOR = tuple(np.float32(n / 135135) for n in (135135, 62370, 3150, 
 _HALF, _ONE, _TANH_END = np.float32(0.5), np.float32(1), np.float32(9.1)  # tanh(9.1) is 1 in float32
 
 
-@parallel_kernel(tasks=lambda x: len(x))
+@parallel_kernel(tasks=lambda x: blocks(x))
 def _tanh_forward(begin, end, x, out):
+    begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     p0, p1, p2, p3 = _TANH_NUMERATOR
     q0, q1, q2, q3 = _TANH_DENOMINATOR
@@ -130,8 +138,9 @@ def _tanh_forward(begin, end, x, out):
         out[i] = -_ONE if value < -_ONE else value
 
 
-@parallel_kernel(tasks=lambda grad_out: len(grad_out))
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _tanh_backward(begin, end, grad_out, out, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
     grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
     for i in range(len(out)):
         grad_x[i] = grad_out[i] * (1 - out[i] * out[i])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
@@ -34,8 +35,9 @@ class AdamStep(NamedTuple):
     shrink: np.floating
 
 
-@parallel_kernel(tasks=lambda parameter: len(parameter))
+@parallel_kernel(tasks=lambda parameter: blocks(parameter))
 def _sgd(begin, end, parameter, grad, velocity, step, nesterov, has_velocity):
+    begin, end = begin * BLOCK, end * BLOCK
     parameter, grad, velocity = parameter[begin:end], grad[begin:end], velocity[begin:end]
     for i in range(len(parameter)):
         g = grad[i] + step.coupled_decay * parameter[i]
@@ -45,8 +47,9 @@ def _sgd(begin, end, parameter, grad, velocity, step, nesterov, has_velocity):
         parameter[i] = parameter[i] * step.shrink - step.lr * g
 
 
-@parallel_kernel(tasks=lambda parameter: len(parameter))
+@parallel_kernel(tasks=lambda parameter: blocks(parameter))
 def _adam(begin, end, parameter, grad, mean, square, step):
+    begin, end = begin * BLOCK, end * BLOCK
     parameter, grad, mean, square = parameter[begin:end], grad[begin:end], mean[begin:end], square[begin:end]
     for i in range(len(parameter)):
         g = grad[i] + step.coupled_decay * parameter[i]

@@ -10,7 +10,18 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
+BLOCK = 1024  # elements, see `blocks`
 CHUNKS = 64  # enough for the threads of a large machine, few enough that adding up their sums costs nothing
+
+
+def blocks(array):
+    """Return the number of tasks of a pass over a flat array, each of BLOCK elements; the last may have fewer.
+
+    A compiled loop computes whole vectors first, and the rest one by one. The two may differ in the last bit where the
+    processor has several ways to fuse a sum of products, as arm64 has. Tasks of single elements would leave such
+    rests at places that depend on the number of threads; a block leaves one at the end of the array alone.
+    """
+    return -(-len(array) // BLOCK)
 
 
 @compiled

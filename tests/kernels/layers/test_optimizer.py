@@ -169,4 +169,5 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, kind):
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 def test_threads_do_not_change_a_bit(same_bits_for_any_threads, kind):
-    same_bits_for_any_threads(lambda: [a for dtype in DTYPES for a in update(kind, *fresh(dtype))])
+    cases = [(dtype, count) for dtype in DTYPES for count in (10, 64, 5001)]
+    same_bits_for_any_threads(lambda: [a for case in cases for a in update(kind, *fresh(*case))])

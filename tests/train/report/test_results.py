@@ -99,7 +99,7 @@ def test_history_is_written_anew(tmp_path):
 
 def test_the_machine_is_described():
     found = train.environment()
-    assert found["versions"]["numpy"] == np.__version__ and found["versions"]["minitorch-cnn"]
+    assert found["versions"]["numpy"] == np.__version__ and "minitorch-cnn" in found["versions"]
     assert found["threads"] >= 1 and found["cpu"]
     assert set(found["blas"]) == {"library", "version", "core", "threads"}
 
