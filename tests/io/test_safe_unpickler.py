@@ -75,5 +75,5 @@ def test_a_large_memo_takes_no_memory():
 
 def test_expect():
     assert expect(3, int) == 3
-    with pytest.raises(PickleError, match="expected <class 'int'>, got bool"):
+    with pytest.raises(PickleError, match="expected int, got bool"):
         expect(True, int)
