@@ -4,6 +4,7 @@ from minitorch_cnn.cli.options import NETWORK, network, run_code
 from minitorch_cnn.cli.parser import set_command
 
 _BATCH = 128  # images, for networks without a recipe
+_ALONE = 0.8  # share of its cores that a process gets, at least, where no other needs them
 
 
 def add_commands(commands):
@@ -11,8 +12,9 @@ def add_commands(commands):
     parser = commands.add_parser(
         "doctor",
         help="check this machine and forecast training times",
-        description="Print versions, threads, the BLAS core with advice, the state of the kernel cache, measured "
-        "speeds, and how long each recipe will take here. Takes about two minutes the first time.",
+        description="Print versions, threads, the BLAS library, the cache of compiled kernels, measured speeds, and "
+        "how long each recipe will take on this machine. This takes about two minutes the first time. Close other "
+        "programs first: under load the figures are worthless, and the report says so.",
         examples=("mcnn doctor", "mcnn doctor --compile resnet20", "mcnn doctor --show-code"),
     )
     parser.add_argument(
@@ -97,12 +99,14 @@ def report(compiled):
     yield f"threads    {threads}; `--threads N` or minitorch_cnn.set_num_threads(N) sets both"
     yield from _blas_lines(library, cpu, measure.blas_check)
     yield _cache_line(kernels.runtime.jit)
+    shares = [measure.share_of_cores()]
+    yield from _busy_lines(shares[0])
     yield f"products   {measure.matmul_gflops():.0f} GFLOP/s by our own kernel"
     yield f"memory     {measure.memory_gbytes():.0f} GB/s read and written by a ReLU"
-    yield "recipes    forecast for this machine, left alone"
+    yield "recipes    forecast"
     seconds = {}
     for recipe in train.RECIPES.values():
-        if recipe.name == "transfer":  # its time depends on a file of weights: mcnn transfer forecasts it
+        if recipe.name.startswith("transfer"):  # their time depends on a file of weights: mcnn transfer forecasts it
             continue
         key = recipe.model, recipe.batch_size
         seconds[key] = seconds.get(key) or measure.step_seconds(recipe)
@@ -111,7 +115,19 @@ def report(compiled):
             f"  {recipe.name:<14} {recipe.epochs:>2} epochs on {recipe.dataset}: about {whole} "
             f"({1000 * seconds[key]:.0f} ms a step of {recipe.batch_size} images)"
         )
+    shares.append(measure.share_of_cores())
+    if shares[0] >= _ALONE:
+        yield from _busy_lines(shares[1])
     yield f"compiled   {len(compiled)} kernels now; later runs find them in the cache"
+
+
+def _busy_lines(share):
+    """Yield what there is to say where other programs use the cores."""
+    if share < _ALONE:
+        yield (
+            f"load       BUSY: other programs use the cores, and this one gets {share:.0%} of its own. The speeds and "
+            "forecasts of this report are worthless: close the other programs and repeat"
+        )
 
 
 def _cache_line(jit):
@@ -185,6 +201,6 @@ def _code(arguments):
         "print(train.environment())\n"
         "print(measure.matmul_gflops(), 'GFLOP/s', measure.memory_gbytes(), 'GB/s')\n"
         "for recipe in train.RECIPES.values():\n"
-        "    if recipe.name != 'transfer':\n"
+        "    if not recipe.name.startswith('transfer'):\n"
         "        print(recipe.name, measure.forecast(recipe, measure.step_seconds(recipe)), 'seconds')\n"
     )

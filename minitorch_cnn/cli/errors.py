@@ -1,4 +1,4 @@
-"""Errors of the command line: the exit codes, and which errors are one sentence and which need their traceback."""
+"""Errors of the command line: exit codes, which errors become one sentence, and which keep their traceback."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ class UsageError(Exception):
 
 
 class FailedError(Exception):
-    """Something outside failed, and the message says how to go on; exit code 1."""
+    """Something outside of this program failed; the message says how to continue. Exit code 1."""
 
 
 def usage(prog, error):
@@ -27,7 +27,7 @@ def usage(prog, error):
 
 
 def explain(error):
-    """Return (exit code, one sentence) for errors that are not ours, else (None, None)."""
+    """Return (exit code, one sentence) for an error that is no fault of this program, else (None, None)."""
     from minitorch_cnn import data, nn, train, weights
     from minitorch_cnn.models import own
     from minitorch_cnn.shapes import ShapeError
@@ -64,7 +64,7 @@ def explain(error):
 
 
 def sentence(error):
-    """Return what an error of the operating system says, with the file where it names one."""
+    """Return the text of an error of the operating system, with the file if it names one."""
     if _is_out_of_memory(error):
         reason = str(error) or type(error).__name__
         return f"the memory that this process may use is not enough: take smaller images or batches ({reason})"

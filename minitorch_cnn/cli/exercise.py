@@ -1,4 +1,4 @@
-"""`mcnn exercise`: write an operation yourself, and have it graded."""
+"""`mcnn exercise`: write an operation yourself, and have it checked."""
 
 import _thread
 import contextlib
@@ -13,9 +13,9 @@ def add_commands(commands):
     """Add ``mcnn exercise start`` and ``mcnn exercise check``."""
     parser = commands.add_parser(
         "exercise",
-        help="write an operation yourself, and have it graded",
-        description="Write forward and backward of an operation, and have them compared with the textbook's loops and "
-        "with differences of forward.",
+        help="write an operation yourself, and have it checked",
+        description="Write the forward and the backward pass of an operation. They are compared with plain loops and "
+        "with finite differences.",
         examples=("mcnn exercise start conv2d", "mcnn exercise check conv2d.py"),
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -27,15 +27,15 @@ def add_commands(commands):
         examples=("mcnn exercise start conv2d", "mcnn exercise start relu -o my_relu.py"),
     )
     begin.add_argument("name", metavar="NAME", help="conv2d, max_pool2d, relu, linear, batch_norm or cross_entropy")
-    begin.add_argument("-o", dest="output", metavar="FILE", help="(default: NAME.py)")
+    begin.add_argument("-o", dest="output", metavar="FILE", help="the file to write (default: NAME.py)")
     set_command(begin, _start, _start_code)
     grade = actions.add_parser(
         "check",
-        help="grade a file",
-        description="Run the file and grade its forward and backward. Exit code 1 if something is not right.",
+        help="check a file",
+        description="Run the file and check its forward and backward. The exit code is 1 if something is wrong.",
         examples=("mcnn exercise check conv2d.py",),
     )
-    grade.add_argument("file", metavar="FILE", help="that start made, and you completed; it is run")
+    grade.add_argument("file", metavar="FILE", help="the file that `start` wrote and you completed; it is run")
     grade.add_argument(
         "--time-limit", type=positive, default=120.0, metavar="S", help="stop after S seconds (default: 120)"
     )

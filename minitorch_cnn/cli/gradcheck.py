@@ -1,4 +1,4 @@
-"""`mcnn gradcheck`: the gradients of the operations, and whether the checker sees planted mistakes."""
+"""`mcnn gradcheck`: check the gradients of the operations, or check the checker with planted mistakes."""
 
 import json
 
@@ -11,13 +11,15 @@ def add_commands(commands):
     parser = commands.add_parser(
         "gradcheck",
         help="check gradients against finite differences, or the checker against planted mistakes",
-        description="Compare the backward of the operations of a family with differences of their forward, in "
-        "float64. With --mutants, plant the classic mistakes of backward one after the other and show which check sees "
-        "which, and what the full one says it looks like.",
+        description="Compare the backward pass of operations with finite differences of their forward pass, in "
+        "float64. With --mutants, plant the classic mistakes in backward passes one after the other, and show which "
+        "checks find them and what the full check says.",
         examples=("mcnn gradcheck conv", "mcnn gradcheck conv --mutants", "mcnn gradcheck --mutants --json"),
     )
-    parser.add_argument("family", nargs="?", help="conv, pool, norm, activation, ... (default: all)")
-    parser.add_argument("--mutants", action="store_true", help="plant mistakes, and see which are caught")
+    parser.add_argument(
+        "family", nargs="?", help="a family of operations: conv, pool, norm, activation, ... (default: all)"
+    )
+    parser.add_argument("--mutants", action="store_true", help="plant mistakes, and show which are found")
     parser.add_argument("--json", action="store_true", help="print JSON")
     set_command(parser, _run, _code)
 

@@ -9,7 +9,7 @@ from minitorch_cnn.cli.parser import hint
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A dataset by name and folder; opened only when its images are needed."""
+    """A dataset by name and folder; it is opened only when its images are needed."""
 
     name: str  # "cifar10", "shapes10" or "folder"
     root: str | None = None  # None is where `mcnn data get` puts CIFAR-10
@@ -41,22 +41,22 @@ class Source:
         return f"data.CIFAR10({self.root!r}, train={train}{unverified})"
 
 
-def add_source_options(parser):
-    """Add --data, --skip-broken and --unverified to a command."""
+def add_source_options(parser, default="cifar10"):
+    """Add --data, --skip-broken and --unverified to a command; ``default`` says which images it takes without them."""
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help="a folder with one folder of pictures for each class; shapes10, which is drawn on the spot; cifar10, "
-        "which `mcnn data get` fetched, or its folder (default: cifar10)",
+        help="a folder with one folder of pictures for each class; shapes10, which the program draws; cifar10, which "
+        f"`mcnn data get` has downloaded, or its folder (default: {default})",
     )
     parser.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
     parser.add_argument(
-        "--unverified", action="store_true", help="take images that are not those of CIFAR-10; the record says so"
+        "--unverified", action="store_true", help="accept images that are not the genuine CIFAR-10; the result says so"
     )
 
 
 def source(text, unverified, size=None, skip_broken=False):
-    """Return the `Source` of a --data option, or None if there was none and CIFAR-10 was not fetched either.
+    """Return the `Source` of a --data option, or None if there was none and CIFAR-10 has not been downloaded either.
 
     ``size`` is a side or None, and counts for a folder of pictures alone.
     """
@@ -83,7 +83,7 @@ def source(text, unverified, size=None, skip_broken=False):
     folder = cifar10.default_folder()
     fetched = [*folder.glob("cifar-10-batches-*"), *folder.glob("cifar-10-*.tar.gz")]
     if text == "cifar10" and not fetched:
-        raise UsageError(f"mcnn: fetch CIFAR-10 by `mcnn data get` first: it is not in {folder}")
+        raise UsageError(f"mcnn: download CIFAR-10 with `mcnn data get` first: it is not in {folder}")
     return Source("cifar10", None, not unverified) if fetched else None
 
 

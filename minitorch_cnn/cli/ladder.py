@@ -1,4 +1,4 @@
-"""`mcnn race ladder`: the table of a convolution that becomes faster step by step."""
+"""`mcnn race ladder`: a table of a convolution that becomes faster step by step."""
 
 import json
 

@@ -45,7 +45,7 @@ def main(argv=None):
             all_commands().print_help()
             return 0
         arguments = _parse(words)
-        command = f"mcnn {arguments.command}"
+        command = arguments.parser.prog
         if arguments.show_code:
             print(arguments.code(arguments), end="")
             code = 0
@@ -92,7 +92,10 @@ def all_commands():
 def _parse(argv):
     if bad := [word for word in argv if "\0" in word]:
         raise errors.UsageError(f"mcnn: leave out the character with code 0, which no file name has, in {bad[0]!r}")
-    arguments, extras = all_commands().parse_known_args(argv)
+    parser = all_commands()
+    if argv[0].startswith("--") and argv[0] not in ("--help", "--version"):
+        parser.unknown(argv[:1])
+    arguments, extras = parser.parse_known_args(argv)
     if extras:
         arguments.parser.unknown(extras)
     return arguments

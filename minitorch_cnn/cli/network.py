@@ -1,4 +1,4 @@
-"""`mcnn list`, `mcnn summary` and `mcnn topology`: which networks there are, and what they are made of."""
+"""`mcnn list`, `mcnn summary` and `mcnn topology`: the networks, and what they are made of."""
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import NETWORK, add_output_option, add_size_options, network, run_code
@@ -18,16 +18,17 @@ def add_commands(commands):
     topology = commands.add_parser(
         "topology",
         help="draw a network",
-        description="Draw the layers of a network and the connections between them, including shortcuts; or the famous "
-        "networks side by side; or the error of ResNets and DenseNets against their cost. Without -o it prints the "
-        "layers as text.",
+        description="Draw the layers of a network and their connections; or the famous networks side by side; or the "
+        "error of ResNets and DenseNets against their cost. Without -o, print the layers as text.",
         examples=("mcnn topology resnet18 -o resnet18.svg", "mcnn topology --poster -o poster.png"),
     )
     topology.add_argument("name", nargs="?", metavar="NAME", help=NETWORK)
     add_size_options(topology)
-    topology.add_argument("--poster", action="store_true", help="the famous networks, and the pattern that they share")
+    topology.add_argument("--poster", action="store_true", help="draw the famous networks side by side")
     topology.add_argument(
-        "--efficiency", action="store_true", help="error of ResNets and DenseNets by parameters and multiplications"
+        "--efficiency",
+        action="store_true",
+        help="draw the error of ResNets and DenseNets against parameters and multiply-adds",
     )
     add_output_option(topology, (".png", ".svg"), _topology_code)
 
@@ -35,10 +36,10 @@ def add_commands(commands):
         "summary",
         help="print a network as a table",
         description="Print output shape, parameters, multiply-adds, memory of the feature maps and receptive field of "
-        "each layer, and the totals. 'sees' is the side of the receptive field, 'jump' the distance between the fields "
-        "of neighbours, both in pixels. 'algorithm' names the kernels of a convolution for one image: forward / input "
-        "gradient / weight gradient where they differ; --json has the reasons. Nothing is computed: the network is "
-        "traced.",
+        "each layer, and the totals. 'sees' is the side of the receptive field in pixels, 'jump' the distance between "
+        "the fields of neighbouring units. 'algorithm' names the kernels of a convolution for one image: forward / "
+        "input gradient / weight gradient if they differ; --json has the reasons. No image is computed, so this is "
+        "quick.",
         examples=("mcnn summary cifar4", "mcnn summary resnet18 --classes 10 --image-size 64 --json"),
     )
     summary.add_argument("name", metavar="NAME", help=NETWORK)
@@ -58,7 +59,7 @@ def _list_code(arguments):
 def _topology_code(arguments):
     pictures = [name for name in ("poster", "efficiency") if getattr(arguments, name)]
     if bool(arguments.name) + len(pictures) != 1:
-        raise UsageError("mcnn topology: expected NAME, --poster or --efficiency, one of them")
+        raise UsageError("mcnn topology: give one of NAME, --poster and --efficiency")
     if pictures:
         if arguments.output is None:
             raise UsageError(f"mcnn topology: add -o FILE.png or FILE.svg: --{pictures[0]} is a picture without text")

@@ -17,9 +17,9 @@ NETWORK = "a name of `mcnn list`, FILE.py:NAME of your own, or a run's folder or
 def add_size_options(parser):
     """Add --classes, --in-channels and --image-size to a command that takes a network."""
     for name, metavar, text in (
-        ("classes", "K", "outputs"),
+        ("classes", "K", "number of classes"),
         ("in-channels", "C", "channels of the images"),
-        ("image-size", "S", "pixels a side"),
+        ("image-size", "S", "pixels per side"),
     ):
         parser.add_argument(f"--{name}", type=integer(1), metavar=metavar, help=f"{text} (default: the network's own)")
 
@@ -63,11 +63,11 @@ def network(arguments, name, drawn=True):
         return _call("models.from_file", name, classes | sizes), (1, sizes["in_channels"], *[sizes["image_size"]] * 2)
     if os.path.exists(name):
         if any(given.values()) or classes:
-            raise UsageError(f"{prog}: leave out the sizes: {name} is trained and has its own")
+            raise UsageError(f"{prog}: leave out the sizes: {name} is a trained network with its own")
         loaded = load_classifier(arguments, name)
         return f"train.Classifier.load({name!r}).model", (1, len(loaded.metadata["mean"]), *loaded.input_size)
     near = hint(name, models.list())
-    raise UsageError(f"{prog}: no network is called {name!r}{near}; `mcnn list` prints their names")
+    raise UsageError(f"{prog}: no network is called {name!r}{near or ';'} `mcnn list` prints their names")
 
 
 def _call(function, name, options):
@@ -90,13 +90,13 @@ def _parameters(prog, place):
 def add_model_options(parser):
     """Add --model and --network to a command that takes a trained network."""
     parser.add_argument(
-        "--model", metavar="PATH", help="a run's folder or model file (default: the last finished in runs/)"
+        "--model", metavar="PATH", help="a run's folder or model file (default: the run in runs/ that finished last)"
     )
     parser.add_argument(
         "--network",
         metavar="NAME",
-        help="FILE.py:NAME, the network of your own that the run trained; or a name of `mcnn list`: then --model is a "
-        "file of weights alone, as of torch.save",
+        help="only for a file of weights alone, as of torch.save: a name of `mcnn list`; or for a run of your own "
+        "network whose file was moved or changed: FILE.py:NAME",
     )
 
 
@@ -107,7 +107,7 @@ def model_path(arguments):
     finished = sorted(pathlib.Path("runs").glob("*/model.safetensors"), key=lambda path: path.stat().st_mtime)
     if not finished:
         raise UsageError(
-            f"mcnn {arguments.command}: --model - expected a run's folder or model file, got none and there is none in "
+            f"{arguments.parser.prog}: --model - expected a run's folder or model file, got none and there is none in "
             "runs/; `mcnn train` makes one"
         )
     say(f"using {finished[-1]}")
@@ -185,14 +185,22 @@ def add_ranks_options(parser):
     parser.add_argument(
         "--distributed",
         choices=("auto", "mpi", "off"),
-        help="share each batch with the other processes of mpiexec (default: auto, where mpiexec started this)",
+        help="share each batch among the processes of mpiexec (default: auto, which means mpi under mpiexec)",
     )
     parser.add_argument(
-        "--sync-bn", action="store_true", default=None, help="batch norm over the whole batch: any ranks, one result"
+        "--sync-bn",
+        action="store_true",
+        default=None,
+        help="normalise over the whole batch: the result does not depend on the number of processes",
     )
-    parser.add_argument("--accumulate", type=integer(1), metavar="N", help="divide each batch into N parts")
     parser.add_argument(
-        "--rank-timeout", type=positive, metavar="S", help="stop all if a rank is silent for S seconds (default: 60)"
+        "--accumulate", type=integer(1), metavar="N", help="compute each batch in N parts, which takes less memory"
+    )
+    parser.add_argument(
+        "--rank-timeout",
+        type=positive,
+        metavar="S",
+        help="stop all processes if one does not answer for S seconds (default: 60)",
     )
 
 
@@ -205,11 +213,11 @@ def connect(arguments):
 
 def add_threads_option(parser):
     """Add ``--threads`` to a command."""
-    parser.add_argument("--threads", type=integer(1), metavar="N", help="threads that compute (default: all cores)")
+    parser.add_argument("--threads", type=integer(1), metavar="N", help="number of threads (default: all cores)")
 
 
 def use_threads(arguments, default=None):
-    """Compute with ``--threads``, or with ``default`` if it was not given; None leaves all as it is."""
+    """Compute with ``--threads``, or with ``default`` if it was not given; None changes nothing."""
     import minitorch_cnn
 
     threads = default if arguments.threads is None else arguments.threads
@@ -234,7 +242,9 @@ def add_output_option(parser, kinds, code):
     code : callable
         Takes the arguments and returns the Python that the command runs.
     """
-    parser.add_argument("-o", dest="output", metavar="FILE", help=f"a {', '.join(kinds)} file (default: print text)")
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", help=f"the file to write: {', '.join(kinds)} (default: print text)"
+    )
     parser.set_defaults(kinds=kinds)
     set_command(parser, run_code, code)
 

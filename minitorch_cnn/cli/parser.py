@@ -38,6 +38,12 @@ class Parser(argparse.ArgumentParser):
         """Print help; argparse itself leaves a text that cannot be written to Python's exit."""
         print(message, end="", file=file, flush=True)
 
+    def _get_values(self, action, arg_strings):
+        """Refuse ``--option=--``, of which argparse would make an empty list."""
+        if action.option_strings and arg_strings == ["--"]:
+            raise argparse.ArgumentError(action, "expected a value, got '--'")
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action, value):
         """Name the nearest choice; argparse itself does not before Python 3.14."""
         if action.choices is not None and value not in action.choices:

@@ -10,21 +10,21 @@ def add_commands(commands):
     """Add ``mcnn predict`` and ``mcnn eval``."""
     predict = commands.add_parser(
         "predict",
-        help="say what images show",
-        description="Print file, class and probability for each image, separated by tabs. A file that is no image is "
-        "named on standard error; the others are answered all the same, and the exit code is 2.",
+        help="classify image files",
+        description="Print file, class and probability for each image, separated by tabs. A file that cannot be read "
+        "is named on standard error; the others are still classified, and the exit code is 2.",
         examples=("mcnn predict cat.png dog.jpg", "mcnn predict --model runs/cifar4-1 --json cat.png"),
     )
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a file that Pillow reads, of any size")
 
     evaluate = commands.add_parser(
         "eval",
-        help="measure a model on the test set",
-        description="Print loss and accuracy of a model on the test images. It looks at the test set once more: to "
-        "choose between models, use `mcnn train --holdout`.",
+        help="measure the accuracy of a model on the test set",
+        description="Print loss and accuracy of a model on the test images. Do not choose between models by the test "
+        "set: that is what `mcnn train --holdout` is for.",
         examples=("mcnn eval", "mcnn eval --model runs/cifar4-1 --data shapes10"),
     )
-    add_source_options(evaluate)
+    add_source_options(evaluate, "the images that the model was trained on")
     for command, run, code in ((predict, _predict, _predict_code), (evaluate, _evaluate, _evaluate_code)):
         add_model_options(command)
         command.add_argument("--json", action="store_true", help="print JSON")

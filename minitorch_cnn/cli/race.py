@@ -1,4 +1,4 @@
-"""`mcnn race conv`: one convolution by every algorithm, side by side, a user's own among them; `ladder` climbs."""
+"""`mcnn race conv` and `mcnn race ladder`: convolution algorithms side by side."""
 
 import json
 import statistics
@@ -9,9 +9,9 @@ from minitorch_cnn.cli.errors import EXIT_FAILED, UsageError
 from minitorch_cnn.cli.options import add_threads_option, is_own, use_threads
 from minitorch_cnn.cli.parser import integer, set_command
 
-_SECONDS = 0.3  # that each cell of the table is measured at least, after one call that is not counted
-_WRONG = 1e-2  # standard deviations of the result: float32 stays far below in every algorithm
-_LOOP_PRODUCTS = 300_000  # what the textbook's loops compute in about a second
+_SECONDS = 0.3  # of measuring for each cell of the table, at least
+_WRONG = 1e-2  # standard deviations of the result; in float32 every right algorithm stays far below
+_LOOP_PRODUCTS = 300_000  # the textbook's loops take about a second for them
 PASSES = ("forward", "input gradient", "weight gradient")
 _SIZES = {"batch": 128, "channels": 64, "filters": 128, "size": 16, "kernel": 3, "stride": 1}
 
@@ -21,18 +21,22 @@ def add_commands(commands):
     parser = commands.add_parser(
         "race",
         help="time the algorithms of convolution side by side",
-        description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd. Print "
-        "time, GFLOP/s by the definition of convolution, the share of what this machine can do, and the largest error "
-        "in units of the result's standard deviation; then which algorithm a network takes, and why. Winograd needs a "
-        "quarter of the products, so its share may be above 100%. The loops run on a small part; their time is an "
-        "estimate. `ladder` runs one fixed layer in nine ways, from the textbook's loops to Winograd, and says why "
-        "each is faster than the one before.",
+        description="Run one convolution and its gradients by the textbook's loops, im2col, direct and Winograd. "
+        "Print the time, the speed in GFLOP/s, its share of this machine's peak, and the largest error in standard "
+        "deviations of the result; then which algorithm a network takes, and why. GFLOP/s count the products in the "
+        "definition of convolution; Winograd needs a quarter of them, so its share may be above 100%. The loops run "
+        "on a small part, and their time is an estimate. `ladder` runs one fixed layer in nine ways, from the "
+        "textbook's loops to Winograd, and says why each is faster than the one before.",
         examples=("mcnn race conv", "mcnn race conv --own mine.py:convolution --batch 8", "mcnn race ladder"),
     )
-    parser.add_argument("what", choices=["conv", "ladder"], help="what is raced")
+    parser.add_argument(
+        "what", choices=["conv", "ladder"], help="conv: one layer of any size; ladder: one fixed layer in nine ways"
+    )
     for option, default in _SIZES.items():
         parser.add_argument(f"--{option}", type=integer(1), default=default, metavar="N", help=f"(default: {default})")
-    parser.add_argument("--padding", type=integer(0), default=1, metavar="N", help="pixels of zeros (default: 1)")
+    parser.add_argument(
+        "--padding", type=integer(0), default=1, metavar="N", help="pixels of zeros on each side (default: 1)"
+    )
     add_threads_option(parser)
     parser.add_argument(
         "--own",
@@ -143,7 +147,7 @@ def race(x, weight, names, **hyper):
         scale = _products(x, weight, hyper) / _products(images, filters, hyper)
         try:
             results[name] = _measure(name, images, filters, scale, hyper)
-        except (Exception, SystemExit) as error:  # a user's function may raise anything; the others still run
+        except (Exception, SystemExit) as error:  # a user's function may raise anything; the other algorithms still run
             results[name] = {"failure": f"{type(error).__name__}: {error}"}
     return results
 
@@ -163,7 +167,7 @@ def _products(x, weight, hyper):
 
 
 def _part(x, weight, hyper):
-    """Return one image and so many filters and channels that the textbook's loops take about a second."""
+    """Return one image, and as many filters and channels as the textbook's loops finish in about a second."""
     image = x[:1]
     for axis in (0, 1):
         spare = _LOOP_PRODUCTS * weight.shape[axis] // _products(image, weight, hyper)

@@ -6,7 +6,7 @@ import sys
 
 
 def say(text):
-    """Write a line to standard error, or to nobody where it cannot be written: what it reports goes on."""
+    """Write a line to standard error, or drop it if it cannot be written: the work itself continues."""
     if sys.stderr is not None:  # else `print` would take standard output
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             print(text, file=sys.stderr, flush=True)

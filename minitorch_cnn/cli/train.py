@@ -23,7 +23,7 @@ _CHOSEN_ONCE = (
     "accumulate",
     "save_epochs",
     "run_folder",
-)  # and not again by --resume
+)  # --resume keeps them
 
 
 def add_commands(commands):
@@ -31,31 +31,36 @@ def add_commands(commands):
     parser = commands.add_parser(
         "train",
         help="train a network",
-        description="Train a network by a recipe. Progress goes to standard error, the result to standard output, "
-        "and everything into the folder of the run. Ctrl-C once finishes the batch and saves.",
+        description="Train a network with a recipe: network, optimiser, schedule and augmentation. Progress goes to "
+        "standard error, the result to standard output, and everything into the folder of the run. Press Ctrl-C once "
+        "to finish the batch, save and stop.",
         examples=("mcnn train --data shapes10", "mcnn train --recipe mlp --data shapes10 --epochs 2 --seed 1"),
     )
-    parser.add_argument("--recipe", metavar="R", help="cifar4, cifar4_fast, mlp, shapes10, ... (default: by the data)")
+    parser.add_argument(
+        "--recipe", metavar="R", help="a recipe of `mcnn list` (default: shapes10 for these images, else cifar4)"
+    )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="a network, such as resnet20, by the recipe of its family; or FILE.py:NAME, a class or function of your "
-        "own, by --recipe; `mcnn list` prints networks and recipes",
+        help="a network of `mcnn list`, trained with the recipe of its family; or FILE.py:NAME, a class or function of "
+        "your own, trained with --recipe",
     )
     add_source_options(parser)
     parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels a side")
     parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
-    parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate, instead of the recipe's")
+    parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate (default: the recipe's)")
     parser.add_argument(
-        "--seed", type=integer(0, SEEDS), metavar="N", help="of weights, order and augmentation (default: 0)"
+        "--seed", type=integer(0, SEEDS), metavar="N", help="seed of weights, order and augmentation (default: 0)"
     )
     parser.add_argument(
         "--holdout",
         type=integer(1),
         metavar="N",
-        help="judge by N training images and leave the test set alone: to choose a schedule",
+        help="judge the model by N training images, not by the test set: to compare settings",
     )
-    parser.add_argument("--workers", type=integer(0), metavar="N", help="processes that prepare batches")
+    parser.add_argument(
+        "--workers", type=integer(0), metavar="N", help="processes that prepare batches (default: the recipe's)"
+    )
     add_threads_option(parser)
     add_ranks_options(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
@@ -63,12 +68,12 @@ def add_commands(commands):
         "--save-epochs",
         action="store_true",
         default=None,
-        help="keep a model of every epoch, for a film by mcnn explain filters -o film.gif",
+        help="keep the model of every epoch, for the film of `mcnn explain filters -o film.gif`",
     )
     parser.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with the run in this folder; auto: with the one in --run, or begin it if there is none",
+        help="continue the run in this folder; auto: continue the run in --run, or begin it if there is none",
     )
     set_command(parser, _run, _code)
 
@@ -79,10 +84,10 @@ class Plan:
 
     source: Source
     folder: str | None  # None: the next free one
-    recipe: str | None  # None: go on with the run in the folder
+    recipe: str | None  # None: continue the run in the folder
     changes: dict  # of the recipe
     options: dict  # of the Trainer
-    tested: bool  # whether the test set is looked at in the end
+    tested: bool  # whether the test set judges the model at the end
     name: str = ""  # of the run, for a folder of its own
 
     def trainer(self, train_set, folder, **others):
@@ -101,15 +106,17 @@ def _plan(arguments):
     if is_own(arguments.model):
         options["model"] = arguments.model
     elif arguments.model is not None and arguments.recipe is not None:
-        raise UsageError("mcnn train: give --recipe or --model, not both: a network of `mcnn list` has its recipe")
+        raise UsageError("mcnn train: leave out --recipe or --model: a network of `mcnn list` has its own recipe")
     automatic = arguments.resume == "auto"
     if automatic and arguments.run_folder is None:
-        raise UsageError("mcnn train: add --run DIR: --resume auto goes on with the run in it, or begins it")
+        raise UsageError("mcnn train: add --run DIR: --resume auto continues the run in it, or begins it")
     if automatic and _has_run(arguments.run_folder):
         return _resume_plan(arguments, options, arguments.run_folder)
     if arguments.resume is not None and not automatic:
         for _, option, _ in _given_choices(arguments):
-            raise UsageError(f"mcnn train: leave out --{option}: the run in --resume has chosen it at its start")
+            raise UsageError(
+                f"mcnn train: leave out --{option}: a run that is resumed keeps the one that it began with"
+            )
         return _resume_plan(arguments, options, arguments.resume)
     recipe, place = _choose(arguments)
     own = options.get("model", "").rpartition(":")[2]
@@ -158,7 +165,7 @@ def _choose(arguments):
 
 
 def _has_run(path):
-    """Return whether a folder has a run that can go on, or that is complete."""
+    """Return whether a folder has a run that can be continued, or that is complete."""
     return any(glob.iglob(os.path.join(glob.escape(path), "checkpoint-*.safetensors")))
 
 
@@ -198,7 +205,9 @@ def _resume_plan(arguments, options, path):
     place = recorded_source(settings)
     if arguments.data is None and place is None:
         name = settings["dataset"]
-        raise UsageError(f"mcnn train: give the images by --data: the run had {name!r}, of a program of your own")
+        raise UsageError(
+            f"mcnn train: give the images by --data: the run was trained on {name!r}, of a program of your own"
+        )
     if arguments.data is not None:
         size = settings["input_size"][0]
         place = source(arguments.data, arguments.unverified or not settings["verified"], size, skip_broken=True)
@@ -212,7 +221,7 @@ def _run(arguments):
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
         if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
-            say("this run is complete; here is its result again")
+            say("this run is complete; its result was:")
             print(training.summary(result, plan.folder))
             return 0
 

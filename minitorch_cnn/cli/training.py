@@ -21,7 +21,7 @@ def say_no_cifar10(network):
     """Say that CIFAR-10 is not here, and that ``network`` is trained on shapes10 instead."""
     from minitorch_cnn.data import cifar10
 
-    say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` fetches it, --data DIR names another folder.")
+    say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` downloads it, --data DIR names another folder.")
     say(f"Training {network} on shapes10 instead, which needs no download.")
 
 
@@ -58,7 +58,7 @@ def for_pictures(place, name, chosen, more_epochs=True):
 
 
 def free_folder(name):
-    """Return the first of runs/NAME-1, -2, ... that is not there yet."""
+    """Return the first of runs/NAME-1, runs/NAME-2, ... that does not exist yet."""
     return next(path for i in itertools.count(1) if not os.path.exists(path := os.path.join("runs", f"{name}-{i}")))
 
 
@@ -89,12 +89,12 @@ def train_to_the_end(command, make, place, tested):
     Parameters
     ----------
     command : str
-        Whose errors these are.
+        The command that error messages name.
     make : callable
         Returns a Trainer for (train_set, reporter).
     place : Source
     tested : bool
-        Whether the test set is looked at in the end.
+        Whether the test set judges the model at the end.
 
     Returns
     -------
@@ -118,13 +118,16 @@ def train_to_the_end(command, make, place, tested):
             trainer = make(train_set, reporter)
         except (ValueError, TypeError) as error:
             if type(error) not in (ValueError, TypeError, train.OwnNetworkError):
-                raise  # those that have a name of their own say it all
+                raise  # errors of other types say what to do themselves
             raise errors.usage(f"mcnn {command}", error) from error
         folder = trainer.folder.path
-        with _telling_how_to_go_on(trainer):
+        with _telling_how_to_continue(trainer):
             _get_ready(trainer)
             if not trainer.fit():
-                say(f"stopped after batch {trainer.progress.step} and saved; go on by: mcnn train --resume {folder}")
+                say(
+                    f"stopped after batch {trainer.progress.step} and saved; continue with: mcnn train --resume "
+                    f"{folder}"
+                )
                 return EXIT_STOPPED
             result = trainer.final_eval(place.open(train=False) if tested else None)
     finally:
@@ -165,20 +168,20 @@ def _get_ready(trainer):
 
 
 @contextlib.contextmanager
-def _telling_how_to_go_on(trainer):
-    """Turn failures of the machine and of worker processes into a FailedError that names the command to go on by."""
+def _telling_how_to_continue(trainer):
+    """Turn failures of the machine and of worker processes into a FailedError that says how to continue."""
     from minitorch_cnn import data, train
 
     try:
         yield
     except train.FolderGoneError as error:
-        raise FailedError(f"{error}; go on by: mcnn train --resume {error.rescued}") from error
+        raise FailedError(f"{error}; continue with: mcnn train --resume {error.rescued}") from error
     except (OSError, MemoryError, ImportError, data.WorkerError) as error:
         path, checkpoints = trainer.folder.path, trainer.checkpoints.paths()
         text = errors.sentence(error)
         if checkpoints:
             step = int(checkpoints[0].stem.partition("-")[2])
-            text += f"; step {step} is saved: go on by: mcnn train --resume {path}"
+            text += f"; step {step} is saved, continue with: mcnn train --resume {path}"
         raise FailedError(text) from error
 
 
@@ -189,7 +192,7 @@ def summary(result, folder):
     unverified = "" if result["verified"] else " (unverified images)"
     return (
         f"{kind} accuracy {accuracy:.2%}, loss {loss:.4f}: {result['recipe']} on {result['dataset']}{unverified}, "
-        f"{result['epochs']} epochs in {result['seconds']:.0f} s, seed {result['seed']}; "
+        f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)} in {result['seconds']:.0f} s, seed {result['seed']}; "
         f"{os.path.join(folder, 'result.json')}"
     )
 

@@ -244,6 +244,9 @@ def fetch(
     _check_path("fetch", source=source, folder=folder)
     folder = pathlib.Path(folder) if folder else default_folder()
     if source is not None:
+        if not pathlib.Path(source).exists():
+            got = f"{str(source)!r}, which does not exist"
+            raise DatasetError(f"fetch: source - expected an archive or a folder, got {got}")
         place = find(source)
         for train in (True, False):
             CIFAR10(place, train)

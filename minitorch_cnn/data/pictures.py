@@ -19,7 +19,7 @@ _WHITE_IS_ZERO, _UNSIGNED = 0, 1  # values of the last two
 
 
 class PictureError(ValueError):
-    """A file that is no picture, or one of a kind that cannot be shown in 8 bits of red, green and blue."""
+    """A file that is no picture, or a picture that cannot be shown in 8 bits of red, green and blue."""
 
 
 def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Array:
@@ -28,9 +28,9 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     Parameters
     ----------
     path : str or Path
-        What Pillow reads. Of several frames or pages the first counts.
+        A file that Pillow reads. Of several frames or pages the first is taken.
     size : int or (int, int) or None, pixels, >= 1
-        Height and width; the largest part of that shape around the middle is cut out and scaled. None keeps the
+        Height and width. The largest part of this shape is cropped around the middle and scaled. None keeps the
         picture as it is.
     channels : 3 or 1
         Red, green and blue, or one channel of grey: 0.299 red + 0.587 green + 0.114 blue.
@@ -84,7 +84,7 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
 
 
 def _red_green_blue(image, file):
-    """Return the Pillow image of an opened file, upright already, in mode RGB and the colours that are meant."""
+    """Return an upright Pillow image in mode RGB, with the colours that its file describes."""
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image, file)
     if not image.has_transparency_data:
@@ -99,7 +99,7 @@ def _red_green_blue(image, file):
 
 
 def _eight_bits(image, file):
-    """Return a grey image of 16 bits as one of 8."""
+    """Return a 16-bit grey image as an 8-bit one."""
     from PIL import Image
 
     tags = getattr(file, "tag_v2", {})
@@ -116,14 +116,14 @@ def _eight_bits(image, file):
 
 
 def _check_transparency(file):
-    """Raise PictureError for a transparent colour in other units than the pixels; asked before these are read."""
+    """Raise PictureError for a transparent colour in other units than the pixels; call it before these are read."""
     stored = file.tile[0][3] if file.format == "PNG" and file.tile else ""
     if "transparency" in file.info and stored in ("L;2", "L;4", "I;16B", "RGB;16B"):
         raise PictureError(f"expected a transparent colour of 1 or 8 bits a channel, got one in a PNG of kind {stored}")
 
 
 def _in_srgb(image):
-    """Return an image in mode RGB and in sRGB, by the colour profile that its file brings."""
+    """Return an image in mode RGB, converted to sRGB by the colour profile in its file."""
     profile = image.info.get("icc_profile")
     if not profile:
         return image.convert("RGB")

@@ -59,6 +59,23 @@ def peak_gflops():
     return work / _best(lambda: kernels.gemm.matmul.indirect_gemm(*arguments), 5) / 1e9
 
 
+def share_of_cores(seconds=0.5):
+    """Return how much of its cores this process gets, 0 to 1: below 0.8 other programs use them too.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it computes on all threads to find out.
+    """
+    a = np.ones((1024, 1024), np.float32)
+    kernels.gemm.matmul.matmul(a, a)  # compiles
+    wall, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        kernels.gemm.matmul.matmul(a, a)
+    used = (time.process_time() - cpu) / (time.perf_counter() - wall)
+    return min(1.0, used / kernels.runtime.threads.get_num_threads())
+
+
 def memory_gbytes(megabytes=128):
     """Return how fast a ReLU reads and writes arrays larger than any cache, in GB/s, best of 5."""
     x = np.ones(megabytes * 1_000_000 // 4, np.float32)

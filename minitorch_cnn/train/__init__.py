@@ -16,7 +16,7 @@ from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
 from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
 from minitorch_cnn.train.trainer import Trainer
-from minitorch_cnn.train.transfer import replace_head, transfer
+from minitorch_cnn.train.transfer import only_head_learns, replace_head, transfer
 
 Alone, Mpi = SingleProcess, MpiProcesses  # their older names
 
@@ -46,6 +46,7 @@ __all__ = [
     "connect",
     "environment",
     "few_images",
+    "only_head_learns",
     "recipe",
     "replace_head",
     "transfer",

@@ -1,4 +1,4 @@
-"""The feature cache: where all but the last layer is frozen, the frozen part runs once for all epochs."""
+"""The feature cache: if all but the last layer is frozen, the frozen layers run once for all epochs."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _PART = 2048  # images between two lines of progress
 
 
 class FeatureLoader:
-    """Serves what the frozen layers make of the images: they run once, and not once an epoch.
+    """Serves the features that the frozen layers compute: these run once, not once per epoch.
 
     Parameters
     ----------
@@ -19,11 +19,11 @@ class FeatureLoader:
     loader : DataLoader
         Gives images, order and size of the batches; its transforms are not applied.
     reporter : Reporter
-        Shows how far the frozen layers are, which takes a while.
+        Shows the progress of the frozen layers, which take a while.
 
     Notes
     -----
-    Memory: 4 bytes an image and feature; 100 MB for 50,000 images and the 512 features of a ResNet-18.
+    Memory: 4 bytes per image and feature; 100 MB for 50,000 images and the 512 features of a ResNet-18.
     """
 
     def __init__(self, classifier, loader, reporter):
@@ -51,11 +51,11 @@ class FeatureLoader:
         for first in range(0, len(images), _PART):
             parts.append(features(self._classifier, images[first : first + _PART]))
             self._reporter.part_done("frozen layers", min(first + _PART, len(images)), len(images))
-        self._reporter.restart_clock()  # the forecast is of steps, which these seconds are no part of
+        self._reporter.restart_clock()  # these seconds are no part of a step
         return np.concatenate(parts)
 
     def close(self):
-        """Nothing to stop: there are no workers."""
+        """Do nothing: there are no workers to stop."""
 
 
 def features(classifier, images):

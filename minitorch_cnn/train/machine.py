@@ -1,4 +1,4 @@
-"""What the bits of a run depend on besides recipe and seed: versions, threads, the BLAS core."""
+"""What the bits of a run also depend on, beyond recipe and seed: versions, threads, the BLAS core."""
 
 import importlib.metadata
 import pathlib
@@ -40,7 +40,7 @@ def blas():
 
 
 def cpu():
-    """Return the processor's name and whether it has AVX-512, as far as the system tells."""
+    """Return the processor's name and whether it has AVX-512, if the system tells."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -54,7 +54,7 @@ def cpu():
 
 
 def environment() -> dict[str, Any]:
-    """Return all of it as one dict for the record of a run.
+    """Return versions, threads, BLAS and processor as one dict for the record of a run.
 
     Returns
     -------

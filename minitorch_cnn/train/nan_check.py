@@ -1,4 +1,4 @@
-"""The watch over NaN and infinity: it finds them before the optimiser can spread them into the weights."""
+"""Finds NaN and infinity before the optimiser spreads them into the weights."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from minitorch_cnn.autograd import no_grad, trace
 
 
 class TrainingDivergedError(ArithmeticError):
-    """Training met a NaN or an infinity and stopped before the optimiser's step.
+    """Training produced a NaN or an infinity and stopped before the optimiser's step.
 
     The message names the layer where it appeared first and the last good checkpoint.
     """
@@ -56,8 +56,8 @@ def bad_gradient(model):
     Returns
     -------
     str or None
-        None if all are finite. Else one sentence that names the parameter that the walk back
-        reached first: the last one in the order of the model.
+        None if all are finite. Else one sentence that names the parameter that backward reached first:
+        the last one in the order of the model.
     """
     for path, parameter in reversed(list(model.named_parameters())):
         if parameter.grad is not None and not np.isfinite(parameter.grad).all():

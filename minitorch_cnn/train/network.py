@@ -1,4 +1,4 @@
-"""What a record says about a network, so that the same one comes back: a name of `models.list`, or a user's own.
+"""What a record says about a network, so that the same one can be made again: one of `models.list`, or a user's own.
 
 A file of weights never decides what code runs. A user's own network comes back by itself where this process has its
 class already, or where the user has run the very same file before; otherwise loading asks for ``model=``.
@@ -20,7 +20,7 @@ Model: TypeAlias = nn.Module | Callable[..., nn.Module] | str
 
 
 class OwnNetworkError(ValueError):
-    """A record of a user's own network, which loading cannot make by itself: ``model`` has to name it.
+    """A record of a user's own network that loading cannot make by itself: ``model`` has to name it.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def rebuild(architecture, model=None, caller="load"):
     model : Module, callable, str or None
         As for `describe`; None takes what the record names.
     caller : str
-        Whose errors these are.
+        The function that error messages name.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def _registry_sizes(name, sizes):
 
 
 def _of_instance(model, name, sizes):
-    """Describe a network that exists already: it is the recipe's, or what made it is known, or nobody knows."""
+    """Describe a network that exists already: it is the recipe's, or it is known what made it, or it is not."""
     if name in models.list():
         architecture = {"name": name} | _registry_sizes(name, sizes)
         try:

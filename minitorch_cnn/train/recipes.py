@@ -1,4 +1,4 @@
-"""Recipes: what to train, and every number that the training depends on besides the seed.
+"""Recipes: what to train, and every number that the training depends on, except the seed.
 
 recipe("cifar4")              the recipe of that name
 recipe("cifar4", epochs=2)    the same with the whole schedule squeezed into two epochs
@@ -31,15 +31,15 @@ class Recipe:
     model : str
         One of `models.list`.
     dataset : str
-        "cifar10" or "shapes10": what the recipe was made for. It trains on any set of its image size.
+        "cifar10" or "shapes10": what the recipe was made for. It trains on any dataset of that image size.
     epochs : int, >= 1
         The schedule is a function of steps done / all steps, so this stretches or squeezes the whole of it.
     batch_size : int, >= 2, images
-        Batch norm needs more than one; the images left over at the end of an epoch wait for the next.
+        Batch norm needs more than one. Images that do not fill the last batch of an epoch are left out of it.
     peak_lr : float, > 0
         The highest learning rate.
     warmup_fraction : float, 0 to 1
-        Share of the steps that climb to it.
+        Share of the steps in which the rate climbs to it.
     optimizer : "adam" or "sgd"
         SGD has Nesterov momentum of 0.9.
     weight_decay : float, >= 0
@@ -48,21 +48,21 @@ class Recipe:
     dropout : float, 0 to 1, or None
         Rate of all dropout layers; None leaves the network's own.
     crop_padding : int, >= 0, pixels
-        Images are padded with so many zeros and cut back to their size at a random place.
+        Images are padded with this many zeros and cropped to their size at a random position.
     flip : bool
-        Whether every other image, at random, is mirrored left to right.
+        Whether images are mirrored left to right at random, half of them on average.
     workers : int, >= 0
         Processes that read and augment; the batches are the same for any number.
     image_size : int >= 1, pixels, or None
-        Images are scaled to so many pixels a side behind the other changes; None leaves them as they are.
+        Images are scaled to this many pixels per side after the other changes; None leaves them as they are.
     freeze_until : str or None
         The layers up to this one do not learn; see `Module.freeze`.
     cache_features : bool
-        Run the frozen layers once and not every epoch; needs all but the last fully connected layer frozen,
-        and images that stay as they are: no crops and no flips.
+        Run the frozen layers once, not every epoch. All but the last fully connected layer must be frozen, and
+        images must not change: no crops and no flips.
     backbone_lr_scale : float, 0 to 1
         The learning rate of all but the last fully connected layer, as a share of the schedule's: what was
-        learned on other images should change less than what is new.
+        learned from other images should change less than what is new.
 
     Raises
     ------
@@ -148,40 +148,45 @@ _CIFAR4 = Recipe("cifar4")
 # The optimiser of the ResNet and the DenseNet paper, with the one cycle in place of its steps.
 _RESIDUAL = {"optimizer": "sgd", "peak_lr": 0.2, "weight_decay": 1e-4}
 
+_TRANSFER = Recipe(
+    # The pretrained layers change at up to 0.12. At 0.04 five epochs of 128 pixels still ended at 88.5 % of the
+    # test images; at 0.12 three epochs of 64 pixels gave 86.6 % of 5,000 held-out training images.
+    "transfer",
+    model="resnet18",
+    optimizer="sgd",
+    peak_lr=0.3,
+    backbone_lr_scale=0.4,
+    warmup_fraction=0.2,
+    weight_decay=5e-4,
+    label_smoothing=0.1,
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         _CIFAR4,
-        # So few epochs do not overfit: strong augmentation would only slow them down. Twice as many steps,
-        # each of half the images, gain a point on 5,000 held-out training images (80.8 to 81.9 %).
+        # Three epochs do not overfit: strong augmentation would only slow them down. Twice as many steps of half
+        # the images gain one percentage point on 5,000 held-out training images (80.8 to 81.9 %).
         dataclasses.replace(_CIFAR4, name="cifar4_fast", epochs=3, batch_size=64, crop_padding=2),
         Recipe("mlp", model="mlp", epochs=12, peak_lr=1e-3, crop_padding=0, label_smoothing=0.1),
         dataclasses.replace(_CIFAR4, name="shapes10", dataset="shapes10", epochs=4, crop_padding=2, flip=False),
         Recipe("lenet5_cifar", model="lenet5_cifar", epochs=10, peak_lr=2e-3, crop_padding=2),
-        # Without batch norm a deep network starts to learn at small steps only.
+        # Without batch norm a deep network learns only with small steps at first.
         Recipe("vgg_a_cifar", model="vgg_a_cifar", epochs=10, peak_lr=1e-3),
         Recipe("vgg_a_bn_cifar", model="vgg_a_bn_cifar", optimizer="sgd", peak_lr=0.1, weight_decay=5e-4),
-        # So few epochs do not overfit. Five of 12,000 images gave, on 3,000 others, 36 % with the paper's dropout and
-        # SGD, 49 % without the dropout, and 51 % with Adam.
+        # Eight epochs do not overfit. Five epochs of 12,000 images gave, on 3,000 others, 36 % with the paper's dropout
+        # and SGD, 49 % without the dropout, and 51 % with Adam.
         Recipe("allcnn_c", model="allcnn_c", peak_lr=1e-3, dropout=0.0),
         Recipe("resnet20", model="resnet20", epochs=15, **_RESIDUAL),
         Recipe("resnet9", "resnet9", epochs=10, optimizer="sgd", peak_lr=0.3, weight_decay=5e-4, label_smoothing=0.1),
-        # The pretrained layers change at up to 0.12. At 0.04 five epochs of 128 pixels still ended at 88.5 % of the
-        # test images; at 0.12 three epochs of 64 pixels gave 86.6 % of 5,000 held-out training images.
-        Recipe(
-            "transfer",
-            model="resnet18",
-            optimizer="sgd",
-            peak_lr=0.3,
-            backbone_lr_scale=0.4,
-            warmup_fraction=0.2,
-            weight_decay=5e-4,
-            label_smoothing=0.1,
-        ),
+        _TRANSFER,
+        # A new layer that learns alone diverges at 0.3: no layer before it adapts. Two epochs of 3,000 images of 32
+        # pixels ended at a loss of 6.2 with 0.3, 1.7 with 0.1, 1.45 with 0.03 and 1.55 with 0.01.
+        dataclasses.replace(_TRANSFER, name="transfer_head", peak_lr=0.03),
         Recipe("densenet40_k12", model="densenet40_k12", epochs=3, batch_size=64, **_RESIDUAL),
     )
 }
-# Which recipe a network is trained by that has none of its own: the first whose beginning and end fit its name.
+# The recipe of a network without its own: the first row whose beginning and end fit the name.
 _FAMILIES = (
     ("lenet", "", "lenet5_cifar"),
     ("vgg", "_bn_cifar", "vgg_a_bn_cifar"),
@@ -237,7 +242,7 @@ def recipe(name: str, **changes: Any) -> Recipe:
     ----------
     name : str
         A key of ``RECIPES``, such as "cifar4_fast", or a network, one of `models.list`: a network
-        without a recipe of its own is trained by that of its family.
+        without a recipe of its own is trained with that of its family.
     changes
         Fields of `Recipe`.
 

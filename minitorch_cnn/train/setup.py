@@ -5,12 +5,14 @@ import os
 import numpy as np
 
 from minitorch_cnn import arguments, data, nn, optim
+from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.tensor import Tensor
 
 MOMENTUM = 0.9
 
 
 def options(recipe, ranks, given):
-    """Check the options of a `Trainer` that are chosen once, before a checkpoint fails by them.
+    """Check the options of a `Trainer` that are chosen once, before a checkpoint has to hold them.
 
     Parameters
     ----------
@@ -67,21 +69,49 @@ def batches(recipe, images, ranks, workers, seed):
 
 
 def augmentation(recipe):
-    """Return the changes that the training images go through, in their order."""
+    """Return the transforms of the training images, in their order."""
     crop = [data.PadCrop(recipe.crop_padding)] if recipe.crop_padding else []
     flip = [data.Flip()] if recipe.flip else []
     scale = [data.Resize((recipe.image_size,) * 2)] if recipe.image_size else []
-    return crop + flip + scale  # small images are quicker to change than large ones
+    return crop + flip + scale  # after the others, because small images are changed faster
 
 
 def prepare(recipe, model):
-    """Freeze the layers that shall not learn, and set the rates of dropout, where the recipe has its own."""
+    """Freeze the layers that should not learn, and set the rate of dropout if the recipe has its own."""
     if recipe.freeze_until is not None:
         model.freeze(recipe.freeze_until)
     if recipe.dropout is not None:
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.dropout
+
+
+def checked(classifier):
+    """Return a classifier; raise, before anything is written, if its network does not give one logit per class.
+
+    Parameters
+    ----------
+    classifier : Classifier
+
+    Raises
+    ------
+    ValueError
+        If the output has another shape; errors of the network itself, such as one for small images, come through.
+    """
+    model, classes = classifier.model, len(classifier.classes)
+    image = np.zeros((1, len(classifier.metadata["mean"]), *classifier.input_size), np.float32)
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            logits = model(Tensor(image))
+    finally:
+        model.train(was_training)
+    got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if got != (1, classes):
+        expected = f"logits of shape (N, {classes}), one per class"
+        raise ValueError(f"Trainer: model - expected {expected}, got {got} for one image")
+    return classifier
 
 
 def optimizer(recipe, model):
@@ -119,7 +149,7 @@ def schedule(recipe, optimizer, total_steps):
 
 
 def last_linear(model):
-    """Return path and layer of the last fully connected layer of a model, the one with an output a class.
+    """Return path and layer of the last fully connected layer of a model, which has one output per class.
 
     Parameters
     ----------
@@ -142,7 +172,7 @@ def last_linear(model):
 
 
 def only_trainable(model):
-    """Return the last fully connected layer of a model of which all else is frozen.
+    """Return the last fully connected layer of a model in which all other layers are frozen.
 
     Parameters
     ----------
@@ -165,6 +195,6 @@ def only_trainable(model):
 
 
 def put(model, path, layer):
-    """Put a layer into the place of another one of a model."""
+    """Replace a layer of a model."""
     parent, _, name = path.rpartition(".")
     setattr(dict(model.named_modules())[parent], name, layer)

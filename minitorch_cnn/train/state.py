@@ -1,7 +1,7 @@
-"""The state of a training: all that its next steps depend on, and the files that keep it.
+"""The state of a training: everything that its next steps depend on, and the files that keep it.
 
 A checkpoint is a nested dict with string keys: arrays, and what JSON can hold. `weights.save` writes
-it as one safetensors file with a checksum, whole or not at all; the last two are kept.
+it as one safetensors file with a checksum, all or nothing; the last two files are kept.
 """
 
 import copy
@@ -28,23 +28,23 @@ KEEP = 2  # checkpoints
 
 @dataclasses.dataclass
 class Progress:
-    """Counters and running sums; every field is a number, a string, or a list of dicts of those.
+    """Counters and running sums; every field is a number, a string, or a list of dicts of these.
 
     Attributes
     ----------
     epoch, batch : int
-        Finished epochs, and finished batches of the running one.
+        Finished epochs, and finished batches of the running epoch.
     step : int
         Finished steps of the optimiser.
     loss_sum, correct, images : float, int, int
         Sum of the losses, right answers and number of images of the running epoch so far.
     epoch_seconds, seconds : float
-        Time spent on the running epoch and on all, compilation and checkpoints included.
+        Time spent on the running epoch and on all epochs, compilation and checkpoints included.
     fingerprint : str
         The loss of step 20 as eight hexadecimal digits, the bits of a float32; of the last step
-        before that, if there are fewer. Two runs that agree in it have computed the same so far.
+        before that, if there are fewer steps. Two runs that agree in it have computed the same so far.
     test_reads : int
-        How often the test set was looked at.
+        How often the test set was used.
     history : list of dict
         A record for each finished epoch.
     """
@@ -126,7 +126,7 @@ class Progress:
 
 @dataclasses.dataclass
 class TrainingState:
-    """What changes while a network is trained; the next steps depend on nothing else but the settings.
+    """What changes while a network is trained. The next steps depend on this and the settings alone.
 
     Attributes
     ----------
@@ -204,7 +204,7 @@ def snapshot(state, settings):
     -------
     dict
         Nested dicts of arrays and of what JSON can hold. The order of the images and their
-        augmentation need no state: they follow from seed, epoch and batch.
+        augmentation need no state: they depend on seed, epoch and batch alone.
     """
     return {
         "settings": settings,
@@ -217,7 +217,7 @@ def snapshot(state, settings):
 
 
 def restore(state, saved):
-    """Bring a state that was made with the same settings to the moment of a snapshot."""
+    """Set a state that was made with the same settings to that of a snapshot."""
     state.progress = Progress(**saved["progress"])
     state.model.load_state_dict(saved["model"])
     state.optimizer.load_state_dict(saved["optimizer"])
@@ -234,7 +234,7 @@ def digest(parameters):
 
 
 class CheckpointError(ValueError):
-    """There is no checkpoint that can be loaded; the message says what is wrong with each."""
+    """No checkpoint can be loaded; the message says what is wrong with each."""
 
 
 class Checkpoints:
@@ -243,7 +243,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : str or Path
-        Exists. What an interrupted save left behind is removed.
+        Exists. Files that an interrupted save left behind are removed.
     """
 
     def __init__(self, folder: Path):
@@ -256,7 +256,7 @@ class Checkpoints:
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
 
     def of_others(self) -> list[pathlib.Path]:
-        """Return the files that were neither here at the beginning nor saved since: another process wrote them."""
+        """Return the files that another process has written since this object was made."""
         return [path for path in self.paths() if path not in self._known]
 
     def save(self, step: int, state: dict[str, Any]) -> pathlib.Path:
@@ -289,7 +289,7 @@ class Checkpoints:
         state : dict
             As it was saved; tuples come back as lists.
         notes : list of str
-            A sentence for each newer file that had to be passed over.
+            A sentence for each newer file that was skipped.
 
         Raises
         ------
@@ -300,8 +300,8 @@ class Checkpoints:
         for path in self.paths():
             try:
                 return _join(*weights.load(path)), notes
-            except (weights.WeightFileError, KeyError, TypeError) as error:  # the latter two of another program's names
-                notes.append(f"{path.name} is damaged and was passed over ({error})")
+            except (weights.WeightFileError, KeyError, TypeError) as error:  # the latter two: names of another program
+                notes.append(f"{path.name} is damaged and was skipped ({error})")
         found = "; ".join(notes) or "no file checkpoint-*.safetensors"
         raise CheckpointError(f"Checkpoints: {self.folder} - expected a whole checkpoint, got {found}")
 

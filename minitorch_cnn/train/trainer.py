@@ -1,4 +1,4 @@
-"""The training loop, and all that surrounds it: saving, resuming, stopping, the final test."""
+"""The training loop with saving, resuming, stopping and the final test."""
 
 import contextlib
 import dataclasses
@@ -35,10 +35,10 @@ from minitorch_cnn.types import Array, Path
 
 
 class Trainer:
-    """Trains one model by one recipe and keeps the record in one folder.
+    """Trains one model with one recipe and keeps the record in one folder.
 
-    The trainer never has the test set: `fit` works on the training images alone, and `final_eval`,
-    at the end, gets the test images for one look.
+    The trainer never has the test set: `fit` uses the training images alone, and `final_eval` gets the test images
+    once, at the end.
 
     Parameters
     ----------
@@ -46,28 +46,28 @@ class Trainer:
     train_set : dataset
         Such as `data.CIFAR10` with ``train=True``.
     folder : str or Path
-        New or empty; `resume` goes on with an earlier one.
+        New or empty; `resume` continues an earlier run.
     source : str, Path or None
-        Where the images are, for the record and for whoever resumes.
+        Where the images are, for the record and for a later resume.
     seed : int, >= 0
         Of the weights, the order of the images, their augmentation and dropout.
     workers : int or None
-        Processes that prepare batches; None takes the recipe's number. The result does not depend on it.
+        Processes that prepare batches; None means the recipe's number. The result does not depend on it.
     holdout : int, >= 0
         The number of training images that are not trained on but judged after every epoch, so that a schedule
         can be chosen without the test set. They are the same for every seed.
     model : Module, callable, str or None
         Your own network: an object, a class or function that makes one, or its ``FILE:NAME``. A class or
-        function gets ``num_classes``, ``in_channels`` and ``image_size`` as far as it takes them, and is recorded,
-        so that `Classifier.load` and `resume` find it again. None makes the recipe's network.
+        function gets those of ``num_classes``, ``in_channels`` and ``image_size`` that it takes, and is recorded,
+        so that `Classifier.load` and `resume` find it again. None means the recipe's network.
     save_every : float, seconds, >= 0
         Between checkpoints; the end of an epoch also saves one.
     reporter : Reporter or None
-        Where progress is shown; None takes standard error, on rank 0.
+        Where progress is shown; None means standard error, on rank 0.
     ranks : SingleProcess, MpiProcesses or None
-        The processes that share each batch, see `connect`; None trains alone. A resume may have others.
+        The processes that share each batch, see `connect`; None trains alone. A resume may have other ranks.
     sync_bn : bool
-        Normalise over the whole batch, not each rank's share, and add it up in one order: 1, 2 or 4 ranks, same bits.
+        Normalise over the whole batch, not over each rank's share, in a fixed order: 1, 2 or 4 ranks, same bits.
     accumulate : int, >= 1
         Divide each batch into this many parts, each with its own batch norm, for batches beyond memory.
     save_epochs : bool
@@ -76,12 +76,12 @@ class Trainer:
     Attributes
     ----------
     average_gradients : callable
-        Called with the list of parameters between ``backward()`` and the optimiser's step: the one
-        place where several processes that share the work average their gradients.
+        Called with the list of parameters between ``backward()`` and the optimiser's step. It averages the
+        gradients of several processes.
     state : TrainingState
         Model, optimiser, schedule and progress.
     settings : dict
-        What was chosen before the first step; every file of the run has it.
+        What was chosen before the first step; every file of the run holds it.
 
     Raises
     ------
@@ -90,8 +90,8 @@ class Trainer:
     TypeError
         If an argument has another type.
     ValueError
-        If an argument is out of range, the images are too few for a batch, the holdout leaves too few, a batch is
-        too small to be divided, or cached features would go stale because more than the last layer is trained.
+        If an argument is out of range, there are fewer images than a batch, a batch is too small to be divided, or
+        features are cached although more than the last layer learns.
     """
 
     def __init__(
@@ -126,15 +126,15 @@ class Trainer:
         self.settings = settings(recipe, train_set, architecture, options)
         self.state = self._first_state(nn.fuse(model))
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self.classifier = Classifier(self.model, self.settings)
-        self.trainable = self.model  # what the batches go through
+        self.classifier = setup.checked(Classifier(self.model, self.settings))
+        self.trainable = self.model  # what computes the logits of a batch
         if recipe.cache_features:
             self.trainable = setup.only_trainable(self.model)
             self.loader = FeatureLoader(self.classifier, self.loader, self.reporter)
         self.average_gradients = buckets.make_reducer(self.ranks, self.parameters)
         if self.ranks.rank == 0 and not isinstance(folder, RunFolder):
             folder = RunFolder.create(folder)
-        self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes it
+        self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes into it
         self.checkpoints = Checkpoints(self.folder.path)
 
     def _sizes(self):
@@ -180,7 +180,7 @@ class Trainer:
         Returns
         -------
         bool
-            True at the end; False if it stopped after a batch, on request. `resume` goes on from there.
+            True at the end; False if it stopped after a batch, on request. `resume` continues from there.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class Trainer:
                     for images, labels in batches:
                         self.step(images, labels)
                         flags = self.ranks.sum([int(request.requested), int(time.monotonic() >= self._next_save)])
-                        if flags.any():  # of one rank; all follow it
+                        if flags.any():  # set by one rank, for all
                             self.save()
                         if flags[0]:
                             return False
@@ -219,9 +219,9 @@ class Trainer:
                 logits = self.trainable(x)
                 loss = ops.cross_entropy(logits, answers, label_smoothing=self.recipe.label_smoothing)
                 self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))
-                # Each part counts by its share of the whole batch, so that the sum of all is the mean over the batch.
+                # Weighted by its share of the batch, so that the sum over the parts is the mean over the batch.
                 share = np.asarray(len(answers) / self.recipe.batch_size, loss.dtype)
-                # During the last backward the gradients that are ready travel to the other ranks.
+                # During the last backward, gradients that are ready are sent to the other ranks.
                 ready = getattr(self.average_gradients, "ready", None) if part.stop == len(labels) else None
                 loss.backward(share, on_leaf=ready)
             correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
@@ -256,13 +256,13 @@ class Trainer:
 
     @contextlib.contextmanager
     def _running(self):
-        """Keep folder, clock, progress bar and worker processes for the time of a `fit`."""
+        """Hold folder, clock, progress bar and worker processes during a `fit`."""
         with self._locked():
             agreement.at_start(self.ranks, self.settings, self.progress.step, self.parameters)
             rng.jump(self.ranks.rank)  # each rank has its own dropout
             if not self.ranks.first(bool(self.checkpoints.paths())):
-                self.save()  # so that there is one to go back to from the first step on
-            self._write_history()  # a killed run may have been a line ahead of its checkpoint
+                self.save()  # so that there is one from the first step on
+            self._write_history()  # that of a killed run may be a line ahead of its checkpoint
             self._next_save = time.monotonic() + self.save_every
             self.progress.start_clock()
             self.reporter.begin(self.recipe, len(self.loader), self.progress.step)
@@ -279,7 +279,7 @@ class Trainer:
         if others := self.checkpoints.of_others():
             raise RunFolderError(
                 f"{self.folder.path} - expected the run as it was read, got {others[0].name} of a process that has "
-                "gone on with it since; resume it again"
+                "continued it since; resume it again"
             )
         return self.folder.lock()
 
@@ -326,13 +326,13 @@ class Trainer:
     def resume(
         cls, folder: Path, train_set: data.ArrayDataset, *, model: network.Model | None = None, **options: Any
     ) -> Self:
-        """Go on with an earlier run from its newest whole checkpoint; the bits are those of a run without a break.
+        """Continue an earlier run from its newest whole checkpoint, with the bits of a run without a break.
 
         Parameters
         ----------
         folder : str or Path
         train_set : dataset
-            The same images as before; they are normalised as the run began.
+            The same images as before; mean and std are those of the run.
         model : Module, callable, str or None
             As for `Trainer`; None makes the network that the run recorded.
         options
@@ -347,7 +347,7 @@ class Trainer:
         RunFolderError, CheckpointError
             If there is no such run, another process works in it, or no checkpoint of it can be read.
         ValueError
-            If the images, their classes or the order of these are others, or the model is another one.
+            If the images, the classes, their order, or the model differ from those of the run.
         """
         run = RunFolder.open(folder)
         run.refuse_if_locked()
@@ -369,7 +369,7 @@ class Trainer:
     # -------------------------------------------------------------------------- the final test
 
     def final_eval(self, test_set: data.ArrayDataset | None = None) -> dict[str, Any]:
-        """Look at the test set, once, and write the results of the run.
+        """Use the test set, once, and write the results of the run.
 
         Parameters
         ----------
@@ -395,6 +395,6 @@ class Trainer:
         with self._locked():
             if kind == "test":
                 self.progress.test_reads += 1
-                self.save()  # before the look, so that a crash cannot hide it
+                self.save()  # before it is used, so that a crash cannot hide it
             self.reporter.say(f"judging {len(eval_set.labels):,} images")
             return results.write(self, eval_set, kind)

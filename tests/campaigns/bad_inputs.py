@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 
@@ -114,7 +115,7 @@ def prepare(folder):
     exercises.start("relu", folder / "relu.py")
     text = (folder / "relu.py").read_text()
     for name, body in (("right", "x * (x > 0)"), ("none", "None"), ("loop", "deep()"), ("stop", "exit(3)")):
-        (folder / f"{name}_relu.py").write_text(text.replace("raise NotImplementedError", f"return {body}"))
+        (folder / f"{name}_relu.py").write_text(re.sub(r"raise NotImplementedError\(.*?\)\n", f"return {body}\n", text))
     for name, content in (("locked.png", "good.png"), ("locked.py", "good.py"), ("locked.pth", "good.pth")):
         shutil.copy(folder / content, folder / name)
         (folder / name).chmod(0)

@@ -64,7 +64,7 @@ POOLS = {  # what is typed for an argument, by its name
 
 def commands(parser=None, words=()):
     """Yield (words, parser) of every command, such as (("explain", "conv"), its parser)."""
-    parser = parser or sys.modules["minitorch_cnn.cli.main"]._parser()
+    parser = parser or sys.modules["minitorch_cnn.cli.main"].all_commands()
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not groups:
         yield words, parser

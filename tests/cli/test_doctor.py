@@ -4,6 +4,7 @@ import re
 import sys
 
 import numpy as np
+import pytest
 
 import minitorch_kernels as kernels
 from minitorch_cnn import train
@@ -15,7 +16,7 @@ AVX512 = {"name": "a processor", "vendor": "x", "avx512": True}
 GOOD = {"core": "Haswell", "error": 0.1, "gflops": 100.0}
 
 
-FORECAST = {name: recipe for name, recipe in train.RECIPES.items() if name != "transfer"}
+FORECAST = {name: recipe for name, recipe in train.RECIPES.items() if not name.startswith("transfer")}
 
 
 def test_the_report(mcnn, monkeypatch):
@@ -28,6 +29,23 @@ def test_the_report(mcnn, monkeypatch):
     for name, recipe in FORECAST.items():
         assert re.search(rf"{name} .* epochs on \w+: about .* \(250 ms a step of {recipe.batch_size} images\)", out)
     assert re.search(r"compiled +\d+ kernels now", out)
+
+
+@pytest.mark.parametrize("shares, warnings", [((1.0, 0.9), 0), ((0.4, 1.0), 1), ((1.0, 0.3), 1), ((0.2, 0.2), 1)])
+def test_a_busy_machine_makes_the_figures_worthless(mcnn, monkeypatch, shares, warnings):
+    answers = iter(shares)
+    monkeypatch.setattr(measure, "share_of_cores", lambda: next(answers))
+    for name in ("step_seconds", "forecast"):
+        monkeypatch.setattr(measure, name, lambda *_: 0.25)
+    for name in ("matmul_gflops", "memory_gbytes"):
+        monkeypatch.setattr(measure, name, lambda: 1.0)
+    monkeypatch.setattr(measure, "blas_check", lambda core=None: GOOD)
+    code, out, _ = mcnn("doctor")
+    assert code == 0 and out.count("load       BUSY: other programs use the cores") == warnings
+
+
+def test_the_share_of_the_cores():
+    assert 0 < measure.share_of_cores(seconds=0.05) <= 1
 
 
 def blas_lines(*checks, library=OPENBLAS, cpu=AVX512):

@@ -32,7 +32,7 @@ def fail_at_step(monkeypatch, number, fail):
         (OSError(errno.ENOSPC, "No space left on device", "run/x"), "the disk is full: free some space (run/x)"),
     ],
 )
-def test_the_command_to_go_on_by_is_told(mcnn, monkeypatch, error, message):
+def test_the_command_to_continue_with_is_told(mcnn, monkeypatch, error, message):
     def fail():
         raise error
 
@@ -40,7 +40,7 @@ def test_the_command_to_go_on_by_is_told(mcnn, monkeypatch, error, message):
         fail_at_step(patch, 2, fail)
         code, out, err = mcnn(*TRAIN)
     assert code == 1 and not out and "Traceback" not in err
-    assert message in err and "step 0 is saved: go on by: mcnn train --resume run" in err
+    assert message in err and "step 0 is saved, continue with: mcnn train --resume run" in err
     assert mcnn("train", "--resume", "run")[0] == 0
 
 
@@ -63,7 +63,7 @@ def test_a_run_folder_that_is_gone_is_rescued(mcnn, monkeypatch):
     with monkeypatch.context() as patch:
         fail_at_step(patch, 3, lambda: shutil.rmtree("run"))
         code, _, err = mcnn(*TRAIN)
-    assert code == 1 and "run is gone" in err and "go on by: mcnn train --resume run-rescued" in err
+    assert code == 1 and "run is gone" in err and "continue with: mcnn train --resume run-rescued" in err
     assert mcnn("train", "--resume", "run-rescued")[0] == 0
 
 

@@ -80,8 +80,8 @@ def test_the_poster_and_the_chart(mcnn, own_folder, monkeypatch):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ((), "expected NAME, --poster or --efficiency, one of them"),
-        (("lenet5", "--poster"), "expected NAME, --poster or --efficiency, one of them"),
+        ((), "give one of NAME, --poster and --efficiency"),
+        (("lenet5", "--poster"), "give one of NAME, --poster and --efficiency"),
         (("--poster",), "add -o FILE.png or FILE.svg: --poster is a picture"),
         (("lenet5", "-o", "a.jpg"), "-o - expected a file name that ends in .png or .svg, got 'a.jpg'"),
         (("lenet6",), "no network is called 'lenet6'; did you mean lenet5?; `mcnn list`"),

@@ -48,6 +48,8 @@ def test_python_m_is_mcnn():
             "expected one of doctor, data, train, transfer, predict, eval, race, list, topology, summary, explain, "
             "explore, export, gradcheck, exercise, completion, got 'trian'; did you mean train?",
         ),
+        ("--verson", "mcnn: unknown option --verson; did you mean --version?"),
+        ("train --epochs=--", "--epochs: expected a value, got '--'"),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
@@ -63,13 +65,15 @@ def test_python_m_is_mcnn():
         ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),
         ("train --data shapes10 --holdout 256", "hold_out: count - expected 1 to 255, got 256"),
         ("train --resume nowhere", "nowhere - expected the folder of an earlier run, got no folder"),
-        ("train --resume . --epochs 3", "leave out --epochs: the run in --resume has chosen it"),
-        ("train --resume . --run x", "leave out --run: the run in --resume has chosen it"),
+        ("train --resume . --epochs 3", "leave out --epochs: a run that is resumed keeps the one"),
+        ("train --resume . --run x", "leave out --run: a run that is resumed keeps the one"),
         ("predict", "mcnn predict: the following arguments are required: IMAGE"),
         ("predict cat.png", "--model - expected a run's folder or model file, got none and there is none in runs/"),
         ("eval --model nowhere", "nowhere"),
         ("data", "mcnn data: the following arguments are required: ACTION"),
-        ("data check nowhere", "nowhere"),
+        ("data check nowhere", "mcnn data check: CIFAR-10: expected cifar-10-batches-bin or"),
+        ("data get --from nowhere", "mcnn data get: fetch: source - expected an archive or a folder, got 'nowhere'"),
+        ("summary resnt20", "no network is called 'resnt20'; did you mean resnet20? `mcnn list` prints their names"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(mcnn, words, message):

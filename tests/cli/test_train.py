@@ -41,7 +41,7 @@ def test_each_run_gets_a_folder_of_its_own(mcnn):
         assert mcnn("train", *SHORT)[0] == 0
         assert os.path.exists(f"runs/mlp-{number}/result.json")
     code, _, err = mcnn("train", *SHORT, "--run", "runs/mlp-1")
-    assert code == 2 and "expected a new or empty folder, got one that is in use" in err
+    assert code == 2 and "expected a new or empty folder, got one with files" in err
 
 
 def test_without_cifar10_the_same_network_learns_shapes(mcnn, own_folder, monkeypatch):
@@ -107,7 +107,7 @@ def test_ctrl_c_and_resume(mcnn, monkeypatch):
         stop_after(pressed, 2)
         code, out, err = mcnn(*words, "--run", "broken")
     assert (code, out) == (130, "")
-    assert "stopped after batch 3 and saved; go on by: mcnn train --resume broken" in err
+    assert "stopped after batch 3 and saved; continue with: mcnn train --resume broken" in err
     assert mcnn("train", "--resume", "broken")[0] == 0
     assert result_of("broken")["weights_sha256"] == result_of("whole")["weights_sha256"]
 
@@ -129,7 +129,7 @@ def test_resume_auto_begins_a_run_and_goes_on_with_it(mcnn, monkeypatch):
 def test_resume_auto_refuses_other_choices(mcnn, trained):
     auto = ("train", "--data", "shapes10", "--resume", "auto")
     code, _, err = mcnn(*auto)
-    assert code == 2 and "add --run DIR: --resume auto goes on with the run in it, or begins it" in err
+    assert code == 2 and "add --run DIR: --resume auto continues the run in it, or begins it" in err
     for option, value, began in (("--epochs", 7, 1), ("--seed", 3, 0), ("--recipe", "cifar4", "mlp")):
         code, _, err = mcnn(*auto, "--run", trained, option, value)
         assert code == 2 and f"leave out {option}: the run in {trained} began with {began}" in err

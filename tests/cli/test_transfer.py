@@ -1,10 +1,12 @@
 """`mcnn transfer`: from a file of weights to the folder of a run."""
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 
-from minitorch_cnn import models, rng, train, weights
+from minitorch_cnn import data, models, rng, train, weights
 
 
 @pytest.fixture
@@ -39,13 +41,57 @@ def test_the_cache_of_features(mcnn, resnet20):
     assert "on shapes10 instead, which needs no download" in err
 
 
+def test_the_last_layer_alone_takes_smaller_steps(mcnn, resnet20):
+    for words, rate, name in (
+        (("--freeze-until", "layer3"), 0.03, "transfer_head"),
+        (("--cache-features",), 0.03, "transfer_head"),
+        (("--cache-features", "--lr", 0.5), 0.5, "transfer_head"),
+        (("--freeze-until", "layer2"), 0.3, "transfer"),
+    ):
+        code, out, err = mcnn("transfer", *resnet20, "--data", "shapes10", *words, "--epochs", 1, "--run", rate)
+        recipe = result_of(rate)["settings"]["recipe"]
+        assert code == 0 and (recipe["peak_lr"], recipe["name"]) == (rate, name), err
+        shutil.rmtree(str(rate))
+
+
+OWN = """
+from minitorch_cnn import nn
+
+class Net(nn.Sequential):
+    def __init__(self, num_classes=10):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.GlobalAvgPool(), nn.Linear(4, num_classes))
+"""
+
+
+def test_a_run_goes_on_with_other_classes(mcnn, trained, own_folder, monkeypatch):
+    (own_folder / "own.py").write_text(OWN)
+    words = ("--data", "shapes10", "--epochs", 1, "--workers", 0)
+    assert mcnn("train", "--recipe", "mlp", "--model", "own.py:Net", *words, "--run", "own")[0] == 0
+    draw = data.Shapes10
+
+    def three(train=True, size=None):
+        images = draw(train, size=600)
+        kept = images.select(images.labels < 3)
+        return dataclasses.replace(kept, classes=images.classes[:3], digest="")
+
+    monkeypatch.setattr(data, "Shapes10", three)
+    for source in (trained, "own", "own/model.safetensors"):
+        code, out, err = mcnn("transfer", "--weights", source, *words, "--lr", 0.01, "--run", "new")
+        assert code == 0 and out.startswith("test accuracy"), err
+        facts = train.Classifier.load("new").metadata
+        assert len(facts["classes"]) == 3 and facts["mean"] == train.Classifier.load(source).metadata["mean"]
+        assert mcnn("eval", "--model", "new")[0] == 0
+        shutil.rmtree("new")
+
+
 def test_bad_input_leaves_no_folder(mcnn, resnet20, own_folder):
     for words, message in (
         (("--weights", "none.pth"), "mcnn transfer: none.pth: No such file"),
         (("--model", "resnet32"), "expected the weights of resnet32"),
         (("--model", "resnet1"), "got 'resnet1'; did you mean"),
         (("--freeze-until", "layer9"), "freeze: until - expected one of conv1"),
-        (("--cache-features",), "only_trainable: model - expected all but fc frozen"),
+        (("--cache-features", "--freeze-until", "layer2"), "only_trainable: model - expected all but fc frozen"),
+        (("--model", "own.py:Net"), "give the run of your network by --weights"),
     ):
         code, out, err = mcnn("transfer", *resnet20, "--data", "shapes10", *words)
         assert code == 2 and not out and message in err and "Traceback" not in err

@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(start, go_on, whole, ca
     newest, _ = trainer.checkpoints.paths()
     newest.write_bytes(newest.read_bytes()[:1000])
     resumed = go_on(reporter=train.Reporter(None))
-    assert f"{newest.name} is damaged and was passed over" in capsys.readouterr().err
+    assert f"{newest.name} is damaged and was skipped" in capsys.readouterr().err
     assert resumed.progress.step == 10
     resumed.fit()
     assert digest_of(resumed) == whole[0]

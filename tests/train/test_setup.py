@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from minitorch_cnn import data, models, nn, optim, train
@@ -16,6 +17,30 @@ def changed(**fields):
 
 def two_layers():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool(), nn.Linear(4, 5), nn.Linear(5, 2))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_network_of_another_number_of_outputs_is_refused_before_anything_is_written(start, tmp_path, outputs):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, outputs))
+    message = rf"Trainer: model - expected logits of shape \(N, 2\), one per class, got \(1, {outputs}\) for one image"
+    with pytest.raises(ValueError, match=message):
+        start(model=model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_for_larger_images_is_refused_before_anything_is_written(start, tmp_path):
+    model = nn.Sequential(nn.Conv2d(3, 2, 9), nn.GlobalAvgPool())
+    with pytest.raises(ValueError, match="conv2d: height - expected at least 9 padded pixels"):
+        start(model=model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_check_of_a_network_changes_nothing(start):
+    trainer = start()
+    before = trainer.model.state_dict()
+    assert trainer.model.training
+    setup.checked(trainer.classifier)
+    assert trainer.model.training and all(np.array_equal(a, before[k]) for k, a in trainer.model.state_dict().items())
 
 
 def test_small_images_are_changed_before_they_are_scaled():

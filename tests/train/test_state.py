@@ -69,7 +69,7 @@ def test_the_older_one_serves_where_the_newer_is_damaged(tmp_path, damage):
     newest.write_bytes({"cut": contents[: len(contents) // 2], "flip": contents, "empty": b""}[damage])
     loaded, notes = checkpoints.load()
     assert_same(loaded, state(1))
-    assert len(notes) == 1 and "checkpoint-000000002.safetensors is damaged and was passed over" in notes[0]
+    assert len(notes) == 1 and "checkpoint-000000002.safetensors is damaged and was skipped" in notes[0]
 
 
 def test_none_that_is_whole(tmp_path):
@@ -85,7 +85,7 @@ def test_a_file_of_weights_that_is_no_checkpoint_is_passed_over(tmp_path, rest):
     weights.save(tmp_path / "checkpoint-000000002.safetensors", {"step/x": np.zeros(2)}, rest)
     Checkpoints(tmp_path).save(1, {"step": 1})
     state, notes = Checkpoints(tmp_path).load()
-    assert state == {"step": 1} and "checkpoint-000000002.safetensors is damaged and was passed over" in notes[0]
+    assert state == {"step": 1} and "checkpoint-000000002.safetensors is damaged and was skipped" in notes[0]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

@@ -147,7 +147,7 @@ def test_a_look_at_the_test_set_is_counted_even_if_the_run_dies_in_it(start, go_
 def test_a_folder_in_use_is_refused_and_left_alone(start, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("precious")
-    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one that is in use"):
+    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one with files"):
         start()
     assert (tmp_path / "run" / "thesis.txt").read_text() == "precious"
 

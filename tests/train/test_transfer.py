@@ -127,6 +127,26 @@ def test_features_of_layers_that_learn_are_not_cached(start):
         start(dataclasses.replace(CACHED, freeze_until="layer2"))
 
 
+def test_with_a_cache_all_before_the_last_layer_is_frozen(start):
+    trainer = start(dataclasses.replace(CACHED, freeze_until=None))
+    assert trainer.recipe.freeze_until == "layer3.2.bn2" and trainer.fit()
+    learns = {name for name, parameter in trainer.model.named_parameters() if parameter.requires_grad}
+    assert learns == {"fc.weight", "fc.bias"}
+
+
+def test_a_classifier_is_pretrained_too(start, tmp_path):
+    first = start()
+    first.fit()
+    again = train.transfer(RECIPE, first.classifier, colours(), tmp_path / "again", reporter=first.reporter)
+    assert same(weights_of(again.model), weights_of(first.model)) == list(weights_of(again.model))
+    assert again.classifier.metadata["mean"] == [0.5, 0.4, 0.3] and again.classifier.image_size == 12
+
+
+def test_something_that_is_not_pretrained(tmp_path):
+    with pytest.raises(TypeError, match="transfer: pretrained - expected a Pretrained or a Classifier, got ResNet"):
+        train.transfer(RECIPE, models.create("resnet20"), colours(), tmp_path / "run")
+
+
 def test_a_cache_and_changing_images():
     with pytest.raises(ValueError, match="Recipe: cache_features - expected crop_padding=0 and flip=False with it"):
         dataclasses.replace(CACHED, flip=True)

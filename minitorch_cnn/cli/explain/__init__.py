@@ -1,4 +1,4 @@
-"""`mcnn explain ...`: the pictures of the lecture, one command each, from the shipped kernels."""
+"""`mcnn explain ...`: pictures for a lecture, one command each."""
 
 from minitorch_cnn.cli.explain import arithmetic, layers, training, units
 
@@ -11,7 +11,8 @@ def add_commands(commands):
     parser = commands.add_parser(
         "explain",
         help="show how a convolution, a pooling or a network works",
-        description="Show with numbers and pictures how it works. Every number comes from the kernels that train.",
+        description="Show how it works, with numbers and pictures. Every number comes from the kernels that also "
+        "train networks.",
         examples=("mcnn explain conv --input 5 --kernel 3 --stride 2 --pad 1", "mcnn explain conv --help"),
     )
     group = parser.add_subparsers(dest="what", metavar="WHAT", required=True)

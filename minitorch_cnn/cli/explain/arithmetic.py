@@ -1,4 +1,4 @@
-"""`mcnn explain conv`, `pool` and `xcorr`: the arithmetic of the lecture, number by number."""
+"""`mcnn explain conv`, `pool` and `xcorr`: convolution and pooling worked out, product by product."""
 
 import pathlib
 import re
@@ -17,7 +17,7 @@ def add_commands(group):
     """Add the commands to ``mcnn explain``."""
     conv = group.add_parser(
         "conv",
-        help="a convolution, or its gradients, number by number",
+        help="a convolution, or its gradients, product by product",
         description="Show the output size with its formula, and every result as the sum of its products. The input "
         "and the kernel are small integers drawn from a fixed seed; the results come from the kernels that train.",
         examples=(
@@ -27,14 +27,20 @@ def add_commands(group):
     )
     _add_sizes(conv, kernel=3, stride=1)
     conv.add_argument(
-        "--dilation", type=integer(1, _LARGEST), default=1, metavar="D", help="distance of taps (default: 1)"
+        "--dilation",
+        type=integer(1, _LARGEST),
+        default=1,
+        metavar="D",
+        help="distance between neighbouring taps (default: 1)",
     )
-    conv.add_argument("--filters", type=integer(1, _LARGEST), default=1, metavar="K", help="kernels (default: 1)")
-    conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or the weight")
+    conv.add_argument(
+        "--filters", type=integer(1, _LARGEST), default=1, metavar="K", help="number of filters (default: 1)"
+    )
+    conv.add_argument("--backward", choices=["input", "weight"], help="show the gradient of the input or of the weight")
     _finish(conv, _conv_code)
     pool = group.add_parser(
         "pool",
-        help="a pooling, or its gradient, number by number",
+        help="a pooling, or its gradient, window by window",
         description="Show the output size with its formula, and every result with its window. The input is small "
         "integers drawn from a fixed seed; the results come from the kernels that train.",
         examples=("mcnn explain pool --input 6 --kernel 3 --stride 2", "mcnn explain pool --kind avg -o pool.gif"),
@@ -46,12 +52,12 @@ def add_commands(group):
     xcorr = group.add_parser(
         "xcorr",
         help="cross-correlation and convolution side by side",
-        description="Show what a kernel of the numbers 1, 2, 3, ... makes of an impulse, by cross-correlation and by "
-        "convolution; or let two layers learn its answers by one and by the other, and compare what they learned.",
+        description="Apply a kernel of the numbers 1, 2, 3, ... to a single 1 among zeros, by cross-correlation and by "
+        "convolution. With --learn, train one layer of each kind to give the same output, and compare their kernels.",
         examples=("mcnn explain xcorr -o xcorr.png", "mcnn explain xcorr --learn"),
     )
     xcorr.add_argument("--kernel", type=integer(1, 30), default=3, metavar="N", help="rows and columns (default: 3)")
-    xcorr.add_argument("--learn", action="store_true", help="show that learning makes the flip irrelevant")
+    xcorr.add_argument("--learn", action="store_true", help="train both kinds of layer, and compare what they learn")
     add_output_option(xcorr, (".png", ".svg", ".txt"), _xcorr_code)
 
 
@@ -61,14 +67,17 @@ def _add_sizes(parser, kernel, stride):
     text = stride or "the kernel"
     parser.add_argument("--stride", type=integer(1, _LARGEST), default=stride, metavar="N", help=f"(default: {text})")
     parser.add_argument(
-        "--pad", type=integer(0, _LARGEST), default=0, metavar="N", help="pixels on each side (default: 0)"
+        "--pad", type=integer(0, _LARGEST), default=0, metavar="N", help="pixels of zeros on each side (default: 0)"
     )
     parser.add_argument(
-        "--channels", type=integer(1, _LARGEST), default=1, metavar="C", help="of the input (default: 1)"
+        "--channels", type=integer(1, _LARGEST), default=1, metavar="C", help="channels of the input (default: 1)"
     )
-    parser.add_argument("--one-d", action="store_true", help="a signal in place of an image")
+    parser.add_argument("--one-d", action="store_true", help="one dimension: a signal, not an image")
     parser.add_argument(
-        "--step", type=integer(1), metavar="I", help="mark the window of the I-th result in a .png or .svg"
+        "--step",
+        type=integer(1),
+        metavar="I",
+        help="mark the window of the I-th result, counted from 1, in a .png or .svg",
     )
 
 

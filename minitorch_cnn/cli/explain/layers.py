@@ -1,4 +1,4 @@
-"""`mcnn explain matrix`, `field` and `growth`: who is connected with whom."""
+"""`mcnn explain matrix`, `field` and `growth`: which outputs depend on which inputs."""
 
 from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
 from minitorch_cnn.cli.parser import integer
@@ -11,8 +11,8 @@ def add_commands(group):
     matrix = group.add_parser(
         "matrix",
         help="a convolution as a matrix",
-        description="Write a convolution out as the matrix that it is, each of its weights in one colour, and count "
-        "the weights of a dense, a local and a shared connection.",
+        description="Write a convolution as a matrix, each weight in its own colour, and count the weights if every "
+        "output had its own weights for all inputs (dense), for its window (local), or shared them (convolution).",
         examples=(
             "mcnn explain matrix --input 6 --kernel 3 --pad 1 -o matrix.png",
             "mcnn explain matrix --input 32 --channels 3 --filters 96 --kernel 5 --pad 2",
@@ -23,14 +23,14 @@ def add_commands(group):
         matrix.add_argument(
             f"--{name}", type=integer(least, 1000), default=default, metavar="N", help=f"(default: {default})"
         )
-    matrix.add_argument("--one-d", action="store_true", help="a signal in place of an image")
+    matrix.add_argument("--one-d", action="store_true", help="one dimension: a signal, not an image")
     add_output_option(matrix, _KINDS, _matrix_code)
 
     field = group.add_parser(
         "field",
-        help="what one unit of a network sees",
-        description="Find the exact box of pixels that a unit depends on, through shortcuts and concatenations, and "
-        "measure by gradients how much each of them matters in a network with random weights.",
+        help="which pixels one unit of a network sees",
+        description="Find the exact box of pixels that a unit depends on, and measure by gradients how much each pixel "
+        "matters in a network with random weights.",
         examples=("mcnn explain field resnet20 layer2.1 7 2", "mcnn explain field cifar4 conv3 4 4 -o field.png"),
     )
     field.add_argument("name", metavar="NAME", help=NETWORK)
@@ -38,13 +38,19 @@ def add_commands(group):
     field.add_argument("y", type=integer(0), metavar="Y", help="row of the unit")
     field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
     field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels a side (default: the network's own)")
-    field.add_argument("--images", type=integer(0, 10_000), default=4, metavar="N", help="to measure with (default: 4)")
+    field.add_argument(
+        "--images",
+        type=integer(0, 10_000),
+        default=4,
+        metavar="N",
+        help="random images to measure with; 0 measures nothing (default: 4)",
+    )
     add_output_option(field, _KINDS, _field_code)
 
     growth = group.add_parser(
         "growth",
-        help="field size and non-linearities against depth",
-        description="Show for each layer how many pixels its numbers see, and how often they were bent.",
+        help="receptive field and number of non-linearities by depth",
+        description="Show for each layer the size of its receptive field, and how many non-linearities come before it.",
         examples=("mcnn explain growth vgg_a vgg_d resnet18 -o growth.png",),
     )
     growth.add_argument("names", nargs="+", metavar="NAME", help=f"networks: {NETWORK}")

@@ -1,4 +1,4 @@
-"""`mcnn explain graph`, `shift` and `shortcuts`: the way of the gradient, and why pooling and shortcuts help."""
+"""`mcnn explain graph`, `shift` and `shortcuts`: how gradients flow, and why pooling and shortcuts help."""
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
@@ -9,9 +9,9 @@ def add_commands(group):
     """Add the three commands to ``mcnn explain``."""
     parser = group.add_parser(
         "graph",
-        help="draw the graph that autograd keeps of a loss, or tell its backward step by step",
-        description="Run a network once on random images and show the graph behind its loss: operations, who feeds "
-        "whom, and the parameters at its ends. With --backward, print the walk back step by step.",
+        help="draw the graph of a loss, or print its backward pass step by step",
+        description="Run a network once on random images and draw the graph that leads to its loss: the operations, "
+        "what they take, and the parameters. With --backward, print the backward pass step by step.",
         examples=("mcnn explain graph lenet5 -o graph.png", "mcnn explain graph cifar4 --backward"),
     )
     parser.add_argument("name", metavar="NAME", help=NETWORK)
@@ -21,9 +21,9 @@ def add_commands(group):
     add_output_option(parser, (".png", ".svg"), _graph_code)
     parser = group.add_parser(
         "shift",
-        help="why pooling: how much maps change when the image moves",
-        description="Move images by 1 to N pixels and measure how much the maps of a convolution change after no "
-        "pooling, max pooling, average pooling and a strided convolution.",
+        help="why pooling: how much feature maps change when the image moves",
+        description="Move images by 1 to N pixels and measure how much the feature maps change: without pooling, "
+        "with max pooling, with average pooling, and with a strided convolution.",
         examples=("mcnn explain shift", "mcnn explain shift --pixels 6 -o shift.png"),
     )
     parser.add_argument(

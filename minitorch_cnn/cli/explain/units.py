@@ -1,4 +1,4 @@
-"""`mcnn explain filters`, `maps`, `patches`, `saliency`, `occlusion`, `gradcam`: what a network looks for."""
+"""`mcnn explain filters`, `maps`, `patches`, `saliency`, `occlusion`, `gradcam`: what a network responds to."""
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import add_source_options
@@ -21,60 +21,71 @@ def add_commands(group):
     filters = group.add_parser(
         "filters",
         help="the filters of a layer",
-        description="Draw the filters of a convolution; into a .gif, as a film of the checkpoints of the run.",
+        description="Draw the filters of a convolution. A .gif shows how they changed from checkpoint to "
+        "checkpoint of the run.",
         examples=(
             "mcnn explain filters --model runs/cifar4-1 -o filters.png",
             "mcnn explain filters --network resnet18 --model resnet18.pth -o filters.png",
         ),
     )
-    filters.add_argument("--layer", metavar="PATH", help="of a convolution (default: the first)")
+    filters.add_argument("--layer", metavar="PATH", help="a convolution (default: the first)")
     _finish(filters, (*_KINDS, ".gif"), _filters_code)
 
     maps = _with_images(
         group,
         "maps",
-        "what an image becomes on its way through a network",
+        "the feature maps of an image, layer by layer",
         (
             "mcnn explain maps cat.png -o maps.png",
             "mcnn explain maps --model runs/cifar4-1 --layer conv1 --layer conv4",
         ),
         count=1,
     )
-    maps.add_argument("--layer", action="append", metavar="PATH", help="may be repeated (default: five convolutions)")
+    maps.add_argument(
+        "--layer", action="append", metavar="PATH", help="a convolution; may be repeated (default: five of them)"
+    )
     _finish(maps, _KINDS, _maps_code)
 
     patches = _with_images(
         group,
         "patches",
-        "the patches of a dataset that the units of a layer answer most to",
+        "the image patches to which the units of a layer respond most",
         ("mcnn explain patches conv4 --model runs/cifar4-1 -o patches.png",),
         count=2000,
         files=False,
     )
     patches.add_argument("layer", metavar="LAYER", help="as `mcnn summary` lists them")
-    patches.add_argument("--top", type=integer(1), default=9, metavar="K", help="patches a unit (default: 9)")
+    patches.add_argument("--top", type=integer(1), default=9, metavar="K", help="patches for each unit (default: 9)")
     patches.add_argument(
-        "--unit", type=integer(0), action="append", metavar="C", help="may be repeated (default: the 8 strongest)"
+        "--unit",
+        type=integer(0),
+        action="append",
+        metavar="C",
+        help="a channel; may be repeated (default: the 8 strongest)",
     )
     _finish(patches, _KINDS, _patches_code)
 
     for name, text in (
-        ("saliency", "which pixels an answer changes most with"),
-        ("occlusion", "how much an answer falls when a square hides a part of the image"),
-        ("gradcam", "which places of a layer's maps speak for an answer"),
+        ("saliency", "the pixels on which a prediction depends most"),
+        ("occlusion", "how much the score of a class falls when a square hides a part of the image"),
+        ("gradcam", "the regions of a layer's feature maps that speak for a class"),
     ):
         parser = _with_images(group, name, text, (f"mcnn explain {name} cat.png -o {name}.png",), count=5)
         if name == "gradcam":
-            parser.add_argument("--layer", metavar="PATH", help="(default: the last convolution)")
-        parser.add_argument("--target", metavar="CLASS", help="a name or an index (default: the likeliest class)")
+            parser.add_argument("--layer", metavar="PATH", help="a layer (default: the last convolution)")
+        parser.add_argument("--target", metavar="CLASS", help="a name or an index (default: the most probable class)")
         _finish(parser, _KINDS, _attribution_code)
 
 
 def _with_images(group, name, text, examples, count, files=True):
-    parser = group.add_parser(name, help=text, description=f"Show {text}, in evaluation mode.", examples=examples)
+    parser = group.add_parser(
+        name, help=text, description=f"Show {text}. The network is in evaluation mode.", examples=examples
+    )
     if files:
-        parser.add_argument("images", nargs="*", metavar="IMAGE", help="files (default: images of the test set)")
-    add_source_options(parser)
+        parser.add_argument(
+            "images", nargs="*", metavar="IMAGE", help="image files (default: the first images of the test set)"
+        )
+    add_source_options(parser, "the images that the model was trained on")
     parser.add_argument(
         "--count", type=integer(1), default=count, metavar="N", help=f"images of the test set (default: {count})"
     )

@@ -225,6 +225,12 @@ def _lines(summary):
     return [title, *lines, *totals]
 
 
+def _large(count):
+    """Return a count with a unit that leaves digits to see: "416.52 k", "7.35 M", "1.82 G"."""
+    unit, size = next(row for row in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 0)) if count >= row[1])
+    return f"{count / (size or 1):.2f} {unit}"
+
+
 def _totals(summary):
     """Return the line above the table and those below it."""
     shape = " x ".join(map(str, summary.input_shape))
@@ -234,7 +240,7 @@ def _totals(summary):
     return [
         f"{summary.model}, input {shape}",
         f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
-        f"MACs         {summary.macs:,} ({summary.macs / 1e9:.2f} GMAC, {summary.flops / 1e9:.2f} GFLOP){without}",
+        f"MACs         {summary.macs:,} ({_large(summary.macs)}MAC, {_large(summary.flops)}FLOP){without}",
         f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
         f"{_megabytes(summary.training_bytes)} in training",
         f"last map     {_last_line(summary.receptive_field)}",

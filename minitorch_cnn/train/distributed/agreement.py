@@ -1,4 +1,4 @@
-"""What the ranks of a training must have in common, before the first step and all the way."""
+"""Checks that the ranks of a training agree, before the first step and throughout."""
 
 from minitorch_cnn.train.machine import versions
 from minitorch_cnn.train.state import digest
@@ -21,7 +21,7 @@ def at_start(ranks, settings, step, parameters):
 
 
 def on_parameters(ranks, step, parameters):
-    """Refuse to go on, every fifty steps, with parameters that are not the same to the last bit on all ranks.
+    """Stop, every fifty steps, if the parameters are not the same to the last bit on all ranks.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The gradients of several ranks, added up to those of the whole batch.
 
-They travel in buckets, while backward still computes the others.
+They are sent in buckets, while backward still computes the remaining ones.
 """
 
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-BLOCKS = 4  # of a batch that is one for all ranks; each adds up its own, in the order of a single process
-BUCKET_BYTES = 1 << 20  # so much at once: small messages cost latency, large ones start late
+BLOCKS = 4  # that a batch is divided into, for any number of ranks; so all of them add in the same order
+BUCKET_BYTES = 1 << 20  # of one message: small messages cost latency, large ones start late
 
 
 class _Bucket:
-    """Some parameters that lie side by side in one array."""
+    """The gradients of some parameters side by side in one array."""
 
     def __init__(self, parameters):
         self.parameters, self.missing = parameters, set()
@@ -23,11 +23,11 @@ class _Bucket:
         self.views = {id(p): part.reshape(p.shape) for p, part in zip(parameters, parts, strict=True)}
 
     def empty(self):
-        """Forget what is inside."""
+        """Wait for all gradients anew."""
         self.missing = set(self.views)
 
     def put(self, parameter):
-        """Take in the gradient of a parameter; one that has none counts as zero."""
+        """Copy the gradient of a parameter into the array; a missing one counts as zero."""
         self.views[id(parameter)][...] = 0 if parameter.grad is None else parameter.grad
         self.missing.discard(id(parameter))
 
@@ -35,7 +35,7 @@ class _Bucket:
 class GradientSum:
     """Replaces the gradients of parameters by their sums over all ranks.
 
-    The sum is the average that is wanted, because the loss of each rank counts by its share of the batch.
+    The sum is the mean over the batch, because the loss of each rank is weighted by its share of the batch.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GradientSum:
     parameters : list of Parameter
         The same on all ranks, in the order of the model.
     bucket_bytes : int, >= 1
-        A bucket is closed once it holds so much.
+        A bucket is closed once it holds this much.
 
     Notes
     -----
@@ -70,7 +70,7 @@ class GradientSum:
             bucket.empty()
 
     def ready(self, leaf):
-        """Take the final gradient of a leaf of the graph, while backward goes on; see `Variable.backward`."""
+        """Take the final gradient of a leaf of the graph, while backward is still running; see `Variable.backward`."""
         bucket = self._where.get(id(leaf))
         if bucket is None:  # a leaf that is not learned here
             return
@@ -83,7 +83,7 @@ class GradientSum:
             self._requests.append(self._ranks.start_sum(self._buckets[len(self._requests)].array))
 
     def __call__(self, parameters):
-        """Finish the sums and put them into ``grad`` of the parameters; call it on all ranks behind backward."""
+        """Finish the sums and put them into ``grad`` of the parameters; call it on all ranks after backward."""
         for bucket in self._buckets:
             for parameter in bucket.parameters:
                 if id(parameter) in bucket.missing:
@@ -107,5 +107,5 @@ def make_reducer(ranks: Any, parameters: list[Any]) -> Callable[[list[Any]], Non
 
 
 def blocks_per_rank(ranks, sync_bn):
-    """Return how many blocks of samples this rank adds up, so that every number of ranks adds in one order."""
+    """Return how many blocks of samples this rank adds up, so that any number of ranks adds in the same order."""
     return BLOCKS // ranks.size if sync_bn and BLOCKS % ranks.size == 0 else 1

@@ -1,8 +1,7 @@
-"""Several processes that train one model: who they are, what they say to each other, and how they fail.
+"""Several processes that train one model: their messages, and how they fail.
 
-The engine is MPI through mpi4py, which is imported only where `connect` finds that it is wanted. Every call of
-MPI here starts an operation and then asks whether it is done until a deadline, so that no rank waits for ever
-for one that hangs: it says so and ends them all.
+They use MPI through mpi4py, which is imported only if `connect` needs it. Every MPI call here starts an operation
+and then polls it until a deadline, so that no rank waits forever for one that hangs: it says so and ends all of them.
 """
 
 import contextlib
@@ -29,21 +28,21 @@ Explain: TypeAlias = Callable[[Exception], tuple[int | None, str | None]]
 
 MODES = ("auto", "mpi", "off")
 COMPILING = 10  # times the timeout: how long the first step may take, while kernels are compiled
-_STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")  # what mpiexec of MPICH, PMIx and Open MPI set
-# Seconds for the launcher to pass the last message on: it ends at an abort without reading what is still in its
-# pipes. (MPICH's lost 1 message in 60 without a pause.)
+_STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE")  # set by mpiexec of MPICH, PMIx and Open MPI
+# Seconds for the launcher to print the last message: at an abort it ends without reading its pipes to the end
+# (MPICH lost 1 message in 60 without this pause).
 _LAST_WORDS = 0.5
-_SPINS = 2000  # questions without a pause; then the processor is left to the others in between
+_SPINS = 2000  # polls without a pause; after that the rank sleeps between polls, so that others can use the processor
 
 
 class RanksError(RuntimeError):
-    """Ranks that cannot work together: one differs from another, or does not answer, or MPI is not there."""
+    """Ranks that cannot work together: they differ, one does not answer, or MPI is not installed."""
 
 
 class SingleProcess:
-    """The one process of an ordinary training; everything that ranks do together is nothing here."""
+    """The single process of an ordinary training; what ranks do together is trivial here."""
 
-    rank, size, local_size, threads = 0, 1, 1, None  # threads: as many as Numba likes
+    rank, size, local_size, threads = 0, 1, 1, None  # threads: the default number
 
     def __enter__(self) -> Self:
         return self
@@ -52,20 +51,20 @@ class SingleProcess:
         return False
 
     def share(self, count: int, rank: int | None = None) -> tuple[int, int]:
-        """Return the first and the end of what a rank, by default this one, takes of ``count`` things in a row."""
+        """Return the range (first, end) of ``count`` items that a rank, by default this one, takes."""
         rank = self.rank if rank is None else rank
         return rank * count // self.size, (rank + 1) * count // self.size
 
     def sum(self, array: ArrayLike) -> Array:
-        """Return the sum of an array over all ranks, in the same bits on each."""
+        """Return the sum of an array over all ranks, with the same bits on each."""
         return np.asarray(array)
 
     def exchange(self, fact: Any) -> list[Any]:
-        """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
+        """Return a list of what each rank gave, in the order of the ranks; JSON must be able to hold it."""
         return [fact]
 
     def first(self, fact: Any) -> Any:
-        """Return what rank 0 gave."""
+        """Return what rank 0 gave, on all ranks."""
         return self.exchange(fact)[0]
 
     def agree(self, facts: dict[str, Any]) -> None:
@@ -89,7 +88,7 @@ class SingleProcess:
                     raise RanksError(f"ranks: {name} - expected the same on all ranks, but {values}")
 
     def average_statistics(self, model: "Module") -> None:
-        """Average the running statistics of batch norm over the ranks, each of which saw other images."""
+        """Average the running statistics of batch norm over the ranks, because each has seen different images."""
         buffers = [array for module in model.modules() for _, array in module._own_buffers() if array.dtype.kind == "f"]
         if self.size == 1 or not buffers:
             return
@@ -100,9 +99,9 @@ class SingleProcess:
 
 
 class MpiProcesses(SingleProcess):
-    """The ranks of ``mpiexec``. As a context it ends all of them with one message if one fails.
+    """The ranks of ``mpiexec``. Used as a context, it ends all of them with one message if one fails.
 
-    Inside the context rank 0 alone speaks: what the others print is dropped, except why they stop.
+    Inside the context only rank 0 prints: the output of the others is dropped, except for the reason why they stop.
 
     Parameters
     ----------
@@ -125,13 +124,13 @@ class MpiProcesses(SingleProcess):
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.timeout, self._explain = timeout, explain or (lambda error: (None, None))
-        self.compiled = False  # set by the trainer behind the first step
+        self.compiled = False  # set by the trainer after the first step
         self.layout = self.exchange([socket.gethostname(), sorted(_cores())])
         self.local_size = sum(host == self.layout[self.rank][0] for host, _ in self.layout)
 
     @property
     def threads(self) -> int:
-        """How many threads this rank may use, so that those on the same cores of a machine share them."""
+        """How many threads this rank may use: ranks on the same cores share them."""
         return max(1, len(self.layout[self.rank][1]) // self.layout.count(self.layout[self.rank]))
 
     def __enter__(self) -> Self:
@@ -144,7 +143,7 @@ class MpiProcesses(SingleProcess):
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         self._streams.close()
         if error is not None:
-            time.sleep(0.3 * min(self.rank, 5))  # a fault that all have is told by the first of them
+            time.sleep(0.3 * min(self.rank, 5))  # if all ranks have the same fault, the first one reports it
             code, text = (130, "stopped") if kind is KeyboardInterrupt else self._explain(error)
             if code is None:
                 code, text = 1, "".join(traceback.format_exception(error)).rstrip()
@@ -157,7 +156,7 @@ class MpiProcesses(SingleProcess):
         self._comm.Abort(code)
 
     def sum(self, array: ArrayLike) -> Array:
-        """Return the sum of an array over all ranks, in the same bits on each."""
+        """Return the sum of an array over all ranks, with the same bits on each."""
         total = np.array(array, copy=True, order="C")
         self.wait(self.start_sum(total))
         return total
@@ -167,7 +166,7 @@ class MpiProcesses(SingleProcess):
         return self._comm.Iallreduce(self._mpi.IN_PLACE, array)
 
     def progress(self, requests: Iterable[Any]) -> None:
-        """Let MPI go on with operations that were begun: it works only while it is called."""
+        """Let MPI advance the operations that were started: it works only while it is called."""
         for request in requests:
             request.Test()
 
@@ -183,7 +182,7 @@ class MpiProcesses(SingleProcess):
                     self._abort(f"another rank did not answer for {allowed:g} s: it hangs, or its machine is gone", 1)
 
     def exchange(self, fact: Any) -> list[Any]:
-        """Return what each rank gave, something that JSON can hold, as a list in the order of the ranks."""
+        """Return a list of what each rank gave, in the order of the ranks; JSON must be able to hold it."""
         text = np.frombuffer(json.dumps(fact).encode(), np.uint8)
         sizes = np.empty(self.size, np.int64)
         self.wait(self._comm.Iallgather(np.array([text.size], np.int64), sizes))
@@ -197,12 +196,12 @@ def connect(
     timeout: float = 60.0,
     explain: Explain | None = None,
 ) -> SingleProcess:
-    """Return the ranks that this process belongs to.
+    """Return the ranks to which this process belongs.
 
     Parameters
     ----------
     mode : "auto", "mpi" or "off"
-        "auto" asks for MPI where ``mpiexec`` started the process.
+        "auto" uses MPI if ``mpiexec`` started the process.
     timeout, explain
         As for `MpiProcesses`.
 
@@ -215,7 +214,7 @@ def connect(
     ValueError
         If the mode is unknown.
     RanksError
-        If MPI is wanted and mpi4py cannot be imported.
+        If MPI is needed and mpi4py cannot be imported.
     """
     if mode not in MODES:
         raise ValueError(f"connect: mode - expected one of {', '.join(MODES)}, got {mode!r}")

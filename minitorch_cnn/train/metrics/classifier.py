@@ -1,4 +1,4 @@
-"""A trained network together with what it takes to use it: class names, normalisation, image size."""
+"""A trained network together with what its use requires: class names, normalisation, image size."""
 
 import dataclasses
 import math
@@ -28,12 +28,12 @@ _BATCH = 256  # images a forward pass; a fixed number, so that the sums are alwa
 
 
 class ClassifierError(ValueError):
-    """A file that holds no classifier, or an image that it cannot look at."""
+    """A file that holds no classifier, or an image that cannot be classified."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The answer for one image file: the likeliest class, its probability, and those of all classes."""
+    """The answer for one image file: the most probable class, its probability, and those of all classes."""
 
     file: str
     label: str
@@ -43,7 +43,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """How a classifier does on labelled images: mean cross-entropy, share of right answers, all probabilities."""
+    """The result on labelled images: mean cross-entropy, share of right answers, all probabilities."""
 
     loss: float
     accuracy: float
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def predictions(self) -> Array:
-        """The likeliest class of each image, (N,) int64."""
+        """The most probable class of each image, (N,) int64."""
         return self.probabilities.argmax(axis=1)
 
     def _repr_html_(self):
@@ -65,11 +65,11 @@ class Classifier:
     Parameters
     ----------
     model : Module
-        Images (N, 3, H, W) in, one number a class out.
+        Takes images (N, C, H, W), returns logits (N, classes).
     metadata : dict
-        "architecture": the keyword arguments of `models.create`, among them "image_size", or what a run recorded
-        of a network of your own; "classes": names; "mean" and "std": of each channel, for pixels in 0 .. 1.
-        Optional: "input_size", [H, W] in pixels, where images are not square. Any further entries that JSON can
+        "architecture": the keyword arguments of `models.create`, among them "image_size", or what a run has recorded
+        about a network of your own; "classes": names; "mean" and "std": of each channel, for pixels scaled to 0..1.
+        Optional: "input_size", [H, W] in pixels, where images are not square. Any other entries that JSON can
         hold are saved, too.
 
     Attributes
@@ -171,7 +171,7 @@ class Classifier:
         )
 
     def logits(self, images: Array) -> Array:
-        """Return one number a class for each image, in evaluation mode.
+        """Return the logits of images, in evaluation mode.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class Classifier:
         dataset : ArrayDataset
             Its classes are those of this classifier, in the same order.
         ranks : SingleProcess, MpiProcesses or None
-            Those who share the images; each gets the whole answer. None looks at all of them here.
+            The processes that share the images; each gets the whole answer. None means this process alone.
 
         Returns
         -------
@@ -296,14 +296,14 @@ class Classifier:
     def classify(
         self, paths: Iterable[Path], on_error: Callable[[Any, Exception], None] | None = None
     ) -> list[Prediction]:
-        """Look at image files.
+        """Classify image files.
 
         Parameters
         ----------
         paths : iterable of str or Path
-            Pictures, see `data.read_picture`. Those of other proportions are cut around the middle.
+            Pictures, see `data.read_picture`. Those of other proportions are cropped around the middle.
         on_error : callable or None
-            Takes a ClassifierError for a file that cannot be read; the others are answered. None raises the error.
+            Called with a ClassifierError for each file that cannot be read; the others are classified. None raises it.
 
         Returns
         -------
@@ -312,7 +312,7 @@ class Classifier:
         Raises
         ------
         TypeError
-            If there is one path in place of several.
+            If ``paths`` is a single path.
         ClassifierError
             If a file is no picture, a damaged one, or of a kind that has no 8 bits of red, green and blue.
         OSError
@@ -369,7 +369,7 @@ def _is_number(value):
 
 
 def _several(paths):
-    """Return an iterable of paths; raise TypeError for one path, which would be read letter by letter."""
+    """Return an iterable of paths; raise TypeError for a single path, which would be read letter by letter."""
     if isinstance(paths, (str, os.PathLike)):
         raise TypeError(f"Classifier: paths - expected an iterable of paths, got one path, {str(paths)!r}")
     return paths

@@ -13,7 +13,7 @@ _ENDING = 2.0  # seconds that an owner may take to end: mpiexec returns before t
 
 
 class RunFolderError(ValueError):
-    """A folder that cannot hold a new run, has none to go on with, or that another process works in."""
+    """A folder that cannot hold a new run, has no run to continue, or is in use by another process."""
 
 
 class FolderLock:
@@ -55,10 +55,10 @@ class FolderLock:
 
 
 def _sentence(folder, owner):
-    """Say who works in a folder, by the text of its lock file."""
+    """Return the message about a locked folder, from the text of its lock file."""
     try:
         facts = json.loads(owner)
         who = f"process {facts['process']} on {facts['machine']} since {facts['since'].replace('T', ' ')}"
     except (ValueError, KeyError, TypeError, AttributeError):  # it is just being written
         who = "another process"
-    return f"{folder} - expected a folder that nobody works in, got one in use by {who}"
+    return f"{folder} - expected a folder that no process uses, got one in use by {who}"

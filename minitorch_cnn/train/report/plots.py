@@ -49,7 +49,7 @@ def curves(history, title, test_accuracy=None):
 
 
 def confusion(labels, predictions, classes):
-    """Draw which class was taken for which.
+    """Draw the confusion matrix.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def confusion(labels, predictions, classes):
 
 
 def mistakes(images, labels, probabilities, classes):
-    """Draw the wrong answers that the classifier was surest of; where all are right, those it was least sure of.
+    """Draw the most confident mistakes of the classifier; if there are none, its least confident answers.
 
     Parameters
     ----------

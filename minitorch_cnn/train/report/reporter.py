@@ -1,4 +1,4 @@
-"""What a person sees while training runs: a bar on a terminal, a few plain lines in a pipe.
+"""What a user sees while training runs: a bar on a terminal, a few plain lines in a pipe.
 
 All of it goes to standard error: standard output belongs to results.
 """
@@ -35,7 +35,7 @@ class Reporter:
     Notes
     -----
     The forecast is the median of the latest steps times the steps that are left. Steps in which a kernel was
-    compiled, the first one, and whatever runs between two epochs are not counted.
+    compiled, the first step, and the time between two epochs are not counted.
     """
 
     def __init__(self, stream: Any = None, clock: Callable[[], float] = time.monotonic):
@@ -80,7 +80,7 @@ class Reporter:
             self.end()
 
     def part_done(self, what: str, done: int, count: int) -> None:
-        """Say how far something is that runs before the first step: ``done`` of ``count`` images."""
+        """Show the progress of work before the first step: ``done`` of ``count`` images."""
         if self.stream.isatty() or self._is_time() or done == count:
             self.say(f"{what}: {done:,} of {count:,} images")
 
@@ -93,7 +93,7 @@ class Reporter:
         batches : int
             Of an epoch.
         step : int
-            Steps done already, by the run that this one resumes.
+            Steps that the resumed run has done before.
         """
         self.end()
         self._epochs, self._batches = recipe.epochs, batches
@@ -109,7 +109,7 @@ class Reporter:
         return tqdm(desc=text, total=total, file=self.stream, dynamic_ncols=True, bar_format=bar_format, **options)
 
     def restart_clock(self) -> None:
-        """Leave the time of the running step out of the forecast: something else than a step took it."""
+        """Leave the time of the running step out of the forecast: something other than the step took it."""
         self._step_began = None
 
     def step(self, progress: "Progress") -> None:
@@ -141,7 +141,7 @@ class Reporter:
         return steps * statistics.median(self._seconds)
 
     def _time_left(self, steps):
-        """Say how long the steps that are left take."""
+        """Return how long the remaining steps will take, as text."""
         seconds = self.seconds_left(steps)
         return "measuring the time left" if seconds is None else f"about {duration(seconds)} left"
 
@@ -157,7 +157,7 @@ class Reporter:
         self._next_line = self._clock() + PIPE_INTERVAL
 
     def end(self) -> None:
-        """Close the bar, and end a line that is still to be overwritten."""
+        """Close the bar, and clear the line about compiling."""
         self._end_compiling()
         if self._bar is not None:
             self._bar.close()
@@ -177,7 +177,7 @@ class Reporter:
 
 
 def duration(seconds):
-    """Return seconds as people say them: ``"48 s"``, ``"3 min 20 s"``, ``"2 h 5 min"``."""
+    """Return seconds as text: ``"48 s"``, ``"3 min 20 s"``, ``"2 h 5 min"``."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: the model, ``result.json`` and three pictures."""
+"""What a finished run leaves in its folder: the model, ``result.json`` and three pictures."""
 
 from minitorch_cnn.display import figures
 from minitorch_cnn.train.machine import environment
@@ -8,7 +8,7 @@ from minitorch_cnn.train.report import plots
 def eval_set(trainer, test_set):
     """Return the images that judge a run: the test set or, without one, those held out; errors as `Trainer.final_eval`.
 
-    A run that is not at its end, or was judged before, must not see them.
+    A run that is not at its end, or was judged before, must not use them.
     """
     if (done := trainer.progress.epoch) < trainer.recipe.epochs:
         raise RuntimeError(f"final_eval: expected {trainer.recipe.epochs} epochs of training first, got {done}")

@@ -6,7 +6,7 @@ model.safetensors   the classifier; see `Classifier.load`
 curves.png  confusion.png  mistakes.png
 checkpoint-<step>.safetensors
 run.lock            while a process works in the folder
-epoch-<number>.safetensors   the classifier after so many epochs, where they are kept
+epoch-<number>.safetensors   the classifier after that epoch, with `save_epochs`
 """
 
 import itertools
@@ -71,8 +71,8 @@ class RunFolder:
         files.remove_stale(path)  # of a run that was killed before its first checkpoint
         if any(path.iterdir()):
             raise RunFolderError(
-                f"{path} - expected a new or empty folder, got one that is in use; go on with it by --resume {path}, "
-                "or choose another by --run"
+                f"{path} - expected a new or empty folder, got one with files; continue its run with --resume {path}, "
+                "or choose another folder with --run"
             )
         return folder
 
@@ -99,7 +99,7 @@ class RunFolder:
             pass
 
     def _repr_html_(self):
-        """The numbers of the result, as far as there is one, and the curves, inside one piece of HTML."""
+        """The numbers of the result, if there is one, and the curves, as HTML."""
         result = self.read_result() or {}
         facts = [(name, str(value)) for name, value in result.items() if not isinstance(value, dict)]
         shown = html.table([("run", str(self.path)), *facts])
@@ -120,11 +120,11 @@ class RunFolder:
 
 
 def rescue_folder(path):
-    """Make and return a folder beside a run's folder that is gone; where none can be made, a temporary one."""
+    """Make and return a folder next to that of a run that is gone; if that fails, a temporary one."""
     names = (path.with_name(f"{path.name}-rescued" + (f"-{i}" if i > 1 else "")) for i in itertools.count(1))
     rescued = next(name for name in names if not name.exists())
     try:
         rescued.mkdir()
-    except OSError:  # such as a folder around it that is gone, too
+    except OSError:  # such as a parent folder that is gone, too
         rescued = pathlib.Path(tempfile.mkdtemp(prefix=f"{path.name}-rescued-"))
     return rescued

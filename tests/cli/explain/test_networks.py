@@ -108,7 +108,7 @@ def test_images_as_the_model_takes_them(network):
         (("patches", "conv9", "--model", "model.safetensors"), "layer - expected a module's path, got 'conv9'"),
         (("filters", "--network", "cifar4", "--model", "image.png"), "image.png: expected"),
         (("filters", "--network", "cifar5", "--model", "weights.pth"), "name - expected one of"),
-        (("filters",), "mcnn explain: --model - expected a run's folder or model file, got none"),
+        (("filters",), "mcnn explain filters: --model - expected a run's folder or model file, got none"),
     ],
 )
 def test_bad_input(mcnn, network, words, message):

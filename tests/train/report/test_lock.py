@@ -89,5 +89,5 @@ def test_a_run_that_another_has_gone_on_with_is_not_overwritten(start, go_on):
     start(save_every=0.0).save()
     first, second = go_on(), go_on()
     first.fit()
-    with pytest.raises(train.RunFolderError, match="gone on with it since; resume it again"):
+    with pytest.raises(train.RunFolderError, match="continued it since; resume it again"):
         second.fit()

@@ -84,7 +84,7 @@ def test_a_new_folder_is_made_with_its_parents(tmp_path):
     train.RunFolder.create(folder.path)  # empty still
     folder.write_result({"test_accuracy": 0.5})
     assert folder.read_result() == {"test_accuracy": 0.5}
-    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one that is in use"):
+    with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one with files"):
         train.RunFolder.create(folder.path)
     with pytest.raises(train.RunFolderError, match="expected a new or empty folder"):
         train.RunFolder.create(folder.result)
