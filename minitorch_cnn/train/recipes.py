@@ -201,7 +201,7 @@ _FAMILIES = (
 )
 
 
-_BATCHES = 10  # an epoch has at least so many steps, if there are enough images
+_BATCHES = 10  # steps of an epoch, at least, if there are enough images
 _STEPS, _MOST_EPOCHS = 1500, 60  # that a training takes at least, and what more epochs than that would be
 
 

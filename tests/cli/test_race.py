@@ -121,7 +121,7 @@ def test_an_own_function_that_is_wrong_shows_its_error(mcnn, own):
     [
         (("--own", "none.py"), "--own - expected FILE:NAME of a Python file, got 'none.py:forward'"),
         (("--own", "."), "--own - expected FILE:NAME of a Python file, got '.:forward'"),
-        (("--own", f"{__file__}:nothing"), "--own - expected a class or function 'nothing' in .*, found none"),
+        (("--own", f"{__file__}:nothing"), "--own - expected a class or function 'nothing' in .*, got none"),
         (("--kernel", 9), "--kernel - expected at most the padded size of the images, 8, got 9"),
         (("--threads", 100_000), "--threads - set_num_threads: count - expected 1 to"),
     ],

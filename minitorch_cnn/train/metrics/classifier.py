@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minitorch_cnn.data import ArrayDataset
 
 _ENTRIES = {"architecture", "classes", "mean", "std"}  # that metadata must have
+_LARGEST_SIDE = 1 << 16  # pixels
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
 
@@ -347,7 +348,7 @@ def _check_metadata(owner, metadata):
         raise ValueError(f"{owner} - expected facts with {', '.join(map(repr, absent))}, got {got}")
     architecture = metadata["architecture"]
     size = architecture.get("image_size") if isinstance(architecture, dict) else None
-    if not isinstance(size, numbers.Integral) or size < 1:
+    if not _is_side(size):
         raise ValueError(f"{owner} - expected facts with 'architecture' and its 'image_size', got {architecture!r:.80}")
     for name in ("classes", "mean", "std"):
         if isinstance(metadata[name], str) or not isinstance(metadata[name], Sequence):
@@ -358,10 +359,14 @@ def _check_metadata(owner, metadata):
     if not metadata["classes"] or len(set(map(str, metadata["classes"]))) < len(metadata["classes"]):
         raise ValueError(f"{owner} - expected different names as 'classes', got {metadata['classes']!r:.80}")
     fits = (
-        isinstance(size, Sequence) and len(size) == 2 and all(isinstance(n, numbers.Integral) and n > 0 for n in size)
+        isinstance(size, Sequence) and len(size) == 2 and all(map(_is_side, size))
     )
     if size is not None and not fits:
         raise ValueError(f"{owner} - expected [height, width] in pixels as 'input_size', got {size!r:.80}")
+
+
+def _is_side(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 < value <= _LARGEST_SIDE
 
 
 def _is_number(value):
