@@ -70,7 +70,7 @@ def _actions(parser):
 
 
 def _names(action):
-    """Return the names that an argument takes although it takes others too, such as a file of one's own; or None."""
+    """Return the names that an argument takes although it takes others too, such as a file of your own; or None."""
     from minitorch_cnn import models, train
 
     if action.dest == "recipe":

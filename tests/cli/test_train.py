@@ -68,7 +68,7 @@ def test_a_network_by_the_recipe_of_its_family(mcnn):
 def test_the_message_without_cifar10(mcnn, own_folder):
     code, _, err = mcnn("train", "--recipe", "mlp", "--epochs", 1, "--workers", 0)
     assert code == 0
-    assert f"no CIFAR-10 in {own_folder / 'home'}" in err and "`mcnn data get` fetches it" in err
+    assert f"no CIFAR-10 in {own_folder / 'home'}" in err and "`mcnn data get` downloads it" in err
     assert "Training mlp on shapes10 instead, which needs no download." in err
     assert result_of("runs/mlp-1")["dataset"] == "shapes10"
 
