@@ -14,19 +14,24 @@ import numpy as np
 
 from minitorch_cnn import ops
 from minitorch_cnn.ops.activation import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
+from minitorch_cnn.ops.activation_pieces import HardSigmoid, HardSwish, PReLU, ReLU6
+from minitorch_cnn.ops.activation_smooth import ELU, Mish, SiLU, Softplus
 from minitorch_cnn.ops.adaptive_pool import AdaptiveAvgPool2d, AdaptiveMaxPool2d
 from minitorch_cnn.ops.arithmetic import Add, Div, Mul, Sub
 from minitorch_cnn.ops.choice import Clip, Maximum, Minimum, Where
 from minitorch_cnn.ops.conv import Conv2d
+from minitorch_cnn.ops.conv_transpose import ConvTranspose2d
+from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d
 from minitorch_cnn.ops.fused import BatchNormReLU
 from minitorch_cnn.ops.indexing import BroadcastTo, Index
+from minitorch_cnn.ops.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minitorch_cnn.ops.matmul import MatMul
 from minitorch_cnn.ops.movement import Concat, Reshape, Transpose
 from minitorch_cnn.ops.norm import BatchNorm, LocalResponseNorm
 from minitorch_cnn.ops.padding import Pad
 from minitorch_cnn.ops.pointwise import Abs, Exp, Log, Power, PowerOf, Sqrt
 from minitorch_cnn.ops.pool import AvgPool2d, MaxPool2d
-from minitorch_cnn.ops.reduce import Max, Sum
+from minitorch_cnn.ops.reduce import Max, Mean, Sum, Var
 from minitorch_cnn.ops.resize import Resize
 from minitorch_cnn.ops.softmax import LogSoftmax, Softmax
 from minitorch_cnn.tensor import Tensor
@@ -84,6 +89,8 @@ for _function, _kind in (
     (Maximum, "Max"),
     (Minimum, "Min"),
     (PowerOf, "Pow"),
+    (HardSwish, "HardSwish"),
+    (Mish, "Mish"),
 ):
     _same_name(_function, _kind)
 _same_name(LeakyReLU, "LeakyRelu", alpha="negative_slope")
@@ -103,6 +110,42 @@ def _clip(builder, call, x):
         if np.isfinite(limit):
             x = builder.add(kind, x, builder.like(limit, call.dtype))
     return x
+
+
+@_translates(ReLU6)
+def _relu6(builder, call, x):
+    return builder.add("Clip", x, builder.like(0, call.dtype), builder.like(6, call.dtype))
+
+
+@_translates(HardSigmoid)
+def _hard_sigmoid(builder, call, x):
+    return builder.add("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+
+
+@_translates(SiLU)
+def _silu(builder, call, x):
+    return builder.add("Mul", x, builder.add("Sigmoid", x))
+
+
+@_translates(Softplus)
+def _softplus(builder, call, x):
+    beta = builder.like(call.hyper["beta"], call.dtype)
+    return builder.add("Div", builder.add("Softplus", builder.add("Mul", x, beta)), beta)
+
+
+@_translates(ELU)
+def _elu(builder, call, x):
+    out = builder.add("Elu", x, alpha=call.hyper["alpha"])
+    return builder.add("Mul", out, builder.like(call.hyper["scale"], call.dtype))
+
+
+@_translates(PReLU)
+def _prelu(builder, call, x, slope):
+    """ONNX broadcasts the slope from the last axis; a slope for each channel needs axes of length 1 after it."""
+    shape, slopes = call.shapes[0], math.prod(call.shapes[1])
+    if slopes > 1:
+        slope = builder.add("Reshape", slope, builder.integers(slopes, *(1,) * (len(shape) - 2)))
+    return builder.add("PRelu", x, slope)
 
 
 @_translates(Where)
@@ -137,14 +180,44 @@ def _conv(builder, call, x, weight, bias):
     )
 
 
-@_translates(MaxPool2d, AvgPool2d)
-def _pool(builder, call, x):
-    hyper = dict(call.hyper)
-    window = {"kernel_shape": hyper.pop("kernel_size"), "strides": hyper.pop("stride")}
-    window["pads"] = _ends(hyper.pop("padding"))
-    if "count_include_pad" not in hyper:
-        return builder.add("MaxPool", x, **window)
-    return builder.add("AveragePool", x, **window, count_include_pad=int(hyper["count_include_pad"]))
+@_translates(ConvTranspose2d)
+def _conv_transpose(builder, call, x, weight, bias):
+    hyper = call.hyper
+    return builder.add(
+        "ConvTranspose",
+        *(name for name in (x, weight, bias) if name is not None),
+        kernel_shape=call.shapes[1][2:],
+        strides=hyper["stride"],
+        pads=_ends(hyper["padding"]),
+        output_padding=hyper["output_padding"],
+        dilations=hyper["dilation"],
+        group=hyper["groups"],
+    )
+
+
+@_translates(AvgPool2d)
+def _average_pool(builder, call, x):
+    hyper = call.hyper
+    return builder.add(
+        "AveragePool",
+        x,
+        kernel_shape=hyper["kernel_size"],
+        strides=hyper["stride"],
+        pads=_ends(hyper["padding"]),
+        count_include_pad=int(hyper["count_include_pad"]),
+    )
+
+
+@_translates(MaxPool2d, DilatedMaxPool2d)
+def _max_pool(builder, call, x):
+    hyper = call.hyper
+    pads = _ends(hyper["padding"])
+    if any(pad >= size for pad, size in zip(pads, hyper["kernel_size"] * 2, strict=True)):  # ONNX Runtime refuses
+        least = builder.like(-np.inf, call.dtype)
+        x, pads = builder.add("Pad", x, builder.integers(0, 0, *pads[:2], 0, 0, *pads[2:]), least), [0] * 4
+    dilations = hyper.get("dilation", (1, 1))
+    window = {"kernel_shape": hyper["kernel_size"], "strides": hyper["stride"], "pads": pads, "dilations": dilations}
+    return builder.add("MaxPool", x, **window)
 
 
 @_translates(Resize, AdaptiveAvgPool2d)
@@ -226,7 +299,46 @@ def _reduction(function, kind):
 
 
 _reduction(Sum, "ReduceSum")
+_reduction(Mean, "ReduceMean")
 _reduction(Max, "ReduceMax")
+
+
+@_translates(Var)
+def _variance(builder, call, x):
+    axes = builder.integers(*call.hyper["axis"])
+    centred = builder.add("Sub", x, builder.add("ReduceMean", x, axes, keepdims=1))
+    squares = builder.add("Mul", centred, centred)
+    mean = builder.add("ReduceMean", squares, axes, keepdims=int(call.hyper["keepdims"]))
+    correction = call.hyper["correction"]
+    if not correction:
+        return mean
+    count = math.prod(call.shapes[0][axis] for axis in call.hyper["axis"])
+    if count < 0:
+        raise Unsupported("expected a corrected variance within images, got one over the batch")
+    return builder.add("Mul", mean, builder.like(count / (count - correction), call.dtype))
+
+
+def _within_images(function, shapes_of):
+    """Register a norm of parts: ``shapes_of(call)`` gives the shape with parts, their axes, and that of weights."""
+
+    def translation(builder, call, x, weight, bias):
+        parts, axes, affine = shapes_of(call)
+        out, over = builder.add("Reshape", x, builder.integers(*parts)), builder.integers(*axes)
+        if function.centred:
+            out = builder.add("Sub", out, builder.add("ReduceMean", out, over, keepdims=1))
+        square = builder.add("ReduceMean", builder.add("Mul", out, out), over, keepdims=1)
+        std = builder.add("Sqrt", builder.add("Add", square, builder.like(call.hyper["eps"], call.dtype)))
+        out = builder.add("Reshape", builder.add("Div", out, std), builder.integers(*call.shape))
+        for kind, name in (("Mul", weight), ("Add", bias)):
+            if name is not None:
+                out = builder.add(kind, out, builder.add("Reshape", name, builder.integers(*affine)))
+        return out
+
+    TRANSLATIONS[function] = translation
+
+
+for _function in (GroupNorm, LayerNorm, RMSNorm):
+    _within_images(_function, lambda call, function=_function: function.layout(call.shapes[0], call.hyper))
 
 
 @_translates(Transpose)

@@ -84,6 +84,22 @@ export const Conv2d = {
   },
 };
 
+// The input gradient of a convolution as an operation: what is x here is the gradient of the output there.
+export const ConvTranspose2d = {
+  forward({ inputs: [x, weight, bias], hyper, shape }) {
+    const [out] = Conv2d.backward({ inputs: [new Tensor(shape), weight, null], hyper }, x);
+    const pixels = shape[2] * shape[3];
+    if (bias) out.data.forEach((value, i) => { out.data[i] = value + bias.data[Math.floor(i / pixels) % shape[1]]; });
+    return out;
+  },
+
+  backward({ inputs: [x, weight, bias], hyper }, grad) {
+    const gradX = Conv2d.forward({ inputs: [grad, weight, null], hyper, shape: x.shape });
+    const [, gradWeight] = Conv2d.backward({ inputs: [grad, weight, null], hyper }, x);
+    return [gradX, gradWeight, bias && channelSums(grad)];
+  },
+};
+
 // The sum over images and pixels of each channel of (N, C, H, W).
 export function channelSums(grad) {
   const [, channels, ...size] = grad.shape;

@@ -1,21 +1,23 @@
 // The network as a list of operations in the order in which they run; forward along it, backward against it.
 
-import { Conv2d } from "./conv.mjs";
-import { Concat, BroadcastTo, Index, Pad, Reshape, Transpose } from "./movement.mjs";
-import { BatchNorm, BatchNormReLU, LocalResponseNorm } from "./norm.mjs";
+import { Conv2d, ConvTranspose2d } from "./conv.mjs";
+import { BroadcastTo, Concat, Index, Pad, Reshape, Transpose } from "./movement.mjs";
+import { BatchNorm, BatchNormReLU, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm } from "./norm.mjs";
 import {
-  Abs, Add, Clip, Div, Exp, GELU, LeakyReLU, Log, Maximum, Minimum, Mul, Power, PowerOf, ReLU, Sigmoid, Sqrt, Sub,
-  Tanh, Where,
+  Abs, Add, Clip, Div, ELU, Exp, GELU, HardSigmoid, HardSwish, LeakyReLU, Log, Maximum, Minimum, Mish, Mul, PReLU,
+  Power, PowerOf, ReLU, ReLU6, SiLU, Sigmoid, Softplus, Sqrt, Sub, Tanh, Where,
 } from "./pointwise.mjs";
-import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d } from "./pool.mjs";
-import { LogSoftmax, MatMul, Max, Resize, Softmax, Sum } from "./reduce.mjs";
+import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, DilatedMaxPool2d, MaxPool2d } from "./pool.mjs";
+import { LogSoftmax, MatMul, Max, Mean, Resize, Softmax, Sum, Var } from "./reduce.mjs";
 import { Tensor } from "./tensor.mjs";
 
 // By the names of the Python classes of the same operations.
 export const operations = {
   Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Clip, Concat,
-  Conv2d, Div, Exp, GELU, Index, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum,
-  Minimum, Mul, Pad, Power, PowerOf, ReLU, Reshape, Resize, Sigmoid, Softmax, Sqrt, Sub, Sum, Tanh, Transpose, Where,
+  Conv2d, ConvTranspose2d, DilatedMaxPool2d, Div, ELU, Exp, GELU, GroupNorm, HardSigmoid, HardSwish, Index, LayerNorm,
+  LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum, Mean, Minimum, Mish, Mul, PReLU,
+  Pad, Power, PowerOf, RMSNorm, ReLU, ReLU6, Reshape, Resize, SiLU, Sigmoid, Softmax, Softplus, Sqrt, Sub, Sum, Tanh,
+  Transpose, Var, Where,
 };
 
 // Parameters

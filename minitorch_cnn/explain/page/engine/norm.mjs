@@ -100,3 +100,62 @@ export const LocalResponseNorm = {
     return [x.like(Float32Array.from(gradX))];
   },
 };
+
+// Normalisation of parts of each image. partsOf(x, hyper) gives { inside, affine }: the count of neighbouring elements
+// of a part, and a function from the index of an element to that of its weight and bias.
+function withinImages(partsOf, centred = true) {
+  function normalised({ inputs: [x], hyper }, { inside }) {
+    const normal = new Float64Array(x.data.length), factors = new Float64Array(x.data.length / inside);
+    for (let part = 0; part < factors.length; part++) {
+      const values = x.data.subarray(part * inside, (part + 1) * inside);
+      const mean = centred ? values.reduce((sum, value) => sum + value, 0) / inside : 0;
+      const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / inside;
+      factors[part] = 1 / Math.sqrt(square + hyper.eps);
+      values.forEach((value, i) => { normal[part * inside + i] = (value - mean) * factors[part]; });
+    }
+    return { normal, factors };
+  }
+
+  return {
+    forward(node) {
+      const [x, weight, bias] = node.inputs, parts = partsOf(x, node.hyper);
+      Object.assign(node, { parts }, normalised(node, parts));
+      return x.like(Float32Array.from(node.normal, (value, i) =>
+        value * (weight ? weight.data[parts.affine(i)] : 1) + (bias ? bias.data[parts.affine(i)] : 0)));
+    },
+
+    backward({ inputs: [x, weight, bias], parts: { inside, affine }, normal, factors }, grad) {
+      const gradX = new Tensor(x.shape);
+      const [products, sums] = [weight, bias].map((of) => of && new Float64Array(of.data.length));
+      for (let first = 0; first < normal.length; first += inside) {
+        let mean = 0, projection = 0;
+        for (let i = first; i < first + inside; i++) {
+          const scaled = grad.data[i] * (weight ? weight.data[affine(i)] : 1);
+          if (centred) mean += scaled / inside;
+          projection += (scaled * normal[i]) / inside;
+          if (products) products[affine(i)] += grad.data[i] * normal[i];
+          if (sums) sums[affine(i)] += grad.data[i];
+        }
+        for (let i = first; i < first + inside; i++) {
+          const scaled = grad.data[i] * (weight ? weight.data[affine(i)] : 1);
+          gradX.data[i] = (scaled - mean - projection * normal[i]) * factors[first / inside];
+        }
+      }
+      return [gradX, weight && weight.like(Float32Array.from(products)), bias && bias.like(Float32Array.from(sums))];
+    },
+  };
+}
+
+function groupsOf(x, { groups }) {
+  const pixels = x.data.length / (x.shape[0] * x.shape[1]);
+  return { inside: (x.shape[1] / groups) * pixels, affine: (i) => Math.floor(i / pixels) % x.shape[1] };
+}
+
+function lastAxesOf(x, { axes }) {
+  const inside = x.shape.slice(x.shape.length - axes).reduce((product, length) => product * length, 1);
+  return { inside, affine: (i) => i % inside };
+}
+
+export const GroupNorm = withinImages(groupsOf);
+export const LayerNorm = withinImages(lastAxesOf);
+export const RMSNorm = withinImages(lastAxesOf, false);

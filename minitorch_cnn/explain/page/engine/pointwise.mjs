@@ -40,8 +40,34 @@ export const LeakyReLU = elementwise(
   (x, out, { negative_slope: slope }) => (x > 0 ? 1 : slope),
 );
 export const GELU = elementwise((x) => x * normalBelow(x), (x) => normalBelow(x) + x * normalDensity(x));
-export const Sigmoid = elementwise((x) => 1 / (1 + Math.exp(-x)), (x, out) => out * (1 - out));
+export const Sigmoid = elementwise((x) => sigmoid(x), (x, out) => out * (1 - out));
 export const Tanh = elementwise(Math.tanh, (x, out) => 1 - out * out);
+export const ReLU6 = elementwise((x) => Math.min(Math.max(x, 0), 6), (x) => Number(x > 0 && x < 6));
+export const HardSigmoid = elementwise(
+  (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
+  (x) => (x > -3 && x < 3 ? 1 / 6 : 0),
+);
+export const HardSwish = elementwise(
+  (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
+  (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1),
+);
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const softplus = (x) => Math.log1p(Math.exp(-Math.abs(x))) + Math.max(x, 0);
+
+export const Softplus = elementwise(
+  (x, { beta }) => softplus(beta * x) / beta,
+  (x, out, { beta }) => sigmoid(beta * x),
+);
+export const SiLU = elementwise((x) => x * sigmoid(x), (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))));
+export const Mish = elementwise((x) => x * Math.tanh(softplus(x)), (x) => {
+  const t = Math.tanh(softplus(x));
+  return t + x * (1 - t * t) * sigmoid(x);
+});
+export const ELU = elementwise(
+  (x, { alpha, scale }) => scale * (x > 0 ? x : alpha * Math.expm1(x)),
+  (x, out, { alpha, scale }) => scale * (x > 0 ? 1 : alpha * Math.exp(x)),
+);
 export const Exp = elementwise(Math.exp, (x, out) => out);
 export const Log = elementwise(Math.log, (x) => 1 / x);
 export const Sqrt = elementwise(Math.sqrt, (x, out) => 1 / (2 * out));
@@ -113,3 +139,24 @@ export const Where = {
     return [a.like(Float32Array.from(sumsA)), b.like(Float32Array.from(sumsB))];
   },
 };
+
+// A learned slope for negative elements, one for all or one for each channel.
+export const PReLU = {
+  forward({ inputs: [x, slope] }) {
+    return x.like(x.data.map((value, i) => (value > 0 ? value : value * slope.data[slopeOf(x, slope, i)])));
+  },
+  backward({ inputs: [x, slope] }, grad) {
+    const gradX = new Tensor(x.shape), sums = new Float64Array(slope.data.length);
+    x.data.forEach((value, i) => {
+      const which = slopeOf(x, slope, i);
+      gradX.data[i] = grad.data[i] * (value > 0 ? 1 : slope.data[which]);
+      sums[which] += value > 0 ? 0 : grad.data[i] * value;
+    });
+    return [gradX, slope.like(Float32Array.from(sums))];
+  },
+};
+
+function slopeOf(x, slope, i) {
+  if (slope.data.length === 1) return 0;
+  return Math.floor(i / (x.data.length / (x.shape[0] * x.shape[1]))) % x.shape[1];
+}

@@ -2,11 +2,11 @@
 
 import { Tensor } from "./tensor.mjs";
 
-// The rows (or columns) that window i reads, as [first, end), for windows of a fixed size.
-function windowRanges(out, length, kernel, stride, before) {
+// The rows (or columns) that window i reads, as [first, end, step], for windows of a fixed size.
+function windowRanges(out, length, kernel, stride, before, step = 1) {
   return Array.from({ length: out }, (_, i) => {
-    const first = i * stride - before;
-    return [Math.max(first, 0), Math.min(first + kernel, length)];
+    const first = i * stride - before, skipped = Math.ceil(Math.max(-first, 0) / step);
+    return [first + skipped * step, Math.min(first + (kernel - 1) * step + 1, length), step];
   });
 }
 
@@ -19,10 +19,10 @@ function binRanges(out, length) {
 }
 
 function windows({ inputs: [x], hyper, shape }) {
-  const { kernel_size: [KH, KW], stride, padding: [top, , left] } = hyper;
+  const { kernel_size: [KH, KW], stride, padding: [top, , left], dilation = [1, 1] } = hyper;
   return {
-    rows: windowRanges(shape[2], x.shape[2], KH, stride[0], top),
-    columns: windowRanges(shape[3], x.shape[3], KW, stride[1], left),
+    rows: windowRanges(shape[2], x.shape[2], KH, stride[0], top, dilation[0]),
+    columns: windowRanges(shape[3], x.shape[3], KW, stride[1], left, dilation[1]),
   };
 }
 
@@ -42,9 +42,9 @@ function forOutputs(x, { rows, columns }, visit) {
 }
 
 // Call visit(index of a pixel in x) for every pixel of a window.
-function forPixels(start, width, [top, bottom], [left, right], visit) {
-  for (let y = top; y < bottom; y++) {
-    for (let column = left; column < right; column++) visit(start + y * width + column);
+function forPixels(start, width, [top, bottom, down = 1], [left, right, across = 1], visit) {
+  for (let y = top; y < bottom; y += down) {
+    for (let column = left; column < right; column += across) visit(start + y * width + column);
   }
 }
 
@@ -102,6 +102,7 @@ function mean(rangesOf, divisor) {
 }
 
 export const MaxPool2d = largest(windows);
+export const DilatedMaxPool2d = MaxPool2d;
 export const AvgPool2d = mean(windows, (hyper, inside) =>
   hyper.count_include_pad ? hyper.kernel_size[0] * hyper.kernel_size[1] : inside);
 export const AdaptiveMaxPool2d = largest(bins);

@@ -1,7 +1,7 @@
 // Sums, maxima and softmax over axes, matrix products, and interpolation.
 
 import { matmul, transposed } from "./matmul.mjs";
-import { Tensor, aroundAxis, indicesBy, stridesOf } from "./tensor.mjs";
+import { Tensor, aroundAxis, indicesBy, sizeOf, stridesOf } from "./tensor.mjs";
 
 // For each element of x: the index of the output element that reads it.
 function readers(shape, axes) {
@@ -19,6 +19,36 @@ export const Sum = {
   },
   backward({ inputs: [x], readers: to }, grad) {
     return [x.like(Float32Array.from(to, (i) => grad.data[i]))];
+  },
+};
+
+// How many elements each output element reads.
+const countOf = ({ inputs: [x], shape }) => x.data.length / sizeOf(shape);
+
+export const Mean = {
+  forward(node) {
+    const out = Sum.forward(node), count = countOf(node);
+    return out.like(out.data.map((sum) => sum / count));
+  },
+  backward(node, grad) {
+    return Sum.backward(node, grad.like(grad.data.map((value) => value / countOf(node))));
+  },
+};
+
+export const Var = {
+  forward(node) {
+    const [x] = node.inputs, { axis, correction } = node.hyper, count = countOf(node);
+    const to = readers(x.shape, axis), out = new Tensor(node.shape);
+    const means = new Float64Array(out.data.length), sums = new Float64Array(out.data.length);
+    x.data.forEach((value, i) => { means[to[i]] += value / count; });
+    node.centred = Float64Array.from(x.data, (value, i) => value - means[to[i]]);
+    node.centred.forEach((value, i) => { sums[to[i]] += value * value; });
+    Object.assign(node, { readers: to, divisor: count - correction });
+    out.data.set(sums.map((sum) => sum / node.divisor));
+    return out;
+  },
+  backward({ inputs: [x], centred, divisor, readers: to }, grad) {
+    return [x.like(Float32Array.from(centred, (value, i) => (grad.data[to[i]] * 2 * value) / divisor))];
   },
 };
 

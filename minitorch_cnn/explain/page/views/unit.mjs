@@ -69,10 +69,10 @@ function convolution(view, node, unit, onWeight) {
     const one = element("div", "", "window");
     one.append(table(part.window, "input", largestOf(x.data)), element("span", "\u00d7"));
     one.append(table(part.kernel, "kernel", largestOf(weight.data), (cell, u, v) => {
-      const weight = element("button", cell.textContent);
-      Object.assign(weight, { type: "button", title: "click for the gradient of this weight" });
-      weight.addEventListener("click", () => onWeight({ node, filter: unit.channel, map: part.map, u, v }));
-      cell.replaceChildren(weight);
+      const button = element("button", cell.textContent);
+      Object.assign(button, { type: "button", title: "click for the gradient of this weight" });
+      button.addEventListener("click", () => onWeight({ node, filter: unit.channel, map: part.map, u, v }));
+      cell.replaceChildren(button);
     }));
     one.append(element("span", `= ${short(part.sum)}`, "sum"));
     one.title = `input map ${part.channel}`;
