@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minitorch_cnn import ops
+from minitorch_cnn import interchange, ops
 from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, TraceError, Variable, is_grad_enabled
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
-_SHAPE_ONLY = (np.shape, np.ndim, np.size)  # NumPy functions that read no values
 
-
-class Tensor(Variable):
+class Tensor(interchange.Interchange, Variable):
     """An n-dimensional array that remembers how it was computed.
 
     Parameters
@@ -129,7 +127,8 @@ class Tensor(Variable):
 
     def _needs_values(self, what):
         if self.traced:
-            caller = next(f for f in reversed(traceback.extract_stack()) if f.filename != __file__)
+            own = __file__, interchange.__file__
+            caller = next(f for f in reversed(traceback.extract_stack()) if f.filename not in own)
             raise TraceError(
                 f"{what} asks for a value at {caller.filename}:{caller.lineno} ({caller.line}); expected only "
                 "operations on shapes while tracing, got a tensor that has a shape but no values"
@@ -173,24 +172,6 @@ class Tensor(Variable):
             raise ShapeError(
                 f"comparison: other - expected a shape that broadcasts with {self.shape}, got {got}"
             ) from None
-
-    # NumPy's operators must not apply a Tensor element by element.
-    __array_ufunc__ = None
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        """Return the array, for `np.asarray` and its callers."""
-        self._needs_values("NumPy")
-        if self.requires_grad and is_grad_enabled():
-            raise GraphError(
-                "NumPy: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient, "
-                "which NumPy does not record; use the functions of ops, or x.data"
-            )
-        return np.array(self.data, dtype, copy=copy)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Let functions such as `np.sum` read Tensors as their arrays."""
-        read = operator.attrgetter("data") if function in _SHAPE_ONLY else np.asarray
-        return function(*_with_arrays(args, read), **_with_arrays(kwargs, read))
 
     # ---------------------------------------------------------------------------- in place
 
@@ -383,17 +364,6 @@ def _as_numbers(data, dtype):
 
 def _array(value):
     return value.data if isinstance(value, Variable) else value
-
-
-def _with_arrays(value, read):
-    """Return the arguments of a NumPy function with each Tensor replaced by its array."""
-    if isinstance(value, Variable):
-        return read(value)
-    if isinstance(value, (list, tuple)):
-        return type(value)([_with_arrays(item, read) for item in value])
-    if isinstance(value, dict):
-        return {key: _with_arrays(item, read) for key, item in value.items()}
-    return value
 
 
 def _key(key):

@@ -164,6 +164,15 @@ class Module:
                     seen.add(id(parameter))
                     yield _join(path, name), parameter
 
+    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (dotted path, ndarray) of every buffer of the tree; a module that occurs twice once."""
+        for path, module in self.named_modules():
+            yield from ((_join(path, name), array) for name, array in module._own_buffers())
+
+    def buffers(self) -> Iterator[np.ndarray]:
+        """Yield every buffer of the tree."""
+        yield from (array for _, array in self.named_buffers())
+
     def parameters(self) -> Iterator[Parameter]:
         """Yield every Parameter of the tree once."""
         yield from (parameter for _, parameter in self.named_parameters())

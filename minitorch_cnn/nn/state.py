@@ -68,7 +68,7 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
     ----------
     module : Module
     arrays : dict of str to ndarray
-        By dotted path. float32 and float64 are converted into the module's dtype; any other difference
+        By dotted path. float16, float32 and float64 are converted into the module's dtype; any other difference
         of dtype is an error. ``num_batches_tracked``, which old files do not have, may be absent.
     strict : bool
         False allows missing and unexpected keys; shapes must still match.
@@ -122,6 +122,6 @@ def _difference(key, own, given):
         return [f"{key}: expected an ndarray, got {type(given).__name__}"]
     if given.shape != own.shape:
         return [f"{key}: expected shape {own.shape}, got {given.shape}"]
-    if given.dtype != own.dtype and not (given.dtype in FLOAT_DTYPES and own.dtype in FLOAT_DTYPES):
+    if given.dtype != own.dtype and not (given.dtype in (np.float16, *FLOAT_DTYPES) and own.dtype in FLOAT_DTYPES):
         return [f"{key}: expected dtype {own.dtype}, got {given.dtype}"]
     return []

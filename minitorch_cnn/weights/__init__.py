@@ -3,5 +3,6 @@
 from minitorch_cnn.weights.file import WeightFileError, load, save
 from minitorch_cnn.weights.onnx import load_onnx, save_onnx
 from minitorch_cnn.weights.pth import load_pth, save_pth
+from minitorch_cnn.weights.safetensors_file import load_safetensors
 
-__all__ = ["WeightFileError", "load", "load_onnx", "load_pth", "save", "save_onnx", "save_pth"]
+__all__ = ["WeightFileError", "load", "load_onnx", "load_pth", "load_safetensors", "save", "save_onnx", "save_pth"]

@@ -12,6 +12,7 @@ import collections.abc
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -190,3 +191,14 @@ def _digest(arrays):
 
 def _text_digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_prefix(what, state):
+    """Return a state_dict without the prefix that wrappers of PyTorch put before every name, and warn of it."""
+    stripped = []
+    while state and (found := [p for p in ("module.", "_orig_mod.") if all(name.startswith(p) for name in state)]):
+        state = {name.removeprefix(found[0]): array for name, array in state.items()}
+        stripped += found
+    if stripped:
+        warnings.warn(f"{what}: left out the prefix {''.join(stripped)!r} of every name", stacklevel=3)
+    return state

@@ -28,7 +28,7 @@ import numpy as np
 from minitorch_cnn import arguments
 from minitorch_cnn.io import files
 from minitorch_cnn.types import Array, Path
-from minitorch_cnn.weights.file import WeightFileError, check_state_dict
+from minitorch_cnn.weights.file import WeightFileError, check_state_dict, without_prefix
 from minitorch_cnn.weights.pickle_program import DTYPES, Storage, Tensor, build, run
 
 _STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name.endswith("Storage") and kind != "u2"}
@@ -39,18 +39,22 @@ _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 
 
-def load_pth(path: Path) -> dict[str, Array]:
-    """Read the tensors of a file that `torch.save` wrote from a state_dict.
+def load_pth(path: Path, key: str | None = None) -> dict[str, Array]:
+    """Read the tensors of a file that `torch.save` wrote from a state_dict, or from a checkpoint that holds one.
 
     Parameters
     ----------
     path : str or Path
+    key : str or None
+        Where a checkpoint holds the state_dict, such as "model", "state_dict" or "ema". None takes the only one.
 
     Returns
     -------
     dict of str to ndarray
         In the file's order, C-contiguous, of the file's dtypes; bfloat16 becomes float32. Names that share a tensor
         in the file share an array here, as they do in PyTorch. DenseNet's names of before 2017 are given as today's.
+        A prefix of all names that `DataParallel` ("module.") or `torch.compile` ("_orig_mod.") wrote is left out; a
+        warning says so.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def load_pth(path: Path) -> dict[str, Array]:
         If ``path`` is no path.
     WeightFileError
         If it is no such file, is damaged, was cut short, asks for anything but dense tensors, or claims more
-        numbers than it holds.
+        numbers than it holds; if there is no state_dict at ``key``, or several and no key. The message names them.
     OSError
         If it cannot be read.
 
@@ -67,6 +71,8 @@ def load_pth(path: Path) -> dict[str, Array]:
     Cost: the arrays and the largest storage; for any file at most three times its size and 25 MB.
     """
     arguments.path("load_pth", path=path)
+    if key is not None and not isinstance(key, str):
+        raise TypeError(f"load_pth: key - expected a string or None, got {key!r}")
     try:
         with _LimitedFile(io.FileIO(path)) as file:
             if file.read(4) != b"PK\3\4":
@@ -75,7 +81,7 @@ def load_pth(path: Path) -> dict[str, Array]:
                 )
             with zipfile.ZipFile(file) as archive:
                 file.limit = size = os.fstat(file.fileno()).st_size
-                return _state(archive, size)
+                return without_prefix(f"load_pth: {path}", _state(archive, size, key))
     except WeightFileError as error:
         raise WeightFileError(f"{path}: {error}") from None
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
@@ -99,7 +105,7 @@ class _LimitedFile(io.BufferedReader):
             raise WeightFileError(f"expected places within the file, got {place}") from error
 
 
-def _state(archive, size):
+def _state(archive, size, key):
     entries = _entries(archive, size)
     if "data.pkl" not in entries:
         raise WeightFileError("expected an entry data.pkl, got none")
@@ -109,8 +115,7 @@ def _state(archive, size):
     if byteorder not in (b"little", b"big"):
         raise WeightFileError(f"byteorder - expected little or big, got {byteorder[:20]!r}")
     state = run(archive.read(entries["data.pkl"]))
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]  # what training scripts write beside an epoch and an optimiser
+    state = _chosen(state, key)
     if not isinstance(state, dict) or not state:
         raise WeightFileError(f"expected a state_dict, got {type(state).__name__}")
     for name, tensor in state.items():
@@ -133,6 +138,26 @@ def _state(archive, size):
     if len(renamed) < len(state):
         raise WeightFileError("expected each name once, got an old name of a DenseNet beside the new one")
     return renamed
+
+
+def _holds_tensors(value):
+    return isinstance(value, dict) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
+
+
+def _chosen(state, key):
+    """Return the state_dict of a checkpoint, which training scripts write beside an epoch and an optimiser."""
+    found = [name for name, value in state.items() if _holds_tensors(value)] if isinstance(state, dict) else []
+    if key is not None:
+        if key not in found:
+            raise WeightFileError(f"key - expected one of {', '.join(map(repr, found)) or 'none'}, got {key!r}")
+        return state[key]
+    if not found or any(isinstance(value, Tensor) for value in state.values()):
+        return state["state_dict"] if isinstance(state, dict) and isinstance(state.get("state_dict"), dict) else state
+    if len(found) > 1:
+        raise WeightFileError(
+            f"expected one state_dict, got {', '.join(map(repr, found))}; name it: load_pth(path, key={found[0]!r})"
+        )
+    return state[found[0]]
 
 
 def _itemsize(kind):

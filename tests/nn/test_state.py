@@ -103,10 +103,12 @@ def test_float64_arrays_go_into_float32_parameters():
     np.testing.assert_array_equal(model[0].weight.data, other[0].weight.data.astype(np.float32))
 
 
-def test_half_precision_is_refused():
-    other = {key: array.astype(np.float16) for key, array in net().state_dict().items() if array.dtype.kind == "f"}
-    with pytest.raises(nn.StateDictError, match=r"0\.bias: expected dtype float32, got float16"):
-        net().load_state_dict(other)
+def test_half_precision_is_widened():
+    model = net()
+    other = {key: a.astype(np.float16) if a.dtype.kind == "f" else a for key, a in net().state_dict().items()}
+    model.load_state_dict(other)
+    assert model[0].weight.dtype == np.float32
+    np.testing.assert_array_equal(model[0].weight.data, other["0.weight"])
 
 
 def test_any_memory_order_is_taken():

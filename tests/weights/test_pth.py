@@ -440,3 +440,40 @@ def test_ten_thousand_flipped_bits(path):
         else:
             same(got, STATE)
     assert noticed > 3_000
+
+
+# ------------------------------------------------------------------ checkpoints and prefixes
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("key", ["model", "model_state_dict", "state_dict", "net", "ema"])
+def test_the_only_state_dict_of_a_checkpoint_is_found(path, key):
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    torch.save({"epoch": 3, key: model.state_dict(), "optimizer": optimizer.state_dict(), "loss": 0.5}, path)
+    same(weights.load_pth(path), {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+
+
+@pytest.mark.oracle
+def test_of_several_state_dicts_one_must_be_named(path):
+    torch = pytest.importorskip("torch")
+    torch.save({"model": {"w": torch.ones(1)}, "ema": {"w": torch.zeros(1)}, "epoch": 1}, path)
+    with pytest.raises(weights.WeightFileError, match="expected one state_dict, got 'model', 'ema'; name it: load_pth"):
+        weights.load_pth(path)
+    assert weights.load_pth(path, key="ema")["w"] == 0
+    with pytest.raises(weights.WeightFileError, match="key - expected one of 'model', 'ema', got 'epoch'"):
+        weights.load_pth(path, key="epoch")
+    with pytest.raises(TypeError, match="load_pth: key - expected a string or None, got 1"):
+        weights.load_pth(path, key=1)
+
+
+def test_prefixes_of_all_names_are_left_out_and_a_warning_says_so(path):
+    weights.save_pth(path, {"module._orig_mod.fc.weight": np.ones(2), "module._orig_mod.fc.bias": np.ones(1)})
+    with pytest.warns(UserWarning, match="left out the prefix 'module._orig_mod.' of every name"):
+        state = weights.load_pth(path)
+    assert list(state) == ["fc.weight", "fc.bias"]
+    weights.save_pth(path, {"module.weight": np.ones(2), "other": np.ones(1)})
+    assert list(weights.load_pth(path)) == ["module.weight", "other"]
