@@ -15,6 +15,7 @@ from minitorch_cnn.cli import (
     explore,
     export,
     gradcheck,
+    launch,
     network,
     predict,
     race,
@@ -83,8 +84,8 @@ def all_commands():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    training, understanding = (doctor, data, train, transfer, predict, race), (network, explain, explore, export)
-    for family in (*training, *understanding, gradcheck, exercise, completion):
+    training = doctor, data, train, launch, transfer, predict, race
+    for family in (*training, network, explain, explore, export, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser
 

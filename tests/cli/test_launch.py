@@ -1,0 +1,116 @@
+"""`mcnn launch`: restarts after failures, requests to stop that reach every process, and an end with the same bits."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minitorch_cnn.cli import launch
+from tests.train.distributed.test_ranks import needs_mpi
+
+TRAIN = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 2, "--workers", 0)
+# In the place of `python -m minitorch_cnn`: `mcnn` that trains on few images, and fails as often as it is told.
+FAILING = """
+import os, pathlib, signal, sys
+from minitorch_cnn import data, train
+from minitorch_cnn.cli import main
+from minitorch_cnn.data import shapes10
+data.Shapes10 = lambda train=True: shapes10.Shapes10(train=train, size=256 if train else 32)
+left = pathlib.Path("failures")
+step = train.Trainer.step
+def failing(self, *batch):
+    step(self, *batch)
+    if self.ranks.rank == self.ranks.size - 1 and self.progress.step >= 2 and int(left.read_text()):
+        left.write_text(str(int(left.read_text()) - 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+train.Trainer.step = failing
+sys.exit(main())
+"""
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+
+@pytest.fixture
+def fails(own_folder, monkeypatch):
+    """Return a function that says how often the training is killed at its second step or later."""
+    program = own_folder / "failing.py"
+    program.write_text(FAILING)
+    monkeypatch.setattr(launch, "module_command", lambda _, *words: [sys.executable, str(program), *map(str, words)])
+    return lambda count: (own_folder / "failures").write_text(str(count))
+
+
+def weights_of(folder):
+    return json.loads(pathlib.Path(folder, "result.json").read_text())["weights_sha256"]
+
+
+def launched(mcnn, *options, run="run", words=TRAIN):
+    return mcnn("launch", *options, "--", *words, "--run", run)
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=needs_mpi)])
+def test_failures_are_followed_by_restarts_and_the_same_end(mcnn, fails, ranks):
+    fails(0)
+    assert launched(mcnn, "-n", ranks, run="whole")[0] == 0
+    fails(2)
+    code, _, err = launched(mcnn, "-n", ranks)
+    assert code == 0 and "restart 1 of 3" in err and "restart 2 of 3" in err and "restart 3" not in err
+    assert weights_of("run") == weights_of("whole")
+
+
+def test_after_the_last_restart_it_says_so(mcnn, fails):
+    fails(9)
+    code, _, err = launched(mcnn, "--max-restarts", 1)
+    assert code == 1 and "mcnn launch: exit code 137 at the last of 2 attempts: see above" in err
+    assert pathlib.Path("failures").read_text() == "7"
+
+
+def test_errors_that_stay_are_not_tried_again(mcnn, fails):
+    fails(0)
+    code, _, err = launched(mcnn, words=("train", "--recipe", "nothing"))
+    assert code == 2 and "restart" not in err
+
+
+def test_a_folder_is_chosen_where_none_is_given(mcnn, fails):
+    fails(1)
+    assert mcnn("launch", "--", *TRAIN)[0] == 0
+    assert pathlib.Path("runs/launch-1/result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ((), "add a command of training after --, such as -- train --data shapes10"),
+        (("--", "predict", "x.png"), "add a command of training after --"),
+        (("--", "train", "--resume", "run"), "leave out --resume: give the folder by --run"),
+        (("-n", "0", "--", "train"), "expected an integer of at least 1, got '0'"),
+    ],
+)
+def test_bad_input(mcnn, words, message):
+    code, _, err = mcnn("launch", *words)
+    assert code == 2 and message in err
+
+
+def test_without_mpi_the_message_says_what_to_install(mcnn, monkeypatch):
+    monkeypatch.setattr(launch.shutil, "which", lambda *_, **__: None)
+    code, _, err = launched(mcnn, "-n", 2)
+    assert code == 1 and "pip install 'minitorch-cnn[mpi]'" in err
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=needs_mpi)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(own_folder, ranks, number):
+    words = [*map(str, TRAIN[:5]), "--epochs", "30", "--workers", "0", "--run", "run"]
+    command = [sys.executable, "-m", "minitorch_cnn", "launch", "-n", str(ranks), "--", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list(pathlib.Path("run").glob("checkpoint-*.safetensors")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        time.sleep(0.5)
+        os.killpg(process.pid, number)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "and saved" in err, err
+    assert len(list(pathlib.Path("run").glob("checkpoint-*.safetensors"))) == 2
