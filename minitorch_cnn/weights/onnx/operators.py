@@ -28,7 +28,7 @@ from minitorch_cnn.ops.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minitorch_cnn.ops.matmul import MatMul
 from minitorch_cnn.ops.movement import Concat, Reshape, Transpose
 from minitorch_cnn.ops.norm import BatchNorm, LocalResponseNorm
-from minitorch_cnn.ops.padding import Pad
+from minitorch_cnn.ops.padding import Pad, PadContinued
 from minitorch_cnn.ops.pointwise import Abs, Exp, Log, Power, PowerOf, Sqrt
 from minitorch_cnn.ops.pool import AvgPool2d, MaxPool2d
 from minitorch_cnn.ops.reduce import Max, Mean, Sum, Var
@@ -368,6 +368,23 @@ def _pad(builder, call, x):
     mode = {"zero": "constant"}.get(hyper["mode"], hyper["mode"])
     value = [builder.like(hyper["value"], call.dtype)] if mode == "constant" else []
     return builder.add("Pad", x, pads, *value, mode=mode)
+
+
+@_translates(PadContinued)
+def _pad_continued(builder, call, x):
+    hyper = call.hyper
+    if hyper["mode"] == "replicate":
+        pads = builder.integers(*(pair[end] for end in (0, 1) for pair in hyper["padding"]))
+        return builder.add("Pad", x, pads, mode="edge")
+    for axis, (before, after) in enumerate(hyper["padding"]):  # ONNX wraps from opset 19 on
+        ends = [(before, (-before, _END), 0), (after, (0, after), 1)]
+        parts = [x]
+        for width, (first, end), place in ends:
+            if width:
+                part = builder.add("Slice", x, *(builder.integers(value) for value in (first, end, axis)))
+                parts.insert(place * len(parts), part)
+        x = builder.add("Concat", *parts, axis=axis) if len(parts) > 1 else x
+    return x
 
 
 @_translates(Index)

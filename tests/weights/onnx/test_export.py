@@ -17,7 +17,7 @@ oracle = pytest.mark.oracle
 # Not for inference, or of values that only training has. `where` gets its condition from values, which a trace lacks.
 ABSENT = {"dense_block", "dropout", "nll_loss", "sync_batch_norm", "where"}
 ABSENT |= {name for name in TABLE if "entropy" in name or name in ("huber_loss", "smooth_l1_loss")}
-REFUSED = {("index", "expected an index of sli"), ("var", "expected a corrected var")}
+REFUSED = {"index": "expected an index of slices", "var": "expected a corrected variance"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_every_operation_alone(runtime, name, tmp_path):
         try:
             requires_equal(runtime, tmp_path / "m.onnx", model, x)
         except weights.WeightFileError as error:
-            assert (name, str(error)[24:48]) in REFUSED
+            assert REFUSED.get(name, "nothing") in str(error)
             continue
         done += 1
     assert done >= 3

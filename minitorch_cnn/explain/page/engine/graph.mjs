@@ -1,7 +1,7 @@
 // The network as a list of operations in the order in which they run; forward along it, backward against it.
 
 import { Conv2d, ConvTranspose2d } from "./conv.mjs";
-import { BroadcastTo, Concat, Index, Pad, Reshape, Transpose } from "./movement.mjs";
+import { BroadcastTo, Concat, Index, Pad, PadContinued, Reshape, Transpose } from "./movement.mjs";
 import { BatchNorm, BatchNormReLU, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm } from "./norm.mjs";
 import {
   Abs, Add, Clip, Div, ELU, Exp, GELU, HardSigmoid, HardSwish, LeakyReLU, Log, Maximum, Minimum, Mish, Mul, PReLU,
@@ -16,8 +16,8 @@ export const operations = {
   Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Clip, Concat,
   Conv2d, ConvTranspose2d, DilatedMaxPool2d, Div, ELU, Exp, GELU, GroupNorm, HardSigmoid, HardSwish, Index, LayerNorm,
   LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum, Mean, Minimum, Mish, Mul, PReLU,
-  Pad, Power, PowerOf, RMSNorm, ReLU, ReLU6, Reshape, Resize, SiLU, Sigmoid, Softmax, Softplus, Sqrt, Sub, Sum, Tanh,
-  Transpose, Var, Where,
+  Pad, PadContinued, Power, PowerOf, RMSNorm, ReLU, ReLU6, Reshape, Resize, SiLU, Sigmoid, Softmax, Softplus, Sqrt,
+  Sub, Sum, Tanh, Transpose, Var, Where,
 };
 
 // Parameters

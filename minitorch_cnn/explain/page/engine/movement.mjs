@@ -40,24 +40,28 @@ export const BroadcastTo = moving(({ inputs: [x], shape }) => indicesBy(shape, b
 // The page gets the indices that the key selects, so every form of key works.
 export const Index = moving(({ hyper: { selected } }) => selected);
 
-// Where padded index i of an axis comes from; -1 outside.
-function sourceOnAxis(i, before, length, mode) {
-  const at = i - before;
-  if (mode !== "reflect") return at >= 0 && at < length ? at : -1;
-  return length - 1 - Math.abs(length - 1 - Math.abs(at));
-}
+// Where padded index i of an axis comes from, for each kind of border; -1 for a constant.
+const SOURCES = {
+  zero: (at, length) => (at >= 0 && at < length ? at : -1),
+  reflect: (at, length) => length - 1 - Math.abs(length - 1 - Math.abs(at)),
+  replicate: (at, length) => Math.min(Math.max(at, 0), length - 1),
+  circular: (at, length) => ((at % length) + length) % length,
+};
 
 export const Pad = moving(({ inputs: [x], hyper: { padding, mode }, shape }) => {
+  const sourceOf = SOURCES[mode];
   const strides = stridesOf(x.shape), size = sizeOf(shape);
   const found = new Int32Array(size), steps = stridesOf(shape);
   for (let i = 0; i < size; i++) {
     for (let axis = 0; axis < shape.length && found[i] >= 0; axis++) {
-      const at = sourceOnAxis(Math.floor(i / steps[axis]) % shape[axis], padding[axis][0], x.shape[axis], mode);
+      const at = sourceOf((Math.floor(i / steps[axis]) % shape[axis]) - padding[axis][0], x.shape[axis]);
       found[i] = at < 0 ? -1 : found[i] + at * strides[axis];
     }
   }
   return found;
 });
+
+export const PadContinued = Pad;
 
 export const Concat = {
   forward({ inputs, hyper: { axis }, shape }) {
