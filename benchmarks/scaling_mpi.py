@@ -9,7 +9,7 @@ over a network of latency a and bandwidth B:
 
     step = compute + 2 (N - 1) * (a * buckets + bytes / (N B))
 
-Nothing of it counts as hidden behind backward: MPI goes on only while it is called, between two layers, and over TCP
+Nothing of it counts as hidden behind backward: MPI works only while it is called, between two layers, and over TCP
 that has saved next to nothing (`tests/campaigns/shaped_links.py`, which holds the forecast against measured steps).
 
 Patarasuk and Yuan 2009, "Bandwidth optimal all-reduce algorithms for clusters of workstations".

@@ -120,7 +120,7 @@ def main():
     parser = _race.parser(__doc__, rounds=5)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="networks (default: those named above)")
     parser.add_argument("--mode", choices=["training", "inference"], help="(default: training; at 224 both)")
-    parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels a side (default: 32)")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, metavar="N", help="images (default: 128, 32 above 1 GMAC, 8 at 224)")
     parser.add_argument("--seconds", type=float, default=0.5, metavar="S", help="at least, of a measurement")
     parser.add_argument("--one", help=argparse.SUPPRESS)

@@ -52,7 +52,7 @@ for padding, style in ((0, {"color": figures.ORANGE, "ls": "--"}), (1, {"color":
         sides.append(conv_output_size(sides[-1], 3, 1, padding, padding))
     axes.plot(sides, "o", lw=3, ms=9, label=f"padding {padding}", **{"ls": "-", **style})
 axes.set_xlabel("layers of 3 x 3", fontsize=16)
-axes.set_ylabel("pixels a side", fontsize=16)
+axes.set_ylabel("pixels per side", fontsize=16)
 axes.set_ylim(0, 34)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=16)

@@ -36,7 +36,7 @@ def only(dataset, classes, count):
     labels, names = dataset.labels[chosen] - classes[0], tuple(dataset.classes[k] for k in classes)
     small = np.ascontiguousarray(
         dataset.images[chosen, ::2, ::2]
-    )  # 16 pixels a side are enough, and four times as fast
+    )  # 16 pixels per side are enough, and four times as fast
     return dataclasses.replace(dataset, images=small, labels=labels, classes=names)
 
 
@@ -66,7 +66,7 @@ def batch(dataset, chosen):
 
 
 def accuracy(model, dataset):
-    """Return the share of images that are right."""
+    """Return the share of images that are classified correctly."""
     model.eval()
     with mt.no_grad():
         images, labels = batch(dataset, slice(None))

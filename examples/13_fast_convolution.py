@@ -45,7 +45,7 @@ for name in ladder.available_steps():
 # ## Steps 2 to 4: let the processor work on vectors
 #
 # A compiler removes the interpreter (step 2). But a vector register takes 16 neighbours at a time, and the channels of
-# a pixel are no neighbours: in the layout N, C, H, W a step from one channel to the next leads over a whole image.
+# a pixel are not neighbours: in the layout N, C, H, W, two channels of a pixel are a whole image apart.
 # "Channels last" makes them neighbours (step 3), and im2col makes one long sum of the nine short ones (step 4).
 
 # %%
@@ -73,7 +73,7 @@ for rows, columns in ((1, 1), (2, 2), (step5_registers.MR, step5_registers.NR), 
 #
 # ## Steps 7 to 9: all cores, no copies, fewer products
 #
-# Threads share out the rows of the result (step 7). The shipped kernel does without copies of the windows: it reads
+# Threads divide the rows of the result among them (step 7). The shipped kernel does not copy the windows: it reads
 # the image through a table of offsets, as in Dukhan's indirect convolution (step 8). Winograd's algorithm needs 36
 # multiplications where the definition has 144 (step 9). Let us measure. The layer is one of the middle of a network:
 # 128 channels to 128 channels, 32 x 32 pixels. The loops in Python run on a small part of it.
@@ -114,5 +114,5 @@ figures.save(figure, out / "13_ladder.png")
 figure
 
 # %% [markdown]
-# Step 9 may pass the orange line: GFLOP/s count the multiplications of the definition, and Winograd does without three
-# quarters of them. No step before it can pass.
+# Step 9 may pass the orange line: GFLOP/s count the multiplications of the definition, and Winograd avoids three
+# quarters of them. No step before it can do so.

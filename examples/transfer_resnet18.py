@@ -5,9 +5,9 @@
 
 scratch   the same network with random weights: all it knows, it learns here
 head      the pretrained layers stay as they are, and run once over all images; the new last layer learns
-fine      the new last layer learns, and all others go on learning, more slowly
+fine      the new last layer learns, and all others continue to learn, more slowly
 
-Each run has a folder under --run, so that one that was stopped goes on from there. Without --weights
+Each run has a folder under --run, so that a stopped one continues from there. Without --weights
 torchvision's file for ImageNet is fetched, and images of 224 pixels are what it wants. Each looks at the
 test images once. Progress goes to standard error, the table to standard output.
 """
@@ -37,7 +37,7 @@ def start(kind, options, train_set, folder):
 
 
 def result(kind, options, train_set, test_set):
-    """Run to the end, or go on with what was stopped, or read what is done; return ``result.json``."""
+    """Run to the end, or continue a stopped run, or read a finished one; return ``result.json``."""
     folder = pathlib.Path(options.run) / kind
     if (done := train.RunFolder(folder).read_result()) is not None:
         return done

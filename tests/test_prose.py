@@ -25,13 +25,18 @@ WORDS = {  # pattern: what to write instead
     r"\bnumber by number\b": "product by product, element by element",
     r"\bdraws? the like\b": "draws something similar",
     r"\bgo(es)? on by\b": "continue with",
+    r"\b(go(es)?|gone|went) on\b(?! (to|with the))": "continue",
+    r"(?<![Tt]here )\b(is|are) no (?!longer\b|more\b|fewer\b|less\b|better\b|worse\b|doubt\b)\w+": "is not a, does not",
+    r"\b(pixels|rows|columns) a side\b": "pixels per side",
+    r"\bfor want of\b": "because there is no",
+    r"\bwhole or not\b": "complete or absent, all or nothing",
     r"\bof one's own\b": "its own, your own",
     r"\b(house rules?|rooms of|(this|which|other|each) room)\b": "package, module",
     r"\b(a|one|per) floor\b|\bfloor (below|above)\b|\bthe floors\b": "level",
 }
 TODO = (  # not gone through yet
-    "kernels/",
-    "tests/kernels/",
+    "kernels/minitorch_kernels/conv/",
+    "kernels/minitorch_kernels/runtime/",
 )
 FOLDERS = ("", "benchmarks", "examples", "kernels", "minitorch_cnn", "tests")
 

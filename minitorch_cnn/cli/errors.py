@@ -27,7 +27,7 @@ def usage(prog, error):
 
 
 def explain(error):
-    """Return (exit code, one sentence) for an error that is no fault of this program, else (None, None)."""
+    """Return (exit code, one sentence) for an error that this program does not cause, else (None, None)."""
     from minitorch_cnn import data, nn, train, weights
     from minitorch_cnn.models import own
     from minitorch_cnn.shapes import ShapeError

@@ -46,7 +46,7 @@ def add_commands(commands):
         "your own, trained with --recipe",
     )
     add_source_options(parser)
-    parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels a side")
+    parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels per side")
     parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
     parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate (default: the recipe's)")
     parser.add_argument(

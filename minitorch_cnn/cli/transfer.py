@@ -38,7 +38,7 @@ def add_commands(commands):
     )
     add_source_options(parser)
     parser.add_argument(
-        "--image-size", type=integer(1), metavar="S", help="pixels a side (default: what it was pretrained at)"
+        "--image-size", type=integer(1), metavar="S", help="pixels per side (default: what it was pretrained at)"
     )
     parser.add_argument("--freeze-until", metavar="LAYER", help="layers up to this one, such as layer4, do not learn")
     parser.add_argument(
@@ -125,7 +125,7 @@ def _recipe(arguments, place):
 
 
 def _native_size(name):
-    """Return the pixels a side that a network is made for; None for an unknown name, which comes up later."""
+    """Return the pixels per side that a network is made for; None for an unknown name, which comes up later."""
     from minitorch_cnn import models
 
     return models.native_input(name)[1] if name in models.list() else None

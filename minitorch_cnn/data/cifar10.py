@@ -59,7 +59,7 @@ def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -
     Raises
     ------
     TypeError
-        If ``root`` is no path, or ``train`` or ``verify`` not True or False.
+        If ``root`` is not a path, or ``train`` or ``verify`` is not True or False.
     DatasetError
         If nothing is found, a file is damaged, or the images are not the genuine ones.
     """
@@ -235,7 +235,7 @@ def fetch(
     Raises
     ------
     TypeError
-        If ``source`` or ``folder`` is no path.
+        If ``source`` or ``folder`` is not a path.
     DatasetError
         If what was found is not genuine; nothing is kept of it.
     DownloadError

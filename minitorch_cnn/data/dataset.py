@@ -124,7 +124,7 @@ class ArrayDataset:
         Raises
         ------
         TypeError
-            If ``count`` is no integer.
+            If ``count`` is not an integer.
         ValueError
             If there are fewer images.
         """
@@ -195,7 +195,7 @@ def hold_out(dataset: ArrayDataset, count: int, seed: int = 0) -> tuple[ArrayDat
     Raises
     ------
     TypeError
-        If ``count`` or ``seed`` is no integer.
+        If ``count`` or ``seed`` is not an integer.
     ValueError
         If ``count`` leaves nothing on one side, or ``seed`` is negative.
     """

@@ -25,7 +25,7 @@ from minitorch_cnn.io import files
 from minitorch_cnn.types import Path, Size
 
 TRAIN, TESTS = "train", ("test", "val", "valid", "validation")
-SMALL, LARGE = 32, 64  # pixels a side, where none are asked for
+SMALL, LARGE = 32, 64  # pixels per side, where none are asked for
 _LOOKED_AT = 200  # pictures whose sizes decide between the two
 _NAMED = 5  # broken files in a message
 

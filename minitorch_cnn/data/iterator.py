@@ -63,7 +63,7 @@ def from_workers(pool, batches, epoch, prefetch, taken_over):
         Batches that each worker prepares ahead.
     taken_over : callable
         Makes of a finished batch, uint8 (N, H, W, C) in shared memory, what is handed out; that memory is used
-        again before the batch is handed out, so that the workers go on meanwhile.
+        again before the batch is handed out, so that the workers continue meanwhile.
 
     Yields
     ------

@@ -56,7 +56,7 @@ class DataLoader:
     Attributes
     ----------
     epoch : int, 0 .. 2**32 - 1
-        That of the latest iteration, or what `set_epoch` has chosen for the next one. Each loop over a loader goes on
+        That of the latest iteration, or what `set_epoch` has chosen for the next one. Each loop over a loader continues
         to the next epoch, so that several loops see several orders and augmentations. The arguments are attributes
         too, and stay as they are.
 
@@ -163,7 +163,7 @@ class DataLoader:
         return whole + (1 if rest and not self.drop_last else 0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration serves; an iteration that runs goes on with its own.
+        """Choose the epoch that the next iteration serves; an iteration that is running keeps its own.
 
         Parameters
         ----------

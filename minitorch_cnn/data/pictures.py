@@ -19,7 +19,7 @@ _WHITE_IS_ZERO, _UNSIGNED = 0, 1  # values of the last two
 
 
 class PictureError(ValueError):
-    """A file that is no picture, or a picture that cannot be shown in 8 bits of red, green and blue."""
+    """A file that is not a picture, or a picture that cannot be shown in 8 bits of red, green and blue."""
 
 
 def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Array:
@@ -43,12 +43,12 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     Raises
     ------
     PictureError
-        If the file is no picture or a damaged one, or its values have no stated range: floats, integers of 32 bits,
+        If the file is not a picture or is damaged, or its values have no stated range: floats, integers of 32 bits,
         and those of 16 bits that do not fill 0..65535.
     OSError
         If it cannot be read.
     TypeError
-        If ``path`` is no path or ``size`` something else.
+        If ``path`` is not a path, or ``size`` is not a size.
     ValueError
         If ``size`` is below 1, or ``channels`` neither 3 nor 1.
 

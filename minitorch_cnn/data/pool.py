@@ -223,7 +223,7 @@ class WorkerPool:
 def _readable(descriptor, timeout):
     """Wait until there is something to read, in short waits.
 
-    Time in which both processes are stopped (Ctrl-Z) counts for one of them at most: it is no hang.
+    Time in which both processes are stopped (Ctrl-Z) counts for one of them at most: that is not a hang.
     `select.select` knows no descriptors above 1023.
     """
     with selectors.DefaultSelector() as selector:

@@ -90,7 +90,7 @@ class PadCrop(_Chooser):
     Raises
     ------
     TypeError
-        If the padding is no integer.
+        If the padding is not an integer.
     ValueError
         If it is negative, or there is no such mode.
     """
@@ -138,7 +138,7 @@ class Flip(_Chooser):
     Raises
     ------
     TypeError
-        If it is no number.
+        If it is not a number.
     ValueError
         If it is outside 0..1.
     """
@@ -167,7 +167,7 @@ class Cutout(_Chooser):
     Raises
     ------
     TypeError
-        If it is no integer.
+        If it is not an integer.
     ValueError
         If it is below 1.
 
@@ -217,7 +217,7 @@ class Resize:
 
 
 def scaled(image, height, width):
-    """Return an image, uint8 (H, W, C), scaled to uint8 (height, width, C); several channels are no colours here."""
+    """Return an image, uint8 (H, W, C), scaled to uint8 (height, width, C); the channels are scaled one by one."""
     from PIL import Image  # as slow to import as the rest of this package, and seldom used
 
     channels = [Image.fromarray(np.ascontiguousarray(image[:, :, c])) for c in range(image.shape[2])]
@@ -236,7 +236,7 @@ def augment(images, sources, transforms, draws, begin=lambda sample: None):
     draws : Draws of these N samples
     begin : callable
         Called with each sample before a transform that does more than to choose pixels, and with None when all
-        are done and the batch goes on together.
+        are done and the batch is processed as a whole.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Lock files: of all processes and threads, one at a time can hold one.
 
 The operating system keeps the lock and drops it when its owner ends, however it ends: a lock file that a killed
-process left behind is no obstacle.
+process left behind does not count.
 """
 
 import contextlib

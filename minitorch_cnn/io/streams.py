@@ -1,4 +1,4 @@
-"""Streams for progress, which nobody needs: what cannot be shown is dropped, and the work goes on."""
+"""Streams for progress: what cannot be shown is dropped, and the work continues."""
 
 import io
 import sys

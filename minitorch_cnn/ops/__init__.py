@@ -20,7 +20,8 @@ from minitorch_cnn.ops.adaptive_pool import (
 )
 from minitorch_cnn.ops.arithmetic import add, div, mul, neg, sub
 from minitorch_cnn.ops.choice import clip, maximum, minimum, where
-from minitorch_cnn.ops.conv import conv1d, conv2d, convolve
+from minitorch_cnn.ops.conv import conv2d, convolve
+from minitorch_cnn.ops.conv_1d import conv1d
 from minitorch_cnn.ops.conv_algorithms import register_algorithm
 from minitorch_cnn.ops.conv_choice import conv_algorithm
 from minitorch_cnn.ops.conv_transpose import conv_transpose1d, conv_transpose2d

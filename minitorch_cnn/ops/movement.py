@@ -65,7 +65,7 @@ class Transpose(Function):
     """The axes in another order."""
 
     any_dtype = True
-    rule = "grad_out with the axes put back"
+    rule = "grad_out with the axes in their former order"
     reads, kind = Permuted("axes"), "view"
 
     @staticmethod

@@ -71,7 +71,7 @@ def gradcheck(
         second time, a zero gradient of the output gives others than zeros, or a gradient has the wrong
         shape or dtype. The message is a sentence with both numbers and what the mistake looks like.
     TypeError
-        If an input or the output is no Tensor, or another argument no number.
+        If an input or the output is not a Tensor, or another argument is not a number.
     ValueError
         If there is nothing to compare, the mode is unknown, or a number is out of its range.
 

@@ -51,7 +51,7 @@ class FeatureLoader:
         for first in range(0, len(images), _PART):
             parts.append(features(self._classifier, images[first : first + _PART]))
             self._reporter.part_done("frozen layers", min(first + _PART, len(images)), len(images))
-        self._reporter.restart_clock()  # these seconds are no part of a step
+        self._reporter.restart_clock()  # these seconds are not part of a step
         return np.concatenate(parts)
 
     def close(self):

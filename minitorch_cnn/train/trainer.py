@@ -11,7 +11,7 @@ from minitorch_cnn import arguments, data, nn, ops, optim, rng
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import nan_check, network, setup
+from minitorch_cnn.train import nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
@@ -21,16 +21,6 @@ from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError, rescue_folder
-from minitorch_cnn.train.state import (
-    OPTIONS,
-    Checkpoints,
-    Progress,
-    TrainingState,
-    check_same_data,
-    restore,
-    settings,
-    snapshot,
-)
 from minitorch_cnn.types import Array, Path
 
 
@@ -114,7 +104,7 @@ class Trainer:
     ):
         self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
         given = source, seed, holdout, sync_bn, accumulate, save_epochs
-        options = setup.options(recipe, self.ranks, dict(zip(OPTIONS, given, strict=True)))
+        options = setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True)))
         vars(self).update(options)
         arguments.number("Trainer", least=0, save_every=save_every)
         self.save_every = float(save_every)
@@ -123,7 +113,7 @@ class Trainer:
         kept, self.held_out = data.hold_out(train_set, self.holdout) if self.holdout else (train_set, None)
         self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
         model, architecture = network.describe(model, recipe.model, self._sizes())
-        self.settings = settings(recipe, train_set, architecture, options)
+        self.settings = state.settings(recipe, train_set, architecture, options)
         self.state = self._first_state(nn.fuse(model))
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.classifier = setup.checked(Classifier(self.model, self.settings))
@@ -135,7 +125,7 @@ class Trainer:
         if self.ranks.rank == 0 and not isinstance(folder, RunFolder):
             folder = RunFolder.create(folder)
         self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes into it
-        self.checkpoints = Checkpoints(self.folder.path)
+        self.checkpoints = state.Checkpoints(self.folder.path)
 
     def _sizes(self):
         """Return what a network has to fit: the number of classes, and channels and side of the images."""
@@ -150,7 +140,7 @@ class Trainer:
         setup.prepare(self.recipe, model)
         optimizer = setup.optimizer(self.recipe, model)
         schedule = setup.schedule(self.recipe, optimizer, self.recipe.epochs * len(self.loader))
-        return TrainingState(model, optimizer, schedule, Progress())
+        return state.TrainingState(model, optimizer, schedule, state.Progress())
 
     @property
     def model(self) -> nn.Module:
@@ -168,7 +158,7 @@ class Trainer:
         return self.state.schedule
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> state.Progress:
         """Epoch, batch, running sums and history; see `Progress`."""
         return self.state.progress
 
@@ -193,20 +183,25 @@ class Trainer:
         KeyboardInterrupt
             At the second Ctrl-C.
         """
-        progress = self.progress
         with StopOnRequest() as request, self._running():
-            while progress.epoch < self.recipe.epochs:
-                self.model.train()
-                self.loader.set_epoch(progress.epoch)
-                with contextlib.closing(self.loader.iterate(start_batch=progress.batch)) as batches:
-                    for images, labels in batches:
-                        self.step(images, labels)
-                        flags = self.ranks.sum([int(request.requested), int(time.monotonic() >= self._next_save)])
-                        if flags.any():  # set by one rank, for all
-                            self.save()
-                        if flags[0]:
-                            return False
+            while self.progress.epoch < self.recipe.epochs:
+                if not self._epoch(request):
+                    return False
                 self._end_epoch()
+        return True
+
+    def _epoch(self, request):
+        """Learn from the remaining batches of the epoch; return False if a request to stop came."""
+        self.model.train()
+        self.loader.set_epoch(self.progress.epoch)
+        with contextlib.closing(self.loader.iterate(start_batch=self.progress.batch)) as batches:
+            for images, labels in batches:
+                self.step(images, labels)
+                flags = self.ranks.sum([int(request.requested), int(time.monotonic() >= self._next_save)])
+                if flags.any():  # of one rank; all follow it
+                    self.save()
+                if flags[0]:
+                    return False
         return True
 
     def step(self, images: Tensor, labels: Array) -> None:
@@ -312,14 +307,14 @@ class Trainer:
         self.ranks.average_statistics(self.model)
         if self.ranks.rank:
             return None
-        saved = snapshot(self.state, self.settings)
+        saved = state.snapshot(self.state, self.settings)
         try:
             return self.checkpoints.save(self.progress.step, saved)
         except FileNotFoundError:
             if self.folder.path.is_dir():
                 raise
             rescued = rescue_folder(self.folder.path)
-            Checkpoints(rescued).save(self.progress.step, saved)
+            state.Checkpoints(rescued).save(self.progress.step, saved)
             raise FolderGoneError(self.folder.path, rescued, self.progress.step) from None
 
     @classmethod
@@ -351,19 +346,19 @@ class Trainer:
         """
         run = RunFolder.open(folder)
         run.refuse_if_locked()
-        saved, notes = Checkpoints(run.path).load()
+        saved, notes = state.Checkpoints(run.path).load()
         chosen = saved["settings"]
-        check_same_data(train_set, chosen)
+        state.check_same_data(train_set, chosen)
         train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
         if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
             model = network.rebuild(architecture, model, "resume")
-        kept = {key: chosen[key] for key in OPTIONS if key in chosen}
+        kept = {key: chosen[key] for key in state.OPTIONS if key in chosen}
         trainer = cls(Recipe(**chosen["recipe"]), train_set, run, model=model, **kept, **options)
         if architecture:
             trainer.settings["architecture"] = architecture
         for note in notes:
             trainer.reporter.say(note)
-        restore(trainer.state, saved)
+        state.restore(trainer.state, saved)
         return trainer
 
     # -------------------------------------------------------------------------- the final test

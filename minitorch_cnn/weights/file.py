@@ -30,7 +30,7 @@ _LONGEST_HEADER = 1 << 22
 
 
 class WeightFileError(ValueError):
-    """A file that is no file of weights, or is not as it was written."""
+    """A file that is not a file of weights, or that has changed since it was written."""
 
 
 def save(path: Path, state_dict: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> str:
@@ -55,7 +55,7 @@ def save(path: Path, state_dict: Mapping[str, Any], metadata: Mapping[str, Any] 
     Raises
     ------
     TypeError
-        If ``path`` is no path, ``state_dict`` no dict, a name no string, an array no ndarray of numbers, or the
+        If ``path`` is not a path, ``state_dict`` not a dict, a name not a string, an array not numeric, or the
         metadata not JSON; the message says where in them.
     ValueError
         If a name cannot be written in UTF-8, or is the one that the format itself uses.
@@ -98,7 +98,7 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     Raises
     ------
     TypeError
-        If ``path`` is no path.
+        If ``path`` is not a path.
     WeightFileError
         If the file is cut short, was changed, or was not written by `save`.
     FileNotFoundError
@@ -117,7 +117,7 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no dict
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is not a dict
     except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise WeightFileError(f"weights.load: {path} - expected a safetensors file, got {error}") from error
     if absent := {"sha256", "metadata", "metadata_sha256"} - header.keys():

@@ -59,9 +59,9 @@ def load_pth(path: Path, key: str | None = None) -> dict[str, Array]:
     Raises
     ------
     TypeError
-        If ``path`` is no path.
+        If ``path`` is not a path.
     WeightFileError
-        If it is no such file, is damaged, was cut short, asks for anything but dense tensors, or claims more
+        If it is not such a file, is damaged, was cut short, asks for anything but dense tensors, or claims more
         numbers than it holds; if there is no state_dict at ``key``, or several and no key. The message names them.
     OSError
         If it cannot be read.
@@ -218,7 +218,7 @@ def save_pth(path: Path, state_dict: Mapping[str, Any]) -> None:
     Raises
     ------
     TypeError
-        If ``path`` is no path, ``state_dict`` no dict, a name no string, or an array has another dtype.
+        If ``path`` is not a path, ``state_dict`` not a dict, a name not a string, or an array has another dtype.
     ValueError
         If a name cannot be written in UTF-8.
     OSError

@@ -1,6 +1,6 @@
 """The recipe cifar4 on both sides: our trainer, and PyTorch's layers, loss, optimiser and schedule on the same batches.
 
-    CIFAR10=DIR python tests/campaigns/accuracy.py --full     # an hour on four cores; interrupted, it goes on
+    CIFAR10=DIR python tests/campaigns/accuracy.py --full     # an hour on four cores; interrupted, it continues
 
 Each run has its own process and begins from its side's own random weights. What was reached stays in
 ``accuracy.json`` here, one line for each side and seed; remove it to begin anew. The test images are looked at

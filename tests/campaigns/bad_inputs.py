@@ -138,7 +138,7 @@ def _pictures(folder, rng):
     (folder / "head.png").write_bytes(content[:20])
     (folder / "flipped.png").write_bytes(content[:60] + bytes([content[60] ^ 0xFF]) + content[61:])
     (folder / "empty.png").write_bytes(b"")
-    (folder / "text.png").write_text("this is no picture", encoding="utf-16")
+    (folder / "text.png").write_text("not a picture", encoding="utf-16")
     (folder / "noise.jpg").write_bytes(rng.bytes(3000))
     huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (2**31 - 1).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
     (folder / "huge.png").write_bytes(huge + content[29:])

@@ -1,4 +1,4 @@
-"""Checkpoints and resumes: killed writers, full and failing disks, and training that goes on bit by bit."""
+"""Checkpoints and resumes: killed writers, full and failing disks, and resumed trainings with equal bits."""
 
 import builtins
 import contextlib
@@ -162,7 +162,7 @@ def full_disk(length):
             except OSError as error:
                 failures += error.errno == errno.ENOSPC and loadable(folder) and not strays(folder)
         expected = length(5, 50)
-        return f"{failures}/{expected} saves refused for want of room, the old one loadable", failures == expected
+        return f"{failures}/{expected} saves refused on a full disk, the old checkpoint loadable", failures == expected
     finally:
         subprocess.run(["umount", folder], check=True)
         shutil.rmtree(folder, ignore_errors=True)

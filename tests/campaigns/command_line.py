@@ -5,7 +5,7 @@
 
 Every try runs `main` in a process that has imported all and was forked for some hundred tries. Training is real and
 stopped by Ctrl-C after two steps; downloads and measurements are left out; one picture of 20 is really drawn. A try
-fails if it ends by a traceback, by another exit code, with an error that names nothing, is no sentence or is endless,
+fails if it ends by a traceback, by another exit code, with an error that names nothing, is not a sentence or never ends,
 after more than LIMIT seconds, or if it leaves half-written files or changes those that it was not asked to write. The
 log has a line for each finished part: with the same log, tries that are in it are not repeated.
 """
@@ -191,7 +191,7 @@ def _wrong(words, code, out, err):
         if code == 0 and "--show-code" in words:
             compile(out, "shown", "exec")
         elif code == 0 and "--json" in words:
-            json.loads(out, parse_constant=lambda text: int(text))  # NaN is no JSON
+            json.loads(out, parse_constant=lambda text: int(text))  # NaN is not JSON
     except (SyntaxError, ValueError) as error:
         return f"{type(error).__name__}: {error} in {out[:200]!r}"
     if code in (0, 130):
@@ -214,7 +214,7 @@ def left_behind(code, words, before, after):
         return f"half-written: {half}"
     changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
     values = [word.partition("=")[2] if word.startswith("--") else word for word in words]
-    resumed = {value.rstrip("/").split("/")[0] for value in values}  # files of a run that was asked to go on
+    resumed = {value.rstrip("/").split("/")[0] for value in values}  # files of a run that was asked to continue
     if wrong := {path for path in changed | gone if path.split("/")[0] not in resumed}:
         return f"changed or removed: {sorted(wrong)[:5]}"
     if code == 2 and (new or changed or gone) and words[0] != "predict":

@@ -1,8 +1,8 @@
 """The test suite again and again: a run that fails says which test, and is not repeated.
 
-    python tests/campaigns/flaky.py --full     # 20 runs; interrupted, it goes on where it was
+    python tests/campaigns/flaky.py --full     # 20 runs; interrupted, it continues
 
-Two runs go on side by side, so each meets a machine that others use, too, and a cache that others write to.
+Two runs are started side by side, so each meets a machine that others use, too, and a cache that others write to.
 
 The log of each run stays in the folder ``MCNN_FLAKY``, by default ``flaky-<commit>`` here; remove it to begin anew.
 The short form runs one file of tests twice.

@@ -1,4 +1,4 @@
-"""Kill a rank at a random moment, again and again: every run must end, leave no process, and go on from its checkpoint.
+"""Kill a rank at a random moment, many times: every run must end, leave no process, and continue from its checkpoint.
 
     python tests/campaigns/kill_ranks.py --times 20
 

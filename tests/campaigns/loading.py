@@ -2,7 +2,7 @@
 
 A run makes one loader of random settings (samples, sizes, batches, shares, workers, transforms) and uses it at random:
 iterators that overlap, begin in the middle of an epoch, are left, closed or emptied by several threads; epochs chosen
-while others run; copies; other loaders that go on where this one stood. Every batch has to have the labels and the
+while others run; copies; other loaders that continue where this one stopped. Every batch has to have the labels and the
 exact numbers of the model, which knows of no batches, workers or kernels: it augments one sample by one from the
 definition of its random numbers.
 """
@@ -251,7 +251,7 @@ class Use:
         self.open.remove(entry)
 
     def resume(self):
-        """Go on in another loader, with another number of workers, where an iterator of this one stands."""
+        """Continue in another loader, with another number of workers, where an iterator of this one stopped."""
         epoch = int(self.rng.integers(4))
         batches = self.model.batches(epoch)
         start = int(self.rng.integers(len(batches) + 1))
@@ -264,7 +264,7 @@ class Use:
         self.served += len(got)
 
     def copied(self):
-        """Go on with a copy; the iterators of the original stay open."""
+        """Continue with a copy; the iterators of the original stay open."""
         original = self.loader
         self.loader = pickle.loads(pickle.dumps(original)) if self.rng.random() < 0.5 else copy.copy(original)
         self.open = [entry for entry in self.open if self.rng.random() < 0.5 or not self.workers]

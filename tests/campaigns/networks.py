@@ -11,7 +11,7 @@ elements that are NaN, infinite, 1e38, 1e6 or denormal, in the images, a paramet
   finite number, both do, unless PyTorch's own float32 is no better. The latter is not asked where PyTorch multiplies an
   infinity by a zero that the definition leaves out: see `AMBIGUOUS`. Filters and gamma stay finite for the same reason.
 
-The same seed makes the same networks. With --json FILE, a run that was stopped goes on where it was (FILE.progress),
+The same seed makes the same networks. With --json FILE, a stopped run continues where it was (FILE.progress),
 as long as no source has changed.
 """
 

@@ -2,7 +2,7 @@
 
     python tests/campaigns/other_ranks.py                    # cifar4 on shapes10, 200 steps
 
-Every stage goes on from the checkpoint of the one before. With --sync-bn the bits must be those of one process that
+Every stage continues from the checkpoint of the one before. With --sync-bn the bits must be those of one process that
 trains to the end; with each rank's own batch norm, those of all ranks must be the same after 200 steps.
 """
 
@@ -24,7 +24,7 @@ class Enough(Exception):
 
 
 def work(options):
-    """Begin or go on as one of the ranks; rank 0 prints the parameters of all, as digests."""
+    """Begin or continue as one of the ranks; rank 0 prints the parameters of all, as digests."""
     import minitorch_cnn as mt
     from minitorch_cnn import data, train
 

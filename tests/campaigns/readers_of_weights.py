@@ -109,8 +109,8 @@ class Weights:
 
     error, floor = weights.WeightFileError, 25_000_000
     crafted = crafted.HEADERS | {
-        "metadata that are no JSON": sealed(STATE, "{"),
-        "metadata that are no dict": sealed(STATE, "[1]"),
+        "metadata that are not JSON": sealed(STATE, "{"),
+        "metadata that are not a dict": sealed(STATE, "[1]"),
         "metadata in metadata, 100,000 times": sealed(STATE, "[" * 100_000),
         "an integer of 10,000 digits": sealed(STATE, '{"x": ' + "1" * 10_000 + "}"),
     }

@@ -53,7 +53,7 @@ CHECKS = dict.fromkeys(BARS, 1) | {7: 2, 12: 2, 13: 2, 14: 2, 15: 3, 16: 13, 19:
 PROMISES = {  # of bars that belong together
     "A worker process that is killed, crashes, fails or hangs gives one error that names the worker, its process, the "
     "cause and the sample; no process and no memory is left": (12,),
-    "A checkpoint is whole or not there, however the writer is killed": (19,),
+    "A checkpoint is complete or absent, however its writer is killed": (19,),
     "A resumed training ends with the bits of one that never stopped": (20,),
     "No file of weights or images can run code, take the process down or take more memory than three times its "
     "size, or 25 MB": (16,),
@@ -64,7 +64,7 @@ PROMISES = {  # of bars that belong together
     "A wrong backward is found": (2,),
     "PyTorch's file of weights gives PyTorch's answers": (18,),
     "`cifar4` learns what the same network learns in PyTorch from the same batches": (27,),
-    "A loader serves each image with its own label, however its iterators overlap, are left or go on": (29,),
+    "A loader serves each image with its own label, however its iterators overlap, are abandoned or continue": (29,),
     "The tests pass whenever they are run": (28,),
 }
 

@@ -86,7 +86,7 @@ def main():
             f"{gbits} Gbit/s: {measured['latency'] * 1e6:.0f} us, {measured['bandwidth'] * 8e-9:.2f} Gbit/s measured; "
             f"forecast {1000 * measured['compute']:.1f} ms of compute + {1000 * sums:.1f} ms = {1000 * expected:.1f} ms"
         )
-        for what, key in (("after backward", "step_without_overlap"), ("while backward goes on", "step")):
+        for what, key in (("after backward", "step_without_overlap"), ("while backward runs", "step")):
             apart = expected / measured[key] - 1
             worst = max(worst, abs(apart))
             print(f"    sums {what}: measured {1000 * measured[key]:.1f} ms, forecast {apart:+.0%}", flush=True)

@@ -1,4 +1,4 @@
-"""What fails outside while a training runs: a sentence, how to go on, and exit code 1."""
+"""What fails outside while a training runs: a sentence, how to continue, and exit code 1."""
 
 import errno
 import shutil

@@ -1,4 +1,4 @@
-"""Several iterations of one loader: each owns its epoch, order and workers; what cannot go on is refused by name."""
+"""Several iterations of one loader: each owns its epoch, order and workers; what cannot continue is refused by name."""
 
 import copy
 import os

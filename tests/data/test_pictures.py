@@ -149,7 +149,7 @@ def test_cmyk_without_a_profile(saved):
 
 
 def test_a_colour_profile_is_applied(saved):
-    """The profile of a display whose curve is linear: half of the light is no middle grey in sRGB."""
+    """The profile of a display whose curve is linear: half of the light is not the middle grey of sRGB."""
     linear = ImageCms.ImageCmsProfile(io.BytesIO(profile_of_gamma(1.0)))
     image = Image.new("RGB", (4, 4), (128, 128, 128))
     for options, expected in (({}, 128), ({"icc_profile": linear.tobytes()}, 188)):

@@ -124,7 +124,7 @@ def test_the_first_sample_is_tried_by_a_worker_and_not_by_the_parent(fault, star
 
 
 def test_a_worker_may_start_slowly(fault, started):
-    """The imports of a busy machine are no hang, however short the timeout of a batch."""
+    """Imports on a busy machine do not count as a hang, however short the timeout of a batch is."""
     slow = "import time\ntime.sleep(1.5)\n"
     module = sys.modules["faults_of_a_user"].__file__
     with open(module, "w") as file:

@@ -1,4 +1,4 @@
-"""Kernels compiled in advance: found by the process that needs them, and installation goes on without them."""
+"""Kernels compiled in advance: found by the process that needs them, and installation continues without them."""
 
 import os
 import subprocess

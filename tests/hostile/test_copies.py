@@ -1,4 +1,4 @@
-"""Everything public survives `pickle` and `copy.deepcopy`: names are found again, objects keep all that they hold."""
+"""Everything public survives `pickle` and `copy.deepcopy`: names are found, and objects keep all their values."""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or read by nobody: no traceback, and training goes on."""
+"""Standard streams that are closed, full, or read by nobody: no traceback, and training continues."""
 
 import contextlib
 import json

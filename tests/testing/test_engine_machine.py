@@ -193,7 +193,7 @@ BUGS = {  # what is wrong: (where, function, text, what replaces it, ...)
         *(Variable, "backward", "in zip(node.edges, grads_in, strict=True)"),
         "in dict(zip(node.edges, grads_in)).items()",
     ),
-    "the walk goes on before all gradients of a node are there": (
+    "the walk continues before a node has all its gradients": (
         *(engine, "topological_order", "stack.append((node, True))"),
         "order.insert(0, node)",
     ),

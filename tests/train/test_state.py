@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, also if the writer dies."""
+"""Checkpoints: complete or absent, even if the writer dies."""
 
 import errno
 import os

@@ -130,7 +130,7 @@ def documented_programs():
     for page in (ROOT / "README.md", *(ROOT / "examples" / "docs").glob("*.md")):
         blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         if blocks:
-            programs[page.stem] = "\n".join(blocks)  # those of a page go on with each other's names
+            programs[page.stem] = "\n".join(blocks)  # later blocks of a page use names of earlier ones
     for number in CHAPTERS:
         (chapter,) = (ROOT / "examples").glob(f"{number:02d}_*.py")
         programs[chapter.stem] = chapter.read_text(encoding="utf-8")
@@ -138,7 +138,7 @@ def documented_programs():
 
 
 def test_documented_programs_have_no_error_in_strict_mode(tmp_path):
-    """Results that a notebook shows as the last line of a cell are no mistakes, and matplotlib is not fully typed."""
+    """A result on the last line of a cell, which a notebook shows, is allowed; matplotlib is not fully typed."""
     programs = documented_programs()
     assert len(programs) >= 10
     for name, text in programs.items():

@@ -275,7 +275,7 @@ PICKLES = {
     "never ends": b"\x80\x02}",
     "ends with a mark": b"\x80\x02(.",
     "is empty": b"",
-    "is no pickle": b"\xff" * 50,
+    "is not a pickle": b"\xff" * 50,
     "holds a string of four gigabytes": b"\x80\x02X\xff\xff\xff\xffabc.",
     "is a list": b"\x80\x02].",
     "is an empty dict": b"\x80\x02}.",

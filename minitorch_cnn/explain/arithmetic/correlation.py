@@ -24,7 +24,7 @@ FORMULAS = {
     "cross-correlation": "S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)",
     "convolution": "S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)",
 }
-_IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, their pixels a side, and the rate
+_IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, their pixels per side, and the rate
 
 
 class _Shown:

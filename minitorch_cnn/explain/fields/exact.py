@@ -1,7 +1,7 @@
 """Which pixels one element of a network depends on: found by going back through its trace, axis by axis.
 
 Every variable of the trace has a mask for each axis: the rows, the columns, ... that count.
-A window of k elements, stride s, dilation d, padding p in front turns a row i into the rows
+A window of k elements, stride s, dilation d, padding p before the first element turns a row i into the rows
 
     i * s - p + d * u,   u = 0 .. k - 1,
 

@@ -93,7 +93,7 @@ class Field:
 def receptive_fields(records: Sequence[Record], x: Variable) -> dict[int, Field]:
     """Compute the field of every map of a trace.
 
-    For a window of k elements, stride s, dilation d and padding p in front, along each axis:
+    For a window of k elements, stride s, dilation d and padding p before the first element, along each axis:
 
         size_out  = size_in + d * (k - 1) * jump_in
         jump_out  = jump_in * s

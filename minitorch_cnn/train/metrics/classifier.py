@@ -81,7 +81,7 @@ class Classifier:
     Raises
     ------
     TypeError, ValueError
-        If the metadata are no dict, or an entry is missing or of another form.
+        If the metadata are not a dict, or an entry is missing or malformed.
     """
 
     def __init__(self, model: Module, metadata: dict[str, Any]):
@@ -315,7 +315,7 @@ class Classifier:
         TypeError
             If ``paths`` is a single path.
         ClassifierError
-            If a file is no picture, a damaged one, or of a kind that has no 8 bits of red, green and blue.
+            If a file is not a picture, is damaged, or cannot be shown in 8 bits of red, green and blue.
         OSError
             If it cannot be read.
         """

@@ -1,4 +1,4 @@
-"""Feature maps: what stands in the picture is what the layers gave."""
+"""Feature maps: the picture shows the values of the layers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Filters, and the film of a training: what stands in the pictures is what the network holds."""
+"""Filters, and the film of a training: the pictures show the weights of the network."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The poster and the chart of efficiency: what stands in them is what was counted."""
+"""The poster and the chart of efficiency show what was counted."""
 
 import pytest
 

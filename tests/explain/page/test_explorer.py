@@ -231,7 +231,7 @@ def test_the_gradient_of_a_weight(page, cifar4):
 
 def test_without_a_worker_the_page_computes_by_itself(page):
     difference = page.wait(
-        "const s = new Session(explorer.content.graph, constantsOf(explorer.content), 'this is no script');"
+        "const s = new Session(explorer.content.graph, constantsOf(explorer.content), 'this is not a script');"
         "const worker = await s.start(); const { shape } = explorer.session.value(0);"
         "await s.forward({ shape, data: explorer.session.value(0).data });"
         "const id = explorer.content.graph.output, own = s.value(id).data, other = explorer.session.value(id).data;"

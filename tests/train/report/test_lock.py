@@ -1,4 +1,4 @@
-"""One process at a time in a run folder; a dead owner is no obstacle."""
+"""One process at a time in a run folder; a dead owner does not count."""
 
 import os
 import pathlib
