@@ -5,7 +5,7 @@
 
 Every try runs `main` in a process that has imported all and was forked for some hundred tries. Training is real and
 stopped by Ctrl-C after two steps; downloads and measurements are left out; one picture of 20 is really drawn. A try
-fails if it ends by a traceback, by another exit code, with an error that names nothing, is not a sentence or never ends,
+fails if it ends by a traceback, by another exit code, with an error that names nothing, is not a sentence or too long,
 after more than LIMIT seconds, or if it leaves half-written files or changes those that it was not asked to write. The
 log has a line for each finished part: with the same log, tries that are in it are not repeated.
 """

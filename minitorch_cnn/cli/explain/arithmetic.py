@@ -62,7 +62,7 @@ def add_commands(group):
 
 
 def _add_sizes(parser, kernel, stride):
-    parser.add_argument("--input", type=integer(1, _LARGEST), default=5, metavar="N", help="pixels per side (default: 5)")
+    parser.add_argument("--input", type=integer(1, _LARGEST), default=5, metavar="N", help="pixels (default: 5)")
     parser.add_argument("--kernel", type=integer(1, _LARGEST), default=kernel, metavar="N", help=f"(default: {kernel})")
     text = stride or "the kernel"
     parser.add_argument("--stride", type=integer(1, _LARGEST), default=stride, metavar="N", help=f"(default: {text})")

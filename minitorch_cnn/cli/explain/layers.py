@@ -37,7 +37,7 @@ def add_commands(group):
     field.add_argument("layer", metavar="LAYER", help="as `mcnn summary NAME` lists them")
     field.add_argument("y", type=integer(0), metavar="Y", help="row of the unit")
     field.add_argument("x", type=integer(0), metavar="X", help="column of the unit")
-    field.add_argument("--image-size", type=integer(1), metavar="S", help="pixels per side (default: the network's own)")
+    field.add_argument("--image-size", type=integer(1), metavar="S", help="per side (default: the network's own)")
     field.add_argument(
         "--images",
         type=integer(0, 10_000),
