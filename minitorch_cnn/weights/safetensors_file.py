@@ -38,9 +38,9 @@ def load_safetensors(path: Path) -> dict[str, Array]:
     Raises
     ------
     TypeError
-        If ``path`` is no path.
+        If ``path`` is not a path.
     WeightFileError
-        If it is no such file, is damaged or cut short, or holds a dtype that NumPy lacks.
+        If it is not such a file, is damaged or cut short, or holds a dtype that NumPy lacks.
     OSError
         If it cannot be read.
     """
