@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from minitorch_cnn.autograd import GraphError, Variable, is_grad_enabled
 from minitorch_cnn.types import Array
 
 _SHAPE_ONLY = (np.shape, np.ndim, np.size)  # NumPy functions that read no values
+_WRITING = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)  # into the first argument
 
 
 class Interchange:
@@ -26,9 +28,22 @@ class Interchange:
         return np.array(self.data, dtype, copy=copy)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Let functions such as `np.sum` read Tensors as their arrays."""
+        """Let functions such as `np.sum` read Tensors as their arrays; none may write into one unnoticed."""
+        out = kwargs.get("out")
+        targets = (*(out if isinstance(out, tuple) else (out,)), *args[: function in _WRITING])
+        if any(isinstance(target, Variable) for target in targets):
+            name = function.__name__
+            raise TypeError(f"{name}: expected an array to write to, got a Tensor; use its copy_ or fill_, or its data")
         read = operator.attrgetter("data") if function in _SHAPE_ONLY else np.asarray
         return function(*_with_arrays(args, read), **_with_arrays(kwargs, read))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy of a leaf; that of a result of an operation would lead to copies of all leaves."""
+        if self.node is not None:
+            raise GraphError("deepcopy: expected a leaf of the graph, got a result of an operation; use detach()")
+        other = memo[id(self)] = type(self).__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
 
     def __dlpack__(self, **options: Any) -> Any:
         """Return the memory, not a copy, for `np.from_dlpack`, `torch.from_dlpack` and others."""

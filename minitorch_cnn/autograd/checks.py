@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+_ARRAYS = (np.ndarray, np.generic)
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -28,8 +29,24 @@ def check_dtypes(function, variables):
         raise TypeError(f"{function.__name__}: dtype - expected float32 or float64, the same everywhere, got {got}")
 
 
+def variables_among(function, inputs):
+    """Return the inputs that are not None, and whether one is traced; raise TypeError unless they are variables."""
+    variables = [v for v in inputs if v is not None]
+    try:
+        traced = [v.traced for v in variables]
+    except AttributeError:
+        wrong = next(v for v in variables if not hasattr(v, "traced"))
+        got = type(wrong).__name__
+        raise TypeError(f"{function.__name__}.apply: inputs - expected Tensors or None, got {got}") from None
+    if not traced:
+        raise TypeError(f"{function.__name__}.apply: inputs - expected at least one Tensor, got none")
+    return variables, True in traced
+
+
 def check_output(function, shape, output):
-    """Raise ValueError if forward did not return an array of the shape that ``output_shape`` promised."""
+    """Raise unless forward returned one array, of the shape that ``output_shape`` promised."""
+    if not isinstance(output, _ARRAYS):
+        raise TypeError(f"{function.__name__}.forward: result - expected one array, got {type(output).__name__}")
     if shape is not None and output.shape != tuple(shape):
         raise ValueError(f"{function.__name__}.forward: expected shape {tuple(shape)}, got {output.shape}")
 
@@ -41,6 +58,8 @@ def first_gradient(variable, grad):
         raise TraceError("backward: expected a variable computed from real data, got a traced one without values")
     if not variable.requires_grad:
         raise GraphError("backward: expected a variable that requires a gradient, got one that does not")
+    if data.dtype.kind != "f":
+        raise GraphError(f"backward: expected a variable of floating numbers, got {data.dtype}")
     if grad is None and data.size != 1:
         raise ValueError(f"backward: grad - expected an array of shape {data.shape}, got None")
     grad = np.ones_like(data) if grad is None else np.array(grad, data.dtype)
@@ -56,6 +75,14 @@ def saved_versions(ctx: Any, variables: list[Any]) -> list[tuple[Any, int]]:
     return [(v._version, v.version) for v in held]
 
 
+def check_leaf(leaf):
+    """Raise GraphError if the gradient that a leaf already has is not one to which another can be added."""
+    grad, data = leaf.grad, leaf.data
+    if grad is not None and not (isinstance(grad, _ARRAYS) and (grad.shape, grad.dtype) == (data.shape, data.dtype)):
+        got = f"{type(grad).__name__} {getattr(grad, 'shape', '')} {getattr(grad, 'dtype', '')}".strip()
+        raise GraphError(f"backward: grad - expected None or an array {data.shape} of {data.dtype}, got {got}")
+
+
 def check_node(node):
     """Raise GraphError if the backward of a node cannot run any more."""
     name = node.function.__name__ + (f" in {node.path}" if node.path else "")
@@ -69,7 +96,10 @@ def check_node(node):
 
 def check_gradients(node, grads):
     """Return the result of backward as a tuple; raise ValueError unless each gradient fits its input."""
-    grads = grads if isinstance(grads, tuple) else (grads,)
+    grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+    if wrong := [grad for grad in grads if grad is not None and not isinstance(grad, _ARRAYS)]:
+        expected, got = "an array or None for each input", type(wrong[0]).__name__
+        raise TypeError(f"{node.function.__name__}.backward: result - expected {expected}, got {got}")
     got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
     fits = len(got) == len(node.expected)
     if not fits or False in [g in (None, e) for g, e in zip(got, node.expected, strict=True)]:

@@ -12,7 +12,6 @@ A node points to the nodes before it, never to the variables in between. So an a
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -26,12 +25,12 @@ from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, settin
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
 
-def no_grad() -> contextlib._GeneratorContextManager[Any]:
+def no_grad() -> setting:
     """Return a context manager, also usable as a decorator, inside which no graph is recorded."""
     return setting(_grad_enabled, False)
 
 
-def enable_grad() -> contextlib._GeneratorContextManager[Any]:
+def enable_grad() -> setting:
     """Return a context manager, also usable as a decorator, inside which the graph is recorded, even in `no_grad`."""
     return setting(_grad_enabled, True)
 
@@ -116,6 +115,8 @@ class Variable:
         for node in order:  # before any gradient changes, so that a failure leaves all as it was
             if isinstance(node, Node):
                 checks.check_node(node)
+            else:
+                checks.check_leaf(node)
         for node in reversed(order):
             grad_out = grads.pop(node, None)
             if isinstance(node, Variable):  # a leaf, whose gradient is final now, or None
@@ -238,13 +239,12 @@ class Function:
     @classmethod
     def apply(cls, *inputs: Any, **hyper: Any) -> Any:
         """Run the operation on variables, None for an absent optional one, and record it in the graph."""
-        variables = [v for v in inputs if v is not None]
+        variables, traced = checks.variables_among(cls, inputs)
         if not cls.any_dtype:
             checks.check_dtypes(cls, variables)
         arrays = [None if v is None else v.data for v in inputs]
         shapes = [None if a is None else a.shape for a in arrays]
         shape = cls.output_shape(*shapes, **hyper) if cls.output_shape else None
-        traced = True in [v.traced for v in variables]
         recording = is_grad_enabled() and not traced
         ctx = Context(tuple([recording and v is not None and v.requires_grad for v in inputs]), shape)
         if traced:

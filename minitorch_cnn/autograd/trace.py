@@ -5,7 +5,8 @@ large network takes milliseconds and no memory.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import inspect
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -15,18 +16,105 @@ import numpy as np
 if TYPE_CHECKING:
     from minitorch_cnn.autograd.engine import Node, Variable
 
-_records = ContextVar("records", default=None)
+_records = ContextVar("trace", default=())  # the lists of all traces that are open
 module_call = ContextVar("module_call", default=None)  # the ModuleCall of the outermost module that is running
 
 
-@contextlib.contextmanager
-def setting(variable: ContextVar[Any], value: Any) -> Iterator[Any]:
-    """Set a context variable inside a ``with`` block."""
-    token = variable.set(value)
-    try:
-        yield value
-    finally:
-        variable.reset(token)
+class setting(contextlib.ContextDecorator):
+    """Set a context variable inside a ``with`` block, and while a function that it decorates runs.
+
+    A generator that stops inside such a block leaves it open, so that blocks can end in another order than they began.
+    Each takes back its own setting alone, and the last one leaves what was there before them all. Of a decorated
+    generator or coroutine, the body runs inside, and the code that waits for it outside.
+
+    Parameters
+    ----------
+    variable : ContextVar
+    value : object
+        Returned by ``with setting(...) as value``.
+
+    Raises
+    ------
+    TypeError
+        If it decorates a class or an asynchronous generator.
+    """
+
+    def __init__(self, variable: ContextVar[Any], value: Any):
+        self.variable, self.value, self._entered = variable, value, []
+
+    def __enter__(self) -> Any:
+        self._entered.append(_Block(self.variable, self.variable.get()))
+        _blocks.set((*_blocks.get(), self._entered[-1]))
+        self.variable.set(self.value)
+        return self.value
+
+    def __exit__(self, *error: object) -> None:
+        _end(self._entered.pop())
+
+    def _recreate_cm(self):
+        return type(self)(self.variable, self.value)
+
+    def __call__(self, function):
+        if isinstance(function, type) or inspect.isasyncgenfunction(function):
+            kind = "a class" if isinstance(function, type) else "an asynchronous generator"
+            raise TypeError(f"{self.variable.name}: function - expected a function to decorate, got {kind}")
+        if inspect.iscoroutinefunction(function):
+            return self._around_coroutine(function)
+        return self._around_generator(function) if inspect.isgeneratorfunction(function) else super().__call__(function)
+
+    def _around_coroutine(self, function):
+        @functools.wraps(function)
+        async def coroutine(*args, **kwargs):
+            with self._recreate_cm():
+                return await function(*args, **kwargs)
+
+        return coroutine
+
+    def _around_generator(self, function):
+        @functools.wraps(function)
+        def steps(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            resume = functools.partial(next, generator)
+            while True:
+                with self._recreate_cm():
+                    try:
+                        item = resume()
+                    except StopIteration as end:
+                        return end.value
+                try:
+                    resume = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    with self._recreate_cm():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+
+        return steps
+
+
+@dataclass(eq=False)
+class _Block:
+    """A block that is open: what it sets, and the value to which its end returns."""
+
+    variable: ContextVar[Any]
+    before: Any
+
+
+_blocks = ContextVar("blocks", default=())  # all that are open, in the order in which they began
+
+
+def _end(block):
+    """Take back what a block has set, unless later blocks set the same; these then return to what was before it."""
+    blocks = _blocks.get()
+    if block not in blocks:
+        return  # it ends in another thread or task, where it has set nothing
+    later = [other for other in blocks[blocks.index(block) + 1 :] if other.variable is block.variable]
+    if later:
+        later[0].before = block.before
+    else:
+        block.variable.set(block.before)
+    _blocks.set(tuple(other for other in blocks if other is not block))
 
 
 @dataclass(frozen=True)
@@ -75,9 +163,21 @@ class BackwardStep:
         return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads, algorithm)
 
 
-def trace() -> "contextlib._GeneratorContextManager[Any]":
-    """Return a context manager that gives the list of every `Record` inside it; see `Variable.like_shape`."""
-    return setting(_records, [])
+class trace(setting):
+    """A context manager that gives the list of every `Record` inside it; see `Variable.like_shape`.
+
+    A trace inside another one records into both.
+    """
+
+    def __init__(self):
+        super().__init__(_records, ())
+
+    def __enter__(self) -> list[Record]:
+        self.value = (*_records.get(), [])
+        return super().__enter__()[-1]
+
+    def _recreate_cm(self):
+        return type(self)()
 
 
 def module_path():
@@ -91,10 +191,11 @@ def note(function, inputs, output, hyper, path):
     if call := module_call.get():
         shapes = [None if v is None else v.data.shape for v in inputs]
         call.op_log.append((path, function, shapes, output.data.shape, hyper))
-    if (records := _records.get()) is not None:
+    if traces := _records.get():
         arrays = [None if v is None else v.data for v in inputs]
         algorithm = function.algorithm(arrays, output.data.shape, **hyper) if function.algorithm else None
-        records.append(Record(function, inputs, output, hyper, path, algorithm))
+        for records in traces:
+            records.append(Record(function, inputs, output, hyper, path, algorithm))
 
 
 def without_values(shape, dtype):

@@ -9,6 +9,8 @@ from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import Variable
 from minitorch_cnn.tensor import Tensor
 
+_LEAST_SQUARES = 1e-290  # a smaller sum of squares has lost digits
+
 
 def _with_gradients(name, parameters):
     """Return the parameters that have a gradient, each once."""
@@ -22,6 +24,20 @@ def _with_gradients(name, parameters):
             raise TypeError(f"{name}: parameters - expected Tensors, got {type(parameter).__name__}")
     once = {id(parameter): parameter for parameter in parameters}.values()
     return [parameter for parameter in once if parameter.grad is not None]
+
+
+def _norm(grads):
+    """Return the square root of the sum of squares, in float64."""
+    with np.errstate(all="ignore"):
+        # np.sum adds in an order that depends only on the shape; a BLAS dot product would not.
+        squares = sum(float(np.sum(np.square(grad, dtype=np.float64))) for grad in grads)
+        if _LEAST_SQUARES < squares < math.inf:
+            return math.sqrt(squares)
+        largest = max((float(np.abs(grad).max(initial=0)) for grad in grads), default=0.0)
+        if not 0 < largest < math.inf:
+            return math.sqrt(squares)
+        # Squares left the range of float64: those of numbers of at most 1 do not.
+        return largest * math.sqrt(sum(float(np.sum(np.square(grad / largest))) for grad in grads))
 
 
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
@@ -52,8 +68,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     _check.positive("clip_grad_norm", max_norm=max_norm)
     parameters = _with_gradients("clip_grad_norm", parameters)
-    # np.sum adds in an order that depends only on the shape; a BLAS dot product would not.
-    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in parameters))
+    norm = _norm([parameter.grad for parameter in parameters])
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for NaN
         for parameter in parameters:

@@ -107,3 +107,12 @@ def test_a_float64_bound_leaves_the_gradient_float32():
     optim.clip_grad_value(params, np.float64(0.1))
     optim.clip_grad_norm(params, np.float64(0.1))
     assert params[0].grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e-320])
+def test_the_norm_of_gradients_whose_squares_leave_the_range_of_float64(scale):
+    a, b = (nn.Parameter(np.ones(1)) for _ in "ab")
+    a.grad, b.grad = np.array([3 * scale]), np.array([-4 * scale])
+    assert optim.clip_grad_norm([a, b], 1.0) == pytest.approx(5 * scale, rel=1e-3)
+    if scale > 1:
+        np.testing.assert_allclose([a.grad[0], b.grad[0]], [0.6, -0.8])
