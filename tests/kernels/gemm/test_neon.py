@@ -9,6 +9,7 @@ import pytest
 # In a process of its own: the widths of the vectors are fixed when the package is imported.
 TRANSLATE = r"""
 import re
+import sys
 import llvmlite.binding as llvm
 from minitorch_kernels.runtime import simd
 simd.VECTOR_BYTES, simd.REGISTERS = 16, 32
@@ -28,15 +29,15 @@ code = re.sub(r'"target-(cpu|features)"="[^"]*"', "", code)
 code = re.sub(r"define [^\n]*@(NRT_\w+)\([^\n]*\{.*?^\}", r"declare void @\1(ptr)", code, flags=re.S | re.M)
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
-machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu="neoverse-n1", opt=3)
+machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu=sys.argv[1], opt=3)
 print(machine.emit_assembly(llvm.parse_assembly(code)))
 """
 
 
-@pytest.fixture(scope="module")
-def loops():
+@pytest.fixture(scope="module", params=["neoverse-n1", "apple-m1"])
+def loops(request):
     """Return the blocks of the assembly that jump back to their own beginning and multiply."""
-    done = subprocess.run([sys.executable, "-c", TRANSLATE], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", TRANSLATE, request.param], capture_output=True, text=True, check=False)
     if "No available targets" in done.stderr or "Unable to find target" in done.stderr:
         pytest.skip("this build of LLVM knows no ARM")
     assert done.returncode == 0, done.stderr
@@ -46,7 +47,9 @@ def loops():
         for label, body in blocks
         if re.search(rf"\bb\.\w+\s+{re.escape(label)}\b", body)
     ]
-    return [loop for loop in found if "fmla" in loop]
+    found = [loop for loop in found if "fmla" in loop]
+    assert found
+    return found
 
 
 def test_a_term_is_multiplied_without_a_copy_of_the_single_number(loops):
