@@ -66,7 +66,7 @@ def try_out(package):
         (work := pathlib.Path(folder, "work")).mkdir()
         environment = {**os.environ, "MCNN_HOME": str(pathlib.Path(folder, "home"))}
         run(programs / "python", "-m", "pip", "install", "--quiet", package)
-        for words in (["--version"], ["summary", "mlp"], ["explain", "conv"], ["gradcheck", "relu"]):
+        for words in (["--version"], ["summary", "mlp"], ["explain", "conv"], ["gradcheck", "matmul"]):
             run(programs / "mcnn", *words, cwd=work, env=environment, stdout=subprocess.DEVNULL)
         run(programs / "python", "-c", TRAINING, cwd=work, env=environment)
 

@@ -76,6 +76,7 @@ def test_a_library_that_is_wrong_or_crashes():
     assert "CRASHED in the self-test" in blas_lines(None)[0]
 
 
+@pytest.mark.posix
 def test_a_crash_of_the_self_test_is_noticed(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert measure.blas_check() is None

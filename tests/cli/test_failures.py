@@ -59,6 +59,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(mcnn, monkeypatch):
     assert mcnn("train", "--resume", "run")[0] == 0
 
 
+@pytest.mark.posix
 def test_a_run_folder_that_is_gone_is_rescued(mcnn, monkeypatch):
     with monkeypatch.context() as patch:
         fail_at_step(patch, 3, lambda: shutil.rmtree("run"))
