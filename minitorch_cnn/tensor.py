@@ -325,6 +325,11 @@ class Tensor(interchange.Interchange, Variable):
         self._needs_values("argmax()")
         return self.data.argmax(axis)
 
+    def argmin(self, axis: int | None = None) -> Array:
+        """Return the index of the smallest element as an ndarray; no gradient."""
+        self._needs_values("argmin()")
+        return self.data.argmin(axis)
+
     def reshape(self, *shape: int | Shape) -> Tensor:
         """See `ops.reshape`; takes the lengths one by one or as a tuple."""
         return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)

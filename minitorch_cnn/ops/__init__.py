@@ -42,6 +42,7 @@ from minitorch_cnn.ops.loss import cross_entropy, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
 from minitorch_cnn.ops.norm import batch_norm, local_response_norm
+from minitorch_cnn.ops.ordering import cumsum, gather, one_hot, prod, topk
 from minitorch_cnn.ops.padding import pad
 from minitorch_cnn.ops.pointwise import abs, exp, log, power, sqrt
 from minitorch_cnn.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
@@ -74,6 +75,7 @@ __all__ = [
     "conv_transpose2d",
     "convolve",
     "cross_entropy",
+    "cumsum",
     "dense_block",
     "div",
     "dropout",
@@ -81,6 +83,7 @@ __all__ = [
     "exp",
     "flatten",
     "flip",
+    "gather",
     "gelu",
     "global_avg_pool",
     "global_max_pool",
@@ -109,9 +112,11 @@ __all__ = [
     "mul",
     "neg",
     "nll_loss",
+    "one_hot",
     "pad",
     "power",
     "prelu",
+    "prod",
     "register_algorithm",
     "relu",
     "relu6",
@@ -131,6 +136,7 @@ __all__ = [
     "sum",
     "sync_batch_norm",
     "tanh",
+    "topk",
     "transpose",
     "var",
     "where",

@@ -245,6 +245,18 @@ FUNCTIONS = (
         ("max: to all", lambda right, ctx, g: np.repeat(g[:, None], 4, 1), MASK),
     ),
     *family(
+        "arithmetic",
+        "ordering.Cumsum",
+        (lambda x: ops.cumsum(x, 1), _ROWS),
+        ("cumsum: summed forwards", lambda right, ctx, g: np.cumsum(g, 1)),
+    ),
+    *family(
+        "arithmetic",
+        "ordering.Prod",
+        (lambda x: ops.prod(x, 1), _POSITIVE),
+        ("prod: own factor too", lambda right, ctx, g: right(ctx, g) * ctx.saved[0]),
+    ),
+    *family(
         "matmul",
         "matmul.MatMul",
         (ops.matmul, _SQUARE, normal(4, 4) + 1),

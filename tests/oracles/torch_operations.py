@@ -56,6 +56,16 @@ def argmax(x, dim=None, keepdim=False):
     return x.argmax(dim)
 
 
+def argmin(x, dim=None, keepdim=False):
+    absent(keepdim=keepdim)
+    return x.argmin(dim)
+
+
+def cumsum(x, dim, *, dtype=None):
+    absent(dtype=dtype)
+    return ops.cumsum(x, dim)
+
+
 def softmax(op):
     return lambda x, dim: op(x, axis=dim)
 
@@ -304,6 +314,8 @@ OPERATIONS = {
     "std": std,
     "std.unbiased": std,
     "argmax": argmax,
+    "argmin": argmin,
+    "cumsum": cumsum,
     "cat": concat,
     "stack": stack,
     "reshape": reshape,

@@ -31,7 +31,7 @@ def test_every_family_of_operations_with_a_backward_has_mutants():
     assert targets == {
         "activation", "activation_pieces", "activation_smooth", "adaptive_pool", "arithmetic", "choice", "conv",
         "conv_transpose", "dilated_pool", "dropout", "element_loss", "fused", "indexing", "layer_norm", "loss",
-        "matmul", "movement", "norm", "padding", "pointwise", "pool", "reduce", "resize", "softmax",
+        "matmul", "movement", "norm", "ordering", "padding", "pointwise", "pool", "reduce", "resize", "softmax",
     }  # fmt: skip
 
 

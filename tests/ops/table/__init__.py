@@ -3,6 +3,6 @@
 `test_table.py` makes tests from it, and fails until every exported operation has a row.
 """
 
-from tests.ops.table import elementwise, layers, losses, movement, windows
+from tests.ops.table import elementwise, layers, losses, movement, ordering, windows
 
-TABLE = {**elementwise.ROWS, **windows.ROWS, **layers.ROWS, **losses.ROWS, **movement.ROWS}
+TABLE = {**elementwise.ROWS, **windows.ROWS, **layers.ROWS, **losses.ROWS, **movement.ROWS, **ordering.ROWS}
