@@ -22,6 +22,7 @@ from minitorch_cnn.nn.loss import (
     SmoothL1Loss,
 )
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.named_containers import ModuleDict, ParameterDict, ParameterList
 from minitorch_cnn.nn.norm import BatchNorm1d, BatchNorm2d, LocalResponseNorm
 from minitorch_cnn.nn.padding import (
     CircularPad1d,
@@ -97,10 +98,13 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RMSNorm",
     "ReLU",
     "ReLU6",

@@ -147,7 +147,7 @@ def _commute(conv, pool):
     """Return whether pool(conv(x)) = conv(pool(x)): a mean over whole windows, and a pixelwise convolution."""
     if type(pool) is not AvgPool2d or type(conv) is not Conv2d or pool.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return False
-    if pool.ceil_mode or pool.divisor_override is not None:
+    if pool.ceil_mode or pool.divisor_override is not None or pool.forward_hooks or conv.forward_hooks:
         return False
     return conv.weight.shape[2:] == (1, 1) and conv.stride in (1, (1, 1)) and conv.padding in (0, (0, 0), (0, 0, 0, 0))
 
@@ -192,6 +192,8 @@ def dense_block(x: Tensor, layers: Sequence[Any]) -> Tensor:
 
 
 def _is_dense_stage(bn, conv):
+    if bn.forward_hooks or conv.forward_hooks:
+        return False
     known = type(bn) in (BatchNorm2d, Identity) and type(conv) is Conv2d and bn.fused
     return known and (conv.algorithm, conv.padding_mode, conv.flip_kernel) == ("auto", "zeros", False)
 
@@ -213,11 +215,15 @@ def _check_activation(function, act):
 
 def _fuses(conv, bn, act, x, pool=1):
     relu = act is ops.relu or type(act) is ReLU
+    if getattr(act, "forward_hooks", None):
+        return False
     return relu and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
 
 
 def _together(bn, x, pool):
-    return type(bn) is BatchNorm2d and bn.fused and not x.traced and pool <= ops.fused.LARGEST_POOL
+    if type(bn) is not BatchNorm2d or bn.forward_hooks:
+        return False
+    return bn.fused and not x.traced and pool <= ops.fused.LARGEST_POOL
 
 
 def run_in_row(modules, x):
@@ -235,7 +241,8 @@ def run_in_row(modules, x):
     position = 0
     while position < len(modules):
         module, *following = modules[position : position + 3]
-        if following and type(following[0]) is ReLU and type(module) is BatchNorm2d and _together(module, x, 1):
+        plain = following and type(following[0]) is ReLU and not following[0].forward_hooks
+        if plain and _together(module, x, 1):
             pool = _side_by_side(following[1]) if len(following) > 1 else 1
             x = module(x, relu=True, pool=pool)
             position += 2 if pool == 1 else 3
@@ -247,7 +254,7 @@ def run_in_row(modules, x):
 
 def _side_by_side(module):
     """Return the window side of a max pooling that can be fused, 1 for any other module."""
-    if type(module) is not MaxPool2d or module.padding not in (0, (0, 0), (0, 0, 0, 0)):
+    if type(module) is not MaxPool2d or module.forward_hooks or module.padding not in (0, (0, 0), (0, 0, 0, 0)):
         return 1
     if module.ceil_mode or module.return_indices or module.dilation not in (1, (1, 1)):
         return 1

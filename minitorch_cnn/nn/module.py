@@ -5,12 +5,13 @@ order of their first assignment. So ``model.fc = nn.Linear(512, 10)`` replaces a
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, module_call, setting
-from minitorch_cnn.nn import describe, registration, state
+from minitorch_cnn.nn import describe, hooks, registration, state
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
@@ -49,6 +50,7 @@ class Module:
     training = True
     frozen: bool = False
     fused = False
+    forward_hooks = MappingProxyType({})  # a module with hooks has a dict of its own
     _buffer_names = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -76,13 +78,43 @@ class Module:
     def _run(self, call, path, inputs, hyper):
         outer, call.path = call.path, path
         try:
-            return self.forward(*inputs, **hyper)
+            output = self.forward(*inputs, **hyper)
+            return hooks.run(self, inputs, output) if self.forward_hooks else output
         except LayerShapeError:
             raise  # a module inside this one has already said where
         except ShapeError as error:
             raise LayerShapeError(located_message(error, call, self, inputs)) from error
         finally:
             call.path = outer
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> hooks.HookHandle:
+        """Call a function after every forward of this module, for instance to keep its feature maps.
+
+        Parameters
+        ----------
+        hook : callable
+            ``hook(module, inputs, output)``. What it returns replaces the output, unless it is None.
+
+        Returns
+        -------
+        HookHandle
+            ``handle.remove()`` takes the hook away; so does the end of a ``with`` block.
+
+        Raises
+        ------
+        TypeError
+            If ``hook`` is not callable.
+
+        Notes
+        -----
+        A layer with a hook does not run fused with its neighbours; see `nn.fuse`.
+        """
+        if not callable(hook):
+            got = type(hook).__name__
+            raise TypeError(f"register_forward_hook: hook - expected a function of (module, inputs, output), got {got}")
+        if "forward_hooks" not in vars(self):
+            vars(self)["forward_hooks"] = {}
+        return hooks.HookHandle(self.forward_hooks, hook)
 
     def suggest_fix(self, shape: tuple[int, ...]) -> str:
         """Return a suggested replacement of this layer for inputs of this shape, "" if there is none."""

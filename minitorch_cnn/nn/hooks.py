@@ -1,0 +1,38 @@
+"""Functions that run after the forward of a module, and the handle that takes them away again."""
+
+import itertools
+
+_numbers = itertools.count()
+
+
+class HookHandle:
+    """What `Module.register_forward_hook` returns; in a ``with`` block, the hook is removed at its end.
+
+    Parameters
+    ----------
+    hooks : dict
+        Where the hook is kept.
+    hook : callable
+    """
+
+    def __init__(self, hooks, hook):
+        self._hooks, self._number = hooks, next(_numbers)
+        hooks[self._number] = hook
+
+    def remove(self):
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self._number, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.remove()
+
+
+def run(module, inputs, output):
+    """Return the output after all hooks of a module, in the order of their registration."""
+    for hook in tuple(module.forward_hooks.values()):
+        changed = hook(module, inputs, output)
+        output = output if changed is None else changed
+    return output
