@@ -40,7 +40,7 @@ def _command(arguments, folder):
     if arguments.words[:1] != ["train"]:
         raise UsageError("mcnn launch: add a command of training after --, such as -- train --data shapes10")
     if "--resume" in arguments.words:
-        raise UsageError("mcnn launch: leave out --resume: give the folder by --run, and the run in it goes on")
+        raise UsageError("mcnn launch: leave out --resume: give the folder by --run, and the run in it continues")
     run = [] if "--run" in arguments.words else ["--run", folder]
     command = module_command("minitorch_cnn", *arguments.words, *run, "--resume", "auto")
     return command if arguments.ranks == 1 else [_mpiexec(), "-n", str(arguments.ranks), *command]
