@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -116,3 +117,17 @@ def test_packages_that_cannot_be_written(around):
         path.chmod(path.stat().st_mode | 0o200)
     assert done.returncode == 0 and done.stderr == ""
     assert ROOT or not list(site.rglob("__pycache__"))
+
+
+def test_packages_in_a_zip_file(around):
+    archive = around.folder / "packages.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for package in PACKAGES:
+            for path in package.rglob("*.py"):
+                file.write(path, path.relative_to(package.parent))
+    variables = {"PYTHONPATH": os.pathsep.join([str(archive), *sys.path])}
+    where = "import minitorch_cnn, minitorch_kernels\nprint(minitorch_cnn.__file__, minitorch_kernels.__file__)\n"
+    done = around.run(code=where + RELU, variables=variables)
+    assert done.returncode == 0, done.stderr
+    files, result = done.stdout.splitlines()[:2]
+    assert files.count(str(archive)) == 2 and result == "[0.0, 0.0, 1.0]"

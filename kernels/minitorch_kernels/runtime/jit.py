@@ -29,6 +29,7 @@ from minitorch_kernels.runtime.home import mcnn_home
 _FLAGS = frozenset({"contract", "arcp", "nsz"})
 _REORDER = frozenset({"reassoc"})
 
+_OURS = "minitorch_kernels."
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _PREPARED = _PACKAGE / "prepared"  # kernels that were compiled when the package was installed
 _LEVELS = {  # instruction sets, by the name of the processor that has just these, and a feature that tells them
@@ -52,8 +53,10 @@ def _source_hash():
     """Hash the versions of what compiles, and all kernel sources: Numba does not notice an edit in another file."""
     versions = f"{platform.python_version()} {numba.__version__} {llvmlite.__version__}"
     digest = hashlib.sha256(versions.encode())
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    archive = [parent for parent in _PACKAGE.parents if parent.is_file()]  # a zip file, if Python imports from one
+    for path in archive or sorted(_PACKAGE.rglob("*.py")):
+        name = pathlib.Path(os.path.relpath(path, _PACKAGE)).as_posix()
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -96,7 +99,18 @@ def _warn_of_folder(folder, problem):
 
 
 class _Locator(UserProvidedCacheLocator):
-    """Names our folder; Numba's own locator refuses a folder that can be read but not written."""
+    """Names our folder; Numba's own locator refuses one that can be read but not written, and sources in a zip file."""
+
+    @classmethod
+    def from_function(cls, function, file):
+        if not (function.__module__.startswith(_OURS) or os.path.exists(file)):
+            return None
+        locator = cls(function, file)
+        locator.ensure_cache_path()
+        return locator
+
+    def get_source_stamp(self):
+        return super().get_source_stamp() if os.path.exists(self._py_file) else None
 
     def ensure_cache_path(self):
         with contextlib.suppress(OSError):
@@ -176,7 +190,7 @@ class _Cache(FunctionCache):
     def __init__(self, function):
         super().__init__(function)
         folder, name, stamp = self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
-        if function.__module__.startswith("minitorch_kernels."):  # the folder's name says which sources these are
+        if function.__module__.startswith(_OURS):  # the folder's name says which sources these are
             folder, name, stamp = cache_folder(), f"{function.__module__}.{function.__qualname__}", None
         self._cache_file = _CacheFiles(folder, name, stamp)
 
