@@ -50,14 +50,8 @@ class SGD(Optimizer):
         self, params: Parameters, lr: float, momentum: float = 0.0, nesterov: bool = False,
         weight_decay: float = 0.0, decoupled: bool = False
     ):
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "weight_decay": weight_decay,
-            "decoupled": decoupled,
-        }
-        super().__init__(params, defaults)
+        options = {"nesterov": nesterov, "weight_decay": weight_decay, "decoupled": decoupled}
+        super().__init__(params, {"lr": lr, "momentum": momentum, **options})
 
     def _check_group(self, group):
         _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "momentum", "weight_decay")})
