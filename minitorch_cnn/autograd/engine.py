@@ -21,6 +21,7 @@ import numpy as np
 
 from minitorch_cnn.autograd import checks
 from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
+from minitorch_kernels.layers.elementwise import add
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
@@ -126,7 +127,7 @@ class Variable:
                 grads_in = node.backward(grad_out)
                 for edge, grad in zip(node.edges, grads_in, strict=True):
                     if edge is not None and grad is not None:  # the sum is a new array: others may hold the old one
-                        grads[edge] = grads[edge] + grad if edge in grads else grad
+                        grads[edge] = add(grads[edge], grad) if edge in grads else grad
                 if trace:
                     steps.append(BackwardStep.of(node, grad_out, grads_in))
             if not retain_graph:

@@ -1,24 +1,29 @@
 """The input gradient of a convolution of images with few channels, such as a first layer's.
 
-`indirect` gives each input pixel its sum of products, its channels side by side in a vector register; of
-three channels most lanes would be empty. Here the vectors hold all KH * KW * C numbers of a window:
+`indirect` computes each input pixel as a sum of products, with its channels side by side in a vector register; three
+channels would leave most lanes empty. Here the vectors hold all KH * KW * C elements of a window:
 
 - a product, output gradients (pixels, C_out) @ filters (C_out, KH*KW*C), gives each output pixel's window;
 - the windows are added to the image where they came from, while they are in the nearest cache.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
+from minitorch_kernels.conv import small_cout
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.simd import nr
+from minitorch_kernels.runtime.simd import VectorIR, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _PIXELS = 8 * MR  # windows between two additions to the image
+_RUN_UNITS = 22  # vector multiply-adds in the time that adding a row of a window takes
 
 
 class Windows(NamedTuple):
@@ -34,11 +39,28 @@ class Windows(NamedTuple):
     column_dilation: int
     height: int  # KH
     width: int  # KW
+    padded_height: int  # of the image
+    line: int  # elements of a padded row, PW*C
+    top: int  # pixels of padding above
+    left: int
 
 
-def is_faster(channels, groups, dtype):
-    """Return True where `indirect` would leave at least 7 of 8 lanes empty; with 3 of 4 both take the same time."""
-    return groups == 1 and 8 * channels <= nr(dtype)
+def is_faster(problem):
+    """Return True where this takes less time than `small_cout`, or else `indirect`; ``problem`` as in `select`.
+
+    Counted in multiply-adds of vectors. They were measured on AVX-512.
+    """
+    (kernel_height, kernel_width), one = problem.kernel_size, lanes(problem.dtype)
+    taps, window = kernel_height * kernel_width, kernel_height * kernel_width * problem.in_channels
+    width = nr(problem.dtype, window)
+    vectors, runs = -(-window // width) * width // one, kernel_height if problem.dilation[1] == 1 else taps
+    here = math.prod(problem.output_size) * (problem.out_channels * vectors + _RUN_UNITS * runs)
+    by_pixels = small_cout.is_faster(
+        (problem.in_channels, problem.out_channels, *problem.kernel_size), problem.stride, problem.groups, problem.dtype
+    )
+    for_a_tap = MR / one if by_pixels else -(-problem.in_channels // one)
+    pixels = math.prod(problem.input_size) / math.prod(problem.stride)  # of each phase of the stride
+    return problem.groups == 1 and here < pixels * taps * problem.out_channels * for_a_tap
 
 
 @compiled
@@ -67,30 +89,59 @@ def _multiply(grads, packed, windows, zeros, a_row_offsets, window_rows, k_runs,
                 microkernel(grads, flat, windows, zeros, a_row_offsets, window_rows, k_runs, tile)
 
 
+@intrinsic
+def _add_run(typingctx, source, i, target, j, count):
+    """Do target[j : j + count] += source[i : i + count], a vector at a time; called from compiled kernels alone.
+
+    Whole vectors are read and written, so both arrays need a vector's room after the last element. The lanes after
+    ``count`` add zero.
+    """
+
+    def emit(context, builder, signature, arguments):
+        ir = VectorIR(context, builder, signature.args[0].dtype)
+        pointers = [context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2)]
+        first, to = (ir.at(pointer, arguments[2 * k + 1]) for k, pointer in enumerate(pointers))
+
+        def one_vector(v, carried):
+            start = builder.mul(v, ir.int64(ir.lanes))
+            values = ir.first_lanes(ir.load_vector(ir.at(first, start), 0), builder.sub(arguments[4], start))
+            place = ir.at(to, start)
+            ir.store_vector(builder.fadd(ir.load_vector(place, 0), values), place, 0)
+            return []
+
+        vectors = builder.sdiv(builder.add(arguments[4], ir.int64(ir.lanes - 1)), ir.int64(ir.lanes))
+        ir.loop(ir.int64(0), vectors, [], one_vector)
+        return context.get_dummy_value()
+
+    return types.void(source, i, target, j, count), emit
+
+
 @compiled
 def _add_window(windows, source, image, i, j, shape):
-    """Add the window of output pixel (i, j), which begins at ``windows[source]``, to the image (PH, PW*C)."""
+    """Add the window of output pixel (i, j), which begins at ``windows[source]``, to the image, flat of (PH, PW, C)."""
     row = shape.width * shape.channels
     # With dilation 1 a row of the window is contiguous in the image.
     pieces, piece = (1, row) if shape.column_dilation == 1 else (shape.width, shape.channels)
     for u in range(shape.height):
-        target = image[i * shape.row_step + u * shape.row_dilation]
+        line = (i * shape.row_step + u * shape.row_dilation) * shape.line
         for v in range(pieces):
             start = (j * shape.column_step + v * shape.column_dilation) * shape.channels
-            for k in range(piece):
-                target[start + k] += windows[source + k]
+            _add_run(windows, source, image, line + start, piece)
             source += piece
 
 
-@parallel_kernel(tasks=lambda image_sums: len(image_sums))
-def _spread_windows(first_task, end_task, grads, packed, image_sums, zeros, a_row_offsets, k_runs, blocks, shape):
-    """Add the windows of all output pixels to image_sums (N, PH, PW*C); parallel over images."""
-    line, pixels = packed.shape[0] * packed.shape[2], shape.out_height * shape.out_width
+@parallel_kernel(tasks=lambda grad_x: len(grad_x))
+def _spread_windows(first_task, end_task, grads, packed, grad_x, zeros, a_row_offsets, k_runs, blocks, shape):
+    """Add the windows of all output pixels up, and copy what lies in the image to grad_x (N, H, W*C).
+
+    Parallel over images.
+    """
+    width, line, pixels = packed.shape[2], packed.shape[0] * packed.shape[2], shape.out_height * shape.out_width
+    images, height, row = grad_x.shape
+    window_rows = np.arange(_PIXELS) * line
     for n in range(first_task, end_task):
-        image = image_sums[n]
-        image[:] = 0
-        windows = np.empty(_PIXELS * line, grads.dtype)
-        window_rows = np.arange(_PIXELS) * line
+        image = np.zeros(shape.padded_height * shape.line + width, grads.dtype)
+        windows = np.empty(_PIXELS * line + width, grads.dtype)
         for first in range(0, len(a_row_offsets), _PIXELS):
             rows = a_row_offsets[first : first + _PIXELS]
             start = n * pixels * shape.out_channels
@@ -98,6 +149,9 @@ def _spread_windows(first_task, end_task, grads, packed, image_sums, zeros, a_ro
             for pixel in range(first, min(first + len(rows), pixels)):  # whole_tiles repeats the last pixel
                 i, j = pixel // shape.out_width, pixel % shape.out_width
                 _add_window(windows, (pixel - first) * line, image, i, j, shape)
+        for h in range(height):
+            start = (shape.top + h) * shape.line + shape.left * shape.channels
+            grad_x[n, h] = image[start : start + row]
 
 
 def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, padding, dilation, groups):
@@ -124,14 +178,28 @@ def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, pad
     (height, width), (top, bottom, left, right) = input_size, padding
     _, channels, kernel_height, kernel_width = weight.shape
     matrix = weight.transpose(0, 2, 3, 1).reshape(out_channels, -1)  # (C_out, KH*KW*C_in)
-    lanes = nr(grad_out.dtype, matrix.shape[1])
-    packed = memory.empty((-(-matrix.shape[1] // lanes), out_channels, lanes), grad_out.dtype)
+    panel = nr(grad_out.dtype, matrix.shape[1])
+    packed = memory.empty((-(-matrix.shape[1] // panel), out_channels, panel), grad_out.dtype)
     pack_b(matrix, packed)
-    sums = memory.empty((images, top + height + bottom, (left + width + right) * channels), grad_out.dtype)
-    k_runs, blocks = cut_k_runs([0], [0], out_channels, 1, lanes)
+    grad_x = memory.empty((images, height, width, channels), grad_out.dtype)
+    k_runs, blocks = cut_k_runs([0], [0], out_channels, 1, panel)
     a_row_offsets = whole_tiles(np.arange(out_height * out_width) * out_channels)
-    shape = Windows(out_height, out_width, out_channels, channels, *stride, *dilation, kernel_height, kernel_width)
-    zeros = np.zeros(lanes, grad_out.dtype)
-    _spread_windows(grad_out.reshape(-1), packed, sums, zeros, a_row_offsets, k_runs, blocks, shape)
-    whole = sums.reshape(images, top + height + bottom, left + width + right, channels)
-    return np.ascontiguousarray(whole[:, top : top + height, left : left + width])
+    shape = Windows(
+        out_height=out_height,
+        out_width=out_width,
+        out_channels=out_channels,
+        channels=channels,
+        row_step=stride[0],
+        column_step=stride[1],
+        row_dilation=dilation[0],
+        column_dilation=dilation[1],
+        height=kernel_height,
+        width=kernel_width,
+        padded_height=top + height + bottom,
+        line=(left + width + right) * channels,
+        top=top,
+        left=left,
+    )
+    arrays = grad_out.reshape(-1), packed, grad_x.reshape(images, height, width * channels)
+    _spread_windows(*arrays, np.zeros(panel, grad_out.dtype), a_row_offsets, k_runs, blocks, shape)
+    return grad_x

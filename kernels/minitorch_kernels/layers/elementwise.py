@@ -12,6 +12,8 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.threads import parallel_kernel
 
+_LARGE = 1 << 15  # elements: below that, NumPy adds faster than a kernel is called
+
 
 @parallel_kernel(tasks=lambda x: blocks(x))
 def _relu_forward(begin, end, x, out):
@@ -20,6 +22,14 @@ def _relu_forward(begin, end, x, out):
     for i in range(len(x)):
         value = x[i]
         out[i] = 0 if value <= 0 else value  # NaN is not <= 0, so it passes
+
+
+@parallel_kernel(tasks=lambda a: blocks(a))
+def _add(begin, end, a, b, out):
+    begin, end = begin * BLOCK, end * BLOCK
+    a, b, out = a[begin:end], b[begin:end], out[begin:end]
+    for i in range(len(a)):
+        out[i] = a[i] + b[i]
 
 
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
@@ -62,6 +72,19 @@ def _gelu_backward(begin, end, grad_out, x, grad_x):
         below = 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
         density = math.exp(-0.5 * x[i] * x[i]) / math.sqrt(2 * math.pi)
         grad_x[i] = grad_out[i] * (below + x[i] * density)
+
+
+def add(a, b):
+    """Return a + b, for two arrays of one shape and dtype.
+
+    Large arrays that lie alike in memory, without gaps, are added by all threads, into recycled memory.
+    """
+    flat = a.ravel("K") if a.size >= _LARGE and a.strides == b.strides else None  # in memory order
+    if flat is None or not np.may_share_memory(flat, a):  # a copy, as there are gaps
+        return a + b
+    out = memory.empty_like(flat)
+    _add(flat, b.ravel("K"), out)
+    return np.ndarray(a.shape, a.dtype, out, 0, a.strides)
 
 
 def relu_forward(x):

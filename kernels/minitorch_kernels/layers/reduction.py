@@ -19,7 +19,7 @@ from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _TASKS = 16  # to share out among threads, if there is enough to add
-_TASK_ELEMENTS = 1 << 15  # in a range of the summed axis, at least
+_TASK_ELEMENTS = 1 << 17  # in a range of the summed axis, at least
 _COLUMNS = 2048  # sums side by side, which stay in the first-level cache
 _LANES = 64  # sums side by side where fewer are asked for: rows are then added in groups of several
 _SMALL = 1 << 11  # elements that NumPy adds faster than a kernel is called
@@ -54,6 +54,16 @@ def _add_rows(lines, rows, step, total):
             total[k] += row[k]
 
 
+@compiled
+def _sum_block(lines, rows, step, together, total):
+    """Fill ``total`` with the sums of rows, ``step`` apart in a flat array, ``together`` of them side by side."""
+    total[:] = 0
+    whole = rows // together
+    rest = rows - whole * together
+    _add_rows(lines, whole, together * step, total)
+    _add_rows(lines[whole * together * step :], min(rest, 1), step, total[: rest * len(total) // together])
+
+
 @parallel_kernel(tasks=lambda partials: min(len(partials), _TASKS) * partials.shape[1])
 def _sum_rows(first_task, end_task, x, partials):
     """Fill partials (A, P) with the sums over P ranges of the rows of x (A, R)."""
@@ -81,19 +91,16 @@ def _sum_columns(first_task, end_task, x, partials):
         group, part, block = task // (parts * blocks), task // blocks % parts, task % blocks
         first, end = part * rows // parts, (part + 1) * rows // parts
         left, width = block * _COLUMNS, min(_COLUMNS, columns - block * _COLUMNS)
-        whole = (end - first) // together
-        rest = end - first - whole * together
-        total = np.empty(together * width)
         for a in range(group * lines // groups, (group + 1) * lines // groups):
-            total[:] = 0
-            flat = x[a, first * columns + left :]
-            _add_rows(flat, whole, together * columns, total)
-            _add_rows(flat[whole * together * columns :], min(rest, 1), columns, total[: rest * width])
-            for k in range(width):
-                partials[a, part, left + k] = total[k]
-            for t in range(1, together):
-                for k in range(width):
-                    partials[a, part, left + k] += total[t * width + k]
+            flat, result = x[a, first * columns + left :], partials[a, part, left : left + width]
+            if together == 1:
+                _sum_block(flat, end - first, columns, 1, result)
+                continue
+            total = np.empty(together * width)
+            _sum_block(flat, end - first, columns, together, total)
+            result[:] = 0
+            for k in range(together * width):
+                result[k % width] += total[k]
 
 
 def _parts(lines, rows, columns):

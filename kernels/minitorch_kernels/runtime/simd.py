@@ -97,6 +97,13 @@ class VectorIR:
         value.align = 4  # arrays are aligned to their elements only
         return value
 
+    def first_lanes(self, vector, count):
+        """Return a vector with zeros in the lanes from ``count`` on."""
+        integers = ir.VectorType(self.integer, self.lanes)
+        lane = ir.Constant(integers, list(range(self.lanes)))
+        inside = self.builder.icmp_signed("<", lane, self._copied(count, integers))
+        return self.builder.select(inside, vector, self.constant(0))
+
     def store_vector(self, value, pointer, q):
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
 
@@ -115,7 +122,11 @@ class VectorIR:
             self.prefetch(self.at(pointer, offset))
 
     def broadcast(self, scalar):
-        undefined = ir.Constant(self.vector, ir.Undefined)
+        return self._copied(scalar, self.vector)
+
+    def _copied(self, scalar, kind):
+        """Return a vector of a type with a scalar in all lanes."""
+        undefined = ir.Constant(kind, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)

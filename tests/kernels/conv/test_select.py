@@ -43,7 +43,7 @@ def family(name):
         (Layer(kernel=1, padding=0), ("indirect", "indirect", "indirect")),
         (Layer(stride=2), ("indirect", "indirect", "indirect")),
         (Layer(groups=64), ("depthwise", "depthwise", "depthwise")),
-        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cin", "small_cout")),
+        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cout", "small_cout")),
         (Layer(images=0), ("empty", "empty", "empty")),
         (Layer(filters=0), ("empty", "empty", "empty")),
     ],
@@ -64,6 +64,17 @@ def test_few_filters_of_colour_images_have_a_weight_gradient_of_their_own():
 def test_rows_that_would_be_gathered_count_in_the_choice_of_a_weight_gradient(channels, filters, kernel, name):
     layer = Layer(channels=channels, filters=filters, size=32, kernel=kernel, padding=0, stride=2)
     assert select.choose(layer.problem()).backward_weight.name == name
+
+
+@pytest.mark.parametrize(("channels", "filters", "kernel", "size", "name"), [
+    (6, 16, 5, 14, "small_cin"), (3, 64, 3, 32, "small_cin"), (12, 16, 5, 14, "small_cin"),
+    (1, 8, 3, 32, "small_cout"), (4, 16, 3, 32, "small_cout"), (16, 16, 5, 32, "indirect"),
+])  # fmt: skip
+def test_input_gradients_go_by_windows_where_few_channels_meet_many_filters(channels, filters, kernel, size, name):
+    if simd.VECTOR_BYTES != 64:
+        pytest.skip("where one becomes faster than another depends on the width of the registers")
+    layer = Layer(channels=channels, filters=filters, size=size, kernel=kernel, padding=0)
+    assert select.choose(layer.problem()).backward_input.name == name
 
 
 def test_a_family_is_taken_where_it_is_not_the_fastest():

@@ -5,7 +5,6 @@ import pytest
 
 from minitorch_kernels.conv import small_cin
 from minitorch_kernels.runtime import simd
-from minitorch_kernels.runtime.simd import nr
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
@@ -46,8 +45,11 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
             assert np.isfinite(problem.input_gradient(spread, dtype, guarded.hold)).all(), repr(problem)
 
 
-def test_direct_takes_it_for_few_channels_alone():
-    few = nr(np.float32) // 8  # so that 7 of 8 lanes would be empty: 4 with AVX-512, 2 with AVX2
-    assert small_cin.is_faster(few, 1, np.float32)
-    assert not small_cin.is_faster(few + 1, 1, np.float32)
-    assert not small_cin.is_faster(few, few, np.float32)
+def test_an_infinite_gradient_reaches_its_own_window_alone():
+    """The last vector of a row of the window is longer than the row: what follows must stay what it was."""
+    grad_out, weight = np.ones((2, 6, 6, 4), np.float32), np.ones((4, 3, 3, 3), np.float32)
+    hyper = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    expected = np.ones((2, 8, 8, 3), bool)
+    expected[0, 2:5, 1:4] = False
+    grad_out[0, 2, 1, 3] = np.inf
+    np.testing.assert_array_equal(np.isfinite(spread(grad_out, weight, input_size=(8, 8), **hyper)), expected)

@@ -35,6 +35,23 @@ def test_batch_norm_agrees_with_the_textbook(dtype, shape, seed):
         agree(a, b, dtype, factor=np.sqrt(x[:, 0].size))
 
 
+@pytest.mark.parametrize("mean", [1e3, -1e5, 1e6])
+@pytest.mark.parametrize("shape", [(8, 16, 16, 5), (3, 7, 5, 64)])
+def test_a_mean_far_from_zero_leaves_the_variance_its_digits(mean, shape):
+    x = (mean + np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
+    exact = x.astype(np.float64).var((0, 1, 2))
+    np.testing.assert_allclose(batch_norm.batch_norm_stats(x)[1], exact, rtol=1e-6)
+
+
+def test_a_first_pixel_far_from_the_others_costs_no_digits():
+    x = np.random.default_rng(0).standard_normal((4, 9, 9, 3)).astype(np.float32)
+    x[0, 0, 0] = 1e6
+    exact = x.astype(np.float64)
+    mean, var = batch_norm.batch_norm_stats(x)
+    np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 1, 2)), rtol=1e-6)
+
+
 def test_statistics_by_hand():
     x = np.array([1.0, -10.0, 3.0, -10.0, 5.0, -10.0, 7.0, -10.0]).reshape(2, 1, 2, 2)
     mean, var = batch_norm.batch_norm_stats(x)

@@ -213,3 +213,18 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded):
 
 def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
     same_bits_for_any_threads(everything)
+
+
+@pytest.mark.parametrize("size", [7, 64])  # few elements go to NumPy, many to the kernel
+@pytest.mark.parametrize("order", ["alike", "unlike", "with gaps"])
+def test_sums_of_two_arrays_in_any_memory_order(size, order):
+    x, y = np.random.default_rng(0).standard_normal((2, 4, size, size, 3)).astype(np.float32)
+    x, y = (a.transpose(0, 3, 1, 2) for a in (x, y))
+    if order == "unlike":
+        y = np.ascontiguousarray(y)
+    if order == "with gaps":
+        x, y = (np.repeat(a, 2, -1)[..., ::2] for a in (x, y))
+    got = elementwise.add(x, y)
+    np.testing.assert_array_equal(got, x + y)
+    assert not any(np.may_share_memory(got, a) for a in (x, y))
+    assert order != "alike" or got.strides == x.strides

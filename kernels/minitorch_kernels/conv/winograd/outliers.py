@@ -4,46 +4,50 @@ The transforms add and subtract pixels that the definition keeps apart. So one i
 patch NaN, also those whose window does not hold it, and one pixel of 1e6 beside pixels of 1 costs them six digits.
 
 An image is set apart if one of its elements is NaN, infinite or so large that a sum could overflow, or if its largest
-element is more than `_most_spread` times the largest of one of its rows or columns of pixels. Rows and columns of
+element is more than 256 times (in float32) the largest of one of its rows or columns of pixels. Rows and columns of
 zeros alone do not count: their outputs are then wrong by rounding errors of the largest element at most.
 """
+
+import math
+from functools import lru_cache
 
 import numpy as np
 
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _GROWTH = 2.0**17  # the most by which the transforms together enlarge a product
 _ERROR = 2.0**-15  # relative error that is allowed in the row or column of the smallest elements
-
-
-def _most_spread(dtype):
-    """Return the largest allowed ratio between rows or columns of an image: 256 in float32."""
-    return _ERROR / np.finfo(dtype).eps
+_TOGETHER = 16  # input channels whose taps are measured side by side, so that all lanes have work
 
 
 @parallel_kernel(tasks=lambda bits: len(bits))
-def _measure(first_task, end_task, bits, sign, channels, measures):
-    """Fill measures (N, 3) of images (N, H, W * C): the largest element, the least row's and the least column's.
+def _measure(first_task, end_task, bits, sign, pixels, channels, measures):
+    """Fill measures (N, 3) of images (N, H, L): the largest element, the least row's and the least column's.
 
-    Floats without their sign bit are ordered as the integers of the same bits are, and NaN comes last.
+    A row of L elements holds the ``channels`` of each of ``pixels`` pixels, once or several times over. Floats without
+    their sign bit are ordered as the integers of the same bits are, and NaN comes last.
     """
-    _, height, width = bits.shape
+    _, height, length = bits.shape
     for n in range(first_task, end_task):
-        column = np.zeros(width, bits.dtype)
+        column, of_pixels = np.zeros(length, bits.dtype), np.zeros(pixels, bits.dtype)
         most, least_row, least_column = sign[0] & 0, sign[0], sign[0]
         for h in range(height):
             row, line = bits[n, h], sign[0] & 0
-            for k in range(width):
+            for k in range(length):
                 value = row[k] & sign[0]
                 column[k] = max(column[k], value)
                 line = max(line, value)
             most = max(most, line)
             least_row = min(least_row, line) if line > 0 else least_row
-        for w in range(width // channels):
+        for start in range(0, length, channels):
             line = sign[0] & 0
-            for k in range(w * channels, (w + 1) * channels):
+            for k in range(start, start + channels):
                 line = max(line, column[k])
+            pixel = start // channels % pixels
+            of_pixels[pixel] = max(of_pixels[pixel], line)
+        for line in of_pixels:
             least_column = min(least_column, line) if line > 0 else least_column
         measures[n, 0], measures[n, 1], measures[n, 2] = most, least_row, least_column
 
@@ -57,15 +61,30 @@ def measure(maps):
 
     Returns
     -------
-    largest, least_row, least_column : ndarray of float64, shape (N,)
-        NaN where the image holds one; rows and columns of zeros are left out.
+    ndarray, shape (N, 3), the dtype of maps
+        The largest element, the least row's and the least column's. NaN where the image holds one; rows and columns of
+        zeros are left out.
     """
     images, height, width, channels = maps.shape
-    integer = np.int32 if maps.itemsize == 4 else np.int64
+    return _measures(maps.reshape(images, height, width * channels), width, channels)
+
+
+def measure_filters(weight):
+    """Return `measure` of filters (C_out, C_in, KH, KW) whose columns are taps; the rows count as the columns do."""
+    count, inner, height, width = weight.shape
+    taps, together = height * width, math.gcd(inner, _TOGETHER)
+    lines = np.ascontiguousarray(weight).reshape(count, inner // max(together, 1), together * taps)
+    measures = _measures(lines, taps, 1)
+    measures[:, 1] = measures[:, 2]  # a row would be some input channels, which may be small
+    return measures
+
+
+def _measures(lines, pixels, channels):
+    integer = np.int32 if lines.itemsize == 4 else np.int64
     sign = np.array([np.iinfo(integer).max], integer)  # all bits but that of the sign
-    measures = memory.empty((images, 3), integer)
-    _measure(maps.view(integer).reshape(images, height, width * channels), sign, channels, measures)
-    return measures.view(maps.dtype).T.astype(np.float64)
+    measures = memory.empty((len(lines), 3), integer)
+    _measure(lines.view(integer), sign, pixels, channels, measures)
+    return measures.view(lines.dtype)
 
 
 class Memo:
@@ -78,12 +97,34 @@ class Memo:
     def __init__(self):
         self._kept = {}
 
-    def measure(self, maps):
-        """Return `measure` of the array, taken now or when this memory was first seen with this shape."""
-        key = maps.__array_interface__["data"][0], maps.shape
+    def of(self, array, measure):
+        """Return ``measure(array)``, taken now or when this memory was first seen with this shape."""
+        key = array.__array_interface__["data"][0], array.shape
         if key not in self._kept:
-            self._kept[key] = maps, measure(maps)
+            self._kept[key] = array, measure(array)
         return self._kept[key][1]
+
+
+@compiled
+def _must_be_apart(measures, other, limit, most_spread):
+    """Return for each image whether it must be set apart; ``other`` is the most that it is multiplied with.
+
+    ``limit`` is the largest product of two elements that cannot overflow, ``most_spread`` the largest allowed ratio
+    between rows or columns.
+    """
+    apart = np.zeros(len(measures), np.bool_)
+    for n in range(len(measures)):
+        largest, row, column = np.float64(measures[n, 0]), np.float64(measures[n, 1]), np.float64(measures[n, 2])
+        fits = largest * other <= limit  # written so that NaN does not fit
+        apart[n] = not fits or largest > min(row, column) * most_spread
+    return apart
+
+
+@lru_cache(maxsize=256)
+def _limits(dtype, terms):
+    """Return the last two arguments of `_must_be_apart`; the largest ratio is 256 in float32."""
+    kind = np.finfo(dtype)
+    return float(kind.max) / (terms * _GROWTH), _ERROR / float(kind.eps)
 
 
 def find(maps, weight, terms, memo=None):
@@ -103,13 +144,11 @@ def find(maps, weight, terms, memo=None):
     -------
     ndarray of int64; all of them where a filter has taps as far apart as the rows of such an image
     """
-    count, inner, height, width = weight.shape
-    memo = memo or Memo()
-    taps = np.ascontiguousarray(weight).reshape(count, inner, height * width, 1)
-    largest, _, least = memo.measure(taps)  # rows are input channels, which may be small; columns are taps
-    with np.errstate(all="ignore"):
-        even = ~(largest > least * _most_spread(weight.dtype)).any()
-    return np.flatnonzero(~_fit(memo.measure(maps), largest.max(initial=0), terms, maps.dtype) | ~even)
+    memo, limits = memo or Memo(), _limits(maps.dtype, terms)
+    filters = memo.of(weight, measure_filters)
+    if _must_be_apart(filters, 0.0, *limits).any():
+        return np.arange(len(maps))
+    return np.flatnonzero(_must_be_apart(memo.of(maps, measure), float(filters[:, 0].max(initial=0)), *limits))
 
 
 def find_pairs(x, grad_out, memo=None):
@@ -125,16 +164,7 @@ def find_pairs(x, grad_out, memo=None):
     -------
     ndarray of int64
     """
-    terms = grad_out[..., 0].size
-    memo = memo or Memo()
-    of_x, of_grad = memo.measure(x), memo.measure(grad_out)
-    most_x, most_grad = (np.nanmax(measures[0], initial=0) for measures in (of_x, of_grad))
-    return np.flatnonzero(~(_fit(of_x, most_grad, terms, x.dtype) & _fit(of_grad, most_x, terms, x.dtype)))
-
-
-def _fit(measures, other, terms, dtype):
-    """Return for each image whether it need not be set apart; ``other`` is what it is multiplied with at most."""
-    largest, *lines = measures
-    with np.errstate(all="ignore"):
-        fits = largest * other * terms * _GROWTH <= np.finfo(dtype).max  # written so that NaN does not fit
-        return fits & ~(largest > np.minimum(*lines) * _most_spread(dtype))
+    memo, limits = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size)
+    of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
+    most_x, most_grad = (float(np.fmax.reduce(one[:, 0], initial=0)) for one in (of_x, of_grad))  # NaN left out
+    return np.flatnonzero(_must_be_apart(of_x, most_grad, *limits) | _must_be_apart(of_grad, most_x, *limits))

@@ -87,7 +87,7 @@ def test_a_bad_weight_spoils_its_filter_alone(value):
 def test_measures_of_an_image(dtype, shape):
     x = normal(*shape).astype(dtype)
     x[:, shape[1] // 2] = 0  # a row of zeros does not count
-    largest, row, column = outliers.measure(x)
+    largest, row, column = outliers.measure(x).T
     np.testing.assert_array_equal(largest, np.abs(x).max((1, 2, 3)) if len(x) else [])
     for lines, got in ((np.abs(x).max((2, 3)), row), (np.abs(x).max((1, 3)), column)):
         want = [min(line[line > 0], default=np.nan) for line in lines]
@@ -96,8 +96,9 @@ def test_measures_of_an_image(dtype, shape):
 
 def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
     looked = []
-    right = outliers.measure
-    monkeypatch.setattr(outliers, "measure", lambda maps: looked.append(maps.shape) or right(maps))
+    for name in ("measure", "measure_filters"):
+        right = getattr(outliers, name)
+        monkeypatch.setattr(outliers, name, lambda maps, right=right: looked.append(maps.shape) or right(maps))
     x, grad, w = normal(2, 8, 8, 16), normal(2, 8, 8, 16, seed=2), normal(16, 16, 3, 3, seed=1)
     spoil(grad.view(), 1e6)
     memo = outliers.Memo()
@@ -105,9 +106,9 @@ def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
         outliers.find(x, w, 144, memo)
         outliers.find(grad, w, 144, memo)
         found = outliers.find_pairs(x[:], grad[:], memo)
-    assert found.tolist() == [1] and looked == [(16, 16, 9, 1), x.shape, grad.shape]
+    assert found.tolist() == [1] and looked == [w.shape, x.shape, grad.shape]
     outliers.find(x, w, 144)  # without a memo the array may have changed: looked at again
-    assert looked[3:] == [(16, 16, 9, 1), x.shape]
+    assert looked[3:] == [w.shape, x.shape]
     assert outliers.find_pairs(x[:1], grad[:1], memo).tolist() == [] and len(looked) == 7  # another shape
 
 
@@ -115,7 +116,18 @@ def test_a_memo_keeps_the_memory_that_it_knows():
     memo = outliers.Memo()
     for value in (1.0, 2.0, 3.0):  # without the memo, a new array might lie where the last one was
         maps = np.full((1, 4, 4, 16), value, np.float32)
-        assert memo.measure(maps)[0] == value
+        assert (memo.of(maps, outliers.measure) == value).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 32, 3, 3), (2, 12, 5, 5), (1, 7, 3, 3), (0, 4, 3, 3), (2, 0, 3, 3)])
+def test_measures_of_filters(dtype, shape):
+    weight = normal(*shape).astype(dtype)
+    weight[:, :, 1, 1] = 0  # a tap of zeros does not count
+    largest, _, least = outliers.measure_filters(weight).T
+    np.testing.assert_array_equal(largest, np.abs(weight).max((1, 2, 3), initial=0))
+    taps = np.abs(weight).max(1, initial=0).reshape(len(weight), shape[2] * shape[3])
+    np.testing.assert_array_equal(least, [min(one[one > 0], default=np.nan) for one in taps])
 
 
 def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
