@@ -165,7 +165,7 @@ def _small_cin_supports(problem):
 
 
 def _small_cin_is_faster(problem):
-    return small_cin.is_faster(problem)
+    return small_cin.is_faster(problem, small_cout=_small_cout_input_is_faster(problem))
 
 
 EMPTY = Row(

@@ -14,7 +14,6 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.conv import small_cout
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, whole_tiles
 from minitorch_kernels.runtime import memory
@@ -45,20 +44,17 @@ class Windows(NamedTuple):
     left: int
 
 
-def is_faster(problem):
-    """Return True where this takes less time than `small_cout`, or else `indirect`; ``problem`` as in `select`.
+def is_faster(problem, small_cout):
+    """Return True where this takes less time than `indirect`, or than the algorithm `small_cout` if that would run.
 
-    Counted in multiply-adds of vectors. They were measured on AVX-512.
+    Counted in multiply-adds of vectors, and measured on AVX-512. ``problem`` is a `select.Problem`.
     """
     (kernel_height, kernel_width), one = problem.kernel_size, lanes(problem.dtype)
     taps, window = kernel_height * kernel_width, kernel_height * kernel_width * problem.in_channels
     width = nr(problem.dtype, window)
     vectors, runs = -(-window // width) * width // one, kernel_height if problem.dilation[1] == 1 else taps
     here = math.prod(problem.output_size) * (problem.out_channels * vectors + _RUN_UNITS * runs)
-    by_pixels = small_cout.is_faster(
-        (problem.in_channels, problem.out_channels, *problem.kernel_size), problem.stride, problem.groups, problem.dtype
-    )
-    for_a_tap = MR / one if by_pixels else -(-problem.in_channels // one)
+    for_a_tap = MR / one if small_cout else -(-problem.in_channels // one)
     pixels = math.prod(problem.input_size) / math.prod(problem.stride)  # of each phase of the stride
     return problem.groups == 1 and here < pixels * taps * problem.out_channels * for_a_tap
 
