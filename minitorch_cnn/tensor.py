@@ -45,6 +45,8 @@ class Tensor(interchange.Interchange, Variable):
     read a Tensor as its array; a Tensor that requires a gradient is allowed only inside `no_grad`.
     """
 
+    add_arrays = staticmethod(lambda a, b: kernels.layers.elementwise.add(a, b))
+
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None):
         if isinstance(data, Variable):
             raise TypeError("Tensor: data - expected an array, got a Tensor; use detach() for one outside the graph")

@@ -12,6 +12,7 @@ A node points to the nodes before it, never to the variables in between. So an a
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -21,7 +22,6 @@ import numpy as np
 
 from minitorch_cnn.autograd import checks
 from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
-from minitorch_kernels.layers.elementwise import add
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
@@ -47,6 +47,7 @@ class Variable:
     data: np.ndarray[Any, np.dtype[Any]]
     grad: np.ndarray[Any, np.dtype[Any]] | None
     node: Node | None
+    add_arrays = staticmethod(operator.add)  # adds two gradients; `Tensor` has a function that is faster
 
     def __init__(self, data: Any, requires_grad: bool = False):
         self.data, self.grad, self.node = data, None, None
@@ -127,7 +128,7 @@ class Variable:
                 grads_in = node.backward(grad_out)
                 for edge, grad in zip(node.edges, grads_in, strict=True):
                     if edge is not None and grad is not None:  # the sum is a new array: others may hold the old one
-                        grads[edge] = add(grads[edge], grad) if edge in grads else grad
+                        grads[edge] = self.add_arrays(grads[edge], grad) if edge in grads else grad
                 if trace:
                     steps.append(BackwardStep.of(node, grad_out, grads_in))
             if not retain_graph:
