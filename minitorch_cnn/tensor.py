@@ -45,12 +45,13 @@ class Tensor(interchange.Interchange, Variable):
     read a Tensor as its array; a Tensor that requires a gradient is allowed only inside `no_grad`.
     """
 
-    add_arrays = staticmethod(lambda a, b: kernels.layers.elementwise.add(a, b))
+    add_arrays = staticmethod(ops.arithmetic.add_arrays)
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None):
         if isinstance(data, Variable):
             raise TypeError("Tensor: data - expected an array, got a Tensor; use detach() for one outside the graph")
-        array = _as_numbers(data, dtype)
+        plain = type(data) is np.ndarray and dtype is None and data.dtype in FLOAT_DTYPES  # as operations return it
+        array = data if plain else _as_numbers(data, dtype)
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
@@ -352,8 +353,6 @@ class Tensor(interchange.Interchange, Variable):
 
 def _as_numbers(data, dtype):
     """Return data as an array of numbers; Python floats become float32."""
-    if type(data) is np.ndarray and dtype is None and data.dtype in FLOAT_DTYPES:  # the result of any operation
-        return data
     try:
         array = np.asarray(data)
     except ValueError as error:
