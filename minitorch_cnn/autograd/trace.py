@@ -7,14 +7,17 @@ large network takes milliseconds and no memory.
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
     from minitorch_cnn.autograd.engine import Node, Variable
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])  # a function stays of the type that it had
 
 _records = ContextVar("trace", default=())  # the lists of all traces that are open
 module_call = ContextVar("module_call", default=None)  # the ModuleCall of the outermost module that is running
@@ -54,13 +57,15 @@ class setting(contextlib.ContextDecorator):
     def _recreate_cm(self):
         return type(self)(self.variable, self.value)
 
-    def __call__(self, function):
+    def __call__(self, function: Decorated) -> Decorated:
         if isinstance(function, type) or inspect.isasyncgenfunction(function):
             kind = "a class" if isinstance(function, type) else "an asynchronous generator"
             raise TypeError(f"{self.variable.name}: function - expected a function to decorate, got {kind}")
         if inspect.iscoroutinefunction(function):
-            return self._around_coroutine(function)
-        return self._around_generator(function) if inspect.isgeneratorfunction(function) else super().__call__(function)
+            return cast(Decorated, self._around_coroutine(function))
+        if inspect.isgeneratorfunction(function):
+            return cast(Decorated, self._around_generator(function))
+        return super().__call__(function)
 
     def _around_coroutine(self, function):
         @functools.wraps(function)
