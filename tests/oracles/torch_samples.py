@@ -94,9 +94,9 @@ def _run_torch_layer(name, built, forward, training):
 
 
 def _run_layer(name, built, forward, training):
+    layer = LAYERS[name](*in_ours(built[0]), **in_ours(built[1])).train(training)
     theirs = _torch_layer(name, built, training)
     buffers = [key for key, _ in theirs.named_buffers()]
-    layer = LAYERS[name](*in_ours(built[0]), **in_ours(built[1])).train(training)
 
     def call(state, *inputs):
         for key, value in state.items():
