@@ -36,8 +36,6 @@ WORDS = {  # pattern: what to write instead
 }
 TODO = (  # not gone through yet
     "kernels/minitorch_kernels/conv/depthwise/depthwise.py",
-    "kernels/minitorch_kernels/runtime/dry_run.py",
-    "kernels/minitorch_kernels/runtime/parallel.py",
 )
 FOLDERS = ("", "benchmarks", "examples", "kernels", "minitorch_cnn", "tests")
 

@@ -20,7 +20,7 @@ _PARTS = {  # (images, size, filters) for steps that would take minutes; all oth
     "step3_channels_last": (1, SIZE, FILTERS),
 }
 _FIRST_WITH_THREADS = "step7_threads"
-_OUR_TILE = ("step8_shipped", "step9_winograd")  # need a micro-kernel for this processor
+_OUR_TILE = ("step8_shipped", "step9_winograd")  # need the micro-kernel, which exists in compiled code alone
 
 _PYTORCH = """
 import sys, time
@@ -53,7 +53,7 @@ class Step(NamedTuple):
 
 
 def available_steps():
-    """Return name and reason of the steps that this processor can run: all, or those that need no tile of ours."""
+    """Return name and reason of the steps that can run: all, or those that need no micro-kernel."""
     tile = kernels.runtime.simd.supports(np.float32)
     return {name: reason for name, reason in kernels.ladder.STEPS.items() if tile or name not in _OUR_TILE}
 

@@ -38,7 +38,7 @@ def matmul_gflops(size=1024):
 def peak_gflops():
     """Return how fast the micro-kernel multiplies and adds numbers that are in the nearest cache, GFLOP/s, best of 5.
 
-    Where none fits this processor, the speed of NumPy's matrix product.
+    Where nothing is compiled, the speed of NumPy's matrix product.
     """
     if not kernels.runtime.simd.supports(np.float32):
         a = np.ones((1024, 1024), np.float32)

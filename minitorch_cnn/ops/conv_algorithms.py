@@ -133,7 +133,8 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
     if name == "reference" or name in _registered:
         return problem, _own_rows(_reference() if name == "reference" else _registered[name])
     if name in ("direct", "winograd") and not kernels.runtime.simd.supports(x.dtype):
-        raise ValueError(f"conv2d: algorithm - expected 'im2col' or 'reference' on this processor, got {name!r}")
+        expected = "'im2col' or 'reference' where nothing is compiled"
+        raise ValueError(f"conv2d: algorithm - expected {expected}, got {name!r}")
     rows = select.TABLE if name == "auto" else tuple(_asked(name, row) for row in select.TABLE if row.family == name)
     if name != "auto" and not any(row.supports(problem) for row in rows):
         raise ValueError(

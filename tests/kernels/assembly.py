@@ -24,7 +24,7 @@ def compiled_assembly(kernel, signature):
     It is compiled once more, as what comes from the cache shows no assembly.
     """
     options = {"nogil": True, "fastmath": {"contract", "arcp", "nsz"}, "error_model": "numpy"}
-    fresh = numba.njit(**options)(kernel.dispatcher.py_func)
+    fresh = numba.njit(**options)(kernel.__wrapped__)
     fresh.compile((numba.int64, numba.int64, *signature))  # first and end of a range of tasks come first
     return fresh.inspect_asm(fresh.signatures[0])
 

@@ -84,4 +84,5 @@ if __name__ == "__main__":
     net = mt.models.create("cifar4")
     print(mt.explain.summary(net, (1, 3, 32, 32)))
     mt.set_num_threads(1)
-    mt.release_memory()
+    with mt.num_threads(1):
+        mt.release_memory()

@@ -128,7 +128,7 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
     Notes
     -----
     Cost: 2*N*H*W*C*O flop, and one pass over the block. Parallel over chunks of pixels; the same bits for any
-    number of threads. Where no micro-kernel fits the processor, one operation runs after the other.
+    number of threads. Where nothing is compiled, one operation runs after the other.
     """
     filters, channels = weight.shape
     pixels = flatten_pixels(block)

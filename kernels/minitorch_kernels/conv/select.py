@@ -255,7 +255,7 @@ TABLE = (
         "im2col",
         _always,
         _always,
-        "NumPy's matrix product on copied windows: this processor or dtype has no micro-kernel",
+        "NumPy's matrix product on copied windows: the micro-kernel does not know this dtype, or nothing is compiled",
         im2col.conv2d_forward_im2col,
         im2col.conv2d_backward_input_im2col,
         im2col.conv2d_backward_weight_im2col,

@@ -114,7 +114,7 @@ def matmul(a, b):
     Returns
     -------
     ndarray, shape (M, N)
-        The same bits for any number of threads. Where no micro-kernel fits the processor, NumPy's product.
+        The same bits for any number of threads. Where nothing is compiled, NumPy's product.
 
     Notes
     -----

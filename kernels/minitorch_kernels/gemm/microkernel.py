@@ -16,7 +16,7 @@ copied into all lanes, for MR * NR multiply-adds:
 
     C[row, :] += A[row, k] * B[k, :]
 
-8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON. AVX2 has 16 registers, so MR is 6 there.
+8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON. AVX2 and older processors have 16, so MR is 6 there.
 A larger tile would load less, but its row pointers no longer fit into the integer registers. Where one
 vector holds all columns there are, the tile is one vector wide.
 

@@ -22,7 +22,7 @@ class Call(NamedTuple):
     types: Any  # a tuple of Numba types
 
     def kernel(self):
-        """Import the kernel and return it; raise ImportError or AttributeError if there is none of this name."""
+        """Import the kernel and return it; raise ImportError or AttributeError if it does not exist."""
         import importlib
 
         return getattr(importlib.import_module(self.module), self.name)
@@ -53,7 +53,15 @@ def note(kernel, arguments):
 
 
 def not_compiled(calls):
-    """Return, without repetitions, the calls whose kernels are neither in the cache nor prepared."""
+    """Return, without repetitions, the calls whose kernels are neither in the cache nor prepared.
+
+    Those that no other process can import are left out, such as kernels of a notebook or inside a function.
+    """
     from minitorch_kernels.runtime import jit
 
-    return [call for call in dict.fromkeys(calls) if not jit.is_cached(call.kernel().entry, call.types)]
+    missing = []
+    for call in dict.fromkeys(calls):
+        with contextlib.suppress(ImportError, AttributeError):
+            if call.module != "__main__" and not jit.is_cached(call.kernel().entry, call.types):
+                missing.append(call)
+    return missing

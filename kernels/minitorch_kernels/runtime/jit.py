@@ -4,7 +4,6 @@ A kernel is looked for in the user's cache, then among the kernels that were pre
 and compiled only if neither has it. What was prepared is for an instruction set, not for one processor.
 """
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -17,7 +16,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 from numba.core import config, event
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -80,17 +79,6 @@ def prepared_folder():
     return _PREPARED / _source_hash()
 
 
-@contextlib.contextmanager
-def _own_cache():
-    """Point Numba at our folder while a function is decorated, and leave the user's setting alone."""
-    saved = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder() or saved)
-    try:
-        yield cache_folder() is not None
-    finally:
-        config.CACHE_DIR = saved
-
-
 @functools.cache
 def _warn_of_folder(folder, problem):
     """Warn once that new kernels cannot be kept."""
@@ -98,23 +86,35 @@ def _warn_of_folder(folder, problem):
     warnings.warn(f"{message}; set MCNN_HOME to a folder that can be written", RuntimeWarning, stacklevel=2)
 
 
-class _Locator(UserProvidedCacheLocator):
-    """Names our folder; Numba's own locator refuses one that can be read but not written, and sources in a zip file."""
+class _Locator:
+    """Says where the code of a function lies, and which state of its source it is for, in the form that Numba asks for.
+
+    The name of our folder tells the state of all kernels. A file of a user's own has a stamp.
+    """
+
+    def __init__(self, function, file):
+        self.name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+        self._stamp = None
+        if not function.__module__.startswith(_OURS):
+            state, line = os.stat(file), function.__code__.co_firstlineno
+            self.name += "." + hashlib.sha256(f"{os.path.abspath(file)}:{line}".encode()).hexdigest()[:16]
+            self._stamp = state.st_mtime_ns, state.st_size
 
     @classmethod
     def from_function(cls, function, file):
-        if not (function.__module__.startswith(_OURS) or os.path.exists(file)):
-            return None
-        locator = cls(function, file)
-        locator.ensure_cache_path()
-        return locator
-
-    def get_source_stamp(self):
-        return super().get_source_stamp() if os.path.exists(self._py_file) else None
+        return cls(function, file)
 
     def ensure_cache_path(self):
-        with contextlib.suppress(OSError):
-            os.makedirs(self.get_cache_path(), exist_ok=True)
+        pass
+
+    def get_cache_path(self):
+        return str(cache_folder())
+
+    def get_source_stamp(self):
+        return self._stamp
+
+    def get_disambiguator(self):
+        return ""
 
 
 class _CacheFormat(CompileResultCacheImpl):
@@ -189,10 +189,8 @@ class _Cache(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        folder, name, stamp = self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
-        if function.__module__.startswith(_OURS):  # the folder's name says which sources these are
-            folder, name, stamp = cache_folder(), f"{function.__module__}.{function.__qualname__}", None
-        self._cache_file = _CacheFiles(folder, name, stamp)
+        locator = _Locator(function, function.__code__.co_filename)
+        self._cache_file = _CacheFiles(locator.get_cache_path(), locator.name, locator.get_source_stamp())
 
     def save_overload(self, sig, data):
         try:
@@ -203,6 +201,8 @@ class _Cache(FunctionCache):
 
 def is_cached(dispatcher, signature):
     """Return True if the code of an `entry` for arguments of these types lies in the cache, or was prepared."""
+    if not isinstance(dispatcher._cache, _Cache):
+        return False
     key = dispatcher._cache._index_key(signature, dispatcher.targetctx.codegen())
     return dispatcher._cache._cache_file.has(key)
 
@@ -215,9 +215,9 @@ def entry(function, reorder=False):
     if not jit_enabled():
         return function
     dispatcher = numba.njit(**_options(reorder), no_cfunc_wrapper=True)(function)
-    with _own_cache() as cached:
-        if cached:
-            dispatcher._cache = _Cache(function)
+    in_file = os.path.exists(function.__code__.co_filename)  # not in a notebook's cell; ours may lie in a zip file
+    if cache_folder() is not None and (in_file or function.__module__.startswith(_OURS)):
+        dispatcher._cache = _Cache(function)
     return dispatcher
 
 

@@ -34,10 +34,8 @@ OWNED, EPOCH, INSIDE, LIMIT, NEXT, PIECES, COUNT, TASK, FRAME = range(0, 72, 8)
 BOARD_SIZE = 72
 
 _PIECES_PER_THREAD = 8  # enough that the last piece of a slow core is short
-_ROUNDS = (
-    20_000  # of a helper that waits for work, about half a millisecond: as long as Python takes between two kernels
-)
-_ROUNDS_BEFORE_YIELD = 64  # after so many, another process may have the core
+_ROUNDS = 20_000  # of a helper that waits: about half a millisecond, as long as Python takes between two kernels
+_ROUNDS_BEFORE_YIELD = 64  # of a loop that waits: then another process may have the core
 
 _INT = ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
@@ -202,15 +200,12 @@ def parallel_task(function):
     Returns
     -------
     callable
-        ``team`` as `threads.team` gives it, the number of tasks, and a tuple of the other arguments.
+        ``team`` as `threads.team` gives it, the number of tasks, and a tuple of the other arguments. ``__wrapped__``
+        is the function.
     """
     if not jit_enabled():
         return lambda team, count, args: function(0, count, *args)
-    return task_of(compiled(function))
-
-
-def task_of(body):
-    """Return what `parallel_task` does, for a function that has been compiled."""
+    body = compiled(function)
 
     @intrinsic
     def share_out(typing_context, team, count, args):
@@ -229,7 +224,7 @@ def task_of(body):
 
         return types.none(team, count, args), generate
 
-    share_out.dispatcher = body
+    share_out.__wrapped__ = function
     return share_out
 
 

@@ -3,6 +3,11 @@
 Numba compiles loops well, but it decides itself which values stay in registers. The micro-kernels (`gemm.microkernel`,
 `conv.winograd.transform` and those of `conv.depthwise`) must decide that, so they emit LLVM's vector instructions
 directly, through `VectorIR`.
+
+LLVM can compile them for any processor. On one that we do not know they use registers of 16 bytes, and multiply and add
+in two instructions. So there is one micro-kernel for all, also where NumPy's library might be expected to be faster:
+compiled for an x86 processor without AVX, the indirect convolution takes less time than im2col and OpenBLAS's kernel
+for the same processor in most of the layers that we measured, see `examples/docs/benchmarks.md`.
 """
 
 import platform
@@ -20,40 +25,40 @@ _AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2
 
 
 def host_vectors():
-    """Return (bytes of a vector register, number of them) of the machine that Numba compiles for.
+    """Return the vector registers of the machine that Numba compiles for.
 
     Returns
     -------
-    (int, int)
-        (0, 0) for a processor without a micro-kernel of ours.
+    (int, int, bool)
+        Bytes of a register, the number of registers, and whether one instruction multiplies and adds.
     """
     if platform.machine().lower() in ("arm64", "aarch64"):  # Windows says "ARM64"
-        return 16, 32
+        return 16, 32, True
     if config.CPU_NAME and not config.CPU_FEATURES:  # a processor that the user named
         if any(name in config.CPU_NAME for name in _AVX512_NAMES):
-            return 64, 32
-        return (32, 16) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (0, 0)
+            return 64, 32, True
+        return (32, 16, True) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (16, 16, False)
     if config.CPU_FEATURES:
         features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
     else:
         features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return 64, 32
-    return (32, 16) if features.get("avx2") and features.get("fma") else (0, 0)
+        return 64, 32, True
+    return (32, 16, True) if features.get("avx2") and features.get("fma") else (16, 16, False)
 
 
-VECTOR_BYTES, REGISTERS = host_vectors()
+VECTOR_BYTES, REGISTERS, FMA = host_vectors()
 VECTORS = 2  # vectors in a row of a micro-kernel's tile, unless one holds all columns
 
 
 def supports(dtype):
-    """Return True where the micro-kernels run: a known processor, compiled code, and float32 or float64."""
-    return bool(VECTOR_BYTES) and jit_enabled() and np.dtype(dtype) in (np.float32, np.float64)
+    """Return True where the micro-kernels run: compiled code, and float32 or float64."""
+    return jit_enabled() and np.dtype(dtype) in (np.float32, np.float64)
 
 
 def lanes(dtype):
-    """Return how many elements a vector register holds; without a micro-kernel, as many as with AVX-512."""
-    return (VECTOR_BYTES or 64) // np.dtype(dtype).itemsize
+    """Return how many elements a vector register holds."""
+    return VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def nr(dtype, columns=None):
@@ -132,6 +137,9 @@ class VectorIR:
         return self.builder.shuffle_vector(first, undefined, zeros)
 
     def fma(self, x, y, z):
+        """Return x * y + z, rounded once where the processor can."""
+        if not FMA:
+            return self.builder.fadd(self.builder.fmul(x, y), z)
         return self.builder.call(self.fma_function, [x, y, z])
 
     def combination(self, factors, values):

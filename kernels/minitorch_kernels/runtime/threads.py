@@ -20,7 +20,7 @@ import numpy as np
 import threadpoolctl
 
 from minitorch_kernels.runtime import dry_run, parallel
-from minitorch_kernels.runtime.jit import compiled, entry, jit_enabled
+from minitorch_kernels.runtime.jit import entry, jit_enabled
 
 _SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 
@@ -211,16 +211,6 @@ def _without(function, count):
     return signature.replace(parameters=list(signature.parameters.values())[count:])
 
 
-def _task_counter(function, tasks):
-    """Return a function of a kernel's arguments, a tuple, that gives the number of tasks."""
-    names = list(inspect.signature(function).parameters)[2:]
-    positions = [names.index(name) for name in inspect.signature(tasks).parameters]
-    if len(positions) == 1:  # the usual case, without a list
-        (position,) = positions
-        return lambda args: tasks(args[position])
-    return lambda args: tasks(*[args[position] for position in positions])
-
-
 def parallel_kernel(*, tasks):
     """Compile ``function(first_task, end_task, *args)``, which Python calls as ``function(*args)`` and all threads run.
 
@@ -234,26 +224,29 @@ def parallel_kernel(*, tasks):
     decorator
         Of a function that does the tasks first_task .. end_task - 1. They write to different elements, so that
         neither their order nor the number of threads changes a bit. It reads nothing but its arguments and
-        module-level names, and returns nothing. ``.dispatcher`` of the result is the compiled function, ``.entry`` is
-        what shares it out.
+        module-level names, and returns nothing. ``.entry`` of the result is the compiled function that shares it out.
     """
 
     def decorate(function):
-        count = _task_counter(function, tasks)
+        names = list(inspect.signature(function).parameters)[2:]
+        positions = [names.index(name) for name in inspect.signature(tasks).parameters]
+
+        def count(args):
+            return tasks(*[args[position] for position in positions])
+
         if not jit_enabled():
             return functools.wraps(function)(lambda *args: function(0, count(args), *args))
-        body = compiled(function)
-        launch = _launcher(function, body)
+        launch = _launcher(function)
 
         @functools.wraps(function)
         def call(*args):
-            here, number = _team_for(args), count(args)
+            job = _team_for(args), count(args)
             if dry_run.active():
-                dry_run.note(call, (here, number, args))
+                dry_run.note(call, (*job, args))
             else:
-                launch(here, number, *args)
+                launch(*job, *args)
 
-        call.dispatcher, call.entry, call.__signature__ = body, launch, _without(function, 2)
+        call.entry, call.__signature__ = launch, _without(function, 2)
         return call
 
     return decorate
@@ -263,12 +256,12 @@ def _launch(team, count, *args):
     share_out(team, count, args)  # noqa: F821 - `_launcher` gives each copy its own
 
 
-def _launcher(function, body):
+def _launcher(function):
     """Return a compiled copy of `_launch` for one kernel.
 
     Numba finds a function in its cache by file, line and name, so the copy takes those of the kernel.
     """
-    names = {"share_out": parallel.task_of(body), "__name__": function.__module__}
+    names = {"share_out": parallel.parallel_task(function), "__name__": function.__module__}
     own = {key: getattr(function.__code__, key) for key in ("co_name", "co_filename", "co_firstlineno")}
     launch = types.FunctionType(_launch.__code__.replace(**own), names, function.__name__)
     launch.__module__, launch.__qualname__ = function.__module__, function.__qualname__
@@ -286,18 +279,17 @@ def team_kernel(function):
     Returns
     -------
     callable
-        ``.dispatcher`` is the compiled function.
+        ``.entry`` is the compiled function.
     """
     dispatcher = entry(function)
 
     @functools.wraps(function)
     def call(*args):
-        here = _team_for(args)
+        arguments = (_team_for(args), *args)
         if dry_run.active():
-            dry_run.note(call, (here, *args))
+            dry_run.note(call, arguments)
         else:
-            dispatcher(here, *args)
+            dispatcher(*arguments)
 
-    call.dispatcher = call.entry = dispatcher
-    call.__signature__ = _without(function, 1)
+    call.entry, call.__signature__ = dispatcher, _without(function, 1)
     return call

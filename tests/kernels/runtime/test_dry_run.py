@@ -48,6 +48,12 @@ def test_not_compiled_names_each_kernel_once():
     types = (numba.typeof(np.zeros(2, np.int64)), numba.int64, numba.typeof((unusual, unusual)))
     call = Call("minitorch_kernels.layers.elementwise", "_relu_forward", types)
     assert dry_run.not_compiled([call, call]) == [call]
+    unknown = [
+        call._replace(module="__main__"),
+        call._replace(module="no_such_module"),
+        call._replace(name="f.<locals>.g"),
+    ]
+    assert dry_run.not_compiled(unknown) == []
     assert pickle.loads(pickle.dumps(call)) == call
 
 

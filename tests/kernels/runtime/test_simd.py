@@ -17,20 +17,20 @@ needs_tile = pytest.mark.skipif(not simd.supports(np.float32), reason="no regist
 @pytest.mark.parametrize(
     ("machine", "name", "features", "expected"),
     [
-        ("ARM64", None, None, (16, 32)),  # Windows
-        ("arm64", None, None, (16, 32)),
-        ("aarch64", "generic", None, (16, 32)),
-        ("x86_64", "haswell", "", (32, 16)),
-        ("x86_64", "skylake", "", (32, 16)),
-        ("x86_64", "skylake-avx512", "", (64, 32)),
-        ("x86_64", "icelake-server", "", (64, 32)),
-        ("x86_64", "znver3", "", (32, 16)),
-        ("x86_64", "znver5", "", (64, 32)),
-        ("x86_64", "nehalem", "", (0, 0)),
-        ("x86_64", "generic", "", (0, 0)),
-        ("x86_64", None, "+avx2,+fma,-avx512f", (32, 16)),
-        ("x86_64", None, "+avx2,-fma", (0, 0)),
-        ("x86_64", "haswell", "+avx512f,+avx2,+fma", (64, 32)),
+        ("ARM64", None, None, (16, 32, True)),  # Windows
+        ("arm64", None, None, (16, 32, True)),
+        ("aarch64", "generic", None, (16, 32, True)),
+        ("x86_64", "haswell", "", (32, 16, True)),
+        ("x86_64", "skylake", "", (32, 16, True)),
+        ("x86_64", "skylake-avx512", "", (64, 32, True)),
+        ("x86_64", "icelake-server", "", (64, 32, True)),
+        ("x86_64", "znver3", "", (32, 16, True)),
+        ("x86_64", "znver5", "", (64, 32, True)),
+        ("x86_64", "nehalem", "", (16, 16, False)),
+        ("x86_64", "generic", "", (16, 16, False)),
+        ("x86_64", None, "+avx2,+fma,-avx512f", (32, 16, True)),
+        ("x86_64", None, "+avx2,-fma", (16, 16, False)),
+        ("x86_64", "haswell", "+avx512f,+avx2,+fma", (64, 32, True)),
     ],
 )
 def test_registers_follow_the_processor_that_numba_compiles_for(monkeypatch, machine, name, features, expected):
@@ -45,9 +45,9 @@ def test_without_a_wish_the_machine_itself_is_asked(monkeypatch):
     monkeypatch.setattr(simd.config, "CPU_NAME", None)
     monkeypatch.setattr(simd.config, "CPU_FEATURES", None)
     for features, expected in (
-        ({"avx512f": True, "avx2": True, "fma": True}, (64, 32)),
-        ({"avx512f": False, "avx2": True, "fma": True}, (32, 16)),
-        ({"sse2": True}, (0, 0)),
+        ({"avx512f": True, "avx2": True, "fma": True}, (64, 32, True)),
+        ({"avx512f": False, "avx2": True, "fma": True}, (32, 16, True)),
+        ({"sse2": True}, (16, 16, False)),
     ):
         monkeypatch.setattr(simd.llvm, "get_host_cpu_features", lambda told=features: told)
         assert simd.host_vectors() == expected
@@ -96,8 +96,11 @@ def test_the_narrower_registers_of_avx2_give_the_same():
     run({"NUMBA_CPU_NAME": "haswell"}, vectors=(32, 6), available=True)
 
 
-def test_on_a_processor_without_a_tile_auto_is_im2col():
-    run({"NUMBA_CPU_NAME": "generic", "NUMBA_DISABLE_JIT": "1"}, vectors=(0, 6), available=False)
+@needs_tile
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names an x86 processor")
+def test_a_processor_without_fused_multiply_add_gives_the_same():
+    run({"NUMBA_CPU_NAME": "nehalem"}, vectors=(16, 6), available=True)
 
 
 def test_without_compilation_auto_is_im2col():
