@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.conv import borders as borders
     from minitorch_kernels.conv import densenet_block as densenet_block
     from minitorch_kernels.conv import depthwise as depthwise
+    from minitorch_kernels.conv import empty as empty
     from minitorch_kernels.conv import im2col as im2col
     from minitorch_kernels.conv import indirect as indirect
     from minitorch_kernels.conv import indirect_weight as indirect_weight
