@@ -74,3 +74,10 @@ def array(owner, name, value, dtype=None):
     if converted.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: {name} - expected numbers, got dtype {converted.dtype}")
     return converted
+
+
+def instance(owner, kind, **named):
+    """Raise TypeError unless every named argument is an object of a class."""
+    for name, value in named.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{owner}: {name} - expected an object of {kind.__name__}, got {type(value).__name__}")

@@ -105,7 +105,12 @@ class ArrayDataset:
         ----------
         indices : integer or bool ndarray, or slice
         """
-        return replace(self, images=self.images[indices], labels=self.labels[indices], digest="")
+        try:
+            labels = self.labels[indices]
+        except IndexError as error:
+            got = f"{str(indices):.60} ({error})"
+            raise IndexError(f"select: indices - expected integers, bools or a slice, got {got}") from None
+        return replace(self, images=self.images[indices], labels=labels, digest="")
 
     def batch(self, count: int) -> tuple[Tensor, Array]:
         """Return the first ``count`` images as a network takes them, with their labels.
@@ -199,6 +204,7 @@ def hold_out(dataset: ArrayDataset, count: int, seed: int = 0) -> tuple[ArrayDat
     ValueError
         If ``count`` leaves nothing on one side, or ``seed`` is negative.
     """
+    arguments.instance("hold_out", ArrayDataset, dataset=dataset)
     arguments.integer("hold_out", least=0, seed=seed)
     arguments.integer("hold_out", least=-math.inf, count=count)
     if not 0 < count < len(dataset):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn import models
+from minitorch_cnn import arguments, models
 
 _OPTIMIZERS = ("adam", "sgd")
 _OPTIONAL = ("image_size", "dropout", "freeze_until")  # may be None
@@ -255,6 +255,7 @@ def recipe(name: str, **changes: Any) -> Recipe:
     ValueError
         If there is no such recipe, network or field, or a number is out of its range.
     """
+    arguments.instance("recipe", str, name=name)
     networks = models.list()
     if name not in RECIPES and name not in networks:
         near = difflib.get_close_matches(str(name), [*RECIPES, *networks], n=1, cutoff=0.0)[0]

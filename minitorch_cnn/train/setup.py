@@ -7,6 +7,7 @@ import numpy as np
 from minitorch_cnn import arguments, data, nn, optim
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.train.recipes import Recipe
 
 MOMENTUM = 0.9
 
@@ -31,6 +32,7 @@ def options(recipe, ranks, given):
     TypeError, ValueError
         If one is of another type, or out of range.
     """
+    arguments.instance("Trainer", Recipe, recipe=recipe)
     source, accumulate = given["source"], given["accumulate"]
     if source is not None and not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"Trainer: source - expected a str, a Path or None, got {source!r}")
@@ -50,6 +52,7 @@ def options(recipe, ranks, given):
 
 def batches(recipe, images, ranks, workers, seed):
     """Return the loader of the training images; raise ValueError if they are too few for a batch."""
+    arguments.instance("Trainer", data.ArrayDataset, train_set=images)
     if workers is None:
         workers = data.possible_workers(-(-recipe.workers // ranks.local_size))
     loader = data.DataLoader(

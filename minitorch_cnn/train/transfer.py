@@ -8,7 +8,8 @@ trainer.fit()
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from minitorch_cnn import models, nn, rng
+from minitorch_cnn import arguments, models, nn, rng
+from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.train import setup
 from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.recipes import Recipe
@@ -16,14 +17,13 @@ from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.types import Path
 
 if TYPE_CHECKING:
-    from minitorch_cnn.data import ArrayDataset
     from minitorch_cnn.models import Pretrained
 
 
 def transfer(
     recipe: Recipe,
     pretrained: "Pretrained | Classifier",
-    train_set: "ArrayDataset",
+    train_set: ArrayDataset,
     folder: Path,
     *,
     seed: int = 0,
@@ -61,6 +61,8 @@ def transfer(
     Source: Yosinski, Clune, Bengio and Lipson 2014, "How transferable are features in deep neural
     networks?", arXiv 1411.1792.
     """
+    arguments.instance("transfer", Recipe, recipe=recipe)
+    arguments.instance("transfer", ArrayDataset, train_set=train_set)
     if isinstance(pretrained, Classifier):
         mean, std = pretrained.metadata["mean"], pretrained.metadata["std"]
     elif isinstance(pretrained, models.Pretrained):
@@ -142,6 +144,7 @@ def replace_head(model: nn.Module, num_classes: int) -> nn.Module:
     ValueError
         If it has no fully connected layer.
     """
+    arguments.instance("replace_head", nn.Module, model=model)
     path, old = setup.last_linear(model)
     setup.put(model, path, nn.Linear(old.in_features, num_classes))
     return model

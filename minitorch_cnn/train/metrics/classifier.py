@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from minitorch_cnn import data, models, ops, weights
+from minitorch_cnn import arguments, data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import html
 from minitorch_cnn.nn import Module
@@ -131,6 +131,7 @@ class Classifier:
         WeightFileError, FileNotFoundError
             As `weights.load`.
         """
+        arguments.path("Classifier.load", path=path)
         path = pathlib.Path(path)
         path = path / "model.safetensors" if path.is_dir() else path
         exported = path.suffix == ".onnx"
@@ -227,6 +228,7 @@ class Classifier:
         ClassifierError
             If the dataset has no images or other classes, or the model another number of outputs.
         """
+        arguments.instance("evaluate", data.ArrayDataset, dataset=dataset)
         if self._names(dataset) != self._names(self):
             expected = f"the classes {self.classes} in this order"
             raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
@@ -268,6 +270,7 @@ class Classifier:
         ClassifierError
             If the images have another number of channels.
         """
+        arguments.instance("prepare", data.ArrayDataset, dataset=dataset)
         images, mean = dataset.images, self.metadata["mean"]
         self._check_channels(images)
         if images.shape[1:3] != self.input_size:
@@ -283,6 +286,7 @@ class Classifier:
 
     def labels(self, dataset: "ArrayDataset") -> Array:
         """Return the labels of a dataset, or None if its classes are not those of this classifier, in its order."""
+        arguments.instance("labels", data.ArrayDataset, dataset=dataset)
         return dataset.labels if self._names(dataset) == self._names(self) else None
 
     @staticmethod
@@ -291,7 +295,8 @@ class Classifier:
 
     def normalised(self, images: Array) -> Array:
         """Return uint8 images (N, H, W, C) of the model's size as it takes them: float32 (N, C, H, W)."""
-        x = (images / 255 - self.metadata["mean"]) / self.metadata["std"]
+        self._check_channels(images)
+        x = (np.asarray(images) / 255 - self.metadata["mean"]) / self.metadata["std"]
         return x.transpose(0, 3, 1, 2).astype(np.float32)
 
     def classify(
@@ -358,9 +363,7 @@ def _check_metadata(owner, metadata):
         raise ValueError(f"{owner} - expected 'mean' and positive 'std' of each channel, got {mean!r:.80}, {std!r:.80}")
     if not metadata["classes"] or len(set(map(str, metadata["classes"]))) < len(metadata["classes"]):
         raise ValueError(f"{owner} - expected different names as 'classes', got {metadata['classes']!r:.80}")
-    fits = (
-        isinstance(size, Sequence) and len(size) == 2 and all(map(_is_side, size))
-    )
+    fits = isinstance(size, Sequence) and len(size) == 2 and all(map(_is_side, size))
     if size is not None and not fits:
         raise ValueError(f"{owner} - expected [height, width] in pixels as 'input_size', got {size!r:.80}")
 
@@ -377,6 +380,8 @@ def _several(paths):
     """Return an iterable of paths; raise TypeError for a single path, which would be read letter by letter."""
     if isinstance(paths, (str, os.PathLike)):
         raise TypeError(f"Classifier: paths - expected an iterable of paths, got one path, {str(paths)!r}")
+    if not np.iterable(paths):
+        raise TypeError(f"Classifier: paths - expected an iterable of paths, got {paths!r}")
     return paths
 
 
