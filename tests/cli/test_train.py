@@ -228,7 +228,7 @@ def test_what_ranks_are_told_reaches_the_run(mcnn):
     assert (result["ranks"], result["settings"]["sync_bn"], result["settings"]["accumulate"]) == (1, True, 2)
     assert result["settings"]["save_epochs"] and pathlib.Path("runs/mlp-1/epoch-001.safetensors").exists()
     code, _, err = mcnn("train", "--resume", "runs/mlp-1", "--sync-bn")
-    assert code == 2 and "leave out --sync-bn: the run in --resume" in err
+    assert code == 2 and "leave out --sync-bn: a run that is resumed" in err
     code, _, err = mcnn("train", *SHORT, "--distributed", "gloo")
     assert code == 2 and "gloo" in err
 
