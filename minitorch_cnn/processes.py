@@ -10,6 +10,9 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGBREAK") if hasattr(signal, name)
 )
 
+# What a parent sends for the same: of these the one that neither Ctrl-C nor mpiexec sends by itself, where it exists.
+ASK_TO_STOP = getattr(signal, "SIGUSR1", signal.SIGTERM)
+
 
 def module_command(module, *arguments):
     """Return the command that runs a module in a new Python process.

@@ -12,7 +12,7 @@ from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import EXIT_DIVERGED, EXIT_STOPPED, EXIT_USAGE, FailedError, UsageError
 from minitorch_cnn.cli.parser import integer, set_command
 from minitorch_cnn.cli.streams import say
-from minitorch_cnn.processes import STOP_SIGNALS, module_command, module_environment
+from minitorch_cnn.processes import ASK_TO_STOP, STOP_SIGNALS, module_command, module_environment
 
 _FINAL = (0, EXIT_USAGE, EXIT_DIVERGED, EXIT_STOPPED)  # exit codes after which another attempt ends the same way
 
@@ -92,7 +92,7 @@ class _Attempts:
                 self._command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
             )
             if self.stopped:  # while it was starting
-                self._pass_on(signal.SIGUSR1)
+                self._pass_on(ASK_TO_STOP)
             code = self._process.wait()
         finally:
             for number, handler in earlier.items():
@@ -105,7 +105,7 @@ class _Attempts:
         # The second Ctrl-C ends all at once.
         again, self.stopped = self.stopped and number == signal.SIGINT, True
         if self._process is not None:
-            self._pass_on(signal.SIGINT if again else signal.SIGUSR1)
+            self._pass_on(signal.SIGINT if again else ASK_TO_STOP)
 
     def _pass_on(self, number):
         with contextlib.suppress(ProcessLookupError):

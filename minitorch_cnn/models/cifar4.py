@@ -16,8 +16,7 @@ class Cifar4(nn.Module):
     ----------
     num_classes : int
     in_channels : int
-    image_size : int, at least 16
-        Only checked, because the weights fit any size.
+    image_size : int, at least 16; only checked, because the weights fit any size
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Argument checks that every public operation shares."""
 
-from minitorch_cnn.autograd import Variable
+from minitorch_cnn.autograd import TraceError, Variable
 
 
 def tensors(op, **named):
@@ -13,3 +13,10 @@ def tensors(op, **named):
 def optional_tensors(op, **named):
     """Raise TypeError unless every named argument is a Tensor or None."""
     tensors(op, **{name: value for name, value in named.items() if value is not None})
+
+
+def values(op, **named):
+    """Raise TraceError if a named Tensor is traced: what depends on values would be the same for all of them."""
+    for name, value in named.items():
+        if value.traced:
+            raise TraceError(f"{op}: {name} - expected a Tensor with values, got a traced one, which has a shape alone")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function, Variable
-from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops._check import tensors, values
 from minitorch_cnn.ops.indexing import index
 from minitorch_cnn.ops.movement import several_axes, single_axis
 from minitorch_cnn.ops.reads import Everything
@@ -197,12 +197,15 @@ def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> tuple[T
         If x is not a Tensor, or k is out of its range.
     ShapeError
         If there is no such axis.
+    TraceError
+        If x is traced: which elements are largest depends on their values.
 
     Notes
     -----
     Ties: the lower index comes first. Gradient: that of `gather`.
     """
     tensors("topk", x=x)
+    values("topk", x=x)
     axis = single_axis("topk", axis, x.data.ndim)
     length = x.data.shape[axis]
     arguments.integer("topk", least=1, k=k)

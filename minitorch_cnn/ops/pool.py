@@ -10,7 +10,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
-from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops._check import tensors, values
 from minitorch_cnn.ops.arithmetic import mul
 from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d, largest_taps
 from minitorch_cnn.ops.movement import reshape
@@ -156,6 +156,7 @@ def max_pool2d(
     gaps = {} if dilation == (1, 1) else {"dilation": dilation}
     out = (DilatedMaxPool2d if gaps else MaxPool2d).apply(x, **hyper, **gaps)
     if return_indices:
+        values("max_pool2d: return_indices", x=x)
         return out, largest_taps(x.data, out.data.shape[2:], **hyper, dilation=dilation).indices()
     return out
 

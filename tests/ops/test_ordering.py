@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, ops
+from minitorch_cnn.autograd import TraceError
 
 
 def test_of_equal_elements_the_lower_index_comes_first():
@@ -43,3 +44,9 @@ def test_one_hot_rows_are_soft_targets():
 def test_the_index_of_the_smallest_element():
     x = Tensor([[3.0, 1.0], [0.0, 2.0]])
     assert x.argmin() == 2 and x.argmin(1).tolist() == [1, 0]
+
+
+def test_positions_that_depend_on_values_are_refused_while_tracing():
+    for call in (lambda x: ops.topk(x, 1), lambda x: ops.max_pool2d(x, 2, return_indices=True)):
+        with pytest.raises(TraceError, match="x - expected a Tensor with values, got a traced one"):
+            call(Tensor.like_shape((1, 2, 4, 4)))

@@ -8,9 +8,10 @@ from typing import Any
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.trace.replay import traced
-from minitorch_cnn.explain.trace.semantics import completes_mean, macs_of
+from minitorch_cnn.explain.trace.semantics import completes_mean, covers_maps, macs_of
 from minitorch_cnn.nn import Module
 from minitorch_cnn.ops.reads import UNKNOWN
+from minitorch_cnn.ops.reduce import Mean
 from minitorch_cnn.types import Shape
 
 
@@ -139,7 +140,9 @@ def _is_layer(module):
 
 
 def _operation(group):
-    return "GlobalAvgPool" if len(group) > 1 and completes_mean(group[-1], group[-2]) else group[-1].op.__name__
+    last = group[-1]
+    by_hand = len(group) > 1 and completes_mean(last, group[-2])
+    return "GlobalAvgPool" if by_hand or (last.op is Mean and covers_maps(last)) else last.op.__name__
 
 
 def _macs(group):

@@ -14,8 +14,9 @@ from minitorch_cnn.nn.state import entries
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Path, Shape
 from minitorch_cnn.weights.file import WeightFileError
+from minitorch_cnn.weights.onnx import movement, operators  # noqa: F401 - they register their translations
 from minitorch_cnn.weights.onnx.builder import Builder, Unsupported
-from minitorch_cnn.weights.onnx.operators import OPSET, TRANSLATIONS, Call
+from minitorch_cnn.weights.onnx.registry import OPSET, TRANSLATIONS, Call
 
 if TYPE_CHECKING:
     from minitorch_cnn.nn import Module

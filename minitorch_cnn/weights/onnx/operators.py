@@ -8,7 +8,6 @@ Source: the ONNX operator specification, opset 18.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +22,11 @@ from minitorch_cnn.ops.conv import Conv2d
 from minitorch_cnn.ops.conv_transpose import ConvTranspose2d
 from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d
 from minitorch_cnn.ops.fused import BatchNormReLU
-from minitorch_cnn.ops.indexing import BroadcastTo, Index
 from minitorch_cnn.ops.layer_norm import GroupNorm, LayerNorm, RMSNorm
 from minitorch_cnn.ops.matmul import MatMul
-from minitorch_cnn.ops.movement import Concat, Reshape, Transpose
+from minitorch_cnn.ops.movement import Concat
 from minitorch_cnn.ops.norm import BatchNorm, LocalResponseNorm
-from minitorch_cnn.ops.padding import Pad, PadContinued
+from minitorch_cnn.ops.ordering import Cumsum, Prod
 from minitorch_cnn.ops.pointwise import Abs, Exp, Log, Power, PowerOf, Sqrt
 from minitorch_cnn.ops.pool import AvgPool2d, MaxPool2d
 from minitorch_cnn.ops.reduce import Max, Mean, Sum, Var
@@ -36,42 +34,7 @@ from minitorch_cnn.ops.resize import Resize
 from minitorch_cnn.ops.softmax import LogSoftmax, Softmax
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.weights.onnx.builder import Unsupported
-
-OPSET = 18
-_END = np.iinfo(np.int64).max
-
-
-class Call(NamedTuple):
-    """One operation of a trace: shapes without the batch are final, lengths that follow the batch are -1."""
-
-    shapes: tuple  # of the inputs, None for an absent one
-    shape: tuple  # of the output
-    hyper: dict
-    dtype: np.dtype
-
-
-TRANSLATIONS = {}
-
-
-def _translates(*functions):
-    """Register a translation for operations."""
-
-    def add(translation):
-        TRANSLATIONS.update(dict.fromkeys(functions, translation))
-        return translation
-
-    return add
-
-
-def _same_name(function, kind, **attributes):
-    """Register an operation whose ONNX operator has no settings, or settings of the same names."""
-
-    def translation(builder, call, *inputs):
-        named = {theirs: call.hyper[ours] for theirs, ours in attributes.items()}
-        return builder.add(kind, *inputs, **named)
-
-    TRANSLATIONS[function] = translation
-
+from minitorch_cnn.weights.onnx.registry import TRANSLATIONS, same_name, translates
 
 for _function, _kind in (
     (ReLU, "Relu"),
@@ -92,19 +55,19 @@ for _function, _kind in (
     (HardSwish, "HardSwish"),
     (Mish, "Mish"),
 ):
-    _same_name(_function, _kind)
-_same_name(LeakyReLU, "LeakyRelu", alpha="negative_slope")
-_same_name(Concat, "Concat", axis="axis")
-_same_name(Softmax, "Softmax", axis="axis")
-_same_name(LogSoftmax, "LogSoftmax", axis="axis")
+    same_name(_function, _kind)
+same_name(LeakyReLU, "LeakyRelu", alpha="negative_slope")
+same_name(Concat, "Concat", axis="axis")
+same_name(Softmax, "Softmax", axis="axis")
+same_name(LogSoftmax, "LogSoftmax", axis="axis")
 
 
-@_translates(Power)
+@translates(Power)
 def _power(builder, call, x):
     return builder.add("Pow", x, builder.like(call.hyper["exponent"], call.dtype))
 
 
-@_translates(Clip)
+@translates(Clip)
 def _clip(builder, call, x):
     for kind, limit in (("Max", call.hyper["low"]), ("Min", call.hyper["high"])):
         if np.isfinite(limit):
@@ -112,34 +75,34 @@ def _clip(builder, call, x):
     return x
 
 
-@_translates(ReLU6)
+@translates(ReLU6)
 def _relu6(builder, call, x):
     return builder.add("Clip", x, builder.like(0, call.dtype), builder.like(6, call.dtype))
 
 
-@_translates(HardSigmoid)
+@translates(HardSigmoid)
 def _hard_sigmoid(builder, call, x):
     return builder.add("HardSigmoid", x, alpha=1 / 6, beta=0.5)
 
 
-@_translates(SiLU)
+@translates(SiLU)
 def _silu(builder, call, x):
     return builder.add("Mul", x, builder.add("Sigmoid", x))
 
 
-@_translates(Softplus)
+@translates(Softplus)
 def _softplus(builder, call, x):
     beta = builder.like(call.hyper["beta"], call.dtype)
     return builder.add("Div", builder.add("Softplus", builder.add("Mul", x, beta)), beta)
 
 
-@_translates(ELU)
+@translates(ELU)
 def _elu(builder, call, x):
     out = builder.add("Elu", x, alpha=call.hyper["alpha"])
     return builder.add("Mul", out, builder.like(call.hyper["scale"], call.dtype))
 
 
-@_translates(PReLU)
+@translates(PReLU)
 def _prelu(builder, call, x, slope):
     """ONNX broadcasts the slope from the last axis; a slope for each channel needs axes of length 1 after it."""
     shape, slopes = call.shapes[0], math.prod(call.shapes[1])
@@ -148,12 +111,12 @@ def _prelu(builder, call, x, slope):
     return builder.add("PRelu", x, slope)
 
 
-@_translates(Where)
+@translates(Where)
 def _where(builder, call, a, b):
     return builder.add("Where", builder.constant(call.hyper["condition"]), a, b)
 
 
-@_translates(GELU)
+@translates(GELU)
 def _gelu(builder, call, x):
     below = builder.add("Erf", builder.add("Mul", x, builder.like(math.sqrt(0.5), call.dtype)))
     twice = builder.add("Add", below, builder.like(1, call.dtype))
@@ -166,7 +129,7 @@ def _ends(padding):
     return [top, left, bottom, right]
 
 
-@_translates(Conv2d)
+@translates(Conv2d)
 def _conv(builder, call, x, weight, bias):
     hyper = call.hyper
     return builder.add(
@@ -180,7 +143,7 @@ def _conv(builder, call, x, weight, bias):
     )
 
 
-@_translates(ConvTranspose2d)
+@translates(ConvTranspose2d)
 def _conv_transpose(builder, call, x, weight, bias):
     hyper = call.hyper
     return builder.add(
@@ -195,7 +158,7 @@ def _conv_transpose(builder, call, x, weight, bias):
     )
 
 
-@_translates(AvgPool2d)
+@translates(AvgPool2d)
 def _average_pool(builder, call, x):
     hyper = call.hyper
     return builder.add(
@@ -208,7 +171,7 @@ def _average_pool(builder, call, x):
     )
 
 
-@_translates(MaxPool2d, DilatedMaxPool2d)
+@translates(MaxPool2d, DilatedMaxPool2d)
 def _max_pool(builder, call, x):
     hyper = call.hyper
     pads = _ends(hyper["padding"])
@@ -220,7 +183,7 @@ def _max_pool(builder, call, x):
     return builder.add("MaxPool", x, **window)
 
 
-@_translates(Resize, AdaptiveAvgPool2d)
+@translates(Resize, AdaptiveAvgPool2d)
 def _linear_map(builder, call, x):
     """Translate a map that acts on rows and columns apart: out = R x C^T for each feature map."""
     function, options = ops.resize, dict(call.hyper)
@@ -233,7 +196,7 @@ def _linear_map(builder, call, x):
     return builder.add("MatMul", x, builder.constant(columns.astype(call.dtype)))  # (N, C, OH, W) @ (W, OW)
 
 
-@_translates(AdaptiveMaxPool2d)
+@translates(AdaptiveMaxPool2d)
 def _adaptive_max(builder, call, x):
     """Take the maximum over bins of rows, then over bins of columns."""
     for axis, length, bins in zip((2, 3), call.shapes[0][2:], call.hyper["output_size"], strict=True):
@@ -252,7 +215,7 @@ def _per_channel(builder, call, value, fallback):
     return value or builder.constant(np.full(call.shapes[0][1], fallback, call.dtype))
 
 
-@_translates(BatchNorm)
+@translates(BatchNorm)
 def _batch_norm(builder, call, x, weight, bias):
     hyper = call.hyper
     if hyper["training"]:
@@ -264,7 +227,7 @@ def _batch_norm(builder, call, x, weight, bias):
     return builder.add("BatchNormalization", x, *affine, *statistics, epsilon=float(hyper["eps"]))
 
 
-@_translates(BatchNormReLU)
+@translates(BatchNormReLU)
 def _batch_norm_relu(builder, call, x, weight, bias, residual):
     out = _batch_norm(builder, call, x, weight, bias)
     out = out if residual is None else builder.add("Add", out, residual)
@@ -272,7 +235,7 @@ def _batch_norm_relu(builder, call, x, weight, bias, residual):
     return out if pool == 1 else builder.add("MaxPool", out, kernel_shape=[pool] * 2, strides=[pool] * 2)
 
 
-@_translates(LocalResponseNorm)
+@translates(LocalResponseNorm)
 def _response_norm(builder, call, x):
     hyper = call.hyper
     size, alpha, beta, k = (hyper[name] for name in ("size", "alpha", "beta", "k"))
@@ -301,9 +264,15 @@ def _reduction(function, kind):
 _reduction(Sum, "ReduceSum")
 _reduction(Mean, "ReduceMean")
 _reduction(Max, "ReduceMax")
+_reduction(Prod, "ReduceProd")
 
 
-@_translates(Var)
+@translates(Cumsum)
+def _running_sum(builder, call, x):
+    return builder.add("CumSum", x, builder.constant(np.array(call.hyper["axis"], np.int64)))
+
+
+@translates(Var)
 def _variance(builder, call, x):
     axes = builder.integers(*call.hyper["axis"])
     centred = builder.add("Sub", x, builder.add("ReduceMean", x, axes, keepdims=1))
@@ -339,96 +308,3 @@ def _within_images(function, shapes_of):
 
 for _function in (GroupNorm, LayerNorm, RMSNorm):
     _within_images(_function, lambda call, function=_function: function.layout(call.shapes[0], call.hyper))
-
-
-@_translates(Transpose)
-def _transpose(builder, call, x):
-    axes = call.hyper["axes"]
-    return builder.add("Transpose", x, perm=axes) if axes else builder.add("Identity", x)
-
-
-@_translates(Reshape)
-def _reshape(builder, call, x):
-    return builder.add("Reshape", x, builder.integers(*call.shape))
-
-
-@_translates(BroadcastTo)
-def _broadcast(builder, call, x):
-    ahead = len(call.shape) - len(call.shapes[0])
-    new = [length for axis, length in enumerate(call.shape) if length == -1 and (axis < ahead)]
-    if new:
-        raise Unsupported("expected the batch to be there already, got a broadcast that makes it")
-    return builder.add("Expand", x, builder.integers(*(1 if length == -1 else length for length in call.shape)))
-
-
-@_translates(Pad)
-def _pad(builder, call, x):
-    hyper = call.hyper
-    pads = builder.integers(*(pair[end] for end in (0, 1) for pair in hyper["padding"]))
-    mode = {"zero": "constant"}.get(hyper["mode"], hyper["mode"])
-    value = [builder.like(hyper["value"], call.dtype)] if mode == "constant" else []
-    return builder.add("Pad", x, pads, *value, mode=mode)
-
-
-@_translates(PadContinued)
-def _pad_continued(builder, call, x):
-    hyper = call.hyper
-    if hyper["mode"] == "replicate":
-        pads = builder.integers(*(pair[end] for end in (0, 1) for pair in hyper["padding"]))
-        return builder.add("Pad", x, pads, mode="edge")
-    for axis, (before, after) in enumerate(hyper["padding"]):  # ONNX wraps from opset 19 on
-        ends = [(before, (-before, _END), 0), (after, (0, after), 1)]
-        parts = [x]
-        for width, (first, end), place in ends:
-            if width:
-                part = builder.add("Slice", x, *(builder.integers(value) for value in (first, end, axis)))
-                parts.insert(place * len(parts), part)
-        x = builder.add("Concat", *parts, axis=axis) if len(parts) > 1 else x
-    return x
-
-
-@_translates(Index)
-def _index(builder, call, x):
-    """Slice, then drop the axes that a single index took, then gather, then add new axes."""
-    key, ndim = call.hyper["key"], len(call.shapes[0])
-    used = sum(item is not None and item is not Ellipsis for item in key)
-    places = [i for i, item in enumerate(key) if item is Ellipsis]
-    at = places[0] if places else len(key)
-    full = (*key[:at], *[slice(None)] * (ndim - used), *key[at + 1 :])
-    axes, dropped, new, gathered, axis = [], [], [], [], 0
-    for item in full:
-        if item is None:
-            new.append(axis - len(dropped) + len(new))
-            continue
-        if isinstance(item, (int, np.integer)):
-            axes.append((axis, int(item), int(item) + 1 if item != -1 else _END, 1))
-            dropped.append(axis)
-        elif isinstance(item, slice):
-            axes += [] if item == slice(None) else [(axis, *_bounds(item))]
-        else:
-            gathered.append((axis - len(dropped), item))
-        axis += 1
-    if len(gathered) > 1 or (gathered and (new or np.ndim(gathered[0][1]) != 1)):
-        raise Unsupported("expected an index of slices, integers and at most one array of one axis")
-    if axes:
-        x = builder.add("Slice", x, *(builder.integers(*column) for column in _columns(axes)))
-    x = builder.add("Squeeze", x, builder.integers(*dropped)) if dropped else x
-    for place, item in gathered:
-        chosen = np.asarray(item)
-        chosen = np.flatnonzero(chosen) if chosen.dtype.kind == "b" else chosen
-        x = builder.add("Gather", x, builder.constant(chosen.astype(np.int64)), axis=place)
-    return builder.add("Unsqueeze", x, builder.integers(*new)) if new else x
-
-
-def _bounds(item):
-    """Return start, end and step of a slice as ONNX wants them."""
-    step = 1 if item.step is None else item.step
-    start = item.start if item.start is not None else (0 if step > 0 else _END)
-    end = item.stop if item.stop is not None else (_END if step > 0 else -_END)
-    return int(start), int(end), int(step)
-
-
-def _columns(axes):
-    """Return starts, ends, axes and steps."""
-    where, starts, ends, steps = zip(*axes, strict=True)
-    return starts, ends, where, steps

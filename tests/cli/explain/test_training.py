@@ -9,7 +9,7 @@ def test_the_graph_and_the_story_of_a_network(mcnn, own_folder):
     code, out, err = mcnn("explain", "graph", "lenet5")
     assert code == 0 and not err and out.splitlines()[0].split()[:4] == ["0", "Conv2d", "in", "conv1"]
     code, out, _ = mcnn("explain", "graph", "lenet5", "--backward")
-    assert code == 0 and out.startswith("1. Div\n     incoming  scalar, norm 1: 1")
+    assert code == 0 and out.startswith("1. Mean\n     incoming  scalar, norm 1: 1")
     assert mcnn("explain", "graph", "lenet5", "-o", "graph.png")[0] == 0
     assert (own_folder / "graph.png").read_bytes().startswith(b"\x89PNG")
 

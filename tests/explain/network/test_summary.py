@@ -55,11 +55,11 @@ def test_frozen_layers():
 
 
 def test_memory_by_hand():
-    """Maps of 4, 8, 8 and 2 numbers of 4 bytes: at most two are alive at once, and a training step keeps all."""
+    """Maps of 4, 8, 8 and 2 elements of 4 bytes: at most two are alive at once, and a training step keeps all."""
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.GlobalAvgPool())
     got = explain.summary(model, (1, 1, 2, 2))
-    assert [layer.activation_bytes for layer in got.layers] == [32, 32, 16]
-    assert got.inference_bytes == 64 and got.training_bytes == 32 + 32 + 16 + 32
+    assert [layer.activation_bytes for layer in got.layers] == [32, 32, 8]
+    assert got.inference_bytes == 64 and got.training_bytes == 32 + 32 + 8 + 32
     assert explain.summary(model.double(), (1, 1, 2, 2)).inference_bytes == 128
 
 

@@ -114,7 +114,7 @@ def test_a_unit_is_the_sum_of_its_products(page, cifar4):
     sums = page.wait("return [...document.querySelectorAll('#unit .window .sum')].map((s) => s.textContent.slice(2));")
     bias = 0 if cifar4.model.conv1.bias is None else cifar4.model.conv1.bias.data[5]
     total = sum(float(text.replace("\u2212", "-")) for text in sums) + bias
-    assert total == pytest.approx(out[0, 5, 0, 7], abs=0.02 * np.abs(out).max())
+    assert total == pytest.approx(out[0, 5, 0, 7], abs=0.02 * float(np.abs(out).max()))
     outside = page.run("document.querySelectorAll('#unit table.input td.outside').length")
     assert outside == 3 * 3  # the first row of each of three windows lies above the image
 

@@ -7,17 +7,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from minitorch_cnn import Tensor, models, nn, no_grad, ops, train, weights
-from minitorch_cnn.weights.onnx.operators import TRANSLATIONS
+from minitorch_cnn.weights.onnx.registry import TRANSLATIONS
 from tests.explain.page.engine import Call
 from tests.explain.random_networks import CHANNELS, networks
 from tests.ops.table import TABLE
 from tests.ops.test_table import caller
 
 oracle = pytest.mark.oracle
-# Not for inference, or of values that only training has. `where` gets its condition from values, which a trace lacks.
-ABSENT = {"dense_block", "dropout", "nll_loss", "sync_batch_norm", "where"}
+# Not for inference, or of values that only training has. `where` and `topk` choose by values, which a trace lacks.
+ABSENT = {"dense_block", "topk", "dropout", "nll_loss", "sync_batch_norm", "where"}
 ABSENT |= {name for name in TABLE if "entropy" in name or name in ("huber_loss", "smooth_l1_loss")}
-REFUSED = {"index": "expected an index of slices", "var": "expected a corrected variance"}
+REFUSED = {
+    "index": "expected an index of slices",
+    "gather": "expected an index of slices",
+    "var": "expected a corrected variance",
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def test_every_operation_alone(runtime, name, tmp_path):
             assert REFUSED.get(name, "nothing") in str(error)
             continue
         done += 1
-    assert done >= 3
+    assert done >= 3 or name in REFUSED
 
 
 @oracle
@@ -105,11 +109,11 @@ def test_a_condition_that_is_fixed(runtime, tmp_path):
     "function",
     [
         lambda x: ops.reshape(x, (2, 12)),
-        lambda x: ops.mean(x, axis=0, keepdims=True) + x,
+        lambda x: x * (1 / len(x)),
         lambda x: x * Tensor(np.arange(2, dtype=np.float32)[:, None, None, None]),
         lambda x: x if len(x) == 2 else ops.relu(x),
     ],
-    ids=["reshape", "mean", "constant", "other operations"],
+    ids=["reshape", "length", "constant", "other operations"],
 )
 def test_a_model_that_suits_one_batch_is_written_for_that_batch(runtime, function, tmp_path):
     x = np.random.default_rng(0).standard_normal((2, 3, 2, 2)).astype(np.float32)

@@ -52,6 +52,48 @@ export const Var = {
   },
 };
 
+export const Cumsum = {
+  forward({ inputs: [x], hyper: { axis } }) {
+    const out = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      let sum = 0;
+      for (let i = first; i < first + length * step; i += step) out.data[i] = sum += x.data[i];
+    });
+    return out;
+  },
+  backward({ inputs: [x], hyper: { axis } }, grad) {
+    const gradX = new Tensor(x.shape);
+    forLines(x.shape, axis, (first, step, length) => {
+      let sum = 0;
+      for (let i = first + (length - 1) * step; i >= first; i -= step) gradX.data[i] = sum += grad.data[i];
+    });
+    return [gradX];
+  },
+};
+
+export const Prod = {
+  forward(node) {
+    const [x] = node.inputs, products = new Float64Array(sizeOf(node.shape)).fill(1);
+    node.readers = readers(x.shape, node.hyper.axis);
+    x.data.forEach((value, i) => { products[node.readers[i]] *= value; });
+    return new Tensor(node.shape, Float32Array.from(products));
+  },
+  // The product of the others: all factors before, times all after; a division would fail at 0.
+  backward({ inputs: [x], shape, readers: to }, grad) {
+    const others = new Float64Array(x.data.length);
+    const before = new Float64Array(sizeOf(shape)).fill(1), after = before.slice();
+    for (let i = 0; i < others.length; i++) {
+      others[i] = before[to[i]];
+      before[to[i]] *= x.data[i];
+    }
+    for (let i = others.length - 1; i >= 0; i--) {
+      others[i] *= after[to[i]] * grad.data[to[i]];
+      after[to[i]] *= x.data[i];
+    }
+    return [x.like(Float32Array.from(others))];
+  },
+};
+
 export const Max = {
   forward(node) {
     const [x] = node.inputs, out = new Tensor(node.shape), to = readers(x.shape, node.hyper.axis);
