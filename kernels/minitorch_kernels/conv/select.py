@@ -130,8 +130,12 @@ def _input_panels_are_faster(problem):
     return _panels_are_faster(problem, problem.input_size, problem.out_channels, problem.in_channels)
 
 
+def _few_filters(problem, filters):
+    return _compiled(problem) and problem.groups == 1 and problem.stride == (1, 1) and filters <= small_cout.MR
+
+
 def _small_cout_supports(problem):
-    return _compiled(problem) and problem.groups == 1 and problem.stride == (1, 1)
+    return _few_filters(problem, problem.out_channels)
 
 
 def _small_cout_is_faster(problem):
@@ -141,7 +145,7 @@ def _small_cout_is_faster(problem):
 
 def _small_cout_input_supports(problem):
     around = small_cout.input_gradient_padding(problem.kernel_size, problem.padding, problem.dilation)
-    return _small_cout_supports(problem) and min(around) >= 0
+    return _few_filters(problem, problem.in_channels) and min(around) >= 0
 
 
 def _small_cout_input_is_faster(problem):

@@ -1,10 +1,12 @@
 """The table of convolution algorithms: which row is taken for which problem, and that every row is right."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
+from minitorch_kernels import reference
 from minitorch_kernels.conv import borders, select
 from minitorch_kernels.runtime import simd
 
@@ -103,3 +105,47 @@ def test_every_row_has_a_function_a_reason_and_a_family_that_users_know():
         assert row.family in ("direct", "winograd", "im2col") or row is select.EMPTY
     last = select.TABLE[-1]
     assert all(getattr(last, product) for product in select.PRODUCTS)  # so that there is always a row
+
+
+PROBLEMS = [  # channels, filters, kernel, stride, padding, dilation, groups
+    *((channels, filters, 3, 1, 1, 1, 1) for channels in (1, 3, 40) for filters in (1, 7, 40)),
+    *((3, 5, 5, 1, 2, 1, 1), (6, 9, 2, 2, 0, 1, 1), (5, 4, 3, 1, 2, 2, 1)),
+    *((4, 8, 3, 1, 1, 1, 2), (8, 8, 3, 1, 1, 1, 8)),
+]
+
+
+@functools.cache
+def worked(sizes):
+    """Return a problem, arrays for it (N, C, H, W), its keywords, and what the textbook makes of them."""
+    channels, filters, kernel, stride, padding, dilation, groups = sizes
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, channels, 9, 8)).astype(np.float32)
+    weight = rng.standard_normal((filters, channels // groups, kernel, kernel)).astype(np.float32)
+    hyper = {"stride": (stride,) * 2, "padding": (padding,) * 4, "dilation": (dilation,) * 2, "groups": groups}
+    out = reference.conv2d_forward(x, weight, None, **hyper)
+    grad = rng.standard_normal(out.shape).astype(np.float32)
+    right = {
+        "forward": out,
+        "backward_input": reference.conv2d_backward_input(grad, weight, input_size=(9, 8), **hyper),
+        "backward_weight": reference.conv2d_backward_weight(x, grad, kernel_size=(kernel,) * 2, **hyper),
+    }
+    shapes = (9, 8), out.shape[2:], (kernel,) * 2, hyper["stride"], hyper["padding"], hyper["dilation"]
+    return select.Problem(2, 2, channels, filters, *shapes, groups, np.dtype(np.float32)), x, weight, grad, hyper, right
+
+
+@pytest.mark.parametrize("sizes", PROBLEMS, ids=str)
+@pytest.mark.parametrize("row", select.TABLE, ids=lambda row: f"{row.family}-{row.name}")
+def test_what_a_row_supports_it_computes(row, sizes):
+    problem, x, weight, grad, hyper, right = worked(sizes)
+    if not row.supports(problem):
+        return
+    pixels, grad_pixels = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (x, grad))
+    calls = {
+        "forward": lambda f: f(pixels, weight, None, **hyper).transpose(0, 3, 1, 2),
+        "backward_input": lambda f: f(grad_pixels, weight, input_size=(9, 8), **hyper).transpose(0, 3, 1, 2),
+        "backward_weight": lambda f: f(pixels, grad_pixels, kernel_size=problem.kernel_size, **hyper),
+    }
+    for product in select.PRODUCTS:
+        if function := getattr(row, product):
+            atol = 2e-4 * np.abs(right[product]).max()
+            np.testing.assert_allclose(calls[product](function), right[product], rtol=0, atol=atol, err_msg=product)
