@@ -67,7 +67,7 @@ class Clock:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             part = importlib.import_module(found.name)
             for name, function in list(vars(part).items()):
-                if inspect.isfunction(function) and hasattr(function, "dispatcher"):
+                if inspect.isfunction(function) and hasattr(function, "entry"):
                     watches.setdefault(function, self._around(function))
                     setattr(part, name, watches[function])
 

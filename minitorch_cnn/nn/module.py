@@ -132,7 +132,7 @@ class Module:
             raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
         registration.check(owner, value, (Parameter, Module))
         if isinstance(value, Module) and any(module is self for module in value.modules()):
-            raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a cycle")
+            raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, array: Any) -> None:

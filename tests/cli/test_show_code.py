@@ -45,6 +45,7 @@ LINES = {  # words of a command: (its arguments, whether the program is run too)
     "exercise start": (("relu",), False),
     "exercise check": (("relu.py",), False),
     "completion": (("bash",), False),
+    "launch": (("--", "train", "--data", "shapes10"), False),
 }
 
 
