@@ -33,7 +33,7 @@ from minitorch_kernels.runtime.threads import parallel_kernel
 _PIECES = 16  # pieces of rows in a task
 _TILES = 16  # tiles in a task
 _PIECE_BYTES = 1 << 17  # of image rows that a weight gradient goes through tap by tap, while they are in the cache
-_SPLITS = 16  # ranges of images in a weight gradient, whatever the number of threads
+_SPLITS = 16  # ranges of images in a weight gradient, for any number of threads
 
 
 class Images(NamedTuple):
