@@ -13,7 +13,7 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
-from minitorch_cnn.types import Operand
+from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -50,7 +50,7 @@ def _sum(grad, axes):
     return kernels.layers.reduction.sum_over(grad, axes).astype(grad.dtype)
 
 
-def add_arrays(a, b):
+def add_arrays(a: Array, b: Array) -> Array:
     """Return the sum of two gradients, which have one shape and dtype."""
     return kernels.layers.elementwise.add(a, b)
 

@@ -41,6 +41,8 @@ class ConvTranspose2d(Function):
                 raise ShapeError(f"conv_transpose2d: {name} - expected 4 axes {letters}, got shape {shape}")
         if x[1] != weight[0]:
             raise ShapeError(f"conv_transpose2d: x - expected {weight[0]} channels for weight {weight}, got shape {x}")
+        if 0 in weight[2:]:
+            raise ShapeError(f"conv_transpose2d: weight - expected windows of at least one pixel, got shape {weight}")
         if weight[0] % groups:
             raise ShapeError(f"conv_transpose2d: weight - expected C_in divisible by groups {groups}, got {weight[0]}")
         channels = weight[1] * groups

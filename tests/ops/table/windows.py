@@ -108,6 +108,7 @@ def transposed_errors(name, x, weight):
         (lambda: op(tensor(*x), tensor(9, *weight[1:])), ShapeError, "conv_transpose2d: x - expected 9 channels for"),
         (lambda: op(tensor(*x), tensor(*weight), groups=3), ShapeError, "weight - expected C_in divisible by groups 3"),
         (lambda: op(tensor(*x), tensor(*weight), tensor(7)), ShapeError, "conv_transpose2d: bias - expected shape"),
+        (lambda: op(tensor(*x), tensor(*weight[:-1], 0)), ShapeError, "conv_transpose2d: weight - expected windows of"),
         (lambda: op(tensor(*x), tensor(*weight), stride=0), ValueError, "stride - expected at least 1, got 0"),
         (lambda: op(tensor(*x), tensor(*weight), padding=9), ShapeError, "expected at least 1 pixel of output for an"),
         (lambda: op(tensor(*x), tensor(*weight), output_padding=2), ValueError, "output_padding - expected less than"),

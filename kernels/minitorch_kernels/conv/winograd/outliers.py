@@ -124,7 +124,7 @@ def _must_be_apart(measures, other, limit, most_spread):
 def _limits(dtype, terms):
     """Return the last two arguments of `_must_be_apart`; the largest ratio is 256 in float32."""
     kind = np.finfo(dtype)
-    return float(kind.max) / (terms * _GROWTH), _ERROR / float(kind.eps)
+    return float(kind.max) / (max(terms, 1) * _GROWTH), _ERROR / float(kind.eps)
 
 
 def find(maps, weight, terms, memo=None):
