@@ -115,6 +115,7 @@ _OPERATIONS = {
     "Pad": _pad,
     "ReLU": lambda torch, x, *, inplace: torch.nn.functional.relu(x, inplace=inplace),
     "Reshape": lambda torch, x, *, shape: x.reshape(shape),
+    "Mean": lambda torch, x, *, axis, keepdims: x.mean(axis, keepdims),
     "Sum": lambda torch, x, *, axis, keepdims: x.sum(axis, keepdims),
     "Tanh": lambda torch, x: x.tanh(),
     "Transpose": lambda torch, x, *, axes: x.permute(axes),
