@@ -7,9 +7,9 @@ from typing import Any
 
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
-from minitorch_cnn.explain.trace.replay import traced
 from minitorch_cnn.explain.trace.semantics import completes_mean, covers_maps, macs_of
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.ops.reads import UNKNOWN
 from minitorch_cnn.ops.reduce import Mean
 from minitorch_cnn.types import Shape

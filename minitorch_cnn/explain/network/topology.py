@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minitorch_cnn.explain.result import Picture
-from minitorch_cnn.explain.trace.replay import traced
 from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, covers_maps, declared, is_window, label
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.types import Shape
 
 if TYPE_CHECKING:

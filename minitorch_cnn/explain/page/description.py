@@ -29,10 +29,13 @@ class Description:
         are computed. Constants are negative: -1 is ``constants[0]``.
     constants : list of ndarray
         float32; ``graph["constants"]`` holds the shape of each and its name, the path of a parameter or "".
+    replay : Replay
+        The trace that it describes.
     """
 
     graph: dict[str, Any]
     constants: list[Any]
+    replay: Replay
 
 
 def describe(model, input_shape):
@@ -71,7 +74,7 @@ def describe(model, input_shape):
         "constants": constants.named,
         "fields": {str(variables[key]): rows for key, rows in image_rows(replay).items()},
     }
-    return Description(graph, constants.arrays)
+    return Description(graph, constants.arrays, replay)
 
 
 def _check_known(records):

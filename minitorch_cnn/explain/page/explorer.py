@@ -14,8 +14,8 @@ from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.explain.network.topology import layers
 from minitorch_cnn.explain.page.bundle import FOLDER, bundle
 from minitorch_cnn.explain.page.description import describe
-from minitorch_cnn.explain.trace.replay import Replay, evaluating
 from minitorch_cnn.io import files
+from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Path
 
@@ -88,7 +88,7 @@ def explore(classifier: "Classifier", images: Array, labels: Array | None = None
     content = {
         "title": title or type(model).__name__,
         "graph": description.graph,
-        "layers": _layers(model, shape),
+        "layers": _layers(description.replay),
         "classes": list(classifier.classes),
         "mean": list(classifier.metadata["mean"]),
         "std": list(classifier.metadata["std"]),
@@ -124,9 +124,8 @@ def _checked_labels(labels, count, classes):
     return labels.tolist()
 
 
-def _layers(model, shape):
+def _layers(replay):
     """Return the layers to draw: what each is, what it reads, and the variables of the graph that show it."""
-    replay = Replay(model, shape)
     nodes, owner = layers(replay.x, replay.records)
     found = [
         {"kind": node.kind, "text": node.text, "notes": node.notes, "path": node.path, "inputs": node.inputs}

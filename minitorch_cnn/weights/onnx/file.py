@@ -1,6 +1,5 @@
 """Writing a traced model as an ONNX file, and reading the weights of such a file back."""
 
-import contextlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_cnn import arguments
-from minitorch_cnn.autograd import no_grad, trace
 from minitorch_cnn.io import files
 from minitorch_cnn.nn.state import entries
-from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.nn.tracing import evaluating, traced
 from minitorch_cnn.types import Array, Path, Shape
 from minitorch_cnn.weights.file import WeightFileError
 from minitorch_cnn.weights.onnx import movement, operators  # noqa: F401 - they register their translations
@@ -163,24 +161,10 @@ def _as_json(metadata):
         raise TypeError(f"save_onnx: metadata - expected what JSON can hold, got {error}") from error
 
 
-@contextlib.contextmanager
-def _evaluating(model):
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 def _traced(model, shape):
     """Return the input and the records of a trace in evaluation mode."""
-    dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
-    x = Tensor.like_shape(shape, dtype)
-    with _evaluating(model), no_grad(), trace() as records:
-        model(x)
-    return x, records
+    with evaluating(model):
+        return traced(model, shape)
 
 
 def _shapes(record):

@@ -1,0 +1,36 @@
+"""Running a model on a shape alone, and in evaluation mode for a while."""
+
+import contextlib
+
+import numpy as np
+
+from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.tensor import Tensor
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    """Put a model into evaluation mode inside a ``with`` block; every module gets its own mode back."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def traced(model, input_shape):
+    """Run a model on a shape alone, in its current mode.
+
+    Returns
+    -------
+    x : Tensor
+        Traced, of the dtype of the model's parameters, float32 if it has none.
+    records : list of Record
+    """
+    dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    x = Tensor.like_shape(tuple(input_shape), dtype)
+    with no_grad(), trace() as records:
+        model(x)
+    return x, records
