@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_cnn import arguments
+from minitorch_cnn.data import mapped
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array
@@ -110,7 +111,7 @@ class ArrayDataset:
         except IndexError as error:
             got = f"{str(indices):.60} ({error})"
             raise IndexError(f"select: indices - expected integers, bools or a slice, got {got}") from None
-        return replace(self, images=self.images[indices], labels=labels, digest="")
+        return replace(self, images=mapped.take(self.images, indices), labels=labels, digest="")
 
     def batch(self, count: int) -> tuple[Tensor, Array]:
         """Return the first ``count`` images as a network takes them, with their labels.

@@ -1,5 +1,6 @@
 """What a loader and its worker processes say to each other, and the memory that they share."""
 
+import math
 import mmap
 import os
 import pickle
@@ -25,6 +26,7 @@ class Setup:
     workers: int
     transforms: bytes  # pickled
     seed: int
+    data_offset: int = 0  # bytes of the data file before the images
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,8 @@ def map_progress(descriptor, workers):
     return map_array(descriptor, (workers, 8)).view(np.int64)[:, 0]
 
 
-def map_array(descriptor, shape):
-    """Return the uint8 array that an anonymous file holds."""
-    size = max(int(np.prod(shape, dtype=np.int64)), 1)
-    return np.frombuffer(mmap.mmap(descriptor, size), np.uint8, count=int(np.prod(shape, dtype=np.int64))).reshape(
-        shape
-    )
+def map_array(descriptor, shape, offset=0, access=mmap.ACCESS_WRITE):
+    """Return the uint8 array that a file holds, after ``offset`` bytes."""
+    count = math.prod(shape)
+    mapped = mmap.mmap(descriptor, max(offset + count, 1), access=access)
+    return np.frombuffer(mapped, np.uint8, count, offset).reshape(shape)

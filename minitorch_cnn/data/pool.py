@@ -12,6 +12,7 @@ import tempfile
 import time
 import weakref
 
+from minitorch_cnn.data import mapped
 from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, map_array, map_progress, receive, send
 from minitorch_cnn.processes import deaf_to_stop_signals, module_command, module_environment
 
@@ -32,6 +33,16 @@ def anonymous_file(size):
         os.unlink(path)
     os.ftruncate(descriptor, max(size, 1))
     return _above_standard(descriptor)
+
+
+def _shared_images(images):
+    """Return (descriptor, offset) of a file that holds images: their own, or an anonymous copy."""
+    if found := mapped.place(images):
+        path, offset = found
+        return _above_standard(os.open(path, os.O_RDONLY)), offset
+    copy = anonymous_file(images.size)
+    map_array(copy, images.shape)[...] = images
+    return copy, 0
 
 
 def _pipe():
@@ -71,7 +82,7 @@ class WorkerPool:
     Parameters
     ----------
     images : uint8 ndarray, shape (N, H, W, C)
-        Copied once into shared memory, for all workers together.
+        Copied once into shared memory, for all workers together, unless they lie in a file: the workers map it.
     slots : int
         The number of finished batches that fit into shared memory.
     batch_size : int
@@ -93,15 +104,16 @@ class WorkerPool:
         payload = pickled(transforms)
         self.timeout, self.owner = timeout, os.getpid()
         self._unanswered = 0  # tasks
-        shared = data_file, slot_file, progress_file = [anonymous_file(n) for n in (images.size, 0, 8 * workers)]
-        map_array(data_file, images.shape)[...] = images
+        data_file, offset = _shared_images(images)
+        slot_file, progress_file = (anonymous_file(size) for size in (0, 8 * workers))
+        shared = data_file, slot_file, progress_file
         self._progress = map_progress(progress_file, workers)
         self._progress[:] = IDLE
         self.processes, self.requests, self.replies = [], [], []
         self._finalizer = weakref.finalize(self, _stop, self.processes, self.requests, self.replies)
         try:
             for number in range(workers):
-                self._start(Setup(number, *shared, images.shape, workers, payload, seed))
+                self._start(Setup(number, *shared, images.shape, workers, payload, seed, offset))
             # The workers try the transforms, not this process: a transform may crash.
             (shape, *_) = [self._answer(number, transforms=transforms) for number in range(workers)]
             slot_shape = (slots, batch_size, *shape)

@@ -7,10 +7,12 @@ Its parent talks to it over two pipes:
     worker -> parent   the shape of a finished sample; None when a slot is filled ...; or a Failure
 
 The images of the dataset, the slots for finished batches and the index of each worker's current sample are
-in anonymous files that both processes map. The files have no name, so nothing remains however a process ends.
+in files that both processes map. They have no name, so nothing remains however a process ends; only images that
+lie in a file already are read from there.
 """
 
 import contextlib
+import mmap
 import os
 import pickle
 import sys
@@ -33,7 +35,7 @@ def main(requests, replies):
         File descriptors of the pipes.
     """
     setup = receive(requests)
-    images = map_array(setup.data_file, setup.data_shape)
+    images = map_array(setup.data_file, setup.data_shape, setup.data_offset, mmap.ACCESS_READ)
     progress = map_progress(setup.progress_file, setup.workers)
 
     def prepare(indices, epoch):

@@ -88,20 +88,27 @@ def atomic_write(path, data):
 
 def _write_aside(path, data):
     """Write a temporary file and rename it."""
-    # In the same folder, because a rename is atomic only within a file system. A killed process may leave a temporary
-    # file; `remove_stale` recognises it by its name, which is short enough for the longest file name.
-    temporary = path.with_name(f".{path.name[:40]}.{next(_numbers)}.{_RUN}.{os.getpid()}.tmp")
+    aside = temporary(path)
     try:
-        with open(temporary, "wb") as file:
+        with open(aside, "wb") as file:
             if path.exists():
-                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
+                os.chmod(aside, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _replace(temporary, path)
+        _replace(aside, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
+
+
+def temporary(path):
+    """Return the path of a temporary file of this process, next to ``path``.
+
+    In the same folder, because a rename is atomic only within a file system. A killed process may leave the file;
+    `remove_stale` recognises it by its name, which is short enough for the longest file name.
+    """
+    return path.with_name(f".{path.name[:40]}.{next(_numbers)}.{_RUN}.{os.getpid()}.tmp")
 
 
 def _replace(source, target):
