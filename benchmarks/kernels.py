@@ -30,22 +30,16 @@ def _terms(blocks):
     return int(((blocks[:, 1] - blocks[:, 0]) * blocks[:, 2]).sum())
 
 
-def _tiles(images, out_height, out_width, static_kernel_size):
-    from minitorch_kernels.conv.winograd import tiles
-
-    return images * tiles.tiles_of(out_height, out_width, len(static_kernel_size))
-
-
 def _winograd(maps):
     """Return the products of Winograd's algorithm from x and what is as large as the output, named ``maps``."""
-    return lambda a: 36 * _tiles(*a[maps].shape[:3], a["static_kernel_size"]) * a["x"].shape[3] * a[maps].shape[3]
+    return lambda a: 36 * len(a["x"]) * a["grid"].down * a["grid"].across * a["x"].shape[3] * a[maps].shape[3]
 
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
 PRODUCTS = {
     "matmul.indirect_gemm": lambda a: len(a["a_row_offsets"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
     "indirect_weight._weight_product": lambda a: (
-        len(a["a_row_offsets"]) * _terms(a["blocks"]) * a["sums"].shape[1] * a["sums"].shape[3]
+        len(a["tables"].a_row_offsets) * _terms(a["tables"].blocks) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
     "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
     "correlate._by_tiles": _winograd("out"),

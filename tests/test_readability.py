@@ -21,31 +21,7 @@ BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast
 
 VARIADIC = {"Sequential"}  # takes any number of modules: a list, not a signature
 
-EXCEPTIONS = {
-    "_activated_product": "to be reworked",
-    "activated_product": "to be reworked",
-    "_sum_rows": "to be reworked",
-    "sliding_sums": "to be reworked",
-    "sliding_sums.slide": "to be reworked",
-    "_chunk_product": "to be reworked",
-    "_unpack_weight": "to be reworked",
-    "conv2d_backward_weight_small_cout": "a compiled call: arrays and tables go by position, their sizes by name",
-    "conv2d_backward_weight_indirect": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_spread_windows": "to be reworked",
-    "_by_tiles": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_fill_by_tiles": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_transform_tiles": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_multiply_panels": "to be reworked",
-    "fill_by_panels": "a compiled call: arrays and tables go by position, their sizes by name",
-    "transform_run": "to be reworked",
-    "_transform": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_multiply_chunk": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_sum_apart": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_transform_sums": "to be reworked",
-    "_gradient": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_pooled_input_gradient": "a compiled call: arrays and tables go by position, their sizes by name",
-    "_max_forward": "to be reworked",
-}
+EXCEPTIONS = {}  # name of a function: why it exceeds a limit
 
 
 def sources():

@@ -9,10 +9,12 @@ from there. So a layer reads its input from memory once and writes only its own 
 Source: Huang et al. 2016, section 3, https://arxiv.org/abs/1608.06993.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from minitorch_kernels.gemm.matmul import matmul
-from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
+from minitorch_kernels.gemm.matmul import Offsets, matmul, multiply_rows
+from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b
 from minitorch_kernels.layers.batch_norm_relu import (
     activate,
@@ -22,57 +24,39 @@ from minitorch_kernels.layers.batch_norm_relu import (
 )
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import copy_channels, flatten_pixels
-from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import nr, supports
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 
 _CHUNK = 16 * MR  # pixels that are normalised, then multiplied
 
 
-@compiled
-def _multiply(activated, packed, flat, init, rows, columns, k_runs, blocks, count, start):
-    """Multiply ``count`` activated pixels by all panels of B, into ``flat[start]`` and so on."""
-    panels, rows_of_b, width = packed.shape
-    for p in range(panels):
-        for block in range(len(blocks)):
-            first_run, end_run, k_terms = blocks[block]
-            for i in range(0, count, MR):
-                tile = Tile(
-                    row=i,
-                    first_run=first_run,
-                    end_run=end_run,
-                    k_terms=k_terms,
-                    a_offset=0,
-                    a_step=1,
-                    b_offset=p * rows_of_b * width,
-                    b_step=width,
-                    c_offset=start + p * width,
-                    init_offset=p * width,
-                    accumulate=min(block, 1),
-                    width=width,
-                )
-                microkernel(activated, packed.reshape(-1), flat, init, rows, columns, k_runs, tile)
+class Layer(NamedTuple):
+    """Batch norm, ReLU and a 1 x 1 convolution, and a ReLU after it or not."""
+
+    scale: np.ndarray  # (C,)
+    shift: np.ndarray  # (C,)
+    packed: np.ndarray  # (panels, C, NR): the filters
+    init: np.ndarray  # (panels * NR,): the bias
+    relu: bool
 
 
 @parallel_kernel(tasks=lambda scratch: len(scratch))
-def _activated_product(
-    first_task, end_task, x, scale, shift, packed, init, rows, columns, k_runs, blocks, relu, scratch, out
-):
-    """out = max(x * scale + shift, 0) B + init for the first channels of x; negative results become 0 with ``relu``.
+def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
+    """Compute a `Layer` on the first C channels of x, into out (M in whole tiles, panels * NR).
 
-    ``rows`` and ``columns`` are the offsets of the pixels of a chunk in ``scratch`` (threads, chunk * C) and
-    in ``out`` (M in whole tiles, panels of B).
+    ``offsets`` are those of the pixels of a chunk in ``scratch`` (threads, chunk * C) and in ``out``.
     """
-    count, channels, step = len(x), len(scale), out.shape[1]
+    count, channels, step = len(x), len(layer.scale), out.shape[1]
     chunks, threads, flat = -(-count // _CHUNK), len(scratch), out.reshape(-1)
     for thread in range(first_task, end_task):
         activated = scratch[thread]
         for chunk in range(thread, chunks, threads):
             first, end = chunk * _CHUNK, min((chunk + 1) * _CHUNK, count)
             for i in range(first, end):
-                activate(x[i], scale, shift, activated[(i - first) * channels : (i - first + 1) * channels])
-            _multiply(activated, packed, flat, init, rows, columns, k_runs, blocks, end - first, first * step)
-            if relu:
+                y = activated[(i - first) * channels : (i - first + 1) * channels]
+                activate(x[i], layer.scale, layer.shift, y)
+            multiply_rows(activated, layer.packed, flat, layer.init, offsets, end - first, 0, first * step)
+            if layer.relu:
                 for i in range(first * step, end * step):
                     flat[i] = 0 if flat[i] <= 0 else flat[i]
 
@@ -145,9 +129,9 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
     init[:filters] = bias
     out = memory.empty((-(-len(pixels) // MR) * MR, panels * width), block.dtype)
     scratch = memory.empty((get_num_threads(), _CHUNK * channels), block.dtype)
-    rows, columns = np.arange(_CHUNK) * channels, np.arange(_CHUNK) * panels * width
-    tables = rows, columns, *cut_k_runs([0], [0], channels, 1, width)
-    _activated_product(pixels, scale, shift, packed, init, *tables, relu, scratch, out)
+    rows = np.arange(_CHUNK)
+    offsets = Offsets(rows * channels, rows * panels * width, *cut_k_runs([0], [0], channels, 1, width))
+    _activated_product(pixels, Layer(scale, shift, packed, init, relu), offsets, scratch, out)
     out = out[: len(pixels)].reshape(*block.shape[:3], panels * width)
     return out if panels * width == filters else take_channels(out, 0, filters)
 

@@ -56,6 +56,18 @@ class Product(NamedTuple):
     contiguous: int  # 1: the elements of B that a block reads lie side by side
 
 
+class Tables(NamedTuple):
+    """Where the operands of `_weight_product` lie; arrays of int64."""
+
+    a_row_offsets: np.ndarray
+    c_row_offsets: np.ndarray
+    k_runs: np.ndarray  # (2, S): offsets of rows of output pixels in A, and their indices or offsets in B
+    pixels: np.ndarray  # (S,): index of the first pixel of each run in B
+    blocks: np.ndarray  # (B, 3): first run, end of runs, terms of a run
+    parts: np.ndarray  # (splits, chunks + 1): the first block of each chunk, and the end
+    panels: np.ndarray  # (P, 3): offset in A, first channel in B, columns to write; those of a group side by side
+
+
 class Block(NamedTuple):
     """The terms of a block, and the rows of A and the panels of B that a task multiplies there; all int64."""
 
@@ -66,6 +78,9 @@ class Block(NamedTuple):
     end_row: int
     first_panel: int
     end_panel: int
+    split: int  # which of the sums it adds to
+    accumulate: int  # 0 in the first block of a split, which starts the sums; else 1
+    prefetch_offset: int  # where the next block begins in B, if that is read where it lies
 
 
 @compiled
@@ -79,82 +94,67 @@ def _adjacent_tiles(a_row_offsets):
 
 
 @parallel_task
-def _chunk_product(
-    first_task, end_task, x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts,
-    panels, how, adjacent, chunk,
-):  # fmt: skip
+def _chunk_product(first_task, end_task, x, grad_out, sums, zeros, tables, how, adjacent, chunk):
     """Add a chunk of images to the sums; a task is a split of the images, some panels, a group of kernel positions."""
-    rows, groups = len(a_row_offsets), sums.shape[1] // how.per_group
+    rows, groups = len(tables.a_row_offsets), sums.shape[1] // how.per_group
     row_groups, shares = -(-rows // _ROW_GROUP), -(-how.per_group // how.together)
+    blocks, parts = tables.blocks, tables.parts
     for task in range(first_task, end_task):
         first_row = task % row_groups * _ROW_GROUP
         end_row = min(rows, first_row + _ROW_GROUP)
         share = task // row_groups
         split, group = share // shares // groups, share // shares % groups
         first_panel = group * how.per_group + share % shares * how.together
-        end_panel = min(first_panel + how.together, (group + 1) * how.per_group)
         packed_a = np.empty(KC * (end_row - first_row), x.dtype)
         packed_b = np.empty(0 if how.in_place else KC * sums.shape[3], x.dtype)
         for b in range(parts[split, chunk], parts[split, chunk + 1]):
-            first_run, end_run, length = blocks[b]
-            block = Block(first_run, end_run, length, first_row, end_row, first_panel, end_panel)
-            a_offset = panels[first_panel, 0]
-            _pack_a(x, packed_a, a_row_offsets, adjacent, k_runs, block, a_offset, how.a_step, sums.shape[2])
-            ahead = pixels[blocks[min(b + 1, len(blocks) - 1), 0]] * how.b_width if how.in_place else 0
-            accumulate = 0 if b == parts[split, 0] else 1
-            _multiply_block(
-                grad_out, packed_a, packed_b, sums, zeros, c_row_offsets, k_runs, pixels, panels, how, block, split,
-                ahead, accumulate,
-            )  # fmt: skip
+            block = Block(
+                first_run=blocks[b, 0],
+                end_run=blocks[b, 1],
+                length=blocks[b, 2],
+                first_row=first_row,
+                end_row=end_row,
+                first_panel=first_panel,
+                end_panel=min(first_panel + how.together, (group + 1) * how.per_group),
+                split=split,
+                accumulate=0 if b == parts[split, 0] else 1,
+                prefetch_offset=tables.pixels[blocks[min(b + 1, len(blocks) - 1), 0]] * how.b_width,
+            )
+            _pack_a(x, packed_a, adjacent, tables, how, block, sums.shape[2])
+            _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, block)
 
 
 @team_kernel
-def _weight_product(
-    team, x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts, panels, how
-):
+def _weight_product(team, x, grad_out, sums, zeros, tables, how):
     """Sum up kernel positions over output pixels; sums (splits, panels, K, NR).
 
     Chunk by chunk of images, small enough to stay in the cache, all tasks (split of the images, some panels
     of output channels, group of kernel positions) run in parallel; each owns its part of ``sums``.
-    ``parts`` (splits, chunks + 1) gives the blocks of each chunk; ``panels`` those of a group side by side; ``how`` is
-    a `Product`. x and grad_out change places in `conv2d_backward_weight_small_cout`.
+    ``tables`` are `Tables`, ``how`` is a `Product`. x and grad_out change places in
+    `conv2d_backward_weight_small_cout`.
     """
-    groups, adjacent = sums.shape[1] // how.per_group, _adjacent_tiles(a_row_offsets)
-    row_groups, shares = -(-len(a_row_offsets) // _ROW_GROUP), -(-how.per_group // how.together)
-    tables = x, grad_out, sums, zeros, a_row_offsets, c_row_offsets, k_runs, pixels, blocks, parts, panels
-    for chunk in range(parts.shape[1] - 1):
-        _chunk_product(team, len(sums) * groups * shares * row_groups, (*tables, how, adjacent, chunk))
+    groups, adjacent = sums.shape[1] // how.per_group, _adjacent_tiles(tables.a_row_offsets)
+    row_groups, shares = -(-len(tables.a_row_offsets) // _ROW_GROUP), -(-how.per_group // how.together)
+    tasks = len(sums) * groups * shares * row_groups
+    for chunk in range(tables.parts.shape[1] - 1):
+        _chunk_product(team, tasks, (x, grad_out, sums, zeros, tables, how, adjacent, chunk))
 
 
 @compiled
-def _multiply_block(
-    grad_out,
-    packed_a,
-    packed_b,
-    sums,
-    zeros,
-    c_row_offsets,
-    k_runs,
-    pixels,
-    panels,
-    how,
-    block,
-    split,
-    ahead,
-    accumulate,
-):
+def _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, block):
     """Multiply the packed rows of a block by each of its panels of gradients, and add to ``sums``."""
     _, panel_count, k_terms, width = sums.shape
     flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
-    b_runs = no_jump if how.contiguous else k_runs
+    pixels, c_row_offsets, b_runs = tables.pixels, tables.c_row_offsets, no_jump if how.contiguous else tables.k_runs
     count = (block.end_run - block.first_run) * block.length
     tiles = (block.end_panel - block.first_panel) * ((block.end_row - block.first_row) // MR)  # that see this block
     prefetch_step = -(-how.b_width // tiles) if how.in_place else 0  # each of them fetches a part of the next block
+    prefetch_offset = block.prefetch_offset if how.in_place else 0
     source = grad_out if how.in_place else packed_b
     for p in range(block.first_panel, block.end_panel):
-        _, channel, valid = panels[p]
+        channel = tables.panels[p, 1]
         if not how.in_place:
-            _pack_b(grad_out, packed_b, pixels, block, channel, how.b_width, valid, width)
+            _pack_b(grad_out, packed_b, pixels, block, channel, how.b_width, tables.panels[p, 2], width)
         b_offset, b_step = (channel, how.b_width) if how.in_place else (0, width)
         if how.contiguous and how.in_place:
             b_offset += pixels[block.first_run] * how.b_width
@@ -169,28 +169,29 @@ def _multiply_block(
                 a_step=MR,
                 b_offset=b_offset,
                 b_step=b_step,
-                c_offset=(split * panel_count + p) * k_terms * width,
+                c_offset=(block.split * panel_count + p) * k_terms * width,
                 init_offset=0,
-                accumulate=accumulate,
+                accumulate=block.accumulate,
                 width=width,
-                prefetch_offset=ahead,
+                prefetch_offset=prefetch_offset,
                 prefetch_step=prefetch_step,
             )
             if k_terms - i > HALF_MR:
                 microkernel_packed_a(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
             else:
                 microkernel_packed_half(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
-            ahead += count * prefetch_step
+            prefetch_offset += count * prefetch_step
             a_offset += count * MR
 
 
 @compiled
-def _pack_a(x, packed, a_row_offsets, adjacent, k_runs, block, a_offset, a_step, rows):
+def _pack_a(x, packed, adjacent, tables, how, block, rows):
     """Pack what the rows of a block see, tile after tile, each (k_terms, MR); ``rows`` are not padded ones."""
     tile_size = (block.end_run - block.first_run) * block.length * MR
+    a_offset, a_row_offsets = tables.panels[block.first_panel, 0], tables.a_row_offsets
     for s in range(block.first_run, block.end_run):
         for k in range(block.length):
-            pixel = k_runs[0, s] + a_offset + k * a_step
+            pixel = tables.k_runs[0, s] + a_offset + k * how.a_step
             target = ((s - block.first_run) * block.length + k) * MR
             for i in range(block.first_row, block.end_row, MR):
                 if adjacent[i // MR]:
@@ -218,10 +219,19 @@ def _pack_b(grad_out, packed, pixels, block, channel, b_width, valid, width):
                     packed[target + j] = grad_out[source + j] if j < valid else 0
 
 
+@compiled
+def _sum_of_splits(sums, panel, row, column):
+    """Return an element of the sums (S, P, K, NR), added up over the splits in order."""
+    total = sums[0, panel, row, column]
+    for s in range(1, len(sums)):
+        total += sums[s, panel, row, column]
+    return total
+
+
 @parallel_kernel(tasks=lambda sums: sums.shape[1])
 def _unpack_weight(first_task, end_task, sums, grad_weight, columns):
-    """Add up the splits of sums (S, G*P, KH*KW*I, width) into grad_weight (G*columns, I, KH*KW)."""
-    splits, all_panels, _, width = sums.shape
+    """Add up the splits of sums (S, G*P, KH*KW*I, NR) into grad_weight (G*columns, I, KH*KW)."""
+    width = sums.shape[3]
     _, inner, taps = grad_weight.shape
     panels = -(-columns // width)
     for p in range(first_task, end_task):
@@ -229,10 +239,7 @@ def _unpack_weight(first_task, end_task, sums, grad_weight, columns):
         for j in range(min(width, columns - p % panels * width)):
             for i in range(inner):
                 for t in range(taps):
-                    total = sums[0, p, t * inner + i, j]
-                    for s in range(1, splits):
-                        total += sums[s, p, t * inner + i, j]
-                    grad_weight[first + j, i, t] = total
+                    grad_weight[first + j, i, t] = _sum_of_splits(sums, p, t * inner + i, j)
 
 
 @lru_cache(maxsize=512)
@@ -318,8 +325,8 @@ def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, paddi
     how = Product(
         a_step=out_channels, b_width=b_step, per_group=len(panels), together=len(panels), in_place=1, contiguous=0
     )
-    arrays = grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype)
-    _weight_product(*arrays, a_row_offsets, c_row_offsets, k_runs, starts // b_step, blocks, parts, panels, how)
+    tables = Tables(a_row_offsets, c_row_offsets, k_runs, starts // b_step, blocks, parts, panels)
+    _weight_product(grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype), tables, how)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
     rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]  # (C_out, KH, KW*C)
     return np.ascontiguousarray(rows.reshape(out_channels, *kernel_size, channels).transpose(0, 3, 1, 2))
@@ -385,7 +392,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
         in_place=int(in_place),
         contiguous=1,
     )
-    arrays = padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype)
-    _weight_product(*arrays, a_row_offsets, c_row_offsets, k_runs, k_runs[1], blocks, parts, panels, how)
+    tables = Tables(a_row_offsets, c_row_offsets, k_runs, k_runs[1], blocks, parts, panels)
+    _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype), tables, how)
     _unpack_weight(sums, grad_weight, columns)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

@@ -14,7 +14,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
+from minitorch_kernels.gemm.matmul import Offsets, multiply_rows
+from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -59,32 +60,6 @@ def is_faster(problem, small_cout):
     return problem.groups == 1 and here < pixels * taps * problem.out_channels * for_a_tap
 
 
-@compiled
-def _multiply(grads, packed, windows, zeros, a_row_offsets, window_rows, k_runs, blocks, start):
-    """Compute windows (pixels, KH*KW*C) of some output pixels from their gradients, which begin at ``start``."""
-    panels, rows_of_b, width = packed.shape
-    flat = packed.reshape(-1)
-    for p in range(panels):
-        for block in range(len(blocks)):
-            first_run, end_run, k_terms = blocks[block]
-            for i in range(0, len(a_row_offsets), MR):
-                tile = Tile(
-                    row=i,
-                    first_run=first_run,
-                    end_run=end_run,
-                    k_terms=k_terms,
-                    a_offset=start,
-                    a_step=1,
-                    b_offset=p * rows_of_b * width,
-                    b_step=width,
-                    c_offset=p * width,
-                    init_offset=0,
-                    accumulate=min(block, 1),
-                    width=width,
-                )
-                microkernel(grads, flat, windows, zeros, a_row_offsets, window_rows, k_runs, tile)
-
-
 @intrinsic
 def _add_run(typingctx, source, i, target, j, count):
     """Do target[j : j + count] += source[i : i + count], a vector at a time; called from compiled kernels alone.
@@ -127,22 +102,21 @@ def _add_window(windows, source, image, i, j, shape):
 
 
 @parallel_kernel(tasks=lambda grad_x: len(grad_x))
-def _spread_windows(first_task, end_task, grads, packed, grad_x, zeros, a_row_offsets, k_runs, blocks, shape):
-    """Add the windows of all output pixels up, and copy what lies in the image to grad_x (N, H, W*C).
+def _spread_windows(first_task, end_task, grads, packed, grad_x, init, offsets, shape):
+    """Add up the windows of all output pixels, and copy what lies in the image to grad_x (N, H, W*C).
 
     Parallel over images.
     """
     width, line, pixels = packed.shape[2], packed.shape[0] * packed.shape[2], shape.out_height * shape.out_width
-    images, height, row = grad_x.shape
-    window_rows = np.arange(_PIXELS) * line
+    _, height, row = grad_x.shape
     for n in range(first_task, end_task):
         image = np.zeros(shape.padded_height * shape.line + width, grads.dtype)
         windows = np.empty(_PIXELS * line + width, grads.dtype)
-        for first in range(0, len(a_row_offsets), _PIXELS):
-            rows = a_row_offsets[first : first + _PIXELS]
-            start = n * pixels * shape.out_channels
-            _multiply(grads, packed, windows, zeros, rows, window_rows, k_runs, blocks, start)
-            for pixel in range(first, min(first + len(rows), pixels)):  # whole_tiles repeats the last pixel
+        for first in range(0, len(offsets.a_rows), _PIXELS):
+            a_rows = offsets.a_rows[first : first + _PIXELS]
+            part = Offsets(a_rows, offsets.c_rows, offsets.k_runs, offsets.blocks)
+            multiply_rows(grads, packed, windows, init, part, len(a_rows), n * pixels * shape.out_channels, 0)
+            for pixel in range(first, min(first + len(a_rows), pixels)):  # whole_tiles repeats the last pixel
                 i, j = pixel // shape.out_width, pixel % shape.out_width
                 _add_window(windows, (pixel - first) * line, image, i, j, shape)
         for h in range(height):
@@ -178,8 +152,11 @@ def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, pad
     packed = memory.empty((-(-matrix.shape[1] // panel), out_channels, panel), grad_out.dtype)
     pack_b(matrix, packed)
     grad_x = memory.empty((images, height, width, channels), grad_out.dtype)
-    k_runs, blocks = cut_k_runs([0], [0], out_channels, 1, panel)
-    a_row_offsets = whole_tiles(np.arange(out_height * out_width) * out_channels)
+    offsets = Offsets(
+        whole_tiles(np.arange(out_height * out_width) * out_channels),
+        np.arange(_PIXELS) * packed.shape[0] * panel,
+        *cut_k_runs([0], [0], out_channels, 1, panel),
+    )
     shape = Windows(
         out_height=out_height,
         out_width=out_width,
@@ -197,5 +174,5 @@ def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, pad
         left=left,
     )
     arrays = grad_out.reshape(-1), packed, grad_x.reshape(images, height, width * channels)
-    _spread_windows(*arrays, np.zeros(panel, grad_out.dtype), a_row_offsets, k_runs, blocks, shape)
+    _spread_windows(*arrays, np.zeros(packed.shape[0] * panel, grad_out.dtype), offsets, shape)
     return grad_x

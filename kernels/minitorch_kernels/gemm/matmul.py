@@ -15,12 +15,14 @@ for each level of memory); Dukhan 2019, "The Indirect Convolution Algorithm", ht
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, panel_table, whole_tiles
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import nr, supports
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -93,6 +95,46 @@ def indirect_gemm(
             for i in range(first, last):
                 for column in range(columns):
                     c[c_row_offsets[i] + c_offset + column] = scratch[(i - first) * width + column]
+
+
+class Offsets(NamedTuple):
+    """Where the rows of A and C begin, and the terms of the sums; arrays of int64, as `indirect_gemm` takes them."""
+
+    a_rows: np.ndarray
+    c_rows: np.ndarray
+    k_runs: np.ndarray
+    blocks: np.ndarray
+
+
+@compiled
+def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset):
+    """Compute the first ``rows`` rows of C, all columns, on the thread that calls it.
+
+    The sum is `indirect_gemm`'s, where a task is a part of a larger loop: A is computed just before, or C read just
+    after, while it is in the cache. Rows of C are as long as all panels of ``packed`` (panels, K, NR), and ``init``
+    (panels * NR,) is too; ``a_offset`` and ``c_offset`` are added to the offsets of the rows.
+    """
+    panels, k_terms_of_b, width = packed.shape
+    flat = packed.reshape(-1)
+    for p in range(panels):
+        for block in range(len(offsets.blocks)):
+            first_run, end_run, k_terms = offsets.blocks[block]
+            for i in range(0, rows, MR):
+                tile = Tile(
+                    row=i,
+                    first_run=first_run,
+                    end_run=end_run,
+                    k_terms=k_terms,
+                    a_offset=a_offset,
+                    a_step=1,
+                    b_offset=p * k_terms_of_b * width,
+                    b_step=width,
+                    c_offset=c_offset + p * width,
+                    init_offset=p * width,
+                    accumulate=min(block, 1),
+                    width=width,
+                )
+                microkernel(a, flat, c, init, offsets.a_rows, offsets.c_rows, offsets.k_runs, tile)
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,8 @@ The inner loops run over the channels of one pixel, and each writes one or two a
 them the compiler would have to compare too many addresses before it may use vector instructions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, partial_sums
@@ -141,9 +143,18 @@ def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, training, 
                     grad_x[i, k] = grad_x[i, k] + value if add else value
 
 
+class Statistics(NamedTuple):
+    """What the mean and the variance contribute to each pixel's gradient: - b * (x - mean) - c; arrays (C,)."""
+
+    mean: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+
+
 @compiled
-def _without_gradient(pixels, mean, b, c, grad_pixels):
-    """What `input_gradient` gives where grad is 0; all (M, C)."""
+def _without_gradient(pixels, statistics, grad_pixels):
+    """Write what `input_gradient` gives where grad is 0; all (M, C)."""
+    mean, b, c = statistics
     for w in range(len(pixels)):
         pixel, to = pixels[w], grad_pixels[w]
         for k in range(len(mean)):
@@ -151,9 +162,9 @@ def _without_gradient(pixels, mean, b, c, grad_pixels):
 
 
 @compiled
-def _spread_window(corner, size, winner, passed, x, mean, b, c, grad_x):
+def _spread_window(corner, size, winner, passed, x, statistics, grad_x):
     """Write the input gradient of a window, whose first pixel is ``corner``: ``passed`` goes to the pixel that won."""
-    n, top, left = corner
+    (n, top, left), (mean, b, c) = corner, statistics
     for position in range(size * size):
         h, w = top + position // size, left + position % size
         pixel, to = x[n, h, w], grad_x[n, h, w]
@@ -164,8 +175,8 @@ def _spread_window(corner, size, winner, passed, x, mean, b, c, grad_x):
 
 @parallel_kernel(tasks=lambda x, out: len(x) * max(1, out.shape[1]))
 def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, a, b, c, size, grad_x):
-    """The same where grad, out and argmax are those of windows, and grad goes to the pixel that won."""
-    height = x.shape[1]
+    """Do the same where grad, out and argmax are those of windows, and grad goes to the pixel that won."""
+    height, statistics = x.shape[1], Statistics(mean, b, c)
     _, out_height, out_width, channels = out.shape
     rows = max(1, out_height)  # an image that is smaller than a window has one task, too
     for task in range(first_task, end_task):
@@ -175,11 +186,11 @@ def _pooled_input_gradient(first_task, end_task, grad, out, argmax, x, mean, a, 
             one, gradient = out[n, i, j], grad[n, i, j]
             for k in range(channels):
                 passed[k] = 0 if one[k] <= 0 else a[k] * gradient[k]
-            _spread_window((n, i * size, j * size), size, argmax[n, i, j], passed, x, mean, b, c, grad_x)
+            _spread_window((n, i * size, j * size), size, argmax[n, i, j], passed, x, statistics, grad_x)
         for h in range(i * size, min((i + 1) * size, out_height * size)):  # columns after the last window
-            _without_gradient(x[n, h, out_width * size :], mean, b, c, grad_x[n, h, out_width * size :])
+            _without_gradient(x[n, h, out_width * size :], statistics, grad_x[n, h, out_width * size :])
         for h in range(out_height * size if i == rows - 1 else height, height):  # rows after the last window
-            _without_gradient(x[n, h], mean, b, c, grad_x[n, h])
+            _without_gradient(x[n, h], statistics, grad_x[n, h])
 
 
 def batch_norm_relu_forward(x, scale, shift, residual=None):

@@ -63,9 +63,10 @@ def _take_larger(pixel, leader, following, won, here):
 
 @parallel_kernel(tasks=lambda out: out.shape[0] * out.shape[1])
 def _max_forward(first_task, end_task, x, window, out, argmax):
-    """argmax is kept as a float until the end, so that it has the same SIMD width as the values.
+    """Fill out (N, OH, OW, C) and argmax, a row of outputs in each task.
 
-    The new leader goes to another row than the old one: in place, it would be written through a mask, which is slow.
+    argmax is kept as a float until the end, so that it has the same SIMD width as the values. The new leader goes to
+    another row than the old one: in place, it would be written through a mask, which is slow.
     """
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
@@ -74,21 +75,17 @@ def _max_forward(first_task, end_task, x, window, out, argmax):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
         row = i * window.row_stride
+        top, bottom = _first_inside(window.top, row), _end_inside(height, window.top, row, window.height)
         for j in range(out_width):
             column = j * window.column_stride
             left, right = _first_inside(window.left, column), _end_inside(width, window.left, column, window.width)
-            leader, seen = leaders[0], 0
-            for u in range(_first_inside(window.top, row), _end_inside(height, window.top, row, window.height)):
-                for v in range(left, right):
-                    pixel = x[n, row + u - window.top, column + v - window.left]
-                    here = positions[u * window.width + v]
-                    if seen == 0:
-                        leader = pixel
-                        won[:] = here
-                    else:
-                        following = leaders[seen % 2]
-                        _take_larger(pixel, leader, following, won, here)
-                        leader = following
+            leader, seen = x[n, row + top - window.top, column + left - window.left], 1
+            won[:] = positions[top * window.width + left]
+            for u in range(top, bottom):
+                for v in range(left + 1 if u == top else left, right):
+                    pixel, following = x[n, row + u - window.top, column + v - window.left], leaders[seen % 2]
+                    _take_larger(pixel, leader, following, won, positions[u * window.width + v])
+                    leader = following
                     seen += 1
             best, winner = out[n, i, j], argmax[n, i, j]
             for c in range(channels):

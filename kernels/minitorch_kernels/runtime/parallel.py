@@ -273,8 +273,12 @@ def _emit_task(context, builder, body, signature, given_types, frame_type):
 def _borrow(context, builder, kind, value):
     """Return an array that owns nothing, as the caller keeps its memory alive.
 
-    Otherwise each slice of it would count a reference, in an integer that all threads write to.
+    Otherwise each slice of it would count a reference, in an integer that all threads write to. Of a tuple, such as
+    a NamedTuple of tables, all elements are borrowed.
     """
+    if isinstance(kind, types.BaseTuple):
+        elements = [_borrow(context, builder, part, builder.extract_value(value, i)) for i, part in enumerate(kind)]
+        return context.make_tuple(builder, kind, elements)
     if not isinstance(kind, types.Array):
         return value
     array = context.make_array(kind)(context, builder, value)

@@ -207,15 +207,15 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
 def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
     f, i = numba.from_dtype(np.dtype(dtype)), numba.int64
+    tables = i[::1], i[::1], i[:, ::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]
     signatures = {
         matmul.indirect_gemm: (
             *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
             *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
         ),
         indirect_weight._chunk_product: (
-            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], i[::1], i[::1], i[:, ::1], i[::1]),
-            *(i[:, ::1], i[:, ::1], i[:, ::1], numba.types.NamedUniTuple(i, 6, indirect_weight.Product)),
-            *(numba.boolean[::1], i),
+            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),
+            *(numba.types.NamedUniTuple(i, 6, indirect_weight.Product), numba.boolean[::1], i),
         ),
         depthwise._filter_tiles: (
             *(f[::1], f[::1], f[::1], f[::1], i[::1], i[::1], i[:, ::1], i[:, ::1], i[::1]),

@@ -240,15 +240,16 @@ def _sum_rows(first_task, end_task, x, grad_out, sums, rows, x_rows, row_sums, b
                 right=right,
                 x_ahead=x_ahead,
                 out_ahead=out_ahead,
+                channels=images.channels,
             )
             inputs = (n * image + x_rows[i, 0], n * image + x_rows[i, 1], n * image + x_rows[i, 2])
             targets = (row_sums[i, 0], row_sums[i, 1], row_sums[i, 2])
             for k in range(len(vectors)):
                 to = (split * len(vectors) + k) * size
                 if stride == 1:
-                    sums_1(x, grad_out, flat, row, inputs, targets, to, vectors[k], images.channels)
+                    sums_1(x, grad_out, flat, row, inputs, targets, to, vectors[k])
                 else:
-                    sums_2(x, grad_out, flat, row, inputs, targets, to, vectors[k], images.channels)
+                    sums_2(x, grad_out, flat, row, inputs, targets, to, vectors[k])
 
 
 def conv2d_backward_weight_depthwise(x, grad_out, *, kernel_size, stride, padding, dilation, groups):

@@ -34,6 +34,7 @@ class SumRow(NamedTuple):
     right: int  # 1 where one after them sees the columns 0 and 1
     x_ahead: int  # how far ahead in x the row to prefetch lies
     out_ahead: int
+    channels: int  # C
 
 
 def sliding_sums(stride):
@@ -49,17 +50,18 @@ def sliding_sums(stride):
     Returns
     -------
     intrinsic
-        ``f(x, grad_out, sums, row, x_rows, row_sums, sums_first, channel, channels)`` on 1-D arrays of one dtype, with
-        a `SumRow`; ``x_rows`` and ``row_sums`` are tuples of TAPS int64, offsets those of a vector's first channel.
+        ``f(x, grad_out, sums, row, x_rows, row_sums, sums_first, channel)`` on 1-D arrays of one dtype, with a
+        `SumRow`; ``x_rows`` and ``row_sums`` are tuples of TAPS int64, offsets those of channel 0; ``channel`` is the
+        first channel of the vector.
     """
 
     @intrinsic
-    def slide(typingctx, x, grad_out, sums, row, x_rows, row_sums, sums_first, channel, channels):
+    def slide(typingctx, x, grad_out, sums, row, x_rows, row_sums, sums_first, channel):
         def emit(context, builder, signature, arguments):
             _emit_row(stride, VectorIR(context, builder, signature.args[0].dtype), signature, arguments)
             return context.get_dummy_value()
 
-        return types.void(x, grad_out, sums, row, x_rows, row_sums, sums_first, channel, channels), emit
+        return types.void(x, grad_out, sums, row, x_rows, row_sums, sums_first, channel), emit
 
     return slide
 
@@ -68,9 +70,9 @@ def _emit_row(stride, emit, signature, arguments):
     builder, number, taps = emit.builder, emit.int64, range(TAPS)
     x, grad_out, sums = (array.data for array in emit.arrays(signature, arguments, 3))
     row = emit.fields(signature.args[3], arguments[3])
-    first, count = row["offset"], row["count"]
+    first, count, channels = row["offset"], row["count"], row["channels"]
     x_rows, row_sums = ([builder.extract_value(argument, u) for u in taps] for argument in arguments[4:6])
-    sums_first, channel, channels = arguments[6:]
+    sums_first, channel = arguments[6:]
 
     def moved(pointer, times):
         times = number(times) if isinstance(times, int) else times
@@ -119,9 +121,9 @@ def _emit_row(stride, emit, signature, arguments):
 sums_1, sums_2 = sliding_sums(1), sliding_sums(2)
 
 
-def sums_numpy(stride, x, grad_out, sums, row, x_rows, row_sums, sums_first, channel, channels, width):
+def sums_numpy(stride, x, grad_out, sums, row, x_rows, row_sums, sums_first, channel, width):
     """The sums of `sliding_sums` in NumPy, for reading and for tests; ``width`` channels."""
-    vector = np.arange(width)
+    vector, channels = np.arange(width), row.channels
     for j in range(-row.left, row.count + row.right):
         gradient = grad_out[row.offset + j * channels + channel + vector]
         for u in range(TAPS):

@@ -23,11 +23,11 @@ from minitorch_kernels.conv.winograd.tiles import (
     ONE_RUN,
     RUN,
     TILE_AREA,
-    FilterBlock,
+    Filters,
     Grid,
+    Offsets,
     place,
     plane,
-    tiles_of,
     transform_back,
     transform_run,
     transform_tile,
@@ -59,33 +59,24 @@ def is_faster(images, out_size, channels, out_channels, kernel):
     return tiles.is_faster(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
 
 
-@parallel_kernel(
-    tasks=lambda weight, transposed_filter, padded, width: (
-        -(-weight.shape[1 if transposed_filter else 0] // width) * -(-padded // RUN)
-    )
-)
-def _transform_filters(
-    first_task, end_task, weight, transposed_filter, filters, padded, width, lanes, static_kernel_size
-):
-    """Transform weight (columns, inner, KH, KW) into filters (36, plane of P * padded channels * NR).
+@parallel_kernel(tasks=lambda grid: grid.panels * -(-grid.channels // RUN))
+def _transform_filters(first_task, end_task, filters, transformed, grid):
+    """Transform `Filters` into 36 planes of P * C * NR, flat.
 
-    With ``transposed_filter`` from weight (inner, columns, KH, KW), each filter turned by 180 degrees; one compiled
-    function for both. Parallel over panels and runs of a few channels: these lie side by side in ``weight``, while the
-    columns of a panel are far apart.
+    Parallel over panels and runs of a few channels: these lie side by side in the weights, while the columns of a
+    panel are far apart.
     """
-    step, flat, runs = filters.shape[1], filters.reshape(-1), -(-padded // RUN)
+    runs = -(-grid.channels // RUN)
     for task in range(first_task, end_task):
-        p, first = task // runs, task % runs * RUN
-        block = FilterBlock(panel=p, channel=first, channels=padded, lanes=lanes, width=width)
-        transform_run(weight, transposed_filter, flat, block, (p * padded + first) * width, step, static_kernel_size)
+        panel, first = task // runs, task % runs * RUN
+        transform_run(filters, transformed, panel, first, (panel * grid.channels + first) * grid.width, grid)
 
 
 @compiled
-def _multiply(inputs, filters, products, init, rows, columns, k_runs, count, channels, panels, grid):
+def _multiply(inputs, filters, products, init, offsets, count, grid):
     """Multiply a block of ``count`` transformed tiles by all filters: 36 matrix products, one per element e."""
-    width, k_step = grid.width, filters.shape[1]
-    in_step, product_step = plane(grid.tiles * channels, grid.lanes), plane(panels * grid.tiles * width, grid.lanes)
-    flat = filters.reshape(-1)
+    width, channels, panels = grid.width, grid.channels, grid.panels
+    in_step, k_step, product_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA, len(products) // TILE_AREA
     for task in range(TILE_AREA * panels):
         e, p = task // panels, task % panels
         for c in range(0, channels, KC):  # a part of the filters that stays in the first-level cache
@@ -105,23 +96,22 @@ def _multiply(inputs, filters, products, init, rows, columns, k_runs, count, cha
                     accumulate=min(c, 1),
                     width=width,
                 )
-                microkernel(inputs, flat, products, init, rows, columns, k_runs, tile)
+                a_rows, c_rows, k_runs = offsets
+                microkernel(inputs, filters, products, init, a_rows, c_rows, k_runs, tile)
 
 
 @parallel_kernel(tasks=lambda scratch: len(scratch))
-def _by_tiles(first_task, end_task, x, filters, init, out, rows, columns, k_runs, scratch, grid, static_kernel_size):
+def _by_tiles(first_task, end_task, x, filters, init, out, offsets, scratch, grid):
     """Compute out (N, OH, OW, O) block by block of tiles; C and O are multiples of a vector.
 
     ``init`` holds a panel of zeros, then the bias; ``scratch`` (threads, S) holds a block of transformed tiles, their
     products and a pixel.
     """
-    images, out_height, out_width, out_channels = out.shape
-    channels, width, side = x.shape[3], grid.width, TILE + 1 - len(static_kernel_size)
-    panels, down, across = -(-out_channels // width), -(-out_height // side), -(-out_width // side)
-    total = images * down * across
+    width, total = grid.width, len(out) * grid.down * grid.across
     blocks, threads = -(-total // grid.tiles), len(scratch)
     x_flat, out_flat = x.reshape(-1), out.reshape(-1)
-    in_step, product_step = plane(grid.tiles * channels, grid.lanes), plane(panels * grid.tiles * width, grid.lanes)
+    in_step = plane(grid.tiles * grid.channels, grid.lanes)
+    product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
         inputs = scratch[thread, : TILE_AREA * in_step]
         products = scratch[thread, TILE_AREA * in_step : TILE_AREA * (in_step + product_step)]
@@ -131,16 +121,13 @@ def _by_tiles(first_task, end_task, x, filters, init, out, rows, columns, k_runs
             count = min(grid.tiles, total - first)
             aside[:] = 0
             for t in range(count):
-                origin = place(first + t, down, across, side)
-                transform_tile(x_flat, x.shape, inputs, aside, origin, t * channels, in_step, grid, static_kernel_size)
-            _multiply(inputs, filters, products, init, rows, columns, k_runs, count, channels, panels, grid)
+                transform_tile(x_flat, x.shape, inputs, aside, place(first + t, grid), t * grid.channels, grid)
+            _multiply(inputs, filters, products, init, offsets, count, grid)
             for t in range(count):
-                origin = place(first + t, down, across, side)
-                for p in range(panels):
+                origin = place(first + t, grid)
+                for p in range(grid.panels):
                     start = (p * grid.tiles + t) * width
-                    transform_back(
-                        products, out_flat, out.shape, aside, origin, p, start, product_step, grid, static_kernel_size
-                    )
+                    transform_back(products, out_flat, out.shape, aside, origin, p, start, grid)
 
 
 def _block_size(most, channels, out_channels, itemsize):
@@ -153,43 +140,52 @@ def _block_size(most, channels, out_channels, itemsize):
     return -(-min(max(fitting, channels // _SHARE), most) // MR) * MR
 
 
-def _fill_by_tiles(x, weight, transposed_filter, init, out, before, static_kernel_size):
+def _fill_by_tiles(x, filters, init, out, grid):
     """Fill ``out``: transform all filters first, then go block by block of tiles."""
-    (images, out_height, out_width, out_channels), channels, lanes = out.shape, x.shape[3], vector_lanes(x.dtype)
-    width = nr(x.dtype, out_channels)
-    panels = len(init) // width - 1
-    filters = memory.empty((TILE_AREA, plane(panels * channels * width, lanes)), x.dtype)
-    _transform_filters(weight, transposed_filter, filters, channels, width, lanes, static_kernel_size)
-    threads, total = get_num_threads(), images * tiles_of(out_height, out_width, len(static_kernel_size))
-    block = _block_size(-(-total // threads), channels, panels * width, x.itemsize)
-    rows, columns = whole_tiles(np.arange(block) * channels), whole_tiles(np.arange(block) * width)
-    planes = plane(block * channels, lanes) + plane(block * panels * width, lanes)
-    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, width)), x.dtype)
-    grid = Grid(*before, block, lanes, width)
-    _by_tiles(x, filters, init, out, rows, columns, ONE_RUN, scratch, grid, static_kernel_size)
+    threads, channels, lanes = get_num_threads(), grid.channels, grid.lanes
+    panel_width = grid.panels * grid.width
+    grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, x.itemsize))
+    transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), x.dtype)
+    _transform_filters(filters, transformed, grid)
+    rows = np.arange(grid.tiles)
+    offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
+    planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
+    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), x.dtype)
+    _by_tiles(x, transformed, init, out, offsets, scratch, grid)
 
 
-def correlate(x, weight, bias, out_size, padding, *, transposed_filter=False, fill=_fill_by_tiles):
+def correlate(x, weight, bias, out_size, padding, *, transposed=False, fill=_fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
-    ``weight`` is (O, C, KH, KW); with ``transposed_filter`` it is (C, O, KH, KW), and each filter is turned by 180
-    degrees. ``fill`` chooses the order of the loops: `_fill_by_tiles` or `panels.fill_by_panels`.
+    ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is turned by 180 degrees.
+    ``fill`` chooses the order of the loops: `_fill_by_tiles` or `panels.fill_by_panels`.
     """
-    out_channels, lanes = weight.shape[1] if transposed_filter else len(weight), vector_lanes(x.dtype)
-    width, static_kernel_size = nr(x.dtype, out_channels), (0,) * weight.shape[2]
+    out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
+    width = nr(x.dtype, out_channels)
     x = whole_vectors(x, lanes)
     out = memory.empty((len(x), *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
-        init = np.zeros((-(-out_channels // width) + 1) * width, x.dtype)
+        down, across = tiles.tiles_along(*out_size, kernel)
+        grid = Grid(
+            top=padding[0],
+            left=padding[2],
+            down=down,
+            across=across,
+            channels=x.shape[3],
+            tiles=len(x) * down * across,
+            panels=-(-out_channels // width),
+            width=width,
+            lanes=lanes,
+            static_kernel_size=(0,) * kernel,
+        )
+        init = np.zeros((grid.panels + 1) * width, x.dtype)
         if bias is not None:
             init[width : width + out_channels] = bias
-        fill(x, np.ascontiguousarray(weight), transposed_filter, init, out, padding[::2], static_kernel_size)
+        fill(x, Filters(np.ascontiguousarray(weight), transposed), init, out, grid)
     return with_channels(out, out_channels)
 
 
-def conv2d_forward_winograd(
-    x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles
-):
+def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles):
     """Cross-correlate images with 3 x 3 or 5 x 5 filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i + u - top, j + v - left, c] * weight[o, c, u, v]
@@ -250,7 +246,7 @@ def conv2d_backward_input_winograd(
     Cost: as forward.
     """
     around = tuple(weight.shape[2] - 1 - p for p in padding)
-    grad_x = correlate(grad_out, weight, None, input_size, around, transposed_filter=True, fill=fill)
+    grad_x = correlate(grad_out, weight, None, input_size, around, transposed=True, fill=fill)
     if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)):
         hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         sizes = {"input_size": input_size, **hyper}

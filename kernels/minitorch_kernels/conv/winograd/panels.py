@@ -13,11 +13,9 @@ from minitorch_kernels.conv.winograd.tiles import (
     ONE_RUN,
     RUN,
     TILE_AREA,
-    FilterBlock,
-    Grid,
+    Offsets,
     place,
     plane,
-    tiles_of,
     transform_back,
     transform_run,
     transform_tile,
@@ -28,8 +26,6 @@ from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
-from minitorch_kernels.runtime.simd import lanes as vector_lanes
-from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, team_kernel
 
 _K_TERMS = 128  # channels whose filters are transformed, then multiplied
@@ -46,17 +42,17 @@ def is_faster(tiles, channels, out_channels):
 
 
 @compiled
-def _multiply(inputs, filters, products, init, rows, columns, k_runs, panel, first, channels, grid):
+def _multiply(inputs, filters, products, init, offsets, panel, first, grid):
     """Multiply all tiles by some channels, from ``first`` on, of one panel of filters."""
-    in_step, filter_step = plane(grid.tiles * channels, grid.lanes), len(filters) // TILE_AREA
-    product_step, width = plane(grid.tiles * grid.width, grid.lanes), grid.width
+    in_step, filter_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA
+    product_step, width = len(products) // TILE_AREA, grid.width
     for e in range(TILE_AREA):
         for i in range(0, grid.tiles, MR):
             tile = Tile(
                 row=i,
                 first_run=0,
                 end_run=1,
-                k_terms=min(_K_TERMS, channels - first),
+                k_terms=min(_K_TERMS, grid.channels - first),
                 a_offset=e * in_step + first,
                 a_step=1,
                 b_offset=e * filter_step,
@@ -67,77 +63,59 @@ def _multiply(inputs, filters, products, init, rows, columns, k_runs, panel, fir
                 accumulate=min(first, 1),
                 width=width,
             )
-            microkernel(inputs, filters, products, init, rows, columns, k_runs, tile)
+            a_rows, c_rows, k_runs = offsets
+            microkernel(inputs, filters, products, init, a_rows, c_rows, k_runs, tile)
 
 
 @parallel_task
-def _transform_tiles(first_task, end_task, x, inputs, zeros, down, across, grid, static_kernel_size):
+def _transform_tiles(first_task, end_task, x, inputs, zeros, grid):
     """Transform all tiles, some in each task."""
-    channels, side = x.shape[3], TILE + 1 - len(static_kernel_size)
-    step, flat = plane(grid.tiles * channels, grid.lanes), x.reshape(-1)
+    flat = x.reshape(-1)
     for t in range(first_task * _SHARE, min(grid.tiles, end_task * _SHARE)):
-        origin = place(t, down, across, side)
-        transform_tile(flat, x.shape, inputs, zeros, origin, t * channels, step, grid, static_kernel_size)
+        transform_tile(flat, x.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
 
 
 @parallel_task
-def _multiply_panels(
-    first_task, end_task, weight, transposed_filter, inputs, init, out, rows, columns, k_runs, scratch, channels,
-    down, across, grid, static_kernel_size,
-):  # fmt: skip
+def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, scratch, grid):
     """Compute some panels of filters in each task; there are as many tasks as there is scratch memory for."""
-    width, total, side = grid.width, grid.tiles, TILE + 1 - len(static_kernel_size)
-    panels, threads, flat = -(-out.shape[3] // width), len(scratch), out.reshape(-1)
-    filter_step = plane(min(_K_TERMS, channels) * width, grid.lanes)
-    product_step = plane(total * width, grid.lanes)
+    width, channels = grid.width, grid.channels
+    threads, flat = len(scratch), out.reshape(-1)
+    filter_size = TILE_AREA * plane(min(_K_TERMS, channels) * width, grid.lanes)
+    product_size = TILE_AREA * plane(grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
-        filters = scratch[thread, : TILE_AREA * filter_step]
-        products = scratch[thread, TILE_AREA * filter_step : TILE_AREA * (filter_step + product_step)]
-        aside = scratch[thread, TILE_AREA * (filter_step + product_step) :]
-        for p in range(thread, panels, threads):
+        transformed = scratch[thread, :filter_size]
+        products = scratch[thread, filter_size : filter_size + product_size]
+        aside = scratch[thread, filter_size + product_size :]
+        for p in range(thread, grid.panels, threads):
             for c in range(0, channels, _K_TERMS):
                 for first in range(c, min(c + _K_TERMS, channels), RUN):
-                    block = FilterBlock(panel=p, channel=first, channels=channels, lanes=grid.lanes, width=width)
-                    to = (first - c) * width
-                    transform_run(weight, transposed_filter, filters, block, to, filter_step, static_kernel_size)
-                _multiply(inputs, filters, products, init, rows, columns, k_runs, p, c, channels, grid)
-            for t in range(total):
-                origin, start = place(t, down, across, side), t * width
-                transform_back(
-                    products, flat, out.shape, aside, origin, p, start, product_step, grid, static_kernel_size
-                )
+                    transform_run(filters, transformed, p, first, (first - c) * width, grid)
+                _multiply(inputs, transformed, products, init, offsets, p, c, grid)
+            for t in range(grid.tiles):
+                transform_back(products, flat, out.shape, aside, place(t, grid), p, t * width, grid)
 
 
 @team_kernel
-def _by_panels(
-    team, x, weight, transposed_filter, inputs, init, out, rows, columns, k_runs, scratch, grid, static_kernel_size
-):
+def _by_panels(team, x, filters, inputs, init, out, offsets, scratch, grid):
     """Compute out (N, OH, OW, O) panel by panel of filters; C and O are multiples of a vector.
 
     ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``init`` holds a panel of zeros, then the
     bias; ``scratch`` (threads, S) holds some channels' transformed filters, a panel's products and a pixel.
     """
-    channels, side = x.shape[3], TILE + 1 - len(static_kernel_size)
-    down, across, zeros = -(-out.shape[1] // side), -(-out.shape[2] // side), np.zeros(channels, x.dtype)
-    tiles = x, inputs, zeros, down, across, grid, static_kernel_size
-    _transform_tiles(team, -(-grid.tiles // _SHARE), tiles)
-    tables = weight, transposed_filter, inputs, init, out, rows, columns, k_runs, scratch
-    _multiply_panels(team, len(scratch), (*tables, channels, down, across, grid, static_kernel_size))
+    zeros = np.zeros(grid.channels, x.dtype)
+    _transform_tiles(team, -(-grid.tiles // _SHARE), (x, inputs, zeros, grid))
+    _multiply_panels(team, len(scratch), (filters, inputs, init, out, offsets, scratch, grid))
 
 
-def fill_by_panels(x, weight, transposed_filter, init, out, before, static_kernel_size):
-    """Fill out (N, OH, OW, O) with the cross-correlation of x (N, H, W, C) and weight, see `correlate.correlate`."""
-    (images, out_height, out_width, out_channels), channels, lanes = out.shape, x.shape[3], vector_lanes(x.dtype)
-    width, total = nr(x.dtype, out_channels), images * tiles_of(out_height, out_width, len(static_kernel_size))
-    panels = len(init) // width - 1
+def fill_by_panels(x, filters, init, out, grid):
+    """Fill out (N, OH, OW, O) with the cross-correlation of x (N, H, W, C) and filters, see `correlate.correlate`."""
+    channels, total, lanes = grid.channels, grid.tiles, grid.lanes
     inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), x.dtype)
-    planes = plane(min(_K_TERMS, channels) * width, lanes) + plane(total * width, lanes)
-    scratch = memory.empty((min(get_num_threads(), panels), TILE_AREA * planes + width), x.dtype)
-    rows, columns = whole_tiles(np.arange(total) * channels), whole_tiles(np.arange(total) * width)
-    grid = Grid(*before, total, lanes, width)
-    _by_panels(
-        x, weight, transposed_filter, inputs, init, out, rows, columns, ONE_RUN, scratch, grid, static_kernel_size
-    )
+    planes = plane(min(_K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
+    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), x.dtype)
+    rows = np.arange(total)
+    offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
+    _by_panels(x, filters, inputs, init, out, offsets, scratch, grid)
 
 
 def conv2d_forward_panels(x, weight, bias=None, **hyper):

@@ -19,23 +19,33 @@ _FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
 
 
 class Grid(NamedTuple):
-    """How a convolution is cut into tiles and panels; all int64."""
+    """How a convolution is cut into tiles and panels; all int64, but for the last field."""
 
     top: int  # pixels of padding above
     left: int
+    down: int  # tiles in a column of an image
+    across: int  # tiles in a row
+    channels: int  # of the images, whole vectors
     tiles: int  # that are transformed, then multiplied, together
-    lanes: int
-    width: int  # NR: columns of a panel of filters
-
-
-class FilterBlock(NamedTuple):
-    """A block of filters that `transform_run` transforms: some channels of one panel; all int64."""
-
-    panel: int
-    channel: int  # the first
-    channels: int  # in all, whole vectors
-    lanes: int
+    panels: int  # of filters
     width: int  # NR: columns of a panel
+    lanes: int
+    static_kernel_size: tuple  # as long as the filters' side: its length is part of its type, see `transform`
+
+
+class Filters(NamedTuple):
+    """Filters as they come, before their transform."""
+
+    weight: np.ndarray  # (C_out, C_in, KH, KW)
+    transposed: bool  # weight is (C_in, C_out, KH, KW), each filter turned by 180 degrees, as the input gradient needs
+
+
+class Offsets(NamedTuple):
+    """Where the rows of a product of transformed tiles begin, see `gemm.microkernel`; arrays of int64."""
+
+    a_rows: np.ndarray
+    c_rows: np.ndarray
+    k_runs: np.ndarray
 
 
 @compiled
@@ -49,19 +59,20 @@ def plane(size, lanes):
 
 
 @compiled
-def place(t, down, across, side):
-    """Return (image, first row, first column) of the outputs of tile t; tiles are ``side`` pixels apart."""
-    n, rest = t // (down * across), t % (down * across)
-    return n, rest // across * side, rest % across * side
+def place(t, grid):
+    """Return (image, first row, first column) of the outputs of tile t."""
+    side, per_image = TILE + 1 - len(grid.static_kernel_size), grid.down * grid.across
+    n, rest = t // per_image, t % per_image
+    return n, rest // grid.across * side, rest % grid.across * side
 
 
 @compiled
-def transform_tile(x, shape, inputs, zeros, origin, to, step, grid, static_kernel_size):
-    """Transform a tile of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C elements.
+def transform_tile(x, shape, inputs, zeros, origin, to, grid):
+    """Transform a tile of x, flat of ``shape`` (N, H, W, C), into 36 vectors of C elements, one in each plane.
 
-    ``origin`` is the tile's `place`. The vectors go to ``inputs[to]`` and so on, ``step`` apart.
+    ``origin`` is the tile's `place`; ``to`` is where the vectors begin in the planes of ``inputs``.
     """
-    (_, height, width, channels), (n, i, j) = shape, origin
+    (_, height, width, channels), (n, i, j), step = shape, origin, len(inputs) // TILE_AREA
     i, j = i - grid.top, j - grid.left
     placement = Placement(
         source_offset=((n * height + i) * width + j) * channels,
@@ -72,16 +83,17 @@ def transform_tile(x, shape, inputs, zeros, origin, to, step, grid, static_kerne
         target_column=step,
     )
     inside = Inside(-i, height - i, -j, width - j)
-    to_inputs(x, inputs, zeros, placement, inside, channels // grid.lanes, static_kernel_size)
+    to_inputs(x, inputs, zeros, placement, inside, channels // grid.lanes, grid.static_kernel_size)
 
 
 @compiled
-def transform_back(products, out, shape, aside, origin, panel, start, step, grid, static_kernel_size):
+def transform_back(products, out, shape, aside, origin, panel, start, grid):
     """Transform a tile's products with one panel of filters into ``out``, flat of ``shape`` (N, OH, OW, O).
 
-    The products are 36 vectors from ``products[start]`` on, ``step`` apart; ``origin`` is the `place` in ``out``.
+    The products are 36 vectors, one in each plane, which begin at ``start`` there; ``origin`` is the `place` in
+    ``out``.
     """
-    (_, height, width, channels), (n, i, j) = shape, origin
+    (_, height, width, channels), (n, i, j), step = shape, origin, len(products) // TILE_AREA
     placement = Placement(
         source_offset=start,
         source_row=TILE * step,
@@ -92,13 +104,19 @@ def transform_back(products, out, shape, aside, origin, panel, start, step, grid
     )
     vectors = min(grid.width, channels - panel * grid.width) // grid.lanes
     inside = Inside(0, height - i, 0, width - j)
-    to_outputs(products, out, aside, placement, inside, vectors, static_kernel_size)
+    to_outputs(products, out, aside, placement, inside, vectors, grid.static_kernel_size)
+
+
+def tiles_along(height, width, kernel):
+    """Return how many tiles of outputs a column and a row of an image have."""
+    side = TILE + 1 - kernel
+    return -(-height // side), -(-width // side)
 
 
 def tiles_of(height, width, kernel):
     """Return how many tiles of outputs an image has."""
-    side = TILE + 1 - kernel
-    return -(-height // side) * -(-width // side)
+    down, across = tiles_along(height, width, kernel)
+    return down * across
 
 
 def is_faster(images, out_size, channels, out_channels, kernel, filters_weigh):
@@ -120,27 +138,40 @@ def whole_vectors(x, lanes):
 
 
 @compiled
-def transform_run(weight, transposed_filter, filters, block, to, step, static_kernel_size):
-    """Transform up to RUN channels of a panel of filters, into ``filters[to]`` and so on, ``step`` apart.
+def _gather_filters(filters, panel, first, grid):
+    """Return up to RUN channels of a panel of filters as they are transformed, flat (channels, KH, KW, NR).
 
-    ``weight`` is (columns, inner, KH, KW); with ``transposed_filter`` it is (inner, columns, KH, KW), and each filter
-    is turned by 180 degrees, as the input gradient needs it. ``block`` is a `FilterBlock`.
+    Zeros fill the channels and the columns after the last.
     """
-    width, first, side = block.width, block.channel, len(static_kernel_size)
-    columns, inner = (weight.shape[1], weight.shape[0]) if transposed_filter else (weight.shape[0], weight.shape[1])
-    last, column = side - 1, block.panel * width
-    values = np.zeros(RUN * side * side * width, filters.dtype)  # (channels, KH, KW, NR)
+    weight, width, side = filters.weight, grid.width, len(grid.static_kernel_size)
+    columns, inner = weight.shape[0], weight.shape[1]
+    if filters.transposed:
+        columns, inner = inner, columns
+    last, column = side - 1, panel * width
+    values = np.zeros(RUN * side * side * width, weight.dtype)
     for j in range(min(width, columns - column)):
         for c in range(min(RUN, inner - first)):
             for u in range(side):
                 for v in range(side):
-                    if transposed_filter:
-                        value = weight[first + c, column + j, last - u, last - v]
-                    else:
-                        value = weight[column + j, first + c, u, v]
-                    values[((c * side + u) * side + v) * width + j] = value
+                    to = ((c * side + u) * side + v) * width + j
+                    values[to] = (
+                        weight[first + c, column + j, last - u, last - v]
+                        if filters.transposed
+                        else weight[column + j, first + c, u, v]
+                    )
+    return values
+
+
+@compiled
+def transform_run(filters, transformed, panel, first, to, grid):
+    """Transform up to RUN channels of a panel of `Filters`, from channel ``first`` on.
+
+    ``to`` is where their vectors begin in the planes of ``transformed``, a flat array.
+    """
+    width, side, step = grid.width, len(grid.static_kernel_size), len(transformed) // TILE_AREA
+    values = _gather_filters(filters, panel, first, grid)
     everywhere = Inside(0, 0, 0, 0)  # filters have no edge: not read
-    for c in range(min(RUN, block.channels - first)):
+    for c in range(min(RUN, grid.channels - first)):
         placement = Placement(
             source_offset=c * side * side * width,
             source_row=side * width,
@@ -149,4 +180,5 @@ def transform_run(weight, transposed_filter, filters, block, to, step, static_ke
             target_row=TILE * step,
             target_column=step,
         )
-        to_filter(values, filters, values, placement, everywhere, width // block.lanes, static_kernel_size)
+        vectors = width // grid.lanes
+        to_filter(values, transformed, values, placement, everywhere, vectors, grid.static_kernel_size)

@@ -22,9 +22,9 @@ from minitorch_kernels.conv.winograd.tiles import (
     ONE_RUN,
     TILE_AREA,
     Grid,
+    Offsets,
     place,
     plane,
-    tiles_of,
     transform_tile,
     whole_vectors,
 )
@@ -48,12 +48,12 @@ _FILTERS_WEIGH = 16  # tiles: what transforming the sums costs, see `tiles.is_fa
 _RUN = 8  # channels whose sums are added and transformed together
 
 
-class Share(NamedTuple):
-    """Which tiles of a chunk a task transforms; all int64."""
+class Chunk(NamedTuple):
+    """Tiles whose transforms stay in the cache until their products are in the sums; all int64."""
 
-    chunk: int  # the first tile of the chunk
-    begin: int  # in the chunk
-    end: int
+    first: int
+    count: int
+    accumulate: int  # 0 in the first chunk, which starts the sums; else 1
 
 
 def is_faster(images, out_size, channels, out_channels, kernel):
@@ -62,18 +62,17 @@ def is_faster(images, out_size, channels, out_channels, kernel):
 
 
 @compiled
-def _transform(x, grad_out, inputs, grads, zeros, share, grid, static_kernel_size):
-    """Transform a share of the tiles of images and output gradients."""
+def _transform(x, grad_out, inputs, grads, zeros, chunk, share, grid):
+    """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
     _, out_height, out_width, out_channels = grad_out.shape
-    channels, panels = x.shape[3], -(-out_channels // grid.width)
-    in_step, grad_step = len(inputs) // TILE_AREA, len(grads) // TILE_AREA
-    side, x_flat, grad_flat = TILE + 1 - len(static_kernel_size), x.reshape(-1), grad_out.reshape(-1)
-    down, across = -(-out_height // side), -(-out_width // side)
-    for t in range(share.begin, share.end):
-        origin = place(share.chunk + t, down, across, side)
+    grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
+    x_flat, grad_flat = x.reshape(-1), grad_out.reshape(-1)
+    begin, end = share
+    for t in range(begin, end):
+        origin = place(chunk.first + t, grid)
         n, i, j = origin
         inside = Inside(0, out_height - i, 0, out_width - j)
-        for p in range(panels):
+        for p in range(grid.panels):
             placement = Placement(
                 source_offset=((n * out_height + i) * out_width + j) * out_channels + p * grid.width,
                 source_row=out_width * out_channels,
@@ -83,91 +82,80 @@ def _transform(x, grad_out, inputs, grads, zeros, share, grid, static_kernel_siz
                 target_column=grad_step,
             )
             vectors = min(grid.width, out_channels - p * grid.width) // grid.lanes
-            from_outputs(grad_flat, grads, zeros, placement, inside, vectors, static_kernel_size)
-        transform_tile(x_flat, x.shape, inputs, zeros, origin, t * channels, in_step, grid, static_kernel_size)
+            from_outputs(grad_flat, grads, zeros, placement, inside, vectors, kernel_size)
+        transform_tile(x_flat, x.shape, inputs, zeros, origin, t * grid.channels, grid)
 
 
 @compiled
-def _multiply(inputs, grads, sums, zeros, rows, k_runs, channels, element, panel, count, accumulate, grid):
-    """Compute the sums of one element of the transformed tiles and one panel, over ``count`` tiles."""
-    width = grid.width
-    for i in range(0, len(rows), MR):
+def _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid):
+    """Add a chunk's products to the sums of one panel and one element of the transformed tiles, given by ``task``."""
+    width, (_, c_rows, k_runs) = grid.width, offsets
+    element, panel = task // grid.panels, task % grid.panels
+    for i in range(0, len(c_rows), MR):
         tile = Tile(
             row=i,
             first_run=0,
             end_run=1,
-            k_terms=count,
+            k_terms=chunk.count,
             a_offset=element * (len(inputs) // TILE_AREA) + i,
-            a_step=channels,
+            a_step=grid.channels,
             b_offset=element * (len(grads) // TILE_AREA) + panel * grid.tiles * width,
             b_step=width,
-            c_offset=element * (len(sums) // TILE_AREA) + panel * len(rows) * width,
+            c_offset=element * (len(sums) // TILE_AREA) + panel * len(c_rows) * width,
             init_offset=0,
-            accumulate=accumulate,
+            accumulate=chunk.accumulate,
             width=width,
         )
-        microkernel_packed_a(inputs, grads, sums, zeros, rows, rows, k_runs, tile)
+        microkernel_packed_a(inputs, grads, sums, zeros, c_rows, c_rows, k_runs, tile)
 
 
 @parallel_task
-def _transform_chunk(first_task, end_task, x, grad_out, inputs, grads, zeros, chunk, count, grid, static_kernel_size):
+def _transform_chunk(first_task, end_task, x, grad_out, inputs, grads, zeros, chunk, grid):
     """Transform the tiles of a chunk, some in each task."""
-    share = Share(chunk=chunk, begin=first_task * _SHARE, end=min(count, end_task * _SHARE))
-    _transform(x, grad_out, inputs, grads, zeros, share, grid, static_kernel_size)
+    share = first_task * _SHARE, min(chunk.count, end_task * _SHARE)
+    _transform(x, grad_out, inputs, grads, zeros, chunk, share, grid)
 
 
 @parallel_task
-def _multiply_chunk(
-    first_task, end_task, inputs, grads, sums, zeros, rows, k_runs, channels, panels, count, accumulate, grid
-):
+def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, offsets, chunk, grid):
     """Add the products of a chunk to the sums, those of one element and panel in each task."""
     for task in range(first_task, end_task):
-        e, p = task // panels, task % panels
-        _multiply(inputs, grads, sums, zeros, rows, k_runs, channels, e, p, count, accumulate, grid)
+        _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid)
 
 
 @team_kernel
-def _sum_together(team, x, grad_out, inputs, grads, sums, rows, k_runs, total, grid, static_kernel_size):
+def _sum_together(team, x, grad_out, inputs, grads, sums, offsets, total, grid):
     """Fill sums (1, 36 planes of P * rows * NR) from ``total`` tiles of the images and of the output's gradients.
 
     ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * NR) hold the transformed tiles of a chunk. All
     tiles of a chunk are transformed in parallel, then all products computed in parallel; each task owns its part of
     ``sums``.
     """
-    channels, panels = x.shape[3], -(-grad_out.shape[3] // grid.width)
-    zeros, own = np.zeros(max(channels, grid.width), x.dtype), sums[0]
+    zeros, own = np.zeros(max(grid.channels, grid.width), x.dtype), sums[0]
     for first in range(0, total, grid.tiles):
-        count = min(grid.tiles, total - first)
-        chunk = x, grad_out, inputs, grads, zeros, first, count, grid, static_kernel_size
-        _transform_chunk(team, -(-count // _SHARE), chunk)
-        products = inputs, grads, own, zeros, rows, k_runs, channels, panels, count, min(first, 1), grid
-        _multiply_chunk(team, TILE_AREA * panels, products)
+        chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
+        _transform_chunk(team, -(-chunk.count // _SHARE), (x, grad_out, inputs, grads, zeros, chunk, grid))
+        _multiply_chunk(team, TILE_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
 
 
 @parallel_kernel(tasks=lambda inputs: len(inputs))
-def _sum_apart(first_task, end_task, x, grad_out, inputs, grads, sums, rows, k_runs, total, grid, static_kernel_size):
+def _sum_apart(first_task, end_task, x, grad_out, inputs, grads, sums, offsets, total, grid):
     """Fill sums (ranges, 36 planes of P * rows * NR), each from a range of the ``total`` tiles.
 
     ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * NR) hold the
     transformed tiles of a chunk.
     """
-    channels, panels = x.shape[3], -(-grad_out.shape[3] // grid.width)
     ranges, threads = len(sums), len(inputs)
-    zeros = np.zeros(max(channels, grid.width), x.dtype)
+    zeros = np.zeros(max(grid.channels, grid.width), x.dtype)
     for thread in range(first_task, end_task):
         own_inputs, own_grads = inputs[thread], grads[thread]
         for part in range(thread, ranges, threads):
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, grid.tiles):
-                count = min(grid.tiles, end - first)
-                share = Share(chunk=first, begin=0, end=count)
-                _transform(x, grad_out, own_inputs, own_grads, zeros, share, grid, static_kernel_size)
-                accumulate = min(first - begin, 1)
-                for task in range(TILE_AREA * panels):
-                    e, p = task // panels, task % panels
-                    _multiply(
-                        own_inputs, own_grads, sums[part], zeros, rows, k_runs, channels, e, p, count, accumulate, grid
-                    )
+                chunk = Chunk(first, min(grid.tiles, end - first), min(first - begin, 1))
+                _transform(x, grad_out, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
+                for task in range(TILE_AREA * grid.panels):
+                    _multiply(own_inputs, own_grads, sums[part], zeros, offsets, task, chunk, grid)
 
 
 @compiled
@@ -182,13 +170,26 @@ def _add_ranges(sums, start, total):
                 element[j] = own[j] if part == 0 else element[j] + own[j]
 
 
-@parallel_kernel(tasks=lambda grad_weight, width: -(-len(grad_weight) // width) * -(-grad_weight.shape[1] // _RUN))
-def _transform_sums(first_task, end_task, sums, grad_weight, rows, width, lanes, static_kernel_size):
+@compiled
+def _store_filters(filters, grad_weight, column, first, grid):
+    """Copy filters (KH, KW, channels, NR), flat, to the columns and channels of grad_weight from (column, first) on."""
+    side, width = len(grid.static_kernel_size), grid.width
+    channels = len(filters) // (side * side * width)
+    for j in range(min(width, len(grad_weight) - column)):
+        for c in range(channels):
+            for u in range(side):
+                for v in range(side):
+                    element = filters[((u * side + v) * channels + c) * width + j]
+                    grad_weight[column + j, first + c, u, v] = element
+
+
+@parallel_kernel(tasks=lambda grad_weight, grid: grid.panels * -(-grad_weight.shape[1] // _RUN))
+def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
     """Add sums (ranges, 36 planes of P * rows * NR), transformed, into grad_weight (O, C, KH, KW).
 
     Parallel over panels and runs of a few channels.
     """
-    (out_channels, inner, _, _), side = grad_weight.shape, len(static_kernel_size)
+    inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_kernel_size)
     runs = -(-inner // _RUN)
     everywhere = Inside(0, 0, 0, 0)  # filters have no edge: not read
     for task in range(first_task, end_task):
@@ -205,14 +206,9 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, width, lanes,
             target_row=side * size,
             target_column=size,
         )
-        flat, vectors = total.reshape(-1), size // lanes
-        from_filter(flat, filters, filters, placement, everywhere, vectors, static_kernel_size)
-        for j in range(min(width, out_channels - p * width)):
-            for c in range(size // width):
-                for u in range(side):
-                    for v in range(side):
-                        element = filters[(u * side + v) * size + c * width + j]
-                        grad_weight[p * width + j, first + c, u, v] = element
+        flat, vectors = total.reshape(-1), size // grid.lanes
+        from_filter(flat, filters, filters, placement, everywhere, vectors, grid.static_kernel_size)
+        _store_filters(filters, grad_weight, p * width, first, grid)
 
 
 def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups, memo=None):
@@ -234,7 +230,7 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
 
     Notes
     -----
-    Cost: as forward. Parallel over ranges of patches, or over patches, then over products.
+    Cost: as forward. Parallel over ranges of tiles, or over tiles, then over products.
     """
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     apart = outliers.find_pairs(x, grad_out, memo)
@@ -249,25 +245,39 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
 def _gradient(x, grad_out, kernel_size, padding):
     """Return `conv2d_backward_weight_winograd` of images that all fit Winograd's algorithm."""
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
-    width, static_kernel_size = nr(x.dtype, out_channels), (0,) * kernel_size[0]
+    width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
     grad_weight = np.zeros((out_channels, inner, *kernel_size), x.dtype)
     if not (x.size and grad_out.size):
         return grad_weight
     x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
-    channels, total = x.shape[3], len(x) * tiles_of(*grad_out.shape[1:3], len(static_kernel_size))
-    count = -(-channels // MR) * MR  # rows after the last channel are sums of what follows, and not read
-    rows, size = np.arange(count) * width, TILE_AREA * plane(panels * count * width, lanes)
+    channels, (down, across) = x.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
+    total = len(x) * down * across
+    rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
+    size = TILE_AREA * plane(panels * rows * width, lanes)
     apart, ranges = size * x.itemsize <= _SMALL, 1
     if apart:
         ranges = min(max(_FEWEST_RANGES, _SUMS_BYTES // (size * x.itemsize)), _MOST_RANGES, -(-total // _FEWEST_TILES))
-    grid = Grid(*padding[::2], min(_CHUNK, -(-total // ranges)), lanes, width)
+    grid = Grid(
+        top=padding[0],
+        left=padding[2],
+        down=down,
+        across=across,
+        channels=channels,
+        tiles=min(_CHUNK, -(-total // ranges)),
+        panels=panels,
+        width=width,
+        lanes=lanes,
+        static_kernel_size=(0,) * kernel_size[0],
+    )
     inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
     grads = TILE_AREA * plane(panels * grid.tiles * width, lanes)
     sums = memory.empty((ranges, size), x.dtype)
     threads = (min(get_num_threads(), ranges),) if apart else ()
     inputs, grads = (memory.empty((*threads, length), x.dtype) for length in (inputs, grads))
+    c_rows = np.arange(rows) * width
+    offsets = Offsets(c_rows, c_rows, ONE_RUN)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
-    add_up(x, grad_out, inputs, grads, sums, rows, ONE_RUN, total, grid, static_kernel_size)
-    _transform_sums(sums, grad_weight, count, width, lanes, static_kernel_size)
+    add_up(x, grad_out, inputs, grads, sums, offsets, total, grid)
+    _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight

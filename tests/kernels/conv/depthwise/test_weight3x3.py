@@ -25,12 +25,8 @@ def slides():
     """Return compiled functions that sum along one row, by stride."""
     one, two = weight3x3.sums_1, weight3x3.sums_2
     return {
-        1: numba.njit(
-            lambda x, g, s, place, rows, to, first, c, channels: one(x, g, s, place, rows, to, first, c, channels)
-        ),
-        2: numba.njit(
-            lambda x, g, s, place, rows, to, first, c, channels: two(x, g, s, place, rows, to, first, c, channels)
-        ),
+        1: numba.njit(lambda x, g, s, place, rows, to, first, c: one(x, g, s, place, rows, to, first, c)),
+        2: numba.njit(lambda x, g, s, place, rows, to, first, c: two(x, g, s, place, rows, to, first, c)),
     }
 
 
@@ -51,9 +47,11 @@ def test_a_row_is_its_numpy_twin(slides, dtype, data):
     sums = rng.standard_normal(sums_first + size + 3).astype(dtype)
     x_rows = tuple(before + integer(0, TAPS - 1) * line for _ in range(TAPS))
     row_sums = tuple(row * TAPS * width for row in data.draw(st.permutations(range(TAPS + 1)))[:TAPS])
-    place = weight3x3.SumRow(channels, count, left, right, 10**6, -(10**6))  # prefetching far away changes nothing
+    place = weight3x3.SumRow(
+        channels, count, left, right, 10**6, -(10**6), channels
+    )  # prefetching far away changes nothing
     expected = sums.copy()
-    call = place, x_rows, row_sums, sums_first, channel, channels
+    call = place, x_rows, row_sums, sums_first, channel
     slides[stride](x, grad_out, sums, *call)
     weight3x3.sums_numpy(stride, x, grad_out, expected, *call, width)
     np.testing.assert_allclose(sums, expected, rtol=0, atol=BAR[dtype] * 4)
