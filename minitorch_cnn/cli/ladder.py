@@ -1,9 +1,13 @@
 """`mcnn race ladder`: a table of a convolution that becomes faster step by step."""
 
 import json
+import textwrap
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import use_threads
+
+_WIDTH = 80
+_BUSY = 0.8  # share of the cores: below that, other programs make the figures too low
 
 
 def run(arguments):
@@ -18,8 +22,10 @@ def run(arguments):
     peak, pytorch, blas = measure.peak_gflops(), ladder.pytorch_gflops(), ladder.blas_gflops()
     show(f"this machine multiplies and adds {peak:.0f} GFLOP/s in registers")
     show(f"PyTorch: {pytorch:.0f} GFLOP/s" if pytorch else "PyTorch: not installed")
-    show(f"step 4 with NumPy's product (BLAS): {blas:.0f} GFLOP/s\n")
-    show(f"{'step':20}{'threads':>8}{'GFLOP/s':>10}{'peak':>7}{'PyTorch':>9}{'factor':>10}  why")
+    show(f"step 4 with NumPy's product (BLAS): {blas:.0f} GFLOP/s")
+    if measure.share_of_cores() < _BUSY:
+        show("other programs are running: wait for them and repeat, these figures are too low")
+    show(f"\n{'step':20}{'threads':>8}{'GFLOP/s':>10}{'of peak':>9}{'of PyTorch':>12}{'factor':>10}")
     steps, before = [], None
     try:
         for step in ladder.measure_steps():
@@ -37,16 +43,18 @@ def run(arguments):
         print(
             json.dumps({"peak_gflops": peak, "pytorch_gflops": pytorch, "blas_gflops": blas, "steps": steps}, indent=2)
         )
-    show(
-        "\nThe first three steps run on a part of the layer. Winograd needs a quarter of the products that are counted."
-    )
+    show("\nThe factor compares a step with the one before. The first three steps run on a")
+    show("part of the layer. Winograd needs a quarter of the products that are counted.")
 
 
 def _line(row):
+    """Return two lines of the table or three: the figures of a step, and the reason below them."""
     gflops = f"{row['gflops']:.{0 if row['gflops'] >= 10 else 1 if row['gflops'] >= 1 else 4}f}"
     peak, pytorch = (_percent(row[share]) for share in ("share_of_peak", "share_of_pytorch"))
     factor = f"x {row['factor']:.1f}" if row["factor"] else ""
-    return f"{row['name']:20}{row['threads']:>8}{gflops:>10}{peak:>7}{pytorch:>9}{factor:>10}  {row['reason']}"
+    figures = f"{row['name']:20}{row['threads']:>8}{gflops:>10}{peak:>9}{pytorch:>12}{factor:>10}"
+    reason = textwrap.fill(row["reason"], _WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return f"{figures.rstrip()}\n{reason}"
 
 
 def _percent(share):

@@ -17,6 +17,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(ladder, "SIZE", 4)
     monkeypatch.setattr(ladder, "_PARTS", {"step1_loops": (1, 2, 2)})
     monkeypatch.setattr(measure, "peak_gflops", lambda: 100.0)
+    monkeypatch.setattr(measure, "share_of_cores", lambda: 1.0)
     monkeypatch.setattr(ladder, "pytorch_gflops", lambda: 50.0)
 
 
@@ -24,11 +25,19 @@ def test_the_table_has_a_line_for_every_step(mcnn):
     code, out, err = mcnn("race", "ladder")
     assert code == 0, err
     assert "100 GFLOP/s in registers" in out and "PyTorch: 50 GFLOP/s" in out
-    rows = [line for line in out.splitlines() if line.startswith("step") and "_" in line]
+    rows = re.split(r"^(?=step\d)|^(?=The factor)", out, flags=re.MULTILINE)[1:-1]
     assert [row.split()[0] for row in rows] == list(steps.STEPS)
     for row, reason in zip(rows, steps.STEPS.values(), strict=True):
-        assert row.endswith(reason)
+        assert " ".join(row.split()).endswith(reason)
     assert [" x " in row for row in rows] == [False] + [True] * (len(rows) - 1)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("share", "busy"), [(0.5, True), (0.95, False)])
+def test_it_says_when_other_programs_make_the_figures_too_low(mcnn, monkeypatch, share, busy):
+    monkeypatch.setattr(measure, "share_of_cores", lambda: share)
+    _, out, _ = mcnn("race", "ladder")
+    assert ("other programs are running" in out) == busy
 
 
 def test_shares_and_factors_follow_from_the_speeds(mcnn):
@@ -47,7 +56,7 @@ def test_without_pytorch_its_column_is_empty(mcnn, monkeypatch):
     monkeypatch.setattr(ladder, "pytorch_gflops", lambda: None)
     code, out, _ = mcnn("race", "ladder")
     assert code == 0 and "PyTorch: not installed" in out
-    assert re.search(r"^step1_loops +1 +[0-9.]+ +[0-9.]+% +- ", out, re.MULTILINE)
+    assert re.search(r"^step1_loops +1 +[0-9.]+ +[0-9.]+% +-$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """DenseNet's block in one buffer: each layer reads the first channels of every pixel and writes its own after them.
 
-A layer that concatenates old and new maps copies all that the block holds, once a layer, and the batch norm
-after it writes all of it once more. Here the maps of a block lie in one buffer (N, H, W, all channels of the
-block) from the beginning. Batch norm and ReLU of a 1 x 1 convolution run while it fetches its rows: a chunk of
-pixels is normalised into scratch that stays in the second-level cache, and the micro-kernel multiplies it
-from there. So a layer reads its input from memory once and writes only its own few maps.
+Concatenation would copy all feature maps of the block in every layer, and the batch norm after it would write all
+of them once more. Here the maps lie in one buffer (N, H, W, all channels of the block) from the beginning. Batch
+norm and ReLU run inside the 1 x 1 convolution after them: a chunk of pixels is normalised into scratch memory that
+stays in the second-level cache, and the micro-kernel multiplies it from there. So a layer reads its input from
+memory once and writes only its own few maps.
 
 Source: Huang et al. 2016, section 3, https://arxiv.org/abs/1608.06993.
 """
@@ -137,7 +137,7 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
 
 
 def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, grad_block, *, training):
-    """Add the gradient of the first channels of a block, through batch norm and ReLU, to what is there.
+    """Add the gradient of the first channels of a block, through batch norm and ReLU, to ``grad_block``.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """Indirect convolution: a matrix product whose rows are read through an indirection buffer, without an im2col copy.
 
-In channels-last memory the elements under one window of one image row are contiguous: KW pixels of C channels. A
-convolution is then a product of rows that overlap, and `indirect_gemm` takes rows from anywhere:
+In channels-last memory, the elements that a window covers in one row of an image are contiguous: KW pixels of C
+channels. A convolution is then a matrix product whose rows overlap, and `indirect_gemm` reads rows from anywhere:
 
 - forward: row = output pixel, terms = the KH runs of KW * C elements under its window;
-- input gradient: row = input pixel, terms = the output gradients of the windows that the pixel was in, with the kernel
-  transposed. With stride s, pixels of the s * s phases see different taps, so each phase is a product of its own, and
-  no zeros are inserted between the gradients.
+- input gradient: row = input pixel, terms = the output gradients of the windows that cover the pixel, with the kernel
+  transposed. With stride s there are s * s phases of pixels, which meet different taps. Each phase is a product of its
+  own, so no zeros are inserted between the gradients.
 
 The images are copied once into a zero-padded buffer, unless there is no padding. `indirect_weight` has the third
 product, the gradient of the filters.
@@ -60,7 +60,7 @@ def _pixel_offsets(images, rows, columns, image_step, row_step, column_step, off
 
 @lru_cache(maxsize=512)
 def _tap_runs(offsets, inner, width):
-    """Return `cut_k_runs` for taps at ``offsets``, joined where neighbours lie side by side."""
+    """Return `cut_k_runs` for taps at ``offsets``; taps that follow one another in memory become one run."""
     starts, lengths = [offsets[0]], [inner]
     for previous, offset in zip(offsets, offsets[1:], strict=False):
         if offset == previous + inner:
@@ -184,7 +184,7 @@ def conv2d_backward_input_indirect(grad_out, weight, *, input_size, stride, padd
     rows = [taps_of_phase(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]
     columns = [taps_of_phase(r, padding[2], kernel_width, sw, dw) for r in range(min(sw, width))]
     if not (all(rows) and all(columns)):
-        grad_x[...] = 0  # some pixels lie between the windows
+        grad_x[...] = 0  # no window covers some of the pixels
     top, bottom = _overhang(rows, height, sh, out_height)
     left, right = _overhang(columns, width, sw, out_width)
     padded = pad(grad_out, (top, bottom, left, right))

@@ -1,20 +1,20 @@
 """The weight gradient of a convolution without an im2col buffer.
 
 A product of images and output gradients on the micro-kernel, as in `indirect`: row = position (u, v, c)
-in the kernel, column = output channel, terms = output pixels. There are few rows and columns and very
-many terms, so the work is also cut along the terms: chunks of images that stay in the cache.
+in the kernel, column = output channel, terms = output pixels. There are few rows and columns but very
+many terms, so the work is also divided along the terms, into chunks of images that stay in the cache.
 
-From pixel to pixel the micro-kernel would jump by all channels, to another cache line for every term, and lines
-that are a power of two apart evict each other from the first-level cache before the next tile comes. So a task first
-packs A, what its rows see in a block of terms, tile by tile, and then B, one panel of gradients after the other: the
-micro-kernel reads element after element.
+From one term to the next, the micro-kernel would jump over all channels of a pixel to another cache line, and lines
+that are a power of two apart evict each other from the first-level cache before the next tile reads them. So a task
+first packs A, tile by tile, and then B, one panel of gradients after the other; the micro-kernel then reads
+contiguous memory.
 
-Where the images have few channels, as in a first layer, a gradient read from memory takes part in so
-few products that reading it takes most of the time. Then B is not packed: the micro-kernel reads the gradients where
-they are, all panels of a pixel one after the other, and prefetches those of the next block while it computes this one.
+Where the images have few channels, as in a first layer, each gradient takes part in few products, and reading it
+takes most of the time. Then B is not packed: the micro-kernel reads the gradients where they are, all panels of a
+pixel one after the other, and prefetches those of the next block meanwhile.
 
-`conv2d_backward_weight_small_cout` serves few filters (six in LeNet-5), which would leave lanes empty. The two
-operands change places: row = output channel, column = element in a row of the window, of which KW * C lie side by side.
+`conv2d_backward_weight_small_cout` is for few filters (six in LeNet-5), which would leave lanes empty. The operands
+swap roles: row = output channel, column = element in a row of the window, whose KW * C elements are contiguous.
 """
 
 from functools import lru_cache
@@ -39,8 +39,8 @@ from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 
 _ROW_GROUP = 24 * MR  # kernel positions that one task sums up
-_CHUNK_BYTES = 1 << 20  # images and gradients that should stay in the second-level cache
-_NARROW_BYTES = 256  # gradients of a pixel up to here lie close enough together for the first-level cache
+_CHUNK_BYTES = 1 << 20  # of images and gradients: they stay in the second-level cache
+_NARROW_BYTES = 256  # up to this size, the gradients of the pixels of a block fit the first-level cache unpacked
 _GATHER_UNITS = 1.5  # see `small_cout_is_faster`
 _TASKS = 16  # with fewer tasks the images are split too; a constant, so that results do not depend on the threads
 
@@ -53,7 +53,7 @@ class Product(NamedTuple):
     per_group: int  # panels of a group of channels
     together: int  # panels of a task
     in_place: int  # 1: B is read where it lies; 0: it is packed
-    contiguous: int  # 1: the elements of B that a block reads lie side by side
+    contiguous: int  # 1: the elements of B that a block reads are contiguous
 
 
 class Tables(NamedTuple):
@@ -85,7 +85,7 @@ class Block(NamedTuple):
 
 @compiled
 def _adjacent_tiles(a_row_offsets):
-    """Return, for each tile, whether its rows see elements that lie side by side."""
+    """Return, for each tile, whether its rows read adjacent elements."""
     adjacent = np.ones(len(a_row_offsets) // MR, np.bool_)
     for i in range(len(a_row_offsets)):
         if a_row_offsets[i] != a_row_offsets[i // MR * MR] + i % MR:
@@ -186,7 +186,7 @@ def _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, bloc
 
 @compiled
 def _pack_a(x, packed, adjacent, tables, how, block, rows):
-    """Pack what the rows of a block see, tile after tile, each (k_terms, MR); ``rows`` are not padded ones."""
+    """Pack the elements of A that a block reads, tile after tile, each (k_terms, MR); ``rows`` excludes padding."""
     tile_size = (block.end_run - block.first_run) * block.length * MR
     a_offset, a_row_offsets = tables.panels[block.first_panel, 0], tables.a_row_offsets
     for s in range(block.first_run, block.end_run):
@@ -205,13 +205,13 @@ def _pack_a(x, packed, adjacent, tables, how, block, rows):
 
 @compiled
 def _pack_b(grad_out, packed, pixels, block, channel, b_width, valid, width):
-    """Pack a panel of a block's gradients, from ``channel`` on; the sums of columns after ``valid`` mean nothing."""
+    """Pack a panel of a block's gradients, from ``channel`` on; nobody reads the sums of columns after ``valid``."""
     vector = VECTOR_BYTES // grad_out.itemsize
     for s in range(block.first_run, block.end_run):
         for k in range(block.length):
             source = (pixels[s] + k) * b_width + channel
             target = ((s - block.first_run) * block.length + k) * width
-            if source + width <= len(grad_out):  # whole vectors; nobody reads the sums of what follows the last column
+            if source + width <= len(grad_out):  # whole vectors, even past the last column
                 for j in range(0, width, vector):
                     copy_vector(grad_out, source + j, packed, target + j)
             else:
@@ -270,10 +270,10 @@ def _pixel_runs(images, out_size, x_steps, splits, images_per_chunk):
 
 
 def _adjacent_first(offsets):
-    """Return an order of the rows in which as many tiles as possible have rows that see adjacent elements.
+    """Return an order of the rows in which as many tiles as possible read adjacent elements.
 
-    Such rows are copied by one instruction, others element by element. With 3 channels a row of the window
-    has 9 elements: one tile, and one element that the last tile gathers.
+    One instruction copies such a tile; others are gathered element by element. With 3 channels, a row of the window
+    has 9 elements: one tile of 8, and one element for the last tile, which is gathered.
     """
     runs = np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) != 1) + 1)
     whole = [len(run) // MR * MR for run in runs]
@@ -282,10 +282,10 @@ def _adjacent_first(offsets):
 
 
 def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, dtype):
-    """Return True where tiles of output channels by elements of a window's row take less time than the other way round.
+    """Return True where tiles of output channels by elements of a window's row take less time than the usual ones.
 
-    The unit is a tile that is one vector wide. To gather a tile of A whose elements do not lie side by side takes about
-    one and a half of them, measured on AVX-512.
+    The unit of cost is a tile one vector wide. Gathering a tile of A whose elements are not adjacent costs about one
+    and a half of these, measured on AVX-512.
     """
     row, count = kernel_size[1] * channels, kernel_size[0]
     if groups > 1 or dilation[1] > 1 or channels * np.dtype(dtype).itemsize > _NARROW_BYTES:
@@ -310,7 +310,7 @@ def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, paddi
     line, row = width * channels, kernel_size[1] * channels
     panel = nr(padded.dtype, row)
     per_row = -(-row // panel)
-    readable = memory.empty((padded.size + panel,), padded.dtype)  # the last window's panels end after the images
+    readable = memory.empty((padded.size + panel,), padded.dtype)  # the panels of the last window reach past the images
     readable[: padded.size], readable[padded.size :] = padded.reshape(-1), 0
     splits = min(images, _TASKS)
     x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels

@@ -1,10 +1,10 @@
 """The input gradient of a convolution of images with few channels, such as a first layer's.
 
-`indirect` computes each input pixel as a sum of products, with its channels side by side in a vector register; three
-channels would leave most lanes empty. Here the vectors hold all KH * KW * C elements of a window:
+`indirect` sums up each input pixel with its channels side by side in a vector register; three channels would leave
+most lanes empty. Here the vectors hold all KH * KW * C elements of a window:
 
-- a product, output gradients (pixels, C_out) @ filters (C_out, KH*KW*C), gives each output pixel's window;
-- the windows are added to the image where they came from, while they are in the nearest cache.
+- a matrix product, output gradients (pixels, C_out) @ filters (C_out, KH*KW*C), gives the window of each output pixel;
+- the windows are added to the image at the places they came from, while they are in the first-level cache.
 """
 
 import math
@@ -22,8 +22,8 @@ from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import VectorIR, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
 
-_PIXELS = 8 * MR  # windows between two additions to the image
-_RUN_UNITS = 22  # vector multiply-adds in the time that adding a row of a window takes
+_PIXELS = 8 * MR  # windows that are computed before they are added to the image
+_RUN_UNITS = 22  # cost of adding a row of a window, in multiply-adds of vectors
 
 
 class Windows(NamedTuple):
@@ -64,7 +64,7 @@ def is_faster(problem, small_cout):
 def _add_run(typingctx, source, i, target, j, count):
     """Do target[j : j + count] += source[i : i + count], a vector at a time; called from compiled kernels alone.
 
-    Whole vectors are read and written, so both arrays need a vector's room after the last element. The lanes after
+    Whole vectors are read and written, so both arrays must extend one vector past the last element. Lanes after
     ``count`` add zero.
     """
 

@@ -1,12 +1,12 @@
 """A convolution to few output channels, such as LeNet's six: the lanes hold neighbouring pixels.
 
-`indirect` holds the output channels of a pixel in a vector register; six of them leave lanes empty, and
-too few sums to keep the multipliers busy. Here the two sides of the product change places:
+`indirect` holds the output channels of a pixel in a vector register; six of them leave lanes empty and give
+too few sums to keep the multipliers busy. Here the operands of the product swap roles:
 
 - an image is laid out as lines (H, C, W), where neighbours in a row are neighbours in memory;
-- row of the tile = output channel, its elements of A the filter; column = pixel of an output row. The
-  taps (u, c) of one v are lines that follow one another, so that a sum runs over KH * C terms at a stretch;
-- a finished row goes back to channels-last, and the bias is added on the way.
+- row of the tile = output channel, whose filter is a row of A; column = pixel of an output row. The
+  taps (u, c) of one v are consecutive lines, so a run of terms is KH * C long;
+- a finished row is copied back to channels-last order, and the bias is added on the way.
 """
 
 from functools import lru_cache
@@ -35,7 +35,7 @@ class Lines(NamedTuple):
 
 
 def is_faster(weight_shape, stride, groups, dtype):
-    """Return True where one tile holds all filters and their channels would not fill a vector."""
+    """Return True where one tile holds all filters, which would not fill a vector."""
     filters, _, kernel_height, kernel_width = weight_shape
     few = filters <= MR and filters < lanes(dtype)
     return few and groups == 1 and stride == (1, 1) and kernel_height * kernel_width > 1
@@ -135,7 +135,7 @@ def input_gradient_padding(kernel_size, padding, dilation):
 def conv2d_backward_input_small_cout(grad_out, weight, *, input_size, stride, padding, dilation, groups):
     """Return the gradient of images with few channels; parameters as in `indirect`, stride 1.
 
-    It is a convolution too: of the output's gradients, with the filters turned by 180 degrees.
+    It is a convolution of the output gradients with the filters rotated by 180 degrees.
     """
     around = input_gradient_padding(weight.shape[2:], padding, dilation)
     turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)  # (C_in, C_out, KH, KW)

@@ -53,7 +53,7 @@ def indirect_gemm(
         For each panel: offset in ``packed``, offset in ``init``, offset in A, offset in C, columns to write.
     rows_first : bool
         Finish one tile before the next one, instead of one block of terms. Where A is long and read once, its rows
-        then come from memory without a jump, and B from the second-level cache.
+        are then read from memory contiguously, and B from the second-level cache.
 
     Notes
     -----
@@ -160,9 +160,9 @@ def matmul(a, b):
 
     Notes
     -----
-    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous). B is read where it lies if all rows of A
+    Cost: 2*M*K*N flop, and one copy of B (and of A unless it is C-contiguous). B is read in place if all rows of A
     fit one tile, as in a linear layer's input gradient for a small batch. The weights of a linear layer come as a
-    transposed view; where they are larger than the result, B^T A^T copies A instead.
+    transposed view; where they are larger than the result, B^T A^T is computed, which copies A instead.
     """
     (rows, k_terms), columns = a.shape, b.shape[1]
     if not supports(a.dtype):

@@ -1,8 +1,8 @@
 """The micro-kernel: an MR x NR tile of C whose sums stay in the processor's vector registers.
 
 A processor core multiplies and adds whole vectors (16 float32 with AVX-512), two of them per clock.
-But it can load only about as many from its nearest cache, and a sum can take its next term only after
-some four clocks. A fast matrix product therefore (1) works on many independent sums at a time and (2)
+But it can load only about as many from its first-level cache, and a sum can take its next term only after
+some four clock cycles. A fast matrix product therefore (1) works on many independent sums at a time and (2)
 uses every loaded element for many of them. The micro-kernel does both. It holds MR x NR accumulators,
 
                       vector 0            vector 1
@@ -17,12 +17,12 @@ copied into all lanes, for MR * NR multiply-adds:
     C[row, :] += A[row, k] * B[k, :]
 
 8 x 2 vectors take 16 of the 32 registers of AVX-512 and NEON. AVX2 and older processors have 16, so MR is 6 there.
-A larger tile would load less, but its row pointers no longer fit into the integer registers. Where one
-vector holds all columns there are, the tile is one vector wide.
+A larger tile would load less, but its row pointers would not fit into the integer registers. Where one
+vector holds all columns of B, the tile is one vector wide.
 
-Convolution, its two gradients and the matrix product differ only in where the elements of A lie, and
-the caller says that: each row has its own offset, and the terms come as runs, equally long sequences of
-elements with a fixed step, that begin anywhere.
+Convolution, its two gradients and the matrix product differ only in where the elements of A lie, which
+the caller specifies: each row has an offset of its own, and the terms come as runs, equally long sequences
+of elements with a fixed step, which begin anywhere.
 
 In a depthwise convolution each channel has a filter of its own. There the elements of A are not copied
 into all lanes but loaded as vectors, and `microkernel_depthwise` multiplies channel by channel.
@@ -67,7 +67,7 @@ class Tile(NamedTuple):
 
 
 class PrefetchingTile(NamedTuple):
-    """A `Tile` that also fetches a part of B, which later tiles read, from memory into the nearest cache."""
+    """A `Tile` that also prefetches a part of B, which later tiles read, into the first-level cache."""
 
     row: int
     first_run: int

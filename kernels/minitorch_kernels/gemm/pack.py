@@ -1,9 +1,9 @@
 """Packing: how the operands of the micro-kernel are laid out in memory before it runs.
 
-The micro-kernel reads B as panels, NR columns wide, row after row, so that every load is the next one in memory. It
-reads A through an indirection buffer, a table of row offsets, or packed as well: MR elements for each term. The terms
-of a sum are described by runs: sequences of terms with a fixed step, cut into blocks of at most KC terms, so that the
-part of B that a block reads stays in the first-level cache.
+The micro-kernel reads B as panels, NR columns wide, row after row, so that its loads walk through contiguous memory.
+It reads A through an indirection buffer, a table of row offsets, or packed too: MR elements for each term. The terms
+of a sum are described by runs, sequences of terms with a fixed step. Runs are cut into blocks of at most KC terms, so
+that the part of B that a block reads stays in the first-level cache.
 
 Source: Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS, section 1.
 """

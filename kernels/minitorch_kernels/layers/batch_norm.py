@@ -14,8 +14,8 @@ from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 _BLOCK_ELEMENTS = 8192  # pixels times channels of a block, at most
-_FAR = 4096  # a mean of 64 standard deviations and more costs the variance digits, unless it is corrected
-_BLOCK_PIXELS = 32  # of a block, at most: its sums are in x's type and would lose digits with more
+_FAR = 4096  # the variance loses digits from a mean of 64 standard deviations on, unless it is corrected
+_BLOCK_PIXELS = 32  # pixels of a block, at most: longer sums in x's type would lose digits
 
 
 @compiled
@@ -32,7 +32,7 @@ def _block_moments(x, total, deviation, rest):
     for c in range(channels):
         total[c] /= pixels
     deviation[:] = 0
-    for i in range(pixels):  # a second look at the block, which is in the cache
+    for i in range(pixels):  # a second pass over the block, which is in the cache
         for c in range(channels):
             distance = x[i, c] - total[c]
             deviation[c] += distance * distance

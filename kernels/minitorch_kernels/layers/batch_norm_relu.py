@@ -1,13 +1,13 @@
 """Batch norm, ReLU and max pooling of channels-last maps as one operation, in two passes each way.
 
-One at a time, the three read and write every large map four times forward and six times backward, and
-they do so little work per element that memory sets the time. Together:
+Run one after the other, the three read or write large maps four times forward and six times backward, with so
+little work per element that memory bandwidth limits them. Fused:
 
     forward    statistics: read x;        then read x, write the (pooled) output
     backward   sums over the outputs;     then read x, write the gradient of x
 
-The inner loops run over the channels of one pixel, and each writes one or two arrays only: with more of
-them the compiler would have to compare too many addresses before it may use vector instructions.
+The inner loops run over the channels of one pixel, and each writes only one or two arrays: with more, the compiler
+would have to check too many pairs of arrays for overlap before it may use vector instructions.
 """
 
 from typing import NamedTuple

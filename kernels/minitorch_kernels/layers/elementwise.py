@@ -12,7 +12,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.threads import parallel_kernel
 
-_LARGE = 1 << 15  # elements: below that, NumPy adds faster than a kernel is called
+_LARGE = 1 << 15  # elements; for fewer, NumPy's addition takes less time than the call of a kernel
 
 
 @parallel_kernel(tasks=lambda x: blocks(x))
@@ -77,7 +77,7 @@ def _gelu_backward(begin, end, grad_out, x, grad_x):
 def add(a, b):
     """Return a + b, for two arrays of one shape and dtype.
 
-    Large arrays that lie alike in memory, without gaps, are added by all threads, into recycled memory.
+    Large arrays with the same layout in memory, without gaps, are added by all threads, into recycled memory.
     """
     flat = a.ravel("K") if a.size >= _LARGE and a.strides == b.strides else None  # in memory order
     if flat is None or not np.may_share_memory(flat, a):  # a copy, as there are gaps

@@ -1,8 +1,8 @@
 """Maximum and mean over windows of channels-last maps.
 
-Each output pixel is the work of one pass over its window, all channels of a pixel together, so the
-innermost loop runs over contiguous elements. Parallel over images and rows of the output, which
-overlapping windows do not share; backward runs over images, whose gradients they do not share.
+Each output pixel takes one pass over its window, all channels of a pixel together, so that the innermost
+loop runs over contiguous elements. Forward is parallel over images and rows of the output. Backward is
+parallel over images alone, because overlapping windows add to the same pixels.
 """
 
 from functools import lru_cache
@@ -230,7 +230,7 @@ def max_pool2d_forward(x, *, kernel_size, stride, padding):
     ----------
     x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
     kernel_size, stride : (int, int)
-    padding : (top, bottom, left, right), less than the kernel, so that no window lies in it wholly
+    padding : (top, bottom, left, right), less than the kernel, so that no window lies entirely in the padding
 
     Returns
     -------
@@ -264,7 +264,7 @@ def max_pool2d_backward(grad_out, argmax, *, input_size, kernel_size, stride, pa
 
 
 def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=True):
-    """Return the mean of each window, (N, OH, OW, C); zeros of the padding count unless told not to.
+    """Return the mean of each window, (N, OH, OW, C); zeros of the padding count unless ``count_include_pad`` is False.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@ Adding float32 numbers one by one stalls: 2**24 + 1 is 2**24 in float32, so a su
 Here every sum is kept in float64, in many sums side by side, so that the error of a float32 sum is the rounding of
 its result: less than 1e-7 of the sum of the absolute values, for any number of elements.
 
-The axes are brought into memory order, and neighbours of a kind are joined, until the array reads as (A, R, B): A and
-B are kept, R is summed. Each of a fixed number of ranges of R gives a partial sum; the partial sums are then added in
-order. Threads share out the ranges, so their number changes nothing.
+The axes are brought into memory order, and adjacent axes are merged where both are kept or both summed, until the
+array reads as (A, R, B): A and B are kept, R is summed. Each of a fixed number of ranges of R gives a partial sum;
+the partial sums are then added in order. Threads share out the ranges, so their number changes nothing.
 """
 
 import math
@@ -126,7 +126,7 @@ def _sum_middle(x, lines, rows, columns):
 def _plan(shape, strides, axes):
     """Return the axes in memory order, the (A, R, B) of each pass, the shape of its result, and the order back."""
     order = sorted(range(len(shape)), key=lambda i: (-abs(strides[i]), i))
-    runs = []  # [summed, length] of neighbours of a kind, from slowest to fastest
+    runs = []  # [summed, length] of merged axes, from slowest to fastest
     for i in order:
         if runs and runs[-1][0] == (i in axes):
             runs[-1][1] *= shape[i]

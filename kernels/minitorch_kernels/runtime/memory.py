@@ -1,13 +1,13 @@
-"""Memory for large arrays, used again instead of asked for again.
+"""Recycled memory for large arrays.
 
-A fresh array of some megabytes costs a page fault every 4 KiB when it is first written, which is as
-much time as a pass over it; a training step would pay that for each of its feature maps. `empty`
-hands out blocks that were written before:
+Writing to a fresh array of some megabytes causes a page fault every 4 KiB, which takes as much time as a
+pass over it; a training step would pay that for each of its feature maps. `empty` hands out blocks that
+were written before:
 
     block (an mmap)  <-  token (a uint8 view of it)  <-  the arrays handed out, their views, ...
 
 The token is the ``base`` of every array cut from the block, so it dies exactly when the last of them
-dies, and only then the block goes back on the shelf. Nothing that anybody still holds is used again.
+dies, and only then does the block go back on the shelf. Memory that is still in use is never handed out.
 """
 
 import math

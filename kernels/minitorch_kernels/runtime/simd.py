@@ -113,7 +113,7 @@ class VectorIR:
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
 
     def prefetch(self, pointer):
-        """Fetch the cache line of an address, which may lie anywhere; the sums continue meanwhile."""
+        """Prefetch the cache line of an address, which may be invalid; nothing waits for it."""
         integer = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")

@@ -3,15 +3,15 @@
     out[n, i, j, c] = bias[c] + sum over u, v of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * weight[c, u, v]
 
 Channels share nothing, so vectors of channels are multiplied lane by lane (`microkernel_depthwise`), with only KH * KW
-products per element: memory sets the time, and no image is copied to give it a border of zeros. Instead the output is
-cut into regions whose pixels see the same taps,
+products per element. Memory bandwidth limits the speed, so no image is copied to pad it with zeros. Instead, the output
+is divided into regions whose pixels see the same taps,
 
     corner   top edge   corner        a corner of a 3 x 3 filter with padding 1 sees 2 x 2 taps,
     left     inside     right         an edge 2 x 3 or 3 x 2,
     corner   bottom     corner        and nearly all pixels see all nine,
 
-and each region is a sum over its own taps. In the input gradient with a stride, the pixels between the
-windows' centres are regions of their own; see `borders`.
+and each region sums over its own taps. In the input gradient with a stride, each phase of the pixels has regions of
+its own; see `borders`.
 """
 
 import math

@@ -1,17 +1,17 @@
 """The micro-kernel of a depthwise convolution with nine taps: the filter stays in the vector registers.
 
-`microkernel_depthwise` loads two elements for every product. Nine taps leave room for something better, even in the 16
-registers of AVX2: for one vector of channels, all nine weights and the sums of PIXELS outputs stay in
-registers, while a window of three rows slides along,
+`microkernel_depthwise` loads two vectors for every multiply-add. With nine taps, even the 16 registers of AVX2 allow
+better: for one vector of channels, all nine weights and the sums of PIXELS outputs stay in registers while a window
+of three rows slides along,
 
     inputs    x0 x1 x2 x3 x4 x5        of each of the three rows; with stride 2, nine of them
               |     |  |     |         x2 is the right tap of output 0, the middle one of output 1,
     outputs   y0    y1 y2    y3        and the left one of output 2: one load, three products
 
-so each input is loaded once for each row of the filter. What the row below will read and write first is
-fetched from memory meanwhile: along a row the processor guesses well what comes next, from row to row it does not.
-Each vector of channels fetches a share that lies side by side, not its own channels of every pixel, since memory
-gives what lies in order sooner.
+so each input is loaded once for each row of the filter. Meanwhile, the data of the next row of outputs is prefetched:
+the processor predicts well what follows along a row, but not where the next row begins. Each vector of channels
+prefetches a contiguous share of that row instead of its own channels of every pixel, because memory delivers
+contiguous data faster.
 """
 
 from typing import NamedTuple

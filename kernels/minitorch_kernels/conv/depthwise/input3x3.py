@@ -6,8 +6,8 @@ Two by two pixels of the images see two by two outputs, and each tap occurs once
     dx[2a+1, 2b] = w21 g00 + w01 g10      dx[2a+1, 2b+1] = w22 g00 + w20 g01 + w02 g10 + w00 g11
 
 with g the gradients of the outputs (a, b), (a, b+1), (a+1, b), (a+1, b+1). For one vector of channels all nine
-weights stay in registers while b runs along two rows; g01 and g11 are the next g00 and g10. Memory sets the
-time: see `forward3x3` about what is prefetched.
+weights stay in registers while b runs along two rows; g01 and g11 are the next g00 and g10. Memory bandwidth
+limits the speed: see `forward3x3` about prefetching.
 """
 
 import itertools
@@ -78,7 +78,7 @@ def _emit_rows(context, builder, signature, arguments):
 
     def store(b, gradients, columns):
         """Write the pixels of window b from the gradients that it sees, by index."""
-        # The second row first: where there is none, it is written to the first row's memory, and that row over it.
+        # The second row first: where there is none, its values go to the first row, which then overwrites them.
         for row, v in itertools.product((1, 0), range(columns)):
             (tap, g), *more = [(tap, g) for tap, g in _PIXELS[2 * row + v] if g in gradients]
             total = builder.fmul(weights[tap], gradients[g])

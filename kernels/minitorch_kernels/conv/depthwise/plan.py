@@ -1,8 +1,8 @@
-"""What a depthwise convolution reads and writes, region by region: tables of offsets, made once for each shape.
+"""Tables of what a depthwise convolution reads and writes, region by region, computed once for each shape.
 
-The output is cut into regions whose pixels see the same taps (`borders`). A region whose pixels see three by
-three taps side by side, which with a 3 x 3 filter is nearly the whole output, runs in rows, on `forward3x3`;
-every other one in tiles of pixels, on `microkernel_depthwise`.
+The output is divided into regions whose pixels see the same taps (`borders`). A region whose pixels see three by
+three adjacent taps, which with a 3 x 3 filter is nearly the whole output, is computed row by row by `forward3x3`;
+every other region in tiles of pixels by `microkernel_depthwise`.
 """
 
 import itertools

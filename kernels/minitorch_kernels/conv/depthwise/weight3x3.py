@@ -9,8 +9,8 @@ outputs of a row, two at a time, with stride 1
     gradients  g0 g1            in the left one: it is loaded once, for each row of the filter
 
 The outputs at both ends of a row whose left or right tap lies outside the image are summed without it,
-and a row of taps that lies outside is added to sums that nobody reads. Memory sets the time:
-`forward3x3` says what is fetched ahead.
+and a row of taps that lies outside is added to sums that nobody reads. Memory bandwidth limits the speed:
+`forward3x3` says what is prefetched.
 """
 
 from typing import NamedTuple

@@ -10,7 +10,7 @@ transforms are cheap where many channels share them. A block of tiles goes throu
 one begins, so it stays in the second-level cache; `panels` cuts the filters instead, where tiles are few.
 
 Winograd's sums have other terms than the definition's and lose about two more digits: errors of 1e-5 to 1e-4 on outputs
-of unit scale in float32. Images whose elements are too far apart for that are left to the definition, see `outliers`.
+of unit scale in float32. Images whose elements differ too much in size are left to the definition, see `outliers`.
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308.
 """
@@ -133,8 +133,8 @@ def _by_tiles(first_task, end_task, x, filters, init, out, offsets, scratch, gri
 def _block_size(most, channels, out_channels, itemsize):
     """Return how many tiles to take at a time, a multiple of MR.
 
-    As many as fit into the second-level cache, but not so few that the filters, read once for each block, are
-    more than what is read and written for the tiles. The result does not depend on it.
+    As many as fit the second-level cache, but enough that reading the filters, once for each block, costs less than
+    reading and writing the tiles. The result does not depend on it.
     """
     fitting = _BLOCK_BYTES // (TILE_AREA * (channels + out_channels) * itemsize)
     return -(-min(max(fitting, channels // _SHARE), most) // MR) * MR
@@ -157,8 +157,8 @@ def _fill_by_tiles(x, filters, init, out, grid):
 def correlate(x, weight, bias, out_size, padding, *, transposed=False, fill=_fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
-    ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is turned by 180 degrees.
-    ``fill`` chooses the order of the loops: `_fill_by_tiles` or `panels.fill_by_panels`.
+    ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is rotated by 180
+    degrees. ``fill`` chooses the order of the loops: `_fill_by_tiles` or `panels.fill_by_panels`.
     """
     out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
     width = nr(x.dtype, out_channels)
@@ -199,7 +199,7 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     padding : (top, bottom, left, right), pixels of zeros
     groups : 1
     memo : outliers.Memo or None
-        What the products of this convolution know about their operands.
+        Measures of the operands, shared by the three products of a convolution.
     fill : callable
         The order of the loops, see `correlate`.
 
@@ -225,7 +225,7 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
 def conv2d_backward_input_winograd(
     grad_out, weight, *, input_size, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles
 ):
-    """Return the gradient of the images: the output's, cross-correlated with the filters turned by 180 degrees.
+    """Return the gradient of the images: the output's, cross-correlated with the filters rotated by 180 degrees.
 
     grad_x[n, h, w, c] = sum over u, v, o of grad_out[n, h - u + top, w - v + left, o] * weight[o, c, u, v]
 

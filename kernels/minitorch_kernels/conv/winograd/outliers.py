@@ -1,11 +1,11 @@
-"""Images that Winograd's algorithm would spoil, found before it runs; the definition computes these.
+"""Images for which Winograd's algorithm is too inaccurate, found before it runs; the definition computes these.
 
-The transforms add and subtract pixels that the definition keeps apart. So one infinite pixel makes every output of its
-patch NaN, also those whose window does not hold it, and one pixel of 1e6 beside pixels of 1 costs them six digits.
+The transforms add and subtract pixels that the definition never mixes. So one infinite pixel makes every output of its
+tile NaN, even where the window does not contain it, and one pixel of 1e6 costs neighbouring pixels of 1 six digits.
 
-An image is set apart if one of its elements is NaN, infinite or so large that a sum could overflow, or if its largest
-element is more than 256 times (in float32) the largest of one of its rows or columns of pixels. Rows and columns of
-zeros alone do not count: their outputs are then wrong by rounding errors of the largest element at most.
+An image is excluded if one of its elements is NaN, infinite or so large that a sum could overflow, or if its largest
+element is more than 256 times (in float32) as large as the largest of one of its rows or columns of pixels. Rows and
+columns that hold only zeros do not count: their outputs are off by rounding errors of the largest element at most.
 """
 
 import math
@@ -24,10 +24,10 @@ _TOGETHER = 16  # input channels whose taps are measured side by side, so that a
 
 @parallel_kernel(tasks=lambda bits: len(bits))
 def _measure(first_task, end_task, bits, sign, pixels, channels, measures):
-    """Fill measures (N, 3) of images (N, H, L): the largest element, the least row's and the least column's.
+    """Fill measures (N, 3) of images (N, H, L): the largest element, that of the smallest row, of the smallest column.
 
-    A row of L elements holds the ``channels`` of each of ``pixels`` pixels, once or several times over. Floats without
-    their sign bit are ordered as the integers of the same bits are, and NaN comes last.
+    A row of L elements holds ``channels`` elements for each of ``pixels`` pixels, and may hold several such rows. With
+    the sign bit cleared, floats have the same order as the integers with the same bits, and NaN comes last.
     """
     _, height, length = bits.shape
     for n in range(first_task, end_task):
@@ -53,7 +53,7 @@ def _measure(first_task, end_task, bits, sign, pixels, channels, measures):
 
 
 def measure(maps):
-    """Return absolute values of each image: its largest, and the least of the largest of its rows and of its columns.
+    """Return three absolute values of each image: its largest, and the smallest row maximum and column maximum.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def measure(maps):
     Returns
     -------
     ndarray, shape (N, 3), the dtype of maps
-        The largest element, the least row's and the least column's. NaN where the image holds one; rows and columns of
-        zeros are left out.
+        The largest element, the smallest row maximum and the smallest column maximum. NaN where the image holds one;
+        rows and columns of zeros are left out.
     """
     images, height, width, channels = maps.shape
     return _measures(maps.reshape(images, height, width * channels), width, channels)
@@ -107,7 +107,7 @@ class Memo:
 
 @compiled
 def _must_be_apart(measures, other, limit, most_spread):
-    """Return for each image whether it must be set apart; ``other`` is the most that it is multiplied with.
+    """Return for each image whether it must be excluded; ``other`` is the largest value that it is multiplied with.
 
     ``limit`` is the largest product of two elements that cannot overflow, ``most_spread`` the largest allowed ratio
     between rows or columns.
@@ -128,7 +128,7 @@ def _limits(dtype, terms):
 
 
 def find(maps, weight, terms, memo=None):
-    """Return the indices of the images that are to be set apart when they are filtered.
+    """Return the indices of the images that must be excluded when they are filtered.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def find(maps, weight, terms, memo=None):
 
     Returns
     -------
-    ndarray of int64; all of them where a filter has taps as far apart as the rows of such an image
+    ndarray of int64; all images where a filter's taps differ in size as much as the rows of such an image
     """
     memo, limits = memo or Memo(), _limits(maps.dtype, terms)
     filters = memo.of(weight, measure_filters)
@@ -152,7 +152,7 @@ def find(maps, weight, terms, memo=None):
 
 
 def find_pairs(x, grad_out, memo=None):
-    """Return the indices of the images that are to be set apart when they are correlated with their gradients.
+    """Return the indices of the images that must be excluded when they are correlated with their gradients.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Winograd's convolution of few tiles by many filters: panel by panel of filters.
 
 Transformed 3 x 3 filters are four times as large as the filters: 19 MB for 256 channels and 512 filters. Where few
-tiles share them, it takes long to write these to memory and to read them again. So here the tiles are
-transformed first, all of them; then each task transforms a panel of filters, some channels at a time, and multiplies
-by them while they are in the second-level cache. The bits are those of `correlate`'s other order.
+tiles share them, writing them to memory and reading them again takes too long. So here all tiles are transformed
+first. Then each task transforms a panel of filters, some channels at a time, and multiplies by them while they are in
+the second-level cache. The result has the same bits as with `correlate`'s order of the loops.
 """
 
 import numpy as np

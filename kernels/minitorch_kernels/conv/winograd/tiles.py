@@ -1,7 +1,7 @@
 """What the three products of Winograd's convolution share: where tiles lie, whole vectors of channels, filters.
 
-Tiles are numbered image by image, row by row. Transformed, they are 36 planes, one for each element of a tile; filters
-likewise.
+Tiles are numbered image by image, row by row. Transformed tiles are stored as 36 planes, one for each element of a
+tile, and so are transformed filters.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from minitorch_kernels.runtime.jit import compiled
 TILE_AREA = TILE * TILE
 RUN = 8  # channels whose filters are transformed together
 ONE_RUN = np.zeros((2, 1), np.int64)  # the terms of a sum, one for each channel, are a single run
-_FEWEST_CHANNELS = {3: 12, 5: 32}  # on both sides
+_FEWEST_CHANNELS = {3: 12, 5: 32}  # input channels and filters, at least, by the filters' side
 
 
 class Grid(NamedTuple):
@@ -37,7 +37,7 @@ class Filters(NamedTuple):
     """Filters as they come, before their transform."""
 
     weight: np.ndarray  # (C_out, C_in, KH, KW)
-    transposed: bool  # weight is (C_in, C_out, KH, KW), each filter turned by 180 degrees, as the input gradient needs
+    transposed: bool  # weight is (C_in, C_out, KH, KW), and each filter is rotated by 180 degrees
 
 
 class Offsets(NamedTuple):

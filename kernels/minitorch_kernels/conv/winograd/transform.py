@@ -35,7 +35,7 @@ _SCALES = 1 / np.array([4, -6, -6, 24, 24, 1.0])
 
 
 def _powers(count):
-    """Return (6, count): the powers 0 to count - 1 of each point; infinity sees the highest alone."""
+    """Return (6, count): the powers 0 to count - 1 of each point; infinity picks the highest coefficient."""
     return np.array([[point**k for k in range(count)] for point in _POINTS] + [[0] * (count - 1) + [1]], float)
 
 
@@ -85,8 +85,8 @@ def two_sided_transform(matrices, edge=None):
     matrices : dict
         M, an ndarray of shape (rows, size), by the side of the filters.
     edge : "source", "target" or None
-        The side that may reach over the edge of an image. A pixel of the source that lies outside is
-        read from ``aside``, which holds zeros; one of the target is written there, and lost.
+        The array whose tile may extend past the edge of an image. A source pixel outside the image is read from
+        ``aside``, which holds zeros; a target pixel outside is written there and discarded.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def _pointers(emit, base, offset, row_step, column_step, count):
 
 
 def _leave_out_the_outside(emit, table, inside, aside):
-    """Let the pointers of what lies outside the image point to ``aside``."""
+    """Redirect the pointers of elements outside the image to ``aside``."""
     builder, count = emit.builder, len(table)
     rows, columns = (
         [_between(builder, emit.int64(k), inside[f"first_{axis}"], inside[f"end_{axis}"]) for k in range(count)]

@@ -3,11 +3,11 @@
     gradient of g[o, c] = G^T [ sum over tiles of (B^T d_c B) * (A dy_o A^T) ] G
 
 For each element of the transformed tiles this is one product, channels x tiles times tiles x filters, on the
-micro-kernel. It goes chunk by chunk of tiles, few enough that both sides stay in the cache.
+micro-kernel. It proceeds in chunks of tiles, small enough that both operands stay in the cache.
 
-Where the sums are small, each task takes a range of the tiles and has sums of its own, which are added at the
-end: until then no core reads what another has written. Large sums exist once, and for each chunk the tasks share first
-its tiles, then the sums.
+Small sums exist once for each range of tiles. Each task takes some ranges, and the sums of all ranges are added at the
+end; until then, no core reads what another has written. Large sums exist only once: for each chunk, the tasks first
+share out the tiles to transform, then the sums to compute.
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308.
 """
