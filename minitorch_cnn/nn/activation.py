@@ -1,45 +1,45 @@
 """Activation layers; for formulas and gradients see `ops`."""
 
 from minitorch_cnn import ops
+from minitorch_cnn.nn._docstring import add_sections
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.tensor import Tensor
 
+_SECTIONS = """\
+Returns
+-------
+Tensor, of the shape of x
+    On call, for x of any shape.
 
-class ReLU(Module):
-    """max(x, 0), element by element; the gradient at 0 is 0.
+Raises
+------
+TypeError
+    On call, if x is not a floating Tensor.
+"""
 
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
 
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class _Activation(Module):
+    """A function of each element, or along one axis; the docstring of a subclass gets the sections that all share."""
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        add_sections(cls, _SECTIONS)
+
+
+class ReLU(_Activation):
+    """max(x, 0), element by element; the gradient at 0 is 0."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return max(x, 0)."""
         return ops.relu(x)
 
 
-class LeakyReLU(Module):
+class LeakyReLU(_Activation):
     """x where x > 0, else negative_slope * x.
 
     Parameters
     ----------
     negative_slope : float
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
     """
 
     negative_slope: float
@@ -52,79 +52,36 @@ class LeakyReLU(Module):
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
 
 
-class GELU(Module):
-    """x * Phi(x), where Phi is the cumulative distribution function of the standard normal (the exact form).
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class GELU(_Activation):
+    """x * Phi(x), where Phi is the cumulative distribution function of the standard normal (the exact form)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x * Phi(x)."""
         return ops.gelu(x)
 
 
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)), element by element.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x)), element by element."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return 1 / (1 + exp(-x))."""
         return ops.sigmoid(x)
 
 
-class Tanh(Module):
-    """tanh(x), element by element.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class Tanh(_Activation):
+    """tanh(x), element by element."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return tanh(x)."""
         return ops.tanh(x)
 
 
-class Softmax(Module):
+class Softmax(_Activation):
     """exp(x) / sum of exp(x) along an axis: probabilities.
 
     Parameters
     ----------
     axis : int
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
     """
 
     axis: int
@@ -137,22 +94,12 @@ class Softmax(Module):
         return ops.softmax(x, axis=self.axis)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_Activation):
     """x - log(sum of exp(x)) along an axis: logarithms of probabilities.
 
     Parameters
     ----------
     axis : int
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
     """
 
     axis: int

@@ -4,27 +4,18 @@ import numpy as np
 
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import positive_int
+from minitorch_cnn.nn.activation import _Activation
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.tensor import Tensor
 
 
-class Softplus(Module):
+class Softplus(_Activation):
     """log(1 + exp(beta * x)) / beta, a smooth version of `ReLU`.
 
     Parameters
     ----------
     beta : float
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
     """
 
     beta: float
@@ -38,60 +29,28 @@ class Softplus(Module):
         return ops.softplus(x, beta=self.beta)
 
 
-class SiLU(Module):
-    """x * sigmoid(x), also called swish.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class SiLU(_Activation):
+    """x * sigmoid(x), also called swish."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""
         return ops.silu(x)
 
 
-class Mish(Module):
-    """x * tanh(log(1 + exp(x))).
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class Mish(_Activation):
+    """x * tanh(log(1 + exp(x)))."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""
         return ops.mish(x)
 
 
-class ELU(Module):
+class ELU(_Activation):
     """x where x > 0, else alpha * (exp(x) - 1).
 
     Parameters
     ----------
     alpha : float
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
     """
 
     alpha: float
@@ -105,76 +64,32 @@ class ELU(Module):
         return ops.elu(x, alpha=self.alpha)
 
 
-class SELU(Module):
-    """`ELU` with the alpha and scale that keep mean 0 and variance 1.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class SELU(_Activation):
+    """`ELU` with the alpha and scale that keep mean 0 and variance 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""
         return ops.selu(x)
 
 
-class ReLU6(Module):
-    """x, limited to the range from 0 to 6.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class ReLU6(_Activation):
+    """x, limited to the range from 0 to 6."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""
         return ops.relu6(x)
 
 
-class Hardsigmoid(Module):
-    """x/6 + 1/2, limited to the range from 0 to 1.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class Hardsigmoid(_Activation):
+    """x/6 + 1/2, limited to the range from 0 to 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""
         return ops.hard_sigmoid(x)
 
 
-class Hardswish(Module):
-    """x times its hard sigmoid.
-
-    Returns
-    -------
-    Tensor, of the shape of x
-        On call, for x of any shape.
-
-    Raises
-    ------
-    TypeError
-        On call, if x is not a floating Tensor.
-    """
+class Hardswish(_Activation):
+    """x times its hard sigmoid."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of each element."""

@@ -1,15 +1,52 @@
 """Padding layers, with the names and the order of PyTorch; `ops.pad` pads any axes."""
 
+import inspect
+
 from minitorch_cnn import arguments, ops
+from minitorch_cnn.nn._docstring import add_sections
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
+_SECTIONS = """\
+Parameters
+----------
+padding : int, or {ends}, as in PyTorch
+    A negative number crops.{more}
+
+Returns
+-------
+Tensor, shape {result}
+    On call, for x of shape {shape}.
+
+Raises
+------
+TypeError, ValueError
+    If an argument is out of its range.
+ShapeError
+    On call, if x has another number of axes, or the border is longer than it allows.
+"""
+
 
 class _Padding(Module):
-    """A border around the last axes; a subclass says of how many, and how it is filled."""
+    """A border around the last axes; a subclass says around how many, and how it is filled.
 
-    _axes, _mode, _letters = 2, "zero", "(N, C, H, W)"
+    The docstring of a subclass gets the sections that are the same for all.
+    """
+
+    _axes, _mode = 2, "zero"
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        images = cls._axes == 2
+        cls._letters = "(N, C, H, W)" if images else "(N, C, W)"
+        sections = _SECTIONS.format(
+            ends="(left, right, top, bottom)" if images else "(left, right)",
+            more="\nvalue : float" if "value" in inspect.signature(cls).parameters else "",
+            result="(N, C, OH, OW)" if images else "(N, C, OW)",
+            shape=cls._letters,
+        )
+        add_sections(cls, sections)
 
     def __init__(self, padding: int | tuple[int, ...]):
         layer = type(self).__name__
@@ -29,216 +66,53 @@ class _Padding(Module):
 
 
 class ZeroPad2d(_Padding):
-    """A border around images: zeros.
-
-    Parameters
-    ----------
-    padding : int, or (left, right, top, bottom), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OH, OW)
-        On call, for x of shape (N, C, H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
+    """A border around images: zeros."""
 
 
 class ZeroPad1d(_Padding):
-    """A border around signals: zeros.
+    """A border around signals: zeros."""
 
-    Parameters
-    ----------
-    padding : int, or (left, right), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
-
-    _axes, _mode, _letters = 1, "zero", "(N, C, W)"
+    _axes, _mode = 1, "zero"
 
 
 class ReflectionPad2d(_Padding):
-    """A border around images: the image mirrored at its edges, without repeating the edge.
-
-    Parameters
-    ----------
-    padding : int, or (left, right, top, bottom), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OH, OW)
-        On call, for x of shape (N, C, H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
+    """A border around images: the image mirrored at its edges, without repeating the edge."""
 
     _mode = "reflect"
 
 
 class ReflectionPad1d(_Padding):
-    """A border around signals: the image mirrored at its edges, without repeating the edge.
+    """A border around signals: the image mirrored at its edges, without repeating the edge."""
 
-    Parameters
-    ----------
-    padding : int, or (left, right), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
-
-    _axes, _mode, _letters = 1, "reflect", "(N, C, W)"
+    _axes, _mode = 1, "reflect"
 
 
 class ReplicationPad2d(_Padding):
-    """A border around images: its edges repeated.
-
-    Parameters
-    ----------
-    padding : int, or (left, right, top, bottom), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OH, OW)
-        On call, for x of shape (N, C, H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
+    """A border around images: its edges repeated."""
 
     _mode = "replicate"
 
 
 class ReplicationPad1d(_Padding):
-    """A border around signals: its edges repeated.
+    """A border around signals: its edges repeated."""
 
-    Parameters
-    ----------
-    padding : int, or (left, right), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
-
-    _axes, _mode, _letters = 1, "replicate", "(N, C, W)"
+    _axes, _mode = 1, "replicate"
 
 
 class CircularPad2d(_Padding):
-    """A border around images: its opposite side.
-
-    Parameters
-    ----------
-    padding : int, or (left, right, top, bottom), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OH, OW)
-        On call, for x of shape (N, C, H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
+    """A border around images: its opposite side."""
 
     _mode = "circular"
 
 
 class CircularPad1d(_Padding):
-    """A border around signals: its opposite side.
+    """A border around signals: its opposite side."""
 
-    Parameters
-    ----------
-    padding : int, or (left, right), as in PyTorch
-        A negative number crops.
-
-    Returns
-    -------
-    Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
-
-    _axes, _mode, _letters = 1, "circular", "(N, C, W)"
+    _axes, _mode = 1, "circular"
 
 
 class ConstantPad2d(_Padding):
-    """A border around images: a constant.
-
-    Parameters
-    ----------
-    padding : int, or (left, right, top, bottom), as in PyTorch
-        A negative number crops.
-    value : float
-
-    Returns
-    -------
-    Tensor, shape (N, C, OH, OW)
-        On call, for x of shape (N, C, H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
+    """A border around images: a constant."""
 
     def __init__(self, padding: int | tuple[int, ...], value: float):
         super().__init__(padding)
@@ -247,28 +121,9 @@ class ConstantPad2d(_Padding):
 
 
 class ConstantPad1d(_Padding):
-    """A border around signals: a constant.
+    """A border around signals: a constant."""
 
-    Parameters
-    ----------
-    padding : int, or (left, right), as in PyTorch
-        A negative number crops.
-    value : float
-
-    Returns
-    -------
-    Tensor, shape (N, C, OW)
-        On call, for x of shape (N, C, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
-    ShapeError
-        On call, if x has another number of axes, or the border is longer than it allows.
-    """
-
-    _axes, _mode, _letters = 1, "zero", "(N, C, W)"
+    _axes, _mode = 1, "zero"
 
     def __init__(self, padding: int | tuple[int, ...], value: float):
         super().__init__(padding)
