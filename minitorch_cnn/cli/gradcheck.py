@@ -52,8 +52,9 @@ def _operations(arguments):
     if arguments.json:
         print(json.dumps({"passed": passed, "of": len(rows), "checks": rows}, indent=2))
     else:
+        width = max(len(row["operation"]) for row in rows)
         for row in rows:
-            print(f"{row['operation']:28}{row['says']}")
+            print(f"{row['operation']:{width}}  {row['says']}")
         print(f"passed {passed} of {len(rows)}")
     return 0 if passed == len(rows) else 1
 

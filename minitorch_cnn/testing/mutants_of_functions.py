@@ -105,7 +105,7 @@ FUNCTIONS = (
     *family(
         "activation",
         "activation_pieces.ReLU6",
-        (lambda x: ops.relu6(4 * x), _SIGNED),
+        (lambda x: ops.relu6(5 * x), _SIGNED),
         ("relu6: no upper end", instead(lambda g, x: g * (x > 0))),
     ),
     *family(

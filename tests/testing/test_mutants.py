@@ -17,10 +17,9 @@ def test_the_right_backwards_pass(family):
         assert report.passed and report.n_checked == report.n_total > 0
 
 
-def test_nearly_all_mutants_are_caught_and_the_classic_ones_by_name():
+def test_all_mutants_are_caught_and_the_classic_ones_by_name():
     results = list(mutants.trial(checks=["full"]))
-    caught = [result for result in results if result.says["full"]]
-    assert len(results) >= 60 and len(caught) >= 0.95 * len(results)
+    assert len(results) >= 60 and not [result.mutant.name for result in results if not result.says["full"]]
     for mutant, says in results:
         assert re.search(mutant.cause, says["full"]), f"{mutant.name}: expected {mutant.cause!r}, got {says['full']!r}"
     assert sum(bool(result.mutant.cause) for result in results) >= 50
