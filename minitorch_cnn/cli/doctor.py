@@ -122,7 +122,7 @@ def report(compiled):
 
 
 def _busy_lines(share):
-    """Yield what there is to say where other programs use the cores."""
+    """Yield a warning if other programs use the cores."""
     if share < _ALONE:
         yield (
             f"load       BUSY: other programs use the cores, and this one gets {share:.0%} of its own. The speeds and "
@@ -143,7 +143,7 @@ def _cache_line(jit):
 
 
 def _blas_lines(library, cpu, check):
-    """Yield what there is to say about BLAS.
+    """Yield the lines about BLAS.
 
     Parameters
     ----------

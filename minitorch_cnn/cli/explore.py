@@ -1,4 +1,4 @@
-"""`mcnn explore`: a page with a trained network alive in it."""
+"""`mcnn explore`: a page in which a trained network computes."""
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import add_source_options

@@ -170,7 +170,7 @@ def _has_run(path):
 
 
 def _given_choices(arguments):
-    """Return (name, option, value) of what the command line says and the beginning of a run has decided."""
+    """Return (name, option, value) of the settings on the command line that a run fixes when it begins."""
     chosen = [name for name in _CHOSEN_ONCE if getattr(arguments, name) is not None]
     if is_own(arguments.model):  # a network of your own is named again, so that it is found
         chosen.remove("model")
@@ -178,7 +178,7 @@ def _given_choices(arguments):
 
 
 def _refuse_other_choices(arguments, settings):
-    """Raise UsageError for what --resume auto is told and the run in the folder does not have."""
+    """Raise UsageError if --resume auto comes with settings that differ from those of the run in the folder."""
     recipe = settings["recipe"]
     names = {"recipe": recipe["name"], "model": recipe["name"], "run_folder": arguments.run_folder}
     run = {**recipe, **settings, "lr": recipe["peak_lr"], **names}
@@ -191,7 +191,7 @@ def _refuse_other_choices(arguments, settings):
 
 
 def _resume_plan(arguments, options, path):
-    """Return the `Plan` of going on with the run in a folder."""
+    """Return the `Plan` that continues the run in a folder."""
     from minitorch_cnn import train
 
     folder = train.RunFolder.open(path)

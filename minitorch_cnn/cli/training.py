@@ -26,7 +26,7 @@ def say_no_cifar10(network):
 
 
 def for_pictures(place, name, chosen, more_epochs=True):
-    """Return what changes in a recipe for a folder of pictures; says what it found and chose.
+    """Return the changes to a recipe for a folder of pictures, and print what was found and chosen.
 
     Parameters
     ----------

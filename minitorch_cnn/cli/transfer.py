@@ -110,7 +110,7 @@ def _load(arguments, progress=None):
 
 
 def _recipe(arguments, place):
-    """Return the name of the recipe, and what changes in it: by the command line, and by few pictures."""
+    """Return the name of the recipe, and the changes to it by the command line or because there are few pictures."""
     cached = {"cache_features": True, "crop_padding": 0, "flip": False} if arguments.cache_features else {}
     changes = {
         "model": arguments.model or _recorded_name(arguments),
@@ -125,7 +125,7 @@ def _recipe(arguments, place):
 
 
 def _native_size(name):
-    """Return the pixels per side that a network is made for; None for an unknown name, which comes up later."""
+    """Return the pixels per side that a network is made for; None for an unknown name, which is reported later."""
     from minitorch_cnn import models
 
     return models.native_input(name)[1] if name in models.list() else None

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import between, one_of
+from minitorch_cnn.nn._docstring import add_sections
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array
@@ -116,65 +117,60 @@ class NLLLoss(_Weighted):
         )
 
 
-class MSELoss(Module):
+_SECTIONS = """\
+Returns
+-------
+Tensor, shape (), or that of x for "none"
+    On call, for x and a target of its shape.
+
+Raises
+------
+TypeError, ValueError
+    If an argument is out of its range.
+"""
+
+
+class _ElementLoss(Module):
+    """A loss of each element of x and target; the docstring of a subclass gets the sections that all share."""
+
+    reduction: str
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        add_sections(cls, _SECTIONS)
+
+    def __init__(self, reduction: str = "mean"):
+        one_of(type(self).__name__, _REDUCTIONS, reduction=reduction)
+        self.reduction = reduction
+
+
+class MSELoss(_ElementLoss):
     """(x - target)^2, averaged over all elements; see `ops.mse_loss`.
 
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
-
-    Returns
-    -------
-    Tensor, shape (), or that of x for "none"
-        On call, for x and a target of its shape.
-
-    Raises
-    ------
-    ValueError
-        If ``reduction`` is unknown.
     """
-
-    reduction: str
-
-    def __init__(self, reduction: str = "mean"):
-        one_of("MSELoss", _REDUCTIONS, reduction=reduction)
-        self.reduction = reduction
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""
         return ops.mse_loss(x, target, reduction=self.reduction)
 
 
-class L1Loss(Module):
+class L1Loss(_ElementLoss):
     """|x - target|, averaged over all elements; see `ops.l1_loss`.
 
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
-
-    Returns
-    -------
-    Tensor, shape (), or that of x for "none"
-        On call, for x and a target of its shape.
-
-    Raises
-    ------
-    ValueError
-        If ``reduction`` is unknown.
     """
-
-    reduction: str
-
-    def __init__(self, reduction: str = "mean"):
-        one_of("L1Loss", _REDUCTIONS, reduction=reduction)
-        self.reduction = reduction
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""
         return ops.l1_loss(x, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(Module):
+class SmoothL1Loss(_ElementLoss):
     """|x - target|, rounded where it is small, averaged over all elements; see `ops.smooth_l1_loss`.
 
     Parameters
@@ -182,33 +178,21 @@ class SmoothL1Loss(Module):
     reduction : "mean", "sum" or "none"
     beta : float, >= 0
         Where the squared part ends.
-
-    Returns
-    -------
-    Tensor, shape (), or that of x for "none"
-        On call, for x and a target of its shape.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
     """
 
-    reduction: str
     beta: float
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0):
-        one_of("SmoothL1Loss", _REDUCTIONS, reduction=reduction)
+        super().__init__(reduction)
         arguments.number("SmoothL1Loss", least=0, beta=beta)
         self.beta = beta
-        self.reduction = reduction
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""
         return ops.smooth_l1_loss(x, target, beta=self.beta, reduction=self.reduction)
 
 
-class HuberLoss(Module):
+class HuberLoss(_ElementLoss):
     """(x - target)^2 / 2 where it is small, a straight line elsewhere, averaged; see `ops.huber_loss`.
 
     Parameters
@@ -216,26 +200,14 @@ class HuberLoss(Module):
     reduction : "mean", "sum" or "none"
     delta : float, > 0
         Where the squared part ends.
-
-    Returns
-    -------
-    Tensor, shape (), or that of x for "none"
-        On call, for x and a target of its shape.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
     """
 
-    reduction: str
     delta: float
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
-        one_of("HuberLoss", _REDUCTIONS, reduction=reduction)
+        super().__init__(reduction)
         arguments.positive("HuberLoss", delta=delta)
         self.delta = delta
-        self.reduction = reduction
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the loss of x against target, of the same shape."""

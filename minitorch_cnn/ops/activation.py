@@ -83,6 +83,17 @@ class GELU(Elementwise):
         return restore(kernels.layers.elementwise.gelu_backward(memory_flat(grad_out, order)[0], flat))
 
 
+def sigmoid_array(x):
+    """Return 1 / (1 + exp(-x)) for an array; exp(-|x|) cannot overflow, and stays precise where it is tiny."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, 1) / (1 + small)
+
+
+def softplus_array(x):
+    """Return log(1 + exp(x)) for an array, without overflow."""
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+
+
 class Sigmoid(Elementwise):
     """1 / (1 + exp(-x))."""
 
@@ -91,9 +102,7 @@ class Sigmoid(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        # exp(-|x|) cannot overflow, and keeps its precision where it is tiny.
-        small = np.exp(-np.abs(x))
-        out = np.where(x < 0, small, 1) / (1 + small)
+        out = sigmoid_array(x)
         ctx.save(out)
         return out
 

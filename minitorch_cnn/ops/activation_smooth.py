@@ -8,6 +8,7 @@ import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.types import Operand
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # of the paper; a fixed point at mean 0, variance 1
-
-
-def _sigmoid(x):
-    """Return 1 / (1 + exp(-x)), without overflow."""
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, 1) / (1 + small)
-
-
-def _softplus(x):
-    """Return log(1 + exp(x)), without overflow."""
-    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
 
 
 class Softplus(Elementwise):
@@ -39,11 +29,11 @@ class Softplus(Elementwise):
     def forward(ctx, x, *, beta):
         ctx.beta = beta
         ctx.save(x)
-        return _softplus(beta * x) / beta
+        return softplus_array(beta * x) / beta
 
     @staticmethod
     def backward(ctx, grad_out):
-        return grad_out * _sigmoid(ctx.beta * ctx.saved[0])
+        return grad_out * sigmoid_array(ctx.beta * ctx.saved[0])
 
 
 class SiLU(Elementwise):
@@ -55,12 +45,12 @@ class SiLU(Elementwise):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return x * _sigmoid(x)
+        return x * sigmoid_array(x)
 
     @staticmethod
     def backward(ctx, grad_out):
         (x,) = ctx.saved
-        s = _sigmoid(x)
+        s = sigmoid_array(x)
         return grad_out * (s * (1 + x * (1 - s)))
 
 
@@ -73,13 +63,13 @@ class Mish(Elementwise):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return x * np.tanh(_softplus(x))
+        return x * np.tanh(softplus_array(x))
 
     @staticmethod
     def backward(ctx, grad_out):
         (x,) = ctx.saved
-        t = np.tanh(_softplus(x))
-        return grad_out * (t + x * (1 - t * t) * _sigmoid(x))
+        t = np.tanh(softplus_array(x))
+        return grad_out * (t + x * (1 - t * t) * sigmoid_array(x))
 
 
 class ELU(Elementwise):

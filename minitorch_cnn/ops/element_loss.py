@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
 from minitorch_cnn.ops.arithmetic import mul, sub
 from minitorch_cnn.ops.loss import REDUCTIONS, check_reduction
 from minitorch_cnn.ops.pointwise import Elementwise
@@ -80,24 +81,17 @@ class BinaryCrossEntropyWithLogits(Function):
     def forward(ctx, x, target, *, pos_weight):
         ctx.pos_weight = pos_weight
         ctx.save(x, target)
-        return (1 - target) * x + (1 + (pos_weight - 1) * target) * _softplus(-x)
+        return (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus_array(-x)
 
     @staticmethod
     def backward(ctx, grad_out):
         (x, target), pos_weight = ctx.saved, ctx.pos_weight
         need_x, need_target = ctx.needs_grad
-        small = np.exp(-np.abs(x))
-        no = np.where(x < 0, 1, small) / (1 + small)  # sigmoid(-x), without overflow
-        slope = (1 - target) - (1 + (pos_weight - 1) * target) * no
+        slope = (1 - target) - (1 + (pos_weight - 1) * target) * sigmoid_array(-x)
         return (
             grad_out * slope if need_x else None,
-            grad_out * ((pos_weight - 1) * _softplus(-x) - x) if need_target else None,
+            grad_out * ((pos_weight - 1) * softplus_array(-x) - x) if need_target else None,
         )
-
-
-def _softplus(x):
-    """Return log(1 + exp(x)), without overflow."""
-    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
 
 
 def _check(op, x, target, reduction):

@@ -193,7 +193,7 @@ def check_same_data(train_set, chosen):
 
 
 def snapshot(state, settings):
-    """Return the state of this moment.
+    """Return the current state.
 
     Parameters
     ----------

@@ -296,7 +296,7 @@ class Trainer:
     # --------------------------------------------------------------------- saving and resuming
 
     def save(self) -> Any:
-        """Write a checkpoint of this moment and return its path, or None if another rank does it.
+        """Write a checkpoint of the current state and return its path, or None if another rank writes it.
 
         Raises
         ------
@@ -321,7 +321,7 @@ class Trainer:
     def resume(
         cls, folder: Path, train_set: data.ArrayDataset, *, model: network.Model | None = None, **options: Any
     ) -> Self:
-        """Continue an earlier run from its newest whole checkpoint, with the bits of a run without a break.
+        """Continue an earlier run from its newest complete checkpoint, with the bits of a run without interruption.
 
         Parameters
         ----------

@@ -124,7 +124,7 @@ def _pool(arguments):
 
 
 def _check_size(arguments, maps):
-    """Raise UsageError if there is more to show than anybody would read."""
+    """Raise UsageError if the output would be too long to read."""
     a = arguments
     side = (a.input + 2 * a.pad) // (a.stride or a.kernel) + 1
     products = maps * (side * a.kernel) ** (1 if a.one_d else 2)

@@ -1,4 +1,4 @@
-"""The explorer: one HTML file with a model alive in it, which opens from a folder and needs no network."""
+"""The explorer: one HTML file in which a model computes, which opens from a folder and needs no network."""
 
 import base64
 import html
