@@ -51,8 +51,8 @@ def for_pictures(place, name, chosen, more_epochs=True):
     changes = {name: value for name, value in few.items() if more_epochs or name != "epochs"} | chosen
     recipe = train.recipe(name, **changes)
     say(
-        f"{pictures:,} pictures of {classes} classes in {place.root}: {recipe.model}, {recipe.epochs} epochs in "
-        f"batches of {recipe.batch_size}"
+        f"{pictures:,} pictures of {classes} classes in {place.root}: {recipe.model}, {recipe.epochs} "
+        f"epoch{'s' * (recipe.epochs > 1)} in batches of {recipe.batch_size}"
     )
     return changes
 
