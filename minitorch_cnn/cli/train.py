@@ -9,6 +9,7 @@ from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import Source, add_source_options, recorded_source, source
 from minitorch_cnn.cli.options import add_ranks_options, add_threads_option, connect, is_own, use_threads
 from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
+from minitorch_cnn.cli.recipe_options import FIELDS, add_recipe_options, recipe_changes
 from minitorch_cnn.cli.streams import say
 
 _CHOSEN_ONCE = (
@@ -23,7 +24,8 @@ _CHOSEN_ONCE = (
     "accumulate",
     "save_epochs",
     "run_folder",
-)  # --resume keeps them
+    *FIELDS,
+)  # --resume and --more keep them
 
 
 def add_commands(commands):
@@ -34,7 +36,12 @@ def add_commands(commands):
         description="Train a network with a recipe: network, optimiser, schedule and augmentation. Progress goes to "
         "standard error, the result to standard output, and everything into the folder of the run. Press Ctrl-C once "
         "to finish the batch, save and stop.",
-        examples=("mcnn train --data shapes10", "mcnn train --recipe mlp --data shapes10 --epochs 2 --seed 1"),
+        examples=(
+            "mcnn train --data shapes10",
+            "mcnn train --recipe mlp --data shapes10 --epochs 2 --seed 1",
+            "mcnn train --data shapes10 --holdout 500 --schedule plateau --epochs 30 --early-stop 5",
+            "mcnn train --more runs/shapes10-1 --epochs 2",
+        ),
     )
     parser.add_argument(
         "--recipe", metavar="R", help="a recipe of `mcnn list` (default: shapes10 for these images, else cifar4)"
@@ -61,6 +68,7 @@ def add_commands(commands):
     parser.add_argument(
         "--workers", type=integer(0), metavar="N", help="processes that prepare batches (default: the recipe's)"
     )
+    add_recipe_options(parser)
     add_threads_option(parser)
     add_ranks_options(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
@@ -75,6 +83,11 @@ def add_commands(commands):
         metavar="DIR",
         help="continue the run in this folder; auto: continue the run in --run, or begin it if there is none",
     )
+    parser.add_argument(
+        "--more",
+        metavar="RUN",
+        help="train the finished run in this folder for --epochs N more, as a new run with a schedule of its own",
+    )
     set_command(parser, _run, _code)
 
 
@@ -84,20 +97,36 @@ class Plan:
 
     source: Source
     folder: str | None  # None: the next free one
-    recipe: str | None  # None: continue the run in the folder
+    recipe: str | None  # None: continue the run in the folder, or train the run `more` further
     changes: dict  # of the recipe
     options: dict  # of the Trainer
     tested: bool  # whether the test set judges the model at the end
     name: str = ""  # of the run, for a folder of its own
+    more: str | None = None  # folder of the finished run that is trained further
 
     def trainer(self, train_set, folder, **others):
         """Return the Trainer."""
         from minitorch_cnn import train
 
+        if self.more is not None:
+            return train.more(self.more, train_set, folder, **self.changes, **others, **self.options)
         if self.recipe is None:
             return train.Trainer.resume(folder, train_set, **others, **self.options)
         recipe = train.recipe(self.recipe, **self.changes)
         return train.Trainer(recipe, train_set, folder, **others, **self.options)
+
+    def code(self, folder, ranks=""):
+        """Return the lines of Python that make it; ``ranks`` is a further argument."""
+        train_set, options = self.source.code(train=True), training.arguments_code(self.options) + ranks
+        changes = training.arguments_code(self.changes)
+        if self.more is not None:
+            return [f"trainer = train.more({self.more!r}, {train_set}, {folder!r}{changes}{options})"]
+        if self.recipe is None:
+            return [f"trainer = train.Trainer.resume({folder!r}, {train_set}{options})"]
+        return [
+            f"recipe = train.recipe({self.recipe!r}{changes})",
+            f"trainer = train.Trainer(recipe, {train_set}, {folder!r}{options})",
+        ]
 
 
 def _plan(arguments):
@@ -107,6 +136,8 @@ def _plan(arguments):
         options["model"] = arguments.model
     elif arguments.model is not None and arguments.recipe is not None:
         raise UsageError("mcnn train: leave out --recipe or --model: a network of `mcnn list` has its own recipe")
+    if arguments.more is not None:
+        return _more_plan(arguments, options)
     automatic = arguments.resume == "auto"
     if automatic and arguments.run_folder is None:
         raise UsageError("mcnn train: add --run DIR: --resume auto continues the run in it, or begins it")
@@ -121,7 +152,7 @@ def _plan(arguments):
     recipe, place = _choose(arguments)
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
-    changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr})
+    changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr}) | recipe_changes(arguments)
     if place.name == "folder":  # its pictures are read in the size that is asked for
         changes = training.for_pictures(place, recipe, changes)
     elif arguments.image_size is not None:
@@ -202,6 +233,36 @@ def _resume_plan(arguments, options, path):
     folder.refuse_if_locked()
     settings = train.Checkpoints(folder.path).load()[0]["settings"]
     _refuse_other_choices(arguments, settings)
+    return Plan(_recorded_place(arguments, settings), path, None, {}, options, settings["holdout"] == 0)
+
+
+def _more_plan(arguments, options):
+    """Return the `Plan` of training a finished run further."""
+    from minitorch_cnn import train
+
+    if arguments.resume is not None:
+        raise UsageError("mcnn train: leave out --resume or --more: one continues a run, the other begins a new one")
+    if arguments.epochs is None:
+        raise UsageError("mcnn train: add --epochs N to --more: how many epochs more")
+    for name, option, _ in _given_choices(arguments):
+        if name not in ("epochs", "lr", "run_folder"):
+            raise UsageError(f"mcnn train: leave out --{option}: --more keeps that of the run which it trains further")
+    run = train.RunFolder.open(arguments.more)
+    settings = train.Checkpoints(run.path).load()[0]["settings"]
+    return Plan(
+        source=_recorded_place(arguments, settings),
+        folder=arguments.run_folder,
+        recipe=None,
+        changes=training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr}),
+        options=options,
+        tested=settings["holdout"] == 0,
+        name=settings["recipe"]["name"],
+        more=arguments.more,
+    )
+
+
+def _recorded_place(arguments, settings):
+    """Return the `Source` of the images of an earlier run: as it recorded them, or as --data says now."""
     place = recorded_source(settings)
     if arguments.data is None and place is None:
         name = settings["dataset"]
@@ -211,7 +272,7 @@ def _resume_plan(arguments, options, path):
     if arguments.data is not None:
         size = settings["input_size"][0]
         place = source(arguments.data, arguments.unverified or not settings["verified"], size, skip_broken=True)
-    return Plan(place, path, None, {}, options, settings["holdout"] == 0)
+    return place
 
 
 def _run(arguments):
@@ -220,7 +281,8 @@ def _run(arguments):
     with connect(arguments) as ranks:
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
-        if plan.recipe is None and (result := train.RunFolder(plan.folder).read_result()) is not None:
+        resumed = plan.recipe is None and plan.more is None
+        if resumed and (result := train.RunFolder(plan.folder).read_result()) is not None:
             say("this run is complete; its result was:")
             print(training.summary(result, plan.folder))
             return 0
@@ -237,15 +299,8 @@ def _run(arguments):
 def _code(arguments):
     plan = _plan(arguments)
     folder = plan.folder or training.free_folder(plan.name)
-    train_set, options = plan.source.code(train=True), training.arguments_code(plan.options)
-    connected = []
+    connected, ranks = [], ""
     if arguments.distributed not in (None, "off"):
-        connected, options = [f"ranks = train.connect({arguments.distributed!r})"], f"{options}, ranks=ranks"
-    if plan.recipe is None:
-        lines = [f"trainer = train.Trainer.resume({folder!r}, {train_set}{options})"]
-    else:
-        lines = [
-            f"recipe = train.recipe({plan.recipe!r}{training.arguments_code(plan.changes)})",
-            f"trainer = train.Trainer(recipe, {train_set}, {folder!r}{options})",
-        ]
-    return training.code("data, train", arguments.threads, connected + lines, plan.source, plan.tested)
+        connected, ranks = [f"ranks = train.connect({arguments.distributed!r})"], ", ranks=ranks"
+    lines = connected + plan.code(folder, ranks)
+    return training.code("data, train", arguments.threads, lines, plan.source, plan.tested)

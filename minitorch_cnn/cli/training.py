@@ -189,11 +189,13 @@ def summary(result, folder):
     """Return ``result.json`` as a line."""
     kind = "test" if result["test_reads"] else "holdout"
     accuracy, loss = result[f"{kind}_accuracy"], result[f"{kind}_loss"]
+    last = result.get("kept_epoch", result["epochs"])  # older results have none
+    kept = "" if last == result["epochs"] else f" (kept: epoch {last})"
     unverified = "" if result["verified"] else " (unverified images)"
     return (
         f"{kind} accuracy {accuracy:.2%}, loss {loss:.4f}: {result['recipe']} on {result['dataset']}{unverified}, "
-        f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)} in {result['seconds']:.0f} s, seed {result['seed']}; "
-        f"{os.path.join(folder, 'result.json')}"
+        f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)}{kept} in {result['seconds']:.0f} s, "
+        f"seed {result['seed']}; {os.path.join(folder, 'result.json')}"
     )
 
 

@@ -8,6 +8,7 @@ from minitorch_cnn.cli.errors import UsageError, usage
 from minitorch_cnn.cli.images import Source, add_source_options, source
 from minitorch_cnn.cli.options import add_threads_option, is_own, use_threads
 from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
+from minitorch_cnn.cli.recipe_options import add_recipe_options, recipe_changes
 
 _NETWORK = "resnet18"
 
@@ -67,6 +68,7 @@ def add_commands(commands):
     parser.add_argument(
         "--workers", type=integer(0), metavar="N", help="processes that prepare batches (default: the recipe's)"
     )
+    add_recipe_options(parser)
     add_threads_option(parser)
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/transfer-1, ...)")
     set_command(parser, _run, _code)
@@ -119,7 +121,7 @@ def _recipe(arguments, place):
         "image_size": arguments.image_size,
         "freeze_until": arguments.freeze_until,
     }
-    changes = training.given(changes) | cached
+    changes = training.given(changes) | recipe_changes(arguments) | cached
     name = "transfer_head" if _only_head_learns(arguments) else "transfer"
     return name, training.for_pictures(place, name, changes, False) if place.name == "folder" else changes
 

@@ -9,6 +9,7 @@ result = trainer.final_eval(data.CIFAR10(root, train=False))
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, RanksError, SingleProcess, connect
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction
+from minitorch_cnn.train.more import more
 from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.network import OwnNetworkError
 from minitorch_cnn.train.recipes import RECIPES, Recipe, few_images, recipe
@@ -46,6 +47,7 @@ __all__ = [
     "connect",
     "environment",
     "few_images",
+    "more",
     "only_head_learns",
     "recipe",
     "replace_head",

@@ -12,6 +12,14 @@ class TrainingDivergedError(ArithmeticError):
     """
 
 
+def diverged(fault, progress, checkpoint, peak_lr):
+    """Return the error for a fault that `bad_loss` or `bad_gradient` found in the batch after ``progress``."""
+    return TrainingDivergedError(
+        f"epoch {progress.epoch + 1}, batch {progress.batch + 1}: {fault}. Stopped before the optimiser's step; last "
+        f"good checkpoint: {checkpoint}. Try a peak learning rate of {peak_lr / 10:g} instead of {peak_lr:g}."
+    )
+
+
 def bad_loss(model, images, loss):
     """Return where a NaN or infinite loss comes from.
 

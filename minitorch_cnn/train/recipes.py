@@ -10,6 +10,7 @@ import difflib
 import functools
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ import numpy as np
 from minitorch_cnn import arguments, models
 
 _OPTIMIZERS = ("adam", "sgd")
-_OPTIONAL = ("image_size", "dropout", "freeze_until")  # may be None
+_SCHEDULES = ("one_cycle", "plateau")
+_OPTIONAL = ("image_size", "dropout", "freeze_until", "early_stop")  # may be None
 _OLDER_NAMES = {"rise": "warmup_fraction", "body_rate": "backbone_lr_scale"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The numbers of one training; the learning rate follows a one-cycle schedule in all of them.
+    """The numbers of one training.
 
     Parameters
     ----------
@@ -63,6 +65,17 @@ class Recipe:
     backbone_lr_scale : float, 0 to 1
         The learning rate of all but the last fully connected layer, as a share of the schedule's: what was
         learned from other images should change less than what is new.
+    schedule : "one_cycle" or "plateau"
+        How the learning rate changes: one cycle over all steps, or constant at ``peak_lr`` until the loss on the
+        held-out images, without them that of training, has not fallen for two epochs; then it falls to a fifth. See
+        `optim.OneCycleLR` and `optim.ReduceLROnPlateau`.
+    class_weights : None, "balanced", or a sequence of numbers >= 0, one per class
+        How much each class counts in the loss. "balanced" makes up for classes of few images: the weights are in
+        proportion to 1 / images of the class. They are scaled so that their mean over the training images is 1.
+    early_stop : int, >= 1, epochs, or None
+        Training stops once the loss on the held-out images has not fallen for this many epochs, and keeps the best.
+    keep_best : bool
+        The classifier that comes out is that of the epoch with the lowest loss on the held-out images, not of the last.
 
     Raises
     ------
@@ -88,13 +101,18 @@ class Recipe:
     freeze_until: str | None = None
     cache_features: bool = False
     backbone_lr_scale: float = 1.0
+    schedule: str = "one_cycle"
+    class_weights: str | Sequence[float] | None = None
+    early_stop: int | None = None
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         for field in ("name", "model", "dataset", "freeze_until"):
             self._keep(field, str, isinstance(getattr(self, field), str), "a string")
-        for field in ("flip", "cache_features"):
+        for field in ("flip", "cache_features", "keep_best"):
             self._keep(field, bool, isinstance(getattr(self, field), (bool, np.bool_)), "True or False")
-        for field, least in (("epochs", 1), ("batch_size", 2), ("crop_padding", 0), ("workers", 0), ("image_size", 1)):
+        sizes = {"epochs": 1, "batch_size": 2, "crop_padding": 0, "workers": 0, "image_size": 1, "early_stop": 1}
+        for field, least in sizes.items():
             value = getattr(self, field)
             fits = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
             self._keep(field, int, fits, f"an integer of at least {least}")
@@ -105,8 +123,13 @@ class Recipe:
             self._keep_number(field, lambda value: 0 <= value <= 1, "0 to 1")
         if self.cache_features and (self.crop_padding or self.flip):
             raise ValueError("Recipe: cache_features - expected crop_padding=0 and flip=False with it, got others")
-        if self.optimizer not in _OPTIMIZERS:
-            raise ValueError(f"Recipe: optimizer - expected 'adam' or 'sgd', got {self.optimizer!r}")
+        for field, known in (("optimizer", _OPTIMIZERS), ("schedule", _SCHEDULES)):
+            if getattr(self, field) not in known:
+                expected = " or ".join(map(repr, known))
+                raise ValueError(f"Recipe: {field} - expected {expected}, got {getattr(self, field)!r}")
+        if not isinstance(self.class_weights, (str, type(None))) or self.class_weights not in (None, "balanced"):
+            fits = _are_weights(self.class_weights)
+            self._keep("class_weights", _as_weights, fits, "None, 'balanced' or numbers >= 0")
 
     def _keep_number(self, field, fits, expected):
         value = getattr(self, field)
@@ -122,6 +145,11 @@ class Recipe:
         object.__setattr__(self, field, kind(value))
 
     @property
+    def keeps_best(self) -> bool:
+        """Whether the classifier of the best epoch comes out: ``keep_best``, or ``early_stop``."""
+        return self.keep_best or self.early_stop is not None
+
+    @property
     def rise(self) -> float:
         """An older name of ``warmup_fraction``."""
         return self.warmup_fraction
@@ -130,6 +158,18 @@ class Recipe:
     def body_rate(self) -> float:
         """An older name of ``backbone_lr_scale``."""
         return self.backbone_lr_scale
+
+
+def _are_weights(values):
+    """Return whether values are numbers >= 0, and at least one of them is positive."""
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        return False
+    fit = all(isinstance(value, numbers.Real) and 0 <= value < math.inf for value in values)
+    return fit and any(value > 0 for value in values)
+
+
+def _as_weights(values):
+    return [float(value) for value in values]
 
 
 def _with_older_names(init):

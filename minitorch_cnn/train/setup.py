@@ -10,6 +10,7 @@ from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
 
 MOMENTUM = 0.9
+PLATEAU = {"factor": 0.2, "patience": 2}
 
 
 def options(recipe, ranks, given):
@@ -36,18 +37,27 @@ def options(recipe, ranks, given):
     source, accumulate = given["source"], given["accumulate"]
     if source is not None and not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"Trainer: source - expected a str, a Path or None, got {source!r}")
-    arguments.integer("Trainer", least=0, seed=given["seed"], holdout=given["holdout"])
+    arguments.integer("Trainer", least=0, **{name: given[name] for name in ("seed", "holdout", "first_epoch")})
     arguments.integer("Trainer", least=1, accumulate=accumulate)
+    if recipe.keeps_best and not given["holdout"]:
+        raise ValueError("Trainer: holdout - expected at least 1 image, which early_stop and keep_best need, got 0")
     most = recipe.batch_size // ranks.size  # images of the smallest share
     if accumulate > most:
         raise ValueError(f"Trainer: accumulate - expected 1 to {most}, the images of a rank, got {accumulate!r}")
     for name in ("sync_bn", "save_epochs"):
         if not isinstance(given[name], (bool, np.bool_)):
             raise TypeError(f"Trainer: {name} - expected True or False, got {given[name]!r}")
-    checked = {name: int(given[name]) for name in ("seed", "holdout", "accumulate")}
+    checked = {name: int(given[name]) for name in ("seed", "holdout", "accumulate", "first_epoch")}
     checked |= {name: bool(given[name]) for name in ("sync_bn", "save_epochs")}
     checked["source"] = None if source is None else os.fspath(source)
     return {name: checked[name] for name in given}
+
+
+def callback(on_epoch):
+    """Return what is called after every epoch, or None; raise TypeError if it cannot be called."""
+    if on_epoch is not None and not callable(on_epoch):
+        raise TypeError(f"Trainer: on_epoch - expected a function of trainer and record, or None, got {on_epoch!r}")
+    return on_epoch
 
 
 def batches(recipe, images, ranks, workers, seed):
@@ -69,6 +79,12 @@ def batches(recipe, images, ranks, workers, seed):
         expected = f"at least one batch of {recipe.batch_size} images"
         raise ValueError(f"Trainer: train_set - expected {expected}, got {len(images.labels)} images")
     return loader
+
+
+def parts(count, accumulate):
+    """Return the slices that a batch of ``count`` images is divided into."""
+    ends = [count * i // accumulate for i in range(accumulate + 1)]
+    return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
 
 
 def augmentation(recipe):
@@ -146,7 +162,9 @@ def optimizer(recipe, model):
 
 
 def schedule(recipe, optimizer, total_steps):
-    """Return the one-cycle schedule, each group with its own peak."""
+    """Return the schedule of a recipe; each group of parameters has its own peak."""
+    if recipe.schedule == "plateau":
+        return optim.ReduceLROnPlateau(optimizer, **PLATEAU)
     peaks = [group["lr"] for group in optimizer.param_groups]
     return optim.OneCycleLR(optimizer, peaks, total_steps, pct_start=recipe.warmup_fraction)
 

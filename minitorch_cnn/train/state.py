@@ -21,7 +21,8 @@ from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
 from minitorch_cnn.types import Path
 
-OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs")  # of a `Trainer`, chosen once
+# Of a `Trainer`, chosen once.
+OPTIONS = ("source", "seed", "holdout", "sync_bn", "accumulate", "save_epochs", "first_epoch")
 FINGERPRINT_STEP = 20
 KEEP = 2  # checkpoints
 
@@ -181,15 +182,15 @@ def data_digests(dataset):
     return {"dataset_digest": dataset.digest, "data_sha256": contents_digest(dataset)}
 
 
-def check_same_data(train_set, chosen):
-    """Raise ValueError unless a dataset is the one that the settings of a run describe."""
+def check_same_data(train_set, chosen, caller):
+    """Raise ValueError unless a dataset is the one that the settings of a run describe; ``caller`` is named then."""
     classes, expected = [str(name) for name in train_set.classes], chosen["classes"]
     if classes != expected:
-        raise ValueError(f"resume: train_set - expected the classes {expected} in this order, got {classes}")
+        raise ValueError(f"{caller}: train_set - expected the classes {expected} in this order, got {classes}")
     for key, got in data_digests(train_set).items():
         if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
             expected = f"{chosen['dataset']} of digest {chosen[key]}"
-            raise ValueError(f"resume: train_set - expected {expected}, got {train_set.name} of {got}")
+            raise ValueError(f"{caller}: train_set - expected {expected}, got {train_set.name} of {got}")
 
 
 def snapshot(state, settings):

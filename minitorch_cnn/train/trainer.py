@@ -1,26 +1,27 @@
 """The training loop with saving, resuming, stopping and the final test."""
 
 import contextlib
-import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
-from minitorch_cnn import arguments, data, nn, ops, optim, rng
+from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import nan_check, network, setup, state
+from minitorch_cnn.train import best, continuing, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.metrics.classifier import Classifier
+from minitorch_cnn.train.objective import Objective
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
-from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError, rescue_folder
+from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, saved_elsewhere
 from minitorch_cnn.types import Array, Path
 
 
@@ -62,6 +63,11 @@ class Trainer:
         Divide each batch into this many parts, each with its own batch norm, for batches beyond memory.
     save_epochs : bool
         Keep a classifier of the start and of every epoch, for a film; see `explain.filter_film`.
+    first_epoch : int, >= 0
+        How many epochs an earlier run has done, see `train.more`.
+    on_epoch : callable or None
+        Called on rank 0 after every epoch with the trainer and the epoch's line of ``run.jsonl``, a dict: for a
+        chart that grows, or a log of your own; see `LiveChart` and `TensorBoard`.
 
     Attributes
     ----------
@@ -101,17 +107,20 @@ class Trainer:
         sync_bn: bool = False,
         accumulate: int = 1,
         save_epochs: bool = False,
+        first_epoch: int = 0,
+        on_epoch: Callable[["Trainer", dict[str, Any]], None] | None = None,
     ):
         self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
-        given = source, seed, holdout, sync_bn, accumulate, save_epochs
+        given = source, seed, holdout, sync_bn, accumulate, save_epochs, first_epoch
         options = setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True)))
         vars(self).update(options)
         arguments.number("Trainer", least=0, save_every=save_every)
-        self.save_every = float(save_every)
+        self.save_every, self.on_epoch = float(save_every), setup.callback(on_epoch)
         self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
         rng.manual_seed(self.seed)
         kept, self.held_out = data.hold_out(train_set, self.holdout) if self.holdout else (train_set, None)
         self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
+        self.loss = Objective(recipe, kept.labels, len(train_set.classes))
         model, architecture = network.describe(model, recipe.model, self._sizes())
         self.settings = state.settings(recipe, train_set, architecture, options)
         self.state = self._first_state(nn.fuse(model))
@@ -139,7 +148,8 @@ class Trainer:
             nn.sync_batch_norm(model, self.ranks.sum)
         setup.prepare(self.recipe, model)
         optimizer = setup.optimizer(self.recipe, model)
-        schedule = setup.schedule(self.recipe, optimizer, self.recipe.epochs * len(self.loader))
+        epochs = self.recipe.epochs - self.first_epoch
+        schedule = setup.schedule(self.recipe, optimizer, epochs * len(self.loader))
         return state.TrainingState(model, optimizer, schedule, state.Progress())
 
     @property
@@ -154,7 +164,7 @@ class Trainer:
 
     @property
     def schedule(self) -> optim.Schedule:
-        """The one-cycle schedule of the learning rate."""
+        """The schedule of the learning rate."""
         return self.state.schedule
 
     @property
@@ -165,7 +175,7 @@ class Trainer:
     # ------------------------------------------------------------------------------ training
 
     def fit(self) -> bool:
-        """Train to the end of the schedule, or until the first request to stop: Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP.
+        """Train to the end, see `Recipe`, or until the first request to stop: Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP.
 
         Returns
         -------
@@ -184,7 +194,7 @@ class Trainer:
             At the second Ctrl-C.
         """
         with StopOnRequest() as request, self._running():
-            while self.progress.epoch < self.recipe.epochs:
+            while not best.at_end(self.recipe, self.progress, self.first_epoch):
                 if not self._epoch(request):
                     return False
                 self._end_epoch()
@@ -206,31 +216,32 @@ class Trainer:
 
     def step(self, images: Tensor, labels: Array) -> None:
         """Learn from this rank's share of a batch: images (N, C, H, W), or cached features (N, D), and labels (N,)."""
+        totals = self.learn(images, labels)
+        if not self.schedule.needs_measurement:  # which comes at the end of the epoch
+            self.schedule.step()
+        self._count(totals)
+
+    def learn(self, images: Tensor, labels: Array) -> Array:
+        """Take one step at the present learning rates; return the sum of the losses, right answers and images."""
         self.optimizer.zero_grad()
         totals = np.zeros(3)  # sum of the losses, right answers, images
-        for part in self._parts(len(labels)):
+        for part in setup.parts(len(labels), self.accumulate):
             x, answers = Tensor(images.data[part]), labels[part]
             with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)):
                 logits = self.trainable(x)
-                loss = ops.cross_entropy(logits, answers, label_smoothing=self.recipe.label_smoothing)
+                loss, count = self.loss(logits, answers)
                 self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))
                 # Weighted by its share of the batch, so that the sum over the parts is the mean over the batch.
-                share = np.asarray(len(answers) / self.recipe.batch_size, loss.dtype)
+                share = np.asarray(count / self.recipe.batch_size, loss.dtype)
                 # During the last backward, gradients that are ready are sent to the other ranks.
                 ready = getattr(self.average_gradients, "ready", None) if part.stop == len(labels) else None
                 loss.backward(share, on_leaf=ready)
             correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
-            totals += loss.item() * len(answers), correct, len(answers)
+            totals += loss.item() * count, correct, len(answers)
         self.average_gradients(self.parameters)
         self.stop_at(nan_check.bad_gradient(self.model))
         self.optimizer.step()
-        self.schedule.step()
-        self._count(totals)
-
-    def _parts(self, count):
-        """Return the slices that a batch of ``count`` images is divided into, see ``accumulate``."""
-        ends = [count * i // self.accumulate for i in range(self.accumulate + 1)]
-        return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+        return totals
 
     def _count(self, totals):
         """Record a finished step, and show it."""
@@ -242,12 +253,8 @@ class Trainer:
     def stop_at(self, fault: str | None) -> None:
         """Raise TrainingDivergedError if there is a fault, a sentence of `nan_check`."""
         if fault:
-            epoch, batch, peak = self.progress.epoch + 1, self.progress.batch + 1, self.recipe.peak_lr
             good = next(iter(self.checkpoints.paths()), None)
-            raise nan_check.TrainingDivergedError(
-                f"epoch {epoch}, batch {batch}: {fault}. Stopped before the optimiser's step; last good checkpoint: "
-                f"{good}. Try a peak learning rate of {peak / 10:g} instead of {peak:g}."
-            )
+            raise nan_check.diverged(fault, self.progress, good, self.recipe.peak_lr)
 
     @contextlib.contextmanager
     def _running(self):
@@ -279,13 +286,18 @@ class Trainer:
         return self.folder.lock()
 
     def _end_epoch(self):
-        rate = max(self.schedule.lr(self.progress.step - 1))  # that of the last step
+        rate = max(self.schedule.lr(max(self.schedule.steps - 1, 0)))  # that of the last step
         self.ranks.average_statistics(self.model)
         judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
         record = self.progress.end_epoch(rate, judged)
+        if self.schedule.needs_measurement:
+            self.schedule.step(record["train_loss"] if judged is None else judged.loss)
+        best.keep(self)  # before the checkpoint: a resumed run has what its history speaks of
         self.save()
         self._write_history()
         self.reporter.end_epoch(record)
+        if self.on_epoch is not None and self.ranks.rank == 0:
+            self.on_epoch(self, record)
 
     def _write_history(self):
         if self.ranks.rank == 0:
@@ -313,9 +325,7 @@ class Trainer:
         except FileNotFoundError:
             if self.folder.path.is_dir():
                 raise
-            rescued = rescue_folder(self.folder.path)
-            state.Checkpoints(rescued).save(self.progress.step, saved)
-            raise FolderGoneError(self.folder.path, rescued, self.progress.step) from None
+            raise saved_elsewhere(self.folder.path, self.progress.step, saved) from None
 
     @classmethod
     def resume(
@@ -331,7 +341,7 @@ class Trainer:
         model : Module, callable, str or None
             As for `Trainer`; None makes the network that the run recorded.
         options
-            ``workers``, ``save_every``, ``reporter`` and ``ranks`` as for `Trainer`.
+            ``workers``, ``save_every``, ``reporter``, ``ranks`` and ``on_epoch`` as for `Trainer`.
 
         Returns
         -------
@@ -344,20 +354,10 @@ class Trainer:
         ValueError
             If the images, the classes, their order, or the model differ from those of the run.
         """
-        run = RunFolder.open(folder)
-        run.refuse_if_locked()
-        saved, notes = state.Checkpoints(run.path).load()
-        chosen = saved["settings"]
-        state.check_same_data(train_set, chosen)
-        train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
-        if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
-            model = network.rebuild(architecture, model, "resume")
-        kept = {key: chosen[key] for key in state.OPTIONS if key in chosen}
-        trainer = cls(Recipe(**chosen["recipe"]), train_set, run, model=model, **kept, **options)
-        if architecture:
-            trainer.settings["architecture"] = architecture
-        for note in notes:
-            trainer.reporter.say(note)
+        run, saved, train_set, model = continuing.read(folder, train_set, model, options.get("reporter"), "resume")
+        kept = {key: saved["settings"][key] for key in state.OPTIONS if key in saved["settings"]}
+        trainer = cls(Recipe(**saved["settings"]["recipe"]), train_set, run, model=model, **kept, **options)
+        continuing.keep_architecture(trainer, saved)
         state.restore(trainer.state, saved)
         return trainer
 

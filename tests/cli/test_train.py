@@ -237,3 +237,36 @@ def test_the_code_of_a_distributed_training(mcnn):
     code, out, _ = mcnn("train", *SHORT, "--distributed", "mpi", "--sync-bn", "--show-code")
     assert code == 0
     assert "ranks = train.connect('mpi')\n" in out and "sync_bn=True, workers=0, ranks=ranks)" in out
+
+
+def test_a_finished_run_is_trained_further(mcnn, trained):
+    code, out, err = mcnn("train", "--more", trained, "--epochs", 1, "--workers", 0)
+    assert code == 0 and "2 epochs" in out and "epoch 2/2 done" in err
+    assert result_of("runs/mlp-1")["test_reads"] == 2
+    assert "train.more('run', data.Shapes10(train=True), 'runs/mlp-2', epochs=1)" in mcnn(
+        "train", "--more", trained, "--epochs", 1, "--show-code"
+    )[1]
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (("--more", "run"), "add --epochs N to --more: how many epochs more"),
+        (("--more", "run", "--epochs", "1", "--seed", "3"), "leave out --seed: --more keeps that of the run"),
+        (("--more", "run", "--epochs", "1", "--resume", "run"), "leave out --resume or --more"),
+        (("--more", "none", "--epochs", "1"), "expected the folder of an earlier run, got no folder"),
+        (("--early-stop", "2"), "add --holdout N to --early-stop"),
+        (("--keep-best",), "add --holdout N to --keep-best"),
+        (("--class-weights", "1,x"), "expected balanced, or one number per class with commas between them, got '1,x'"),
+        (("--class-weights", "1,2", *SHORT), "class_weights - expected 10 numbers, one per class, got 2"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(mcnn, trained, words, says):
+    code, out, err = mcnn("train", *words)
+    assert code == 2 and says in err and out == ""
+
+
+def test_the_best_epoch_on_held_out_images_is_kept_and_named(mcnn):
+    words = ("--holdout", 32, "--early-stop", 3, "--schedule", "plateau", "--class-weights", "balanced", "--run", "run")
+    code, out, _ = mcnn("train", *SHORT, *words)
+    assert code == 0 and out.startswith("holdout accuracy") and os.path.exists("run/best.safetensors")

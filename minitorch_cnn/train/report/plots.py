@@ -9,7 +9,7 @@ from minitorch_cnn.display import figures
 from minitorch_cnn.display.figures import BLUE, ORANGE
 
 
-def curves(history, title, test_accuracy=None):
+def curves(history, title, test_accuracy=None, kept=None):
     """Draw loss and accuracy against the epoch.
 
     Parameters
@@ -19,6 +19,8 @@ def curves(history, title, test_accuracy=None):
     title : str
     test_accuracy : float or None, 0 to 1
         Drawn as a horizontal line.
+    kept : int or None
+        The epoch whose weights were kept; drawn as a vertical line unless it is the last.
 
     Returns
     -------
@@ -35,6 +37,8 @@ def curves(history, title, test_accuracy=None):
         if history and f"holdout_{key}" in history[0]:
             held_out = [record[f"holdout_{key}"] for record in history]
             axes.plot(epochs, held_out, "s--", color=ORANGE, lw=3, label="held-out images")
+        if history and kept not in (None, epochs[-1]):
+            axes.axvline(kept, color="0.4", ls=":", lw=3, label=f"kept: epoch {kept}")
         axes.set_title(label, fontsize=18)
         axes.set_xlabel("Epoch", fontsize=16)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

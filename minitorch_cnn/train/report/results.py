@@ -1,6 +1,7 @@
 """What a finished run leaves in its folder: the model, ``result.json`` and three pictures."""
 
 from minitorch_cnn.display import figures
+from minitorch_cnn.train import best
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.report import plots
 
@@ -10,8 +11,9 @@ def eval_set(trainer, test_set):
 
     A run that is not at its end, or was judged before, must not use them.
     """
-    if (done := trainer.progress.epoch) < trainer.recipe.epochs:
-        raise RuntimeError(f"final_eval: expected {trainer.recipe.epochs} epochs of training first, got {done}")
+    if not best.at_end(trainer.recipe, trainer.progress, trainer.first_epoch):
+        epochs, done = trainer.recipe.epochs, trainer.progress.epoch
+        raise RuntimeError(f"final_eval: expected {epochs} epochs of training first, got {done}")
     if trainer.folder.read_result() is not None:
         raise RuntimeError(f"final_eval: expected a run without a result, got one in {trainer.folder.result}")
     chosen, classes = trainer.held_out if test_set is None else test_set, tuple(trainer.train_set.classes)
@@ -39,10 +41,13 @@ def write(trainer, eval_set, kind):
         rank 0 alone.
     """
     folder, progress, settings = trainer.folder, trainer.progress, trainer.settings
-    judged = trainer.classifier.evaluate(eval_set, trainer.ranks)
+    classifier, kept = best.classifier(trainer), progress.history[-1]
+    if trainer.recipe.keeps_best:
+        kept = best.epoch(progress.history)
+    judged = classifier.evaluate(eval_set, trainer.ranks)
     if trainer.ranks.rank:
         return trainer.ranks.first(None)
-    digest = trainer.classifier.save(folder.model)
+    digest = classifier.save(folder.model)
     result = {
         "recipe": trainer.recipe.name,
         "model": settings["architecture"]["name"],
@@ -50,7 +55,8 @@ def write(trainer, eval_set, kind):
         "dataset_digest": settings["dataset_digest"],
         "verified": settings["verified"],
         "seed": trainer.seed,
-        "epochs": trainer.recipe.epochs,
+        "epochs": progress.epoch,
+        "kept_epoch": kept["epoch"],
         "steps": progress.step,
         "seconds": round(progress.seconds, 3),
         "test_accuracy": None,
@@ -59,8 +65,8 @@ def write(trainer, eval_set, kind):
         f"{kind}_accuracy": judged.accuracy,
         f"{kind}_loss": judged.loss,
         f"{kind}_images": len(eval_set.labels),
-        "train_accuracy": progress.history[-1]["train_accuracy"],
-        "train_loss": progress.history[-1]["train_loss"],
+        "train_accuracy": kept["train_accuracy"],
+        "train_loss": kept["train_loss"],
         "loss_fingerprint": progress.fingerprint,
         "weights_sha256": digest,
         "settings": settings,
@@ -70,8 +76,8 @@ def write(trainer, eval_set, kind):
     folder.write_result(result)
     title = f"{trainer.recipe.name} on {settings['dataset']}, seed {trainer.seed}"
     test_accuracy = judged.accuracy if kind == "test" else None
-    figures.save(plots.curves(progress.history, title, test_accuracy), folder.curves)
-    classes = trainer.classifier.classes
+    figures.save(plots.curves(progress.history, title, test_accuracy, kept["epoch"]), folder.curves)
+    classes = classifier.classes
     figures.save(plots.confusion(eval_set.labels, judged.predictions, classes), folder.confusion)
     figures.save(plots.mistakes(eval_set.images, eval_set.labels, judged.probabilities, classes), folder.mistakes)
     return trainer.ranks.first(result)

@@ -3,6 +3,7 @@
 run.jsonl           one line an epoch
 result.json         written last: a run that has one is complete
 model.safetensors   the classifier; see `Classifier.load`
+best.safetensors    the classifier of the best epoch so far, where the recipe keeps it
 curves.png  confusion.png  mistakes.png
 checkpoint-<step>.safetensors
 run.lock            while a process works in the folder
@@ -19,6 +20,7 @@ from typing import Any, Self
 from minitorch_cnn.display import html
 from minitorch_cnn.io import files
 from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
+from minitorch_cnn.train.state import Checkpoints
 from minitorch_cnn.types import Path
 
 
@@ -49,6 +51,7 @@ class RunFolder:
         self.history = self.path / "run.jsonl"
         self.result = self.path / "result.json"
         self.model = self.path / "model.safetensors"
+        self.best = self.path / "best.safetensors"
         self.curves = self.path / "curves.png"
         self.confusion = self.path / "confusion.png"
         self.mistakes = self.path / "mistakes.png"
@@ -119,7 +122,14 @@ class RunFolder:
         return json.loads(self.result.read_text(encoding="utf-8")) if self.result.exists() else None
 
 
-def rescue_folder(path):
+def saved_elsewhere(path, step, saved):
+    """Save the state of a run whose folder is gone in another one; return the error that names it."""
+    rescued = _rescue_folder(path)
+    Checkpoints(rescued).save(step, saved)
+    return FolderGoneError(path, rescued, step)
+
+
+def _rescue_folder(path):
     """Make and return a folder next to that of a run that is gone; if that fails, a temporary one."""
     names = (path.with_name(f"{path.name}-rescued" + (f"-{i}" if i > 1 else "")) for i in itertools.count(1))
     rescued = next(name for name in names if not name.exists())

@@ -1,0 +1,59 @@
+"""Options that change a recipe, which `mcnn train` and `mcnn transfer` share."""
+
+import argparse
+
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.parser import integer
+
+FIELDS = ("schedule", "class_weights", "early_stop", "keep_best")  # of `Recipe`, and of the parsed arguments
+
+
+def add_recipe_options(parser):
+    """Add the options to a command; each is a field of `Recipe`."""
+    parser.add_argument(
+        "--schedule",
+        choices=("one_cycle", "plateau"),
+        help="how the learning rate changes: one cycle (default), or constant until the loss no longer falls",
+    )
+    parser.add_argument(
+        "--class-weights",
+        type=_class_weights,
+        metavar="W",
+        help="balanced: classes of few images count more; or one number per class, such as 1,2,0.5",
+    )
+    parser.add_argument(
+        "--early-stop",
+        type=integer(1),
+        metavar="N",
+        help="stop once the loss on the held-out images has not fallen for N epochs; keeps the best, needs --holdout",
+    )
+    parser.add_argument(
+        "--keep-best",
+        action="store_true",
+        default=None,
+        help="keep the epoch with the lowest loss on the held-out images, not the last; needs --holdout",
+    )
+
+
+def recipe_changes(arguments):
+    """Return the fields of `Recipe` that the command line sets; raise UsageError if they need --holdout."""
+    if arguments.holdout is None and (arguments.early_stop or arguments.keep_best):
+        option = "--early-stop" if arguments.early_stop else "--keep-best"
+        prog = arguments.parser.prog
+        raise UsageError(f"{prog}: add --holdout N to {option}: it judges each epoch by N training images held out")
+    given = {name: getattr(arguments, name) for name in FIELDS}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _class_weights(text):
+    """Parse "balanced", or numbers with commas between them."""
+    if text == "balanced":
+        return text
+    try:
+        weights = [float(word) for word in text.split(",")]
+    except ValueError:
+        weights = [-1.0]
+    if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+        expected = "expected balanced, or one number per class with commas between them"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}")
+    return weights

@@ -1,0 +1,39 @@
+"""The epoch with the lowest loss on the held-out images: when to stop early, and whose weights to keep."""
+
+import copy
+
+from minitorch_cnn import weights
+from minitorch_cnn.train.metrics.classifier import Classifier
+
+
+def epoch(history):
+    """Return the record of the best epoch, the first of equals, or None before the first epoch."""
+    return min(history, key=lambda record: record["holdout_loss"], default=None)
+
+
+def at_end(recipe, progress, first_epoch):
+    """Return whether a training has nothing left to do: all epochs are done, or it stops early.
+
+    Early stopping waits for as many epochs as the recipe says, of those after ``first_epoch``.
+    """
+    if progress.epoch >= recipe.epochs:
+        return True
+    if recipe.early_stop is None or not progress.history:
+        return False
+    return progress.epoch - max(epoch(progress.history)["epoch"], first_epoch) >= recipe.early_stop
+
+
+def keep(trainer):
+    """Write the classifier of an epoch that has just ended, if it is the best and the recipe keeps the best one."""
+    history = trainer.progress.history
+    if trainer.recipe.keeps_best and trainer.ranks.rank == 0 and epoch(history) is history[-1]:
+        trainer.classifier.save(trainer.folder.best)
+
+
+def classifier(trainer):
+    """Return the classifier that a finished training gives: that of its last epoch, or of its best one."""
+    if not trainer.recipe.keeps_best or epoch(trainer.progress.history) is trainer.progress.history[-1]:
+        return trainer.classifier
+    model = copy.deepcopy(trainer.model)
+    model.load_state_dict(weights.load(trainer.folder.best)[0])
+    return Classifier(model, trainer.settings)

@@ -1,0 +1,81 @@
+"""Training a finished network further: a new run, whose history continues that of the earlier one.
+
+trainer = train.more("runs/cifar4-1", data.CIFAR10(train=True), "runs/cifar4-2", epochs=4)
+trainer.fit()
+"""
+
+import dataclasses
+from typing import Any
+
+from minitorch_cnn import arguments
+from minitorch_cnn.data import ArrayDataset
+from minitorch_cnn.train import best, continuing, network, state
+from minitorch_cnn.train.recipes import Recipe
+from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
+from minitorch_cnn.train.trainer import Trainer
+from minitorch_cnn.types import Path
+
+
+def more(
+    earlier: Path,
+    train_set: ArrayDataset,
+    folder: Path | RunFolder | None,
+    *,
+    epochs: int,
+    peak_lr: float | None = None,
+    model: network.Model | None = None,
+    **options: Any,
+) -> Trainer:
+    """Return a trainer that continues with the weights and the optimiser of a finished run, and a schedule of its own.
+
+    Parameters
+    ----------
+    earlier : str or Path
+        The folder of the finished run, which stays as it is. Weights and optimiser are those of its last epoch.
+    train_set : ArrayDataset
+        The same images as before; mean and std are those of the run.
+    folder : str, Path or RunFolder
+        New or empty.
+    epochs : int, >= 1
+        How many more. One cycle of the learning rate goes over these epochs.
+    peak_lr : float, > 0, or None
+        The highest learning rate; None means that of the earlier run. A plateau schedule then continues where it was.
+    model : Module, callable, str or None
+        As for `Trainer.resume`.
+    options
+        ``workers``, ``save_every``, ``reporter``, ``ranks`` and ``on_epoch`` as for `Trainer`; all else is that of the
+        earlier run.
+
+    Returns
+    -------
+    Trainer
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such run, another process works in it, or it is not at its end.
+    CheckpointError
+        If no checkpoint of it can be read.
+    TypeError, ValueError
+        If ``epochs`` or ``peak_lr`` is out of its range, or the images, the classes, their order, or the model differ
+        from those of the run.
+    """
+    arguments.integer("more", least=1, epochs=epochs)
+    _, saved, train_set, model = continuing.read(earlier, train_set, model, options.get("reporter"), "more")
+    kept = {key: saved["settings"][key] for key in state.OPTIONS if key in saved["settings"]}
+    recipe, progress = Recipe(**saved["settings"]["recipe"]), state.Progress(**saved["progress"])
+    if not best.at_end(recipe, progress, kept.get("first_epoch", 0)):
+        raise RunFolderError(
+            f"{earlier} - expected a run at its end, got one with {progress.epoch} of {recipe.epochs} epochs; resume "
+            f"it first: mcnn train --resume {earlier}"
+        )
+    rate = recipe.peak_lr if peak_lr is None else peak_lr
+    recipe = dataclasses.replace(recipe, epochs=progress.epoch + epochs, peak_lr=rate)
+    kept["first_epoch"] = progress.epoch
+    trainer = Trainer(recipe, train_set, folder, model=model, **kept, **options)
+    continuing.keep_architecture(trainer, saved)
+    schedule = trainer.schedule.state_dict()  # from its first step
+    if trainer.schedule.needs_measurement and peak_lr is None:
+        schedule = saved["schedule"]
+    state.restore(trainer.state, saved | {"schedule": schedule})
+    return trainer

@@ -1,0 +1,76 @@
+"""A finished run is trained further, in a run of its own."""
+
+import dataclasses
+import io
+
+import pytest
+
+from minitorch_cnn import train
+
+
+@pytest.fixture
+def further(tmp_path, make_images, make_model):
+    def make(name="more", earlier="run", images=None, **options):
+        options = {"epochs": 2, "model": make_model(), "reporter": train.Reporter(io.StringIO())} | options
+        return train.more(tmp_path / earlier, images or make_images(), tmp_path / name, **options)
+
+    return make
+
+
+def test_the_history_continues_and_the_schedule_begins_again(start, further, test_set):
+    first = start()
+    first.fit()
+    first.final_eval(test_set)
+    trainer = further()
+    assert trainer.schedule.steps == 0 and trainer.optimizer.param_groups[0]["lr"] == trainer.schedule.lr(0)[0]
+    assert trainer.optimizer.state[0]  # the moments of the earlier run
+    trainer.fit()
+    result = trainer.final_eval(test_set)
+    assert [record["epoch"] for record in trainer.progress.history] == [1, 2, 3, 4, 5]
+    assert trainer.progress.history[:3] == first.progress.history
+    assert result["epochs"] == 5 and result["test_reads"] == 2
+    assert first.folder.read_result()["epochs"] == 3
+
+
+def test_a_run_that_is_trained_further_can_be_resumed(start, further, go_on):
+    start().fit()
+    whole = further("whole")
+    whole.fit()
+    trainer = further("stopped")
+    trainer.on_epoch = lambda trainer, record: 1 / (4 - record["epoch"])
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit()
+    trainer = go_on("stopped")
+    trainer.fit()
+    for key, array in whole.model.state_dict().items():
+        assert array.tobytes() == trainer.model.state_dict()[key].tobytes(), key
+
+
+def test_a_plateau_continues_where_it_was_unless_a_rate_is_given(start, further, recipe):
+    start(recipe=dataclasses.replace(recipe, epochs=6, schedule="plateau", peak_lr=1e-9)).fit()
+    assert further().optimizer.param_groups[0]["lr"] < 1e-9
+    assert further("other", peak_lr=1e-3).optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_early_stopping_counts_anew(start, further, recipe):
+    trainer = start(recipe=dataclasses.replace(recipe, epochs=9, early_stop=1, peak_lr=1e-9), holdout=12)
+    trainer.fit()
+    more = further()
+    more.fit()
+    assert more.progress.epoch > trainer.progress.epoch
+
+
+def test_what_does_not_fit_is_refused(start, further, make_images):
+    trainer = start()
+    trainer.on_epoch = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit()
+    with pytest.raises(train.RunFolderError, match=r"got one with 1 of 3 epochs; resume it first: mcnn train --resume"):
+        further()
+    start("whole").fit()
+    with pytest.raises(ValueError, match="more: epochs - expected at least 1, got 0"):
+        further(earlier="whole", epochs=0)
+    with pytest.raises(ValueError, match="more: train_set - expected colours of digest"):
+        further(earlier="whole", images=make_images(seed=4))
+    with pytest.raises(train.RunFolderError, match="expected the folder of an earlier run, got no folder"):
+        further(earlier="none")
