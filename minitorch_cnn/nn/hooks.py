@@ -1,4 +1,4 @@
-"""Functions that run after the forward of a module, and the handle that takes them away again."""
+"""Functions that run after the forward of a module, and the handle that removes them."""
 
 import itertools
 
@@ -20,7 +20,7 @@ class HookHandle:
         hooks[self._number] = hook
 
     def remove(self):
-        """Take the hook away; a second call does nothing."""
+        """Remove the hook; a second call does nothing."""
         self._hooks.pop(self._number, None)
 
     def __enter__(self):

@@ -171,7 +171,7 @@ class L1Loss(_ElementLoss):
 
 
 class SmoothL1Loss(_ElementLoss):
-    """|x - target|, rounded where it is small, averaged over all elements; see `ops.smooth_l1_loss`.
+    """|x - target|, squared where it is small, averaged over all elements; see `ops.smooth_l1_loss`.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ class BatchNorm2d(Module):
         return {"training": training, "momentum": momentum, "eps": self.eps}
 
     def count_batch(self, x: Tensor) -> None:
-        """Count a batch that has moved the running statistics."""
+        """Count a batch that has updated the running statistics."""
         if self.running_mean is not None and not x.traced:
             self.num_batches_tracked += 1
 

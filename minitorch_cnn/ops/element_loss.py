@@ -1,4 +1,4 @@
-"""Losses of single elements: squared and absolute errors, and the cross-entropy of yes-or-no answers."""
+"""Losses of single elements: squared and absolute errors, and binary cross-entropy."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _values(pixels):
 
 
 def check_values(shape):
-    """Raise unless maps (N, C, ...) have more than one value per channel, of which there is a variance."""
+    """Raise unless maps (N, C, ...) have more than one value per channel: a single value has no variance."""
     if math.prod((*shape[:1], *shape[2:])) <= 1:
         raise ValueError(
             f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "

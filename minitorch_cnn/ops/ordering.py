@@ -176,7 +176,7 @@ def gather(x: Operand, indices: ArrayLike, axis: int) -> Tensor:
 
 
 def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> tuple[Tensor, Array]:
-    """Find the k largest or smallest elements along an axis, the first of them first.
+    """Find the k largest or smallest elements along an axis, in this order: the largest (or smallest) first.
 
     Parameters
     ----------

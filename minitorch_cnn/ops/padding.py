@@ -157,7 +157,7 @@ def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Ten
 
 
 def _cropped(padded, shape, pairs):
-    """Cut off what the negative numbers of ``pairs`` say, at most the ``shape`` that there was before the padding."""
+    """Crop by the negative elements of ``pairs``, by at most the ``shape`` that the array had before the padding."""
     if min(_shape(shape, [(min(before, 0), min(after, 0)) for before, after in pairs])) < 0:
         raise ShapeError(f"pad: padding - expected to cut off at most what is there, {shape}, got {pairs}")
     lengths = zip(padded.data.shape, pairs, strict=True)

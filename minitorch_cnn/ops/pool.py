@@ -103,7 +103,7 @@ def _window(op, kernel_size, stride, padding):
 
 
 def _rounded_up(op, x, kernel_size, stride, padding, dilation=(1, 1)):
-    """Return the padding with which windows that end outside of the padded image are whole."""
+    """Return the padding extended so that the last windows are complete, for ``ceil_mode``."""
     if x.data.ndim != 4:
         raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}")
     sides = zip(x.data.shape[2:], kernel_size, stride, padding[::2], padding[1::2], dilation, strict=True)

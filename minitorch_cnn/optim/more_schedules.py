@@ -93,7 +93,7 @@ class CosineRestartsLR(Schedule):
 
 
 class ReduceLROnPlateau(Schedule):
-    """lr times ``factor`` whenever a measurement has not become better for more than ``patience`` steps.
+    """lr times ``factor`` whenever a measurement has not improved for more than ``patience`` steps.
 
     Parameters
     ----------

@@ -239,7 +239,7 @@ def _options(group):
 
 
 def _plain(value):
-    """Return a scalar of NumPy as Python's, which JSON can hold; a pair of them likewise, and all else as it is."""
+    """Return a NumPy scalar, or a pair of them, as Python numbers, which JSON can hold; return all else unchanged."""
     if isinstance(value, (list, tuple)) and not any(isinstance(one, Tensor) for one in value):
         return tuple(map(_plain, value))
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""The classifier under the address that it had in earlier versions; it stands in `train.metrics.classifier`."""
+"""The classifier under its import path of earlier versions; it is defined in `train.metrics.classifier`."""
 
 from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction, _read_image
 

@@ -173,7 +173,7 @@ def _registry_sizes(name, sizes):
 
 
 def _of_instance(model, name, sizes):
-    """Describe a network that exists already: it is the recipe's, or it is known what made it, or it is not."""
+    """Describe a network that exists already: the recipe's, one of a known class or function, or an unknown one."""
     if name in models.list():
         architecture = {"name": name} | _registry_sizes(name, sizes)
         try:
@@ -190,7 +190,7 @@ def _of_instance(model, name, sizes):
 
 
 def _of_own(model, factory, arguments, sizes):
-    """Describe a network of a user's own; ``arguments`` of None: how it was made is not known."""
+    """Describe a user's own network; ``arguments`` is None if it is not known how the network was made."""
     name = getattr(factory, "__qualname__", type(model).__name__)
     file, known = _file(factory), arguments is not None and "<" not in name
     for key, value in (arguments or {}).items():
@@ -259,5 +259,5 @@ def _source(factory):
 
 
 def _structure(model):
-    """Return the tree of a network as it prints, a line a layer."""
+    """Return the tree of a network as it prints, one line per layer."""
     return [type(model).__name__, *str(model).splitlines()[1:]]

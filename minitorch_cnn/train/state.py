@@ -283,7 +283,7 @@ class Checkpoints:
         return path
 
     def load(self) -> tuple[dict[str, Any], list[str]]:
-        """Read the newest checkpoint that is whole.
+        """Read the newest complete checkpoint.
 
         Returns
         -------

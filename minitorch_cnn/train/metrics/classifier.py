@@ -1,4 +1,4 @@
-"""A trained network together with what its use requires: class names, normalisation, image size."""
+"""A trained network together with what using it requires: class names, normalisation, image size."""
 
 import dataclasses
 import math

@@ -1,1 +1,1 @@
-"""What a run shows and leaves after: progress, pictures, results and its folder."""
+"""What a run shows and leaves: progress, pictures, results and its folder."""

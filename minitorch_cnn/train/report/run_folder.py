@@ -1,6 +1,6 @@
 """The folder of one run: its history, its result, its model and its pictures.
 
-run.jsonl           one line an epoch
+run.jsonl           one line per epoch
 result.json         written last: a run that has one is complete
 model.safetensors   the classifier; see `Classifier.load`
 best.safetensors    the classifier of the best epoch so far, where the recipe keeps it
