@@ -1,4 +1,4 @@
-"""Where a command gets its images: CIFAR-10, shapes10, or a folder of pictures."""
+"""Where a command gets its images: a dataset that can be downloaded, shapes10, or pictures of the user."""
 
 import dataclasses
 import os
@@ -6,13 +6,16 @@ import os
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.parser import hint
 
+DOWNLOADS = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # what `mcnn data get` gets
+_OWN = "folder"  # the name of datasets of pictures
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A dataset by name and folder; it is opened only when its images are needed."""
 
-    name: str  # "cifar10", "shapes10" or "folder"
-    root: str | None = None  # None is where `mcnn data get` puts CIFAR-10
+    name: str  # one of DOWNLOADS, "shapes10" or "folder"
+    root: str | None = None  # None is where `mcnn data get` puts a dataset
     verify: bool = True
     size: tuple[int, int] | None = None  # of the pictures of a folder, height and width; None: the usual one
     skip_broken: bool = False
@@ -23,22 +26,29 @@ class Source:
 
         if self.name == "shapes10":
             return data.Shapes10(train=train)
-        if self.name == "folder":
+        if self.name == _OWN:
             return data.ImageFolder(
                 self.root, train, self.size, skip_broken=self.skip_broken, progress=progress_of("reading pictures")
             )
-        return data.CIFAR10(self.root, train=train, verify=self.verify)
+        return getattr(data, self._function)(self.root, train=train, verify=self.verify)
+
+    @property
+    def _function(self):
+        """What reads a dataset of `mcnn data get`."""
+        from minitorch_cnn.data.downloads import OFFICIAL
+
+        return OFFICIAL[self.name].function
 
     def code(self, train):
         """Return the Python that opens them."""
         if self.name == "shapes10":
             return f"data.Shapes10(train={train})"
-        if self.name == "folder":
+        if self.name == _OWN:
             size = "" if self.size is None else f", image_size={self.size}"
             skip = ", skip_broken=True" if self.skip_broken else ""
             return f"data.ImageFolder({self.root!r}, train={train}{size}{skip})"
         unverified = "" if self.verify else ", verify=False"
-        return f"data.CIFAR10({self.root!r}, train={train}{unverified})"
+        return f"data.{self._function}({self.root!r}, train={train}{unverified})"
 
 
 def add_source_options(parser, default="cifar10"):
@@ -46,12 +56,12 @@ def add_source_options(parser, default="cifar10"):
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help="a folder with one folder of pictures for each class; shapes10, which the program draws; cifar10, which "
-        f"`mcnn data get` has downloaded, or its folder (default: {default})",
+        help="a folder with one folder of pictures for each class; shapes10, which the program draws; "
+        f"{', '.join(DOWNLOADS)}, which `mcnn data get` has downloaded, or the folder of one (default: {default})",
     )
     parser.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
     parser.add_argument(
-        "--unverified", action="store_true", help="accept images that are not the genuine CIFAR-10; the result says so"
+        "--unverified", action="store_true", help="accept images that are not the genuine ones; the result says so"
     )
 
 
@@ -60,39 +70,45 @@ def source(text, unverified, size=None, skip_broken=False):
 
     ``size`` is a side or None, and counts for a folder of pictures alone.
     """
-    from minitorch_cnn.data import DatasetError, cifar10, image_folder
+    from minitorch_cnn.data import downloads, official
 
     if text == "shapes10":
         return Source("shapes10")
-    if text not in (None, "cifar10"):
-        if not os.path.exists(text):
-            near = hint(text, ("shapes10", "cifar10"))
-            expected = "expected shapes10, cifar10 or a folder"
-            raise UsageError(f"mcnn: --data - {expected}, got {text!r}, which does not exist{near}")
-        if image_folder.has_classes(text):
-            sides = None if size is None else (size, size)
-            return Source("folder", os.path.abspath(text), True, sides, skip_broken)
-        try:
-            cifar10.find(text)
-        except DatasetError as error:
-            raise UsageError(
-                "mcnn: --data - expected a folder with one folder of pictures for each class, or CIFAR-10, got "
-                f"{text}, which is neither"
-            ) from error
-        return Source("cifar10", os.path.abspath(text), not unverified)
-    folder = cifar10.default_folder()
-    fetched = [*folder.glob("cifar-10-batches-*"), *folder.glob("cifar-10-*.tar.gz")]
-    if text == "cifar10" and not fetched:
-        raise UsageError(f"mcnn: download CIFAR-10 with `mcnn data get` first: it is not in {folder}")
-    return Source("cifar10", None, not unverified) if fetched else None
+    if text is not None and text not in DOWNLOADS:
+        return _of_path(text, unverified, size, skip_broken)
+    files, folder = downloads.OFFICIAL[text or "cifar10"], official.default_folder()
+    if files.is_in(folder):
+        return Source(files.name, None, not unverified)
+    if text is None:
+        return None
+    raise UsageError(f"mcnn: download {files.title} with `{files.command}` first: it is not in {folder}")
+
+
+def _of_path(text, unverified, size, skip_broken):
+    """Return the `Source` of a file or folder."""
+    from minitorch_cnn.data import downloads, image_folder
+
+    if not os.path.exists(text):
+        near = hint(text, ("shapes10", *DOWNLOADS))
+        expected = f"expected shapes10, {', '.join(DOWNLOADS)} or a folder"
+        raise UsageError(f"mcnn: --data - {expected}, got {text!r}, which does not exist{near}")
+    if image_folder.has_classes(text):
+        sides = None if size is None else (size, size)
+        return Source(_OWN, os.path.abspath(text), True, sides, skip_broken)
+    if found := downloads.recognised(text):
+        return Source(found.name, os.path.abspath(text), not unverified)
+    raise UsageError(
+        "mcnn: --data - expected a folder with one folder of pictures for each class, or CIFAR-10, CIFAR-100, MNIST or "
+        f"Fashion-MNIST, got {text}, which is something else"
+    )
 
 
 def recorded_source(metadata, unverified=False):
     """Return the `Source` of the images that a record of a run names; None if it names images of another program."""
     name, root = metadata.get("dataset"), metadata.get("source")
-    if name == "folder" and isinstance(root, str):  # the record's digest tells whether these are the same pictures
+    if name == _OWN and isinstance(root, str):  # the record's digest tells whether these are the same pictures
         return Source(name, root, True, tuple(metadata["input_size"]), skip_broken=True)
-    if name not in ("cifar10", "shapes10") or not isinstance(root, (str, type(None))):
+    if name not in (*DOWNLOADS, "shapes10") or not isinstance(root, (str, type(None))):
         return None
     return Source(name, root, bool(metadata.get("verified")) and not unverified)
 

@@ -44,7 +44,9 @@ def add_commands(commands):
         ),
     )
     parser.add_argument(
-        "--recipe", metavar="R", help="a recipe of `mcnn list` (default: shapes10 for these images, else cifar4)"
+        "--recipe",
+        metavar="R",
+        help="a recipe of `mcnn list` (default: that of the dataset, such as shapes10 or mnist, else cifar4)",
     )
     parser.add_argument(
         "--model",
@@ -153,6 +155,8 @@ def _plan(arguments):
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
     changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr}) | recipe_changes(arguments)
+    if place.name == "mnist":  # a mirrored digit is not a digit
+        changes["flip"] = False
     if place.name == "folder":  # its pictures are read in the size that is asked for
         changes = training.for_pictures(place, recipe, changes)
     elif arguments.image_size is not None:
@@ -184,14 +188,14 @@ def _choose(arguments):
         option = "model" if arguments.recipe is None else "recipe"
         raise UsageError(f"mcnn train: --{option}: {str(error).removeprefix('recipe: ')}") from error
     place = source(arguments.data, arguments.unverified, arguments.image_size, arguments.skip_broken)
-    if arguments.data is None and recipe is not None and recipe.dataset == "shapes10":
-        place = Source("shapes10")
+    if arguments.data is None and recipe is not None and recipe.dataset != "cifar10":
+        place = source(recipe.dataset, arguments.unverified)
     if place is None:
         name = "shapes10" if recipe is None else recipe.name
         training.say_no_cifar10(arguments.model or arguments.recipe or train.RECIPES[name].model)
         return name, Source("shapes10")
     if recipe is None:
-        recipe = train.RECIPES["shapes10" if place.name == "shapes10" else "cifar4"]
+        recipe = train.RECIPES[place.name if place.name in train.RECIPES else "cifar4"]
     return recipe.name, place
 
 

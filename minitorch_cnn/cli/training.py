@@ -19,9 +19,9 @@ def given(options):
 
 def say_no_cifar10(network):
     """Say that CIFAR-10 is not here, and that ``network`` is trained on shapes10 instead."""
-    from minitorch_cnn.data import cifar10
+    from minitorch_cnn.data import official
 
-    say(f"no CIFAR-10 in {cifar10.default_folder()}: `mcnn data get` downloads it, --data DIR names another folder.")
+    say(f"no CIFAR-10 in {official.default_folder()}: `mcnn data get` downloads it, --data DIR names another folder.")
     say(f"Training {network} on shapes10 instead, which needs no download.")
 
 

@@ -1,7 +1,10 @@
 """Datasets, pictures, augmentation, and the loader that turns them into batches."""
 
-from minitorch_cnn.data.cifar10 import CIFAR10, fetch
+from minitorch_cnn.data.cifar10 import CIFAR10
+from minitorch_cnn.data.cifar100 import CIFAR100
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
+from minitorch_cnn.data.downloads import fetch
+from minitorch_cnn.data.idx import MNIST, FashionMNIST
 from minitorch_cnn.data.image_folder import ImageFolder
 from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.pictures import PictureError, read_picture
@@ -11,10 +14,13 @@ from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Transla
 
 __all__ = [
     "CIFAR10",
+    "CIFAR100",
+    "MNIST",
     "ArrayDataset",
     "Cutout",
     "DataLoader",
     "DatasetError",
+    "FashionMNIST",
     "Flip",
     "ImageFolder",
     "PadCrop",

@@ -5,21 +5,14 @@ are recognised by a digest that does not depend on their order: any genuine copy
 else does.
 """
 
-import gzip
 import hashlib
-import os
 import pathlib
-import shutil
-import tarfile
-import zlib
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from minitorch_cnn import arguments
+from minitorch_cnn.data import archive
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
-from minitorch_cnn.io import files
+from minitorch_cnn.data.official import Official, check_options, default_folder, refuse
 from minitorch_cnn.io.safe_unpickler import Machine, PickleError, expect
 from minitorch_cnn.types import Path
 
@@ -63,8 +56,7 @@ def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -
     DatasetError
         If nothing is found, a file is damaged, or the images are not the genuine ones.
     """
-    _check_path("CIFAR10", root=root)
-    arguments.flag("CIFAR10", train=train, verify=verify)
+    check_options("CIFAR10", root, train, verify)
     records = _records(find(root or default_folder()), train)
     labels = records[:, 0].astype(np.int64)
     if labels.max() > 9:
@@ -75,10 +67,7 @@ def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -
     if verify and (counts != len(records) // 10).any():
         raise DatasetError(f"CIFAR-10: expected {len(records) // 10} images of every class, got {counts.tolist()}")
     if verify and not genuine:
-        raise DatasetError(
-            f"CIFAR-10: content digest - expected {DIGESTS[train]}, got {digest}; these are not the genuine "
-            "images (a copy through JPEG, for example, costs accuracy); verify=False or --unverified takes them"
-        )
+        raise refuse("CIFAR-10", "", DIGESTS[train], digest)
     # (N, 3, 32, 32) planes -> (N, 32, 32, 3)
     images = np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     return ArrayDataset(images, labels, CLASSES, MEAN, STD, "cifar10", digest, genuine)
@@ -87,16 +76,6 @@ def CIFAR10(root: Path | None = None, train: bool = True, verify: bool = True) -
 def content_digest(records):
     """Return the sha256 over the sorted sha256 digests of records (N, 3073), in any order."""
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(record).digest() for record in records))).hexdigest()
-
-
-def default_folder():
-    """Return the folder that `fetch` fills."""
-    return files.mcnn_home() / "data"
-
-
-def _check_path(owner, **named):
-    """Raise unless every named argument is a path or None."""
-    arguments.path(owner, **{name: value for name, value in named.items() if value is not None})
 
 
 def find(root):
@@ -110,9 +89,7 @@ def find(root):
             return place
     if (root / "data_batch_1.bin").is_file():
         return root
-    raise DatasetError(
-        f"CIFAR-10: expected {_BINARY} or {next(iter(ARCHIVES))} in {root}, found neither; `mcnn data get` fetches it"
-    )
+    raise FILES.not_found(f"{_BINARY} or {next(iter(ARCHIVES))}", root)
 
 
 def _names(train):
@@ -134,34 +111,11 @@ def _records(place, train):
     return np.concatenate(parts)
 
 
-class _LimitedGzip(gzip.GzipFile):
-    """A compressed file that gives no piece larger than ``limit``, at first that of a name."""
-
-    limit = 1 << 16
-
-    def read(self, size=-1):
-        if size > self.limit:
-            raise tarfile.ReadError(f"expected names of at most {self.limit} bytes, got {size}")
-        return super().read(size)
-
-
-def _member(archive, name):
-    """Return (bytes, is binary) of a regular file in an archive; nothing is extracted."""
-    # A small archive may stand for terabytes. Pickles are a little larger than their records.
-    largest, total = 1.05 * _RECORD * _PER_FILE + 2000, 0
-    try:
-        with _LimitedGzip(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as tar:
-            for count, member in enumerate(tar):
-                path, total = pathlib.PurePosixPath(member.name), total + member.size
-                if member.size > largest or total > 7 * largest or count > 20:
-                    got = f"{path.name}, of {member.size} bytes, as member {count} at {total} bytes"
-                    raise DatasetError(f"CIFAR-10: {archive} - expected its eight files, got {got}")
-                if member.isreg() and path.name in (f"{name}.bin", name):
-                    unpacked.limit = member.size
-                    return tar.extractfile(member).read(), path.suffix == ".bin"
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DatasetError(f"CIFAR-10: {archive} is damaged: {error}") from error
-    raise DatasetError(f"CIFAR-10: expected {name} in {archive}, found none")
+def _member(place, name):
+    """Return (bytes, is binary) of a file in an archive; pickles are a little larger than their records."""
+    largest = 1.05 * _RECORD * _PER_FILE + 2000
+    found, content = archive.member("CIFAR-10", place, (f"{name}.bin", name), largest, 7 * largest, "its eight files")
+    return content, found.endswith(".bin")
 
 
 def _parse(name, data, is_binary):
@@ -212,60 +166,24 @@ def _unpickle(name, data):
     return np.concatenate([labels[:, None], pixels], 1)
 
 
-def fetch(
-    source: Path | None = None, folder: Path | None = None, progress: Callable[..., Any] | None = None
-) -> pathlib.Path:
-    """Get CIFAR-10 into a folder, by download or from a file or folder that is already there.
+class _Files(Official):
+    """The official archives: binary, which is downloaded, and pickled."""
 
-    Parameters
-    ----------
-    source : str, Path or None
-        An archive or a folder to import; None downloads, from the addresses in ``MCNN_MIRROR``
-        (separated by spaces) and then from the official one.
-    folder : str, Path or None
-        Where to put it; None means `default_folder`.
-    progress : callable or None
-        See `files.download`.
+    title, name, function = "CIFAR-10", "cifar10", "CIFAR10"
 
-    Returns
-    -------
-    Path
-        What `CIFAR10` reads.
+    @property
+    def address(self):
+        return ADDRESS
 
-    Raises
-    ------
-    TypeError
-        If ``source`` or ``folder`` is not a path.
-    DatasetError
-        If what was found is not genuine; nothing is kept of it.
-    DownloadError
-        If no address serves the file; the message names the file to copy and where to.
-    """
-    _check_path("fetch", source=source, folder=folder)
-    folder = pathlib.Path(folder) if folder else default_folder()
-    if source is not None:
-        if not pathlib.Path(source).exists():
-            got = f"{str(source)!r}, which does not exist"
-            raise DatasetError(f"fetch: source - expected an archive or a folder, got {got}")
-        place = find(source)
-        for train in (True, False):
-            CIFAR10(place, train)
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / place.name
-        if place.resolve() != target.resolve():
-            (shutil.copy2 if place.is_file() else _copy_folder)(place, target)
-        return target
-    name, (md5, size) = next(iter(ARCHIVES.items()))
-    target = folder / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (target.is_file() and target.stat().st_size == size and files.hash_file(target, "md5") == md5):
-        mirrors = os.environ.get("MCNN_MIRROR", "").split()
-        addresses = [f"{mirror.rstrip('/')}/{name}" for mirror in [*mirrors, ADDRESS]]
-        files.download(addresses, target, size=size, digest=md5, algorithm="md5", progress=progress)
-    for train in (True, False):
-        CIFAR10(target, train)
-    return target
+    @property
+    def downloads(self):
+        return dict([next(iter(ARCHIVES.items()))])
+
+    def find(self, root):
+        return find(root)
+
+    def open(self, root, train=True, verify=True):
+        return CIFAR10(root, train, verify)
 
 
-def _copy_folder(source, target):
-    shutil.copytree(source, target, dirs_exist_ok=True)
+FILES = _Files()

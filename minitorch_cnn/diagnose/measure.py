@@ -13,7 +13,12 @@ from minitorch_cnn import data, train
 from minitorch_cnn.diagnose import rehearsal
 from minitorch_cnn.processes import module_command, module_environment
 
-_IMAGES = {"cifar10": (50_000, 10_000), "shapes10": (10_000, 2_000)}  # for training, for testing
+_IMAGES = {  # for training, for testing
+    "cifar10": (50_000, 10_000),
+    "shapes10": (10_000, 2_000),
+    "mnist": (60_000, 10_000),
+    "fashion_mnist": (60_000, 10_000),
+}
 _SECONDS = 0.3  # the system may start two threads on one core, and needs some time to part them
 
 

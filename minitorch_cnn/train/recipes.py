@@ -33,7 +33,8 @@ class Recipe:
     model : str
         One of `models.list`.
     dataset : str
-        "cifar10" or "shapes10": what the recipe was made for. It trains on any dataset of that image size.
+        "cifar10", "shapes10", "mnist" or "fashion_mnist": what the recipe was made for. It trains on any dataset of
+        that image size.
     epochs : int, >= 1
         The schedule is a function of steps done / all steps, so this stretches or squeezes the whole of it.
     batch_size : int, >= 2, images
@@ -210,6 +211,9 @@ RECIPES = {
         dataclasses.replace(_CIFAR4, name="cifar4_fast", epochs=3, batch_size=64, crop_padding=2),
         Recipe("mlp", model="mlp", epochs=12, peak_lr=1e-3, crop_padding=0, label_smoothing=0.1),
         dataclasses.replace(_CIFAR4, name="shapes10", dataset="shapes10", epochs=4, crop_padding=2, flip=False),
+        # Digits keep their sides; clothes may be mirrored.
+        Recipe("mnist", model="lenet5", dataset="mnist", epochs=10, peak_lr=2e-3, crop_padding=2, flip=False),
+        Recipe("fashion_mnist", model="lenet5", dataset="fashion_mnist", epochs=10, peak_lr=2e-3, crop_padding=2),
         Recipe("lenet5_cifar", model="lenet5_cifar", epochs=10, peak_lr=2e-3, crop_padding=2),
         # Without batch norm a deep network learns only with small steps at first.
         Recipe("vgg_a_cifar", model="vgg_a_cifar", epochs=10, peak_lr=1e-3),
