@@ -87,9 +87,12 @@ def set_state(state: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If ``state`` belongs to another kind of stream.
+        If ``state`` belongs to another kind of stream, or is incomplete.
     """
     expected = _generator.bit_generator.state["bit_generator"]
     if not isinstance(state, dict) or state.get("bit_generator") != expected:
         raise ValueError(f"set_state: state - expected a dict of a {expected} stream, got {state!r}")
-    _generator.bit_generator.state = state
+    try:
+        _generator.bit_generator.state = state
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"set_state: state - expected what get_state returned, got {state!r}") from error

@@ -81,7 +81,7 @@ def _limit(seconds):
         fired.set()
         _thread.interrupt_main()  # raises KeyboardInterrupt there, on every system
 
-    timer = threading.Timer(seconds, interrupt)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), interrupt)
     timer.daemon = True
     timer.start()
     try:

@@ -197,6 +197,10 @@ class Optimizer:
             If groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then.
         """
         _check.mapping(self._name, "saved", saved, "groups")
+        for name in ("groups", "state"):
+            inner = saved.get(name, {})
+            if not isinstance(inner, dict) or not all(isinstance(part, dict) for part in inner.values()):
+                raise ValueError(f"{self._name}: saved - expected a dict of dicts as {name}, got {inner!r:.60}")
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
         saved = {**saved, "groups": {number: self._completed(options) for number, options in saved["groups"].items()}}
         got = {number: sorted(options) for number, options in saved["groups"].items()}

@@ -15,7 +15,7 @@ import numpy as np
 
 from minitorch_cnn import rng, weights
 from minitorch_cnn.data.dataset import contents_digest
-from minitorch_cnn.io import files
+from minitorch_cnn.io import files, record
 from minitorch_cnn.nn import Module
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
@@ -234,6 +234,36 @@ def digest(parameters):
     return sha256.hexdigest()
 
 
+_EPOCH = {
+    "epoch": record.count,
+    "step": record.count,
+    "train_loss": record.loss,
+    "train_accuracy": record.share,
+}
+FORM = {  # what every version has written
+    "settings": {
+        "recipe": {"name": record.text, "model": record.text, "peak_lr": record.real},
+        "holdout": record.count,
+        "input_size": [record.count],
+        "dataset": record.text,
+        "verified": record.truth,
+        "classes": [record.text],
+        "mean": [record.real],
+        "std": [record.real],
+    },
+    "progress": {
+        **dict.fromkeys(("epoch", "batch", "step", "correct", "images", "test_reads"), record.count),
+        **dict.fromkeys(("epoch_seconds", "seconds"), record.real),
+        "loss_sum": record.loss,
+        "fingerprint": record.text,
+        "history": [_EPOCH],
+    },
+    "random": {},
+    "optimizer": {},
+    "schedule": {},
+}
+
+
 class CheckpointError(ValueError):
     """No checkpoint can be loaded; the message says what is wrong with each."""
 
@@ -282,8 +312,13 @@ class Checkpoints:
             old.unlink()
         return path
 
-    def load(self) -> tuple[dict[str, Any], list[str]]:
+    def load(self, form: dict[str, Any] = FORM) -> tuple[dict[str, Any], list[str]]:
         """Read the newest complete checkpoint.
+
+        Parameters
+        ----------
+        form : dict
+            What it has at least, as `record.check` takes it; by default what a training has.
 
         Returns
         -------
@@ -300,8 +335,10 @@ class Checkpoints:
         notes = []
         for path in self.paths():
             try:
-                return _join(*weights.load(path)), notes
-            except (weights.WeightFileError, KeyError, TypeError) as error:  # the latter two: names of another program
+                state = _join(*weights.load(path))
+                record.check(state, form, "checkpoint")
+                return state, notes
+            except (ValueError, KeyError, TypeError) as error:  # the latter two: names of another program
                 notes.append(f"{path.name} is damaged and was skipped ({error})")
         found = "; ".join(notes) or "no file checkpoint-*.safetensors"
         raise CheckpointError(f"Checkpoints: {self.folder} - expected a whole checkpoint, got {found}")

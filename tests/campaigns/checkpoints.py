@@ -85,7 +85,7 @@ def save_until_killed(folder, step, limit):
 
 def loadable(folder):
     """Return whether the newest whole checkpoint is as it was saved, after a new start cleaned up."""
-    loaded, _ = Checkpoints(folder).load()
+    loaded, _ = Checkpoints(folder).load({})
     return bool((loaded["model"]["w"] == loaded["step"]).all())
 
 

@@ -358,7 +358,7 @@ def table(records):
         group = list(group)
         codes = sum((collections.Counter(record["codes"]) for record in group), collections.Counter())
         tries, faults = sum(record["tries"] for record in group), sum(len(record["faults"]) for record in group)
-        seconds, made = max(record["slowest"] for record in group)
+        seconds, made = max((record["slowest"] for record in group), key=lambda slowest: slowest[0])
         cpu = sum(record["seconds"] for record in group)
         counts = "".join(f"{codes[str(code)]:>8}" for code in sorted(CODES))
         lines.append(f"{name:20}{tries:>8}{counts}{faults:>8}{cpu:>8.0f}  {seconds:.1f} s: {' '.join(made)[:60]!r}")

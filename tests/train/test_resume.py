@@ -1,5 +1,6 @@
 """Stopping anywhere and going on gives the bits of a training that never stopped."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from minitorch_cnn import train, weights
 from minitorch_cnn.processes import STOP_SIGNALS
+from tests.campaigns.bad_inputs import altered
 
 STEPS = 21
 
@@ -179,3 +181,36 @@ def test_what_cannot_be_resumed(go_on, tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(train.CheckpointError, match="expected a whole checkpoint, got no file checkpoint-"):
         go_on()
+
+
+def test_a_checkpoint_with_an_altered_entry_resumes_or_is_refused_by_name(start, go_on, tmp_path):
+    trainer = start(save_every=0.0)
+    trainer.fit()
+    path = trainer.checkpoints.paths()[0]
+    arrays, metadata = weights.load(path)
+    choices = np.random.default_rng(0)
+    refused = 0
+    for _ in range(30):
+        for left in (*trainer.checkpoints.paths(), trainer.folder.result):
+            left.unlink(missing_ok=True)
+        weights.save(path, arrays, altered(metadata, choices))
+        try:
+            resumed = go_on()
+        except (ValueError, TypeError) as error:
+            assert " - expected " in str(error) or "checkpoint-" in str(error), str(error)
+            refused += 1
+            continue
+        resumed.fit()
+        resumed.final_eval(resumed.train_set)
+    assert 5 < refused < 30
+
+
+def test_an_altered_result_is_refused_by_name(start):
+    trainer = start()
+    trainer.fit()
+    result = trainer.final_eval(trainer.train_set)
+    assert trainer.folder.read_result() == result
+    for text in ("{", "[]", "NaN", "{}", json.dumps(result | {"test_accuracy": 2.5, "test_reads": 1})):
+        trainer.folder.result.write_text(text)
+        with pytest.raises(train.RunFolderError, match="result.json - expected the result of a run"):
+            trainer.folder.read_result()

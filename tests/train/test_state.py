@@ -36,7 +36,7 @@ def assert_same(a, b):
 
 def test_what_was_saved_comes_back(tmp_path):
     Checkpoints(tmp_path).save(7, state(7))
-    loaded, notes = Checkpoints(tmp_path).load()
+    loaded, notes = Checkpoints(tmp_path).load({})
     assert_same(loaded, state(7))
     assert notes == []
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_can_be_saved_again(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state(1))
     checkpoints.save(1, state(9))
-    assert_same(checkpoints.load()[0], state(9))
+    assert_same(checkpoints.load({})[0], state(9))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
@@ -67,7 +67,7 @@ def test_the_older_one_serves_where_the_newer_is_damaged(tmp_path, damage):
     contents = bytearray(newest.read_bytes())
     contents[-5] ^= 1
     newest.write_bytes({"cut": contents[: len(contents) // 2], "flip": contents, "empty": b""}[damage])
-    loaded, notes = checkpoints.load()
+    loaded, notes = checkpoints.load({})
     assert_same(loaded, state(1))
     assert len(notes) == 1 and "checkpoint-000000002.safetensors is damaged and was skipped" in notes[0]
 
@@ -84,7 +84,7 @@ def test_none_that_is_whole(tmp_path):
 def test_a_file_of_weights_that_is_no_checkpoint_is_passed_over(tmp_path, rest):
     weights.save(tmp_path / "checkpoint-000000002.safetensors", {"step/x": np.zeros(2)}, rest)
     Checkpoints(tmp_path).save(1, {"step": 1})
-    state, notes = Checkpoints(tmp_path).load()
+    state, notes = Checkpoints(tmp_path).load({})
     assert state == {"step": 1} and "checkpoint-000000002.safetensors is damaged and was skipped" in notes[0]
 
 
@@ -100,7 +100,7 @@ def test_a_failing_disk_leaves_the_older_checkpoint(tmp_path, monkeypatch, code)
     with pytest.raises(OSError, match=os.strerror(code)):
         checkpoints.save(2, state(2))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-000000001.safetensors"]
-    assert_same(checkpoints.load()[0], state(1))
+    assert_same(checkpoints.load({})[0], state(1))
 
 
 WRITER = """
@@ -126,6 +126,6 @@ def test_kill_9_while_saving(tmp_path):
             time.sleep(delay)
             process.kill()
         assert process.returncode != 0
-        loaded, _ = Checkpoints(tmp_path).load()  # also sweeps up what the killed process left
+        loaded, _ = Checkpoints(tmp_path).load({})  # also sweeps up what the killed process left
         assert (loaded["model"]["w"] == loaded["step"]).all(), f"after {delay} s"
         assert os.name == "nt" or not list(tmp_path.glob(".*.tmp"))  # there after an hour

@@ -18,10 +18,20 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from minitorch_cnn.display import html
-from minitorch_cnn.io import files
+from minitorch_cnn.io import files, record
 from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
 from minitorch_cnn.train.state import Checkpoints
 from minitorch_cnn.types import Path
+
+_RESULT = {
+    "recipe": record.text,
+    "dataset": record.text,
+    "verified": record.truth,
+    "epochs": record.count,
+    "seed": record.count,
+    "seconds": record.real,
+    "test_reads": record.count,
+}
 
 
 class FolderGoneError(OSError):
@@ -118,8 +128,23 @@ class RunFolder:
         files.atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())
 
     def read_result(self) -> dict[str, Any] | None:
-        """Return ``result.json`` as a dict, or None while the run is not complete."""
-        return json.loads(self.result.read_text(encoding="utf-8")) if self.result.exists() else None
+        """Return ``result.json`` as a dict, or None while the run is not complete.
+
+        Raises
+        ------
+        RunFolderError
+            If the file is not the result of a run.
+        """
+        if not self.result.exists():
+            return None
+        try:
+            result = json.loads(self.result.read_text(encoding="utf-8"))
+            record.check(result, _RESULT, "result")
+            kind = "test" if result["test_reads"] else "holdout"
+            record.check(result, {f"{kind}_accuracy": record.share, f"{kind}_loss": record.loss}, "result")
+        except ValueError as error:
+            raise RunFolderError(f"{self.result} - expected the result of a run, got another file ({error})") from error
+        return result
 
 
 def saved_elsewhere(path, step, saved):
