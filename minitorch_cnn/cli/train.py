@@ -44,9 +44,7 @@ def add_commands(commands):
         ),
     )
     parser.add_argument(
-        "--recipe",
-        metavar="R",
-        help="a recipe of `mcnn list` (default: that of the dataset, such as shapes10 or mnist, else cifar4)",
+        "--recipe", metavar="R", help="a recipe of `mcnn list` (default: that of the dataset, else cifar4)"
     )
     parser.add_argument(
         "--model",

@@ -10,6 +10,7 @@ from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.shapes10 import Shapes10
+from minitorch_cnn.data.stronger import ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, Rotate
 from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Translate
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CIFAR100",
     "MNIST",
     "ArrayDataset",
+    "ColorJitter",
     "Cutout",
     "DataLoader",
     "DatasetError",
@@ -25,7 +27,11 @@ __all__ = [
     "ImageFolder",
     "PadCrop",
     "PictureError",
+    "RandAugment",
+    "RandomErasing",
+    "RandomResizedCrop",
     "Resize",
+    "Rotate",
     "Shapes10",
     "Translate",
     "WorkerError",

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_cnn import arguments, shapes
+from minitorch_cnn.data import mapped
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.io import files
@@ -105,11 +106,13 @@ def ImageFolder(
     if broken and not skip_broken:
         raise DatasetError(_told(root, broken))
     kept = np.ones(len(listing.paths), bool)
-    kept[[listing.paths.index(name) for name, _ in broken]] = False
+    kept[np.isin(listing.paths, [name for name, _ in broken])] = False
     _check_counts(listing, kept)
     mean, std = _statistics(images, kept & listing.train)
     chosen = np.flatnonzero(kept & (listing.train == train))
-    return ArrayDataset(_rows(images, chosen), listing.labels[chosen], listing.classes, mean, std, "folder", "", True)
+    return ArrayDataset(
+        mapped.take(images, chosen), listing.labels[chosen], listing.classes, mean, std, "folder", "", True
+    )
 
 
 def has_classes(root: Path) -> bool:
@@ -228,13 +231,6 @@ def _statistics(images, chosen):
     return tuple(mean), tuple(np.maximum(np.sqrt(variance), 1 / 255))  # of pictures of one colour, too
 
 
-def _rows(images, chosen):
-    """Return some images; a view that copies nothing where they follow each other."""
-    if len(chosen) and chosen[-1] - chosen[0] + 1 == len(chosen):
-        return images[chosen[0] : chosen[-1] + 1]
-    return images[chosen]
-
-
 # ----------------------------------------------------------------------- decoding, once
 
 
@@ -242,9 +238,7 @@ def _decoded(listing, size, channels, progress):
     """Return all pictures, uint8 (N, H, W, C), and [file, reason] of those that are broken; from the cache or new."""
     shape = (len(listing.paths), *size, channels)
     try:
-        folder = files.mcnn_home() / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{_key(listing, size, channels)}.npy"
+        path = mapped.folder() / f"{_key(listing, size, channels)}.npy"
         with contextlib.suppress(FileNotFoundError, ValueError, EOFError):  # not there yet, or damaged
             return _from_cache(path, shape)
         return _into_cache(path, listing, shape, progress)
@@ -274,9 +268,7 @@ def _into_cache(path, listing, shape, progress):
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
     try:
         images = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-        if hasattr(os, "posix_fallocate"):  # a disk that is full is an error here, and not a crash on the way
-            with open(temporary, "r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.path.getsize(temporary))
+        mapped.reserve(temporary)
         broken = _decode(listing, images, progress)
         images.flush()
         del images  # Windows renames no file that is mapped

@@ -92,10 +92,12 @@ def take(images, indices):
         If there are no such images.
     """
     chosen = np.arange(len(images))[indices]
-    if chosen.ndim != 1 or len(chosen) * images[:1].size <= _SMALL or place(images) is None:
+    if chosen.ndim != 1 or len(chosen) == 0 or place(images) is None:
         return images[indices]
     if (np.diff(chosen) == 1).all():
         return images[chosen[0] : chosen[-1] + 1]
+    if len(chosen) * images[:1].size <= _SMALL:
+        return images[chosen]
     taken = empty((len(chosen), *images.shape[1:]))
     for block in range(0, len(chosen), _BLOCK):
         taken[block : block + _BLOCK] = images[chosen[block : block + _BLOCK]]
