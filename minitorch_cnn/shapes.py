@@ -160,6 +160,16 @@ def nhwc(x: Any) -> Any:
     return np.ascontiguousarray(view)
 
 
+def batch_hint(shape: tuple[int, ...]) -> str:
+    """Return how to add the batch axis, for the end of a message, if ``shape`` is that of one image; else nothing."""
+    return "; one image alone needs the batch axis: x[None]" if len(shape) == 3 else ""
+
+
+def channels_hint(shape: tuple[int, ...], channels: int) -> str:
+    """Return how to move the channels to their axis, for the end of a message, if they are the last axis now."""
+    return "; the channels come last here: use x.transpose(0, 3, 1, 2)" if shape[-1] == channels else ""
+
+
 def nchw(x: Any) -> Any:
     """Return the logical (N, C, H, W) view of an (N, H, W, C) array."""
     return x.transpose(0, 3, 1, 2)

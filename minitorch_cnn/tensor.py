@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minitorch_cnn import interchange, ops
+from minitorch_cnn import habits, interchange, ops
 from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, TraceError, Variable, is_grad_enabled
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
 
-class Tensor(interchange.Interchange, Variable):
+class Tensor(interchange.Interchange, habits.TensorHints, Variable):
     """An n-dimensional array that remembers how it was computed.
 
     Parameters

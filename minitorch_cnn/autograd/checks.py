@@ -26,7 +26,11 @@ def check_dtypes(function, variables):
     dtype = variables[0].data.dtype
     if dtype not in FLOAT_DTYPES or [v.data.dtype for v in variables].count(dtype) < len(variables):
         got = ", ".join(str(v.data.dtype) for v in variables)
-        raise TypeError(f"{function.__name__}: dtype - expected float32 or float64, the same everywhere, got {got}")
+        bytes_first = variables[0].data.dtype == np.uint8
+        hint = "; pixels of 0 to 255 become floats by x = Tensor(np.float32(images) / 255)" if bytes_first else ""
+        raise TypeError(
+            f"{function.__name__}: dtype - expected float32 or float64, the same everywhere, got {got}{hint}"
+        )
 
 
 def variables_among(function, inputs):

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minitorch_cnn import habits
 from minitorch_cnn.autograd import checks
 from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
 
@@ -143,7 +144,7 @@ class Variable:
                 on_leaf(self)
 
 
-class Context:
+class Context(habits.ContextHints):
     """Passes values from forward to backward: arrays by ``save``, small values as ordinary attributes.
 
     Attributes

@@ -1,9 +1,13 @@
 """`mcnn gradcheck`: check the gradients of the operations, or check the checker with planted mistakes."""
 
+import argparse
 import json
 
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.options import is_own
 from minitorch_cnn.cli.parser import hint, set_command
+
+_SHAPE = 2, 3, 6, 6  # of an input, where none is given
 
 
 def add_commands(commands):
@@ -17,21 +21,75 @@ def add_commands(commands):
         examples=("mcnn gradcheck conv", "mcnn gradcheck conv --mutants", "mcnn gradcheck --mutants --json"),
     )
     parser.add_argument(
-        "family", nargs="?", help="a family of operations: conv, pool, norm, activation, ... (default: all)"
+        "family",
+        nargs="?",
+        help="a family of operations: conv, pool, norm, activation, ... (default: all); or FILE.py:NAME, a layer, a "
+        "Function or a function of Tensors of your own",
+    )
+    parser.add_argument(
+        "--shape",
+        type=_shape,
+        action="append",
+        metavar="N,C,H,W",
+        help="shape of the input of your own layer, drawn at random; once per input (default: 2,3,6,6)",
+    )
+    parser.add_argument(
+        "--mode", choices=("full", "random", "projection"), help="what is compared for your own (default: full)"
     )
     parser.add_argument("--mutants", action="store_true", help="plant mistakes, and show which are found")
     parser.add_argument("--json", action="store_true", help="print JSON")
     set_command(parser, _run, _code)
 
 
+def _shape(text):
+    """Parse lengths with commas between them."""
+    try:
+        shape = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        shape = (-1,)
+    if not all(0 <= length < 1 << 20 for length in shape):
+        raise argparse.ArgumentTypeError(f"expected lengths with commas between them, such as 2,3,6,6, got {text!r}")
+    return shape
+
+
 def _run(arguments):
     from minitorch_cnn.testing import mutants
 
+    if is_own(arguments.family):
+        return _own(arguments)
+    for option in ("shape", "mode"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"mcnn gradcheck: leave out --{option}, or name your own layer by FILE.py:NAME")
     if arguments.family not in (None, *mutants.families()):
         known = mutants.families()
         near = hint(arguments.family, known)
         raise UsageError(f"mcnn gradcheck: family - expected one of {', '.join(known)}, got {arguments.family!r}{near}")
     return _mutants(arguments) if arguments.mutants else _operations(arguments)
+
+
+def _own(arguments):
+    """Check a layer of the user's own; exit code 1 if it fails."""
+    from minitorch_cnn.shapes import ShapeError
+    from minitorch_cnn.testing import GradcheckError
+
+    if arguments.mutants:
+        raise UsageError("mcnn gradcheck: leave out --mutants: mistakes are planted in operations of the library alone")
+    names = {}
+    *lines, _ = _code(arguments).splitlines()  # the last one prints
+    try:
+        exec("\n".join(lines), names)
+        passed, says = True, str(names["report"])
+    except GradcheckError as error:
+        passed, says = False, str(error)
+    except ShapeError as error:
+        raise UsageError(f"mcnn gradcheck: give the shape that it takes by --shape N,C,H,W: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"mcnn gradcheck: {error}") from error
+    if arguments.json:
+        print(json.dumps({"passed": passed, "name": arguments.family, "says": says}, indent=2))
+    else:
+        print(says if passed else f"gradcheck failed: {says}")
+    return 0 if passed else 1
 
 
 def _operations(arguments):
@@ -88,6 +146,15 @@ def _cause(sentence):
 
 
 def _code(arguments):
+    if is_own(arguments.family):
+        mode = f", mode={arguments.mode!r}" if arguments.mode else ""
+        return (
+            "import numpy as np\n\nfrom minitorch_cnn import Tensor, testing\n\n"
+            "draw = np.random.default_rng(0)\n"
+            f"inputs = [Tensor(draw.standard_normal(shape)) for shape in {arguments.shape or [_SHAPE]}]\n"
+            f"report = testing.gradcheck(testing.from_file({arguments.family!r}), *inputs{mode})\n"
+            "print(report)\n"
+        )
     family = repr(arguments.family) if arguments.family else ""
     if arguments.mutants:
         return (

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from minitorch_cnn import habits
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, module_call, setting
 from minitorch_cnn.nn import describe, hooks, registration, state
 from minitorch_cnn.nn.parameter import Parameter
@@ -19,7 +20,7 @@ from minitorch_cnn.shapes import ShapeError
 M = TypeVar("M", bound="Module")  # a function returns the type of module that it was given
 
 
-class Module:
+class Module(habits.ModuleHints):
     """Base of all layers and models.
 
     Subclasses assign their parts in ``__init__`` and compute in ``forward``; users call the module.

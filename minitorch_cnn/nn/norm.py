@@ -8,7 +8,7 @@ from minitorch_cnn import ops
 from minitorch_cnn.nn._check import between, positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.shapes import ShapeError, batch_hint
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Shape
 
@@ -110,7 +110,8 @@ class BatchNorm2d(Module):
         """Return x normalised; with ``relu``, return the result of `ops.batch_norm_relu`."""
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
-            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
+            hint = batch_hint(x.shape)
+            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}{hint}")
         arguments = x, self.weight, self.bias, self.running_mean, self.running_var
         hyper = self.settings()
         if relu:

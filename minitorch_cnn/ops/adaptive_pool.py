@@ -13,7 +13,7 @@ from minitorch_cnn.ops.pool import in_1d
 from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
 from minitorch_cnn.ops.reduce import mean
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _bins(size, bins):
 
 def _adaptive_output_shape(op, x, output_size):
     if len(x) != 4:
-        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}")
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
     if 0 in x[2:]:
         raise ShapeError(f"{op}: x - expected at least one pixel, got shape {x}")
     return (*x[:2], *output_size)
@@ -159,7 +159,7 @@ def adaptive_max_pool2d(x: Operand, output_size: Size) -> Tensor:
 def _maps(op, x):
     tensors(op, x=x)
     if x.data.ndim != 4:
-        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}")
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}{batch_hint(x.data.shape)}")
     return x
 
 

@@ -12,7 +12,7 @@ from minitorch_cnn.ops.indexing import flip
 from minitorch_cnn.ops.padding import pad
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, Windows, convolution_macs, kernel_of_weight
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
-from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, channels_hint, conv_output_size, nchw, nhwc, padding4, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def bias_gradient(grad_out):
 def _check_axes(x, weight):
     for name, shape, letters in (("x", x, "(N, C, H, W)"), ("weight", weight, "(C_out, C_in/groups, KH, KW)")):
         if len(shape) != 4:
-            raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}")
+            hint = batch_hint(shape) if name == "x" else ""
+            raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}{hint}")
     if 0 in weight[2:]:
         raise ShapeError(f"conv2d: weight - expected windows of at least one pixel, got shape {weight}")
 
@@ -58,7 +59,7 @@ class Conv2d(Function):
         if x[1] != weight[1] * groups:
             raise ShapeError(
                 f"conv2d: x - expected {weight[1] * groups} channels (weight {weight}, groups {groups}), "
-                f"got {x[1]} (x {x})"
+                f"got {x[1]} (x {x}){channels_hint(x, weight[1] * groups)}"
             )
         if weight[0] % groups:
             raise ShapeError(f"conv2d: weight - expected C_out divisible by groups {groups}, got {weight[0]}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.reads import Windows
-from minitorch_cnn.shapes import ShapeError, conv_output_size
+from minitorch_cnn.shapes import ShapeError, batch_hint, conv_output_size
 
 
 class LargestTaps(NamedTuple):
@@ -61,7 +61,7 @@ class DilatedMaxPool2d(Function):
     @staticmethod
     def output_shape(x, *, kernel_size, stride, padding, dilation):
         if len(x) != 4:
-            raise ShapeError(f"max_pool2d: x - expected 4 axes (N, C, H, W), got shape {x}")
+            raise ShapeError(f"max_pool2d: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         out = []
         for i, name in enumerate(("height", "width")):
             before, after = padding[2 * i : 2 * i + 2]

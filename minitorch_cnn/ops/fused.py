@@ -10,7 +10,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc
 from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class BatchNormReLU(Function):
     @staticmethod
     def output_shape(x, weight, bias, residual, *, running_mean, running_var, training, momentum, eps, pool):
         if len(x) != 4:
-            raise ShapeError(f"batch_norm_relu: x - expected 4 axes (N, C, H, W), got shape {x}")
+            raise ShapeError(f"batch_norm_relu: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         batch_norm_shape(x, weight, bias, running_mean, running_var)
         if residual is not None and residual != x:
             raise ShapeError(f"batch_norm_relu: residual - expected the shape of x {x}, got {residual}")

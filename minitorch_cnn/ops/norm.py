@@ -13,7 +13,7 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc
 from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class LocalResponseNorm(Function):
     @staticmethod
     def output_shape(x, *, size, alpha, beta, k):
         if len(x) != 4:
-            raise ShapeError(f"local_response_norm: x - expected 4 axes (N, C, H, W), got shape {x}")
+            raise ShapeError(f"local_response_norm: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         return x
 
     @staticmethod

@@ -15,7 +15,7 @@ from minitorch_cnn.ops.arithmetic import mul
 from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d, largest_taps
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Windows
-from minitorch_cnn.shapes import ShapeError, ceil_padding, conv_output_size, nchw, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, ceil_padding, conv_output_size, nchw, nhwc, padding4, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LARGEST_WINDOW = 1 << 24  # pixels: the kernel counts them in float32
 
 def _window_output_shape(op, x, kernel_size, stride, padding):
     if len(x) != 4:
-        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}")
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
     if 0 in x[2:]:
         raise ShapeError(f"{op}: x - expected at least one pixel, got shape {x}")
     top, bottom, left, right = padding
@@ -105,7 +105,7 @@ def _window(op, kernel_size, stride, padding):
 def _rounded_up(op, x, kernel_size, stride, padding, dilation=(1, 1)):
     """Return the padding extended so that the last windows are complete, for ``ceil_mode``."""
     if x.data.ndim != 4:
-        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}")
+        raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x.data.shape}{batch_hint(x.data.shape)}")
     sides = zip(x.data.shape[2:], kernel_size, stride, padding[::2], padding[1::2], dilation, strict=True)
     return tuple(p for side in sides for p in ceil_padding(*side))
 

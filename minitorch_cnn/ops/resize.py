@@ -11,38 +11,46 @@ import numpy as np
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.reads import Resampled
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
 
-def interpolation_matrix(size, out_size, mode, antialias):
-    """Return (out_size, size): row i holds the weights with which output pixel i reads the input pixels.
+def interpolation_weights(size, out_size, mode, antialias):
+    """Return (output, input, weight), three arrays with an element for each pair of pixels that belong together.
 
     The centre of output pixel i lies at (i + 1/2) * size / out_size - 1/2 in input pixels. "nearest"
     reads the pixel at floor(i * size / out_size). "bilinear" reads the two pixels around the centre, with
     weights that fall linearly with the distance. With ``antialias``, a shrinking image reads all pixels
     under a triangle that extends from the centre to the next output pixels.
+
+    The pairs are in the order of the outputs, then of the inputs. They are the elements other than 0 of the matrix
+    (out_size, size) of the map, which itself would need out_size * size elements.
     """
-    scale = size / out_size
+    outputs, scale = np.arange(out_size), size / out_size
     if mode == "nearest":
-        return np.eye(size)[np.arange(out_size) * size // out_size]
-    centre = (np.arange(out_size) + 0.5) * scale - 0.5
+        return outputs, outputs * size // out_size, np.ones(out_size)
+    centre = (outputs + 0.5) * scale - 0.5
     reach = max(scale, 1.0) if antialias else 1.0
     if reach == 1:
         centre = centre.clip(0, size - 1)  # outside the image, the border pixel is repeated
-    nearness = np.maximum(0, 1 - np.abs(np.arange(size) - centre[:, None]) / reach)
-    return nearness / nearness.sum(1, keepdims=True)
+    first = np.floor(centre - reach).astype(int)
+    read = first[:, None] + np.arange(math.ceil(2 * reach) + 2)  # (OUT, taps), the outermost with weights of 0
+    nearness = np.maximum(0, 1 - np.abs(read - centre[:, None]) / reach)
+    nearness[(read < 0) | (read >= size)] = 0
+    nearness /= nearness.sum(1, keepdims=True)
+    i, tap = np.nonzero(nearness)
+    return i, read[i, tap], nearness[i, tap]
 
 
-def _along(axis, matrix, pixels):
-    """Apply a matrix along one axis of (N, H, W, C), term by term in a fixed order, zeros left out."""
+def _along(axis, length, to, of, weights, pixels):
+    """Return ``length`` pixels along one axis of (N, H, W, C): each the sum of weights * pixels, in a fixed order."""
     before = (slice(None),) * axis
-    out = np.zeros((*pixels.shape[:axis], len(matrix), *pixels.shape[axis + 1 :]))  # float64: sums lose no digits
-    for i, j in zip(*np.nonzero(matrix), strict=True):
-        out[(*before, i)] += matrix[i, j] * pixels[(*before, j)]
+    out = np.zeros((*pixels.shape[:axis], length, *pixels.shape[axis + 1 :]))  # float64: sums lose no digits
+    for i, j, weight in zip(to, of, weights, strict=True):
+        out[(*before, i)] += weight * pixels[(*before, j)]
     return out.astype(pixels.dtype)
 
 
@@ -66,7 +74,7 @@ class Resize(Function):
     @staticmethod
     def output_shape(x, *, size, mode, antialias):
         if len(x) != 4:
-            raise ShapeError(f"resize: x - expected 4 axes (N, C, H, W), got shape {x}")
+            raise ShapeError(f"resize: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         if 0 in x[2:]:
             raise ShapeError(f"resize: x - expected at least one pixel, got shape {x}")
         return (*x[:2], *size)
@@ -74,15 +82,17 @@ class Resize(Function):
     @staticmethod
     def forward(ctx, x, *, size, mode, antialias):
         rows, columns = (
-            interpolation_matrix(length, out, mode, antialias) for length, out in zip(x.shape[2:], size, strict=True)
+            interpolation_weights(length, out, mode, antialias) for length, out in zip(x.shape[2:], size, strict=True)
         )
-        ctx.matrices = rows, columns  # the map is linear: x is not needed
-        return nchw(_along(2, columns, _along(1, rows, nhwc(x))))  # (N, H, W, C) -> (N, OH, W, C) -> (N, OH, OW, C)
+        ctx.weights, ctx.size = (rows, columns), x.shape[2:]  # the map is linear: x is not needed
+        tall = _along(1, size[0], *rows, nhwc(x))  # (N, H, W, C) -> (N, OH, W, C)
+        return nchw(_along(2, size[1], *columns, tall))  # -> (N, OH, OW, C)
 
     @staticmethod
     def backward(ctx, grad_out):
-        rows, columns = ctx.matrices
-        return nchw(_along(1, rows.T, _along(2, columns.T, nhwc(grad_out))))
+        (height, width), ((i, y, rows), (j, x, columns)) = ctx.size, ctx.weights
+        tall = _along(2, width, x, j, columns, nhwc(grad_out))  # the transposed map: (N, OH, OW, C) -> (N, OH, W, C)
+        return nchw(_along(1, height, y, i, rows, tall))
 
 
 def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
@@ -117,8 +127,8 @@ def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = 
 
     Notes
     -----
-    Gradient: the transpose of the map. Centres of pixels lie at half-integers, as in PyTorch with
-    ``align_corners=False``.
+    Gradient: the transpose of the map. Only the elements of R and C other than 0 are kept and multiplied. Centres of
+    pixels lie at half-integers, as in PyTorch with ``align_corners=False``.
     """
     tensors("resize", x=x)
     if mode not in ("bilinear", "nearest"):

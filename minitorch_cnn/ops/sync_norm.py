@@ -11,7 +11,7 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace
 from minitorch_cnn.ops.reproducible_sum import add_up, of_blocks
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc
 from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SyncBatchNorm(Function):
     @staticmethod
     def output_shape(x, weight, bias, *, running_mean, running_var, momentum, eps, total):
         if len(x) != 4:
-            raise ShapeError(f"sync_batch_norm: x - expected 4 axes (N, C, H, W), got shape {x}")
+            raise ShapeError(f"sync_batch_norm: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         return batch_norm_shape(x, weight, bias, running_mean, running_var)
 
     @staticmethod

@@ -3,10 +3,22 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from minitorch_cnn.testing.against import ComparisonError, compare
 from minitorch_cnn.testing.gradcheck import gradcheck
+from minitorch_cnn.testing.own import from_file
 from minitorch_cnn.testing.report import CheckedTensor, GradcheckError, GradcheckReport
 
-__all__ = ["CheckedTensor", "GradcheckError", "GradcheckReport", "gradcheck", "mutants", "strategies"]
+__all__ = [
+    "CheckedTensor",
+    "ComparisonError",
+    "GradcheckError",
+    "GradcheckReport",
+    "compare",
+    "from_file",
+    "gradcheck",
+    "mutants",
+    "strategies",
+]
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from minitorch_cnn.testing import mutants, strategies

@@ -26,6 +26,7 @@ class Settings:
 
 def gradients(out, checked, grad_out):
     """Return a copy of each gradient by name."""
+    __tracebackhide__ = True
     for t in checked.values():
         t.grad = None
     if out.requires_grad:
@@ -40,6 +41,7 @@ def gradients(out, checked, grad_out):
 
 def compare(run, checked, settings, which):
     """Return a CheckedTensor for each; ``which`` is the mode of the module, "train", "eval" or nothing."""
+    __tracebackhide__ = True
     draw = np.random.default_rng(0)
     out = run()
     full = settings.mode == "full"
@@ -83,6 +85,7 @@ def compare(run, checked, settings, which):
 
 def _check_linear(out, checked, jacobians):
     """Raise unless the gradient of a mixture of outputs is the mixture of their gradients."""
+    __tracebackhide__ = True
     mixed = np.cos(np.arange(out.size, dtype=np.float64))
     for name, grad in gradients(out, checked, mixed.reshape(out.shape)).items():
         expected = mixed @ jacobians[name]

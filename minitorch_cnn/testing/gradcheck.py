@@ -81,6 +81,7 @@ def gradcheck(
     as running statistics, and at the same place of the random stream, so that dropout and batch norm can be checked.
     Cost of "full": two forwards per element of the inputs, and one backward per element of the output.
     """
+    __tracebackhide__ = True  # pytest ends its traceback at the line that called this
     for position, value in enumerate(inputs):
         if not isinstance(value, Tensor):
             raise TypeError(f"gradcheck: inputs[{position}] - expected a Tensor, got {type(value).__name__}")
@@ -155,6 +156,7 @@ def _repeatable(call, tensors, state):
 
 def _check_habits(run, checked):
     """Raise unless equal calls give equal bits, and a zero gradient gives zeros."""
+    __tracebackhide__ = True
     results = []
     for _ in range(2):
         out = run()

@@ -53,3 +53,42 @@ def test_the_code_that_does_the_same_runs(mcnn, capsys):
         assert code == 0
         exec(compile(out, "shown", "exec"), {})
         assert capsys.readouterr().out.splitlines()[-1].startswith(last)
+
+
+MINE = """
+import numpy as np
+from minitorch_cnn.autograd import Function
+
+class Double(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+    @staticmethod
+    def backward(ctx, grad_out):
+        return FACTOR * grad_out
+"""
+
+
+def test_a_function_of_your_own(mcnn, own_folder):
+    (own_folder / "mine.py").write_text(MINE.replace("FACTOR", "2"))
+    (own_folder / "wrong.py").write_text(MINE.replace("FACTOR", "3"))
+    code, out, _ = mcnn("gradcheck", "mine.py:Double", "--shape", "2,3")
+    assert code == 0 and out.startswith("gradcheck passed: 36 of 36 checked (full)")
+    code, out, _ = mcnn("gradcheck", "wrong.py:Double", "--json", "--mode", "projection")
+    answer = json.loads(out)
+    assert code == 1 and not answer["passed"] and "ratio 1.5" in answer["says"]
+
+
+def test_what_does_not_fit_is_refused(mcnn, own_folder):
+    layer = "from minitorch_cnn import nn\ndef make(): return nn.Conv2d(1, 1, 3)\n"
+    (own_folder / "mine.py").write_text(MINE + layer)
+    for words, says in (
+        (("mine.py:Single",), "expected a class or function 'Single' in mine.py, got none"),
+        (("mine.py:make",), "give the shape that it takes by --shape N,C,H,W: "),
+        (("mine.py:Double", "--shape", "2,x"), "expected lengths with commas between them, such as 2,3,6,6, got '2,x'"),
+        (("mine.py:Double", "--mutants"), "leave out --mutants"),
+        (("conv", "--shape", "2,3"), "leave out --shape, or name your own layer"),
+        (("none.py:Double",), "expected FILE:NAME of a Python file, got 'none.py:Double'"),
+    ):
+        code, out, err = mcnn("gradcheck", *words)
+        assert code == 2 and says in err and out == "", err

@@ -7,9 +7,23 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from minitorch_cnn import Tensor, ops
-from minitorch_cnn.ops.resize import interpolation_matrix
+from minitorch_cnn.ops.resize import interpolation_weights
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.testing import gradcheck
+
+
+def interpolation_matrix(size, out_size, mode, antialias):
+    """Return (out_size, size), the map as a matrix, from the definition alone."""
+    scale, matrix = size / out_size, np.zeros((out_size, size))
+    for i in range(out_size):
+        if mode == "nearest":
+            matrix[i, i * size // out_size] = 1
+            continue
+        centre, reach = (i + 0.5) * scale - 0.5, max(scale, 1.0) if antialias else 1.0
+        centre = min(max(centre, 0), size - 1) if reach == 1 else centre
+        matrix[i] = [max(0, 1 - abs(j - centre) / reach) for j in range(size)]
+    return matrix / matrix.sum(1, keepdims=True)
+
 
 sizes = st.integers(1, 6)
 MODES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
@@ -33,8 +47,11 @@ def test_rows_and_columns_are_mapped_by_their_matrices(normal, mode, antialias, 
 @settings(max_examples=50, deadline=None)
 @given(size=st.integers(1, 30), out_size=st.integers(1, 30))
 def test_weights_add_up_to_one_and_mirror(mode, antialias, size, out_size):
-    matrix = interpolation_matrix(size, out_size, mode, antialias)
-    assert matrix.shape == (out_size, size) and (matrix >= 0).all()
+    outputs, inputs, weights = interpolation_weights(size, out_size, mode, antialias)
+    matrix = np.zeros((out_size, size))
+    np.add.at(matrix, (outputs, inputs), weights)
+    assert (weights > 0).all() and len(set(zip(outputs, inputs, strict=True))) == len(weights)
+    np.testing.assert_allclose(matrix, interpolation_matrix(size, out_size, mode, antialias), atol=1e-12)
     np.testing.assert_allclose(matrix.sum(1), 1)
     if mode == "bilinear":
         np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
