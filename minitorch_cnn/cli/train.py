@@ -71,12 +71,21 @@ def add_commands(commands):
     add_recipe_options(parser)
     add_threads_option(parser)
     add_ranks_options(parser)
+    _add_run_options(parser)
+    set_command(parser, _run, _code)
+
+
+def _add_run_options(parser):
+    """Add what says where the run is kept, what is written into it, and which run it continues."""
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/RECIPE-1, -2, ...)")
     parser.add_argument(
         "--save-epochs",
         action="store_true",
         default=None,
         help="keep the model of every epoch, for the film of `mcnn explain filters -o film.gif`",
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write event files for TensorBoard into the folder of the run"
     )
     parser.add_argument(
         "--resume",
@@ -88,7 +97,6 @@ def add_commands(commands):
         metavar="RUN",
         help="train the finished run in this folder for --epochs N more, as a new run with a schedule of its own",
     )
-    set_command(parser, _run, _code)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +123,9 @@ class Plan:
         recipe = train.recipe(self.recipe, **self.changes)
         return train.Trainer(recipe, train_set, folder, **others, **self.options)
 
-    def code(self, folder, ranks=""):
-        """Return the lines of Python that make it; ``ranks`` is a further argument."""
-        train_set, options = self.source.code(train=True), training.arguments_code(self.options) + ranks
+    def code(self, folder, further):
+        """Return the lines of Python that make it; ``further`` arguments are Python, each after a comma."""
+        train_set, options = self.source.code(train=True), training.arguments_code(self.options) + further
         changes = training.arguments_code(self.changes)
         if self.more is not None:
             return [f"trainer = train.more({self.more!r}, {train_set}, {folder!r}{changes}{options})"]
@@ -283,6 +291,7 @@ def _run(arguments):
     with connect(arguments) as ranks:
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
+        log = {"on_epoch": _tensorboard()} if arguments.tensorboard else {}
         resumed = plan.recipe is None and plan.more is None
         if resumed and (result := train.RunFolder(plan.folder).read_result()) is not None:
             say("this run is complete; its result was:")
@@ -291,11 +300,20 @@ def _run(arguments):
 
         def make(train_set, reporter):
             if plan.folder is not None or ranks.rank:
-                return plan.trainer(train_set, plan.folder, reporter=reporter, ranks=ranks)
+                return plan.trainer(train_set, plan.folder, reporter=reporter, ranks=ranks, **log)
             with training.reserved_folder(plan.name) as folder:
-                return plan.trainer(train_set, folder, reporter=reporter, ranks=ranks)
+                return plan.trainer(train_set, folder, reporter=reporter, ranks=ranks, **log)
 
         return training.train_to_the_end("train", make, plan.source, plan.tested)
+
+
+def _tensorboard():
+    from minitorch_cnn import train
+
+    try:
+        return train.TensorBoard()
+    except ImportError as error:
+        raise UsageError(f"mcnn train: leave out --tensorboard, or install what it needs: {error}") from error
 
 
 def _code(arguments):
@@ -304,5 +322,6 @@ def _code(arguments):
     connected, ranks = [], ""
     if arguments.distributed not in (None, "off"):
         connected, ranks = [f"ranks = train.connect({arguments.distributed!r})"], ", ranks=ranks"
-    lines = connected + plan.code(folder, ranks)
+    further = ranks + ", on_epoch=train.TensorBoard()" * arguments.tensorboard
+    lines = connected + plan.code(folder, further)
     return training.code("data, train", arguments.threads, lines, plan.source, plan.tested)

@@ -13,6 +13,7 @@ from minitorch_cnn.train.more import more
 from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.network import OwnNetworkError
 from minitorch_cnn.train.recipes import RECIPES, Recipe, few_images, recipe
+from minitorch_cnn.train.report.callbacks import LiveChart, TensorBoard
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
 from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
@@ -30,6 +31,7 @@ __all__ = [
     "ClassifierError",
     "Evaluation",
     "FolderGoneError",
+    "LiveChart",
     "Mpi",
     "MpiProcesses",
     "OwnNetworkError",
@@ -41,6 +43,7 @@ __all__ = [
     "RunFolder",
     "RunFolderError",
     "SingleProcess",
+    "TensorBoard",
     "Trainer",
     "TrainingDivergedError",
     "TrainingState",

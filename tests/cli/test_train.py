@@ -270,3 +270,10 @@ def test_the_best_epoch_on_held_out_images_is_kept_and_named(mcnn):
     words = ("--holdout", 32, "--early-stop", 3, "--schedule", "plateau", "--class-weights", "balanced", "--run", "run")
     code, out, _ = mcnn("train", *SHORT, *words)
     assert code == 0 and out.startswith("holdout accuracy") and os.path.exists("run/best.safetensors")
+
+
+def test_event_files_for_tensorboard(mcnn, monkeypatch):
+    assert "on_epoch=train.TensorBoard())" in mcnn("train", *SHORT, "--tensorboard", "--show-code")[1]
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    code, _, err = mcnn("train", *SHORT, "--tensorboard")
+    assert code == 2 and "leave out --tensorboard, or install what it needs" in err

@@ -1,0 +1,58 @@
+"""The chart that grows in a notebook, and the event files of TensorBoard."""
+
+import sys
+import types
+
+import pytest
+
+from minitorch_cnn import train
+
+
+def test_each_epoch_replaces_the_chart(start, monkeypatch):
+    shown = []
+    handle = types.SimpleNamespace(update=shown.append)
+    display = types.SimpleNamespace(display=lambda figure, display_id: shown.append(figure) or handle)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display, version_info=(9, 0)))
+    start(on_epoch=train.LiveChart()).fit()
+    assert [figure.get_suptitle() for figure in shown] == [f"small, epoch {i} of 3" for i in (1, 2, 3)]
+    assert [len(figure.axes[0].lines[0].get_xdata()) for figure in shown] == [1, 2, 3]
+
+
+def test_without_the_packages_the_error_says_what_to_install(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"need the package tensorboardX: pip install 'minitorch-cnn\[tensorboard\]'"):
+        train.TensorBoard()
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    with pytest.raises(ImportError, match="run it in a notebook, or install IPython"):
+        train.LiveChart()(start(), {"epoch": 1})
+
+
+def test_the_curves_of_tensorboard(start, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder, purge_step, flush_secs):
+            written.append((folder, purge_step))
+
+        def add_scalar(self, tag, value, step):
+            written.append((tag, value, step))
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=Writer))
+    trainer = start(on_epoch=train.TensorBoard(), holdout=12)
+    trainer.fit()
+    assert written[0] == (str(trainer.folder.path), 1)
+    for i, record in enumerate(trainer.progress.history, 1):
+        assert ("loss/training", record["train_loss"], i) in written
+        assert ("accuracy/held out", record["holdout_accuracy"], i) in written
+    assert len(written) == 1 + 3 * 6
+
+
+def test_event_files_are_written(start):
+    pytest.importorskip("tensorboardX")
+    trainer = start(on_epoch=train.TensorBoard())
+    trainer.fit()
+    (file,) = trainer.folder.path.glob("events.out.tfevents.*")
+    assert b"loss/training" in file.read_bytes()
