@@ -14,7 +14,7 @@ class _LimitedGzip(gzip.GzipFile):
     limit = 1 << 16
 
     def read(self, size=-1):
-        if size > self.limit:
+        if size is not None and size > self.limit:
             raise tarfile.ReadError(f"expected names of at most {self.limit} bytes, got {size}")
         return super().read(size)
 
@@ -47,9 +47,9 @@ def member(title, archive, names, largest, most, told):
                 if found.size > largest or total > most or count > 20:
                     got = f"{path.name}, of {found.size} bytes, as member {count} at {total} bytes"
                     raise DatasetError(f"{title}: {archive} - expected {told}, got {got}")
-                if found.isreg() and path.name in names:
+                if found.isreg() and path.name in names and (file := tar.extractfile(found)):
                     unpacked.limit = found.size
-                    return path.name, tar.extractfile(found).read()
+                    return path.name, file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise DatasetError(f"{title}: {archive} is damaged: {error}") from error
     raise DatasetError(f"{title}: expected {names[-1]} in {archive}, found none")

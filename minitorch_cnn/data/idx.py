@@ -63,8 +63,10 @@ class IdxFiles(Official):
         return [path for name in self.contents if (path := _path(place, name))]
 
     def is_genuine(self, place):
-        labels = _path(place, _NAMES[False][1]) or _path(place, _NAMES[True][1])
-        return _md5(archive.unpacked(self.title, labels, _MOST)) == self.contents[labels.name.removesuffix(".gz")]
+        for _, name in _NAMES.values():
+            if path := _path(place, name):
+                return _md5(archive.unpacked(self.title, path, _MOST)) == self.contents[name]
+        return False
 
     def open(self, root, train=True, verify=True):
         check_options(self.function, root, train, verify)

@@ -66,12 +66,12 @@ def place(images):
     images : uint8 ndarray
     """
     owner = images
-    while isinstance(owner, np.ndarray) and not (isinstance(owner, np.memmap) and owner.filename and owner._mmap):
+    while isinstance(owner, np.ndarray) and not (isinstance(owner, np.memmap) and owner.filename):
         owner = owner.base
     # A memmap that numpy sliced keeps file and offset of the whole; only the first of all owns the map.
-    while isinstance(getattr(owner, "base", None), np.memmap):
+    while isinstance(owner, np.memmap) and isinstance(owner.base, np.memmap):
         owner = owner.base
-    if not isinstance(owner, np.memmap) or not images.flags.c_contiguous or images.size == 0:
+    if not isinstance(owner, np.memmap) or not owner.filename or not images.flags.c_contiguous or images.size == 0:
         return None
     inside = images.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
     path = pathlib.Path(owner.filename)
