@@ -86,7 +86,9 @@ def test_an_evaluation_and_the_folder_of_a_run(tmp_path):
     assert {"25.00%", "0.6930", "4"} <= set(cells.texts)
     folder = train.RunFolder.create(tmp_path / "<run>")
     assert "img" not in Cells(folder._repr_html_()).tags
-    folder.write_result({"recipe": "cifar4", "test_accuracy": 0.8, "settings": {"hidden": 1}})
+    facts = {"recipe": "cifar4", "dataset": "shapes10", "verified": True, "epochs": 1, "seed": 0, "seconds": 1.5}
+    facts |= {"test_reads": 1, "test_accuracy": 0.8, "test_loss": 0.5}
+    folder.write_result(facts | {"settings": {"hidden": 1}})
     folder.curves.write_bytes(b"\x89PNG")
     cells = Cells(folder._repr_html_())
     assert {"cifar4", "0.8", str(folder.path)} <= set(cells.texts) and "img" in cells.tags

@@ -78,12 +78,16 @@ def test_pictures_have_the_size_of_a_slide(start, test_set):
             assert image.size == (1600, 900) and len(image.convert("RGB").getcolors(1 << 20)) > 10
 
 
+RESULT = {"recipe": "mlp", "dataset": "shapes10", "verified": True, "epochs": 1, "seed": 0, "seconds": 1.5}
+RESULT |= {"test_reads": 1, "test_accuracy": 0.5, "test_loss": 1.2}
+
+
 def test_a_new_folder_is_made_with_its_parents(tmp_path):
     folder = train.RunFolder.create(tmp_path / "a" / "b")
     assert folder.path.is_dir() and folder.read_result() is None
     train.RunFolder.create(folder.path)  # empty still
-    folder.write_result({"test_accuracy": 0.5})
-    assert folder.read_result() == {"test_accuracy": 0.5}
+    folder.write_result(RESULT)
+    assert folder.read_result() == RESULT
     with pytest.raises(train.RunFolderError, match="expected a new or empty folder, got one with files"):
         train.RunFolder.create(folder.path)
     with pytest.raises(train.RunFolderError, match="expected a new or empty folder"):
