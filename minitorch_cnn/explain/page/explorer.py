@@ -160,7 +160,7 @@ def _page(content):
     template = Template((folder / "explorer.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=html.escape(content["title"]),
-        style=(folder / "explorer.css").read_text(encoding="utf-8"),
+        style="".join((folder / name).read_text(encoding="utf-8") for name in ("theme.css", "explorer.css")),
         script=bundle("views/explorer.mjs"),
         content=json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
     )

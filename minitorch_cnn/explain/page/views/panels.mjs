@@ -1,28 +1,10 @@
 // The panels beside a unit: going back, and changing the network by hand.
 
 import { KERNEL_EDITS } from "./change.mjs";
+import { button, choice, make } from "./dom.mjs";
 import { mapsOf, paintMap, largestOf, short } from "./paint.mjs";
 import { pause } from "./session.mjs";
 import { kernelOf } from "./unit.mjs";
-
-function make(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-function button(text, onClick) {
-  const made = make("button", { type: "button", textContent: text });
-  made.addEventListener("click", onClick);
-  return made;
-}
-
-function choice(label, options, value, onChange) {
-  const select = make("select", { ariaLabel: label, title: label }, ...options.map(([key, text]) =>
-    make("option", { value: key, textContent: text, selected: key === value })));
-  select.addEventListener("change", () => onChange(select.value));
-  return select;
-}
 
 // Walk against the direction of the network, a layer at a time, with the rule of each operation in words.
 async function play(view) {

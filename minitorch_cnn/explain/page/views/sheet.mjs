@@ -1,16 +1,12 @@
 // A sheet to draw on, and the camera: both give a picture as a blob.
 
-const SIDE = 320;
+import { button } from "./dom.mjs";
 
-function buttonOf(text, onClick) {
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
-  button.addEventListener("click", onClick);
-  return button;
-}
+const SIDE = 320;
 
 function open(dialog, content, buttons, onClose = () => {}) {
   const row = Object.assign(document.createElement("div"), { className: "buttons" });
-  row.append(...buttons, buttonOf("close", () => dialog.close()));
+  row.append(...buttons, button("close", () => dialog.close()));
   dialog.replaceChildren(content, row);
   dialog.addEventListener("close", onClose, { once: true });
   dialog.showModal();
@@ -47,7 +43,7 @@ export function openSheet(dialog, take) {
     context.stroke();
   });
   canvas.addEventListener("pointerup", async () => take(await blobOf(canvas)));
-  open(dialog, canvas, [colour, buttonOf("clear", clear)]);
+  open(dialog, canvas, [colour, button("clear", clear)]);
 }
 
 export async function openCamera(dialog, take) {
@@ -62,7 +58,7 @@ export async function openCamera(dialog, take) {
   }
   video.srcObject = stream;
   const stop = () => stream.getTracks().forEach((track) => track.stop());
-  open(dialog, video, [buttonOf("take the picture", async () => {
+  open(dialog, video, [button("take the picture", async () => {
     const blob = await blobOf(video);
     dialog.close();
     take(blob);
