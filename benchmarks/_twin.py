@@ -107,6 +107,7 @@ _OPERATIONS = {
     "Conv2d": _conv2d,
     "Div": lambda torch, a, b: a / b,
     "Dropout": lambda torch, x, *, p: torch.nn.functional.dropout(x, p),
+    "GELU": lambda torch, x: torch.nn.functional.gelu(x),
     "Index": lambda torch, x, *, key: x[key],
     "LocalResponseNorm": lambda torch, x, **hyper: torch.nn.functional.local_response_norm(x, **hyper),
     "MatMul": lambda torch, a, b: a @ b,

@@ -25,6 +25,13 @@ def add_commands(commands):
         examples=("mcnn eval", "mcnn eval --model runs/cifar4-1 --data shapes10"),
     )
     add_source_options(evaluate, "the images that the model was trained on")
+    evaluate.add_argument(
+        "--views",
+        type=int,
+        choices=(1, 2, 6),
+        default=1,
+        help="average the answers for the image and its mirror image (2), also moved by a pixel (6)",
+    )
     for command, run, code in ((predict, _predict, _predict_code), (evaluate, _evaluate, _evaluate_code)):
         add_model_options(command)
         command.add_argument("--json", action="store_true", help="print JSON")
@@ -59,16 +66,19 @@ def _evaluate(arguments):
 def _evaluate_code(arguments):
     code = classifier_code(arguments)  # chooses the model, if it is not given
     path = arguments.model or arguments.network
+    views_code = f", views={arguments.views}" if arguments.views > 1 else ""
     if arguments.json:
-        result = f'{{"test_accuracy": judged.accuracy, "test_loss": judged.loss, "model": {path!r}}}'
+        views = '"views": judged.views, "plain_test_accuracy": judged.plain_accuracy'
+        result = f'{{"test_accuracy": judged.accuracy, "test_loss": judged.loss, {views}, "model": {path!r}}}'
         imports, shown = "import json\n\n", f"print(json.dumps({result}))\n"
     else:
         imports = ""
-        judged = "f'test accuracy {judged.accuracy:.2%}, loss {judged.loss:.4f}:'"
+        seen = " ({judged.views} views; plain {judged.plain_accuracy:.2%})" if arguments.views > 1 else ""
+        judged = f"f'test accuracy {{judged.accuracy:.2%}}{seen}, loss {{judged.loss:.4f}}:'"
         shown = f"print({judged}, {path!r}, 'on', test_set.name)\n"
     return (
         f"{imports}from minitorch_cnn import data, train\n\n"
         f"test_set = {test_source(arguments).code(train=False)}\n"
-        f"judged = {code}.evaluate(test_set)\n"
+        f"judged = {code}.evaluate(test_set{views_code})\n"
         f"{shown}"
     )

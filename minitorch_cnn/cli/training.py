@@ -160,7 +160,7 @@ def _get_ready(trainer):
         return
     compiling.compile_for(trainer)
     whole, step = rehearsal.forecast(trainer)
-    epochs = trainer.recipe.epochs - trainer.progress.epoch
+    epochs = round(trainer.recipe.epochs - trainer.progress.epoch, 3)
     trainer.reporter.say(
         f"{epochs} {'epoch takes' if epochs == 1 else 'epochs take'} about {duration(whole)} here, "
         f"{1000 * step:.0f} ms a step of {trainer.recipe.batch_size} images"
@@ -189,11 +189,15 @@ def summary(result, folder):
     """Return ``result.json`` as a line."""
     kind = "test" if result["test_reads"] else "holdout"
     accuracy, loss = result[f"{kind}_accuracy"], result[f"{kind}_loss"]
+    seen = ""
+    if result.get("views", 1) > 1:
+        seen = f" ({result['views']} views; plain {result[f'plain_{kind}_accuracy']:.2%})"
     last = result.get("kept_epoch", result["epochs"])  # older results have none
     kept = "" if last == result["epochs"] else f" (kept: epoch {last})"
     unverified = "" if result["verified"] else " (unverified images)"
     return (
-        f"{kind} accuracy {accuracy:.2%}, loss {loss:.4f}: {result['recipe']} on {result['dataset']}{unverified}, "
+        f"{kind} accuracy {accuracy:.2%}{seen}, loss {loss:.4f}: "
+        f"{result['recipe']} on {result['dataset']}{unverified}, "
         f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)}{kept} in {result['seconds']:.0f} s, "
         f"seed {result['seed']}; {os.path.join(folder, 'result.json')}"
     )

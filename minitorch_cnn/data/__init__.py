@@ -11,12 +11,13 @@ from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.shapes10 import Shapes10
 from minitorch_cnn.data.stronger import ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, Rotate
-from minitorch_cnn.data.transforms import Cutout, Flip, PadCrop, Resize, Translate
+from minitorch_cnn.data.transforms import AlternatingFlip, Cutout, Flip, PadCrop, Resize, Translate
 
 __all__ = [
     "CIFAR10",
     "CIFAR100",
     "MNIST",
+    "AlternatingFlip",
     "ArrayDataset",
     "ColorJitter",
     "Cutout",

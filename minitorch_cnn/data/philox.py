@@ -59,9 +59,14 @@ class Draws:
         self.count += 1
         return self._numbers(self.count - 1)
 
-    def _numbers(self, draw):
-        ones = np.ones_like(self.indices)
-        counter = self.indices & _LOW, self.indices >> _HALF, ones * np.uint64(self.epoch), ones * np.uint64(draw)
+    def uniform_for_all_epochs(self):
+        """Return numbers as `uniform` does, which are the same in every epoch: those of epoch 0."""
+        self.count += 1
+        return self._numbers(self.count - 1, epoch=0)
+
+    def _numbers(self, draw, epoch=None):
+        ones, epoch = np.ones_like(self.indices), self.epoch if epoch is None else epoch
+        counter = self.indices & _LOW, self.indices >> _HALF, ones * np.uint64(epoch), ones * np.uint64(draw)
         high, low, _, _ = philox4x32(counter, self.key)
         return ((high << np.uint64(21)) ^ (low >> np.uint64(11))) * 2.0**-53
 
@@ -89,14 +94,14 @@ class Draws:
 
 
 class _Single(Draws):
-    """One sample of several; ``drawn`` holds the numbers of all, by the number of the draw."""
+    """One sample of several; ``drawn`` holds the numbers of all, by the number of the draw and the epoch."""
 
     def __init__(self, whole, row, drawn):
         self.key, self.epoch, self.count = whole.key, whole.epoch, whole.count
         self.indices = whole.indices[row : row + 1]
         self._whole, self._row, self._drawn = whole, row, drawn
 
-    def _numbers(self, draw):
-        if draw not in self._drawn:
-            self._drawn[draw] = self._whole._numbers(draw)
-        return self._drawn[draw][self._row : self._row + 1].copy()
+    def _numbers(self, draw, epoch=None):
+        if (draw, epoch) not in self._drawn:
+            self._drawn[draw, epoch] = self._whole._numbers(draw, epoch)
+        return self._drawn[draw, epoch][self._row : self._row + 1].copy()

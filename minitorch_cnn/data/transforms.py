@@ -149,11 +149,31 @@ class Flip(_Chooser):
         arguments.number("Flip", least=0, most=1, probability=self.probability)
 
     def choose(self, choice: Choice, draws: Draws) -> Choice:
-        width = choice.columns.shape[1]
-        flipped = draws.uniform() < self.probability
-        column = np.arange(width)
-        rows = np.tile(np.arange(choice.rows.shape[1]), (len(draws), 1))
-        return choice.then(rows, np.where(flipped[:, None], width - 1 - column, column))
+        return _mirrored(choice, draws.uniform() < self.probability)
+
+
+@dataclass(frozen=True)
+class AlternatingFlip(_Chooser):
+    """Mirror every image in every other epoch: half of them in the even epochs, the other half in the odd ones.
+
+    `Flip` shows a quarter of the images in the same form in two epochs and in the other form in none. Here any two
+    epochs in a row show each image once in both forms.
+
+    Notes
+    -----
+    Which half it is depends on the seed and the sample.
+    Source: ``CifarLoader`` of ``airbench94.py`` in https://github.com/KellerJordan/cifar10-airbench.
+    """
+
+    def choose(self, choice: Choice, draws: Draws) -> Choice:
+        return _mirrored(choice, (draws.uniform_for_all_epochs() < 0.5) ^ (draws.epoch % 2 == 1))
+
+
+def _mirrored(choice, flipped):
+    """Return ``choice`` with some of the images, a boolean array (N,), mirrored left to right after it."""
+    column = np.arange(choice.columns.shape[1])
+    rows = np.tile(np.arange(choice.rows.shape[1]), (len(flipped), 1))
+    return choice.then(rows, np.where(flipped[:, None], column[::-1], column))
 
 
 @dataclass(frozen=True)

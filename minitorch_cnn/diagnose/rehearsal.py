@@ -46,4 +46,4 @@ def step_seconds(trainer):
 def forecast(trainer):
     """Return (seconds that the rest of a training takes, seconds of a step)."""
     seconds = step_seconds(trainer)
-    return seconds * (trainer.recipe.epochs * len(trainer.loader) - trainer.progress.step), seconds
+    return seconds * (trainer.total_steps - trainer.progress.step), seconds

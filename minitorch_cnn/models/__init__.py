@@ -1,5 +1,6 @@
 """Models, one paper or idea per file, and their registry."""
 
+from minitorch_cnn.models.air import Air
 from minitorch_cnn.models.alexnet import AlexNet, AlexNet2012
 from minitorch_cnn.models.allcnn import AllCNN, AllCNNImageNet
 from minitorch_cnn.models.cifar4 import Cifar4
@@ -18,6 +19,7 @@ __all__ = [
     "IMAGENET_STD",
     "MLP",
     "VGG",
+    "Air",
     "AlexNet",
     "AlexNet2012",
     "AllCNN",

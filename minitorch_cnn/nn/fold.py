@@ -84,7 +84,7 @@ def _variables(value):
 def _fold(conv, bn):
     dtype = conv.weight.data.dtype
     one, zero = np.ones(bn.num_features), np.zeros(bn.num_features)
-    gamma, beta = (bn.weight.data, bn.bias.data) if bn.affine else (one, zero)
+    gamma, beta = (one if bn.weight is None else bn.weight.data), (zero if bn.bias is None else bn.bias.data)
     scale = gamma / np.sqrt(bn.running_var.astype(np.float64) + bn.eps)
     bias = zero if conv.bias is None else conv.bias.data
     conv.weight.data = (conv.weight.data * scale[:, None, None, None]).astype(dtype)

@@ -12,16 +12,19 @@ import numpy as np
 
 from minitorch_cnn import rng
 from minitorch_cnn.autograd import Variable, no_grad
+from minitorch_cnn.nn.init_convolution import identity_, patch_whitening_
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
 __all__ = [
     "constant_",
     "dirac_",
+    "identity_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "patch_whitening_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",

@@ -29,8 +29,9 @@ class BatchNorm2d(Module):
     eps : float, > 0
     momentum : float, 0 to 1, or None
         The weight of the new batch in the running statistics. None weights all batches equally.
-    affine : bool
-        Learn weight and bias; otherwise they are 1 and 0.
+    affine : bool or "bias"
+        Learn weight and bias; otherwise they are 1 and 0. "bias" learns the bias alone: a convolution after the layer
+        can scale as well.
     track_running_stats : bool
         False keeps no running statistics: evaluation uses those of the batch as well, so the result of an image
         depends on the other images of its batch.
@@ -66,7 +67,7 @@ class BatchNorm2d(Module):
     _axes = {4: "(N, C, H, W)"}
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool | str = True,
         track_running_stats: bool = True
     ):
         layer = type(self).__name__
@@ -75,9 +76,12 @@ class BatchNorm2d(Module):
             between(layer, 0, 1, momentum=momentum)
         if not eps > 0:
             raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
-        self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, bool(affine)
+        if isinstance(affine, str) and affine != "bias":
+            raise ValueError(f"{layer}: affine - expected True, False or 'bias', got {affine!r}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine = affine if affine == "bias" else bool(affine)
         self.track_running_stats = bool(track_running_stats)
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.weight = Parameter(np.ones(num_features, np.float32)) if self.affine is True else None
         self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
         if not track_running_stats:
             self.running_mean = self.running_var = self.num_batches_tracked = None

@@ -50,7 +50,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         num_features: int,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
-        affine: bool = True,
+        affine: bool | str = True,
         total: Callable[[Array], Array] = own_sum,
         track_running_stats: bool = True,
     ):

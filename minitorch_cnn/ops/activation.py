@@ -75,12 +75,12 @@ class GELU(Elementwise):
     def forward(ctx, x):
         flat, ctx.order, restore = memory_flat(x)
         ctx.save(x)
-        return restore(kernels.layers.elementwise.gelu_forward(flat))
+        return restore(kernels.layers.gelu.gelu_forward(flat))
 
     @staticmethod
     def backward(ctx, grad_out):
         flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.layers.elementwise.gelu_backward(memory_flat(grad_out, order)[0], flat))
+        return restore(kernels.layers.gelu.gelu_backward(memory_flat(grad_out, order)[0], flat))
 
 
 def sigmoid_array(x):

@@ -70,7 +70,7 @@ FUNCTIONS = (
         (ops.gelu, _ROWS),
         (
             "gelu: density forgotten",
-            instead(lambda g, x: g * kernels.layers.elementwise.gelu_forward(x.ravel()).reshape(x.shape) / x),
+            instead(lambda g, x: g * kernels.layers.gelu.gelu_forward(x.ravel()).reshape(x.shape) / x),
         ),
         (
             "gelu: derivative of x * sigmoid(1.702 x)",

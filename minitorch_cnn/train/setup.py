@@ -1,5 +1,6 @@
-"""The parts of a training that follow from its recipe: augmentation, optimiser and schedule."""
+"""The parts of a training that follow from its recipe: augmentation, first weights, optimiser and schedule."""
 
+import math
 import os
 
 import numpy as np
@@ -9,8 +10,8 @@ from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
 
-MOMENTUM = 0.9
 PLATEAU = {"factor": 0.2, "patience": 2}
+WHITENED = 5000  # images that the filters of a first layer are computed from
 
 
 def options(recipe, ranks, given):
@@ -89,20 +90,70 @@ def parts(count, accumulate):
 
 def augmentation(recipe):
     """Return the transforms of the training images, in their order."""
-    crop = [data.PadCrop(recipe.crop_padding)] if recipe.crop_padding else []
-    flip = [data.Flip()] if recipe.flip else []
+    crop = [data.PadCrop(recipe.crop_padding, recipe.crop_mode)] if recipe.crop_padding else []
+    flip = [data.AlternatingFlip() if recipe.flip == "alternating" else data.Flip()] if recipe.flip else []
+    cutout = [data.Cutout(recipe.cutout)] if recipe.cutout else []
     scale = [data.Resize((recipe.image_size,) * 2)] if recipe.image_size else []
-    return crop + flip + scale  # after the others, because small images are changed faster
+    return crop + flip + cutout + scale  # after the others, because small images are changed faster
 
 
-def prepare(recipe, model):
-    """Freeze the layers that should not learn, and set the rate of dropout if the recipe has its own."""
+def total_steps(epochs, batches):
+    """Return the steps of a number of epochs, which may be a fraction, with this many batches in each."""
+    return math.ceil(round(epochs * batches, 6))  # 9.9 * 50 is a little more than 495
+
+
+def prepare(recipe, model, images):
+    """Freeze the layers that should not learn, compute what is computed, and set the recipe's rate of dropout.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    model : Module
+    images : ArrayDataset
+        That the training learns from.
+    """
+    if recipe.whiten_bias_epochs is not None:
+        _whiten(_whitening_layer(model), images, recipe.image_size)
     if recipe.freeze_until is not None:
         model.freeze(recipe.freeze_until)
     if recipe.dropout is not None:
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.dropout
+
+
+def _whitening_layer(model):
+    layer = dict(model.named_modules()).get("whiten")
+    if not isinstance(layer, nn.Conv2d):
+        expected, got = "None for a network without a convolution `whiten`", type(model).__name__
+        raise ValueError(f"Recipe: whiten_bias_epochs - expected {expected}, got a number and {got}")
+    return layer
+
+
+def _whiten(layer, images, size):
+    few = images.images[:WHITENED]
+    few = data.Resize((size, size))(few, None) if size else few
+    x = (few / 255 - np.array(images.mean)) / np.array(images.std)
+    nn.init.patch_whitening_(layer, x.transpose(0, 3, 1, 2).astype(np.float32))
+    layer.weight.requires_grad = False
+
+
+def begin_epoch(recipe, model, epoch):
+    """Let the bias of a whitening layer learn in the first epochs only, counted from 0.
+
+    Nothing before the first block learns then, and backward ends there.
+    """
+    if recipe.whiten_bias_epochs is not None:
+        bias = _whitening_layer(model).bias
+        if bias is not None:
+            bias.requires_grad = epoch < recipe.whiten_bias_epochs
+
+
+def average(recipe, model, total):
+    """Return the average of the weights that a recipe wants, or None."""
+    if recipe.lookahead:
+        return optim.Lookahead(model, total, recipe.lookahead)
+    return optim.EMA(model, recipe.ema) if recipe.ema else None
 
 
 def checked(classifier):
@@ -134,7 +185,7 @@ def checked(classifier):
 
 
 def optimizer(recipe, model):
-    """Return the optimiser of the layers that learn: one group of parameters, or body and head.
+    """Return the optimiser of the layers that learn: one group of parameters, or body, head and biases of batch norm.
 
     Parameters
     ----------
@@ -149,22 +200,35 @@ def optimizer(recipe, model):
     head = set()
     if recipe.backbone_lr_scale < 1:
         head = {id(parameter) for parameter in last_linear(model)[1].parameters()}
-    groups = {"body": [], "head": []}
+    scale, norms = recipe.norm_bias_lr_scale, set()
+    if scale != 1:
+        norms = {id(module.bias) for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
+    groups = {"body": [], "head": [], "norm": []}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            groups["body" if head and id(parameter) not in head else "head"].append(parameter)
-    rates = {"body": recipe.peak_lr * recipe.backbone_lr_scale, "head": recipe.peak_lr}
-    groups = [{"params": params, "lr": rates[name]} for name, params in groups.items() if params]
+            others = "body" if head and id(parameter) not in head else "head"
+            groups["norm" if id(parameter) in norms else others].append(parameter)
+    rate, decay = recipe.peak_lr, recipe.weight_decay
+    own = {
+        "body": {"lr": rate * recipe.backbone_lr_scale},
+        "head": {"lr": rate},
+        "norm": {"lr": rate * scale, "weight_decay": decay / scale},
+    }
+    groups = [{"params": params, **own[name]} for name, params in groups.items() if params]
     options = {"lr": recipe.peak_lr, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "adam":
         return optim.Adam(groups, **options)
-    return optim.SGD(groups, momentum=MOMENTUM, nesterov=True, **options)
+    return optim.SGD(groups, momentum=recipe.momentum, nesterov=recipe.momentum > 0, **options)
 
 
 def schedule(recipe, optimizer, total_steps):
     """Return the schedule of a recipe; each group of parameters has its own peak."""
     if recipe.schedule == "plateau":
         return optim.ReduceLROnPlateau(optimizer, **PLATEAU)
+    if recipe.schedule == "linear":
+        peak = min(int(recipe.warmup_fraction * total_steps), total_steps - 1)
+        rise = [(0, recipe.start_factor)] if peak else []
+        return optim.PiecewiseLinearLR(optimizer, [*rise, (peak, 1.0), (total_steps, recipe.end_factor)])
     peaks = [group["lr"] for group in optimizer.param_groups]
     return optim.OneCycleLR(optimizer, peaks, total_steps, pct_start=recipe.warmup_fraction)
 

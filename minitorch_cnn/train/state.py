@@ -4,6 +4,7 @@ A checkpoint is a nested dict with string keys: arrays, and what JSON can hold. 
 it as one safetensors file with a checksum, all or nothing; the last two files are kept.
 """
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -17,6 +18,7 @@ from minitorch_cnn import rng, weights
 from minitorch_cnn.data.dataset import contents_digest
 from minitorch_cnn.io import files, record
 from minitorch_cnn.nn import Module
+from minitorch_cnn.optim.average import WeightAverage
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
 from minitorch_cnn.types import Path
@@ -135,12 +137,28 @@ class TrainingState:
     optimizer : Optimizer
     schedule : Schedule
     progress : Progress
+    average : WeightAverage or None
     """
 
     model: Module
     optimizer: Optimizer
     schedule: Schedule
     progress: Progress
+    average: WeightAverage | None = None
+
+    def follow(self) -> None:
+        """Let the average of the weights follow a step."""
+        if self.average is not None:
+            self.average.step()
+
+    def finish(self) -> None:
+        """Put the average of the weights in their place, at the end of a training."""
+        if self.average is not None:
+            self.average.finish()
+
+    def judged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model has the weights by which it is judged."""
+        return contextlib.nullcontext() if self.average is None else self.average.applied()
 
 
 def settings(recipe: Any, train_set: Any, architecture: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -214,6 +232,7 @@ def snapshot(state, settings):
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
+        "average": None if state.average is None else state.average.state_dict(),
     }
 
 
@@ -223,6 +242,8 @@ def restore(state, saved):
     state.model.load_state_dict(saved["model"])
     state.optimizer.load_state_dict(saved["optimizer"])
     state.schedule.load_state_dict(saved["schedule"])
+    if state.average is not None:
+        state.average.load_state_dict(saved["average"])
     rng.set_state(saved["random"])
 
 

@@ -1,6 +1,7 @@
 """The training loop with saving, resuming, stopping and the final test."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -28,8 +29,7 @@ from minitorch_cnn.types import Array, Path
 class Trainer:
     """Trains one model with one recipe and keeps the record in one folder.
 
-    The trainer never has the test set: `fit` uses the training images alone, and `final_eval` gets the test images
-    once, at the end.
+    `fit` uses the training images alone; `final_eval` gets the test images once, at the end.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Trainer:
         How many epochs an earlier run has done, see `train.more`.
     on_epoch : callable or None
         Called on rank 0 after every epoch with the trainer and the epoch's line of ``run.jsonl``, a dict: for a
-        chart that grows, or a log of your own; see `LiveChart` and `TensorBoard`.
+        chart or a log of your own; see `LiveChart`.
 
     Attributes
     ----------
@@ -139,18 +139,18 @@ class Trainer:
     def _sizes(self):
         """Return what a network has to fit: the number of classes, and channels and side of the images."""
         _, height, _, channels = self.train_set.images.shape
-        size = self.recipe.image_size or height
-        return {"num_classes": len(self.train_set.classes), "in_channels": channels, "image_size": size}
+        size, classes = self.recipe.image_size or height, len(self.train_set.classes)
+        return {"num_classes": classes, "in_channels": channels, "image_size": size}
 
     def _first_state(self, model):
         """Return the state before the first step."""
         if self.sync_bn:
             nn.sync_batch_norm(model, self.ranks.sum)
-        setup.prepare(self.recipe, model)
-        optimizer = setup.optimizer(self.recipe, model)
-        epochs = self.recipe.epochs - self.first_epoch
-        schedule = setup.schedule(self.recipe, optimizer, epochs * len(self.loader))
-        return state.TrainingState(model, optimizer, schedule, state.Progress())
+        setup.prepare(self.recipe, model, self.loader.dataset)
+        steps = setup.total_steps(self.recipe.epochs - self.first_epoch, len(self.loader))
+        optimizer, average = setup.optimizer(self.recipe, model), setup.average(self.recipe, model, steps)
+        schedule = setup.schedule(self.recipe, optimizer, steps)
+        return state.TrainingState(model, optimizer, schedule, state.Progress(), average)
 
     @property
     def model(self) -> nn.Module:
@@ -198,14 +198,17 @@ class Trainer:
                 if not self._epoch(request):
                     return False
                 self._end_epoch()
+        self.state.finish()
         return True
 
     def _epoch(self, request):
         """Learn from the remaining batches of the epoch; return False if a request to stop came."""
         self.model.train()
+        setup.begin_epoch(self.recipe, self.model, self.progress.epoch)
         self.loader.set_epoch(self.progress.epoch)
+        wanted = setup.total_steps(self.recipe.epochs - self.progress.epoch, len(self.loader))  # at the end: fewer
         with contextlib.closing(self.loader.iterate(start_batch=self.progress.batch)) as batches:
-            for images, labels in batches:
+            for images, labels in itertools.islice(batches, wanted - self.progress.batch):
                 self.step(images, labels)
                 flags = self.ranks.sum([int(request.requested), int(time.monotonic() >= self._next_save)])
                 if flags.any():  # of one rank; all follow it
@@ -219,6 +222,7 @@ class Trainer:
         totals = self.learn(images, labels)
         if not self.schedule.needs_measurement:  # which comes at the end of the epoch
             self.schedule.step()
+        self.state.follow()
         self._count(totals)
 
     def learn(self, images: Tensor, labels: Array) -> Array:
@@ -288,11 +292,12 @@ class Trainer:
     def _end_epoch(self):
         rate = max(self.schedule.lr(max(self.schedule.steps - 1, 0)))  # that of the last step
         self.ranks.average_statistics(self.model)
-        judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
-        record = self.progress.end_epoch(rate, judged)
+        with self.state.judged():
+            judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
+            record = self.progress.end_epoch(rate, judged)
+            best.keep(self)  # before the checkpoint: a resumed run has what its history speaks of
         if self.schedule.needs_measurement:
             self.schedule.step(record["train_loss"] if judged is None else judged.loss)
-        best.keep(self)  # before the checkpoint: a resumed run has what its history speaks of
         self.save()
         self._write_history()
         self.reporter.end_epoch(record)

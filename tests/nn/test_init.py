@@ -15,7 +15,8 @@ def weight(shape=(60, 40, 3, 3), dtype=np.float32):
 
 
 def test_every_function_fills_in_place_and_returns_the_tensor():
-    for name in init.__all__:
+    of_convolutions = {"identity_", "patch_whitening_"}
+    for name in set(init.__all__) - of_convolutions:
         tensor = weight()
         arguments = (0.5,) if name == "constant_" else ()
         assert getattr(init, name)(tensor, *arguments) is tensor

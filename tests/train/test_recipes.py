@@ -61,8 +61,8 @@ def test_unknown_names():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"epochs": 0}, "epochs - expected an integer of at least 1, got 0"),
-        ({"epochs": True}, "epochs - expected an integer of at least 1, got True"),
+        ({"epochs": 0}, "epochs - expected at least 1, got 0"),
+        ({"epochs": True}, "epochs - expected at least 1, got True"),
         ({"batch_size": 1}, "batch_size - expected an integer of at least 2, got 1"),
         ({"crop_padding": -1}, "crop_padding - expected an integer of at least 0, got -1"),
         ({"workers": 1.5}, "workers - expected an integer of at least 0, got 1.5"),

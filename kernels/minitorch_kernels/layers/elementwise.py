@@ -56,24 +56,6 @@ def _leaky_relu_backward(begin, end, grad_out, x, slope, grad_x):
         grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * slope[0]
 
 
-@parallel_kernel(tasks=lambda x: blocks(x))
-def _gelu_forward(begin, end, x, out):
-    begin, end = begin * BLOCK, end * BLOCK
-    x, out = x[begin:end], out[begin:end]
-    for i in range(len(x)):
-        out[i] = x[i] * 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
-
-
-@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
-def _gelu_backward(begin, end, grad_out, x, grad_x):
-    begin, end = begin * BLOCK, end * BLOCK
-    grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
-    for i in range(len(x)):
-        below = 0.5 * (1 + math.erf(x[i] / math.sqrt(2.0)))
-        density = math.exp(-0.5 * x[i] * x[i]) / math.sqrt(2 * math.pi)
-        grad_x[i] = grad_out[i] * (below + x[i] * density)
-
-
 def add(a, b):
     """Return a + b, for two arrays of one shape and dtype.
 
@@ -121,20 +103,6 @@ def leaky_relu_backward(grad_out, x, slope):
     """Return grad_out where x > 0, else slope * grad_out."""
     grad_x = memory.empty_like(x)
     _leaky_relu_backward(grad_out, x, np.array([slope], x.dtype), grad_x)
-    return grad_x
-
-
-def gelu_forward(x):
-    """Return x * P(normal variable <= x), with the exact error function."""
-    out = memory.empty_like(x)
-    _gelu_forward(x, out)
-    return out
-
-
-def gelu_backward(grad_out, x):
-    """Return grad_out * (P(normal variable <= x) + x * density(x))."""
-    grad_x = memory.empty_like(x)
-    _gelu_backward(grad_out, x, grad_x)
     return grad_x
 
 

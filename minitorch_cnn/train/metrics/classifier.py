@@ -1,11 +1,9 @@
 """A trained network together with what using it requires: class names, normalisation, image size."""
 
 import dataclasses
-import math
-import numbers
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,14 +15,14 @@ from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
 from minitorch_cnn.train.distributed.ranks import SingleProcess
+from minitorch_cnn.train.metrics.metadata import ENTRIES, check_metadata
+from minitorch_cnn.train.metrics.views import list_views, view
 from minitorch_cnn.train.network import Model
 from minitorch_cnn.types import Array, Path
 
 if TYPE_CHECKING:
     from minitorch_cnn.data import ArrayDataset
 
-_ENTRIES = {"architecture", "classes", "mean", "std"}  # that metadata must have
-_LARGEST_SIDE = 1 << 16  # pixels
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
 
@@ -44,11 +42,16 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The result on labelled images: mean cross-entropy, share of right answers, all probabilities."""
+    """The result on labelled images: mean cross-entropy, share of right answers, all probabilities.
+
+    ``views`` tells how many views of each image were averaged, ``plain_accuracy`` the accuracy without that.
+    """
 
     loss: float
     accuracy: float
     probabilities: Array  # (N, classes) float32
+    views: int = 1
+    plain_accuracy: float | None = None
 
     @property
     def predictions(self) -> Array:
@@ -85,7 +88,7 @@ class Classifier:
     """
 
     def __init__(self, model: Module, metadata: dict[str, Any]):
-        _check_metadata("Classifier: metadata", metadata)
+        check_metadata("Classifier: metadata", metadata)
         self.model = model
         self.metadata = metadata
         self.classes = list(metadata["classes"])
@@ -136,10 +139,10 @@ class Classifier:
         path = path / "model.safetensors" if path.is_dir() else path
         exported = path.suffix == ".onnx"
         arrays, metadata = weights.load_onnx(path) if exported else weights.load(path)
-        if absent := _ENTRIES - metadata.keys():
+        if absent := ENTRIES - metadata.keys():
             raise ClassifierError(f"{path} - expected a classifier, got weights without {', '.join(sorted(absent))}")
         try:
-            _check_metadata("metadata", metadata)
+            check_metadata("metadata", metadata)
         except (TypeError, ValueError) as error:
             raise ClassifierError(
                 f"{path} - expected a classifier as `save` writes it, got another: {error}"
@@ -189,6 +192,10 @@ class Classifier:
         ClassifierError
             If the images have another number of channels than those of training.
         """
+        return self._logits_of_views(images, 1)[0]
+
+    def _logits_of_views(self, images, count):
+        """Return the weighted logits of all views, and those of the images as they are, (2, N, classes)."""
         self._check_channels(images)
         unlabelled = np.zeros(len(images), np.int64)
         dataset = data.ArrayDataset(images, unlabelled, self.classes, self.metadata["mean"], self.metadata["std"])
@@ -197,19 +204,28 @@ class Classifier:
         self.model.eval()
         with no_grad():
             batches = data.DataLoader(dataset, batch_size=_BATCH, transforms=scale)
-            parts = [self.model(batch).data for batch, _ in batches]
+            parts = [self._mean_of_views(batch, list_views(count)) for batch, _ in batches]
         self.model.train(was_training)
-        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
+        return np.concatenate(parts, axis=1) if parts else np.empty((2, 0, len(self.classes)), np.float32)
+
+    def _mean_of_views(self, batch, chosen):
+        plain = self.model(batch).data
+        mean = plain * np.float32(chosen[0][0])
+        for weight, shift, mirror in chosen[1:]:
+            mean = mean + self.model(Tensor(view(batch.data, shift, mirror))).data * np.float32(weight)
+        return np.stack([mean, plain])
 
     def answers(self, images: Array) -> Array:
         """Return the logits as `logits` does; raise ClassifierError unless there is one for each class name."""
-        logits = self.logits(images)
-        if len(images) and logits.shape != (len(images), len(self.classes)):
-            expected = f"{logits.shape[1]} names, one for each output of the model"
+        return self._with_a_logit_for_each_class(self.logits(images))
+
+    def _with_a_logit_for_each_class(self, logits):
+        if logits.size and logits.shape[-1] != len(self.classes):
+            expected = f"{logits.shape[-1]} names, one for each output of the model"
             raise ClassifierError(f"Classifier: classes - expected {expected}, got {len(self.classes)}")
         return logits
 
-    def evaluate(self, dataset: "ArrayDataset", ranks: SingleProcess | None = None) -> Evaluation:
+    def evaluate(self, dataset: "ArrayDataset", ranks: SingleProcess | None = None, views: int = 1) -> Evaluation:
         """Compare the answers with the labels of a dataset.
 
         Parameters
@@ -218,6 +234,8 @@ class Classifier:
             Its classes are those of this classifier, in the same order.
         ranks : SingleProcess, MpiProcesses or None
             The processes that share the images; each gets the whole answer. None means this process alone.
+        views : 1, 2 or 6
+            The image; also its mirror image; also both moved by a pixel in two directions. The logits are averaged.
 
         Returns
         -------
@@ -227,7 +245,10 @@ class Classifier:
         ------
         ClassifierError
             If the dataset has no images or other classes, or the model another number of outputs.
+        ValueError
+            If ``views`` is another number.
         """
+        list_views(views)  # raises unless it is a number of views
         arguments.instance("evaluate", data.ArrayDataset, dataset=dataset)
         if self._names(dataset) != self._names(self):
             expected = f"the classes {self.classes} in this order"
@@ -237,14 +258,18 @@ class Classifier:
         ranks = ranks or SingleProcess()
         count = len(dataset.images)
         first, end = (_BATCH * i for i in ranks.share(-(-count // _BATCH)))  # the batches of one process
-        logits = np.zeros((count, len(self.classes)), np.float32)
-        logits[first:end] = self.answers(dataset.images[first:end])
-        logits = Tensor(ranks.sum(logits))
+        both = np.zeros((2, count, len(self.classes)), np.float32)
+        mine = self._logits_of_views(dataset.images[first:end], views)
+        both[:, first:end] = self._with_a_logit_for_each_class(mine)
+        both = ranks.sum(both)
+        logits, plain = Tensor(both[0]), both[1].argmax(axis=1)
         probabilities = ops.softmax(logits).data
         return Evaluation(
             loss=ops.cross_entropy(logits, dataset.labels).item(),
             accuracy=float(np.mean(probabilities.argmax(axis=1) == dataset.labels)),
             probabilities=probabilities,
+            views=views,
+            plain_accuracy=float(np.mean(plain == dataset.labels)),
         )
 
     def read(self, paths: Iterable[Path]) -> Array:
@@ -342,38 +367,6 @@ class Classifier:
             best = self.classes[row.argmax()]
             answers.append(Prediction(str(path), best, named[best], named))
         return answers
-
-
-def _check_metadata(owner, metadata):
-    """Raise unless metadata describe a classifier."""
-    if not isinstance(metadata, dict):
-        raise TypeError(f"{owner} - expected a dict of facts about the model, got {type(metadata).__name__}")
-    if absent := sorted(_ENTRIES - metadata.keys()):
-        got = ", ".join(map(repr, metadata)) or "an empty dict"
-        raise ValueError(f"{owner} - expected facts with {', '.join(map(repr, absent))}, got {got}")
-    architecture = metadata["architecture"]
-    size = architecture.get("image_size") if isinstance(architecture, dict) else None
-    if not _is_side(size):
-        raise ValueError(f"{owner} - expected facts with 'architecture' and its 'image_size', got {architecture!r:.80}")
-    for name in ("classes", "mean", "std"):
-        if isinstance(metadata[name], str) or not isinstance(metadata[name], Sequence):
-            raise TypeError(f"{owner} - expected a list for {name!r}, got {metadata[name]!r:.80}")
-    mean, std, size = metadata["mean"], metadata["std"], metadata.get("input_size")
-    if not 0 < len(mean) == len(std) or not all(_is_number(value) for value in (*mean, *std)) or min(std) <= 0:
-        raise ValueError(f"{owner} - expected 'mean' and positive 'std' of each channel, got {mean!r:.80}, {std!r:.80}")
-    if not metadata["classes"] or len(set(map(str, metadata["classes"]))) < len(metadata["classes"]):
-        raise ValueError(f"{owner} - expected different names as 'classes', got {metadata['classes']!r:.80}")
-    fits = isinstance(size, Sequence) and len(size) == 2 and all(map(_is_side, size))
-    if size is not None and not fits:
-        raise ValueError(f"{owner} - expected [height, width] in pixels as 'input_size', got {size!r:.80}")
-
-
-def _is_side(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and 0 < value <= _LARGEST_SIDE
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
 
 
 def _several(paths):

@@ -4,6 +4,7 @@ All of it goes to standard error: standard output belongs to results.
 """
 
 import collections
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -96,12 +97,13 @@ class Reporter:
             Steps that the resumed run has done before.
         """
         self.end()
-        self._epochs, self._batches = recipe.epochs, batches
+        self._epochs, self._batches = math.ceil(recipe.epochs), batches
+        self._steps = math.ceil(round(recipe.epochs * batches, 6))
         self.restart_clock()
         self._seconds.clear()
         self._next_line = self._clock() + PIPE_INTERVAL
         if self.stream.isatty():
-            self._bar = self._new_bar(recipe.epochs * batches, None, _BAR, initial=step)
+            self._bar = self._new_bar(self._steps, None, _BAR, initial=step)
 
     def _new_bar(self, total, text, bar_format, **options):
         from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
@@ -121,7 +123,7 @@ class Reporter:
         if self._bar is None and not self._is_time():
             return
         loss, accuracy = progress.loss_sum / progress.images, progress.correct / progress.images
-        left = self._time_left(self._epochs * self._batches - progress.step)
+        left = self._time_left(self._steps - progress.step)
         if self._bar is not None:
             self._bar.set_description(f"epoch {progress.epoch + 1}/{self._epochs}", refresh=False)
             self._bar.set_postfix_str(f"{left}, loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)

@@ -44,7 +44,7 @@ def write(trainer, eval_set, kind):
     classifier, kept = best.classifier(trainer), progress.history[-1]
     if trainer.recipe.keeps_best:
         kept = best.epoch(progress.history)
-    judged = classifier.evaluate(eval_set, trainer.ranks)
+    judged = classifier.evaluate(eval_set, trainer.ranks, trainer.recipe.views)
     if trainer.ranks.rank:
         return trainer.ranks.first(None)
     digest = classifier.save(folder.model)
@@ -65,6 +65,8 @@ def write(trainer, eval_set, kind):
         f"{kind}_accuracy": judged.accuracy,
         f"{kind}_loss": judged.loss,
         f"{kind}_images": len(eval_set.labels),
+        "views": judged.views,
+        f"plain_{kind}_accuracy": judged.plain_accuracy,
         "train_accuracy": kept["train_accuracy"],
         "train_loss": kept["train_loss"],
         "loss_fingerprint": progress.fingerprint,

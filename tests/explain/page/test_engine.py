@@ -57,7 +57,10 @@ def random_network(name, seed=0, size=None):
     return case(model, rng.standard_normal((1, channels, size or side, size or side)), seed)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "cifar4", "resnet20", "resnet9", "densenet40_k12", "vgg_a_lrn_cifar"])
+PAGES = ["lenet5", "cifar4", "air80", "resnet20", "resnet9", "densenet40_k12", "vgg_a_lrn_cifar"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_networks_of_the_zoo(name, tmp_path):
     requires_equal([random_network(name)], tmp_path)
 

@@ -1,0 +1,191 @@
+"""Averages of the weights along a training, which are better than the weights of its last step.
+
+The weights of late steps jump around a point that none of them hits, by an amount that grows with the learning rate.
+Their average comes nearer to it. An average covers all floating state of a model: with the weights it averages the
+running statistics of batch norm, so that both fit together.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from minitorch_cnn import arguments as _check
+
+if TYPE_CHECKING:
+    from minitorch_cnn.nn import Module
+
+
+class WeightAverage:
+    """Base of the averages: holds a copy of all floating parameters and buffers of a model.
+
+    Parameters
+    ----------
+    model : Module
+        The average starts as its present state.
+
+    Attributes
+    ----------
+    steps : int
+        The number of calls of `step`.
+    arrays : dict of str to ndarray
+        The average by dotted path.
+
+    Notes
+    -----
+    Memory: a copy of the model.
+    """
+
+    def __init__(self, model: "Module"):
+        if not callable(getattr(model, "state_dict", None)):
+            raise TypeError(f"{type(self).__name__}: model - expected a Module, got {type(model).__name__}")
+        self.model, self.steps = model, 0
+        self.arrays: dict[str, Any] = {k: array for k, array in model.state_dict().items() if array.dtype.kind == "f"}
+
+    def step(self) -> None:
+        """Count a step of the optimiser; call it after each."""
+        raise NotImplementedError(f"{type(self).__name__}: step - expected a method, got none; write one")
+
+    def finish(self) -> None:
+        """Put the average into the model, at the end of a training."""
+        self._put(self.arrays)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Return a context in which the model has the weights by which it should be judged."""
+        yield
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return ``{"steps": number of steps, "arrays": {path: copy of the average}}``."""
+        return {"steps": self.steps, "arrays": {path: array.copy() for path, array in self.arrays.items()}}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from the result of `state_dict`; the next steps are bitwise the same.
+
+        Parameters
+        ----------
+        saved : dict
+
+        Raises
+        ------
+        TypeError
+            If ``saved`` is not a dict, or the number of steps is not an integer.
+        ValueError
+            If an entry is missing, or the arrays are not those of this model.
+        """
+        name = type(self).__name__
+        _check.mapping(name, "saved", saved, "steps", "arrays")
+        _check.integer(f"{name}: saved", least=0, steps=saved["steps"])
+        form = {path: (array.shape, array.dtype) for path, array in self.arrays.items()}
+        got = {path: (array.shape, array.dtype) for path, array in saved["arrays"].items()}
+        for path in form.keys() | got.keys():
+            if form.get(path) != got.get(path):
+                raise ValueError(f"{name}: saved - expected {path} as {form.get(path)}, got {got.get(path)}")
+        self.steps = saved["steps"]
+        self.arrays = {path: saved["arrays"][path].copy() for path in self.arrays}
+
+    def _follow(self, keep):
+        """Move the average: keep * average + (1 - keep) * model."""
+        now = self.model.state_dict()
+        for path, array in self.arrays.items():
+            array += (now[path] - array) * array.dtype.type(1 - keep)
+
+    def _put(self, arrays):
+        self.model.load_state_dict(arrays, strict=False)
+
+
+class EMA(WeightAverage):
+    """Exponential moving average of the weights, beside the training: it does not change the steps.
+
+    average = decay * average + (1 - decay) * weights        after each step
+
+    Parameters
+    ----------
+    model : Module
+    decay : float, 0 to 1
+        The average looks back over about 1 / (1 - decay) steps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is not a Module, or the decay is out of its range.
+
+    Notes
+    -----
+    Judge the model inside ``with average.applied():``, and call ``average.finish()`` at the end.
+    Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging", for the plain mean.
+    """
+
+    def __init__(self, model: "Module", decay: float = 0.99):
+        _check.number("EMA", least=0, most=1, decay=decay)
+        super().__init__(model)
+        self.decay = float(decay)
+
+    def step(self) -> None:
+        """Count a step of the optimiser, and move the average towards the weights."""
+        self.steps += 1
+        self._follow(self.decay)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Return a context in which the model has the averaged weights."""
+        own = {path: array for path, array in self.model.state_dict().items() if path in self.arrays}
+        self._put(self.arrays)
+        try:
+            yield
+        finally:
+            self._put(own)
+
+
+class Lookahead(WeightAverage):
+    """Slow weights that follow the fast ones of the optimiser, which start again from them every few steps.
+
+    After each ``every`` steps, at step t of T:
+
+        keep = decay**every * (t / T)**power
+        slow = keep * slow + (1 - keep) * fast,   fast = slow
+
+    and after the last step fast = slow.
+
+    Parameters
+    ----------
+    model : Module
+        Holds the fast weights.
+    total_steps : int, >= 1
+        T.
+    every : int, steps, >= 1
+    decay : float, 0 to 1
+        Per step, at the end of the training.
+    power : float, >= 0
+        At first the slow weights follow closely; the larger the power, the longer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is not a Module, or a number is out of its range.
+
+    Notes
+    -----
+    The velocity of the optimiser does not change.
+    Sources: Zhang, Lucas, Hinton and Ba 2019, "Lookahead Optimizer: k steps forward, 1 step back", for the idea;
+    ``airbench94.py`` of https://github.com/KellerJordan/cifar10-airbench for ``keep``.
+    """
+
+    def __init__(
+        self, model: "Module", total_steps: int, every: int = 5, decay: float = 0.95, power: float = 3.0
+    ):
+        _check.integer("Lookahead", least=1, total_steps=total_steps, every=every)
+        _check.number("Lookahead", least=0, most=1, decay=decay)
+        _check.number("Lookahead", least=0, power=power)
+        super().__init__(model)
+        self.total_steps, self.every, self.decay, self.power = total_steps, every, float(decay), float(power)
+
+    def keep(self, step: int) -> float:
+        """Return the weight of the old slow weights at a step, 0 to 1."""
+        return self.decay**self.every * min(step / self.total_steps, 1) ** self.power
+
+    def step(self) -> None:
+        """Count a step of the optimiser; every few of them, the slow weights follow and the fast ones go back."""
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self._follow(self.keep(self.steps))
+            self.finish()

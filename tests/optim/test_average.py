@@ -1,0 +1,100 @@
+"""Lookahead and EMA against loops written out by hand, and their state."""
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import nn, optim, rng
+
+
+def model():
+    rng.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3))
+
+
+def moved(net, step):
+    """Change all floating state of a model as a step of training does."""
+    noise = np.random.default_rng(step)
+    for array in [*(p.data for p in net.parameters()), *net.buffers()]:
+        if array.dtype.kind == "f":
+            array += noise.standard_normal(array.shape).astype(array.dtype)
+
+
+def floats(net):
+    return {path: array for path, array in net.state_dict().items() if array.dtype.kind == "f"}
+
+
+def test_lookahead_is_the_loop_of_its_formula():
+    net, twin = model(), model()
+    ahead = optim.Lookahead(net, 12, every=4, decay=0.9, power=2)
+    slow = floats(twin)
+    for t in range(1, 13):
+        moved(net, t)
+        moved(twin, t)
+        ahead.step()
+        if t % 4 == 0:
+            keep = 0.9**4 * (t / 12) ** 2
+            slow = {path: keep * slow[path] + (1 - keep) * array for path, array in floats(twin).items()}
+            twin.load_state_dict(slow, strict=False)
+    assert ahead.keep(6) == pytest.approx(0.9**4 / 4)
+    for path, array in floats(net).items():
+        np.testing.assert_allclose(array, slow[path], rtol=1e-5, atol=1e-6)
+
+
+def test_ema_follows_the_weights_and_is_applied_for_a_while():
+    net = model()
+    average, expected = optim.EMA(net, 0.75), floats(net)
+    for t in range(1, 6):
+        moved(net, t)
+        average.step()
+        expected = {path: 0.75 * expected[path] + 0.25 * array for path, array in floats(net).items()}
+    own = floats(net)
+    with average.applied():
+        for path, array in floats(net).items():
+            np.testing.assert_allclose(array, expected[path], rtol=1e-5, atol=1e-6)
+    for path, array in floats(net).items():
+        np.testing.assert_array_equal(array, own[path])
+    average.finish()
+    np.testing.assert_array_equal(net[1].running_var, average.arrays["1.running_var"])
+
+
+@pytest.mark.parametrize("make", [lambda net: optim.EMA(net, 0.9), lambda net: optim.Lookahead(net, 9, every=2)])
+def test_saved_and_loaded_the_next_steps_have_the_same_bits(make):
+    net = model()
+    average = make(net)
+    for t in range(1, 4):
+        moved(net, t)
+        average.step()
+    weights, saved = net.state_dict(), average.state_dict()
+    other = model()
+    other.load_state_dict(weights)
+    again = make(other)
+    again.load_state_dict(saved)
+    for t in range(4, 8):
+        for one, mean in ((net, average), (other, again)):
+            moved(one, t)
+            mean.step()
+    for path, array in average.arrays.items():
+        np.testing.assert_array_equal(array, again.arrays[path])
+    for path, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, other.state_dict()[path])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: optim.EMA(3), TypeError, "EMA: model - expected a Module, got int"),
+        (lambda: optim.EMA(model(), 2), ValueError, "EMA: decay - expected 0 to 1, got 2"),
+        (lambda: optim.Lookahead(model(), 0), ValueError, "Lookahead: total_steps - expected at least 1, got 0"),
+        (lambda: optim.Lookahead(model(), 5, power=-1), ValueError, "Lookahead: power - expected at least 0, got -1"),
+        (lambda: optim.WeightAverage(model()).step(), NotImplementedError, "WeightAverage: step - expected a method"),
+        (lambda: optim.EMA(model()).load_state_dict({}), ValueError, "EMA: saved - expected 'steps' and 'arrays'"),
+        (
+            lambda: optim.EMA(model()).load_state_dict({"steps": 1, "arrays": {"x": np.zeros(2)}}),
+            ValueError,
+            "EMA: saved - expected .* got",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
