@@ -2,7 +2,7 @@
 
 import functools
 
-from minitorch_cnn import nn, ops, rng
+from minitorch_cnn import nn, ops
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
 
@@ -67,8 +67,6 @@ class Air(nn.Module):
         Of each block.
     scale : float
         Of the logits: otherwise the softmax is confident before the network has learned anything.
-    unit_head : bool
-        Scale the first weights of the linear layer to a standard deviation of 1.
 
     Raises
     ------
@@ -102,7 +100,6 @@ class Air(nn.Module):
         widths: tuple[int, int, int] = (64, 256, 256),
         convolutions: int = 2,
         scale: float = 1 / 9,
-        unit_head: bool = False,
     ):
         if image_size < 9:
             raise ValueError(f"Air: image_size - expected at least 9 for three poolings by 2, got {image_size}")
@@ -115,8 +112,6 @@ class Air(nn.Module):
         for path, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and path != "whiten":
                 nn.init.identity_(module)
-        if unit_head and rng.weights_are_drawn():
-            self.fc.weight.data /= self.fc.weight.data.std()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of images x, (N, in_channels, H, W)."""
@@ -131,7 +126,6 @@ _FORMS = {
     "air90": {"widths": (32, 128, 128)},
     "air93": {"widths": (64, 128, 128)},
     "air94": {"widths": (64, 256, 256)},
-    "air94_muon": {"widths": (64, 256, 256), "scale": 1 / 256, "unit_head": True},
     "air95": {"widths": (128, 384, 384)},
     "air96": {"widths": (128, 384, 512), "convolutions": 3},
 }

@@ -106,7 +106,7 @@ def native_input(name: str) -> tuple[int, int]:
 
 def _find(function, name):
     if name not in _models:
-        near = difflib.get_close_matches(str(name), _models, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(str(name).lower(), _models, n=1, cutoff=0.0)
         expected = f"expected one of {', '.join(list())}"
         raise ValueError(f"{function}: name - {expected}, got {name!r}; did you mean {near[0]!r}?")
     return _models[name]

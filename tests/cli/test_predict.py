@@ -43,8 +43,17 @@ def test_json(mcnn, trained, images):
     assert json.loads(out) == {
         "test_accuracy": result["test_accuracy"],
         "test_loss": result["test_loss"],
+        "views": 1,
+        "plain_test_accuracy": result["test_accuracy"],
         "model": trained,
     }
+
+
+def test_views_are_told_beside_the_plain_accuracy(mcnn, trained):
+    _, out, _ = mcnn("eval", "--model", trained, "--views", "6")
+    with open(f"{trained}/result.json") as file:
+        plain = json.load(file)["test_accuracy"]
+    assert f"(6 views; plain {plain:.2%}), loss" in out
 
 
 def test_the_run_that_finished_last_is_taken(mcnn, images):

@@ -79,7 +79,7 @@ def test_the_rates_of_dropout():
     own = [module.p for module in models.create("allcnn_c").modules() if isinstance(module, nn.Dropout)]
     for rate, expected in ((None, own), (0.1, [0.1] * len(own))):
         model = nn.fuse(models.create("allcnn_c"))
-        setup.prepare(changed(dropout=rate), model)
+        setup.prepare(changed(dropout=rate), model, images=None)
         assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == expected
     assert own == [0.2, 0.5, 0.5]
 
