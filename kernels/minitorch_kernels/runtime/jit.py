@@ -4,6 +4,7 @@ A kernel is looked for in the user's cache, then among the kernels that were pre
 and compiled only if neither has it. What was prepared is for an instruction set, not for one processor.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -191,6 +192,10 @@ class _Cache(FunctionCache):
         super().__init__(function)
         locator = _Locator(function, function.__code__.co_filename)
         self._cache_file = _CacheFiles(locator.get_cache_path(), locator.name, locator.get_source_stamp())
+
+    def _guard_against_spurious_io_errors(self):
+        """Let errors through on Windows as well, where Numba hides them: `save_overload` warns of them."""
+        return contextlib.nullcontext()
 
     def save_overload(self, sig, data):
         try:
