@@ -123,7 +123,7 @@ def test_others_may_read_the_cache(tmp_path):
 
 def test_a_system_without_fork(tmp_path):
     """Windows: there `os` has no register_at_fork either."""
-    code = "import os, numba\ndel os.register_at_fork\nimport minitorch_kernels.runtime.threads\n"
+    code = "import os, numba\nvars(os).pop('register_at_fork', None)\nimport minitorch_kernels.runtime.threads\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCES.parent), *sys.path])}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 

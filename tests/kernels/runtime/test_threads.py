@@ -141,6 +141,7 @@ results.append(interrupted)
 """
 
 
+@pytest.mark.posix  # Windows cannot send a signal to one thread
 def test_after_ctrl_c_at_any_moment_the_next_call_is_right():
     *right, interrupted = run(STEP + INTERRUPTED, NUMBA_NUM_THREADS="2")[1]
     assert all(right) and interrupted > 15
