@@ -7,12 +7,14 @@ A kernel cuts its work into tasks and hands them out:
 `parallel_task` makes such a function of a body. The body has to write to different elements for different tasks, so
 that neither the order of the tasks nor the number of threads changes a bit of the result. The calling thread announces
 the job on a *board*, a few integers in shared memory, and works itself. Helper threads (`threads.py`) watch the board
-from compiled code that holds no Python lock. Whoever is free takes the next range, so that a slow core holds nobody up:
+from compiled code that holds no Python lock. Each thread begins with its own part of the tasks, which is the same part
+in every call of that size: what it wrote in one kernel is in the cache of its core when the next kernel reads it. Who
+has finished takes pieces of the other parts, so that a slow core holds nobody up:
 
     caller                                   helper
-    board: body, args, pieces                reads EPOCH until it is odd
+    board: body, args, count                 reads EPOCH until it is odd
     EPOCH becomes odd: open                  INSIDE + 1; EPOCH still the same? then
-    takes ranges until none is left          takes ranges until none is left
+    takes pieces until none is left          takes pieces until none is left
     EPOCH becomes even: closed               INSIDE - 1
     waits until INSIDE is 0
 
@@ -30,8 +32,10 @@ from numba.extending import intrinsic
 from minitorch_kernels.runtime.jit import compiled, jit_enabled
 
 # Elements of the board, each in a cache line of its own, so that readers of one do not slow down writers of another.
-OWNED, EPOCH, INSIDE, LIMIT, NEXT, PIECES, COUNT, TASK, FRAME = range(0, 72, 8)
-BOARD_SIZE = 72
+_LINE = 8
+OWNED, EPOCH, INSIDE, THREADS, COUNT, TASK, FRAME, NEXT = range(0, 8 * _LINE, _LINE)  # NEXT is one for each thread
+MOST_THREADS = 1024
+BOARD_SIZE = NEXT + MOST_THREADS * _LINE
 
 _PIECES_PER_THREAD = 8  # enough that the last piece of a slow core is short
 _ROUNDS = 20_000  # of a helper that waits: about half a millisecond, as long as Python takes between two kernels
@@ -127,12 +131,19 @@ def _call_task(typing_context, task, frame, begin, end):
 
 
 @compiled
-def _work(board, pieces, count, task, frame):
-    """Take pieces of the job until none is left."""
-    piece = _add(board, NEXT, 1)
-    while piece < pieces:
-        _call_task(task, frame, piece * count // pieces, (piece + 1) * count // pieces)
-        piece = _add(board, NEXT, 1)
+def _work(board, thread):
+    """Do the pieces of the thread's own part of the job that are left, then those of the parts after it."""
+    threads, count = _load(board, THREADS), _load(board, COUNT)
+    task, frame = _load(board, TASK), _load(board, FRAME)
+    for step in range(threads):
+        part = (thread + step) % threads
+        begin, end = part * count // threads, (part + 1) * count // threads
+        pieces = min(end - begin, _PIECES_PER_THREAD)
+        piece = _add(board, NEXT + part * _LINE, 1)
+        while piece < pieces:
+            first, last = begin + piece * (end - begin) // pieces, begin + (piece + 1) * (end - begin) // pieces
+            _call_task(task, frame, first, last)
+            piece = _add(board, NEXT + part * _LINE, 1)
 
 
 @compiled
@@ -150,11 +161,10 @@ def serve(board, index):
     while idle < _ROUNDS:
         epoch = _load(board, EPOCH)
         if epoch % 2 == 1 and epoch != seen:
-            if index < _load(board, LIMIT):
+            if index + 1 < _load(board, THREADS):
                 _add(board, INSIDE, 1)
                 if _load(board, EPOCH) == epoch:  # from now on the caller waits for us
-                    pieces, count = _load(board, PIECES), _load(board, COUNT)
-                    _work(board, pieces, count, _load(board, TASK), _load(board, FRAME))
+                    _work(board, index + 1)
                 _add(board, INSIDE, -1)
             seen, idle = epoch, 0
         idle += 1
@@ -168,15 +178,14 @@ def _run(team, count, task, frame):
     if threads == 1 or count < 2 or not _claim(board):
         _call_task(task, frame, 0, count)
         return
-    pieces = min(count, threads * _PIECES_PER_THREAD)
-    _store(board, LIMIT, threads - 1)
-    _store(board, PIECES, pieces)
+    _store(board, THREADS, threads)
     _store(board, COUNT, count)
     _store(board, TASK, task)
     _store(board, FRAME, frame)
-    _store(board, NEXT, 0)
+    for thread in range(threads):
+        _store(board, NEXT + thread * _LINE, 0)
     _add(board, EPOCH, 1)
-    _work(board, pieces, count, task, frame)
+    _work(board, 0)
     _add(board, EPOCH, 1)
     rounds = 0
     while _load(board, INSIDE) > 0:

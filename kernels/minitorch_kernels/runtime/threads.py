@@ -1,7 +1,7 @@
 """The threads that kernels run on: how many, and the helpers that wait for work.
 
 Helpers are Python threads that live as long as the process. They run compiled code, without Python's lock: they wait
-for a job on the board, see `parallel.py`, and take ranges of it. A helper that has found nothing to do for about half
+for a job on the board, see `parallel.py`, and take pieces of it. A helper that has found nothing to do for about half
 a millisecond goes to sleep, and the next call wakes it.
 """
 
@@ -141,10 +141,10 @@ def available_threads() -> int:
     for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         first = os.environ.get(variable, "").split(",")[0].strip()
         if first.isdecimal() and int(first) > 0:
-            return int(first)
+            return min(int(first), parallel.MOST_THREADS)
     affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(processors, math.ceil(min(_container_quota(), processors))))
+    return max(1, min(processors, math.ceil(min(_container_quota(), processors)), parallel.MOST_THREADS))
 
 
 def get_num_threads() -> int:
