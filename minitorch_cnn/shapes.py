@@ -160,9 +160,9 @@ def nhwc(x: Any) -> Any:
     return np.ascontiguousarray(view)
 
 
-def batch_hint(shape: tuple[int, ...]) -> str:
-    """Return how to add the batch axis, for the end of a message, if ``shape`` is that of one image; else nothing."""
-    return "; one image alone needs the batch axis: x[None]" if len(shape) == 3 else ""
+def batch_hint(shape: tuple[int, ...], name: str = "x") -> str:
+    """Return how to add the batch axis, for the end of a message, if ``x`` has the shape of one image; else nothing."""
+    return "; one image alone needs the batch axis: x[None]" if name == "x" and len(shape) == 3 else ""
 
 
 def channels_hint(shape: tuple[int, ...], channels: int) -> str:

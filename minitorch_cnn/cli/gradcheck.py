@@ -110,7 +110,7 @@ def _operations(arguments):
     if arguments.json:
         print(json.dumps({"passed": passed, "of": len(rows), "checks": rows}, indent=2))
     else:
-        width = max(len(row["operation"]) for row in rows)
+        width = max((len(row["operation"]) for row in rows), default=0)
         for row in rows:
             print(f"{row['operation']:{width}}  {row['says']}")
         print(f"passed {passed} of {len(rows)}")

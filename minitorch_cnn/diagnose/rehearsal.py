@@ -46,4 +46,5 @@ def step_seconds(trainer):
 def forecast(trainer):
     """Return (seconds that the rest of a training takes, seconds of a step)."""
     seconds = step_seconds(trainer)
-    return seconds * (trainer.total_steps - trainer.progress.step), seconds
+    left = setup.total_steps(trainer.recipe.epochs - trainer.progress.epoch, len(trainer.loader))
+    return seconds * (left - trainer.progress.batch), seconds

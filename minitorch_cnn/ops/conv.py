@@ -37,8 +37,7 @@ def bias_gradient(grad_out):
 def _check_axes(x, weight):
     for name, shape, letters in (("x", x, "(N, C, H, W)"), ("weight", weight, "(C_out, C_in/groups, KH, KW)")):
         if len(shape) != 4:
-            hint = batch_hint(shape) if name == "x" else ""
-            raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}{hint}")
+            raise ShapeError(f"conv2d: {name} - expected 4 axes {letters}, got shape {shape}{batch_hint(shape, name)}")
     if 0 in weight[2:]:
         raise ShapeError(f"conv2d: weight - expected windows of at least one pixel, got shape {weight}")
 

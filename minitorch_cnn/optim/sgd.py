@@ -18,8 +18,7 @@ class SGD(Optimizer):
         v = momentum * v + g
         x = x - lr * v                          (nesterov: x - lr * (g + momentum * v))
 
-    Without momentum, x = x - lr * g. Decoupled decay multiplies x by 1 - lr * weight_decay before
-    the step and does not change g.
+    Without momentum, x = x - lr * g. Decoupled decay first multiplies x by 1 - lr * weight_decay; g stays.
 
     Parameters
     ----------

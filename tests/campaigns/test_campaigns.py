@@ -15,8 +15,9 @@ CAMPAIGNS = sorted(path.stem for path in SCRIPTS if "harness.main(" in path.read
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CAMPAIGNS)
 def test_a_campaign_in_its_short_form(name, tmp_path):
-    if "import torch" in (FOLDER / f"{name}.py").read_text():
-        pytest.importorskip("torch")
+    for package in ("torch", "onnxruntime"):
+        if f"import {package}" in (FOLDER / f"{name}.py").read_text():
+            pytest.importorskip(package)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(tmp_path / "record.json")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)

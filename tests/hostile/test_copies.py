@@ -18,6 +18,7 @@ HOW = {"pickle": lambda value: pickle.loads(pickle.dumps(value)), "deepcopy": co
 # Classes whose objects belong to one process or block, that only subclasses make, that are copied with their graph, or
 # that are Modules of 60 million weights.
 WITHOUT_OBJECTS = {autograd.Function, optim.Optimizer, optim.Schedule, train.MpiProcesses}
+WITHOUT_OBJECTS |= {train.TensorBoard}  # of a package that may be missing
 WITHOUT_OBJECTS |= {autograd.setting, autograd.trace, autograd.Node}
 WITHOUT_OBJECTS |= {models.AlexNet, models.AlexNet2012, models.VGG}
 
@@ -97,7 +98,7 @@ def first_object(cls, tried):
 
 def zoo():
     with rng.undrawn_weights():
-        names = "mlp", "lenet5", "cifar4", "resnet9", "resnet20", "allcnn_c", "allcnn_imagenet", "densenet40_k12"
+        names = "mlp", "lenet5", "cifar4", "air80", "resnet9", "resnet20", "allcnn_c", "allcnn_imagenet", "densenet40_k12"
         return [models.create(name) for name in names]
 
 
@@ -142,6 +143,9 @@ def others(folder):
         *(trained(cls([nn.Parameter(np.ones(2))])) for cls in (optim.Adam, optim.AdamW, optim.RMSprop)),
         *(*schedules, optim.WarmupLR(schedules[0], 2), optim.OneCycleLR(sgd(), max_lr=0.1, total_steps=5)),
         *(images(), data.DataLoader(images(), batch_size=8), data.Cutout(2), data.Flip(), data.PadCrop(1)),
+        *(data.AlternatingFlip(), data.ColorJitter(0.1), data.RandAugment(), data.RandomErasing(), data.Rotate(5)),
+        *(data.RandomResizedCrop(0.5), optim.EMA(small()), optim.Lookahead(small(), 5), optim.WeightAverage(small())),
+        *(optim.PiecewiseLinearLR(sgd(), [(0, 0.2), (5, 1.0)]), train.LiveChart()),
         *(data.Resize(4), data.Translate(1), mt.Tensor([1.0, 2.0]), autograd.Context((True,))),
         optim.ReduceLROnPlateau(sgd()),
         *(autograd.Variable(np.ones(2)), report, report.tensors[0], models.Pretrained(small(), 2, 8, (0.5,), (0.2,))),

@@ -8,8 +8,7 @@ Why it is faster
     lanes run along o, so none are added up at the end, and its tile (8 x 32 sums with AVX-512) fills the registers.
 What it costs
     The code is longer: `gemm.microkernel` (the tile), `gemm.matmul` (the blocks), `conv.indirect` (the offsets). For
-    an unknown processor, its tile is 6 x 8 sums in registers of 16 bytes. That is the fallback, not step 5: in 12 of
-    15 passes it beat im2col with OpenBLAS's kernel for a processor without AVX (`examples/docs/benchmarks.md`).
+    an unknown processor the tile is 6 x 8 sums in 16 bytes; it beat im2col with OpenBLAS there in 12 of 15 passes.
 Source
     Dukhan: The Indirect Convolution Algorithm (2019), arXiv 1907.02129; his buffer holds pointers to pixels.
 """
