@@ -98,7 +98,8 @@ def first_object(cls, tried):
 
 def zoo():
     with rng.undrawn_weights():
-        names = "mlp", "lenet5", "cifar4", "air80", "resnet9", "resnet20", "allcnn_c", "allcnn_imagenet", "densenet40_k12"
+        names = ["mlp", "lenet5", "air80", "cifar4"]
+        names += ["resnet9", "resnet20", "allcnn_c", "allcnn_imagenet", "densenet40_k12"]
         return [models.create(name) for name in names]
 
 
