@@ -7,6 +7,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, data, nn, optim
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
 
@@ -170,13 +171,8 @@ def checked(classifier):
     """
     model, classes = classifier.model, len(classifier.classes)
     image = np.zeros((1, len(classifier.metadata["mean"]), *classifier.input_size), np.float32)
-    was_training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            logits = model(Tensor(image))
-    finally:
-        model.train(was_training)
+    with evaluating(model), no_grad():
+        logits = model(Tensor(image))
     got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if got != (1, classes):
         expected = f"logits of shape (N, {classes}), one per class"

@@ -26,6 +26,76 @@ def interpolated(x, size):
     return x
 
 
+def absolute(x):
+    """Return |x|, whose slope at NaN is NaN; PyTorch's is 0 or NaN, as the vector register has it."""
+    fixed = x.detach()
+    return x * torch.where(fixed.isnan(), fixed, fixed.sign())
+
+
+def winners(x, windows):
+    """Return which pixel of each window is its maximum: of several the first, and the first NaN before all others.
+
+    PyTorch takes the last of several NaN, and so gives the gradient to another pixel.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Maps, (N, C, H, W).
+    windows : list of list of range
+        The rows of each window, and the columns.
+
+    Returns
+    -------
+    torch.Tensor
+        Their indices in a map of H W pixels, (N, C, OH, OW).
+    """
+    rows, columns = windows
+    pixels = [[i * x.shape[3] + j for i in row for j in column] for row in rows for column in columns]
+    most = max(map(len, pixels), default=0)
+    index = np.array([window + window[:1] * (most - len(window)) for window in pixels])  # twice the first: no matter
+    won = x.detach().flatten(2)[:, :, index].numpy().argmax(-1)  # NumPy's first maximum, or first NaN
+    return torch.tensor(index[np.arange(len(index)), won]).reshape(*x.shape[:2], len(rows), len(columns))
+
+
+def gathered(x, pixels):
+    """Return the pixels of x (N, C, H, W) that `winners` chose."""
+    return x.flatten(2).gather(2, pixels.flatten(2)).reshape(pixels.shape)
+
+
+def sliding(size, kernel, stride, padding):
+    """Return the pixels of each window of a pool along one axis."""
+    starts = range(-padding, size + padding - kernel + 1, stride)
+    return [range(max(0, start), min(size, start + kernel)) for start in starts]
+
+
+def max_pool(x, kernel, stride, padding):
+    if not x.isnan().any():
+        return F.max_pool2d(x, kernel, stride, padding)
+    windows = [sliding(*axis) for axis in zip(x.shape[2:], kernel, stride, padding, strict=True)]
+    return gathered(x, winners(x, windows))
+
+
+def adaptive_max_pool(x, size):
+    if not x.isnan().any():
+        return F.adaptive_max_pool2d(x, size)
+    sizes = zip(x.shape[2:], size, strict=True)
+    windows = [[range(i * n // out, -(-(i + 1) * n // out)) for i in range(out)] for n, out in sizes]
+    return gathered(x, winners(x, windows))
+
+
+def pooled_norm(x, mean, var, gamma, beta, pool):
+    """Return batch norm with fixed statistics, ReLU and max pooling, where pixels that did not win have no share.
+
+    PyTorch multiplies their gradients of 0 by the pixel, so that an infinite one makes NaN of gamma's gradient.
+    """
+
+    def norm(x):
+        return F.relu(F.batch_norm(x, mean, var, gamma, beta, False, 0.0, 1e-5))
+
+    windows = [sliding(n, pool, pool, 0) for n in x.shape[2:]]
+    return norm(gathered(x, winners(norm(x), windows)))
+
+
 def response_norm(x, size):
     """Return local response normalisation as it is defined; PyTorch's own spreads NaN to other channels of a window."""
     before, after = size // 2, (size - 1) // 2
@@ -40,7 +110,7 @@ ELEMENTWISE = {
     "gelu": (ops.gelu, F.gelu),
     "sigmoid": (ops.sigmoid, torch.sigmoid),
     "tanh": (ops.tanh, torch.tanh),
-    "abs": (ops.abs, torch.abs),
+    "abs": (ops.abs, absolute),
     "dropout of nothing": (lambda x: ops.dropout(x, 0.0), lambda x: x),
     "dropout of all": (lambda x: ops.dropout(x, 1.0), lambda x: x * 0),
     "square": (lambda x: x * x, lambda x: x * x),
@@ -83,6 +153,7 @@ def conv(net, shape):
     names = ["auto", "auto", "direct", "im2col", *["winograd"] * fits, *["reference"] * int(np.prod(shape) < 100)]
     hyper = {"stride": tuple(stride), "padding": tuple(padding), "dilation": tuple(dilation), "groups": groups}
     algorithm = str(rng.choice(names))
+    net.transformed |= {weight} if algorithm == "winograd" else set()
 
     def layer(x, p):
         made = nn.Conv2d(channels, out_channels, tuple(kernel), **hyper)
@@ -146,8 +217,10 @@ def norm(net, shape):
         statistics = [torch.tensor(a, dtype=x.dtype) for a in (mean, var)]
         out = F.batch_norm(x, *statistics, p[gamma], p[beta], training, 0.1, 1e-5)
         net.kept.extend(a.numpy() for a in statistics)
+        if pool > 1 and not training and not x.isfinite().all():
+            return pooled_norm(x, *statistics, p[gamma], p[beta], pool)
         out = out if kind == "plain" else F.relu(out + x if kind == "residual" else out)
-        return F.max_pool2d(out, pool) if pool > 1 else out
+        return max_pool(out, (pool, pool), (pool, pool), (0, 0)) if pool > 1 else out
 
     net.add(f"batch_norm {kind} {'training' if training else 'evaluation'}", ours, theirs, f"pool {pool}")
     return *shape[:2], shape[2] // pool, shape[3] // pool
@@ -185,7 +258,7 @@ def dense(net, shape):
             for gamma, beta, weight, bias, size, mean, var in stages:
                 statistics = (torch.tensor(a, dtype=x.dtype) for a in (mean, var))
                 maps = F.relu(F.batch_norm(maps, *statistics, p[gamma], p[beta], training, 0.1, 1e-5))
-                maps = F.conv2d(maps, p[weight], p[bias], padding=size // 2)
+                maps = net.between("dense_block", F.conv2d(maps, p[weight], p[bias], padding=size // 2))
             x = torch.cat([x, maps], 1)
         return x
 
@@ -201,7 +274,7 @@ def pool(net, shape):
     count = bool(rng.random() < 0.5)
     ours = {"stride": stride, "padding": padding}
     if rng.random() < 0.5:
-        both = lambda x, p: ops.max_pool2d(x, kernel, **ours), lambda x, p: F.max_pool2d(x, kernel, stride, padding)
+        both = lambda x, p: ops.max_pool2d(x, kernel, **ours), lambda x, p: max_pool(x, kernel, stride, padding)
         net.add("max_pool", *both, f"{kernel} {ours}")
     else:
         net.add(
@@ -216,7 +289,8 @@ def pool(net, shape):
 def adaptive(net, shape):
     size = tuple(int(n) for n in net.rng.integers(1, 6, 2))
     name = str(net.rng.choice(["adaptive_avg_pool2d", "adaptive_max_pool2d"]))
-    net.add(name, lambda x, p: getattr(ops, name)(x, size), lambda x, p: getattr(F, name)(x, size), str(size))
+    theirs = {"adaptive_avg_pool2d": F.adaptive_avg_pool2d, "adaptive_max_pool2d": adaptive_max_pool}[name]
+    net.add(name, lambda x, p: getattr(ops, name)(x, size), lambda x, p: theirs(x, size), str(size))
     return *shape[:2], *size
 
 

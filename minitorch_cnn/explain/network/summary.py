@@ -7,7 +7,7 @@ from typing import Any
 
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
-from minitorch_cnn.explain.trace.semantics import completes_mean, covers_maps, macs_of
+from minitorch_cnn.explain.trace.semantics import covers_maps, macs_of
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.ops.reads import UNKNOWN
@@ -127,7 +127,7 @@ def _groups(records, modules):
     group = []
     for record in records:
         one_layer = group and group[-1].path == record.path and _is_layer(modules[record.path])
-        if group and not one_layer and not completes_mean(record, group[-1]):
+        if group and not one_layer:
             yield group
             group = []
         group.append(record)
@@ -141,8 +141,7 @@ def _is_layer(module):
 
 def _operation(group):
     last = group[-1]
-    by_hand = len(group) > 1 and completes_mean(last, group[-2])
-    return "GlobalAvgPool" if by_hand or (last.op is Mean and covers_maps(last)) else last.op.__name__
+    return "GlobalAvgPool" if last.op is Mean and covers_maps(last) else last.op.__name__
 
 
 def _macs(group):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minitorch_cnn.explain.result import Picture
-from minitorch_cnn.explain.trace.semantics import call_of, completes_mean, covers_maps, declared, is_window, label
+from minitorch_cnn.explain.trace.semantics import call_of, covers_maps, declared, is_window, label
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.types import Shape
@@ -107,14 +107,14 @@ def layers(x, records):
         From the id of every variable that depends on x to the index of its node.
     """
     nodes, owner = [Node("input", "", [], tuple(x.shape[1:]))], {id(x): 0}
-    for before, record in zip([None, *records], records, strict=False):
+    for record in records:
         inputs = [owner[id(v)] for v in record.inputs if v is not None and id(v) in owner]
         if not inputs:
             continue  # made from parameters alone, such as a transposed weight
         kind = _kind(record, inputs)
         if kind is None:
             owner[id(record.output)] = inputs[0]
-            _remark(nodes[inputs[0]], record, before)
+            _remark(nodes[inputs[0]], record)
             continue
         nodes.append(Node(kind, _text(record), inputs, tuple(record.output.shape[1:]), record.path))
         owner[id(record.output)] = len(nodes) - 1
@@ -138,10 +138,8 @@ def _kind(record, inputs):
     return None
 
 
-def _remark(node, record, before):
+def _remark(node, record):
     """Add a note to a layer for a record that is a part of it."""
-    if completes_mean(record, before) and node.text == label(before):
-        node.text = "mean"
     if record.op.kind in ("norm", "activation") and label(record) not in node.notes:
         node.notes.append(label(record))
 

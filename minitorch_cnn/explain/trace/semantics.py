@@ -1,9 +1,5 @@
 """What the operations of a trace mean, as they declare it; see `minitorch_cnn.ops.reads`."""
 
-import math
-
-import numpy as np
-
 from minitorch_cnn.ops.reads import Call, SamePlace, Windows
 
 
@@ -38,14 +34,6 @@ def covers_maps(record):
     call = call_of(record)
     axes = tuple(range(2, len(call.shapes[0])))
     return record.op.kind == "reduce" and bool(axes) and tuple(record.hyper["axis"]) == axes
-
-
-def completes_mean(record, before):
-    """Return True if a record divides the sum of whole maps, the record ``before``, by their pixels."""
-    if before is None or record.op.kind != "divide" or record.inputs[0] is not before.output or record.inputs[1].traced:
-        return False
-    pixels = math.prod(before.inputs[0].shape[2:])
-    return covers_maps(before) and np.all(record.inputs[1].data == pixels)
 
 
 def macs_of(record):

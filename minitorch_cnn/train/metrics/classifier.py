@@ -12,6 +12,7 @@ from minitorch_cnn import arguments, data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.display import html
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
 from minitorch_cnn.train.distributed.ranks import SingleProcess
@@ -200,12 +201,9 @@ class Classifier:
         unlabelled = np.zeros(len(images), np.int64)
         dataset = data.ArrayDataset(images, unlabelled, self.classes, self.metadata["mean"], self.metadata["std"])
         scale = [] if images.shape[1:3] == self.input_size else [data.Resize(self.input_size)]
-        was_training = self.model.training
-        self.model.eval()
-        with no_grad():
+        with evaluating(self.model), no_grad():
             batches = data.DataLoader(dataset, batch_size=_BATCH, transforms=scale)
             parts = [self._mean_of_views(batch, list_views(count)) for batch, _ in batches]
-        self.model.train(was_training)
         return np.concatenate(parts, axis=1) if parts else np.empty((2, 0, len(self.classes)), np.float32)
 
     def _mean_of_views(self, batch, chosen):

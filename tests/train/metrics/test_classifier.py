@@ -106,6 +106,18 @@ def test_logits_are_those_of_the_normalised_images(make_model, test_set):
     assert model.training
 
 
+def test_every_module_gets_its_own_mode_back(make_model, test_set):
+    model = make_model().train()
+    frozen = next(module for module in model.modules() if isinstance(module, nn.BatchNorm2d)).eval()
+    classifier = train.Classifier(model, FACTS)
+    classifier.logits(test_set.images[:2])
+    assert model.training and not frozen.training
+    model.eval()
+    frozen.train()
+    classifier.logits(test_set.images[:2])
+    assert not model.training and frozen.training
+
+
 def test_a_file_of_bare_weights(tmp_path, make_model):
     weights.save(tmp_path / "bare", make_model().state_dict(), {"mean": 1})
     with pytest.raises(train.ClassifierError, match="expected a classifier, got weights without architecture, classes"):
