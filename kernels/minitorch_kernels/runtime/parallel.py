@@ -139,11 +139,11 @@ def _work(board, thread):
         part = (thread + step) % threads
         begin, end = part * count // threads, (part + 1) * count // threads
         pieces = min(end - begin, _PIECES_PER_THREAD)
-        piece = _add(board, NEXT + part * _LINE, 1)
-        while piece < pieces:
-            first, last = begin + piece * (end - begin) // pieces, begin + (piece + 1) * (end - begin) // pieces
-            _call_task(task, frame, first, last)
+        while _load(board, NEXT + part * _LINE) < pieces:  # reading alone disturbs no other core
             piece = _add(board, NEXT + part * _LINE, 1)
+            if piece < pieces:
+                first, last = begin + piece * (end - begin) // pieces, begin + (piece + 1) * (end - begin) // pieces
+                _call_task(task, frame, first, last)
 
 
 @compiled
