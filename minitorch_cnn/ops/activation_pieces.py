@@ -42,7 +42,7 @@ class ReLU6(_Pieces):
     @staticmethod
     def backward(ctx, grad_out):
         (x,) = ctx.saved
-        return np.where((x > 0) & (x < 6), grad_out, 0)
+        return np.where((x <= 0) | (x >= 6), 0, grad_out)  # NaN lets the gradient pass, as in relu
 
 
 class HardSigmoid(_Pieces):
@@ -96,7 +96,7 @@ class PReLU(Function):
     def forward(ctx, x, weight):
         ctx.shape = (weight.size, *(1,) * (x.ndim - 2)) if x.ndim > 1 and weight.size != 1 else ()
         ctx.save(x, weight)
-        return np.maximum(x, 0) + weight.reshape(ctx.shape) * np.minimum(x, 0)
+        return np.where(x > 0, x, weight.reshape(ctx.shape) * x)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -134,7 +134,7 @@ def relu6(x: Operand) -> Tensor:
 
     Notes
     -----
-    Gradient: grad_out where 0 < x < 6, else 0, also at 0 and 6. NaN stays NaN.
+    Gradient: grad_out where 0 < x < 6, else 0, also at 0 and 6. NaN stays NaN, and lets the gradient pass.
     """
     tensors("relu6", x=x)
     return ReLU6.apply(x)

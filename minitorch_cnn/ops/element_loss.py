@@ -67,8 +67,13 @@ class BinaryCrossEntropy(Function):
         return grad_out * slope if need_x else None, grad_out * (np.log1p(-x) - np.log(x)) if need_target else None
 
 
+def _share(weight, loss):
+    """Return weight * loss; a weight of 0 leaves an infinite loss out."""
+    return np.where((weight == 0) & (loss == np.inf), 0, weight * loss)
+
+
 class BinaryCrossEntropyWithLogits(Function):
-    """(1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + exp(-x))."""
+    """pos_weight * target * log(1 + exp(-x)) + (1 - target) * log(1 + exp(x))."""
 
     rule = "x gets grad_out * (sigmoid(x) - target), with pos_weight where the answer is yes"
     reads, kind = SamePlace(), "loss"
@@ -81,7 +86,7 @@ class BinaryCrossEntropyWithLogits(Function):
     def forward(ctx, x, target, *, pos_weight):
         ctx.pos_weight = pos_weight
         ctx.save(x, target)
-        return (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus_array(-x)
+        return _share(pos_weight * target, softplus_array(-x)) + _share(1 - target, softplus_array(x))
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -90,7 +95,7 @@ class BinaryCrossEntropyWithLogits(Function):
         slope = (1 - target) - (1 + (pos_weight - 1) * target) * sigmoid_array(-x)
         return (
             grad_out * slope if need_x else None,
-            grad_out * ((pos_weight - 1) * softplus_array(-x) - x) if need_target else None,
+            grad_out * (pos_weight * softplus_array(-x) - softplus_array(x)) if need_target else None,
         )
 
 

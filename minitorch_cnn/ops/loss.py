@@ -104,6 +104,10 @@ class Labels:
         self.kept = ~ignored.reshape(-1) if ignored.any() else None
         self.weight = weight
 
+    def counted(self, rows):
+        """Return rows (M, K) with 0 in those whose label is ignored: a NaN there reaches no gradient."""
+        return rows if self.kept is None else where(self.kept[:, None], rows, 0.0)
+
     def weighted(self, losses):
         """Return the losses, shape (M,), times the weights of their classes."""
         return losses if self.weight is None else mul(losses, losses.result(self.weight[self.indices]))
@@ -230,7 +234,7 @@ def cross_entropy(
     target = _as_probabilities(logits, labels)
     if target is None:
         classes = Labels("cross_entropy", "logits", labels, shape, weight, ignore_index)
-        losses = _of_labels(_rows(logits), classes, smoothing)
+        losses = _of_labels(classes.counted(_rows(logits)), classes, smoothing)
         return classes.reduced(losses, reduction, (*shape[:1], *shape[2:]))
     if ignore_index is not None and ignore_index >= 0:
         raise ValueError(f"cross_entropy: ignore_index - expected no class for soft targets, got {ignore_index}")

@@ -26,7 +26,7 @@ def _with_gradients(name, parameters):
     return [parameter for parameter in once if parameter.grad is not None]
 
 
-def _norm(grads):
+def total_norm(grads):
     """Return the square root of the sum of squares, in float64."""
     with np.errstate(all="ignore"):
         # np.sum adds in an order that depends only on the shape; a BLAS dot product would not.
@@ -68,7 +68,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     _check.positive("clip_grad_norm", max_norm=max_norm)
     parameters = _with_gradients("clip_grad_norm", parameters)
-    norm = _norm([parameter.grad for parameter in parameters])
+    norm = total_norm([parameter.grad for parameter in parameters])
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for NaN
         for parameter in parameters:

@@ -14,6 +14,7 @@ from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.resnet import BasicBlock, ResNet
 from minitorch_cnn.nn import Module
+from minitorch_cnn.optim.clip import total_norm
 from minitorch_cnn.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -182,4 +183,4 @@ def _norms(kind, depth, x, labels, seed):
     model = deep_network(kind, depth)
     ops.cross_entropy(model(x), labels).backward()
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-    return [float(np.linalg.norm(module.weight.grad)) for module in convolutions]
+    return [total_norm([module.weight.grad]) for module in convolutions]

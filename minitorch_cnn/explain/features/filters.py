@@ -14,6 +14,7 @@ from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.io import files
 from minitorch_cnn.nn import Conv2d, Module
+from minitorch_cnn.optim.clip import total_norm
 from minitorch_cnn.types import Array, Path
 
 if TYPE_CHECKING:
@@ -158,8 +159,8 @@ class FilterFilm:
         """The film as text: how far the weights moved from frame to frame."""
         lines, before = [f"{named(self.layer)}: {len(self.frames)} frames"], None
         for title, weight in self.frames:
-            moved = "" if before is None else f", moved by {np.linalg.norm(weight - before):.4f}"
-            lines.append(f"{title}: norm {np.linalg.norm(weight):.4f}{moved}")
+            moved = "" if before is None else f", moved by {total_norm([weight - before]):.4f}"
+            lines.append(f"{title}: norm {total_norm([weight]):.4f}{moved}")
             before = weight
         return "\n".join([*lines, self.note]).rstrip()
 

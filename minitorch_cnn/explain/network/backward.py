@@ -1,9 +1,9 @@
 """Backpropagation step by step: as text, and as a table in notebooks."""
 
-import numpy as np
 
 from minitorch_cnn.autograd import BackwardStep
 from minitorch_cnn.display.html import table
+from minitorch_cnn.optim.clip import total_norm
 
 _SHOWN = 6  # elements of a gradient that are written out
 
@@ -53,7 +53,7 @@ def describe_gradient(grad):
         return "none wanted"
     values = " ".join(f"{value:.4g}" for value in grad.flat[:_SHOWN])
     more = " ..." if grad.size > _SHOWN else ""
-    return f"{_shape(grad)}, norm {np.linalg.norm(grad):.4g}: {values}{more}"
+    return f"{_shape(grad)}, norm {total_norm([grad]):.4g}: {values}{more}"
 
 
 def _name(step):

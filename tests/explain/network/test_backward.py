@@ -41,4 +41,6 @@ def test_a_convolution_tells_the_kernels_of_its_gradients():
 
 
 def test_long_gradients_are_cut():
+    assert "norm 2e+30:" in describe_gradient(np.full((2, 2), 1e30, np.float32))
+    assert "norm 2e-30:" in describe_gradient(np.full((2, 2), 1e-30, np.float32))
     assert describe_gradient(np.ones((4, 2))) == "4 x 2, norm 2.828: 1 1 1 1 1 1 ..."

@@ -34,7 +34,7 @@ export function erf(x) {
 const normalBelow = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
 const normalDensity = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
-export const ReLU = elementwise((x) => (x > 0 || Number.isNaN(x) ? x : 0), (x) => (x > 0 ? 1 : 0));
+export const ReLU = elementwise((x) => (x > 0 || Number.isNaN(x) ? x : 0), (x) => (x <= 0 ? 0 : 1));
 export const LeakyReLU = elementwise(
   (x, { negative_slope: slope }) => (x > 0 ? x : slope * x),
   (x, out, { negative_slope: slope }) => (x > 0 ? 1 : slope),
@@ -42,7 +42,7 @@ export const LeakyReLU = elementwise(
 export const GELU = elementwise((x) => x * normalBelow(x), (x) => normalBelow(x) + x * normalDensity(x));
 export const Sigmoid = elementwise((x) => sigmoid(x), (x, out) => out * (1 - out));
 export const Tanh = elementwise(Math.tanh, (x, out) => 1 - out * out);
-export const ReLU6 = elementwise((x) => Math.min(Math.max(x, 0), 6), (x) => Number(x > 0 && x < 6));
+export const ReLU6 = elementwise((x) => Math.min(Math.max(x, 0), 6), (x) => Number(!(x <= 0 || x >= 6)));
 export const HardSigmoid = elementwise(
   (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
   (x) => (x > -3 && x < 3 ? 1 / 6 : 0),
