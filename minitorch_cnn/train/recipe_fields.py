@@ -51,9 +51,11 @@ class Recipe:
         The highest learning rate.
     warmup_fraction : float, 0 to 1
         Share of the steps in which the rate climbs to it.
-    schedule : "one_cycle" or "linear"
-        Two half cosines, see `optim.OneCycleLR`; or two straight lines, from ``start_factor`` to 1 and from there to
-        ``end_factor``, see `optim.PiecewiseLinearLR`.
+    schedule : "one_cycle", "linear" or "plateau"
+        How the learning rate changes. One cycle over all steps, see `optim.OneCycleLR`; straight lines from
+        ``start_factor`` of ``peak_lr`` up to it and down to ``end_factor``, see `optim.PiecewiseLinearLR`; or constant
+        until the loss on the held-out images, without them that of training, has not fallen for two epochs, then a
+        fifth, see `optim.ReduceLROnPlateau`.
     start_factor, end_factor : float, 0 to 1
         The linear schedule's first and last rate as shares of the highest.
     optimizer : "adam" or "sgd"
@@ -89,10 +91,6 @@ class Recipe:
     backbone_lr_scale : float, 0 to 1
         The learning rate of all but the last fully connected layer, as a share of the schedule's: what was
         learned from other images should change less than what is new.
-    schedule : "one_cycle" or "plateau"
-        How the learning rate changes: one cycle over all steps, or constant at ``peak_lr`` until the loss on the
-        held-out images, without them that of training, has not fallen for two epochs; then it falls to a fifth. See
-        `optim.OneCycleLR` and `optim.ReduceLROnPlateau`.
     class_weights : None, "balanced", or a sequence of numbers >= 0, one per class
         How much each class counts in the loss. "balanced" makes up for classes of few images: the weights are in
         proportion to 1 / images of the class. They are scaled so that their mean over the training images is 1.
