@@ -1,7 +1,8 @@
 """The one table of how we differ from PyTorch and from the ONNX standard on purpose, each with its reason.
 
 An outcome that is not "same" must match a row, and each row must be met by an outcome: so no row stays after its
-difference is gone. Rows match the case, the verdict and the detail by regular expressions; see `outcome.Outcome`.
+difference is gone. A form of PyTorch's that is natural and small is supported, not listed. Rows match the case, the
+verdict and the detail by regular expressions; see `outcome.Outcome`.
 """
 
 import re
@@ -49,7 +50,7 @@ DIFFERENCES = [
         r"(?i)adaptive\w+pool2d.*None",
         "we refuse",
         r"output_size - expected an int or two ints",
-        "A size is always a number; a user who wants to keep a size writes it.",
+        "A size is always a number; a user who wants to keep the height writes x.shape[2], and the code says so.",
     ),
     Difference(
         r"",
@@ -105,7 +106,8 @@ DIFFERENCES = [
         r"batch_norm",
         "we refuse",
         r"momentum - expected 0 to 1, got -1",
-        "A momentum outside 0..1 makes a running variance negative, which gives NaN much later.",
+        "A momentum outside 0..1 makes a running variance negative, which gives NaN much later. It is refused in "
+        "evaluation too, where nothing reads it: the mistake shows at the first call, not in the first training.",
     ),
     Difference(
         r"batch_norm\(\(0,\)",
@@ -183,7 +185,7 @@ DIFFERENCES = [
         r"transpose\(\(\), 0, 0\)|index_select\(\(\), 0|cumsum\(\(\), 0",
         "we refuse",
         r"expected at least one axis, got a scalar|too many indices",
-        "As in NumPy, a scalar has no axis to index or to permute.",
+        "A scalar has no axis to index, to permute or to add along; PyTorch lets axis 0 stand for none.",
     ),
     Difference(
         r"cat\(.\(0,\)|cat\(\(\(0,\)",
