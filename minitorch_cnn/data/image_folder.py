@@ -1,7 +1,7 @@
 """Your own pictures: a folder with one folder of pictures for each class.
 
     pets/cat/*.jpg, pets/dog/*.png, ...                    divided by a seed into training and test pictures
-    pets/train/cat/*.jpg, ..., pets/test/cat/*.jpg, ...    divided by you; "val" in place of "test" works too
+    pets/train/cat/*.jpg, ..., pets/test/cat/*.jpg, ...    divided by you; also "training", "testing", "val" ...
 
 Pictures of any size and kind are decoded once, cut and scaled to one size, and kept in a file that later runs map into
 memory: from then on they are read as fast as CIFAR-10, and only the pages in use take memory.
@@ -25,7 +25,7 @@ from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.io import files
 from minitorch_cnn.types import Path, Size
 
-TRAIN, TESTS = "train", ("test", "val", "valid", "validation")
+TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 SMALL, LARGE = 32, 64  # pixels per side, where none are asked for
 _LOOKED_AT = 200  # pictures whose sizes decide between the two
 _NAMED = 5  # broken files in a message
@@ -56,9 +56,9 @@ def ImageFolder(
     Parameters
     ----------
     root : str or Path
-        Holds a folder for each class; or ``train`` and ``test`` (or ``val``), which hold them. A class may have
-        folders inside. Files and folders whose names begin with a point, and files whose names do not end as those of
-        pictures, are left out.
+        Holds a folder for each class; or ``train`` and ``test`` (or ``val``), in any case, which hold them. A class
+        may have folders inside. Files and folders whose names begin with a point, and files whose names do not end as
+        those of pictures, are left out.
     train : bool
         The training pictures, or the test pictures.
     image_size : int, (int, int) or None, pixels, >= 1
@@ -118,8 +118,10 @@ def ImageFolder(
 def has_classes(root: Path) -> bool:
     """Return whether a folder looks as `ImageFolder` wants it: folders inside that hold pictures."""
     folder = pathlib.Path(root)
-    base = folder / TRAIN if (folder / TRAIN).is_dir() else folder
-    return base.is_dir() and any(_pictures(inside) for inside in _folders(base))
+    if not folder.is_dir():
+        return False
+    base = _part(folder, TRAIN) or folder
+    return any(_pictures(inside) for inside in _folders(base))
 
 
 def count_pictures(root: Path) -> tuple[int, int]:
@@ -132,16 +134,16 @@ def _list(root, test_share, seed):
     """Find all pictures of a folder."""
     if not root.is_dir():
         raise DatasetError(f"{root} - expected a folder with one folder for each class, found no folder there")
-    given = next((root / name for name in TESTS if (root / name).is_dir()), None)
-    if (root / TRAIN).is_dir() and given is not None:
-        classes = _classes(root / TRAIN)
+    base, given = _part(root, TRAIN), _part(root, TESTS)
+    if base and given:
+        classes = _classes(base)
         if (others := _classes(given)) != classes:
             different = ", ".join(sorted(set(classes) ^ set(others)))
-            expected = f"expected the same classes in {TRAIN} and {given.name}"
+            expected = f"expected the same classes in {base.name} and {given.name}"
             raise DatasetError(f"{root} - {expected}, got {different} in one of them")
-        parts = [(root / TRAIN, True), (given, False)]
+        parts = [(base, True), (given, False)]
     else:
-        base = root / TRAIN if (root / TRAIN).is_dir() else root
+        base = base or root
         classes, parts = _classes(base), [(base, None)]
     paths, labels, train = [], [], []
     for base, used in parts:
@@ -164,6 +166,12 @@ def _divided(count, test_share, seed):
     return (order >= tests).tolist()
 
 
+def _part(root, names):
+    """Return the folder inside that has the first of the names, in any case, and folders inside itself; or None."""
+    found = {path.name.lower(): path for path in _folders(root) if path.name.lower() in names and _folders(path)}
+    return next((found[name] for name in names if name in found), None)
+
+
 def _folders(base):
     return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
 
@@ -180,12 +188,12 @@ def _pictures(folder):
     """Return the picture files in a folder and the folders inside, in a fixed order."""
     from PIL import Image
 
-    known = Image.registered_extensions()
+    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}  # not those only written
     found = []
     for place, inside, names in os.walk(folder):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         ends = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in known and name[0] != "."]
-        found += [pathlib.Path(place) / name for name in ends]
+        found += [path for path in (pathlib.Path(place) / name for name in ends) if path.is_file() or path.is_symlink()]
     return found
 
 
@@ -251,8 +259,9 @@ def _key(listing, size, channels):
     """Return a name for the cache that changes with the files, their sizes and times, and the form of the result."""
     digest = hashlib.sha256(json.dumps([str(listing.root.resolve()), *size, channels]).encode())
     for name in listing.paths:
-        found = (listing.root / name).stat()
-        digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+        if os.access(listing.root / name, os.R_OK):  # else it is broken until that changes
+            found = (listing.root / name).stat()
+            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:32]
 
 
@@ -287,8 +296,13 @@ def _decode(listing, images, progress):
         try:
             images[index] = read_picture(listing.root / listing.paths[index], (height, width), channels)
         except PictureError as error:
-            images[index] = 0
-            return [listing.paths[index], str(error)]
+            told = str(error)
+        except (FileNotFoundError, PermissionError) as error:  # a link to nowhere, or a file of somebody else
+            told = f"{listing.root / listing.paths[index]} - expected a file that can be read, got {error.strerror}"
+        else:
+            return None
+        images[index] = 0
+        return [listing.paths[index], told]
 
     broken, count = [], len(images)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

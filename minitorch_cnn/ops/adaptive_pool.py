@@ -62,11 +62,11 @@ class AdaptiveAvgPool2d(Function):
     def backward(ctx, grad_out):
         grad_pixels = nhwc(grad_out)
         batch, height, width, channels = grad_pixels.shape
-        grad_x = np.zeros((batch, *ctx.input_size, channels), grad_out.dtype)
+        grad_x = np.zeros((batch, *ctx.input_size, channels))  # float64: many bins may add up
         for i, j, (rows, columns) in _bins(ctx.input_size, (height, width)):
             area = (rows.stop - rows.start) * (columns.stop - columns.start)
             grad_x[:, rows, columns] += (grad_pixels[:, i, j] / area)[:, None, None]
-        return nchw(grad_x)
+        return nchw(grad_x.astype(grad_out.dtype, copy=False))
 
 
 class AdaptiveMaxPool2d(Function):
@@ -100,10 +100,10 @@ class AdaptiveMaxPool2d(Function):
     def backward(ctx, grad_out):
         (source,) = ctx.saved
         batch, channels = grad_out.shape[:2]
-        grad_x = np.zeros((batch, ctx.input_size[0] * ctx.input_size[1], channels), grad_out.dtype)
+        grad_x = np.zeros((batch, ctx.input_size[0] * ctx.input_size[1], channels))  # float64: many bins may add up
         image, channel = np.arange(batch)[:, None, None, None], np.arange(channels)
         np.add.at(grad_x, (image, source, channel), nhwc(grad_out))  # bins overlap: a pixel may win in two
-        return nchw(grad_x.reshape(batch, *ctx.input_size, channels))
+        return nchw(grad_x.reshape(batch, *ctx.input_size, channels).astype(grad_out.dtype, copy=False))
 
     @staticmethod
     def choices(ctx):

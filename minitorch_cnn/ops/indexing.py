@@ -80,12 +80,14 @@ class Index(Function):
     @staticmethod
     def backward(ctx, grad_out):
         # The memory order of x: the gradient of a channels-last map is channels-last too.
-        grad_x = np.zeros([ctx.shape[i] for i in ctx.order], grad_out.dtype).transpose(np.argsort(ctx.order))
-        if any(map(_may_repeat, ctx.key)):
+        repeats = any(map(_may_repeat, ctx.key))
+        dtype = np.float64 if repeats else grad_out.dtype  # float32 stops growing where an element is selected often
+        grad_x = np.zeros([ctx.shape[i] for i in ctx.order], dtype).transpose(np.argsort(ctx.order))
+        if repeats:
             np.add.at(grad_x, ctx.key, grad_out)
         else:
             grad_x[ctx.key] = grad_out
-        return grad_x
+        return grad_x.astype(grad_out.dtype, copy=False)
 
 
 def broadcast_to(x: Operand, shape: int | Shape) -> Tensor:

@@ -219,3 +219,35 @@ def test_a_loader_with_workers_serves_it(pets):
     for (x, labels), (y, others) in zip(plain, shared, strict=True):
         np.testing.assert_array_equal(x.data, y.data)
         np.testing.assert_array_equal(labels, others)
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "Val")])
+def test_the_parts_may_be_written_otherwise(tmp_path, names):
+    for part in names:
+        for name in ("cat", "dog"):
+            draw(tmp_path / "pets" / part / name / "x.png")
+    train, test = (data.ImageFolder(tmp_path / "pets", train=part) for part in (True, False))
+    assert train.classes == ("cat", "dog") and len(train.images) == len(test.images) == 2
+
+
+def test_train_may_be_a_class(tmp_path):
+    for name in ("plane", "train"):
+        draw(tmp_path / "pets" / name / "x.png")
+    assert data.ImageFolder(tmp_path / "pets").classes == ("plane", "train")
+
+
+def test_what_is_no_picture_file_is_left_out_and_a_link_to_nowhere_is_broken(pets):
+    (pets / "cat" / "notes.pdf").write_bytes(b"%PDF-1.4")
+    (pets / "cat" / "folder.png").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pets / "cat" / "pipe.png")
+    assert image_folder.count_pictures(pets) == (2, 15)
+    try:
+        (pets / "cat" / "lost.png").symlink_to(pets / "nowhere.png")
+    except OSError:
+        pytest.skip("links need a right here")
+    with pytest.raises(data.DatasetError, match="lost.png - expected a file that can be read, got No such file"):
+        data.ImageFolder(pets)
+    assert sum(len(data.ImageFolder(pets, part, skip_broken=True).images) for part in (True, False)) == 15
+    draw(pets / "nowhere.png")
+    assert sum(len(data.ImageFolder(pets, part).images) for part in (True, False)) == 16

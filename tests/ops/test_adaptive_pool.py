@@ -104,3 +104,12 @@ def test_no_images_and_no_channels_give_empty_maps(pool, shape):
     assert out.shape == (*shape[:2], 2, 2)
     out.backward(np.zeros(out.shape, np.float32))
     assert x.grad.shape == shape
+
+
+@pytest.mark.parametrize("pool", [ops.adaptive_avg_pool2d, ops.adaptive_max_pool2d])
+def test_a_pixel_of_many_bins_gets_the_whole_sum(pool):
+    x = Tensor(np.zeros((1, 1, 1, 1), np.float32), requires_grad=True)
+    out = pool(x, 150)
+    out.backward(np.full(out.shape, 0.1, np.float32))
+    np.testing.assert_allclose(x.grad, 2250, rtol=1e-6)
+    assert x.grad.dtype == np.float32

@@ -156,3 +156,9 @@ X = Tensor(np.zeros((2, 3)))
 def test_errors_name_argument_expected_and_got(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_an_element_that_is_selected_often_gets_the_whole_sum():
+    x = Tensor(np.zeros(2, np.float32), requires_grad=True)
+    x[np.zeros(1_000_000, np.int64)].sum().backward(np.float32(0.1))
+    np.testing.assert_allclose(x.grad, [1e5, 0], rtol=1e-6)  # float32 alone would add up to 100958

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_cnn import arguments
+from minitorch_cnn.autograd import Variable
 from minitorch_cnn.io import files
 from minitorch_cnn.nn.state import entries
 from minitorch_cnn.nn.tracing import evaluating, traced
@@ -235,12 +236,26 @@ def _translated(builder, record, shapes, names):
         known = ", ".join(sorted(function.__name__ for function in TRANSLATIONS))
         expected = f"operations that have a translation ({known})"
         raise Unsupported(f"save_onnx: model - expected {expected}, got {record.op.__name__}{where}")
+    if any(_is_unknown(v, builder.names) for v in (*record.inputs, *record.hyper.values())):
+        expected = "constants that do not depend on the values of the images"
+        raise Unsupported(f"save_onnx: model - expected {expected}, got NaN for one of {record.op.__name__}{where}")
     inputs = [None if v is None else names.get(id(v)) or builder.constant(v.data) for v in record.inputs]
     call = Call(*shapes, record.hyper, record.output.data.dtype)
     try:
         return TRANSLATIONS[record.op](builder, call, *inputs)
     except Unsupported as error:
         raise Unsupported(f"save_onnx: model - {error}: {record.op.__name__}{where}") from None
+
+
+def _is_unknown(value, known):
+    """Return whether the model made a constant with NaN, as all values are while only shapes are known."""
+    if value is None or getattr(value, "traced", False):
+        return False
+    try:
+        array = value.data if isinstance(value, Variable) else np.asarray(value)
+    except ValueError:  # a tuple of several lengths, such as an index
+        return False
+    return id(array) not in known and array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
 def _graph(onnx, builder, images, dtype, outputs, last):

@@ -186,6 +186,26 @@ def test_what_onnx_lacks_is_refused_by_name_and_nothing_is_written(runtime, tmp_
 
 
 @oracle
+@pytest.mark.parametrize("read", [lambda x: x * float(x.data.max()), lambda x: x - Tensor(x.data.mean(0))])
+def test_a_constant_that_was_computed_from_the_images_is_refused(runtime, tmp_path, read):
+    class Own(nn.Module):
+        def forward(self, x):
+            return read(x)
+
+    with pytest.raises(weights.WeightFileError, match="expected constants that do not depend on the values of the"):
+        weights.save_onnx(tmp_path / "own.onnx", Own(), (1, 3, 4, 4))
+    assert not (tmp_path / "own.onnx").exists()
+
+
+@oracle
+def test_a_diverged_model_is_written_as_it_is(runtime, tmp_path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 1))
+    model[0].weight.data[0] = np.nan
+    weights.save_onnx(tmp_path / "nan.onnx", model, (1, 1, 2, 2))
+    assert np.isnan(weights.load_onnx(tmp_path / "nan.onnx")[0]["0.weight"][0]).all()
+
+
+@oracle
 def test_wrong_metadata_and_wrong_files_are_named(runtime, tmp_path):
     onnx = pytest.importorskip("onnx")
     model, path = nn.ReLU(), tmp_path / "m.onnx"
