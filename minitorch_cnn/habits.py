@@ -34,7 +34,6 @@ MODULE = {
 }
 
 
-
 class _Hints:
     _hints: ClassVar[dict[str, str]] = {}
 

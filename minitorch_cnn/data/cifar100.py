@@ -1,6 +1,5 @@
 """CIFAR-100: 60,000 photographs of 32 by 32 pixels in 100 classes, in 20 groups of five (Krizhevsky 2009)."""
 
-import hashlib
 import pathlib
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from minitorch_cnn.data import archive
 from minitorch_cnn.data.cifar10 import ADDRESS as ADDRESS  # both are at the same place
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
-from minitorch_cnn.data.official import Official, check_options, default_folder, refuse
+from minitorch_cnn.data.official import Official, check_options, contents_md5, default_folder, refuse
 from minitorch_cnn.types import Path
 
 ARCHIVES = {"cifar-100-binary.tar.gz": ("03b5dce01913d631647c71ecec9e9cb8", 168_513_733)}
@@ -66,7 +65,7 @@ def CIFAR100(root: Path | None = None, train: bool = True, verify: bool = True, 
         raise ValueError(f"CIFAR100: labels - expected 'fine' or 'coarse', got {labels!r}")
     name = "train.bin" if train else "test.bin"
     content = _content(FILES.find(pathlib.Path(root or default_folder())), name, train)
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    digest = contents_md5(content)
     if verify and digest != CONTENTS[name]:
         raise refuse("CIFAR-100", f"{name} - ", CONTENTS[name], digest, "md5")
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)

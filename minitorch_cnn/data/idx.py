@@ -7,7 +7,6 @@ which are told apart by their sums.
 Sources: LeCun, Cortes and Burges, "The MNIST database"; Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747.
 """
 
-import hashlib
 import math
 import pathlib
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from minitorch_cnn.data import archive
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
-from minitorch_cnn.data.official import Official, check_options, default_folder, refuse
+from minitorch_cnn.data.official import Official, check_options, contents_md5, default_folder, refuse
 from minitorch_cnn.types import Path
 
 _NAMES = {
@@ -65,7 +64,7 @@ class IdxFiles(Official):
     def is_genuine(self, place):
         for _, name in _NAMES.values():
             if path := _path(place, name):
-                return _md5(archive.unpacked(self.title, path, _MOST)) == self.contents[name]
+                return contents_md5(archive.unpacked(self.title, path, _MOST)) == self.contents[name]
         return False
 
     def open(self, root, train=True, verify=True):
@@ -89,7 +88,7 @@ class IdxFiles(Official):
         if path is None:
             raise DatasetError(f"{self.title}: expected {name} or {name}.gz in {place}, found neither")
         content = archive.unpacked(self.title, path, _MOST)
-        digest = _md5(content)
+        digest = contents_md5(content)
         genuine = digest == self.contents[name]
         array = _parsed(f"{self.title}: {path}", content, axes)
         if verify and not genuine:
@@ -100,10 +99,6 @@ class IdxFiles(Official):
 def _path(place, name):
     """Return the path of a file, unpacked or packed, or None."""
     return next((path for path in (place / name, place / f"{name}.gz") if path.is_file()), None)
-
-
-def _md5(content):
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _parsed(owner, content, axes):

@@ -274,7 +274,7 @@ def _from_cache(path, shape):
 
 def _into_cache(path, listing, shape, progress):
     """Decode into a file, which is given its name when it is complete; memory holds only the pages in use."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    temporary = files.temporary(path)
     try:
         images = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
         mapped.reserve(temporary)

@@ -1,5 +1,6 @@
 """Datasets as their authors offer them: files with known sums, at known addresses."""
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -120,6 +121,11 @@ class Official:
 def default_folder() -> pathlib.Path:
     """Return the folder that `fetch` fills."""
     return files.mcnn_home() / "data"
+
+
+def contents_md5(content: bytes) -> str:
+    """Return the md5 of the contents of a file, in hexadecimal, as the authors of datasets publish it."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def check_options(owner: str, root: Any, train: Any, verify: Any) -> None:

@@ -43,19 +43,20 @@ def count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
+def loss(value: Any) -> bool:
+    """a number, which may be infinite or NaN"""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and (isinstance(value, float) or abs(value) < 1 << 63)  # JSON has integers that no float holds
+
+
 def real(value: Any) -> bool:
     """a finite number"""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return loss(value) and math.isfinite(value)
 
 
 def share(value: Any) -> bool:
     """a number from 0 to 1"""
     return real(value) and 0 <= value <= 1
-
-
-def loss(value: Any) -> bool:
-    """a number, which may be infinite or NaN"""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def text(value: Any) -> bool:

@@ -1,13 +1,25 @@
 """What resuming a run and training it further share: its folder, its last state, the same images and network."""
 
 import dataclasses
+from typing import Any, NamedTuple
 
+from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.train import network, state
 from minitorch_cnn.train.report.run_folder import RunFolder
 
 
-def read(folder, train_set, model, reporter, caller):
-    """Return (RunFolder, what its newest whole checkpoint holds, the images as they were used, the network).
+class Earlier(NamedTuple):
+    """An earlier run: its folder, newest complete checkpoint, and what a trainer that continues it is made with."""
+
+    folder: RunFolder
+    saved: dict[str, Any]
+    notes: list[str]  # a sentence for each newer checkpoint that was skipped
+    train_set: ArrayDataset  # as it was used
+    options: dict[str, Any]  # of the `Trainer`, with the network
+
+
+def read(folder, train_set, model, caller):
+    """Return the `Earlier` run in a folder.
 
     Raises
     ------
@@ -17,18 +29,18 @@ def read(folder, train_set, model, reporter, caller):
     run = RunFolder.open(folder)
     run.refuse_if_locked()
     saved, notes = state.Checkpoints(run.path).load()
-    for note in notes:
-        if reporter is not None:
-            reporter.say(note)
     chosen = saved["settings"]
     state.check_same_data(train_set, chosen, caller)
     train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
     if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
         model = network.rebuild(architecture, model, caller)
-    return run, saved, train_set, model
+    options = {key: chosen[key] for key in state.OPTIONS if key in chosen}
+    return Earlier(run, saved, notes, train_set, options | {"model": model})
 
 
-def keep_architecture(trainer, saved):
-    """Let a trainer record the network as the earlier run did."""
-    if architecture := saved["settings"].get("architecture"):
+def take_over(trainer, earlier):
+    """Let a trainer record the network as the earlier run did, and say which of its checkpoints were skipped."""
+    if architecture := earlier.saved["settings"].get("architecture"):
         trainer.settings["architecture"] = architecture
+    for note in earlier.notes:
+        trainer.reporter.say(note)

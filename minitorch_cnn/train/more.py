@@ -61,8 +61,8 @@ def more(
         from those of the run.
     """
     arguments.integer("more", least=1, epochs=epochs)
-    _, saved, train_set, model = continuing.read(earlier, train_set, model, options.get("reporter"), "more")
-    kept = {key: saved["settings"][key] for key in state.OPTIONS if key in saved["settings"]}
+    run = continuing.read(earlier, train_set, model, "more")
+    saved, kept = run.saved, run.options
     recipe, progress = Recipe(**saved["settings"]["recipe"]), state.Progress(**saved["progress"])
     if not best.at_end(recipe, progress, kept.get("first_epoch", 0)):
         raise RunFolderError(
@@ -72,8 +72,8 @@ def more(
     rate = recipe.peak_lr if peak_lr is None else peak_lr
     recipe = dataclasses.replace(recipe, epochs=progress.epoch + epochs, peak_lr=rate)
     kept["first_epoch"] = progress.epoch
-    trainer = Trainer(recipe, train_set, folder, model=model, **kept, **options)
-    continuing.keep_architecture(trainer, saved)
+    trainer = Trainer(recipe, run.train_set, folder, **kept, **options)
+    continuing.take_over(trainer, run)
     schedule = trainer.schedule.state_dict()  # from its first step
     if trainer.schedule.needs_measurement and peak_lr is None:
         schedule = saved["schedule"]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_OPTIMIZERS = ("adam", "sgd")
+VIEWS = (1, 2, 6)  # how many views of an image can be averaged
 _CHOICES = {  # of fields that take one of a few values
-    "optimizer": _OPTIMIZERS,
+    "optimizer": ("adam", "sgd"),
     "schedule": ("one_cycle", "linear", "plateau"),
     "crop_mode": ("zero", "reflect"),
     "flip": (False, True, "alternating"),
-    "views": (1, 2, 6),
+    "views": VIEWS,
 }
 _OPTIONAL = ("image_size", "dropout", "freeze_until", "whiten_bias_epochs", "early_stop")  # may be None
 _LEAST = {  # of fields that are integers

@@ -359,11 +359,11 @@ class Trainer:
         ValueError
             If the images, the classes, their order, or the model differ from those of the run.
         """
-        run, saved, train_set, model = continuing.read(folder, train_set, model, options.get("reporter"), "resume")
-        kept = {key: saved["settings"][key] for key in state.OPTIONS if key in saved["settings"]}
-        trainer = cls(Recipe(**saved["settings"]["recipe"]), train_set, run, model=model, **kept, **options)
-        continuing.keep_architecture(trainer, saved)
-        state.restore(trainer.state, saved)
+        earlier = continuing.read(folder, train_set, model, "resume")
+        recipe = Recipe(**earlier.saved["settings"]["recipe"])
+        trainer = cls(recipe, earlier.train_set, earlier.folder, **earlier.options, **options)
+        continuing.take_over(trainer, earlier)
+        state.restore(trainer.state, earlier.saved)
         return trainer
 
     # -------------------------------------------------------------------------- the final test

@@ -31,3 +31,5 @@ def test_what_differs_is_named(changes, message):
 def test_numbers_that_are_not_finite_and_truth_values():
     assert not record.real(float("inf")) and not record.real(True) and record.real(2)
     assert record.truth(False) and not record.truth(0)
+    for form in (record.real, record.share, record.loss, record.count):
+        assert not form(10**400)  # no float holds it

@@ -155,7 +155,7 @@ def test_kill_9_at_a_random_step(tmp_path, go_on, whole, workers):
     assert os.name == "nt" or not list(tmp_path.glob("run/.*.tmp"))  # there after an hour
 
 
-def test_a_damaged_checkpoint_is_passed_over_with_a_word(start, go_on, whole, capsys):
+def test_a_damaged_checkpoint_is_passed_over_with_a_word(start, go_on, whole, make_model, capsys):
     trainer = start(save_every=0.0)
     crash_at(trainer, 12)
     with pytest.raises(Crash):
@@ -163,6 +163,8 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(start, go_on, whole, ca
     newest, _ = trainer.checkpoints.paths()
     newest.write_bytes(newest.read_bytes()[:1000])
     resumed = go_on(reporter=train.Reporter(None))
+    assert f"{newest.name} is damaged and was skipped" in capsys.readouterr().err
+    train.Trainer.resume(newest.parent, resumed.train_set, model=make_model())  # with the usual reporter
     assert f"{newest.name} is damaged and was skipped" in capsys.readouterr().err
     assert resumed.progress.step == 10
     resumed.fit()

@@ -1,6 +1,5 @@
 """Backpropagation step by step: as text, and as a table in notebooks."""
 
-
 from minitorch_cnn.autograd import BackwardStep
 from minitorch_cnn.display.html import table
 from minitorch_cnn.optim.clip import total_norm

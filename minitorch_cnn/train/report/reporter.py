@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn.io.streams import ProgressStream
+from minitorch_cnn.train import setup
 
 if TYPE_CHECKING:
     from minitorch_cnn.train.recipes import Recipe
@@ -98,7 +99,7 @@ class Reporter:
         """
         self.end()
         self._epochs, self._batches = math.ceil(recipe.epochs), batches
-        self._steps = math.ceil(round(recipe.epochs * batches, 6))
+        self._steps = setup.total_steps(recipe.epochs, batches)
         self.restart_clock()
         self._seconds.clear()
         self._next_line = self._clock() + PIPE_INTERVAL
