@@ -10,6 +10,7 @@ from minitorch_cnn.optim.more_schedules import (
     PiecewiseLinearLR,
     ReduceLROnPlateau,
 )
+from minitorch_cnn.optim.muon import Muon
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.rmsprop import RMSprop
 from minitorch_cnn.optim.schedules import CosineLR, MultiStepLR, OneCycleLR, Schedule, StepLR, WarmupLR
@@ -25,6 +26,7 @@ __all__ = [
     "LambdaLR",
     "Lookahead",
     "MultiStepLR",
+    "Muon",
     "OneCycleLR",
     "Optimizer",
     "PiecewiseLinearLR",

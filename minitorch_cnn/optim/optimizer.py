@@ -141,12 +141,17 @@ class Optimizer:
                     jobs.append((parameter, self.state.setdefault(position, {}), group))
                 position += 1
         for parameter, state, group in jobs:
-            # Kernels work on flat contiguous arrays; both of these are views in the usual case.
-            flat = parameter.data.reshape(-1)
-            self._update(flat, np.ascontiguousarray(parameter.grad).reshape(-1), state, group)
-            if not np.may_share_memory(flat, parameter.data):
-                parameter.data[...] = flat.reshape(parameter.shape)
+            # Kernels work on contiguous arrays; both of these are views in the usual case.
+            form = self._form(parameter.shape)
+            array = np.ascontiguousarray(parameter.data).reshape(form)
+            self._update(array, np.ascontiguousarray(parameter.grad).reshape(form), state, group)
+            if not np.may_share_memory(array, parameter.data):
+                parameter.data[...] = array.reshape(parameter.shape)
             parameter.bump_version()
+
+    def _form(self, shape):
+        """Return the shape of the arrays that `_update` works on, for a parameter of that shape; its state is flat."""
+        return (-1,)
 
     def _check_arrays(self, position, parameter):
         expected = (parameter.shape, parameter.dtype)

@@ -142,6 +142,7 @@ def others(folder):
     return [
         sgd(),
         *(trained(cls([nn.Parameter(np.ones(2))])) for cls in (optim.Adam, optim.AdamW, optim.RMSprop)),
+        trained(optim.Muon([nn.Parameter(np.ones((2, 2)))], 0.1)),
         *(*schedules, optim.WarmupLR(schedules[0], 2), optim.OneCycleLR(sgd(), max_lr=0.1, total_steps=5)),
         *(images(), data.DataLoader(images(), batch_size=8), data.Cutout(2), data.Flip(), data.PadCrop(1)),
         *(data.AlternatingFlip(), data.ColorJitter(0.1), data.RandAugment(), data.RandomErasing(), data.Rotate(5)),

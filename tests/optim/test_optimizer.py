@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "adamw": lambda params: optim.AdamW(params, lr=0.01),
     "amsgrad": lambda params: optim.Adam(params, lr=0.01, amsgrad=True),
     "rmsprop": lambda params: optim.RMSprop(params, lr=0.01, momentum=0.5, centered=True),
+    "muon": lambda params: optim.Muon(params, lr=0.1),
 }
 every_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
