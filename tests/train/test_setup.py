@@ -7,6 +7,7 @@ import pytest
 
 from minitorch_cnn import data, models, nn, optim, train
 from minitorch_cnn.train import setup
+from minitorch_kernels.runtime import dry_run
 
 RECIPE = train.Recipe("small", peak_lr=0.1)
 
@@ -41,6 +42,17 @@ def test_the_check_of_a_network_changes_nothing(start):
     assert trainer.model.training
     setup.checked(trainer.classifier)
     assert trainer.model.training and all(np.array_equal(a, before[k]) for k, a in trainer.model.state_dict().items())
+
+
+def test_the_check_of_a_network_runs_no_kernel(start):
+    class Watched(nn.Conv2d):
+        def forward(self, x):
+            seen.append(dry_run.active())
+            return super().forward(x)
+
+    seen = []
+    start(model=nn.Sequential(Watched(3, 2, 3), nn.GlobalAvgPool()))
+    assert seen == [True]
 
 
 def test_small_images_are_changed_before_they_are_scaled():
