@@ -4,7 +4,7 @@ import dataclasses
 import glob
 import os.path
 
-from minitorch_cnn.cli import training
+from minitorch_cnn.cli import find_rate, training
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import Source, add_source_options, recorded_source, source
 from minitorch_cnn.cli.options import add_ranks_options, add_threads_option, connect, is_own, use_threads
@@ -41,6 +41,7 @@ def add_commands(commands):
             "mcnn train --recipe mlp --data shapes10 --epochs 2 --seed 1",
             "mcnn train --data shapes10 --holdout 500 --schedule plateau --epochs 30 --early-stop 5",
             "mcnn train --more runs/shapes10-1 --epochs 2",
+            "mcnn train --data shapes10 --find-lr",
         ),
     )
     parser.add_argument(
@@ -89,6 +90,14 @@ def _add_run_options(parser):
     )
     parser.add_argument(
         "--tensorboard", action="store_true", help="write event files for TensorBoard into the folder of the run"
+    )
+    parser.add_argument(
+        "--find-lr",
+        nargs="?",
+        const=find_rate.CHART,
+        metavar="FILE",
+        help="do not train: try many learning rates for one step each, suggest one for --lr and draw the loss "
+        f"(default: {find_rate.CHART})",
     )
     parser.add_argument(
         "--resume",
@@ -142,6 +151,8 @@ class Plan:
 
 def _plan(arguments):
     """Return the `Plan`; remarks about it go to standard error."""
+    if arguments.find_lr is not None:
+        find_rate.refuse_others(arguments)
     options = training.given({"workers": arguments.workers})
     if is_own(arguments.model):
         options["model"] = arguments.model
@@ -297,6 +308,8 @@ def _run(arguments):
     with connect(arguments) as ranks:
         use_threads(arguments, ranks.threads)
         plan = _plan(arguments)
+        if arguments.find_lr is not None:
+            return find_rate.run(arguments, plan, ranks)
         log = {"on_epoch": _tensorboard()} if arguments.tensorboard else {}
         resumed = plan.recipe is None and plan.more is None
         if resumed and (result := train.RunFolder(plan.folder).read_result()) is not None:
@@ -330,4 +343,6 @@ def _code(arguments):
         connected, ranks = [f"ranks = train.connect({arguments.distributed!r})"], ", ranks=ranks"
     further = ranks + ", on_epoch=train.TensorBoard()" * arguments.tensorboard
     lines = connected + plan.code(folder, further)
+    if arguments.find_lr is not None:
+        return find_rate.code(arguments, lines)
     return training.code("data, train", arguments.threads, lines, plan.source, plan.tested)

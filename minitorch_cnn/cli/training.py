@@ -106,6 +106,30 @@ def train_to_the_end(command, make, place, tested):
     UsageError, FailedError
         If the arguments do not fit together; if something outside fails while it trains.
     """
+    with trainer_of(command, make, place) as trainer:
+        folder = trainer.folder.path
+        with _telling_how_to_continue(trainer):
+            _get_ready(trainer)
+            if not trainer.fit():
+                say(
+                    f"stopped after batch {trainer.progress.step} and saved; continue with: mcnn train --resume "
+                    f"{folder}"
+                )
+                return EXIT_STOPPED
+            result = trainer.final_eval(place.open(train=False) if tested else None)
+    print(summary(result, folder))
+    return 0
+
+
+@contextlib.contextmanager
+def trainer_of(command, make, place):
+    """Make a trainer for a context, in which it shows the kernels that are compiled; arguments as `train_to_the_end`.
+
+    Raises
+    ------
+    UsageError, FailedError
+        If the arguments do not fit together; if there is too little memory to begin.
+    """
     import minitorch_kernels as kernels
     from minitorch_cnn import train
 
@@ -120,21 +144,10 @@ def train_to_the_end(command, make, place, tested):
             if type(error) not in (ValueError, TypeError, train.OwnNetworkError):
                 raise  # errors of other types say what to do themselves
             raise errors.usage(f"mcnn {command}", error) from error
-        folder = trainer.folder.path
-        with _telling_how_to_continue(trainer):
-            _get_ready(trainer)
-            if not trainer.fit():
-                say(
-                    f"stopped after batch {trainer.progress.step} and saved; continue with: mcnn train --resume "
-                    f"{folder}"
-                )
-                return EXIT_STOPPED
-            result = trainer.final_eval(place.open(train=False) if tested else None)
+        yield trainer
     finally:
         reporter.end()
         forget()
-    print(summary(result, folder))
-    return 0
 
 
 def _check_address_space():
@@ -205,16 +218,21 @@ def summary(result, folder):
 
 def code(imports, threads, lines, place, tested):
     """Return the Python of a training: ``lines`` make the trainer, the rest is the same for all."""
-    head = [f"from minitorch_cnn import {imports}", ""]
-    if threads is not None:
-        head = ["import minitorch_cnn", *head, f"minitorch_cnn.set_num_threads({threads})"]
     kind, test_set = ("test", place.code(train=False)) if tested else ("holdout", "")
     tail = [
         "if trainer.fit():  # False after Ctrl-C",
         f"    result = trainer.final_eval({test_set})",
         f"    print('{kind} accuracy', result['{kind}_accuracy'])",
     ]
-    return "\n".join([*head, *lines, *tail]) + "\n"
+    return program(imports, threads, [*lines, *tail])
+
+
+def program(imports, threads, lines):
+    """Return lines of Python as a program that imports what they need and computes with some number of threads."""
+    head = [f"from minitorch_cnn import {imports}", ""]
+    if threads is not None:
+        head = ["import minitorch_cnn", *head, f"minitorch_cnn.set_num_threads({threads})"]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def arguments_code(options):

@@ -7,6 +7,7 @@ result = trainer.final_eval(data.CIFAR10(root, train=False))
 """
 
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, RanksError, SingleProcess, connect
+from minitorch_cnn.train.find_rate import FoundRate, find_rate
 from minitorch_cnn.train.machine import environment
 from minitorch_cnn.train.metrics.classifier import Classifier, ClassifierError, Evaluation, Prediction
 from minitorch_cnn.train.more import more
@@ -31,6 +32,7 @@ __all__ = [
     "ClassifierError",
     "Evaluation",
     "FolderGoneError",
+    "FoundRate",
     "LiveChart",
     "Mpi",
     "MpiProcesses",
@@ -50,6 +52,7 @@ __all__ = [
     "connect",
     "environment",
     "few_images",
+    "find_rate",
     "more",
     "only_head_learns",
     "recipe",

@@ -52,6 +52,40 @@ def curves(history, title, test_accuracy=None, kept=None):
     return figure
 
 
+def rates(tried, losses, smoothed, title, chosen=None):
+    """Draw the loss against the learning rate of a sweep.
+
+    Parameters
+    ----------
+    tried, losses, smoothed : list of float
+        Learning rates, and the loss of one batch before the step at each, as it was and smoothed.
+    title : str
+    chosen : float or None
+        The rate that is suggested; drawn as a vertical line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = figures.blank()
+    axes = figure.subplots()
+    axes.semilogx(tried, losses, "o", color=figures.GREY, alpha=0.6, label="one batch")
+    axes.semilogx(tried, smoothed, color=BLUE, lw=3, label="smoothed")
+    if chosen is not None:
+        axes.axvline(chosen, color=ORANGE, ls="--", lw=3, label=f"suggested: {chosen:g}")
+    if len(smoothed):
+        low, high = min(smoothed), max(smoothed)
+        room = 0.3 * (high - low) or 1.0
+        axes.set_ylim(max(low - room, 0.0), high + room)  # a loss that runs away would flatten the rest
+    axes.set_title(title, fontsize=20)
+    axes.set_xlabel("Learning rate", fontsize=16)
+    axes.set_ylabel("Loss", fontsize=16)
+    axes.tick_params(labelsize=14)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=14, loc="lower left")
+    return figure
+
+
 def confusion(labels, predictions, classes):
     """Draw the confusion matrix.
 
