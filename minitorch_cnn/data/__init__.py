@@ -2,13 +2,15 @@
 
 from minitorch_cnn.data.cifar10 import CIFAR10
 from minitorch_cnn.data.cifar100 import CIFAR100
-from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, hold_out
+from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
+from minitorch_cnn.data.division import hold_out
 from minitorch_cnn.data.downloads import fetch
 from minitorch_cnn.data.idx import MNIST, FashionMNIST
 from minitorch_cnn.data.image_folder import ImageFolder
 from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
+from minitorch_cnn.data.samples import Dataset, read_samples
 from minitorch_cnn.data.shapes10 import Shapes10
 from minitorch_cnn.data.stronger import ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, Rotate
 from minitorch_cnn.data.transforms import AlternatingFlip, Cutout, Flip, PadCrop, Resize, Translate
@@ -22,6 +24,7 @@ __all__ = [
     "ColorJitter",
     "Cutout",
     "DataLoader",
+    "Dataset",
     "DatasetError",
     "FashionMNIST",
     "Flip",
@@ -40,4 +43,5 @@ __all__ = [
     "hold_out",
     "possible_workers",
     "read_picture",
+    "read_samples",
 ]

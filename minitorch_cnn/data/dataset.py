@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import numbers
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,6 +90,15 @@ class ArrayDataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, index: int) -> tuple[Array, int]:
+        """Return image, uint8 (H, W, C), and label of a sample; `select` takes several."""
+        try:
+            index = operator.index(index)
+        except TypeError:
+            got = f"{index!r:.60}; select() takes several samples"
+            raise TypeError(f"ArrayDataset: index - expected an integer, got {got}") from None
+        return self.images[index], int(self.labels[index])
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayDataset):
             return NotImplemented
@@ -149,6 +159,26 @@ def contents_digest(dataset):
     return digest.hexdigest()
 
 
+def channel_statistics(images, chosen=None):
+    """Return mean and standard deviation of each channel, of pixels in 0..1: exact, from counts of the 256 values.
+
+    Parameters
+    ----------
+    images : uint8 ndarray, shape (N, H, W, C)
+    chosen : bool ndarray, shape (N,), or None
+        Which of them count, at least one; None means all.
+    """
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    indices = np.arange(len(images)) if chosen is None else np.flatnonzero(chosen)
+    for block in range(0, len(indices), 1024):
+        part = images[indices[block : block + 1024]]
+        counts += [np.bincount(part[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])]
+    values = np.arange(256) / 255
+    mean = counts @ values / counts.sum(1)
+    variance = (counts * (values - mean[:, None]) ** 2).sum(1) / counts.sum(1)
+    return tuple(mean), tuple(np.maximum(np.sqrt(variance), 1 / 255))  # of images of one colour, too
+
+
 def _array(name, value):
     try:
         return np.asarray(value)
@@ -182,33 +212,3 @@ def _numbers(mean, std, channels):
 
 def _is_real(value):
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-
-
-def hold_out(dataset: ArrayDataset, count: int, seed: int = 0) -> tuple[ArrayDataset, ArrayDataset]:
-    """Divide a dataset: all but ``count`` samples, and ``count`` samples to choose settings with.
-
-    Parameters
-    ----------
-    dataset : ArrayDataset
-    count : int, 0 < count < N
-    seed : int, >= 0
-        Which samples.
-
-    Returns
-    -------
-    (ArrayDataset, ArrayDataset)
-
-    Raises
-    ------
-    TypeError
-        If ``count`` or ``seed`` is not an integer.
-    ValueError
-        If ``count`` leaves nothing on one side, or ``seed`` is negative.
-    """
-    arguments.instance("hold_out", ArrayDataset, dataset=dataset)
-    arguments.integer("hold_out", least=0, seed=seed)
-    arguments.integer("hold_out", least=-math.inf, count=count)
-    if not 0 < count < len(dataset):
-        raise ValueError(f"hold_out: count - expected 1 to {len(dataset) - 1}, got {count}")
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(dataset))
-    return dataset.select(np.sort(order[count:])), dataset.select(np.sort(order[:count]))

@@ -20,7 +20,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, shapes
 from minitorch_cnn.data import mapped
-from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
+from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, channel_statistics
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.io import files
 from minitorch_cnn.types import Path, Size
@@ -108,7 +108,7 @@ def ImageFolder(
     kept = np.ones(len(listing.paths), bool)
     kept[np.isin(listing.paths, [name for name, _ in broken])] = False
     _check_counts(listing, kept)
-    mean, std = _statistics(images, kept & listing.train)
+    mean, std = channel_statistics(images, kept & listing.train)
     chosen = np.flatnonzero(kept & (listing.train == train))
     return ArrayDataset(
         mapped.take(images, chosen), listing.labels[chosen], listing.classes, mean, std, "folder", "", True
@@ -224,19 +224,6 @@ def _check_counts(listing, kept):
     if not counts.all():
         name = listing.classes[int(np.argmin(counts))]
         raise DatasetError(f"{listing.root} - expected at least one picture of {name!r} to train with, got none")
-
-
-def _statistics(images, chosen):
-    """Return mean and standard deviation of each channel, of pixels in 0 .. 1: exact, from counts of the 256 values."""
-    counts = np.zeros((images.shape[3], 256), np.int64)
-    indices = np.flatnonzero(chosen)
-    for block in range(0, len(indices), 1024):
-        part = images[indices[block : block + 1024]]
-        counts += [np.bincount(part[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])]
-    values = np.arange(256) / 255
-    mean = counts @ values / counts.sum(1)
-    variance = (counts * (values - mean[:, None]) ** 2).sum(1) / counts.sum(1)
-    return tuple(mean), tuple(np.maximum(np.sqrt(variance), 1 / 255))  # of pictures of one colour, too
 
 
 # ----------------------------------------------------------------------- decoding, once

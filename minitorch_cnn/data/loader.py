@@ -12,10 +12,10 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments
-from minitorch_cnn.data.dataset import ArrayDataset
 from minitorch_cnn.data.iterator import BatchIterator, from_workers
 from minitorch_cnn.data.philox import Draws
 from minitorch_cnn.data.pool import WorkerPool, pickled, possible_workers
+from minitorch_cnn.data.samples import Dataset, as_arrays
 from minitorch_cnn.data.transforms import Choice, augment
 from minitorch_cnn.shapes import nchw
 from minitorch_cnn.tensor import Tensor
@@ -34,7 +34,8 @@ class DataLoader:
 
     Parameters
     ----------
-    dataset : ArrayDataset
+    dataset : ArrayDataset or another `Dataset`
+        The latter is read once, into an ArrayDataset, see `read_samples`.
     batch_size : int, >= 1
     shuffle : bool
         A new order every epoch.
@@ -66,6 +67,8 @@ class DataLoader:
         If the dataset or the transforms are something else, or a transform cannot be sent to a worker.
     ValueError
         If a number is out of range.
+    DatasetError
+        If the items of the dataset are not what they should be, see `read_samples`.
 
     Notes
     -----
@@ -91,7 +94,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: ArrayDataset,
+        dataset: Dataset,
         batch_size: int = 128,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -102,9 +105,6 @@ class DataLoader:
         timeout: float = 60.0,
         share: tuple[int, int] = (0, 1),
     ):
-        for name in ("images", "labels", "mean", "std"):
-            if not hasattr(dataset, name):
-                raise TypeError(f"DataLoader: dataset - expected an ArrayDataset, got {type(dataset).__name__}")
         limits = {
             "batch_size": (batch_size, 1),
             "num_workers": (num_workers, 0),
@@ -119,7 +119,8 @@ class DataLoader:
         arguments.flag("DataLoader", shuffle=shuffle, drop_last=drop_last)
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float, np.number)) or not 0 < timeout < math.inf:
             raise ValueError(f"DataLoader: timeout - expected a positive number of seconds, got {timeout!r}")
-        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, int(batch_size), shuffle, drop_last
+        dataset = self.dataset = as_arrays("DataLoader", "dataset", dataset)
+        self.batch_size, self.shuffle, self.drop_last = int(batch_size), shuffle, drop_last
         self.prefetch, self.transforms, self.seed = int(prefetch), _listed(transforms), int(seed)
         self.timeout, self.share = float(timeout), _checked_share(share, self.batch_size, drop_last)
         self.num_workers = _workers(int(num_workers))

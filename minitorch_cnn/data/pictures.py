@@ -66,8 +66,7 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
 
     try:
         with Image.open(path) as file:
-            _check_transparency(file)
-            picture = _red_green_blue(ImageOps.exif_transpose(file), file)
+            picture = _as_seen(file)
     except PictureError as error:
         raise PictureError(f"{path} - {error}") from None
     except OSError as error:
@@ -81,6 +80,37 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     if size is not None:
         picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
     return np.array(picture) if channels == 3 else np.array(picture.convert("L"))[:, :, None]
+
+
+def pixels(image):
+    """Return the pixels of a Pillow image as `read_picture` does, grey ones with one channel.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+
+    Returns
+    -------
+    uint8 ndarray, shape (H, W, 3) or (H, W, 1)
+
+    Raises
+    ------
+    PictureError
+        If its values have no stated range: floats, 32 bits, or 16 bits that do not come from a file.
+    OSError
+        If its file is damaged.
+    """
+    grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
+    picture = _as_seen(image)
+    return np.array(picture.convert("L"))[:, :, None] if grey else np.array(picture)
+
+
+def _as_seen(image):
+    """Return a Pillow image in mode RGB, upright as the camera was held."""
+    from PIL import ImageOps
+
+    _check_transparency(image)
+    return _red_green_blue(ImageOps.exif_transpose(image), image)
 
 
 def _red_green_blue(image, file):
@@ -106,7 +136,8 @@ def _eight_bits(image, file):
     whole = tags.get(_BITS, (16,)) == (16,) and tags.get(_FORMAT, (_UNSIGNED,)) == (_UNSIGNED,)
     if image.mode == "F" or file.format not in _SIXTEEN_BITS or not whole:
         kind = "floats" if image.mode == "F" else "integers that do not fill 16 bits"
-        raise PictureError(f"expected 8 or 16 bits a channel, got {file.format} with {kind} (mode {image.mode})")
+        form = file.format or "an image in memory"
+        raise PictureError(f"expected 8 or 16 bits a channel, got {form} with {kind} (mode {image.mode})")
     values = (np.asarray(image).astype(np.int64) + 128) // 257  # the nearest of 0..255
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         values = 255 - values

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from minitorch_cnn.data import ArrayDataset
+from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.train import network, state
 from minitorch_cnn.train.report.run_folder import RunFolder
 
@@ -30,6 +31,7 @@ def read(folder, train_set, model, caller):
     run.refuse_if_locked()
     saved, notes = state.Checkpoints(run.path).load()
     chosen = saved["settings"]
+    train_set = as_arrays(caller, "train_set", train_set, chosen["classes"])
     state.check_same_data(train_set, chosen, caller)
     train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
     if architecture := chosen.get("architecture"):  # checkpoints of older versions have none

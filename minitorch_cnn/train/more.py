@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 from minitorch_cnn import arguments
-from minitorch_cnn.data import ArrayDataset
+from minitorch_cnn.data import Dataset
 from minitorch_cnn.train import best, continuing, network, state
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
@@ -18,7 +18,7 @@ from minitorch_cnn.types import Path
 
 def more(
     earlier: Path,
-    train_set: ArrayDataset,
+    train_set: Dataset,
     folder: Path | RunFolder | None,
     *,
     epochs: int,
@@ -32,7 +32,7 @@ def more(
     ----------
     earlier : str or Path
         The folder of the finished run, which stays as it is. Weights and optimiser are those of its last epoch.
-    train_set : ArrayDataset
+    train_set : Dataset
         The same images as before; mean and std are those of the run.
     folder : str, Path or RunFolder
         New or empty.

@@ -65,7 +65,6 @@ def callback(on_epoch):
 
 def batches(recipe, images, ranks, workers, seed):
     """Return the loader of the training images; raise ValueError if they are too few for a batch."""
-    arguments.instance("Trainer", data.ArrayDataset, train_set=images)
     if workers is None:
         workers = data.possible_workers(-(-recipe.workers // ranks.local_size))
     loader = data.DataLoader(

@@ -34,8 +34,8 @@ class Trainer:
     Parameters
     ----------
     recipe : Recipe
-    train_set : dataset
-        Such as `data.CIFAR10` with ``train=True``.
+    train_set : Dataset
+        Such as `data.CIFAR10` with ``train=True``, or your own.
     folder : str or Path
         New or empty; `resume` continues an earlier run.
     source : str, Path or None
@@ -93,7 +93,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        train_set: data.ArrayDataset,
+        train_set: data.Dataset,
         folder: Path | RunFolder | None,
         *,
         source: Path | None = None,
@@ -110,7 +110,8 @@ class Trainer:
         first_epoch: int = 0,
         on_epoch: Callable[["Trainer", dict[str, Any]], None] | None = None,
     ):
-        self.recipe, self.train_set, self.ranks = recipe, train_set, ranks or SingleProcess()
+        self.recipe, self.ranks = recipe, ranks or SingleProcess()
+        self.train_set = train_set = data.samples.as_arrays("Trainer", "train_set", train_set)
         given = source, seed, holdout, sync_bn, accumulate, save_epochs, first_epoch
         options = setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True)))
         vars(self).update(options)
@@ -334,14 +335,14 @@ class Trainer:
 
     @classmethod
     def resume(
-        cls, folder: Path, train_set: data.ArrayDataset, *, model: network.Model | None = None, **options: Any
+        cls, folder: Path, train_set: data.Dataset, *, model: network.Model | None = None, **options: Any
     ) -> Self:
         """Continue an earlier run from its newest complete checkpoint, with the bits of a run without interruption.
 
         Parameters
         ----------
         folder : str or Path
-        train_set : dataset
+        train_set : Dataset
             The same images as before; mean and std are those of the run.
         model : Module, callable, str or None
             As for `Trainer`; None makes the network that the run recorded.
@@ -368,14 +369,13 @@ class Trainer:
 
     # -------------------------------------------------------------------------- the final test
 
-    def final_eval(self, test_set: data.ArrayDataset | None = None) -> dict[str, Any]:
+    def final_eval(self, test_set: data.Dataset | None = None) -> dict[str, Any]:
         """Use the test set, once, and write the results of the run.
 
         Parameters
         ----------
-        test_set : dataset or None
-            Such as `data.CIFAR10` with ``train=False``. None leaves the test set alone: the held-out
-            images judge.
+        test_set : Dataset or None
+            Such as `data.CIFAR10` with ``train=False``. None leaves it alone: the held-out images judge.
 
         Returns
         -------

@@ -9,7 +9,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn import arguments, models, nn, rng
-from minitorch_cnn.data import ArrayDataset
+from minitorch_cnn.data import Dataset
+from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.train import setup
 from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.recipes import Recipe
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def transfer(
     recipe: Recipe,
     pretrained: "Pretrained | Classifier",
-    train_set: ArrayDataset,
+    train_set: Dataset,
     folder: Path,
     *,
     seed: int = 0,
@@ -39,7 +40,7 @@ def transfer(
         With ``cache_features`` and no ``freeze_until``, all layers before the new one are frozen.
     pretrained : Pretrained or Classifier
         See `models.load_pretrained` and `Classifier.load`; its network is changed.
-    train_set : ArrayDataset
+    train_set : Dataset
         It is normalised as the pretrained network wants it.
     folder, seed, options
         As for `Trainer`.
@@ -62,7 +63,7 @@ def transfer(
     networks?", arXiv 1411.1792.
     """
     arguments.instance("transfer", Recipe, recipe=recipe)
-    arguments.instance("transfer", ArrayDataset, train_set=train_set)
+    train_set = as_arrays("transfer", "train_set", train_set)
     if isinstance(pretrained, Classifier):
         mean, std = pretrained.metadata["mean"], pretrained.metadata["std"]
     elif isinstance(pretrained, models.Pretrained):

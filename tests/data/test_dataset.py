@@ -1,4 +1,4 @@
-"""ArrayDataset and hold_out: what fits together, and what is refused."""
+"""ArrayDataset: what fits together, and what is refused."""
 
 import copy
 import dataclasses
@@ -6,8 +6,6 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minitorch_cnn import data
 
@@ -158,24 +156,6 @@ def test_contents_cannot_be_changed_by_writing():
     assert images.flags.writeable  # the user's own is left as it is
 
 
-# ------------------------------------------------------------------------------------ hold-outs
-
-
-@given(count=st.integers(1, 19), seed=st.integers(0, 5))
-def test_held_out_samples_and_the_others_are_all_of_them(count, seed):
-    images = np.arange(20, dtype=np.uint8).repeat(3).reshape(20, 1, 1, 3)
-    kept, held = data.hold_out(make(images=images, labels=np.zeros(20, int)), count, seed)
-    assert (len(kept), len(held)) == (20 - count, count)
-    numbers = [part.images[:, 0, 0, 0].tolist() for part in (kept, held)]
-    assert sorted(sum(numbers, [])) == list(range(20)) and all(n == sorted(n) for n in numbers)
-
-
-@pytest.mark.parametrize("count", [0, 6, -1, 7])
-def test_a_hold_out_that_leaves_nothing(count):
-    with pytest.raises(ValueError, match=f"hold_out: count - expected 1 to 5, got {count}"):
-        data.hold_out(make(), count)
-
-
 def test_a_batch_is_what_a_network_takes():
     shapes = data.Shapes10(train=True, size=20)
     images, labels = shapes.batch(8)
@@ -188,17 +168,3 @@ def test_a_batch_is_what_a_network_takes():
 def test_a_batch_has_at_least_one_image_and_no_more_than_there_are(count):
     with pytest.raises(ValueError, match=f"batch: count - expected 1 to 20, got {count}"):
         data.Shapes10(train=True, size=20).batch(count)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ((1.5,), TypeError, "count - expected an integer, got 1.5"),
-        ((True,), TypeError, "count - expected an integer, got True"),
-        ((2, -1), ValueError, "seed - expected at least 0, got -1"),
-        ((2, 0.5), TypeError, "seed - expected an integer, got 0.5"),
-    ],
-)
-def test_arguments_of_a_hold_out(arguments, error, message):
-    with pytest.raises(error, match=f"hold_out: {message}"):
-        data.hold_out(make(), *arguments)

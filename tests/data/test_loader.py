@@ -137,9 +137,9 @@ def test_settings_of_another_type(setting, message):
         data.DataLoader(make(), **setting)
 
 
-@pytest.mark.parametrize("dataset", [[1, 2], np.zeros((4, 2, 2, 3), np.uint8), None, "cifar10"])
+@pytest.mark.parametrize("dataset", [{1, 2}, np.zeros((4, 2, 2, 3), np.uint8), None, "cifar10"])
 def test_what_is_no_dataset(dataset):
-    with pytest.raises(TypeError, match="DataLoader: dataset - expected an ArrayDataset, got"):
+    with pytest.raises(TypeError, match="DataLoader: dataset - expected an ArrayDataset, or an object with"):
         data.DataLoader(dataset)
 
 

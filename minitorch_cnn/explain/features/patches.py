@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import named
 from minitorch_cnn.explain.fields.formula import receptive_fields
@@ -19,7 +20,7 @@ from minitorch_cnn.types import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from minitorch_cnn.data import ArrayDataset
+    from minitorch_cnn.data import ArrayDataset, Dataset
 
 _ROWS = 8  # units of a figure
 
@@ -123,7 +124,7 @@ class Patches(Picture):
 def patches(
     model: Module,
     layer: str,
-    dataset: "ArrayDataset",
+    dataset: "Dataset",
     *,
     k: int = 9,
     units: Sequence[int] | None = None,
@@ -140,7 +141,7 @@ def patches(
         Used in evaluation mode.
     layer : str
         Module path; activations are taken after the normalisation and the activation that follow it.
-    dataset : ArrayDataset
+    dataset : Dataset
         Its images are normalised by its mean and std, as in training.
     k : int, >= 1
         Number of patches for each unit.
@@ -163,6 +164,7 @@ def patches(
     Source: Girshick, Donahue, Darrell and Malik 2014, "Rich feature hierarchies for accurate object
     detection and semantic segmentation", section 3.1.
     """
+    dataset = as_arrays("patches", "dataset", dataset)
     for name, value in (("k", k), ("batch_size", batch_size), ("dataset", len(dataset))):
         if value < 1:
             raise ValueError(f"patches: {name} - expected at least 1, got {value}")

@@ -4,12 +4,13 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from minitorch_cnn import arguments, data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import html
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import evaluating
@@ -20,9 +21,6 @@ from minitorch_cnn.train.metrics.metadata import ENTRIES, check_metadata
 from minitorch_cnn.train.metrics.views import list_views, view
 from minitorch_cnn.train.network import Model
 from minitorch_cnn.types import Array, Path
-
-if TYPE_CHECKING:
-    from minitorch_cnn.data import ArrayDataset
 
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
@@ -223,12 +221,12 @@ class Classifier:
             raise ClassifierError(f"Classifier: classes - expected {expected}, got {len(self.classes)}")
         return logits
 
-    def evaluate(self, dataset: "ArrayDataset", ranks: SingleProcess | None = None, views: int = 1) -> Evaluation:
+    def evaluate(self, dataset: data.Dataset, ranks: SingleProcess | None = None, views: int = 1) -> Evaluation:
         """Compare the answers with the labels of a dataset.
 
         Parameters
         ----------
-        dataset : ArrayDataset
+        dataset : Dataset
             Its classes are those of this classifier, in the same order.
         ranks : SingleProcess, MpiProcesses or None
             The processes that share the images; each gets the whole answer. None means this process alone.
@@ -247,7 +245,7 @@ class Classifier:
             If ``views`` is another number.
         """
         list_views(views)  # raises unless it is a number of views
-        arguments.instance("evaluate", data.ArrayDataset, dataset=dataset)
+        dataset = as_arrays("evaluate", "dataset", dataset, self.classes)
         if self._names(dataset) != self._names(self):
             expected = f"the classes {self.classes} in this order"
             raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
@@ -276,12 +274,12 @@ class Classifier:
         images = [_read_image(path, self.input_size, channels) for path in _several(paths)]
         return np.stack(images) if images else np.empty((0, *self.input_size, channels), np.uint8)
 
-    def prepare(self, dataset: "ArrayDataset") -> Any:
+    def prepare(self, dataset: data.Dataset) -> Any:
         """Return a dataset as this model takes it: with its mean and std, and scaled to its size.
 
         Parameters
         ----------
-        dataset : ArrayDataset
+        dataset : Dataset
 
         Returns
         -------
@@ -293,7 +291,7 @@ class Classifier:
         ClassifierError
             If the images have another number of channels.
         """
-        arguments.instance("prepare", data.ArrayDataset, dataset=dataset)
+        dataset = as_arrays("prepare", "dataset", dataset, self.classes)
         images, mean = dataset.images, self.metadata["mean"]
         self._check_channels(images)
         if images.shape[1:3] != self.input_size:
@@ -307,9 +305,9 @@ class Classifier:
                 f"Classifier: images - expected (N, H, W, {expected}), the channels of training, got shape {shape}"
             )
 
-    def labels(self, dataset: "ArrayDataset") -> Array:
+    def labels(self, dataset: data.Dataset) -> Array:
         """Return the labels of a dataset, or None if its classes are not those of this classifier, in its order."""
-        arguments.instance("labels", data.ArrayDataset, dataset=dataset)
+        dataset = as_arrays("labels", "dataset", dataset, self.classes)
         return dataset.labels if self._names(dataset) == self._names(self) else None
 
     @staticmethod

@@ -1,5 +1,6 @@
 """What a finished run leaves in its folder: the model, ``result.json`` and three pictures."""
 
+from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import figures
 from minitorch_cnn.train import best
 from minitorch_cnn.train.machine import environment
@@ -16,7 +17,9 @@ def eval_set(trainer, test_set):
         raise RuntimeError(f"final_eval: expected {epochs} epochs of training first, got {done}")
     if trainer.folder.read_result() is not None:
         raise RuntimeError(f"final_eval: expected a run without a result, got one in {trainer.folder.result}")
-    chosen, classes = trainer.held_out if test_set is None else test_set, tuple(trainer.train_set.classes)
+    chosen, classes = trainer.held_out, tuple(trainer.train_set.classes)
+    if test_set is not None:
+        chosen = as_arrays("final_eval", "test_set", test_set, classes)
     if chosen is None or tuple(chosen.classes) != classes:
         got = "none, and no holdout" if chosen is None else f"{chosen.name} with {tuple(chosen.classes)}"
         raise ValueError(f"final_eval: test_set - expected one with the classes {classes}, got {got}")
