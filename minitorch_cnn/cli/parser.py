@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action, value):
         """Name the nearest choice; argparse itself does not before Python 3.14."""
         if action.choices is not None and value not in action.choices:
-            expected = f"expected one of {', '.join(action.choices)}, got {value!r}"
+            expected = f"expected one of {', '.join(map(str, action.choices))}, got {value!r}"
             raise argparse.ArgumentError(action, expected + hint(value, action.choices))
 
     def unknown(self, extras):
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
 def hint(name, known):
     """Return "; did you mean ...?" for the nearest known name, or nothing."""
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
 

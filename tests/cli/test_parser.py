@@ -49,6 +49,7 @@ def test_python_m_is_mcnn():
             "explain, explore, export, gradcheck, exercise, completion, got 'trian'; did you mean train?",
         ),
         ("--verson", "mcnn: unknown option --verson; did you mean --version?"),
+        ("eval --views 8", "mcnn eval: argument --views: expected one of 1, 2, 6, got 8"),
         ("train --epochs=--", "--epochs: expected a value, got '--'"),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
