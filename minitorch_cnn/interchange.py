@@ -39,6 +39,8 @@ class Interchange:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a copy of a leaf; that of a result of an operation would lead to copies of all leaves."""
+        if self.traced:
+            return self  # it has no values to copy, and a trace knows its variables by identity
         if self.node is not None:
             raise GraphError("deepcopy: expected a leaf of the graph, got a result of an operation; use detach()")
         other = memo[id(self)] = type(self).__new__(type(self))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import operator
-import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minitorch_cnn import habits, interchange, ops
-from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, TraceError, Variable, is_grad_enabled
+from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, Variable, is_grad_enabled
+from minitorch_cnn.autograd.shape_only import refuse_values
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
 
@@ -130,12 +130,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
     def _needs_values(self, what):
         if self.traced:
-            own = __file__, interchange.__file__
-            caller = next(f for f in reversed(traceback.extract_stack()) if f.filename not in own)
-            raise TraceError(
-                f"{what} asks for a value at {caller.filename}:{caller.lineno} ({caller.line}); expected only "
-                "operations on shapes while tracing, got a tensor that has a shape but no values"
-            )
+            refuse_values(what)
 
     # ------------------------------------------------------------------- comparisons, NumPy
 

@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_cnn.autograd.shape_only import TraceError
+
 _ARRAYS = (np.ndarray, np.generic)
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class GraphError(RuntimeError):
     """Backward cannot run: the graph was freed, or an array that it needs was changed in place."""
-
-
-class TraceError(RuntimeError):
-    """A traced variable, which has a shape but no values, was asked for a value."""
 
 
 def check_dtypes(function, variables):

@@ -22,7 +22,7 @@ import numpy as np
 
 from minitorch_cnn import habits
 from minitorch_cnn.autograd import checks
-from minitorch_cnn.autograd.trace import BackwardStep, module_path, note, setting, traced_forward, without_values
+from minitorch_cnn.autograd.trace import BackwardStep, as_traced, module_path, note, setting, traced_output
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
 
@@ -67,18 +67,18 @@ class Variable:
     @classmethod
     def like_shape(cls, shape: tuple[int, ...], dtype: Any = np.float32) -> Self:
         """Return a traced variable: it has a shape and a dtype, but no values and no memory."""
-        variable = cls(without_values(shape, dtype))
-        variable.traced = True
-        return variable
+        return as_traced(cls(np.zeros((), dtype)), shape)
 
     def result(self, data: Any) -> Variable:
         """Return a new variable of the type that operations on this one return."""
         return type(self)(data)
 
     def detach(self) -> Self:
-        """Return a variable on the same memory outside the graph."""
+        """Return a variable on the same memory outside the graph; of a traced one, itself, as it has no gradient."""
+        if self.traced:
+            return self
         other = self.result(self.data)
-        other._version, other.traced = self._version, self.traced
+        other._version = self._version
         return other
 
     def retain_grad(self) -> None:
@@ -251,18 +251,17 @@ class Function:
         recording = is_grad_enabled() and not traced
         ctx = Context(tuple([recording and v is not None and v.requires_grad for v in inputs]), shape)
         if traced:
-            data = traced_forward(cls, ctx, inputs, hyper)
+            output = traced_output(cls, ctx, inputs, hyper)
         else:
             with np.errstate(all="ignore"):  # infinities and NaN are values too; the trainer looks for them
                 data = cls.forward(ctx, *arrays, **hyper)
-        checks.check_output(cls, shape, data)
-        output = variables[0].result(data)
-        output.traced, path = traced, module_path()
-        for v in variables:
-            if not traced and np.may_share_memory(v.data, data):
-                output._version = v._version
+            checks.check_output(cls, shape, data)
+            output = variables[0].result(data)
+            for v in variables:
+                if np.may_share_memory(v.data, data):
+                    output._version = v._version
         if True in ctx.needs_grad:
             output.requires_grad = True
-            output.node = Node(cls, ctx, inputs, output, path)
-        note(cls, inputs, output, hyper, path)
+            output.node = Node(cls, ctx, inputs, output, module_path())
+        note(cls, inputs, output, hyper)
         return output

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
+from minitorch_cnn.autograd.checks import check_output
+from minitorch_cnn.autograd.shape_only import ShapeOnly
+
 if TYPE_CHECKING:
     from minitorch_cnn.autograd.engine import Node, Variable
 
@@ -191,8 +194,9 @@ def module_path():
     return call.path if call else ""
 
 
-def note(function, inputs, output, hyper, path):
-    """Add an operation that has run in the module of this path to the log of that module and to the trace."""
+def note(function, inputs, output, hyper):
+    """Add an operation that has run to the log of the running module and to the trace."""
+    path = module_path()
     if call := module_call.get():
         shapes = [None if v is None else v.data.shape for v in inputs]
         call.op_log.append((path, function, shapes, output.data.shape, hyper))
@@ -203,16 +207,20 @@ def note(function, inputs, output, hyper, path):
             records.append(Record(function, inputs, output, hyper, path, algorithm))
 
 
-def without_values(shape, dtype):
-    """Return an array of NaN of any shape that takes the memory of one element."""
-    return np.broadcast_to(np.asarray(np.nan, dtype), shape)
+def as_traced(variable, shape):
+    """Take the values away from a variable, which keeps its dtype, and give it a shape; return it."""
+    variable.data, variable.traced = ShapeOnly(shape, variable.data.dtype), True
+    return variable
 
 
-def traced_forward(function, ctx, inputs, hyper):
-    """Return the output of a function on traced inputs: its shape, or its result on zeros if it has no shape rule."""
-    dtype = next(v for v in inputs if v is not None).data.dtype
-    if ctx.output_shape is not None:
-        return without_values(ctx.output_shape, dtype)
-    zeros = [v if v is None else np.zeros(v.data.shape, dtype) for v in inputs]
-    with np.errstate(all="ignore"):
-        return function.forward(ctx, *zeros, **hyper)
+def traced_output(function, ctx, inputs, hyper):
+    """Return what a function makes of traced inputs: of the shape by its rule, or if it has none, by a run on zeros."""
+    variables = [v for v in inputs if v is not None]
+    shape, dtype = ctx.output_shape, variables[0].data.dtype
+    if shape is None:
+        zeros = [v if v is None else np.zeros(v.data.shape, dtype) for v in inputs]
+        with np.errstate(all="ignore"):
+            result = function.forward(ctx, *zeros, **hyper)
+        check_output(function, None, result)
+        shape, dtype = result.shape, result.dtype
+    return as_traced(variables[0].result(np.zeros((), dtype)), shape)

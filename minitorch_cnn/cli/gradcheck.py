@@ -1,11 +1,11 @@
 """`mcnn gradcheck`: check the gradients of the operations, or check the checker with planted mistakes."""
 
 import argparse
-import json
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import is_own
 from minitorch_cnn.cli.parser import hint, set_command
+from minitorch_cnn.cli.streams import print_json
 
 _SHAPE = 2, 3, 6, 6  # of an input, where none is given
 
@@ -86,7 +86,7 @@ def _own(arguments):
     except ValueError as error:
         raise UsageError(f"mcnn gradcheck: {error}") from error
     if arguments.json:
-        print(json.dumps({"passed": passed, "name": arguments.family, "says": says}, indent=2))
+        print_json({"passed": passed, "name": arguments.family, "says": says})
     else:
         print(says if passed else f"gradcheck failed: {says}")
     return 0 if passed else 1
@@ -108,7 +108,7 @@ def _operations(arguments):
         rows.append({"operation": target, "passed": passed, "says": says})
     passed = sum(row["passed"] for row in rows)
     if arguments.json:
-        print(json.dumps({"passed": passed, "of": len(rows), "checks": rows}, indent=2))
+        print_json({"passed": passed, "of": len(rows), "checks": rows})
     else:
         width = max((len(row["operation"]) for row in rows), default=0)
         for row in rows:
@@ -134,7 +134,7 @@ def _mutants(arguments):
         rows = [
             {"family": r.mutant.family, "name": r.mutant.name, "operation": r.mutant.target} | r.says for r in results
         ]
-        print(json.dumps({"caught": caught, "of": len(results), "mutants": rows}, indent=2))
+        print_json({"caught": caught, "of": len(results), "mutants": rows})
     else:
         print(f"{'caught':58}" + "".join(f"{count:>12}" for count in caught.values()))
         print(f"caught {caught['full']} of {len(results)}")

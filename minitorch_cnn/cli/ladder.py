@@ -1,10 +1,10 @@
 """`mcnn race ladder`: a table of a convolution that becomes faster step by step."""
 
-import json
 import textwrap
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import use_threads
+from minitorch_cnn.cli.streams import print_json
 
 _WIDTH = 80
 _BUSY = 0.8  # share of the cores: below that, other programs make the figures too low
@@ -40,9 +40,7 @@ def run(arguments):
     except ValueError as error:
         raise UsageError(f"mcnn race ladder: unset NUMBA_DISABLE_JIT and repeat - {error}") from error
     if arguments.json:
-        print(
-            json.dumps({"peak_gflops": peak, "pytorch_gflops": pytorch, "blas_gflops": blas, "steps": steps}, indent=2)
-        )
+        print_json({"peak_gflops": peak, "pytorch_gflops": pytorch, "blas_gflops": blas, "steps": steps})
     show("\nThe factor compares a step with the one before. The first three steps run on a")
     show("part of the layer. Winograd needs a quarter of the products that are counted.")
 

@@ -1,6 +1,8 @@
 """Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more."""
 
 import contextlib
+import json
+import math
 import os
 import sys
 
@@ -10,6 +12,19 @@ def say(text):
     if sys.stderr is not None:  # else `print` would take standard output
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value):
+    """Print JSON; NaN and infinities become null, because JSON has no numbers for them."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def give_up_broken():

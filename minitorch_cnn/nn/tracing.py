@@ -28,9 +28,16 @@ def traced(model, input_shape):
     x : Tensor
         Traced, of the dtype of the model's parameters, float32 if it has none.
     records : list of Record
+    output : object
+        What the model returned.
+
+    Raises
+    ------
+    TraceError
+        If the model reads values, such as for a decision.
     """
     dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
     x = Tensor.like_shape(tuple(input_shape), dtype)
     with no_grad(), trace() as records:
-        model(x)
-    return x, records
+        output = model(x)
+    return x, records, output

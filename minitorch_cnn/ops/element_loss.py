@@ -285,8 +285,8 @@ def binary_cross_entropy(
     and x * (1 - x) at least 1e-12 in the gradient, so that both stay finite at 0 and 1.
     """
     _check("binary_cross_entropy", x, target, reduction)
-    outside = x.data[(x.data < 0) | (x.data > 1)]
-    if outside.size:
+    outside = [] if x.traced else x.data[(x.data < 0) | (x.data > 1)]
+    if len(outside):
         raise ValueError(
             f"binary_cross_entropy: x - expected probabilities, 0 to 1, got {outside[0]}; "
             "use binary_cross_entropy_with_logits for logits"

@@ -27,6 +27,9 @@ def by_shifts(x, weight, bias, *, stride, padding, dilation, groups):
 def forward(*arguments, **hyper):
     return 2 * by_shifts(*arguments, **hyper)
 
+def infinite(*arguments, **hyper):
+    return np.inf * by_shifts(*arguments, **hyper)
+
 def of_another_shape(x, weight, bias, **hyper):
     return x
 
@@ -88,6 +91,18 @@ def test_json_holds_what_was_measured(mcnn):
         work = 2 * 2 * 4 * 3 * 3 * 3 * 9  # batch, filters, channels, kernel, 3 x 3 outputs
         assert cell["gflops"] == pytest.approx(work / (cell["ms"] / 1e3) / 1e9)
         assert 0 < cell["error"] < 1e-5
+
+
+@pytest.mark.parametrize("hyper", [{"stride": (1, 1), "padding": (0,) * 4}, {"stride": (2, 2), "padding": (1,) * 4}])
+def test_a_right_algorithm_is_right_for_one_output_and_for_zeros_alone(hyper):
+    x, weight = (np.full((1, 1, 1, 1), 2, np.float32) for _ in range(2))
+    result = race.race(x, weight, ["im2col"], **hyper, dilation=(1, 1), groups=1)["im2col"]
+    assert "wrong" not in result and all(result[which]["error"] == 0 for which in race.PASSES)
+
+
+def test_json_has_no_infinity(mcnn, own):
+    wrong = own(mcnn, ":infinite", code=1)
+    assert wrong["forward"]["error"] is None and wrong["wrong"]
 
 
 def test_the_loops_run_on_a_part_and_the_rest_is_estimated():

@@ -207,7 +207,7 @@ def occlusion(
                 square = (slice(top, top + size), slice(left, left + size))
                 hidden = pixels.data.copy()
                 hidden[:, :, *square] = value
-                after = replay.run([(replay.x, Tensor(hidden))], len(replay.records) - 1).data
+                after = replay.run([(replay.x, Tensor(hidden))], replay.end).data
                 fall[:, *square] += (logits.data - after)[every, targets][:, None, None]
                 covered[square] += 1
     return _result("occlusion", fall / np.maximum(covered, 1), targets, logits, pixels, labels, classes)
@@ -276,7 +276,7 @@ def grad_cam(
 
 
 def _logits(function, replay, given):
-    logits = replay.run(given, len(replay.records) - 1)
+    logits = replay.run(given, replay.end)
     if logits.ndim != 2:
         raise ValueError(f"{function}: model - expected one that gives (N, classes), got shape {logits.shape}")
     return logits

@@ -82,7 +82,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
         If the model does not take inputs of this shape.
     """
     parameters = list(model.parameters())
-    x, records = traced(model, input_shape)
+    x, records, _ = traced(model, input_shape)
     dtype = x.data.dtype
     fields, modules = receptive_fields(records, x), dict(model.named_modules())
     layers, seen = [], set()

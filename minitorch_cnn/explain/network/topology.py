@@ -87,7 +87,7 @@ def topology(model: Module, input_shape: Shape, name: str | None = None) -> Topo
     ShapeError
         If the model does not take inputs of this shape.
     """
-    x, records = traced(model, input_shape)
+    x, records, _ = traced(model, input_shape)
     return Topology(name or type(model).__name__, layers(x, records)[0])
 
 

@@ -69,7 +69,7 @@ def describe(model, input_shape):
     graph = {
         "input": 0,
         "inputShape": list(input_shape),
-        "output": len(nodes),
+        "output": replay.end + 1,
         "nodes": nodes,
         "constants": constants.named,
         "fields": {str(variables[key]): rows for key, rows in image_rows(replay).items()},

@@ -29,9 +29,23 @@ class Replay:
     def __init__(self, model, input_shape):
         self.modules, self.name = dict(model.named_modules()), type(model).__name__
         with evaluating(model):
-            self.x, self.records = traced(model, input_shape)
+            self.x, self.records, self._returned = traced(model, input_shape)
         self.dtype = self.x.data.dtype
         self._maker = {id(record.output): i for i, record in enumerate(self.records)}
+
+    @property
+    def end(self):
+        """The position of the operation that makes what the model returns; others may run after it.
+
+        Raises
+        ------
+        ValueError
+            If the model returns anything but one Tensor that its operations made.
+        """
+        if (end := self._maker.get(id(self._returned))) is None:
+            got = type(self._returned).__name__
+            raise ValueError(f"explain: model - expected one that returns one Tensor that it computes, got {got}")
+        return end
 
     def last_op(self, layer, through_activation=False):
         """Return the position of the last operation of a layer, in its last run if there are several.
@@ -39,7 +53,7 @@ class Replay:
         Parameters
         ----------
         layer : str
-            Module path, such as ``"layer3.1"``; ``""`` is the whole model.
+            Module path, such as ``"layer3.1"``; ``""`` is the whole model, whose last operation makes its output.
         through_activation : bool
             Whether to continue through the normalisation and the activation that follow it directly.
 
@@ -53,7 +67,9 @@ class Replay:
             near = difflib.get_close_matches(str(layer), known, n=1, cutoff=0.0)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"explain: layer - expected a module's path, got {layer!r}{hint}")
-        inside = [i for i, r in enumerate(self.records) if layer == "" or f"{r.path}.".startswith(f"{layer}.")]
+        if layer == "":
+            return self.end
+        inside = [i for i, r in enumerate(self.records) if f"{r.path}.".startswith(f"{layer}.")]
         if not inside:
             raise ValueError(f"explain: layer - expected one that runs, got {layer!r}, which does not")
         end = inside[-1]

@@ -48,7 +48,9 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     ImportError
         If the package ``onnx`` is not installed.
     WeightFileError
-        If ONNX lacks an operation of the model.
+        If ONNX lacks an operation of the model, or the model returns anything but one Tensor computed from the images.
+    TraceError
+        If the model reads values, such as for a decision: a file would hold only one way.
     ShapeError
         If the model does not take inputs of this shape.
     TypeError
@@ -64,16 +66,17 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     onnx = _onnx("save_onnx")
     arguments.path("save_onnx", path=path)
     text = _as_json(metadata)
-    x, records = _traced(model, tuple(input_shape))
-    following = _for_any_batch(model, x, records)
+    x, records, output = _traced(model, tuple(input_shape))
+    _check_output(x, records, output)
+    following = _for_any_batch(model, x, records, output)
     any_batch = following is not None
     following = following if any_batch else [_shapes(record) for record in records]
     builder = Builder(onnx, _names(model))
-    names, last = {id(x): "images"}, id(records[-1].output) if records else id(x)
+    names, shapes = {id(x): "images"}, {id(x): (-1, *x.shape[1:]) if any_batch else x.shape}
     for record, calls in zip(records, following, strict=True):
-        names[id(record.output)] = _translated(builder, record, calls, names)
-    images = (-1, *x.shape[1:]) if any_batch else x.shape
-    graph = _graph(onnx, builder, images, x.data.dtype, following[-1][1] if records else images, names[last])
+        names[id(record.output)], shapes[id(record.output)] = _translated(builder, record, calls, names), calls[1]
+    ends = (shapes[id(x)], shapes[id(output)])
+    graph = _graph(onnx, builder, x.data.dtype, ends, names[id(output)])
     opset = onnx.helper.make_opsetid("", OPSET)
     made = onnx.helper.make_model(graph, opset_imports=[opset], producer_name="minitorch_cnn", ir_version=9)
     onnx.helper.set_model_props(made, {_KEY: text})
@@ -163,16 +166,32 @@ def _as_json(metadata):
 
 
 def _traced(model, shape):
-    """Return the input and the records of a trace in evaluation mode."""
+    """Return the input, the records that its output depends on, and the output of a trace in evaluation mode."""
     with evaluating(model):
-        return traced(model, shape)
+        x, records, output = traced(model, shape)
+    wanted, needed = {id(output)}, []
+    for record in reversed(records):
+        if id(record.output) in wanted:
+            wanted.update(map(id, record.inputs))
+            needed.append(record)
+    return x, needed[::-1], output
 
 
 def _shapes(record):
     return tuple(None if v is None else v.shape for v in record.inputs), record.output.shape
 
 
-def _for_any_batch(model, x, records):
+def _check_output(x, records, output):
+    """Raise unless the model returns one Tensor that depends on the images."""
+    got = type(output).__name__
+    if isinstance(output, Variable):
+        if output is x or (output.traced and any(output is record.output for record in records)):
+            return
+        got = "one that it made without the images"
+    raise Unsupported(f"save_onnx: model - expected one that returns one Tensor computed from the images, got {got}")
+
+
+def _for_any_batch(model, x, records, output):
     """Find what follows the batch, by a trace with more images.
 
     Returns
@@ -184,10 +203,10 @@ def _for_any_batch(model, x, records):
     if not x.shape:
         return None
     try:
-        _, others = _traced(model, (x.shape[0] + _MORE, *x.shape[1:]))
+        other_x, others, other_output = _traced(model, (x.shape[0] + _MORE, *x.shape[1:]))
     except (ValueError, IndexError):
         return None
-    if [r.op for r in records] != [r.op for r in others]:
+    if _wiring(x, records, output) != _wiring(other_x, others, other_output):
         return None
     found = []
     for one, other in zip(records, others, strict=True):
@@ -197,6 +216,13 @@ def _for_any_batch(model, x, records):
         inputs = iter(pairs[:-1])
         found.append((tuple(None if v is None else next(inputs) for v in one.inputs), pairs[-1]))
     return found
+
+
+def _wiring(x, records, output):
+    """Return every operation with what it reads, and what the model returns: -1 the images, i what record i made."""
+    makers = {id(x): -1} | {id(record.output): i for i, record in enumerate(records)}
+    reads = [(record.op, [makers.get(id(v)) for v in record.inputs]) for record in records]
+    return [*reads, makers.get(id(output))]
 
 
 def _flat(record):
@@ -236,9 +262,9 @@ def _translated(builder, record, shapes, names):
         known = ", ".join(sorted(function.__name__ for function in TRANSLATIONS))
         expected = f"operations that have a translation ({known})"
         raise Unsupported(f"save_onnx: model - expected {expected}, got {record.op.__name__}{where}")
-    if any(_is_unknown(v, builder.names) for v in (*record.inputs, *record.hyper.values())):
-        expected = "constants that do not depend on the values of the images"
-        raise Unsupported(f"save_onnx: model - expected {expected}, got NaN for one of {record.op.__name__}{where}")
+    if any(v is not None and v.traced and id(v) not in names for v in record.inputs):
+        expected, got = "operations on the images and on constants", f"{record.op.__name__} of an earlier trace"
+        raise Unsupported(f"save_onnx: model - expected {expected}, got {got}{where}")
     inputs = [None if v is None else names.get(id(v)) or builder.constant(v.data) for v in record.inputs]
     call = Call(*shapes, record.hyper, record.output.data.dtype)
     try:
@@ -247,23 +273,12 @@ def _translated(builder, record, shapes, names):
         raise Unsupported(f"save_onnx: model - {error}: {record.op.__name__}{where}") from None
 
 
-def _is_unknown(value, known):
-    """Return whether the model made a constant with NaN, as all values are while only shapes are known."""
-    if value is None or getattr(value, "traced", False):
-        return False
-    try:
-        array = value.data if isinstance(value, Variable) else np.asarray(value)
-    except ValueError:  # a tuple of several lengths, such as an index
-        return False
-    return id(array) not in known and array.dtype.kind == "f" and bool(np.isnan(array).any())
-
-
-def _graph(onnx, builder, images, dtype, outputs, last):
-    """Return the whole graph, with names and shapes for input and output."""
+def _graph(onnx, builder, dtype, ends, last):
+    """Return the whole graph, with names and the two shapes of ``ends`` for input and output."""
     builder.add("Identity", last, output="outputs")
     kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     values = [
         onnx.helper.make_tensor_value_info(name, kind, ["N" if length == -1 else length for length in shape])
-        for name, shape in (("images", images), ("outputs", outputs))
+        for name, shape in zip(("images", "outputs"), ends, strict=True)
     ]
     return onnx.helper.make_graph(builder.nodes, "minitorch_cnn", values[:1], values[1:], builder.initializers)

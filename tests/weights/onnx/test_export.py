@@ -1,5 +1,6 @@
 """ONNX files give in ONNX Runtime what the model gives here."""
 
+import copy
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from minitorch_cnn import Tensor, models, nn, no_grad, ops, train, weights
+from minitorch_cnn.autograd import TraceError
 from minitorch_cnn.weights.onnx.registry import TRANSLATIONS
 from tests.explain.page.engine import Call
 from tests.explain.random_networks import CHANNELS, networks
@@ -112,8 +114,10 @@ def test_a_condition_that_is_fixed(runtime, tmp_path):
         lambda x: x * (1 / len(x)),
         lambda x: x * Tensor(np.arange(2, dtype=np.float32)[:, None, None, None]),
         lambda x: x if len(x) == 2 else ops.relu(x),
+        lambda x: [ops.relu(x), ops.exp(x)][len(x) == 2] * 2,
+        lambda x: [ops.relu(x), ops.exp(x)][len(x) == 2],
     ],
-    ids=["reshape", "length", "constant", "other operations"],
+    ids=["reshape", "length", "constant", "other operations", "other inputs", "another output"],
 )
 def test_a_model_that_suits_one_batch_is_written_for_that_batch(runtime, function, tmp_path):
     x = np.random.default_rng(0).standard_normal((2, 3, 2, 2)).astype(np.float32)
@@ -187,14 +191,50 @@ def test_what_onnx_lacks_is_refused_by_name_and_nothing_is_written(runtime, tmp_
 
 @oracle
 @pytest.mark.parametrize("read", [lambda x: x * float(x.data.max()), lambda x: x - Tensor(x.data.mean(0))])
-def test_a_constant_that_was_computed_from_the_images_is_refused(runtime, tmp_path, read):
-    class Own(nn.Module):
-        def forward(self, x):
-            return read(x)
-
-    with pytest.raises(weights.WeightFileError, match="expected constants that do not depend on the values of the"):
-        weights.save_onnx(tmp_path / "own.onnx", Own(), (1, 3, 4, 4))
+def test_a_model_that_reads_values_is_refused(runtime, tmp_path, read):
+    with pytest.raises(TraceError, match=r"asks for a value at .*test_export\.py.*use the functions of ops"):
+        weights.save_onnx(tmp_path / "own.onnx", Call(read), (1, 3, 4, 4))
     assert not (tmp_path / "own.onnx").exists()
+
+
+@oracle
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (ops.relu(x), ops.exp(x).sum())[0],
+        lambda x: (x, ops.exp(x))[0],
+        lambda x: (ops.relu(x), ops.topk(ops.exp(x.detach().reshape(-1)), 1) if not x.traced else ops.exp(x))[0],
+        lambda x: ops.relu(x.detach()) + x,
+        lambda x: copy.deepcopy(x) * 2,
+    ],
+    ids=["more after it", "the images", "what ONNX lacks after it", "detached", "copied"],
+)
+def test_the_file_gives_what_the_model_returns(runtime, function, tmp_path):
+    requires_equal(runtime, tmp_path / "m.onnx", Call(function), np.float32([[1, -2, 3], [-4, 5, -6]]))
+
+
+@oracle
+@pytest.mark.parametrize(
+    "function, got",
+    [
+        (lambda x: (ops.relu(x), ops.exp(x)), "tuple"),
+        (lambda x: {"logits": ops.relu(x)}, "dict"),
+        (lambda x: None, "NoneType"),
+        (lambda x: ops.relu(Tensor([1.0])), "one that it made without the images"),
+    ],
+)
+def test_a_model_that_returns_anything_but_one_tensor_is_refused(runtime, function, got, tmp_path):
+    with pytest.raises(weights.WeightFileError, match=f"expected one that returns one Tensor .*, got {got}"):
+        weights.save_onnx(tmp_path / "m.onnx", Call(function), (2, 3))
+
+
+@oracle
+def test_a_tensor_of_an_earlier_trace_is_refused(runtime, tmp_path):
+    seen = []
+    model = Call(lambda x: x + (seen.append(x), seen[0])[1])
+    with pytest.raises(weights.WeightFileError, match="operations on the images and on constants, got Add of an ear"):
+        for name in ("first", "second"):
+            weights.save_onnx(tmp_path / name, model, (2, 3))
 
 
 @oracle
