@@ -28,7 +28,7 @@ def refuse_values(what: str) -> NoReturn:
 
 
 class ShapeOnly(np.lib.mixins.NDArrayOperatorsMixin):
-    """A shape and a dtype. Whatever would read or write an element raises TraceError.
+    """A shape and a dtype. All that would read or write an element raises TraceError.
 
     An array of NaN would do for shapes too, but a model that reads it, such as in ``if x.data.max() > 0``, would then
     be traced along the way that NaN takes, and nobody would notice.

@@ -57,3 +57,24 @@ def test_names_that_are_none():
         replay.last_op("konv")
     with pytest.raises(ValueError, match="layer - expected one that runs, got 'unused', which does not"):
         replay.last_op("unused")
+
+
+def test_the_whole_model_ends_at_what_it_returns_and_not_at_what_ran_last():
+    class More(nn.Module):
+        def forward(self, x):
+            returned = ops.relu(x)
+            self.more = ops.sum(returned)
+            return returned
+
+    replay = Replay(More(), (1, 2))
+    assert replay.end == replay.last_op("") == 0 and len(replay.records) == 2
+
+
+@pytest.mark.parametrize("function, got", [(lambda x: (ops.relu(x), x), "tuple"), (lambda x: x, "Tensor")])
+def test_a_model_that_returns_no_tensor_of_its_own_has_no_end(function, got):
+    class Other(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    with pytest.raises(ValueError, match=f"expected one that returns one Tensor that it computes, got {got}"):
+        _ = Replay(Other(), (1, 2)).end
