@@ -346,7 +346,7 @@ def _workers(count):
     possible = possible_workers(count)
     if possible < count:
         warnings.warn(
-            f"DataLoader: num_workers - expected {possible} on this system, which has no worker processes yet, got "
+            f"DataLoader: num_workers - expected {possible} on this system, which has no processes, got "
             f"{count}; this process prepares the batches, with the same result",
             RuntimeWarning,
             stacklevel=3,

@@ -4,17 +4,15 @@ import contextlib
 import math
 import os
 import pickle
-import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
+from multiprocessing import connection
 
-from minitorch_cnn.data import mapped
-from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, map_array, map_progress, receive, send
-from minitorch_cnn.processes import deaf_to_stop_signals, module_command, module_environment
+from minitorch_cnn.data import mapped, shared
+from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, progress_of, progress_shape
 
 _GRACE = 2.0  # seconds for a worker to stop by itself
 _START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
@@ -24,40 +22,15 @@ class WorkerError(RuntimeError):
     """A worker process failed, died or hangs; the message names it, the cause and the sample."""
 
 
-def anonymous_file(size):
-    """Return the descriptor of a file in memory that has no name."""
-    if memfd_create := getattr(os, "memfd_create", None):  # Linux alone has it
-        descriptor = memfd_create("minitorch_cnn")
-    else:
-        descriptor, path = tempfile.mkstemp()
-        os.unlink(path)
-    os.ftruncate(descriptor, max(size, 1))
-    return _above_standard(descriptor)
-
-
 def _shared_images(images):
-    """Return (descriptor, offset) of a file that holds images: their own, or an anonymous copy."""
+    """Return (memory, offset, its holder) of images: those of their own file, or a copy."""
     if found := mapped.place(images):
         path, offset = found
-        return _above_standard(os.open(path, os.O_RDONLY)), offset
-    copy = anonymous_file(images.size)
-    map_array(copy, images.shape)[...] = images
-    return copy, 0
-
-
-def _pipe():
-    return tuple(map(_above_standard, os.pipe()))
-
-
-def _above_standard(descriptor):
-    """Return a descriptor above 2: where stdin is closed, a new file gets number 0, which a child opens anew."""
-    if descriptor > 2 or sys.platform == "win32":
-        return descriptor
-    import fcntl
-
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(descriptor)
-    return moved
+        return shared.file_memory(path), offset, None
+    memory = shared.new_memory()
+    copy = shared.create_array(memory, images.shape)
+    copy[...] = images
+    return memory, 0, copy
 
 
 def possible_workers(count: int) -> int:
@@ -71,9 +44,9 @@ def possible_workers(count: int) -> int:
     Returns
     -------
     int
-        ``count``, or 0 on Windows: workers need file descriptors that a child process inherits.
+        ``count``, or 0 in a browser, which has no processes.
     """
-    return 0 if sys.platform == "win32" else count
+    return 0 if sys.platform == "emscripten" else count
 
 
 class WorkerPool:
@@ -104,21 +77,22 @@ class WorkerPool:
         payload = pickled(transforms)
         self.timeout, self.owner = timeout, os.getpid()
         self._unanswered = 0  # tasks
-        data_file, offset = _shared_images(images)
-        slot_file, progress_file = (anonymous_file(size) for size in (0, 8 * workers))
-        shared = data_file, slot_file, progress_file
-        self._progress = map_progress(progress_file, workers)
+        images_memory, offset, held = _shared_images(images)
+        slot_memory, progress_memory = shared.new_memory(), shared.new_memory()
+        memories = images_memory, slot_memory, progress_memory
+        self._progress = progress_of(shared.create_array(progress_memory, progress_shape(workers)))
         self._progress[:] = IDLE
         self.processes, self.requests, self.replies = [], [], []
-        self._finalizer = weakref.finalize(self, _stop, self.processes, self.requests, self.replies)
+        life_end, life = shared.pipe()  # its end tells the workers that this process has died
+        self._finalizer = weakref.finalize(self, _stop, self.processes, self.requests, self.replies, life)
         try:
             for number in range(workers):
-                self._start(Setup(number, *shared, images.shape, workers, payload, seed, offset))
+                self._start(Setup(number, *memories, images.shape, workers, payload, seed, offset), life_end)
             # The workers try the transforms, not this process: a transform may crash.
             (shape, *_) = [self._answer(number, transforms=transforms) for number in range(workers)]
+            del held  # all workers have mapped it
             slot_shape = (slots, batch_size, *shape)
-            os.ftruncate(slot_file, max(math.prod(slot_shape), 1))
-            self.slots = map_array(slot_file, slot_shape)
+            self.slots = shared.create_array(slot_memory, slot_shape)
             self.slots.flags.writeable = False  # here; the workers write
             for number in range(workers):
                 self._tell(number, slot_shape)
@@ -126,23 +100,21 @@ class WorkerPool:
             self.close()
             raise
         finally:
-            for descriptor in shared:
-                os.close(descriptor)
+            life_end.close()
+            for memory in memories:
+                shared.release(memory)
 
-    def _start(self, setup):
-        (request_end, request), (reply, reply_end) = _pipe(), _pipe()
+    def _start(self, setup, life_end):
+        (request_end, request), (reply, reply_end) = shared.pipe(), shared.pipe()
         # One thread each: the cores belong to the parent's kernels.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        passed = (request_end, reply_end, setup.data_file, setup.slot_file, setup.progress_file)
-        command = module_command("minitorch_cnn.data.worker", str(request_end), str(reply_end))
-        environment = module_environment(**single)
-        with deaf_to_stop_signals():
-            process = subprocess.Popen(command, pass_fds=passed, env=environment, stdin=subprocess.DEVNULL)
+        ends, memories = (request_end, reply_end, life_end), (setup.images, setup.slots, setup.progress)
+        process = shared.start("minitorch_cnn.data.worker", ends, memories, **single)
         self.processes.append(process)
         self.requests.append(request)
         self.replies.append(reply)
-        os.close(request_end)
-        os.close(reply_end)
+        request_end.close()
+        reply_end.close()
         self._tell(setup.number, setup)
 
     @property
@@ -162,7 +134,7 @@ class WorkerPool:
         self._unanswered += 1
         # A worker that has died did so on an earlier batch: waiting for that one tells which.
         with contextlib.suppress(BrokenPipeError):
-            send(self.requests[number], task)
+            self.requests[number].send(task)
 
     def wait(self, number, task):
         """Wait until worker ``number`` has finished its oldest task; errors as of `ask`, and WorkerError."""
@@ -180,7 +152,7 @@ class WorkerPool:
     def _tell(self, number, message):
         """Send what a starting worker has to know."""
         try:
-            send(self.requests[number], message)
+            self.requests[number].send(message)
         except BrokenPipeError:
             raise self._death(number) from None
 
@@ -192,8 +164,8 @@ class WorkerPool:
             self.close()
             raise WorkerError(f"worker {number} (pid {process.pid}) hangs: no answer for {timeout:g} s {where}")
         try:
-            answer = receive(self.replies[number])
-        except EOFError:
+            answer = self.replies[number].recv()
+        except (EOFError, OSError):  # OSError: it died in the middle of an answer
             raise self._death(number, task) from None
         if not isinstance(answer, Failure):
             return answer
@@ -223,25 +195,29 @@ class WorkerPool:
             code = process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             code = None
-        cause = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         self.close()
-        return WorkerError(f"worker {number} (pid {process.pid}) {cause} {self._where(number, task)}")
+        return WorkerError(f"worker {number} (pid {process.pid}) {ending(code)} {self._where(number, task)}")
 
     def close(self):
         """Stop all workers; none is left when this returns."""
         self._finalizer()
 
 
-def _readable(descriptor, timeout):
+def ending(code):
+    """Say how a process ended that has an exit code, or None while it still runs."""
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    # Windows tells of a crash by the number of an error, which its documentation writes in hexadecimal digits.
+    return f"ended with exit code {code}" if code is None or code < 256 else f"ended with exit code {code:#x}"
+
+
+def _readable(reply, timeout):
     """Wait until there is something to read, in short waits.
 
     Time in which both processes are stopped (Ctrl-Z) counts for one of them at most: that is not a hang.
-    `select.select` knows no descriptors above 1023.
     """
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        waits = max(8, math.ceil(timeout))
-        return any(selector.select(timeout / waits) for _ in range(waits))
+    waits = max(8, math.ceil(timeout))
+    return any(connection.wait([reply], timeout / waits) for _ in range(waits))
 
 
 def pickled(transforms):
@@ -263,9 +239,9 @@ def pickled(transforms):
     return pickle.dumps(list(transforms), pickle.HIGHEST_PROTOCOL)
 
 
-def _stop(processes, requests, replies):
-    for descriptor in (*requests, *replies):
-        os.close(descriptor)
+def _stop(processes, requests, replies, life):
+    for end in (*requests, *replies, life):
+        end.close()
     deadline = time.monotonic() + _GRACE
     for process in processes:
         try:

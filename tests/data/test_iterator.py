@@ -186,6 +186,7 @@ def test_nothing_to_serve_starts_nothing(started):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.posix
 def test_a_fork_takes_nothing_from_its_parents_iterations(epochs):
     with make(num_workers=2) as loader:
         batches = iter(loader)
@@ -207,6 +208,7 @@ def test_a_fork_takes_nothing_from_its_parents_iterations(epochs):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.posix
 def test_a_fork_starts_workers_of_its_own(epochs):
     with make(num_workers=2) as loader:
         list(loader)  # leaves workers that wait

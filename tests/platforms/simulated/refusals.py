@@ -7,16 +7,22 @@ functions that are missing there. Python's own library and other packages go on 
 system, such as replacing a file that is open, hold for everybody in the process and in those that it starts.
 """
 
+import atexit
 import builtins
 import contextlib
 import errno
 import fcntl
+import functools
+import importlib
 import io
+import mmap
+import multiprocessing.connection
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import types
 
 OURS = ("minitorch_cnn", "minitorch_kernels")
@@ -58,7 +64,7 @@ _real = types.SimpleNamespace(open=io.open, stat=os.stat, listdir=os.listdir, ls
 
 
 class SeenModule(types.ModuleType):
-    """A module as the simulated system has it; whoever changes it changes the real one."""
+    """A module as the simulated system has it; whoever changes what is not simulated changes the real one."""
 
     def __init__(self, module, missing, values):
         super().__init__(module.__name__)
@@ -70,19 +76,27 @@ class SeenModule(types.ModuleType):
         return self._values[name] if name in self._values else getattr(self._real, name)
 
     def __setattr__(self, name, value):
-        setattr(self._real, name, value)
+        if name in self._values:
+            self._values[name] = value
+        else:
+            setattr(self._real, name, value)
 
 
 def install(system):
     """Refuse from now on what ``"windows"`` or ``"macos"`` refuses."""
     values = {name: dict(found) for name, found in PLATFORM[system].items()}
     if system == "windows":
-        values["os"]["kill"] = _kill
-        values["subprocess"] = {"Popen": _Popen}
+        _named_memory()  # here, so that processes which a test kills have it, too
+        values["os"] |= {"kill": _kill, "set_handle_inheritable": os.set_inheritable}
+        values["subprocess"] = {"Popen": _Popen, "STARTUPINFO": _StartupInfo, "CREATE_NEW_PROCESS_GROUP": 0x200}
+        values["mmap"] = {"mmap": _NamedMap}
+        values["multiprocessing.connection"] = {"PipeConnection": multiprocessing.connection.Connection}
     values["multiprocessing"] = {"get_context": _get_context}
     seen = {}
     for name in {*MISSING[system], *values}:
-        seen[name] = SeenModule(__import__(name), MISSING[system].get(name, "").split(), values.get(name, {}))
+        seen[name] = SeenModule(
+            importlib.import_module(name), MISSING[system].get(name, "").split(), values.get(name, {})
+        )
     if system == "windows":
         seen["msvcrt"] = _msvcrt()
     _replace_import(seen, set(NO_MODULES[system].split()))
@@ -99,7 +113,7 @@ def _replace_import(seen, missing):
         if name in missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         if name in seen:
-            return seen[name]
+            return seen[name if fromlist else name.split(".")[0]]
         module = real_import(name, globals, locals, fromlist, level)
         if name == "numpy":
             module.longdouble, module.clongdouble = module.float64, module.complex128
@@ -134,7 +148,44 @@ class _Popen(subprocess.Popen):
         for name in ("pass_fds", "preexec_fn", "start_new_session", "process_group", "user", "umask"):
             if options.get(name):
                 raise ValueError(f"{name} not supported on Windows platforms")
+        if options.pop("creationflags", 0) not in (0, 0x200):
+            raise AssertionError("creationflags - expected those that the project uses")
+        if info := options.pop("startupinfo", None):
+            options["pass_fds"] = info.lpAttributeList["handle_list"]
         super().__init__(*words, **options)
+
+
+class _StartupInfo:
+    """How a process starts; the handles that a child gets are descriptors here."""
+
+    def __init__(self, lpAttributeList):
+        self.lpAttributeList = lpAttributeList
+
+
+class _NamedMap(mmap.mmap):
+    """Memory that processes find by a name: a file here, which the process that made it removes."""
+
+    def __new__(cls, descriptor, length, tagname=None, access=mmap.ACCESS_DEFAULT):
+        if tagname is None:
+            return super().__new__(cls, descriptor, length, access=access)
+        path = os.path.join(_named_memory(), tagname)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            os.ftruncate(descriptor, max(length, os.fstat(descriptor).st_size))
+            return super().__new__(cls, descriptor, length, access=access)
+        finally:
+            os.close(descriptor)
+
+
+@functools.cache
+def _named_memory():
+    """Return the folder of the named memory of this process and of those that it starts."""
+    if folder := os.environ.get("MCNN_SIMULATED_MEMORY"):
+        return folder
+    made = tempfile.TemporaryDirectory(dir="/dev/shm")
+    atexit.register(made.cleanup)
+    os.environ["MCNN_SIMULATED_MEMORY"] = made.name
+    return made.name
 
 
 def _get_context(method=None):
