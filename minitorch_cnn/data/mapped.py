@@ -44,7 +44,7 @@ def empty(shape):
         array = np.memmap(path, np.uint8, "w+", shape=shape)
     except (OSError, ValueError):  # a disk that cannot be written to; a shape without elements
         return np.empty(shape, np.uint8)
-    weakref.finalize(array, _remove, path)
+    weakref.finalize(array.base, _remove, path)  # once the file is no longer mapped: Windows removes no other
     try:
         reserve(path)
     except OSError:
@@ -54,7 +54,7 @@ def empty(shape):
 
 
 def _remove(path):
-    with contextlib.suppress(OSError):  # on Windows, while it is still mapped: the next process removes it
+    with contextlib.suppress(OSError):  # on Windows, at the end of the process: the next one removes it
         path.unlink(missing_ok=True)
 
 

@@ -92,11 +92,11 @@ def connection(handle: int, **direction: bool) -> Connection:
 
 def _above_standard(descriptor):
     """Return a descriptor above 2: where stdin is closed, a new file gets number 0, which a child opens anew."""
-    if descriptor > 2 or sys.platform == "win32":
-        return descriptor
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(descriptor)
-    return moved
+    if sys.platform != "win32" and descriptor <= 2:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        os.close(descriptor)
+        return moved
+    return descriptor
 
 
 def start(module: str, ends, memories, **variables: str) -> subprocess.Popen:

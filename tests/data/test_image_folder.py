@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import data
-from minitorch_cnn.data import image_folder
+from minitorch_cnn.data import image_folder, mapped
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +176,7 @@ def test_a_full_disk_is_no_obstacle(pets, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(image_folder.os, "posix_fallocate", full)
+    monkeypatch.setattr(mapped, "reserve", full)
     assert len(data.ImageFolder(pets)) == 12
 
 

@@ -3,7 +3,6 @@
 import copy
 import os
 import pickle
-import subprocess
 import threading
 
 import numpy as np
@@ -140,7 +139,7 @@ def test_threads_that_share_an_iterator_get_each_batch_once(loader, epochs):
 @pytest.fixture
 def started(monkeypatch):
     """Return the list of worker processes that were started; at the end all have stopped."""
-    processes, popen = [], subprocess.Popen
+    processes, popen = [], pool.subprocess.Popen
 
     def start(*arguments, **options):
         processes.append(popen(*arguments, **options))

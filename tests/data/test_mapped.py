@@ -30,9 +30,13 @@ def test_the_place_of_a_part(in_file, part):
             np.testing.assert_array_equal(read(mapped.place(images), images), images)
 
 
-def test_what_lies_in_no_file_as_it_is(in_file, tmp_path):
+def test_what_lies_in_no_file_as_it_is(in_file):
     for images in (np.array(in_file), in_file[::2], in_file[:, :2], in_file[[1, 2]], in_file[:0], in_file[::-1]):
         assert mapped.place(images) is None
+
+
+@pytest.mark.posix
+def test_a_file_that_was_removed_while_it_is_mapped(in_file, tmp_path):
     (tmp_path / "images.npy").unlink()
     assert mapped.place(in_file) is None
 
