@@ -2,9 +2,11 @@
 
 import dataclasses
 import os
+import sys
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.parser import hint
+from minitorch_cnn.io.streams import bar_width
 
 DOWNLOADS = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # what `mcnn data get` gets
 _OWN = "folder"  # the name of datasets of pictures
@@ -121,7 +123,8 @@ def progress_of(text):
 
     def show(done, count):
         nonlocal bar
-        bar = bar or tqdm.tqdm(total=count, desc=text, unit="pictures", leave=False, disable=None)
+        options = {"unit": "pictures", "leave": False, "disable": None, **bar_width(sys.stderr)}
+        bar = bar or tqdm.tqdm(total=count, desc=text, **options)
         bar.update(done - bar.n)
         if done == count:
             bar.close()

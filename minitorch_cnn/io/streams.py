@@ -1,6 +1,7 @@
 """Streams for progress: what cannot be shown is dropped, and the work continues."""
 
 import io
+import os
 import sys
 
 
@@ -42,3 +43,15 @@ class ProgressStream:
         except (OSError, ValueError):  # ValueError: it was closed
             self._stream = NullStream()
             return None
+
+
+def bar_width(stream):
+    """Return the options of a `tqdm` bar for the width of its terminal; one of 0 columns counts as 80.
+
+    There are such terminals in containers, and `tqdm` would show nothing on them.
+    """
+    try:
+        known = os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError, AttributeError):  # no terminal of the system's
+        known = True
+    return {"dynamic_ncols": True} if known else {"ncols": 80}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minitorch_cnn.io.streams import ProgressStream
+from minitorch_cnn.io.streams import ProgressStream, bar_width
 from minitorch_cnn.train import setup
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class Reporter:
     def _new_bar(self, total, text, bar_format, **options):
         from tqdm.std import tqdm  # not tqdm.auto: a notebook gets plain lines
 
-        return tqdm(desc=text, total=total, file=self.stream, dynamic_ncols=True, bar_format=bar_format, **options)
+        options |= bar_width(self.stream)
+        return tqdm(desc=text, total=total, file=self.stream, bar_format=bar_format, **options)
 
     def restart_clock(self) -> None:
         """Leave the time of the running step out of the forecast: something other than the step took it."""

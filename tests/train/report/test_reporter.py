@@ -1,6 +1,7 @@
 """Progress: plain lines in a pipe, a bar on a terminal, and nothing on standard output."""
 
 import io
+import os
 import re
 import sys
 import types
@@ -110,6 +111,19 @@ def test_a_bar_on_a_terminal(recipe, capsys):
     assert ": _pad_rows" in text and "compiling kernel 4 (the first time only): _late" in text
     assert "epoch 1/3" in text and "201/300" in text and "loss 2.000, accuracy 50.0%" in text and "a word\n" in text
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.posix  # Windows has no pseudo-terminals
+def test_a_bar_on_a_terminal_that_does_not_know_its_width():
+    import pty
+
+    ours, theirs = pty.openpty()
+    assert os.get_terminal_size(theirs).columns == 0
+    with open(theirs, "w") as stream, open(ours, "rb") as seen:
+        reporter = train.Reporter(stream)
+        reporter.compiled(0, 2)
+        reporter.end()
+        assert b"compiling kernels, the first time only: 0/2|" in seen.read1()
 
 
 def test_kernels_that_are_compiled_ahead(recipe):
