@@ -16,7 +16,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from minitorch_cnn import nn, rng, train
+from minitorch_cnn import nn, optim, rng, train
 
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
 needs_mpi = pytest.mark.skipif(
@@ -126,11 +126,34 @@ def test_a_batch_cannot_have_more_parts_than_images(start):
         start(accumulate=9)
 
 
+class WithATriple(train.SingleProcess):
+    """One of two ranks; the other has three times its numbers."""
+
+    size = 2
+
+    def sum(self, array):
+        return 4 * np.asarray(array)
+
+
+@pytest.mark.parametrize("make", [lambda net: optim.EMA(net, 0.9), lambda net: optim.Lookahead(net, 9, every=2)])
+def test_the_statistics_of_an_average_are_averaged_over_the_ranks_with_those_of_the_model(make):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    net[1].running_mean[...] = 1.0
+    average = make(net)
+    net[1].running_mean[...] = 2.0
+    before = {path: array.copy() for path, array in average.arrays.items()}
+    WithATriple().average_statistics(net, average)
+    np.testing.assert_array_equal(net[1].running_mean, np.full(4, 4.0))
+    for path, array in average.arrays.items():
+        np.testing.assert_array_equal(array, before[path] * (2 if "running" in path else 1), path)
+
+
 # ---------------------------------------------------------------------------- under mpiexec
 
 AGREES = """
     with train.connect(timeout=30) as ranks:
-        t = trainer(ranks, sync_bn=True, holdout=12)
+        recipe = dataclasses.replace(RECIPE, **json.loads(sys.argv[2]))
+        t = trainer(ranks, recipe=recipe, sync_bn=bool(int(sys.argv[3])), holdout=12)
         t.fit()
         result = t.final_eval()
         facts = {"digest": digest(t), "statistics": t.model.state_dict()["1.running_var"].tolist()}
@@ -141,13 +164,21 @@ AGREES = """
 
 
 @needs_mpi
-def test_two_ranks_with_sync_bn_compute_what_one_process_does(tmp_path):
-    (one,), (two,) = (lines(launch(n, AGREES, tmp_path / str(n))) for n in (1, 2))
+@pytest.mark.parametrize("change", [{}, {"optimizer": "muon"}], ids=["adam", "muon"])
+def test_two_ranks_with_sync_bn_compute_what_one_process_does(tmp_path, change):
+    (one,), (two,) = (lines(launch(n, AGREES, tmp_path / str(n), json.dumps(change), 1)) for n in (1, 2))
     assert two["facts"] == one["facts"] * 2  # to the last bit, after 21 steps
     np.testing.assert_allclose(two["history"], one["history"], rtol=1e-6)  # losses are added up in another order
     assert one["images"] == two["images"] == 12
     names = {path.name for path in (tmp_path / "2").iterdir()}
     assert names == {path.name for path in (tmp_path / "1").iterdir()}
+
+
+@needs_mpi
+@pytest.mark.parametrize("change", [{"lookahead": 2}, {"ema": 0.9}], ids=str)
+def test_two_ranks_with_statistics_of_their_own_end_with_one_average(tmp_path, change):
+    ((one, other),) = (done["facts"] for done in lines(launch(2, AGREES, tmp_path / "run", json.dumps(change), 0)))
+    assert one == other
 
 
 INTERRUPTED = """
