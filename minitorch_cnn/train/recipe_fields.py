@@ -10,7 +10,7 @@ import numpy as np
 
 VIEWS = (1, 2, 6)  # how many views of an image can be averaged
 _CHOICES = {  # of fields that take one of a few values
-    "optimizer": ("adam", "sgd"),
+    "optimizer": ("adam", "sgd", "muon"),
     "schedule": ("one_cycle", "linear", "plateau"),
     "crop_mode": ("zero", "reflect"),
     "flip": (False, True, "alternating"),
@@ -58,13 +58,18 @@ class Recipe:
         fifth, see `optim.ReduceLROnPlateau`.
     start_factor, end_factor : float, 0 to 1
         The linear schedule's first and last rate as shares of the highest.
-    optimizer : "adam" or "sgd"
-        SGD has Nesterov momentum.
+    optimizer : "adam", "sgd" or "muon"
+        SGD has Nesterov momentum. Muon takes the filters of convolutions, see `optim.Muon`, with ``unit_rows``, three
+        iterations and no weight decay; all other parameters take the steps of SGD.
     momentum : float, 0 to below 1
         Of SGD.
+    muon_momentum : float, above 0 to below 1
+        Of the filters with Muon.
+    sgd_lr_scale : float, > 0
+        With Muon, the learning rate of all parameters but the filters as a multiple of theirs, which is ``peak_lr``.
     norm_bias_lr_scale : float, > 0
-        The learning rate of the biases of batch norm as a multiple of all others'. Their weight decay is divided by it,
-        so that the product of both is the same for all.
+        The learning rate of the biases of batch norm as a multiple of all others'; with Muon that of all biases. Their
+        weight decay is divided by it, so that the product of both is the same for all.
     weight_decay : float, >= 0
         Times the weight, added to its gradient.
     label_smoothing : float, 0 to below 1
@@ -147,6 +152,8 @@ class Recipe:
     lookahead: int = 0
     ema: float = 0.0
     views: int = 1
+    muon_momentum: float = 0.6
+    sgd_lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for field in ("name", "model", "dataset", "freeze_until"):
@@ -169,7 +176,9 @@ class Recipe:
         self._keep_number("peak_lr", lambda value: 0 < value < math.inf, "a positive number")
         self._keep_number("weight_decay", lambda value: 0 <= value < math.inf, "at least 0")
         self._keep_number("label_smoothing", lambda value: 0 <= value < 1, "0 to below 1")
-        self._keep_number("norm_bias_lr_scale", lambda value: 0 < value < math.inf, "a positive number")
+        for field in ("norm_bias_lr_scale", "sgd_lr_scale"):
+            self._keep_number(field, lambda value: 0 < value < math.inf, "a positive number")
+        self._keep_number("muon_momentum", lambda value: 0 < value < 1, "above 0 to below 1")
         for field in ("momentum", "ema"):
             self._keep_number(field, lambda value: 0 <= value < 1, "0 to below 1")
         for field in ("warmup_fraction", "backbone_lr_scale", "dropout", "start_factor", "end_factor"):
@@ -179,6 +188,8 @@ class Recipe:
         if not isinstance(self.class_weights, (str, type(None))) or self.class_weights not in (None, "balanced"):
             fits = _are_weights(self.class_weights)
             self._keep("class_weights", _as_weights, fits, "None, 'balanced' or numbers >= 0")
+        if self.optimizer != "muon" and self.sgd_lr_scale != 1:
+            raise ValueError(f"Recipe: sgd_lr_scale - expected 1 without optimizer='muon', got {self.sgd_lr_scale}")
         if self.lookahead and self.ema:
             raise ValueError(f"Recipe: ema - expected 0 with lookahead={self.lookahead}, got {self.ema}")
 

@@ -14,6 +14,7 @@ from minitorch_kernels.runtime.dry_run import dry_run
 
 PLATEAU = {"factor": 0.2, "patience": 2}
 WHITENED = 5000  # images that the filters of a first layer are computed from
+MUON_ITERATIONS = 3
 
 
 def options(recipe, ranks, given):
@@ -183,8 +184,32 @@ def checked(classifier):
     return classifier
 
 
+def _groups(recipe, model):
+    """Return the parameters that learn, as groups by name, in the order of the optimiser; without empty groups."""
+    head = {id(parameter) for parameter in model.parameters()}
+    if recipe.backbone_lr_scale < 1:
+        head = {id(parameter) for parameter in last_linear(model)[1].parameters()}
+    biases, muon = set(), recipe.optimizer == "muon"
+    if recipe.norm_bias_lr_scale != 1:
+        owners = [module for module in model.modules() if muon or isinstance(module, nn.BatchNorm2d)]
+        biases = {id(module.bias) for module in owners if getattr(module, "bias", None) is not None}
+    groups = {"filters": [], "body": [], "head": [], "bias": []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            kind = "head" if id(parameter) in head else "body"
+            kind = "filters" if muon and parameter.data.ndim == 4 else kind
+            groups["bias" if id(parameter) in biases else kind].append(parameter)
+    return {name: params for name, params in groups.items() if params}
+
+
+def main_group(recipe, model):
+    """Return the index of the group of parameters that learns at the recipe's ``peak_lr``."""
+    names = list(_groups(recipe, model))
+    return next(names.index(name) for name in ("filters", "head", "body", "bias") if name in names)
+
+
 def optimizer(recipe, model):
-    """Return the optimiser of the layers that learn: one group of parameters, or body, head and biases of batch norm.
+    """Return the optimiser of the layers that learn: filters, body, head and biases, those that have another rate.
 
     Parameters
     ----------
@@ -196,28 +221,22 @@ def optimizer(recipe, model):
     -------
     Optimizer
     """
-    head = set()
-    if recipe.backbone_lr_scale < 1:
-        head = {id(parameter) for parameter in last_linear(model)[1].parameters()}
-    scale, norms = recipe.norm_bias_lr_scale, set()
-    if scale != 1:
-        norms = {id(module.bias) for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
-    groups = {"body": [], "head": [], "norm": []}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            others = "body" if head and id(parameter) not in head else "head"
-            groups["norm" if id(parameter) in norms else others].append(parameter)
-    rate, decay = recipe.peak_lr, recipe.weight_decay
+    rate, body, scale = recipe.peak_lr, recipe.backbone_lr_scale, recipe.norm_bias_lr_scale
+    others, decay = rate * recipe.sgd_lr_scale, recipe.weight_decay
     own = {
-        "body": {"lr": rate * recipe.backbone_lr_scale},
-        "head": {"lr": rate},
-        "norm": {"lr": rate * scale, "weight_decay": decay / scale},
+        "filters": {"lr": rate * body, "momentum": recipe.muon_momentum, "weight_decay": 0.0, "orthogonal": True},
+        "body": {"lr": others * body},
+        "head": {"lr": others},
+        "bias": {"lr": others * scale, "weight_decay": decay / scale},
     }
-    groups = [{"params": params, **own[name]} for name, params in groups.items() if params]
+    groups = [{"params": params, **own[name]} for name, params in _groups(recipe, model).items()]
     options = {"lr": recipe.peak_lr, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "adam":
         return optim.Adam(groups, **options)
-    return optim.SGD(groups, momentum=recipe.momentum, nesterov=recipe.momentum > 0, **options)
+    options |= {"momentum": recipe.momentum, "nesterov": recipe.momentum > 0}
+    if recipe.optimizer == "sgd":
+        return optim.SGD(groups, **options)
+    return optim.Muon(groups, **options, orthogonal=False, iterations=MUON_ITERATIONS, unit_rows=True)
 
 
 def schedule(recipe, optimizer, total_steps):

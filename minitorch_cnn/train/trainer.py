@@ -149,8 +149,8 @@ class Trainer:
             nn.sync_batch_norm(model, self.ranks.sum)
         setup.prepare(self.recipe, model, self.loader.dataset)
         steps = setup.total_steps(self.recipe.epochs - self.first_epoch, len(self.loader))
-        optimizer, average = setup.optimizer(self.recipe, model), setup.average(self.recipe, model, steps)
-        schedule = setup.schedule(self.recipe, optimizer, steps)
+        optimizer, self.main_group = setup.optimizer(self.recipe, model), setup.main_group(self.recipe, model)
+        schedule, average = setup.schedule(self.recipe, optimizer, steps), setup.average(self.recipe, model, steps)
         return state.TrainingState(model, optimizer, schedule, state.Progress(), average)
 
     @property
@@ -291,8 +291,8 @@ class Trainer:
         return self.folder.lock()
 
     def _end_epoch(self):
-        rate = max(self.schedule.lr(max(self.schedule.steps - 1, 0)))  # that of the last step
-        self.ranks.average_statistics(self.model)
+        rate = self.schedule.lr(max(self.schedule.steps - 1, 0))[self.main_group]  # that of the last step
+        self.ranks.average_statistics(self.model, self.state.average)
         with self.state.judged():
             judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
             record = self.progress.end_epoch(rate, judged)
@@ -322,7 +322,7 @@ class Trainer:
             If the folder is gone: the message names the folder that has the checkpoint instead.
         """
         self._next_save = time.monotonic() + self.save_every
-        self.ranks.average_statistics(self.model)
+        self.ranks.average_statistics(self.model, self.state.average)
         if self.ranks.rank:
             return None
         saved = state.snapshot(self.state, self.settings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import data, optim, train
+from minitorch_kernels.runtime.threads import num_threads
 
 AIR = train.recipe("air80", epochs=2.6, batch_size=10, lookahead=3, whiten_bias_epochs=1, workers=0, peak_lr=0.05)
 
@@ -54,7 +55,10 @@ def test_whitening_filters_stay_and_their_bias_learns_in_the_first_epochs(start_
     assert biases[0].any() and not np.array_equal(biases[3], biases[5])
 
 
-@pytest.mark.parametrize("change", [{}, {"lookahead": 0, "ema": 0.8, "optimizer": "sgd"}, {"lookahead": 0}])
+MUON = {"lookahead": 0, "optimizer": "muon", "sgd_lr_scale": 0.5, "end_factor": 0.0}
+
+
+@pytest.mark.parametrize("change", [{}, {"lookahead": 0, "ema": 0.8, "optimizer": "sgd"}, {"lookahead": 0}, MUON])
 def test_a_resume_has_the_bits_of_a_training_without_a_break(start_air, tmp_path, change):
     recipe = dataclasses.replace(AIR, **change)
     whole = start_air("whole", recipe)
@@ -77,11 +81,13 @@ def test_a_resume_has_the_bits_of_a_training_without_a_break(start_air, tmp_path
         assert state_of(again) == state_of(whole)
 
 
-def test_workers_do_not_change_a_bit(start_air):
-    results = []
-    for workers in (0, 2):
-        trainer = start_air(f"workers{workers}", workers=workers)
-        trainer.fit()
+@pytest.mark.parametrize("change", [{}, MUON], ids=["sgd", "muon"])
+def test_workers_and_threads_do_not_change_a_bit(start_air, change):
+    recipe, results = dataclasses.replace(AIR, **change), []
+    for workers, threads in ((0, 1), (4, 2)):
+        trainer = start_air(f"workers{workers}", recipe, workers=workers)
+        with num_threads(threads):
+            trainer.fit()
         results.append(state_of(trainer))
     assert results[0] == results[1]
 
@@ -94,6 +100,26 @@ def test_biases_of_batch_norm_have_their_own_rate(start_air):
     assert norms["weight_decay"] * norms["lr"] == pytest.approx(others["weight_decay"] * others["lr"])
     assert others["lr"] == pytest.approx(0.2 * AIR.peak_lr)
     assert isinstance(trainer.state.average, optim.Lookahead)
+
+
+def test_the_rate_of_a_record_is_the_one_that_the_recipe_names(start_air):
+    for change in ({}, MUON, {"backbone_lr_scale": 0.5}):
+        recipe = dataclasses.replace(AIR, **change | {"epochs": 1, "end_factor": 1.0})
+        trainer = start_air(f"rate{len(change)}", recipe)
+        trainer.fit()
+        assert trainer.progress.history[0]["lr"] == pytest.approx(AIR.peak_lr)
+
+
+def test_muon_takes_the_filters_and_sgd_the_rest(start_air):
+    trainer = start_air(recipe=dataclasses.replace(AIR, warmup_fraction=0.0, **MUON))
+    filters, head, biases = trainer.optimizer.param_groups
+    assert isinstance(trainer.optimizer, optim.Muon)
+    assert [len(group["params"]) for group in (filters, head, biases)] == [6, 1, 7]
+    assert [group["orthogonal"] for group in (filters, head, biases)] == [True, False, False]
+    assert (filters["lr"], filters["momentum"], filters["weight_decay"], filters["unit_rows"]) == (0.05, 0.6, 0.0, True)
+    assert head["params"] == [trainer.model.fc.weight] and head["lr"] == pytest.approx(0.025)
+    assert biases["lr"] == pytest.approx(64 * 0.025) and biases["weight_decay"] == head["weight_decay"] / 64
+    assert any(parameter is trainer.model.whiten.bias for parameter in biases["params"])
 
 
 def test_the_result_tells_views_and_plain_accuracy(start_air):
@@ -118,6 +144,9 @@ def test_a_network_without_a_whitening_layer_is_refused(start, recipe):
         ({"momentum": 1}, "momentum - expected 0 to below 1, got 1"),
         ({"norm_bias_lr_scale": 0}, "norm_bias_lr_scale - expected a positive number, got 0"),
         ({"ema": 0.9}, "ema - expected 0 with lookahead=3, got 0.9"),
+        ({"muon_momentum": 0}, "muon_momentum - expected above 0 to below 1, got 0"),
+        ({"sgd_lr_scale": 2}, "sgd_lr_scale - expected 1 without optimizer='muon', got 2"),
+        ({"sgd_lr_scale": 0}, "sgd_lr_scale - expected a positive number, got 0"),
         ({"lookahead": -1}, "lookahead - expected an integer of at least 0, got -1"),
     ],
 )
@@ -133,6 +162,16 @@ def test_published_rates_for_a_mean_loss():
     assert recipe.weight_decay * recipe.peak_lr == pytest.approx(0.0153 * 1024 / (1024 * (1 + 1 / 0.15)))
     half = train.recipe("air90")
     assert (half.peak_lr, half.lookahead) == (recipe.peak_lr / 2, 10)
+
+
+def test_published_rates_of_muon_for_a_mean_loss_and_our_scale_of_logits():
+    recipe = train.recipe("air94_muon")
+    rate = recipe.peak_lr * recipe.sgd_lr_scale
+    # Their head W and ours w give the same logits if W / 256 = w / 9; a step of W is (256 / 9)**2 steps of w.
+    assert rate * (256 / 9) ** 2 == pytest.approx(0.67 * 2000)
+    assert rate * recipe.norm_bias_lr_scale == pytest.approx(0.053 * 2000, rel=1e-3)
+    assert rate * recipe.weight_decay == pytest.approx(2e-6 * 2000)
+    assert (recipe.peak_lr, recipe.muon_momentum, recipe.lookahead, recipe.end_factor) == (0.24, 0.6, 0, 0.0)
 
 
 def test_alternating_flips_show_both_forms_in_any_two_epochs_in_a_row():

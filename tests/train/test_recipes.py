@@ -73,7 +73,7 @@ def test_unknown_names():
         ({"backbone_lr_scale": -0.1}, "backbone_lr_scale - expected 0 to 1, got -0.1"),
         ({"dropout": 1.5}, "dropout - expected 0 to 1, got 1.5"),
         ({"image_size": 0}, "image_size - expected an integer of at least 1, got 0"),
-        ({"optimizer": "lion"}, "optimizer - expected 'adam' or 'sgd', got 'lion'"),
+        ({"optimizer": "lion"}, "optimizer - expected 'adam', 'sgd' or 'muon', got 'lion'"),
         ({"weight_decay": -1}, "weight_decay - expected at least 0, got -1"),
     ],
 )
@@ -97,3 +97,9 @@ def test_few_images_slow_sgd_in_proportion_and_never_shorten_a_recipe():
     changed = train.few_images(sgd, 600)
     assert changed == {"batch_size": 32, "peak_lr": pytest.approx(0.2 / 4)}
     assert train.few_images(sgd, 1_000_000) == {}
+
+
+def test_few_images_slow_only_the_sgd_beside_muon():
+    muon = train.recipe("air94_muon", epochs=90)
+    changed = train.few_images(muon, 5000)
+    assert changed == {"batch_size": 500, "sgd_lr_scale": pytest.approx(muon.sgd_lr_scale / 4)}
