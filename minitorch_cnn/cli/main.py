@@ -19,6 +19,7 @@ from minitorch_cnn.cli import (
     network,
     predict,
     race,
+    runs,
     streams,
     train,
     transfer,
@@ -84,7 +85,7 @@ def all_commands():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    training = doctor, data, train, launch, transfer, predict, race
+    training = doctor, data, train, launch, runs, transfer, predict, race
     for family in (*training, network, explain, explore, export, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser

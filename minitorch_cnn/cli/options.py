@@ -263,7 +263,7 @@ def run_code(arguments):
         If the arguments do not fit together, or ``-o`` cannot be written.
     """
     check_output(arguments)
-    names = {"__name__": "mcnn"}
+    names: dict = {"__name__": "mcnn"}
     try:
         exec(compile(arguments.code(arguments), "<mcnn --show-code>", "exec"), names)
     except ValueError as error:

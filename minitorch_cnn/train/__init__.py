@@ -17,6 +17,7 @@ from minitorch_cnn.train.recipes import RECIPES, Recipe, few_images, recipe
 from minitorch_cnn.train.report.callbacks import LiveChart, TensorBoard
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
+from minitorch_cnn.train.report.runs import Run, Runs, compare, runs
 from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
 from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.train.transfer import only_head_learns, replace_head, transfer
@@ -42,13 +43,16 @@ __all__ = [
     "RanksError",
     "Recipe",
     "Reporter",
+    "Run",
     "RunFolder",
     "RunFolderError",
+    "Runs",
     "SingleProcess",
     "TensorBoard",
     "Trainer",
     "TrainingDivergedError",
     "TrainingState",
+    "compare",
     "connect",
     "environment",
     "few_images",
@@ -57,5 +61,6 @@ __all__ = [
     "only_head_learns",
     "recipe",
     "replace_head",
+    "runs",
     "transfer",
 ]

@@ -104,6 +104,32 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     FileNotFoundError
         If there is none.
     """
+    header, arrays = _read(path, with_arrays=True)
+    _check_digest(path, header, "sha256", _digest(arrays))
+    return arrays, _metadata(path, header)
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """Read the dict in a file that `save` wrote; the arrays are neither read nor checked.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    TypeError, WeightFileError, FileNotFoundError
+        As `load`.
+    """
+    return _metadata(path, _read(path, with_arrays=False)[0])
+
+
+def _read(path, with_arrays):
+    """Return (the strings in the header, the arrays if they are wanted)."""
     arguments.path("weights.load", path=path)
     if os.path.isdir(path):
         raise WeightFileError(f"weights.load: {path} - expected a file, got a folder")
@@ -117,25 +143,32 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is not a dict
+            names = file.keys() if with_arrays else ()
+            arrays = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise WeightFileError(f"weights.load: {path} - expected a safetensors file, got {error}") from error
     if absent := {"sha256", "metadata", "metadata_sha256"} - header.keys():
         raise WeightFileError(
             f"weights.load: {path} - expected a file of weights.save, got no {', '.join(sorted(absent))}"
         )
-    for key, got in (("sha256", _digest(arrays)), ("metadata_sha256", _text_digest(header["metadata"]))):
-        if header[key] != got:
-            raise WeightFileError(
-                f"weights.load: {path} - expected {key} {header[key]}, got {got}: the file was changed"
-            )
+    return header, arrays
+
+
+def _check_digest(path, header, key, got):
+    if header[key] != got:
+        raise WeightFileError(f"weights.load: {path} - expected {key} {header[key]}, got {got}: the file was changed")
+
+
+def _metadata(path, header):
+    """Return the caller's dict of a header, checked."""
+    _check_digest(path, header, "metadata_sha256", _text_digest(header["metadata"]))
     try:
         metadata = json.loads(header["metadata"])
     except (ValueError, RecursionError) as error:
         raise WeightFileError(f"weights.load: {path} - expected metadata of JSON, got {error}") from error
     if not isinstance(metadata, dict):
         raise WeightFileError(f"weights.load: {path} - expected a dict as metadata, got {type(metadata).__name__}")
-    return arrays, metadata
+    return metadata
 
 
 def check_state_dict(function, state_dict):

@@ -45,7 +45,7 @@ def test_python_m_is_mcnn():
     [
         (
             "trian",
-            "expected one of doctor, data, train, launch, transfer, predict, eval, race, list, topology, summary, "
+            "expected one of doctor, data, train, launch, runs, transfer, predict, eval, race, list, topology, summary, "
             "explain, explore, export, gradcheck, exercise, completion, got 'trian'; did you mean train?",
         ),
         ("--verson", "mcnn: unknown option --verson; did you mean --version?"),

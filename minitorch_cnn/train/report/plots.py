@@ -6,7 +6,10 @@ Each function returns a matplotlib `Figure`; `figures.save` writes it.
 import numpy as np
 
 from minitorch_cnn.display import figures
-from minitorch_cnn.display.figures import BLUE, ORANGE
+from minitorch_cnn.display.figures import BLUE, GREEN, GREY, ORANGE, YELLOW
+
+_COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, "#CC79A7", "#56B4E9"  # of runs; the last two are of Okabe and Ito, too
+_MARKERS = "o", "s", "^", "D"
 
 
 def curves(history, title, test_accuracy=None, kept=None):
@@ -52,6 +55,42 @@ def curves(history, title, test_accuracy=None, kept=None):
     return figure
 
 
+def comparison(histories):
+    """Draw loss and accuracy of several runs against the epoch: of the held-out images, else of training, dotted.
+
+    Parameters
+    ----------
+    histories : dict of str to list of dict
+        The lines of ``run.jsonl`` by the name of the run.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = figures.blank()
+    loss, accuracy = figure.subplots(1, 2)
+    for axes, key in ((loss, "loss"), (accuracy, "accuracy")):
+        for i, (name, history) in enumerate(histories.items()):
+            held_out = bool(history) and f"holdout_{key}" in history[0]
+            values = [line[f"{'holdout' if held_out else 'train'}_{key}"] for line in history]
+            style = {"color": _COLORS[i % len(_COLORS)], "marker": _MARKERS[i // len(_COLORS) % len(_MARKERS)]}
+            label = name if held_out else f"{name} (training)"
+            epochs = [line["epoch"] for line in history]
+            axes.plot(epochs, values, ls="-" if held_out else ":", lw=2.5, label=label, **style)
+        axes.set_title(key.capitalize(), fontsize=18)
+        axes.set_xlabel("Epoch", fontsize=16)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.tick_params(labelsize=14)
+        axes.grid(alpha=0.3)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    if histories:
+        handles, labels = loss.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", fontsize=12, ncols=min(len(histories), 4))
+    return figure
+
+
 def rates(tried, losses, smoothed, title, chosen=None):
     """Draw the loss against the learning rate of a sweep.
 
@@ -69,7 +108,7 @@ def rates(tried, losses, smoothed, title, chosen=None):
     """
     figure = figures.blank()
     axes = figure.subplots()
-    axes.semilogx(tried, losses, "o", color=figures.GREY, alpha=0.6, label="one batch")
+    axes.semilogx(tried, losses, "o", color=GREY, alpha=0.6, label="one batch")
     axes.semilogx(tried, smoothed, color=BLUE, lw=3, label="smoothed")
     if chosen is not None:
         axes.axvline(chosen, color=ORANGE, ls="--", lw=3, label=f"suggested: {chosen:g}")
