@@ -62,6 +62,7 @@ def test_every_public_signature_is_annotated():
     assert not bare, bare
 
 
+@pytest.mark.slow
 def test_pyright_misses_no_annotation_of_a_public_name():
     """As `pyright --verifytypes` sees the package; it also looks at types that annotations are made of."""
     pytest.importorskip("pyright", reason="pyright is not installed")
@@ -137,6 +138,7 @@ def documented_programs():
     return programs
 
 
+@pytest.mark.slow
 def test_documented_programs_have_no_error_in_strict_mode(tmp_path):
     """A result on the last line of a cell, which a notebook shows, is allowed; matplotlib is not fully typed."""
     programs = documented_programs()

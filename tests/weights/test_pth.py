@@ -425,6 +425,7 @@ def test_every_cut_is_noticed(path):
             weights.load_pth(path)
 
 
+@pytest.mark.slow
 def test_ten_thousand_flipped_bits(path):
     """Each is noticed, or lies where it does not matter."""
     weights.save_pth(path, STATE)

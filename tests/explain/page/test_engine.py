@@ -57,7 +57,8 @@ def random_network(name, seed=0, size=None):
     return case(model, rng.standard_normal((1, channels, size or side, size or side)), seed)
 
 
-PAGES = ["lenet5", "cifar4", "air80", "resnet20", "resnet9", "densenet40_k12", "vgg_a_lrn_cifar"]
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet9", "densenet40_k12")]
+PAGES = ["lenet5", "cifar4", "air80", "resnet20", "vgg_a_lrn_cifar", *LONG]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -55,6 +55,7 @@ def test_a_damaged_file_is_compiled_anew(first_process, tmp_path):
     assert run(STEP + "results = [step()]\n", home=tmp_path / "home") == ([], first_process)
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path):
     dtypes = ["float32", "float64", "float64"]
     for process in [start(RELU, dtype, home=tmp_path) for dtype in dtypes]:
