@@ -177,7 +177,7 @@ def _plan(arguments):
     changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr}) | recipe_changes(arguments)
     if place.name == "mnist":  # a mirrored digit is not a digit
         changes["flip"] = False
-    if place.name == "folder":  # its pictures are read in the size that is asked for
+    if place.is_own:  # its pictures are read in the size that is asked for
         changes = training.for_pictures(place, recipe, changes)
     elif arguments.image_size is not None:
         changes["image_size"] = arguments.image_size

@@ -26,7 +26,7 @@ def say_no_cifar10(network):
 
 
 def for_pictures(place, name, chosen, more_epochs=True):
-    """Return the changes to a recipe for a folder of pictures, and print what was found and chosen.
+    """Return the changes to a recipe for pictures of the user, and print what was found and chosen.
 
     Parameters
     ----------
@@ -43,16 +43,14 @@ def for_pictures(place, name, chosen, more_epochs=True):
     dict
     """
     from minitorch_cnn import train
-    from minitorch_cnn.data import image_folder
 
-    recipe = train.recipe(name, **chosen)
-    classes, pictures = image_folder.count_pictures(place.root)
-    few = train.few_images(recipe, pictures * 4 // 5)
+    recipe, found = train.recipe(name, **chosen), place.listing()
+    few = train.few_images(recipe, int(found.train.sum()))
     changes = {name: value for name, value in few.items() if more_epochs or name != "epochs"} | chosen
     recipe = train.recipe(name, **changes)
     say(
-        f"{pictures:,} pictures of {classes} classes in {place.root}: {recipe.model}, {recipe.epochs} "
-        f"epoch{'s' * (recipe.epochs > 1)} in batches of {recipe.batch_size}"
+        f"{len(found.paths):,} pictures of {len(found.classes)} classes in {place.root}: {recipe.model}, "
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} in batches of {recipe.batch_size}"
     )
     return changes
 

@@ -123,7 +123,7 @@ def _recipe(arguments, place):
     }
     changes = training.given(changes) | recipe_changes(arguments) | cached
     name = "transfer_head" if _only_head_learns(arguments) else "transfer"
-    return name, training.for_pictures(place, name, changes, False) if place.name == "folder" else changes
+    return name, training.for_pictures(place, name, changes, False) if place.is_own else changes
 
 
 def _native_size(name):

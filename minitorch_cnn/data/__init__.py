@@ -7,6 +7,7 @@ from minitorch_cnn.data.division import hold_out
 from minitorch_cnn.data.downloads import fetch
 from minitorch_cnn.data.idx import MNIST, FashionMNIST
 from minitorch_cnn.data.image_folder import ImageFolder
+from minitorch_cnn.data.image_table import ImageTable
 from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
@@ -29,6 +30,7 @@ __all__ = [
     "FashionMNIST",
     "Flip",
     "ImageFolder",
+    "ImageTable",
     "PadCrop",
     "PictureError",
     "RandAugment",

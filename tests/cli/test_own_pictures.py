@@ -27,9 +27,9 @@ TRAIN = ("train", "--recipe", "mlp", "--workers", 0)
 def test_train_resume_eval_predict_and_explain(mcnn, pets, tmp_path):
     code, out, err = mcnn(*TRAIN, "--data", pets, "--epochs", 2, "--run", "run")
     assert code == 0, err
-    assert "mlp on folder, 2 epochs" in out and "unverified" not in out
+    assert "mlp on folder pets, 2 epochs" in out and "unverified" not in out
     record = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
-    assert record["dataset"] == "folder"
+    assert record["dataset"] == "folder pets"
     code, again, err = mcnn("eval", "--model", "run")
     assert code == 0 and again.split(",")[0] == out.split(",")[0], err
     picture = next((pets / "disk").iterdir())
@@ -75,5 +75,21 @@ def test_resume_refuses_a_folder_that_has_changed(mcnn, pets):
 def test_a_folder_of_neither_kind_is_refused(mcnn, tmp_path):
     (tmp_path / "empty" / "a").mkdir(parents=True)
     code, _, err = mcnn("train", "--data", tmp_path / "empty")
-    expected = "expected a folder with one folder of pictures for each class, or CIFAR-10, CIFAR-100, MNIST or"
+    expected = "expected a folder with one folder of pictures for each class, a CSV file, or CIFAR-10, CIFAR-100"
     assert code == 2 and expected in err
+
+
+def test_a_table_of_pictures(mcnn, pets, tmp_path):
+    rows = [f"{path.relative_to(pets).as_posix()},{path.parent.name}" for path in sorted(pets.rglob("*.png"))]
+    table = pets / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    code, out, err = mcnn("train", "--data", table, "--show-code")
+    assert code == 0 and f"data.ImageTable({str(table)!r}, train=True)" in out, err
+    assert f"80 pictures of 10 classes in {table}: cifar4, 60 epochs in batches of 4" in err
+    code, out, err = mcnn(*TRAIN, "--data", table, "--epochs", 1, "--run", "run")
+    assert code == 0 and "mlp on table labels.csv, 1 epoch" in out, err
+    code, again, err = mcnn("eval", "--model", "run")
+    assert code == 0 and again.split(",")[0] == out.split(",")[0], err
+    table.write_text(table.read_text(encoding="utf-8") + "\nlost.png,disk\n", encoding="utf-8")
+    code, _, err = mcnn("train", "--data", table)
+    assert code == 2 and "1 of 81 files are not in" in err and "line 82: lost.png" in err

@@ -62,7 +62,7 @@ def test_python_m_is_mcnn():
         ("train --lr x", "--lr: expected a positive number, got 'x'"),
         ("train --recipe cifr4", "got 'cifr4'; did you mean 'cifar4'?"),
         ("train --recipe cifr4", "did you mean 'cifar4'?"),
-        ("train --data nowhere", "mnist, fashion_mnist or a folder, got 'nowhere', which does not exist"),
+        ("train --data nowhere", "mnist, fashion_mnist, a folder or a CSV file, got 'nowhere', which does not exist"),
         ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),
         ("train --data shapes10 --holdout 256", "hold_out: count - expected 1 to 255, got 256"),
         ("train --resume nowhere", "nowhere - expected the folder of an earlier run, got no folder"),

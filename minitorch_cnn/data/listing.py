@@ -1,0 +1,229 @@
+"""Pictures in files, listed with their classes, and how a list becomes a dataset.
+
+Pictures of any size and kind are decoded once, cut and scaled to one size, and kept in a file that later runs map into
+memory: from then on they are read as fast as CIFAR-10, and only the pages in use take memory.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from minitorch_cnn import arguments, shapes
+from minitorch_cnn.data import mapped
+from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, channel_statistics
+from minitorch_cnn.data.pictures import PictureError, read_picture
+from minitorch_cnn.io import files
+
+TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+SMALL, LARGE = 32, 64  # pixels per side, where none are asked for
+_LOOKED_AT = 200  # pictures whose sizes decide between the two
+_NAMED = 5  # broken files in a message
+
+
+class Options(NamedTuple):
+    """What the readers of pictures have in common; see `ImageFolder`."""
+
+    image_size: object = None
+    channels: int = 3
+    test_share: float = 0.2
+    seed: int = 0
+    skip_broken: bool = False
+
+
+class Listing(NamedTuple):
+    """Picture files: the paths of all, and for each its class and whether it is for training."""
+
+    source: pathlib.Path  # the folder or table, as messages name it
+    root: pathlib.Path
+    paths: list  # relative to the root, in a fixed order: those for training first
+    labels: np.ndarray
+    train: np.ndarray  # bool
+    classes: tuple
+    lines: dict  # the line of the table that names a path; empty for folders
+
+
+def make(source, root, entries, classes, lines=None):
+    """Return the `Listing` of entries (path, label, for training), with those for training first: each part is a view.
+
+    Parameters
+    ----------
+    source, root : Path
+    entries : iterable of (str, int, bool)
+    classes : tuple of str
+    lines : dict or None
+    """
+    paths, labels, train = zip(*sorted(entries, key=lambda entry: not entry[2]), strict=True)
+    return Listing(source, root, list(paths), np.array(labels, np.int64), np.array(train, bool), classes, lines or {})
+
+
+def check(owner, source, train, options):
+    """Raise TypeError or ValueError unless the arguments of a reader are what they should be."""
+    arguments.path(owner, **source)
+    arguments.flag(owner, train=train, skip_broken=options.skip_broken)
+    arguments.integer(owner, least=0, seed=options.seed)
+    share, channels = options.test_share, options.channels
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise ValueError(f"{owner}: test_share - expected a number above 0 and below 1, got {share!r}")
+    if channels not in (1, 3):
+        raise ValueError(f"{owner}: channels - expected 3 or 1, got {channels!r}")
+    if options.image_size is not None:
+        shapes.pair(options.image_size, f"{owner}: image_size")
+
+
+def dataset(listing, name, train, options, progress):
+    """Return the training pictures or the test pictures of a list.
+
+    Parameters
+    ----------
+    listing : Listing
+    name : str
+    train : bool
+    options : Options
+    progress : callable or None
+
+    Returns
+    -------
+    ArrayDataset
+        With the mean and standard deviation of the training pictures.
+
+    Raises
+    ------
+    DatasetError
+        If files are broken, or leave a class without a picture to train with.
+    """
+    size = _usual_size(listing) if options.image_size is None else shapes.pair(options.image_size, "image_size")
+    images, broken = decoded(listing, size, options.channels, progress or (lambda *_: None))
+    if broken and not options.skip_broken:
+        raise DatasetError(_told(listing, broken))
+    kept = np.ones(len(listing.paths), bool)
+    kept[np.isin(listing.paths, [name for name, _ in broken])] = False
+    _check_counts(listing, kept)
+    mean, std = channel_statistics(images, kept & listing.train)
+    chosen = np.flatnonzero(kept & (listing.train == train))
+    labels = listing.labels[chosen]
+    return ArrayDataset(mapped.take(images, chosen), labels, listing.classes, mean, std, name, "", True)
+
+
+def divided(count, test_share, seed):
+    """Return which of ``count`` pictures of a class train: at least one, if there are two at least one tests."""
+    tests = min(max(round(count * test_share), 1), count - 1)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(count)
+    return (order >= tests).tolist()
+
+
+def _usual_size(listing):
+    """Return 32 x 32 where most pictures are small, else 64 x 64; files that cannot be read do not count."""
+    from PIL import Image
+
+    sides = []
+    step = max(1, len(listing.paths) // _LOOKED_AT)
+    for name in listing.paths[::step]:
+        with contextlib.suppress(Exception), Image.open(listing.root / name) as file:  # Pillow raises nearly anything
+            sides.append(min(file.size))
+    side = SMALL if sides and np.median(sides) < 1.5 * SMALL else LARGE
+    return side, side
+
+
+def _told(listing, broken):
+    """Return what to do about broken files, and their names."""
+    reasons = [f"{_line(listing, name)}{reason}" for name, reason in broken]
+    cure = "mend or remove them, or leave them out by skip_broken=True (--skip-broken)"
+    return f"{listing.source} - {cure}: {len(broken)} of its files cannot be read: {several(reasons)}"
+
+
+def _line(listing, name):
+    return f"line {listing.lines[name]}: " if name in listing.lines else ""
+
+
+def several(reasons):
+    """Return the first reasons, and how many more there are."""
+    more = f"; and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+    return "; ".join(reasons[:_NAMED]) + more
+
+
+def _check_counts(listing, kept):
+    """Raise unless every class keeps a picture to train with."""
+    counts = np.bincount(listing.labels[kept & listing.train], minlength=len(listing.classes))
+    if not counts.all():
+        name = listing.classes[int(np.argmin(counts))]
+        raise DatasetError(f"{listing.source} - expected at least one picture of {name!r} to train with, got none")
+
+
+# ----------------------------------------------------------------------- decoding, once
+
+
+def decoded(listing, size, channels, progress):
+    """Return all pictures, uint8 (N, H, W, C), and [file, reason] of those that are broken; from the cache or new."""
+    shape = (len(listing.paths), *size, channels)
+    try:
+        path = mapped.folder() / f"{_key(listing, size, channels)}.npy"
+        with contextlib.suppress(FileNotFoundError, ValueError, EOFError):  # not there yet, or damaged
+            return _from_cache(path, shape)
+        return _into_cache(path, listing, shape, progress)
+    except OSError:  # no folder that can be written, or a full disk
+        images = np.empty(shape, np.uint8)
+        return images, _decode(listing, images, progress)
+
+
+def _key(listing, size, channels):
+    """Return a name for the cache that changes with the files, their sizes and times, and the form of the result."""
+    digest = hashlib.sha256(json.dumps([str(listing.root.resolve()), *size, channels]).encode())
+    for name in listing.paths:
+        if os.access(listing.root / name, os.R_OK):  # else it is broken until that changes
+            found = (listing.root / name).stat()
+            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _from_cache(path, shape):
+    images = np.load(path, mmap_mode="r")
+    if images.shape != shape or images.dtype != np.uint8:
+        raise ValueError(f"{path} - expected uint8 {shape}, got {images.dtype} {images.shape}")
+    return images, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def _into_cache(path, listing, shape, progress):
+    """Decode into a file, which is given its name when it is complete; memory holds only the pages in use."""
+    temporary = files.temporary(path)
+    try:
+        images = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        mapped.reserve(temporary)
+        broken = _decode(listing, images, progress)
+        images.flush()
+        del images  # Windows renames no file that is mapped
+        files.atomic_write(path.with_suffix(".json"), json.dumps(broken).encode())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _from_cache(path, shape)
+
+
+def _decode(listing, images, progress):
+    """Fill an array with pictures, in several threads; return [file, reason] of those that are broken."""
+    _, height, width, channels = images.shape
+
+    def read(index):
+        try:
+            images[index] = read_picture(listing.root / listing.paths[index], (height, width), channels)
+        except PictureError as error:
+            told = str(error)
+        except (FileNotFoundError, PermissionError) as error:  # a link to nowhere, or a file of somebody else
+            told = f"{listing.root / listing.paths[index]} - expected a file that can be read, got {error.strerror}"
+        else:
+            return None
+        images[index] = 0
+        return [listing.paths[index], told]
+
+    broken, count = [], len(images)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for done, found in enumerate(pool.map(read, range(count)), 1):
+            broken += [found] if found else []
+            if done % 64 == 0 or done == count:
+                progress(done, count)
+    return broken
