@@ -54,8 +54,8 @@ PATHS = {
     "winograd": (
         *START,
         Hop(f"{CONV}/select.py", "TABLE", "forward=winograd.", "conv2d_forward_winograd"),
-        Hop(f"{CONV}/winograd/correlate.py", "conv2d_forward_winograd", "fill=", "_fill_by_tiles"),
-        Hop(f"{CONV}/winograd/correlate.py", "_fill_by_tiles", "    ", "_by_tiles"),
+        Hop(f"{CONV}/winograd/correlate.py", "conv2d_forward_winograd", "fill=", "fill_by_tiles"),
+        Hop(f"{CONV}/winograd/correlate.py", "fill_by_tiles", "    ", "_by_tiles"),
         Hop(f"{CONV}/winograd/correlate.py", "_by_tiles", "    ", "_multiply"),
         Hop(f"{CONV}/winograd/correlate.py", "_multiply", "    ", "microkernel"),
         Hop(MICROKERNEL, "microkernel", "", ""),

@@ -25,7 +25,9 @@ from minitorch_kernels.conv.winograd.tiles import (
     TILE_AREA,
     Filters,
     Grid,
+    Images,
     Offsets,
+    measure_rows_of_tiles,
     place,
     plane,
     transform_back,
@@ -101,7 +103,7 @@ def _multiply(inputs, filters, products, init, offsets, count, grid):
 
 
 @parallel_kernel(tasks=lambda scratch: len(scratch))
-def _by_tiles(first_task, end_task, x, filters, init, out, offsets, scratch, grid):
+def _by_tiles(first_task, end_task, images, filters, init, out, offsets, scratch, grid):
     """Compute out (N, OH, OW, O) block by block of tiles; C and O are multiples of a vector.
 
     ``init`` holds a panel of zeros, then the bias; ``scratch`` (threads, S) holds a block of transformed tiles, their
@@ -109,7 +111,7 @@ def _by_tiles(first_task, end_task, x, filters, init, out, offsets, scratch, gri
     """
     width, total = grid.width, len(out) * grid.down * grid.across
     blocks, threads = -(-total // grid.tiles), len(scratch)
-    x_flat, out_flat = x.reshape(-1), out.reshape(-1)
+    x, out_flat = images.pixels.reshape(-1), out.reshape(-1)
     in_step = plane(grid.tiles * grid.channels, grid.lanes)
     product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
@@ -120,8 +122,9 @@ def _by_tiles(first_task, end_task, x, filters, init, out, offsets, scratch, gri
             first = block * grid.tiles
             count = min(grid.tiles, total - first)
             aside[:] = 0
+            measure_rows_of_tiles(images, first, first + count, grid)
             for t in range(count):
-                transform_tile(x_flat, x.shape, inputs, aside, place(first + t, grid), t * grid.channels, grid)
+                transform_tile(x, images.pixels.shape, inputs, aside, place(first + t, grid), t * grid.channels, grid)
             _multiply(inputs, filters, products, init, offsets, count, grid)
             for t in range(count):
                 origin = place(first + t, grid)
@@ -140,29 +143,30 @@ def _block_size(most, channels, out_channels, itemsize):
     return -(-min(max(fitting, channels // _SHARE), most) // MR) * MR
 
 
-def _fill_by_tiles(x, filters, init, out, grid):
+def fill_by_tiles(images, filters, init, out, grid):
     """Fill ``out``: transform all filters first, then go block by block of tiles."""
     threads, channels, lanes = get_num_threads(), grid.channels, grid.lanes
     panel_width = grid.panels * grid.width
-    grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, x.itemsize))
-    transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), x.dtype)
+    grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, out.itemsize))
+    transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), out.dtype)
     _transform_filters(filters, transformed, grid)
     rows = np.arange(grid.tiles)
     offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
     planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
-    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), x.dtype)
-    _by_tiles(x, transformed, init, out, offsets, scratch, grid)
+    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), out.dtype)
+    _by_tiles(images, transformed, init, out, offsets, scratch, grid)
 
 
-def correlate(x, weight, bias, out_size, padding, *, transposed=False, fill=_fill_by_tiles):
+def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fill=fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
     ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is rotated by 180
-    degrees. ``fill`` chooses the order of the loops: `_fill_by_tiles` or `panels.fill_by_panels`.
+    degrees. ``fill`` chooses the order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. What it finds out
+    about x goes to ``memo``, see `outliers`.
     """
     out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
     width = nr(x.dtype, out_channels)
-    x = whole_vectors(x, lanes)
+    images = Images(whole_vectors(x, lanes), outliers.to_fill(x))
     out = memory.empty((len(x), *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
         down, across = tiles.tiles_along(*out_size, kernel)
@@ -171,7 +175,7 @@ def correlate(x, weight, bias, out_size, padding, *, transposed=False, fill=_fil
             left=padding[2],
             down=down,
             across=across,
-            channels=x.shape[3],
+            channels=images.pixels.shape[3],
             tiles=len(x) * down * across,
             panels=-(-out_channels // width),
             width=width,
@@ -181,11 +185,12 @@ def correlate(x, weight, bias, out_size, padding, *, transposed=False, fill=_fil
         init = np.zeros((grid.panels + 1) * width, x.dtype)
         if bias is not None:
             init[width : width + out_channels] = bias
-        fill(x, Filters(np.ascontiguousarray(weight), transposed), init, out, grid)
+        fill(images, Filters(np.ascontiguousarray(weight), transposed), init, out, grid)
+        memo.keep(x, images.measures.view(x.dtype))
     return with_channels(out, out_channels)
 
 
-def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles):
+def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=fill_by_tiles):
     """Cross-correlate images with 3 x 3 or 5 x 5 filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i + u - top, j + v - left, c] * weight[o, c, u, v]
@@ -215,7 +220,8 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     top, bottom, left, right = padding
     _, height, width, _ = x.shape
     out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
-    out = correlate(x, weight, bias, out_size, padding, fill=fill)
+    memo = memo or outliers.Memo()
+    out = correlate(x, weight, bias, out_size, padding, memo=memo, fill=fill)
     if len(apart := outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)):
         hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         out[apart] = indirect.conv2d_forward_indirect(x[apart], weight, bias, **hyper)
@@ -223,7 +229,7 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
 
 
 def conv2d_backward_input_winograd(
-    grad_out, weight, *, input_size, stride, padding, dilation, groups, memo=None, fill=_fill_by_tiles
+    grad_out, weight, *, input_size, stride, padding, dilation, groups, memo=None, fill=fill_by_tiles
 ):
     """Return the gradient of the images: the output's, cross-correlated with the filters rotated by 180 degrees.
 
@@ -246,7 +252,8 @@ def conv2d_backward_input_winograd(
     Cost: as forward.
     """
     around = tuple(weight.shape[2] - 1 - p for p in padding)
-    grad_x = correlate(grad_out, weight, None, input_size, around, transposed=True, fill=fill)
+    memo = memo or outliers.Memo()
+    grad_x = correlate(grad_out, weight, None, input_size, around, memo=memo, transposed=True, fill=fill)
     if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)):
         hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         sizes = {"input_size": input_size, **hyper}

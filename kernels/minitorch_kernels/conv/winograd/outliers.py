@@ -1,4 +1,4 @@
-"""Images for which Winograd's algorithm is too inaccurate, found before it runs; the definition computes these.
+"""Images for which Winograd's algorithm is too inaccurate; the definition computes these.
 
 The transforms add and subtract pixels that the definition never mixes. So one infinite pixel makes every output of its
 tile NaN, even where the window does not contain it, and one pixel of 1e6 costs neighbouring pixels of 1 six digits.
@@ -6,10 +6,14 @@ tile NaN, even where the window does not contain it, and one pixel of 1e6 costs 
 An image is excluded if one of its elements is NaN, infinite or so large that a sum could overflow, or if its largest
 element is more than 256 times (in float32) as large as the largest of one of its rows or columns of pixels. Rows and
 columns that hold only zeros do not count: their outputs are off by rounding errors of the largest element at most.
+
+Every element must be read for this. A pass over memory of its own would take 3 to 6 % of a training step. So the
+kernels that transform images also fill `Measures`, while the pixels are in the cache. Columns are read to the end only
+where the largest element, once it is known, makes their first pixel look too small.
 """
 
-import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,76 +23,120 @@ from minitorch_kernels.runtime.threads import parallel_kernel
 
 _GROWTH = 2.0**17  # the most by which the transforms together enlarge a product
 _ERROR = 2.0**-15  # relative error that is allowed in the row or column of the smallest elements
-_TOGETHER = 16  # input channels whose taps are measured side by side, so that all lanes have work
+_SAMPLE = 16  # channels of a column's first pixel that are measured together with the rows
 
 
-@parallel_kernel(tasks=lambda bits: len(bits))
-def _measure(first_task, end_task, bits, sign, pixels, channels, measures):
-    """Fill measures (N, 3) of images (N, H, L): the largest element, that of the smallest row, of the smallest column.
+class Measures(NamedTuple):
+    """Absolute values of images (N, H, W, C), floats, or integers with the same bits while a kernel fills them."""
 
-    A row of L elements holds ``channels`` elements for each of ``pixels`` pixels, and may hold several such rows. With
-    the sign bit cleared, floats have the same order as the integers with the same bits, and NaN comes last.
+    rows: np.ndarray  # (N, H): the largest of each row, NaN where it holds one
+    columns: np.ndarray  # (N, W): the largest of some elements of each column
+
+    def view(self, dtype):
+        return Measures(self.rows.view(dtype), self.columns.view(dtype))
+
+
+def to_fill(maps):
+    """Return the `Measures` of maps (N, H, W, C) for a kernel to fill."""
+    integers, (images, height, width, _) = np.int32 if maps.itemsize == 4 else np.int64, maps.shape
+    return Measures(memory.empty((images, height), integers), memory.empty((images, width), integers))
+
+
+@compiled
+def _largest_of(bits):
+    """Return the largest absolute value of floats, all given as integers with the same bits.
+
+    With the sign bit cleared, floats have the same order as these integers, and NaN comes last.
     """
-    _, height, length = bits.shape
+    largest, no_sign = 0, (1 << (8 * bits.itemsize - 1)) - 1
+    for k in range(len(bits)):
+        largest = max(largest, bits[k] & no_sign)
+    return largest
+
+
+@compiled
+def measure_rows(maps, measures, n, first, end):
+    """Fill the `Measures` of the rows first .. end - 1 of image n of maps (N, H, W, C), and with row 0 of its columns.
+
+    ``maps`` is C-contiguous.
+    """
+    (_, height, width, channels), bits = maps.shape, maps.view(measures.rows.dtype).reshape(-1)
+    for h in range(first, end):
+        start = (n * height + h) * width * channels
+        measures.rows[n, h] = _largest_of(bits[start : start + width * channels])
+    if first == 0:
+        for w in range(width):
+            start = (n * height * width + w) * channels
+            measures.columns[n, w] = _largest_of(bits[start : start + min(channels, _SAMPLE)])
+
+
+@parallel_kernel(tasks=lambda maps: len(maps))
+def _measure_all(first_task, end_task, maps, measures):
     for n in range(first_task, end_task):
-        column, of_pixels = np.zeros(length, bits.dtype), np.zeros(pixels, bits.dtype)
-        most, least_row, least_column = sign[0] & 0, sign[0], sign[0]
-        for h in range(height):
-            row, line = bits[n, h], sign[0] & 0
-            for k in range(length):
-                value = row[k] & sign[0]
-                column[k] = max(column[k], value)
-                line = max(line, value)
-            most = max(most, line)
-            least_row = min(least_row, line) if line > 0 else least_row
-        for start in range(0, length, channels):
-            line = sign[0] & 0
-            for k in range(start, start + channels):
-                line = max(line, column[k])
-            pixel = start // channels % pixels
-            of_pixels[pixel] = max(of_pixels[pixel], line)
-        for line in of_pixels:
-            least_column = min(least_column, line) if line > 0 else least_column
-        measures[n, 0], measures[n, 1], measures[n, 2] = most, least_row, least_column
+        measure_rows(maps, measures, n, 0, maps.shape[1])
 
 
 def measure(maps):
-    """Return three absolute values of each image: its largest, and the smallest row maximum and column maximum.
+    """Return the `Measures` of maps (N, H, W, C), C-contiguous, float32 or float64, taken in a pass of their own."""
+    measures = to_fill(maps)
+    if maps.size:
+        _measure_all(maps, measures)
+    else:
+        measures.rows[:] = measures.columns[:] = 0
+    return measures.view(maps.dtype)
 
-    Parameters
-    ----------
-    maps : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
 
-    Returns
-    -------
-    ndarray, shape (N, 3), the dtype of maps
-        The largest element, the smallest row maximum and the smallest column maximum. NaN where the image holds one;
-        rows and columns of zeros are left out.
+@compiled
+def _column_fits(maps, n, w, least):
+    """Return True if column w of image n has an element of at least ``least``, or only zeros."""
+    _, height, _, channels = maps.shape
+    only_zeros = True
+    for h in range(height):
+        for c in range(channels):
+            value = abs(maps[n, h, w, c])
+            if value >= least:
+                return True
+            only_zeros = only_zeros and value == 0
+    return only_zeros
+
+
+@compiled
+def _must_be_excluded(maps, measures, other, limit, most_ratio):
+    """Return for each image whether it must be excluded; ``other`` is the largest value that it is multiplied with.
+
+    ``limit`` is the largest product of two elements that cannot overflow, ``most_ratio`` the largest allowed ratio
+    between rows or columns.
     """
-    images, height, width, channels = maps.shape
-    return _measures(maps.reshape(images, height, width * channels), width, channels)
+    excluded = np.zeros(len(maps), np.bool_)
+    for n in range(len(maps)):
+        largest, fits = 0.0, True
+        for value in measures.rows[n]:
+            fits = fits and np.float64(value) * other <= limit  # written so that NaN does not fit
+            largest = max(largest, np.float64(value))
+        least = largest / most_ratio
+        for value in measures.rows[n]:
+            fits = fits and (value >= least or value == 0)
+        for w in range(maps.shape[2]):
+            fits = fits and (measures.columns[n, w] >= least or _column_fits(maps, n, w, least))
+        excluded[n] = not fits
+    return excluded
 
 
-def measure_filters(weight):
-    """Return `measure` of filters (C_out, C_in, KH, KW) whose columns are taps; the rows count as the columns do."""
-    count, inner, height, width = weight.shape
-    taps, together = height * width, math.gcd(inner, _TOGETHER)
-    lines = np.ascontiguousarray(weight).reshape(count, inner // max(together, 1), together * taps)
-    measures = _measures(lines, taps, 1)
-    measures[:, 1] = measures[:, 2]  # a row would be some input channels, which may be small
-    return measures
-
-
-def _measures(lines, pixels, channels):
-    integer = np.int32 if lines.itemsize == 4 else np.int64
-    sign = np.array([np.iinfo(integer).max], integer)  # all bits but that of the sign
-    measures = memory.empty((len(lines), 3), integer)
-    _measure(lines.view(integer), sign, pixels, channels, measures)
-    return measures.view(lines.dtype)
+@compiled
+def _largest(measures):
+    """Return the largest of all images as float64. Those with a NaN are left out: they are excluded anyway."""
+    largest = 0.0
+    for rows in measures.rows:
+        of_image = 0.0
+        for value in rows:
+            if value > of_image or np.isnan(value):
+                of_image = np.float64(value)
+        largest = of_image if of_image > largest else largest
+    return largest
 
 
 class Memo:
-    """Measures arrays once each, for the three products of one convolution: two of them read x, two its gradient.
+    """What is known of arrays, for the three products of one convolution: two of them read x, two its gradient.
 
     It keeps the arrays alive, so that no other array can take their place in memory, and trusts that nobody changes
     them in the meantime. So it lives as long as one operation of the graph.
@@ -97,34 +145,39 @@ class Memo:
     def __init__(self):
         self._kept = {}
 
-    def of(self, array, measure):
-        """Return ``measure(array)``, taken now or when this memory was first seen with this shape."""
-        key = array.__array_interface__["data"][0], array.shape
-        if key not in self._kept:
-            self._kept[key] = array, measure(array)
-        return self._kept[key][1]
+    def keep(self, array, known):
+        """Remember ``known`` of an array."""
+        self._kept[self._key(array)] = array, known
 
+    def of(self, array, find_out):
+        """Return what is known of an array of this shape in this memory; if nothing is, ``find_out(array)``."""
+        if self._key(array) not in self._kept:
+            self.keep(array, find_out(array))
+        return self._kept[self._key(array)][1]
 
-@compiled
-def _must_be_apart(measures, other, limit, most_spread):
-    """Return for each image whether it must be excluded; ``other`` is the largest value that it is multiplied with.
-
-    ``limit`` is the largest product of two elements that cannot overflow, ``most_spread`` the largest allowed ratio
-    between rows or columns.
-    """
-    apart = np.zeros(len(measures), np.bool_)
-    for n in range(len(measures)):
-        largest, row, column = np.float64(measures[n, 0]), np.float64(measures[n, 1]), np.float64(measures[n, 2])
-        fits = largest * other <= limit  # written so that NaN does not fit
-        apart[n] = not fits or largest > min(row, column) * most_spread
-    return apart
+    @staticmethod
+    def _key(array):
+        return array.__array_interface__["data"][0], array.shape
 
 
 @lru_cache(maxsize=256)
 def _limits(dtype, terms):
-    """Return the last two arguments of `_must_be_apart`; the largest ratio is 256 in float32."""
+    """Return the last two arguments of `_must_be_excluded`; the largest ratio is 256 in float32."""
     kind = np.finfo(dtype)
     return float(kind.max) / (max(terms, 1) * _GROWTH), _ERROR / float(kind.eps)
+
+
+def measure_filters(weight):
+    """Return (whether a filter must be excluded, the largest weight) of filters (C_out, C_in, KH, KW).
+
+    A filter is an image whose columns are its taps. All are in one row, as single input channels may be small.
+    """
+    count, inner, height, width = weight.shape
+    weight = np.ascontiguousarray(weight)
+    rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
+    measures = Measures(rows, np.zeros((count, height * width), weight.dtype))
+    by_taps = weight.reshape(count, inner, height * width, 1)
+    return _must_be_excluded(by_taps, measures, 0.0, *_limits(weight.dtype, 1)).any(), _largest(measures)
 
 
 def find(maps, weight, terms, memo=None):
@@ -144,11 +197,12 @@ def find(maps, weight, terms, memo=None):
     -------
     ndarray of int64; all images where a filter's taps differ in size as much as the rows of such an image
     """
-    memo, limits = memo or Memo(), _limits(maps.dtype, terms)
-    filters = memo.of(weight, measure_filters)
-    if _must_be_apart(filters, 0.0, *limits).any():
+    memo = memo or Memo()
+    a_filter_is_excluded, largest_weight = memo.of(weight, measure_filters)
+    if a_filter_is_excluded:
         return np.arange(len(maps))
-    return np.flatnonzero(_must_be_apart(memo.of(maps, measure), float(filters[:, 0].max(initial=0)), *limits))
+    limits = _limits(maps.dtype, terms)
+    return np.flatnonzero(_must_be_excluded(maps, memo.of(maps, measure), largest_weight, *limits))
 
 
 def find_pairs(x, grad_out, memo=None):
@@ -166,5 +220,5 @@ def find_pairs(x, grad_out, memo=None):
     """
     memo, limits = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size)
     of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
-    most_x, most_grad = (float(np.fmax.reduce(one[:, 0], initial=0)) for one in (of_x, of_grad))  # NaN left out
-    return np.flatnonzero(_must_be_apart(of_x, most_grad, *limits) | _must_be_apart(of_grad, most_x, *limits))
+    excluded = _must_be_excluded(x, of_x, _largest(of_grad), *limits)
+    return np.flatnonzero(excluded | _must_be_excluded(grad_out, of_grad, _largest(of_x), *limits))

@@ -14,6 +14,7 @@ from minitorch_kernels.conv.winograd.tiles import (
     RUN,
     TILE_AREA,
     Offsets,
+    measure_rows_of_tiles,
     place,
     plane,
     transform_back,
@@ -68,11 +69,12 @@ def _multiply(inputs, filters, products, init, offsets, panel, first, grid):
 
 
 @parallel_task
-def _transform_tiles(first_task, end_task, x, inputs, zeros, grid):
+def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
     """Transform all tiles, some in each task."""
-    flat = x.reshape(-1)
-    for t in range(first_task * _SHARE, min(grid.tiles, end_task * _SHARE)):
-        transform_tile(flat, x.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
+    x, first, end = images.pixels.reshape(-1), first_task * _SHARE, min(grid.tiles, end_task * _SHARE)
+    measure_rows_of_tiles(images, first, end, grid)
+    for t in range(first, end):
+        transform_tile(x, images.pixels.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
 
 
 @parallel_task
@@ -96,26 +98,26 @@ def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, 
 
 
 @team_kernel
-def _by_panels(team, x, filters, inputs, init, out, offsets, scratch, grid):
+def _by_panels(team, images, filters, inputs, init, out, offsets, scratch, grid):
     """Compute out (N, OH, OW, O) panel by panel of filters; C and O are multiples of a vector.
 
     ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``init`` holds a panel of zeros, then the
     bias; ``scratch`` (threads, S) holds some channels' transformed filters, a panel's products and a pixel.
     """
-    zeros = np.zeros(grid.channels, x.dtype)
-    _transform_tiles(team, -(-grid.tiles // _SHARE), (x, inputs, zeros, grid))
+    zeros = np.zeros(grid.channels, inputs.dtype)
+    _transform_tiles(team, -(-grid.tiles // _SHARE), (images, inputs, zeros, grid))
     _multiply_panels(team, len(scratch), (filters, inputs, init, out, offsets, scratch, grid))
 
 
-def fill_by_panels(x, filters, init, out, grid):
-    """Fill out (N, OH, OW, O) with the cross-correlation of x (N, H, W, C) and filters, see `correlate.correlate`."""
+def fill_by_panels(images, filters, init, out, grid):
+    """Fill out (N, OH, OW, O) with the cross-correlation of images and filters, see `correlate.correlate`."""
     channels, total, lanes = grid.channels, grid.tiles, grid.lanes
-    inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), x.dtype)
+    inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), out.dtype)
     planes = plane(min(_K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
-    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), x.dtype)
+    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), out.dtype)
     rows = np.arange(total)
     offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
-    _by_panels(x, filters, inputs, init, out, offsets, scratch, grid)
+    _by_panels(images, filters, inputs, init, out, offsets, scratch, grid)
 
 
 def conv2d_forward_panels(x, weight, bias=None, **hyper):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minitorch_kernels.conv.winograd.outliers import Measures, measure_rows
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, to_filter, to_inputs, to_outputs
 from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import compiled
@@ -31,6 +32,13 @@ class Grid(NamedTuple):
     width: int  # NR: columns of a panel
     lanes: int
     static_kernel_size: tuple  # as long as the filters' side: its length is part of its type, see `transform`
+
+
+class Images(NamedTuple):
+    """Images, and what `measure_rows_of_tiles` finds out about them."""
+
+    pixels: np.ndarray  # (N, H, W, C)
+    measures: Measures
 
 
 class Filters(NamedTuple):
@@ -64,6 +72,19 @@ def place(t, grid):
     side, per_image = TILE + 1 - len(grid.static_kernel_size), grid.down * grid.across
     n, rest = t // per_image, t % per_image
     return n, rest // grid.across * side, rest % grid.across * side
+
+
+@compiled
+def measure_rows_of_tiles(images, first, end, grid):
+    """Measure the pixels of the rows of tiles that begin with one of the tiles first .. end - 1.
+
+    A row of tiles stands for as many rows of pixels as it has of outputs, the last one also for the rest of the image.
+    """
+    height, side = images.pixels.shape[1], TILE + 1 - len(grid.static_kernel_size)
+    for row in range(-(-first // grid.across), -(-end // grid.across)):
+        n, down = row // grid.down, row % grid.down
+        end_row = height if down == grid.down - 1 else min(height, (down + 1) * side)
+        measure_rows(images.pixels, images.measures, n, down * side, end_row)
 
 
 @compiled

@@ -5,7 +5,7 @@ import pytest
 
 from minitorch_kernels import reference
 from minitorch_kernels.conv.indirect import conv2d_forward_indirect
-from minitorch_kernels.conv.winograd import correlate, outliers, weight
+from minitorch_kernels.conv.winograd import correlate, outliers, panels, weight
 from minitorch_kernels.runtime.simd import supports
 
 HYPER = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
@@ -84,50 +84,91 @@ def test_a_bad_weight_spoils_its_filter_alone(value):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 4, 5, 2), (2, 1, 1, 1), (1, 7, 3, 16), (0, 4, 4, 8)])
-def test_measures_of_an_image(dtype, shape):
+def test_measures_of_images(dtype, shape):
     x = normal(*shape).astype(dtype)
-    x[:, shape[1] // 2] = 0  # a row of zeros does not count
-    largest, row, column = outliers.measure(x).T
-    np.testing.assert_array_equal(largest, np.abs(x).max((1, 2, 3)) if len(x) else [])
-    for lines, got in ((np.abs(x).max((2, 3)), row), (np.abs(x).max((1, 3)), column)):
-        want = [min(line[line > 0], default=np.nan) for line in lines]
-        np.testing.assert_array_equal(got, want)
+    rows, columns = outliers.measure(x)
+    np.testing.assert_array_equal(rows, np.abs(x).max((2, 3)))
+    np.testing.assert_array_equal(columns, np.abs(x[:, 0]).max(2))
+    for value in (-np.inf, np.nan):
+        x[:, -1, -1, -1] = value
+        np.testing.assert_array_equal(outliers.measure(x).rows[:, -1], abs(value))
 
 
-def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
+@needs_tile
+@pytest.mark.parametrize("size", [(1, 3), (4, 4), (9, 14)])
+@pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (3, 1), (3, 2), (5, 0), (5, 4)])
+@pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
+def test_the_convolution_measures_every_row_of_its_images(size, kernel, padding, fill):
+    x, w, memo = normal(3, *size, 12), normal(12, 12, kernel, kernel, seed=1), outliers.Memo()
+    hyper = {**HYPER, "padding": (padding,) * 4}
+    if min(size) + 2 * padding < kernel:
+        return
+    correlate.conv2d_forward_winograd(x, w, None, memo=memo, fill=fill, **hyper)
+    for known, right in zip(memo.of(x, pytest.fail), outliers.measure(x), strict=True):
+        np.testing.assert_array_equal(known, right)
+
+
+def watched(monkeypatch):
+    """Return a list of the shapes of all arrays that are measured in a pass of their own."""
     looked = []
     for name in ("measure", "measure_filters"):
         right = getattr(outliers, name)
         monkeypatch.setattr(outliers, name, lambda maps, right=right: looked.append(maps.shape) or right(maps))
+    return looked
+
+
+def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
     x, grad, w = normal(2, 8, 8, 16), normal(2, 8, 8, 16, seed=2), normal(16, 16, 3, 3, seed=1)
     spoil(grad.view(), 1e6)
-    memo = outliers.Memo()
+    memo, looked = outliers.Memo(), watched(monkeypatch)
     for _ in range(2):
         outliers.find(x, w, 144, memo)
         outliers.find(grad, w, 144, memo)
         found = outliers.find_pairs(x[:], grad[:], memo)
-    assert found.tolist() == [1] and looked == [w.shape, x.shape, grad.shape]
+    filters = [w.shape, (16, 1, 1, 144)]  # these are measured as images of one pixel
+    assert found.tolist() == [1] and looked == [*filters, x.shape, grad.shape]
     outliers.find(x, w, 144)  # without a memo the array may have changed: looked at again
-    assert looked[3:] == [w.shape, x.shape]
-    assert outliers.find_pairs(x[:1], grad[:1], memo).tolist() == [] and len(looked) == 7  # another shape
+    assert looked[4:] == [*filters, x.shape]
+    assert outliers.find_pairs(x[:1], grad[:1], memo).tolist() == [] and len(looked) == 9  # another shape
 
 
 def test_a_memo_keeps_the_memory_that_it_knows():
     memo = outliers.Memo()
     for value in (1.0, 2.0, 3.0):  # without the memo, a new array might lie where the last one was
         maps = np.full((1, 4, 4, 16), value, np.float32)
-        assert (memo.of(maps, outliers.measure) == value).all()
+        assert (memo.of(maps, outliers.measure).rows == value).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 32, 3, 3), (2, 12, 5, 5), (1, 7, 3, 3), (0, 4, 3, 3), (2, 0, 3, 3)])
 def test_measures_of_filters(dtype, shape):
-    weight = normal(*shape).astype(dtype)
+    weight, most_ratio = normal(*shape).astype(dtype), 256 if dtype == np.float32 else 2.0**37
     weight[:, :, 1, 1] = 0  # a tap of zeros does not count
-    largest, _, least = outliers.measure_filters(weight).T
-    np.testing.assert_array_equal(largest, np.abs(weight).max((1, 2, 3), initial=0))
-    taps = np.abs(weight).max(1, initial=0).reshape(len(weight), shape[2] * shape[3])
-    np.testing.assert_array_equal(least, [min(one[one > 0], default=np.nan) for one in taps])
+    excluded, largest = outliers.measure_filters(weight)
+    assert not excluded and largest == np.abs(weight).max(initial=0)
+    if weight.size:
+        largest_of_first = np.abs(weight[0]).max()
+        for ratio in (0.99, 1.01):
+            weight[0, :, 0, 1] = 0
+            weight[0, -1, 0, 1] = -largest_of_first / (most_ratio * ratio)
+            assert outliers.measure_filters(weight)[0] == (ratio > 1 and largest_of_first == np.abs(weight[0]).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axis", [1, 2], ids=["row", "column"])
+def test_the_ratio_between_the_largest_element_and_a_row_or_column_that_excludes_an_image(dtype, axis):
+    x, w = normal(3, 6, 7, 12).astype(dtype), normal(12, 12, 3, 3, seed=1).astype(dtype)
+    most_ratio = 256 if dtype == np.float32 else 2.0**37
+    x[1, 5, 6, 11] = 8.0  # the largest element by far
+    line = [np.s_[1, 2], np.s_[1, :, 2]][axis - 1]
+    for ratio, found in ((0.99, []), (1.0, []), (1.01, [1])):
+        x[line] = 0
+        x[line][-1, -1] = -8.0 / (most_ratio * ratio)
+        assert outliers.find(x, w, 108).tolist() == found
+        assert outliers.find_pairs(x, np.ones_like(x)).tolist() == found
+        assert outliers.find_pairs(np.ones_like(x), x).tolist() == found
+    x[line] = 0  # a row or column of zeros does not count
+    assert outliers.find(x, w, 108).tolist() == []
 
 
 def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
