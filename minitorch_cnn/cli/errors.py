@@ -29,11 +29,13 @@ def usage(prog, error):
 def explain(error):
     """Return (exit code, one sentence) for an error that this program does not cause, else (None, None)."""
     from minitorch_cnn import data, nn, train, weights
+    from minitorch_cnn.explain.lecture.errors import LectureError
     from minitorch_cnn.models import own
     from minitorch_cnn.shapes import ShapeError
 
     bad_input = (
         UsageError,
+        LectureError,
         data.DatasetError,
         nn.StateDictError,
         train.CheckpointError,

@@ -14,6 +14,7 @@ from minitorch_cnn.explain.features.patches import Patches, normalised, patches
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.fields.growth import Growth, field_growth
 from minitorch_cnn.explain.fields.unit import UnitField, receptive_field
+from minitorch_cnn.explain.lecture.deck import Lecture, build_lecture, copy_lecture
 from minitorch_cnn.explain.network.backward import BackwardTrace
 from minitorch_cnn.explain.network.graph import Graph, Operation, graph
 from minitorch_cnn.explain.network.poster import efficiency, poster
@@ -39,6 +40,7 @@ __all__ = [
     "Growth",
     "Layer",
     "LearnedFlip",
+    "Lecture",
     "MismatchError",
     "Node",
     "Operation",
@@ -52,8 +54,10 @@ __all__ = [
     "UnitField",
     "WorkedExample",
     "as_matrix",
+    "build_lecture",
     "conv",
     "conv_gradient",
+    "copy_lecture",
     "deep_network",
     "efficiency",
     "explore",

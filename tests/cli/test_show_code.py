@@ -6,6 +6,7 @@ from minitorch_cnn.cli.main import all_commands
 from tests.campaigns.typed_lines import commands
 
 TRAINED = ("--model", "run")
+TRAINED_RUN = ("--run", "run")
 LINES = {  # words of a command: (its arguments, whether the program is run too)
     "doctor": ((), False),
     "data get": (("--from", "archive.tar.gz"), False),
@@ -40,6 +41,8 @@ LINES = {  # words of a command: (its arguments, whether the program is run too)
     "explain occlusion": ((*TRAINED, "--count", 1), True),
     "explain gradcam": (("--layer", "0", *TRAINED), False),
     "explore": ((*TRAINED, "-o", "page.html"), False),
+    "lecture new": (("my-lecture",), False),
+    "lecture build": ((".", *TRAINED_RUN), False),
     "export": ((*TRAINED, "-o", "model.onnx"), False),
     "gradcheck": (("pool",), False),
     "exercise start": (("relu",), False),

@@ -1,8 +1,8 @@
 // The rules for the JavaScript of the pages; run by .ci/run.
 
 const names = [
-  "Blob", "IntersectionObserver", "ImageData", "URL", "WorkerGlobalScope", "Worker", "atob", "createImageBitmap", "document",
-  "getComputedStyle", "navigator", "performance", "self", "setTimeout", "window",
+  "Blob", "Event", "IntersectionObserver", "ImageData", "URL", "WorkerGlobalScope", "Worker", "atob", "clearInterval", "createImageBitmap", "document",
+  "getComputedStyle", "navigator", "performance", "self", "setInterval", "setTimeout", "window",
 ];
 
 export default [

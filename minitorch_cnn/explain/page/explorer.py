@@ -1,28 +1,20 @@
 """The explorer: one HTML file in which a model computes, which opens from a folder and needs no network."""
 
-import base64
 import html
-import json
 import pathlib
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minitorch_cnn import arguments, data
-from minitorch_cnn.autograd import no_grad
-from minitorch_cnn.explain.network.topology import layers
 from minitorch_cnn.explain.page.bundle import FOLDER, bundle
-from minitorch_cnn.explain.page.description import describe
+from minitorch_cnn.explain.page.content import as_json, network_content
 from minitorch_cnn.io import files
-from minitorch_cnn.nn.tracing import evaluating
-from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Path
 
 if TYPE_CHECKING:
     from minitorch_cnn.train import Classifier
-
-FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them in half precision
 
 
 class Explorer:
@@ -30,13 +22,15 @@ class Explorer:
 
     Attributes
     ----------
+    content : dict
+        What the page knows: the network, its weights, the images.
     html : str
     half_precision : bool
         Whether the weights are float16 in the page, with relative rounding errors of up to 2**-11.
     """
 
-    def __init__(self, text: str, half_precision: bool):
-        self.html, self.half_precision = text, half_precision
+    def __init__(self, content: dict[str, Any]):
+        self.content, self.html, self.half_precision = content, _page(content), content["half"]
 
     def save(self, path: Path) -> None:
         """Write the page to a file; ValueError if its name does not end with .html."""
@@ -79,27 +73,10 @@ def explore(classifier: "Classifier", images: Array, labels: Array | None = None
     """
     images = _checked(classifier, images)
     labels = _checked_labels(labels, len(images), len(classifier.classes))
-    model = classifier.model
-    shape = (1, images.shape[3], *classifier.input_size)
-    description = describe(model, shape)
-    weights, half = _encoded(description.constants)
-    with evaluating(model), no_grad():
-        outputs = model(Tensor(classifier.normalised(images))).data
-    content = {
-        "title": title or type(model).__name__,
-        "graph": description.graph,
-        "layers": _layers(description.replay),
-        "classes": list(classifier.classes),
-        "mean": list(classifier.metadata["mean"]),
-        "std": list(classifier.metadata["std"]),
-        "half": half,
-        "weights": weights,
-        "images": [
-            {"pixels": _base64(image), "label": label, "output": output.tolist()}
-            for image, label, output in zip(images, labels, outputs, strict=True)
-        ],
-    }
-    return Explorer(_page(content), half)
+    facts = {name: list(classifier.metadata[name]) for name in ("mean", "std")} | {"classes": list(classifier.classes)}
+    content = network_content(classifier.model, classifier.normalised(images), images, labels, facts)
+    content["title"] = title or type(classifier.model).__name__
+    return Explorer(content)
 
 
 def _checked(classifier, images):
@@ -124,43 +101,15 @@ def _checked_labels(labels, count, classes):
     return labels.tolist()
 
 
-def _layers(replay):
-    """Return the layers to draw: what each is, what it reads, and the variables of the graph that show it."""
-    nodes, owner = layers(replay.x, replay.records)
-    found = [
-        {"kind": node.kind, "text": node.text, "notes": node.notes, "path": node.path, "inputs": node.inputs}
-        for node in nodes
-    ]
-    found[0] |= {"own": 0, "shown": 0, "parts": []}
-    for variable, record in enumerate(replay.records, 1):
-        layer = found[owner[id(record.output)]] if id(record.output) in owner else None
-        if layer is None:
-            continue  # made from parameters alone
-        layer.setdefault("own", variable)
-        layer.setdefault("parts", []).append(variable)
-        if record.op.kind != "view":
-            layer["shown"] = variable
-    return found
-
-
-def _encoded(constants):
-    """Return all constants in one base64 text, and whether they are float16."""
-    every = np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in constants)])
-    half = every.nbytes > FLOAT32_LIMIT and np.abs(every).max() <= np.finfo(np.float16).max
-    return _base64(every.astype(np.float16) if half else every), bool(half)
-
-
-def _base64(array):
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
 def _page(content):
     """Return the page: styles, elements, data and script in one text."""
     folder = FOLDER / "views"
     template = Template((folder / "explorer.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=html.escape(content["title"]),
-        style="".join((folder / name).read_text(encoding="utf-8") for name in ("theme.css", "explorer.css")),
+        style="".join(
+            (folder / name).read_text(encoding="utf-8") for name in ("theme.css", "network.css", "explorer.css")
+        ),
         script=bundle("views/explorer.mjs"),
-        content=json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
+        content=as_json(content),
     )

@@ -242,9 +242,9 @@ def test_without_a_worker_the_page_computes_by_itself(page):
 
 
 def test_half_precision_and_grey_images(browser, tmp_path, monkeypatch):
-    from minitorch_cnn.explain.page import explorer
+    from minitorch_cnn.explain.page import content
 
-    monkeypatch.setattr(explorer, "FLOAT32_LIMIT", 1000)
+    monkeypatch.setattr(content, "FLOAT32_LIMIT", 1000)
     grey = classifier("lenet5", channels=1)
     made = explain.explore(grey, pictures(1, channels=1))
     assert made.half_precision

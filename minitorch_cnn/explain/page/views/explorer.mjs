@@ -5,7 +5,7 @@ import { openCamera, openSheet } from "./sheet.mjs";
 import { changePanel, heatMaps, showModes, weightGradient } from "./panels.mjs";
 import { Changes } from "./change.mjs";
 import { bytesOf, constantsOf, softmax } from "./content.mjs";
-import { NetworkView, titleOf } from "./network.mjs";
+import { NetworkView, showAnswer, titleOf } from "./network.mjs";
 import { gridOf, largestOf, mapsOf, paintGrid, paintMap, short } from "./paint.mjs";
 import { normalised, paintPicture, readPicture } from "./picture.mjs";
 import { Session, serve } from "./session.mjs";
@@ -101,18 +101,8 @@ class Explorer {
   }
 
   answer() {
-    const probabilities = softmax([...this.session.value(this.content.graph.output).data]);
-    const order = probabilities.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, 5);
-    this.best = order[0];
-    find("answer").replaceChildren(...order.map((i) => {
-      const item = document.createElement("li"), name = document.createElement("span");
-      name.textContent = this.classes[i];
-      item.append(name, `${(100 * probabilities[i]).toFixed(1)} %`);
-      item.style.setProperty("--share", `${100 * probabilities[i]}%`);
-      item.classList.toggle("right", i === this.label);
-      return item;
-    }));
-    this.probabilities = probabilities;
+    this.probabilities = softmax([...this.session.value(this.content.graph.output).data]);
+    this.best = showAnswer(find("answer"), this.probabilities, this.classes, this.label);
   }
 
   // Go back from what is chosen: the loss of a label, the output of a class, or the unit.

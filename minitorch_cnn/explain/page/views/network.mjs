@@ -1,5 +1,6 @@
 // The network from left to right: a card for each layer with its maps, and arcs where a layer reads an earlier one.
 
+import { make } from "./dom.mjs";
 import { gridOf, paintGrid } from "./paint.mjs";
 
 const WIDTH = 108; // of a card's picture, pixels
@@ -16,6 +17,19 @@ export function titleOf(layer) {
 
 function sizeText([, ...shape]) {
   return shape.length > 1 ? `${shape[0]} maps ${shape[1]} x ${shape[2]}` : `${shape[0]} numbers`;
+}
+
+// Write the most probable classes into a list, and return the first; `label` is the right class or null.
+export function showAnswer(list, probabilities, classes, label, count = 5) {
+  const order = probabilities.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, count);
+  list.replaceChildren(...order.map((i) => {
+    const name = make("span", { textContent: classes[i] });
+    const item = make("li", {}, name, `${(100 * probabilities[i]).toFixed(1)} %`);
+    item.style.setProperty("--share", `${100 * probabilities[i]}%`);
+    item.classList.toggle("right", i === label);
+    return item;
+  }));
+  return order[0];
 }
 
 export class NetworkView {

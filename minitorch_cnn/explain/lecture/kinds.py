@@ -1,0 +1,80 @@
+"""What the argument of a figure may be: a description for messages, and a test."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from minitorch_cnn import models
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """``expected`` completes the sentence "expected ..."; ``fits`` tells whether a value is of this kind."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def whole(least, most):
+    """Return the kind of integers from ``least`` to ``most``."""
+    return Kind(f"an integer of {least} to {most}", lambda value: type(value) is int and least <= value <= most)
+
+
+def one_of(*choices):
+    """Return the kind of a word out of several."""
+    return Kind(f"one of {', '.join(choices)}", lambda value: value in choices)
+
+
+def some_of(*choices):
+    """Return the kind of a list of words out of several."""
+
+    def fits(value):
+        return isinstance(value, list) and all(entry in choices for entry in value)
+
+    return Kind(f"a list of words out of {', '.join(choices)}", fits)
+
+
+def grid(rows, columns):
+    """Return the kind of rows of numbers of equal length."""
+
+    def fits(value):
+        if not isinstance(value, list) or not 1 <= len(value) <= rows or not all(isinstance(r, list) for r in value):
+            return False
+        flat = [number for row in value for number in row]
+        same = len({len(row) for row in value}) == 1 and 1 <= len(value[0]) <= columns
+        return same and all(type(number) in (int, float) and abs(number) < 1000 for number in flat)
+
+    size = f"at most {rows} rows of at most {columns} numbers" if rows > 1 else f"one row of at most {columns} numbers"
+    return Kind(f"{size} below 1000, such as [[1, 2], [3, 4]]" if rows > 1 else f"{size}, such as [[1, 2, 3]]", fits)
+
+
+def known_networks(most):
+    """Return the kind of lists of names of networks."""
+
+    def fits(value):
+        return isinstance(value, list) and 1 <= len(value) <= most and all(name in models.list() for name in value)
+
+    return Kind(f"a list of 1 to {most} names of `mcnn list`", fits)
+
+
+def table(**columns):
+    """Return the kind of a list of tables, each with the same entries of given types."""
+
+    def fits(value):
+        return (
+            isinstance(value, list)
+            and bool(value)
+            and all(
+                isinstance(row, dict)
+                and row.keys() == columns.keys()
+                and all(isinstance(row[k], t) for k, t in columns.items())
+                for row in value
+            )
+        )
+
+    return Kind(f"a list of tables with {', '.join(columns)}", fits)
+
+
+NUMBER = (int, float)
+TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
+TEXT = Kind("a text", lambda value: isinstance(value, str))

@@ -1,0 +1,137 @@
+"""Markdown files become slides.
+
+A line ``---`` ends a slide. A slide begins with a heading. A fenced block ``figure NAME`` holds the arguments of a
+figure as TOML, a block ``formula`` a formula in plain text, a block ``notes`` what only the speaker sees. A list whose
+items begin with ``+`` appears item by item. Pictures are put into the page.
+"""
+
+import base64
+import dataclasses
+import html
+import mimetypes
+import re
+import tomllib
+from typing import Any
+
+from minitorch_cnn.explain.lecture.errors import LectureError
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A figure block: the name of the figure, its arguments, and where they stand."""
+
+    name: str
+    arguments: dict[str, Any]
+    source: str  # the lines of the block
+    file: str
+    line: int  # of the opening fence
+
+    def place(self, argument=None):
+        """Return ``file:line`` of an argument, or of the block where it does not stand in it."""
+        for number, text in enumerate(self.source.splitlines(), 1):
+            if argument is not None and re.match(rf"\s*(\[*\s*)?{re.escape(argument)}\s*(=|\]|\.)", text):
+                return f"{self.file}:{self.line + number}"
+        return f"{self.file}:{self.line}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Slide:
+    """One slide: its heading as text, and HTML for the screen and for the speaker."""
+
+    title: str
+    body: str
+    notes: str
+    figures: list[Figure]
+
+
+def read_slides(path):
+    """Read the slides of one Markdown file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of Slide
+
+    Raises
+    ------
+    LectureError
+        If a slide has no heading, a block is not known or no TOML, or a picture is not a file of the folder.
+    ModuleNotFoundError
+        If markdown-it-py is not installed.
+    """
+    try:
+        from markdown_it import MarkdownIt
+    except ModuleNotFoundError as error:
+        told = "install what lectures need: pip install 'minitorch-cnn[lecture]' (there is no markdown-it-py here)"
+        raise ModuleNotFoundError(told, name=error.name) from error
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    text = path.read_text(encoding="utf-8")
+    slides, part = [], []
+    for token in [*markdown.parse(text), None]:
+        if token is not None and token.type != "hr":
+            part.append(token)
+        elif part:
+            slides.append(_slide(markdown, path, part))
+            part = []
+    return slides
+
+
+def _slide(markdown, path, tokens):
+    first = tokens[0]
+    if first.type != "heading_open":
+        expected = 'expected a heading such as "# Pooling" at the beginning'
+        raise LectureError(f"{path.name}:{first.map[0] + 1}", f"slide - {expected}, got {first.type.split('_')[0]}")
+    shown, notes, figures = [], "", []
+    for token in tokens:
+        if token.type == "bullet_list_open" and token.markup == "+":
+            token.attrSet("class", "steps")
+        for child in token.children or ():
+            if child.type == "image":
+                _embed(child, path, token.map[0] + 1)
+        kind = token.info.split()[:1] if token.type == "fence" else []
+        if kind == ["notes"]:
+            notes += markdown.render(token.content)
+        elif kind == ["figure"]:
+            figures.append(_figure(token, path.name))
+        elif kind == ["formula"]:
+            token.type, token.content = "html_block", _formula(token.content)
+            shown.append(token)
+        elif kind:
+            problem = f"block - expected figure, formula or notes, got {kind[0]!r}"
+            raise LectureError(f"{path.name}:{token.map[0] + 1}", problem)
+        else:
+            shown.append(token)
+    body = markdown.renderer.render(shown, markdown.options, {})
+    return Slide(tokens[1].content, body, notes, figures)
+
+
+def _formula(text):
+    lines = "<br>".join(html.escape(line) for line in text.strip().splitlines())
+    return f'<p class="formula">{lines}</p>\n'
+
+
+def _figure(token, file):
+    line = token.map[0] + 1
+    words = token.info.split()
+    if len(words) != 2:
+        raise LectureError(f"{file}:{line}", f'figure - expected one name, as in "figure window", got {token.info!r}')
+    try:
+        arguments = tomllib.loads(token.content)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        inside = int(found[1]) if found else len(token.content.splitlines())
+        raise LectureError(f"{file}:{line + inside}", f"figure {words[1]}: TOML - {error}") from error
+    return Figure(words[1], arguments, token.content, file, line)
+
+
+def _embed(image, path, line):
+    """Put a picture into the page, which has no network."""
+    source = image.attrGet("src")
+    file = path.parent / source
+    kind = mimetypes.guess_type(source)[0] or ""
+    if not kind.startswith("image/") or not file.is_file():
+        raise LectureError(f"{path.name}:{line}", f"picture - expected a picture in {path.parent}, got {source!r}")
+    image.attrSet("src", f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}")

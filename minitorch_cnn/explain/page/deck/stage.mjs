@@ -1,0 +1,209 @@
+// The stage: which slide is seen, how keys, clicker and address move it, overview, theme, black screen.
+
+import { button, make } from "../views/dom.mjs";
+import { pause } from "../views/session.mjs";
+import { constantsOf } from "../views/content.mjs";
+import { Session } from "../views/session.mjs";
+import { Pen } from "./pen.mjs";
+import { Speaker } from "./speaker.mjs";
+
+const WIDTH_STAGE = 1280,
+  HEIGHT_STAGE = 720;
+const KEYS = [
+  ["\u2192 PageDown Space", "next step or slide"],
+  ["\u2190 PageUp", "back"],
+  ["Home End", "first and last slide"],
+  ["o", "overview"],
+  ["s", "speaker notes in a second window"],
+  ["f", "full screen"],
+  ["b .", "black screen"],
+  ["p", "pen"],
+  ["e", "erase what the pen drew"],
+  ["t", "light and dark"],
+  ["Esc", "leave a figure"],
+  ["?", "this list"],
+];
+
+export class Stage {
+  constructor(content, figures, source) {
+    Object.assign(this, { content, figures, source, index: 0, step: 0 });
+    this.slides = [...document.querySelectorAll(".slide")];
+    this.sessions = new Map();
+    this.pen = new Pen(document.getElementById("ink"));
+    this.speaker = new Speaker(this);
+  }
+
+  // A word of the page in the language of the deck.
+  say(word) {
+    return this.content.words[word] ?? word;
+  }
+
+  // The network of a name at work; all figures that show it share its weights, each has its own session.
+  async session(name) {
+    const network = this.content.networks[name],
+      session = new Session(network.graph, constantsOf(network), this.source);
+    await session.start();
+    return { network, session };
+  }
+
+  async start() {
+    this.listen();
+    this.read();
+    this.built = this.slides.map(() => false);
+    await this.build(this.index);
+    for (const [i] of this.slides.entries()) {
+      await pause(0);
+      await this.build(i);
+    }
+  }
+
+  // Make the figures of a slide, once.
+  async build(index) {
+    if (this.built[index]) return;
+    this.built[index] = true;
+    const boxes = this.slides[index].querySelectorAll(".figure");
+    await Promise.all(
+      this.content.figures[index].map(async ({ name, arguments: given, more }, i) => {
+        try {
+          await this.figures[name](boxes[i], given, this, more);
+        } catch (error) {
+          boxes[i].textContent = `figure ${name}: ${error.message}`;
+          throw error;
+        }
+      }),
+    );
+  }
+
+  get steps() {
+    return [...this.slides[this.index].querySelectorAll(".steps li")];
+  }
+
+  // Show a slide; `step` is how many items of its list can be seen.
+  show(index, step = 0) {
+    this.index = Math.max(0, Math.min(this.slides.length - 1, index));
+    this.step = Math.min(step, this.steps.length);
+    this.slides.forEach((slide, i) => slide.classList.toggle("current", i === this.index));
+    this.steps.forEach((item, i) => item.classList.toggle("later", i >= this.step));
+    const count = document.getElementById("count");
+    count.textContent = `${this.index + 1} / ${this.slides.length}`;
+    if (window.location.hash !== `#/${this.index + 1}`) window.history.replaceState(null, "", `#/${this.index + 1}`);
+    this.pen.clear();
+    this.speaker.show();
+  }
+
+  next() {
+    if (this.step < this.steps.length) this.show(this.index, this.step + 1);
+    else if (this.index < this.slides.length - 1) this.show(this.index + 1);
+  }
+
+  back() {
+    if (this.step > 0) this.show(this.index, this.step - 1);
+    else if (this.index > 0) this.show(this.index - 1, Infinity);
+  }
+
+  // The address may name a slide: #/12.
+  read() {
+    const found = /^#\/(\d+)$/.exec(window.location.hash);
+    this.show(found ? Number(found[1]) - 1 : 0);
+  }
+
+  scale() {
+    const factor = Math.min(window.innerWidth / WIDTH_STAGE, window.innerHeight / HEIGHT_STAGE);
+    const left = (window.innerWidth - factor * WIDTH_STAGE) / 2,
+      top = (window.innerHeight - factor * HEIGHT_STAGE) / 2;
+    document.getElementById("stage").style.transform = `translate(${left}px, ${top}px) scale(${factor})`;
+    this.pen.resize();
+  }
+
+  setTheme(name) {
+    document.documentElement.dataset.theme = name;
+    document.dispatchEvent(new Event("themechange"));
+  }
+
+  overview(on = !document.body.classList.contains("overview")) {
+    document.body.classList.toggle("overview", on);
+    if (on) this.slides[this.index].scrollIntoView({ block: "nearest" });
+    else window.scrollTo(0, 0);
+  }
+
+  help() {
+    const box = document.getElementById("help"),
+      table = make("table");
+    for (const [keys, text] of KEYS) {
+      const row = table.insertRow();
+      row.append(make("th", { textContent: keys, scope: "row" }), make("td", { textContent: this.say(text) }));
+    }
+    box.replaceChildren(
+      table,
+      button(this.say("close"), () => box.close()),
+    );
+    box.showModal();
+  }
+
+  fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else document.documentElement.requestFullscreen();
+  }
+
+  black() {
+    const cover = document.getElementById("black");
+    cover.hidden = !cover.hidden;
+  }
+
+  listen() {
+    this.scale();
+    window.addEventListener("resize", () => this.scale());
+    window.addEventListener("hashchange", () => this.read());
+    document.addEventListener("keydown", (event) => this.key(event));
+    this.slides.forEach((slide, i) =>
+      slide.addEventListener("click", () => {
+        if (!document.body.classList.contains("overview")) return;
+        this.overview(false);
+        this.show(i);
+      }),
+    );
+  }
+
+  // A figure keeps the keys that it uses; PageUp and PageDown, which a clicker sends, always move the deck.
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("help").open) return;
+    const inFigure = event.target.closest?.(".figure"),
+      typing = event.target.matches?.("input, select, textarea");
+    if (event.key === "Escape") {
+      document.activeElement?.blur();
+      this.overview(false);
+    }
+    const action = {
+      PageDown: () => this.next(),
+      PageUp: () => this.back(),
+      ...(inFigure
+        ? {}
+        : {
+            " ": () => this.next(),
+            ArrowRight: () => this.next(),
+            ArrowDown: () => this.next(),
+            ArrowLeft: () => this.back(),
+            ArrowUp: () => this.back(),
+            Home: () => this.show(0),
+            End: () => this.show(Infinity),
+            Enter: () => this.overview(false),
+          }),
+      ...(typing
+        ? {}
+        : {
+            o: () => this.overview(),
+            s: () => this.speaker.open(),
+            f: () => this.fullScreen(),
+            b: () => this.black(),
+            ".": () => this.black(),
+            p: () => this.pen.toggle(),
+            e: () => this.pen.clear(),
+            t: () => this.setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
+            "?": () => this.help(),
+          }),
+    }[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+}

@@ -1,0 +1,137 @@
+"""Markdown into slides, and messages that name file and line."""
+
+import base64
+
+import pytest
+
+from minitorch_cnn.explain import lecture
+from minitorch_cnn.explain.lecture import blocks
+from minitorch_cnn.explain.lecture.text import read_slides
+
+pytest.importorskip("markdown_it")
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write(text, name="02.md"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return read_slides(tmp_path / name)
+
+    return write
+
+
+def test_slides_end_at_a_rule_and_have_notes_and_figures(read):
+    first, second = read(
+        "# One & two\n\nText *here*.\n\n```notes\nSay **this**.\n```\n\n---\n\n## Next\n\n"
+        '```figure window\nstride = 2\noperation = "convolution"\n```\n\n+ a\n+ b\n'
+    )
+    assert first.title == "One & two" and "<em>here</em>" in first.body and first.figures == []
+    assert first.notes == "<p>Say <strong>this</strong>.</p>\n" and "Say" not in first.body
+    (figure,) = second.figures
+    assert (figure.name, figure.arguments) == ("window", {"stride": 2, "operation": "convolution"})
+    assert figure.place() == "02.md:13" and figure.place("operation") == "02.md:15"
+    assert '<ul class="steps">' in second.body and "window" not in second.body
+
+
+def test_a_formula_keeps_its_lines_and_html_is_text(read):
+    (slide,) = read("# F\n\n```formula\na < b\nc\n```\n\n<script>x</script>\n")
+    assert '<p class="formula">a &lt; b<br>c</p>' in slide.body and "<script>" not in slide.body
+
+
+def test_pictures_travel_in_the_page(read, tmp_path):
+    (tmp_path / "dot.png").write_bytes(b"dot")
+    (slide,) = read("# P\n\n![a dot](dot.png)\n")
+    assert f'src="data:image/png;base64,{base64.b64encode(b"dot").decode()}"' in slide.body
+
+
+MISTAKES = {
+    "window stride": (
+        "# A\n\n---\n\n# B\n\n```figure window\n\nstride = 0\n```\n",
+        "02.md:9: figure window: stride - expected an integer of 1 to 4, got 0",
+    ),
+    "unknown argument": (
+        "# A\n\n```figure window\nstrides = 1\n```\n",
+        "02.md:4: figure window: argument - expected one of input, kernel, stride, padding, operation, got 'strides'",
+    ),
+    "no arguments": (
+        "# A\n\n```figure costs\nx = 1\n```\n",
+        "02.md:4: figure costs: argument - expected no arguments, got 'x'",
+    ),
+    "unknown figure": (
+        "# A\n\n```figure windw\n```\n",
+        "02.md:3: figure - expected one of window, impulse, .*, got 'windw'; did you mean window?",
+    ),
+    "missing": (
+        "# A\n\n```figure ladder\n```\n",
+        "02.md:3: figure ladder: steps - expected a list of tables with name, accuracy, minutes, command, got nothing",
+    ),
+    "grid": (
+        "# A\n\n```figure window\ninput = [[1], [1, 2]]\n```\n",
+        "02.md:4: figure window: input - expected at most 6 rows of at most 6 numbers below 1000, such as .*, got ",
+    ),
+    "word": (
+        '# A\n\n```figure window\noperation = "xcorr"\n```\n',
+        "02.md:4: figure window: operation - expected one of cross-correlation, convolution, got 'xcorr'",
+    ),
+    "network": (
+        '# A\n\n```figure field\nnetwork = "mine"\n```\n',
+        "02.md:4: figure field: network - expected one of yours, lenet5, got 'mine'",
+    ),
+    "registry": (
+        '# A\n\n```figure layers\nnetworks = ["vgg_z"]\n```\n',
+        "02.md:4: figure layers: networks - expected a list of 1 to 6 names of `mcnn list`, got ['vgg_z']",
+    ),
+    "toml": ("# A\n\n```figure window\nkernel = 3\nstride =\n```\n", "02.md:5: figure window: TOML - Invalid value"),
+    "two names": ("# A\n\n```figure a b\n```\n", '02.md:3: figure - expected one name, as in "figure window", got'),
+    "block": ("# A\n\n```python\n```\n", "02.md:3: block - expected figure, formula or notes, got 'python'"),
+    "heading": (
+        "# A\n\n---\n\ntext\n",
+        '02.md:5: slide - expected a heading such as "# Pooling" at the beginning, got',
+    ),
+    "picture": (
+        "# A\n\n![x](http://a.org/x.png)\n",
+        "02.md:3: picture - expected a picture in .*, got 'http://a.org/x.png'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_line(read, text, message):
+    escaped = message.replace("?", "\\?").replace("[", "\\[").replace("(", "\\(")
+    with pytest.raises(lecture.LectureError, match=f"^{escaped}"):
+        for slide in read(text):
+            for figure in slide.figures:
+                blocks.content(figure, ("yours", "lenet5"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = 3", "deck.toml: title - expected a text, got 3"),
+        ("[words]\ninput = 1", "deck.toml: words - expected a table of texts, got"),
+        ("name = 'x'", "deck.toml: settings - expected title, lang, words and networks, got 'name'"),
+        ("title =", "deck.toml: TOML - Invalid value"),
+        ("[networks]\nmine = 'none'", "deck.toml: networks: mine - expected a run's folder or model file, seen from"),
+    ],
+)
+def test_mistakes_in_the_settings(tmp_path, text, message):
+    (tmp_path / "deck.toml").write_text(text)
+    with pytest.raises(lecture.LectureError, match=f"^{message}"):
+        lecture.lecture_runs(tmp_path)
+
+
+def test_an_empty_folder_and_a_file_are_no_lecture(tmp_path):
+    with pytest.raises(
+        lecture.LectureError, match="slides - expected at least one in files that end with .md, got none"
+    ):
+        lecture.build_lecture(tmp_path)
+    with pytest.raises(lecture.LectureError, match="folder - expected the folder of a lecture, got something else"):
+        lecture.build_lecture(tmp_path / "none")
+
+
+def test_every_figure_of_the_page_has_a_block():
+    from minitorch_cnn.explain.page.bundle import FOLDER
+
+    text = (FOLDER / "deck" / "deck.mjs").read_text(encoding="utf-8")
+    table = text.split("const figures = {")[1].split("};")[0]
+    assert {entry.split(":")[0].strip() for entry in table.split(",") if ":" in entry} == set(blocks.FIGURES)
