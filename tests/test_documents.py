@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import minitorch_cnn
-from minitorch_cnn import models, train
+from minitorch_cnn import explain, models, train
 from minitorch_cnn.cli import main
 
 ROOT = pathlib.Path(minitorch_cnn.__file__).parents[1]
@@ -66,7 +66,7 @@ def test_programs_print_what_is_shown(path):
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """Work in a folder with what the documents take for granted: pictures of two classes, and a trained network."""
+    """Work in a folder with what the documents take for granted: pictures, a trained network, a lecture's text."""
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "pets" / name / "a.png")
@@ -75,6 +75,7 @@ def desk(tmp_path, monkeypatch):
     metadata = {"architecture": architecture, "classes": ["cat", "dog"], "mean": [0.5] * 3, "std": [0.25] * 3}
     model = models.create("mlp", num_classes=2, image_size=8)
     train.Classifier(model, metadata).save(tmp_path / "runs" / "mlp-1" / "model.safetensors")
+    explain.copy_lecture(tmp_path / "my-lecture")
     monkeypatch.chdir(tmp_path)
 
 
