@@ -22,6 +22,7 @@ from minitorch_cnn.cli import (
     race,
     runs,
     streams,
+    sweep,
     train,
     transfer,
 )
@@ -86,7 +87,7 @@ def all_commands():
     )
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    training = doctor, data, train, launch, runs, transfer, predict, race
+    training = doctor, data, train, launch, sweep, runs, transfer, predict, race
     for family in (*training, network, explain, explore, lecture, export, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 import textwrap
 
 from minitorch_cnn.cli.errors import UsageError
@@ -91,6 +92,28 @@ def positive(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
+
+
+def epochs(text):
+    """Parse a number of epochs, at least 1; a whole one becomes an integer."""
+    value = number(1, math.inf)(text)
+    return int(value) if value == int(value) else value
+
+
+def number(least, below):
+    """Return an argument type: numbers from ``least`` to below ``below``."""
+
+    def parse(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value < below:
+            expected = f"of at least {least:g}" if below == math.inf else f"from {least:g} to below {below:g}"
+            raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
+        return value
+
+    return parse
 
 
 def set_command(parser, run, code):

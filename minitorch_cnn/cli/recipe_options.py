@@ -1,15 +1,33 @@
 """Options that change a recipe, which `mcnn train` and `mcnn transfer` share."""
 
 import argparse
+import math
 
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.parser import integer
+from minitorch_cnn.cli.parser import integer, number
 
-FIELDS = ("schedule", "class_weights", "early_stop", "keep_best")  # of `Recipe`, and of the parsed arguments
+FIELDS = (
+    "batch_size",
+    "weight_decay",
+    "label_smoothing",
+    "dropout",
+    "schedule",
+    "class_weights",
+    "early_stop",
+    "keep_best",
+)  # of `Recipe`, and of the parsed arguments
 
 
 def add_recipe_options(parser):
     """Add the options to a command; each is a field of `Recipe`."""
+    parser.add_argument("--batch-size", type=integer(2), metavar="N", help="images of a step (default: the recipe's)")
+    parser.add_argument(
+        "--weight-decay", type=number(0, math.inf), metavar="D", help="times each weight, added to its gradient"
+    )
+    parser.add_argument(
+        "--label-smoothing", type=number(0, 1), metavar="S", help="share of a label that all classes get, 0 to below 1"
+    )
+    parser.add_argument("--dropout", type=number(0, 1), metavar="P", help="rate of all dropout layers")
     parser.add_argument(
         "--schedule",
         choices=("one_cycle", "plateau"),

@@ -8,7 +8,7 @@ from minitorch_cnn.cli import find_rate, training
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import Source, add_source_options, recorded_source, source
 from minitorch_cnn.cli.options import add_ranks_options, add_threads_option, connect, is_own, use_threads
-from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
+from minitorch_cnn.cli.parser import SEEDS, epochs, integer, positive, set_command
 from minitorch_cnn.cli.recipe_options import FIELDS, add_recipe_options, recipe_changes
 from minitorch_cnn.cli.streams import say
 
@@ -58,7 +58,7 @@ def add_commands(commands):
     )
     add_source_options(parser)
     parser.add_argument("--image-size", type=integer(1), metavar="S", help="scale the images to S pixels per side")
-    parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
+    parser.add_argument("--epochs", type=epochs, metavar="N", help="squeeze or stretch the schedule to N epochs")
     parser.add_argument("--lr", type=positive, metavar="LR", help="highest learning rate (default: the recipe's)")
     parser.add_argument(
         "--seed", type=integer(0, SEEDS), metavar="N", help="seed of weights, order and augmentation (default: 0)"
@@ -149,7 +149,7 @@ class Plan:
         ]
 
 
-def _plan(arguments):
+def planned(arguments):
     """Return the `Plan`; remarks about it go to standard error."""
     if arguments.find_lr is not None:
         find_rate.refuse_others(arguments)
@@ -307,7 +307,7 @@ def _run(arguments):
 
     with connect(arguments) as ranks:
         use_threads(arguments, ranks.threads)
-        plan = _plan(arguments)
+        plan = planned(arguments)
         if arguments.find_lr is not None:
             return find_rate.run(arguments, plan, ranks)
         log = {"on_epoch": _tensorboard()} if arguments.tensorboard else {}
@@ -336,7 +336,7 @@ def _tensorboard():
 
 
 def _code(arguments):
-    plan = _plan(arguments)
+    plan = planned(arguments)
     folder = plan.folder or training.free_folder(plan.name)
     connected, ranks = [], ""
     if arguments.distributed not in (None, "off"):

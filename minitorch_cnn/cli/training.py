@@ -46,6 +46,8 @@ def for_pictures(place, name, chosen, more_epochs=True):
 
     recipe, found = train.recipe(name, **chosen), place.listing()
     few = train.few_images(recipe, int(found.train.sum()))
+    if "batch_size" in chosen:  # the rate of the recipe belongs to a batch; that of the user stands
+        few.pop("peak_lr", None)
     changes = {name: value for name, value in few.items() if more_epochs or name != "epochs"} | chosen
     recipe = train.recipe(name, **changes)
     say(

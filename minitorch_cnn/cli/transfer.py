@@ -7,7 +7,7 @@ from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import UsageError, usage
 from minitorch_cnn.cli.images import Source, add_source_options, source
 from minitorch_cnn.cli.options import add_threads_option, is_own, use_threads
-from minitorch_cnn.cli.parser import SEEDS, integer, positive, set_command
+from minitorch_cnn.cli.parser import SEEDS, epochs, integer, positive, set_command
 from minitorch_cnn.cli.recipe_options import add_recipe_options, recipe_changes
 
 _NETWORK = "resnet18"
@@ -48,7 +48,7 @@ def add_commands(commands):
         help="run the frozen layers once, not every epoch; images are then neither moved nor mirrored, and only the "
         "last layer learns",
     )
-    parser.add_argument("--epochs", type=integer(1), metavar="N", help="squeeze or stretch the schedule to N epochs")
+    parser.add_argument("--epochs", type=epochs, metavar="N", help="squeeze or stretch the schedule to N epochs")
     parser.add_argument(
         "--lr",
         type=positive,

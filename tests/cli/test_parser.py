@@ -45,9 +45,9 @@ def test_python_m_is_mcnn():
     [
         (
             "trian",
-            "expected one of doctor, data, train, launch, runs, transfer, predict, eval, race, list, topology, "
-            "summary, explain, explore, lecture, export, gradcheck, exercise, completion, got 'trian'; did you mean "
-            "train?",
+            "expected one of doctor, data, train, launch, sweep, runs, transfer, predict, eval, race, list, "
+            "topology, summary, explain, explore, lecture, export, gradcheck, exercise, completion, got 'trian'; "
+            "did you mean train?",
         ),
         ("--verson", "mcnn: unknown option --verson; did you mean --version?"),
         ("eval --views 8", "mcnn eval: argument --views: expected one of 1, 2, 6, got 8"),
@@ -55,8 +55,8 @@ def test_python_m_is_mcnn():
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
-        ("train --epochs 0", "--epochs: expected an integer of at least 1, got '0'"),
-        ("train --epochs two", "--epochs: expected an integer of at least 1, got 'two'"),
+        ("train --epochs 0", "--epochs: expected a number of at least 1, got '0'"),
+        ("train --epochs two", "--epochs: expected a number of at least 1, got 'two'"),
         ("train --seed -1", "--seed: expected an integer of at least 0, got '-1'"),
         ("train --lr 0", "--lr: expected a positive number, got '0'"),
         ("train --lr inf", "--lr: expected a positive number, got 'inf'"),
@@ -90,7 +90,7 @@ def test_mcnn_alone_prints_the_help(mcnn):
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(mcnn, monkeypatch):
-    monkeypatch.setattr(train, "_plan", lambda arguments: 1 / 0)
+    monkeypatch.setattr(train, "planned", lambda arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         mcnn("train")
 
@@ -99,7 +99,7 @@ def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_plan", interrupted)
+    monkeypatch.setattr(train, "planned", interrupted)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 

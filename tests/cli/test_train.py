@@ -243,9 +243,10 @@ def test_a_finished_run_is_trained_further(mcnn, trained):
     code, out, err = mcnn("train", "--more", trained, "--epochs", 1, "--workers", 0)
     assert code == 0 and "2 epochs" in out and "epoch 2/2 done" in err
     assert result_of("runs/mlp-1")["test_reads"] == 2
-    assert "train.more('run', data.Shapes10(train=True), 'runs/mlp-2', epochs=1)" in mcnn(
-        "train", "--more", trained, "--epochs", 1, "--show-code"
-    )[1]
+    assert (
+        "train.more('run', data.Shapes10(train=True), 'runs/mlp-2', epochs=1)"
+        in mcnn("train", "--more", trained, "--epochs", 1, "--show-code")[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,3 +278,15 @@ def test_event_files_for_tensorboard(mcnn, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     code, _, err = mcnn("train", *SHORT, "--tensorboard")
     assert code == 2 and "leave out --tensorboard, or install what it needs" in err
+
+
+def test_options_change_the_recipe(mcnn):
+    options = {"epochs": 1.5, "batch-size": 64, "weight-decay": 1e-4, "label-smoothing": 0.1, "dropout": 0.0}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    code, out, _ = mcnn("train", "--recipe", "mlp", "--data", "shapes10", *words, "--show-code")
+    assert code == 0
+    for name, value in options.items():
+        assert f"{name.replace('-', '_')}={value!r}" in out
+    assert "epochs=2)" in mcnn("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", "2.0", "--show-code")[1]
+    code, _, err = mcnn("train", "--data", "shapes10", "--label-smoothing", 1)
+    assert code == 2 and "--label-smoothing: expected a number from 0 to below 1, got '1'" in err

@@ -105,6 +105,11 @@ class Runs:
     def _repr_html_(self):
         return html.table(self._rows())
 
+    def best_first(self) -> "Runs":
+        """Return the same runs ordered by accuracy, those without one last."""
+        ordered = sorted(self.runs, key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
+        return Runs(ordered, self.broken)
+
     def differences(self) -> str:
         """Return the settings that differ between the runs as text: a line for each, a column for each run."""
         if absent := [name for name, run in zip(self._names, self.runs, strict=True) if not run.settings]:
