@@ -199,7 +199,7 @@ def _read(arguments):
             form.check(list(point.values()), [form.text])
     except (OSError, ValueError) as error:
         expected = "expected the folder of a sweep"
-        raise UsageError(f"mcnn sweep: --resume - {expected}, got {path} that is no record of one ({error})") from error
+        raise UsageError(f"mcnn sweep: --resume - {expected}, got {path} without its record ({error})") from error
     return record
 
 
