@@ -15,7 +15,7 @@ from minitorch_cnn.data import mapped, shared
 from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, progress_of, progress_shape
 
 _GRACE = 2.0  # seconds for a worker to stop by itself
-_START = 60.0  # seconds, at least, for a worker to start: imports on a busy machine take long
+_START = 180.0  # seconds, at least, for a worker to start: imports on a busy machine take long
 
 
 class WorkerError(RuntimeError):

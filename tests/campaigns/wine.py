@@ -52,6 +52,16 @@ RANDOM = """
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) { return RtlGenRandom(data, (ULONG)size); }
 """
 
+# Every process begins with it. Wine 8 lacks CopyFile2; without it Python copies a file itself. The library of Python
+# 3.12.1 and the interpreter of a later one call this method in different ways.
+START = """
+import _winapi
+from importlib.metadata import MetadataPathFinder
+
+del _winapi.CopyFile2
+MetadataPathFinder.invalidate_caches = classmethod(lambda cls: None)
+"""
+
 # On Windows a complex number is a struct of two, and a long double is a double.
 COMPLEX = """
 #include <complex.h>
@@ -160,8 +170,7 @@ def prepare(folder):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(target / "Lib/site-packages")
     compile_shims(target, wheels)
-    # Wine 8 lacks CopyFile2; without it Python copies a file itself.
-    (target / "Lib/site-packages/sitecustomize.py").write_text("import _winapi\n\ndel _winapi.CopyFile2\n")
+    (target / "Lib/site-packages/sitecustomize.py").write_text(START)
     (target / "ready").touch()
     return target / "python.exe"
 
