@@ -33,7 +33,11 @@ def module_command(module, *arguments):
     ------
     RuntimeError
         If this process does not know its Python interpreter, as in a program that embeds Python.
+    OSError
+        In a browser, which starts no processes.
     """
+    if sys.platform == "emscripten":
+        raise OSError(f"run this with Python on a computer: {module} needs a process, and a browser starts none")
     if not sys.executable:
         raise RuntimeError(
             f"cannot start {module}: expected the path of the Python interpreter in sys.executable, "

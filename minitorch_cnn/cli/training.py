@@ -152,7 +152,7 @@ def trainer_of(command, make, place):
 
 def _check_address_space():
     """Raise FailedError where `ulimit -v` leaves too little: libraries then abort or hang, and say nothing useful."""
-    if sys.platform == "win32":  # has no such limit
+    if sys.platform in ("win32", "emscripten"):  # have no such limit
         return
     import resource
 

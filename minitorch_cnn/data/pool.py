@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import weakref
-from multiprocessing import connection
 
 from minitorch_cnn.data import mapped, shared
 from minitorch_cnn.data.messages import IDLE, TOGETHER, Failure, Setup, progress_of, progress_shape
@@ -217,7 +216,7 @@ def _readable(reply, timeout):
     Time in which both processes are stopped (Ctrl-Z) counts for one of them at most: that is not a hang.
     """
     waits = max(8, math.ceil(timeout))
-    return any(connection.wait([reply], timeout / waits) for _ in range(waits))
+    return any(shared.has_answer(reply, timeout / waits) for _ in range(waits))
 
 
 def pickled(transforms):

@@ -5,6 +5,8 @@ name. On Windows it inherits the handles of its pipes, and finds memory by a nam
 that has mapped it. Either way nothing remains, however the processes end.
 """
 
+from __future__ import annotations
+
 import math
 import mmap
 import os
@@ -19,11 +21,11 @@ import numpy as np
 from minitorch_cnn.processes import deaf_to_stop_signals, module_command, module_environment
 
 if sys.platform == "win32":
-    from multiprocessing.connection import Pipe
+    from multiprocessing.connection import Pipe, wait
     from multiprocessing.connection import PipeConnection as Connection
-else:
+elif sys.platform != "emscripten":  # a browser, where no process can be started: see `pool.possible_workers`
     import fcntl
-    from multiprocessing.connection import Connection
+    from multiprocessing.connection import Connection, wait
 
 # What a worker needs to find memory: a descriptor; on Windows a name, or the path of a file.
 Memory = int | str | pathlib.Path
@@ -83,6 +85,11 @@ def pipe():
         return Pipe(duplex=False)
     reading, writing = map(_above_standard, os.pipe())
     return Connection(reading, writable=False), Connection(writing, readable=False)
+
+
+def has_answer(end: Connection, seconds: float) -> bool:
+    """Wait until the reading end of a pipe has something, or is at its end; return False if the time is over before."""
+    return bool(wait([end], seconds))
 
 
 def connection(handle: int, **direction: bool) -> Connection:

@@ -11,13 +11,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from minitorch_kernels.gemm.matmul import Offsets, multiply_rows
 from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, whole_tiles
 from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import VectorIR, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel

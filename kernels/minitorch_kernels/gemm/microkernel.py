@@ -36,9 +36,8 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import REGISTERS, VECTORS, VectorIR
 
 MR = 8 if REGISTERS == 32 else 6  # rows of a tile of C

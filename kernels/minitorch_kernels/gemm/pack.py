@@ -9,11 +9,9 @@ Source: Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multipli
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from minitorch_kernels.gemm.microkernel import HALF_MR, KC, MR
+from minitorch_kernels.runtime.compiler import intrinsic, ir, types
 from minitorch_kernels.runtime.simd import VectorIR
 from minitorch_kernels.runtime.threads import parallel_kernel
 

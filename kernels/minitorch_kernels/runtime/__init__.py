@@ -1,7 +1,7 @@
 """What every kernel uses.
 
-Compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads (`threads`, `parallel`), how work is cut
-(`chunks`), memory (`memory`), vector instructions (`simd`).
+The compiler, if there is one (`compiler`), compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads
+(`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`), vector instructions (`simd`).
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from minitorch_kernels._lazy import lazy_submodules
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.runtime import chunks as chunks
     from minitorch_kernels.runtime import compile_worker as compile_worker
+    from minitorch_kernels.runtime import compiler as compiler
     from minitorch_kernels.runtime import dry_run as dry_run
     from minitorch_kernels.runtime import home as home
     from minitorch_kernels.runtime import jit as jit

@@ -13,16 +13,21 @@ import pickle
 import platform
 import warnings
 
-import llvmlite
-import llvmlite.binding as llvm
-import numba
-from numba.core import config, event
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
-from numba.core.registry import CPUDispatcher
-from numba.core.serialize import dumps
-
+from minitorch_kernels.runtime.compiler import (
+    Compiler,
+    CompileResultCacheImpl,
+    CPUDispatcher,
+    FunctionCache,
+    JITCodeLibrary,
+    Listener,
+    config,
+    dumps,
+    event,
+    jit_enabled,
+    llvm,
+    llvmlite,
+    numba,
+)
 from minitorch_kernels.runtime.home import mcnn_home
 
 # NaN and infinities keep their meaning: no "nnan", no "ninf", so never the whole of fast-math.
@@ -38,11 +43,6 @@ _LEVELS = {  # instruction sets, by the name of the processor that has just thes
 }
 
 _listeners = []
-
-
-def jit_enabled():
-    """Return False where NUMBA_DISABLE_JIT=1 runs everything as plain Python."""
-    return not config.DISABLE_JIT
 
 
 # --------------------------------------------------------------------------------------- cache
@@ -297,7 +297,7 @@ class _PartLibrary(JITCodeLibrary):
 # ------------------------------------------------------------------------------------- counter
 
 
-class _CompileListener(event.Listener):
+class _CompileListener(Listener):
     """Counts the kernels that Python calls as Numba begins to compile them."""
 
     def __init__(self):

@@ -25,11 +25,8 @@ alone, which costs nothing either, as the cores are busy.
 
 import os
 
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
-from minitorch_kernels.runtime.jit import compiled, jit_enabled
+from minitorch_kernels.runtime.compiler import cgutils, intrinsic, ir, jit_enabled, types
+from minitorch_kernels.runtime.jit import compiled
 
 # Elements of the board, each in a cache line of its own, so that readers of one do not slow down writers of another.
 _LINE = 8

@@ -12,12 +12,9 @@ for the same processor in most of the layers that we measured, see `examples/doc
 
 import platform
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, config
 
-from minitorch_kernels.runtime.jit import jit_enabled
+from minitorch_kernels.runtime.compiler import cgutils, config, ir, jit_enabled, llvm
 
 _AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite")
 _AVX512_NAMES += ("znver4", "znver5", "x86-64-v4")

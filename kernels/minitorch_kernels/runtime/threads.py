@@ -20,7 +20,8 @@ import numpy as np
 import threadpoolctl
 
 from minitorch_kernels.runtime import dry_run, parallel
-from minitorch_kernels.runtime.jit import entry, jit_enabled
+from minitorch_kernels.runtime.compiler import jit_enabled
+from minitorch_kernels.runtime.jit import entry
 
 _SMALL_BYTES = 1 << 16  # of all arrays together: waking a second thread would take longer than the work
 

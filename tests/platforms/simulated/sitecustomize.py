@@ -2,7 +2,12 @@
 
 import os
 
-if system := os.environ.get("MCNN_SIMULATED"):
+system = os.environ.get("MCNN_SIMULATED")
+if system == "browser":
+    import browser
+
+    browser.install()
+elif system:
     import refusals
 
     refusals.install(system)

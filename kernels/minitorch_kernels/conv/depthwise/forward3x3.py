@@ -17,9 +17,8 @@ contiguous data faster.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import VectorIR
 
 PIXELS = 4  # outputs at a time: 9 weights, 4 sums, an input and the start make 15

@@ -14,9 +14,8 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import VectorIR
 
 # Which tap joins which gradient, for each of the four pixels: [(row and column of the tap, index of the gradient)].

@@ -16,10 +16,9 @@ and a row of taps that lies outside is added to sums that nobody reads. Memory b
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from minitorch_kernels.conv.depthwise.forward3x3 import TAPS
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import VectorIR
 
 PIXELS = 2  # outputs at a time; with three or four, AVX2's 16 registers overflow

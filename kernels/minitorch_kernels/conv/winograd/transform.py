@@ -23,9 +23,8 @@ https://arxiv.org/abs/1509.09308, section 4.3.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import VectorIR
 
 TILE = 6  # pixels along the side of an input tile; an output tile has TILE + 1 - KERNEL
