@@ -1,15 +1,19 @@
-"""`mcnn data`: download a dataset, check a copy of one, or look at images."""
+"""`mcnn data`: download a dataset, check a copy of one, or look at one."""
 
-from minitorch_cnn.cli.images import DOWNLOADS
-from minitorch_cnn.cli.options import run_code
-from minitorch_cnn.cli.parser import Parser, set_command
+from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.cli.images import DOWNLOADS, Source, source
+from minitorch_cnn.cli.options import add_output_option, run_code
+from minitorch_cnn.cli.parser import Parser, hint, integer, set_command
+from minitorch_cnn.cli.training import arguments_code
 
 
 def add_commands(commands):
     """Add ``mcnn data get`` and ``mcnn data check``."""
-    examples = ("mcnn data get --help", "mcnn data check --help")
-    about = "Download CIFAR-10, CIFAR-100, MNIST or Fashion-MNIST, or check a copy of one."
-    family = commands.add_parser("data", help="download or check a dataset", description=about, examples=examples)
+    examples = ("mcnn data get --help", "mcnn data check --help", "mcnn data show --help")
+    about = "Download CIFAR-10, CIFAR-100, MNIST or Fashion-MNIST, check a copy of one, or look at any images."
+    family = commands.add_parser(
+        "data", help="download a dataset, check it, or look at it", description=about, examples=examples
+    )
     actions = family.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
 
     get = actions.add_parser(
@@ -48,6 +52,65 @@ def add_commands(commands):
         "folder", nargs="?", metavar="DATA", help=f"{', '.join(DOWNLOADS)}, or its folder (default: cifar10)"
     )
     set_command(check, run_code, _check_code)
+    _add_show(actions)
+
+
+def _add_show(actions):
+    """Add ``mcnn data show``."""
+    show = actions.add_parser(
+        "show",
+        help="look at a dataset, or at pictures of your own, before training",
+        description="Print how many images each class has, and which images are there twice; of your own pictures also "
+        "the smallest and the largest, and files that cannot be read. With -o, draw some images of each class.",
+        examples=(
+            "mcnn data show pets -o pets.png",
+            "mcnn data show labels.csv",
+            "mcnn data show cifar100 -o classes.png",
+            "mcnn data show pets --augmented -o augmented.png",
+        ),
+    )
+    show.add_argument(
+        "data", nargs="?", metavar="DATA", help="as --data of `mcnn train` (default: cifar10, or shapes10 without it)"
+    )
+    show.add_argument("--augmented", action="store_true", help="draw the images as a network sees them in training")
+    show.add_argument(
+        "--recipe", metavar="R", help="with --augmented: the recipe (default: that of the dataset, else cifar4)"
+    )
+    show.add_argument(
+        "--image-size", type=integer(1), metavar="S", help="read pictures of your own with S pixels per side"
+    )
+    show.add_argument("--unverified", action="store_true", help="accept images that are not the genuine ones")
+    add_output_option(show, (".png", ".svg"), _show_code)
+
+
+def _show_code(arguments):
+    place = source(arguments.data, arguments.unverified, arguments.image_size) or Source("shapes10")
+    if arguments.recipe is not None and not arguments.augmented:
+        raise UsageError("mcnn data show: add --augmented to --recipe: without it images are drawn as they are")
+    lines = [f"train_set, test_set = {place.code(train=True)}, {place.code(train=False)}"]
+    given = ["train_set", "test_set"]
+    if place.is_own:
+        size = "" if place.size is None else f", {place.size}"
+        lines = [f"found = data.survey({place.root!r}{size})"]
+        given = ["found.train", "found.test", "files=(found.train_files, found.test_files)"]
+    if arguments.augmented:
+        lines.append(f"recipe = train.recipe({_recipe(arguments, place)!r}{arguments_code(place.changes)})")
+        given.append("transforms=train.augmentation(recipe)")
+    lines += [f"made = explain.dataset({', '.join(given)})", "print(made)", *["print(found)"] * place.is_own]
+    if arguments.output is not None:
+        lines.append(f"made.save({arguments.output!r})")
+    return f"from minitorch_cnn import data, explain{', train' * arguments.augmented}\n\n" + "\n".join(lines) + "\n"
+
+
+def _recipe(arguments, place):
+    """Return the name of the recipe whose augmentation is shown."""
+    from minitorch_cnn import train
+
+    name = arguments.recipe or (place.name if place.name in train.RECIPES else "cifar4")
+    if name not in train.RECIPES:
+        near = hint(name, train.RECIPES)
+        raise UsageError(f"mcnn data show: no recipe is called {name!r}{near or ';'} `mcnn list` prints their names")
+    return name
 
 
 def _get(arguments):

@@ -175,8 +175,7 @@ def planned(arguments):
     own = options.get("model", "").rpartition(":")[2]
     chosen = options
     changes = training.given({"epochs": arguments.epochs, "peak_lr": arguments.lr}) | recipe_changes(arguments)
-    if place.name == "mnist":  # a mirrored digit is not a digit
-        changes["flip"] = False
+    changes |= place.changes
     if place.is_own:  # its pictures are read in the size that is asked for
         changes = training.for_pictures(place, recipe, changes)
     elif arguments.image_size is not None:

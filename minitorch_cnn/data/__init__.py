@@ -14,6 +14,7 @@ from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.samples import Dataset, read_samples
 from minitorch_cnn.data.shapes10 import Shapes10
 from minitorch_cnn.data.stronger import ColorJitter, RandAugment, RandomErasing, RandomResizedCrop, Rotate
+from minitorch_cnn.data.survey import Survey, survey
 from minitorch_cnn.data.transforms import AlternatingFlip, Cutout, Flip, PadCrop, Resize, Translate
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Resize",
     "Rotate",
     "Shapes10",
+    "Survey",
     "Translate",
     "WorkerError",
     "fetch",
@@ -46,4 +48,5 @@ __all__ = [
     "possible_workers",
     "read_picture",
     "read_samples",
+    "survey",
 ]

@@ -72,7 +72,7 @@ def ImageFolder(
     options = listing.Options(image_size, channels, test_share, seed, skip_broken)
     listing.check("ImageFolder", {"root": root}, train, options)
     found = list_folder(pathlib.Path(root), options)
-    return listing.dataset(found, f"folder {found.root.resolve().name}", train, options, progress)
+    return listing.part(found, listing.read(found, options, progress), "folder", train)[0]
 
 
 def has_classes(root: Path) -> bool:

@@ -94,13 +94,13 @@ def ImageTable(
     paths = {"file": file} if root is None else {"file": file, "root": root}
     listing.check("ImageTable", paths, train, options)
     found = list_table(pathlib.Path(file), options, root)
-    return listing.dataset(found, f"table {found.source.name}", train, options, progress)
+    return listing.part(found, listing.read(found, options, progress), "table", train)[0]
 
 
 def list_table(file, options, root=None):
     """Return the `Listing` of the pictures of a table."""
     root = file.parent if root is None else pathlib.Path(root)
-    rows = _existing(file, root, _rows(file, root), options.skip_broken)
+    rows, missing = _existing(file, root, _rows(file, root), options.skip_broken)
     _check_once(file, rows)
     rows, trains = _divided_by_split(file, sorted(rows, key=lambda row: row.path))
     classes = _class_names(file, [row for row, train in zip(rows, trains, strict=True) if train is not False])
@@ -114,7 +114,7 @@ def list_table(file, options, root=None):
     if None in trains:
         entries = [_divided(own, options.test_share, [options.seed, label]) for label, own in enumerate(entries)]
     lines = {row.path: row.line for row in rows}
-    return listing.make(file, root, itertools.chain.from_iterable(entries), classes, lines)
+    return listing.make(file, root, itertools.chain.from_iterable(entries), classes, lines, missing)
 
 
 def _divided(entries, test_share, seed):
@@ -203,16 +203,17 @@ def _slashes(path):
 
 
 def _existing(file, root, rows, skip):
-    """Return the rows whose files exist; raise DatasetError if others are not to be left out."""
+    """Return the rows whose files exist, and a sentence for each other; raise DatasetError if these are not skipped."""
     found = [row for row in rows if (root / row.path).is_file()]
     missing = [] if len(found) == len(rows) else sorted({*rows} - {*found})
+    reasons = [f"line {row.line}: {row.path}{_near(root / row.path)}" for row in missing]
     if missing and not skip:
-        named = listing.several([f"line {row.line}: {row.path}{_near(root / row.path)}" for row in missing])
+        named = listing.several(reasons)
         cure = "mend the paths, or leave the rows out by skip_broken=True (--skip-broken)"
         raise DatasetError(f"{file} - {cure}: {len(missing)} of {len(rows)} files are not in {root}: {named}")
     if not found:
         raise DatasetError(f"{file} - expected files in {root}, found none of its {len(rows)}")
-    return found
+    return found, [f"{reason} - expected a file, found none" for reason in reasons]
 
 
 def _near(path):

@@ -46,9 +46,10 @@ class Listing(NamedTuple):
     train: np.ndarray  # bool
     classes: tuple
     lines: dict  # the line of the table that names a path; empty for folders
+    left_out: list  # a sentence for each file that is not among them, though it should be
 
 
-def make(source, root, entries, classes, lines=None):
+def make(source, root, entries, classes, lines=None, left_out=()):
     """Return the `Listing` of entries (path, label, for training), with those for training first: each part is a view.
 
     Parameters
@@ -57,9 +58,11 @@ def make(source, root, entries, classes, lines=None):
     entries : iterable of (str, int, bool)
     classes : tuple of str
     lines : dict or None
+    left_out : iterable of str
     """
     paths, labels, train = zip(*sorted(entries, key=lambda entry: not entry[2]), strict=True)
-    return Listing(source, root, list(paths), np.array(labels, np.int64), np.array(train, bool), classes, lines or {})
+    labels, train = np.array(labels, np.int64), np.array(train, bool)
+    return Listing(source, root, list(paths), labels, train, classes, lines or {}, list(left_out))
 
 
 def check(owner, source, train, options):
@@ -76,21 +79,22 @@ def check(owner, source, train, options):
         shapes.pair(options.image_size, f"{owner}: image_size")
 
 
-def dataset(listing, name, train, options, progress):
-    """Return the training pictures or the test pictures of a list.
+class Pictures(NamedTuple):
+    """The decoded pictures of a list."""
+
+    images: np.ndarray  # uint8 (N, H, W, C)
+    kept: np.ndarray  # bool: not broken
+    broken: list  # [file, reason]
+
+
+def read(listing, options, progress):
+    """Return the `Pictures` of a list.
 
     Parameters
     ----------
     listing : Listing
-    name : str
-    train : bool
     options : Options
     progress : callable or None
-
-    Returns
-    -------
-    ArrayDataset
-        With the mean and standard deviation of the training pictures.
 
     Raises
     ------
@@ -98,16 +102,48 @@ def dataset(listing, name, train, options, progress):
         If files are broken, or leave a class without a picture to train with.
     """
     size = _usual_size(listing) if options.image_size is None else shapes.pair(options.image_size, "image_size")
-    images, broken = decoded(listing, size, options.channels, progress or (lambda *_: None))
+    images, broken = _decoded(listing, size, options.channels, progress or (lambda *_: None))
     if broken and not options.skip_broken:
         raise DatasetError(_told(listing, broken))
     kept = np.ones(len(listing.paths), bool)
     kept[np.isin(listing.paths, [name for name, _ in broken])] = False
     _check_counts(listing, kept)
+    return Pictures(images, kept, broken)
+
+
+def part(listing, pictures, kind, train):
+    """Return the training pictures or the test pictures, with the mean and standard deviation of those for training.
+
+    Parameters
+    ----------
+    listing : Listing
+    pictures : Pictures
+    kind : str
+        Begins the name of the dataset; that of the folder or table follows.
+    train : bool
+
+    Returns
+    -------
+    (ArrayDataset, list of str)
+        The dataset, and the file of each image.
+    """
+    images, kept, _ = pictures
     mean, std = channel_statistics(images, kept & listing.train)
     chosen = np.flatnonzero(kept & (listing.train == train))
-    labels = listing.labels[chosen]
-    return ArrayDataset(mapped.take(images, chosen), labels, listing.classes, mean, std, name, "", True)
+    name, labels = f"{kind} {listing.source.resolve().name}", listing.labels[chosen]
+    found = ArrayDataset(mapped.take(images, chosen), labels, listing.classes, mean, std, name, "", True)
+    return found, [listing.paths[i] for i in chosen]
+
+
+def sizes(listing):
+    """Return {file: (height, width)} of the pictures whose sizes can be read, as they are stored."""
+    from PIL import Image
+
+    found = {}
+    for name in listing.paths:
+        with contextlib.suppress(Exception), Image.open(listing.root / name) as file:  # Pillow raises nearly anything
+            found[name] = file.size[::-1]
+    return found
 
 
 def divided(count, test_share, seed):
@@ -132,13 +168,14 @@ def _usual_size(listing):
 
 def _told(listing, broken):
     """Return what to do about broken files, and their names."""
-    reasons = [f"{_line(listing, name)}{reason}" for name, reason in broken]
+    reasons = reasons_of(listing, broken)
     cure = "mend or remove them, or leave them out by skip_broken=True (--skip-broken)"
     return f"{listing.source} - {cure}: {len(broken)} of its files cannot be read: {several(reasons)}"
 
 
-def _line(listing, name):
-    return f"line {listing.lines[name]}: " if name in listing.lines else ""
+def reasons_of(listing, broken):
+    """Return a sentence for each broken file, [file, reason], with its line in a table."""
+    return [f"line {listing.lines[name]}: {told}" if name in listing.lines else told for name, told in broken]
 
 
 def several(reasons):
@@ -158,7 +195,7 @@ def _check_counts(listing, kept):
 # ----------------------------------------------------------------------- decoding, once
 
 
-def decoded(listing, size, channels, progress):
+def _decoded(listing, size, channels, progress):
     """Return all pictures, uint8 (N, H, W, C), and [file, reason] of those that are broken; from the cache or new."""
     shape = (len(listing.paths), *size, channels)
     try:

@@ -7,6 +7,7 @@ and blue correctly, or refused with a message that names it.
 
 import errno
 import io
+import os
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
         size = shapes.pair(size, "read_picture: size")
     if channels not in (1, 3):
         raise ValueError(f"read_picture: channels - expected 3 or 1, got {channels!r}")
-    from PIL import Image, ImageOps  # here: training does not need it
+    from PIL import Image, ImageOps, UnidentifiedImageError  # here: training does not need it
 
     try:
         with Image.open(path) as file:
@@ -72,7 +73,10 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     except OSError as error:
         if error.errno and error.errno != errno.EINVAL:  # others are Pillow's own, about the contents
             raise
-        raise PictureError(f"{path} - expected an image that Pillow can read, got {error}") from error
+        got = error
+        if isinstance(error, UnidentifiedImageError):  # its own text names the file again
+            got = "another kind of file" if os.path.getsize(path) else "an empty file"
+        raise PictureError(f"{path} - expected an image that Pillow can read, got {got}") from error
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything

@@ -8,6 +8,7 @@ from minitorch_cnn.explain.arithmetic.steps import MismatchError, WorkedExample
 from minitorch_cnn.explain.experiments.gradient_norms import GradientNorms, deep_network, gradient_norms
 from minitorch_cnn.explain.experiments.shift import ShiftSensitivity, shift_sensitivity
 from minitorch_cnn.explain.features.attribution import Attribution, grad_cam, occlusion, saliency
+from minitorch_cnn.explain.features.dataset import DatasetView, dataset
 from minitorch_cnn.explain.features.feature_maps import FeatureMaps, feature_maps
 from minitorch_cnn.explain.features.filters import FilterFilm, FilterGrid, filter_film, filters
 from minitorch_cnn.explain.features.patches import Patches, normalised, patches
@@ -30,6 +31,7 @@ __all__ = [
     "Attribution",
     "BackwardTrace",
     "ConvMatrix",
+    "DatasetView",
     "Explorer",
     "FeatureMaps",
     "Field",
@@ -58,6 +60,7 @@ __all__ = [
     "conv",
     "conv_gradient",
     "copy_lecture",
+    "dataset",
     "deep_network",
     "efficiency",
     "explore",

@@ -18,6 +18,7 @@ from minitorch_cnn.train.report.callbacks import LiveChart, TensorBoard
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import FolderGoneError, RunFolder, RunFolderError
 from minitorch_cnn.train.report.runs import Run, Runs, compare, runs
+from minitorch_cnn.train.setup import augmentation
 from minitorch_cnn.train.state import CheckpointError, Checkpoints, Progress, TrainingState
 from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.train.transfer import only_head_learns, replace_head, transfer
@@ -52,6 +53,7 @@ __all__ = [
     "Trainer",
     "TrainingDivergedError",
     "TrainingState",
+    "augmentation",
     "compare",
     "connect",
     "environment",

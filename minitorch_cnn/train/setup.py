@@ -2,6 +2,7 @@
 
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -90,8 +91,18 @@ def parts(count, accumulate):
     return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
 
 
-def augmentation(recipe):
-    """Return the transforms of the training images, in their order."""
+def augmentation(recipe: Recipe) -> list[Any]:
+    """Return the transforms of the training images, in their order.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    list of callables
+        See `data.transforms`.
+    """
     crop = [data.PadCrop(recipe.crop_padding, recipe.crop_mode)] if recipe.crop_padding else []
     flip = [data.AlternatingFlip() if recipe.flip == "alternating" else data.Flip()] if recipe.flip else []
     cutout = [data.Cutout(recipe.cutout)] if recipe.cutout else []

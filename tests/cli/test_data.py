@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minitorch_cnn.cli.download_bar import DownloadBar
 
@@ -86,3 +87,52 @@ def test_a_transfer_in_a_pipe_writes_a_line_now_and_then(monkeypatch):
             now[0] = float(second)
             bar.show(second * 1_000_000, 170_000_000, 1_000_000)
     assert stream.getvalue().splitlines() == [f"CIFAR-10: {s} of 170 MB, 1.0 MB/s" for s in (10, 20, 30)]
+
+
+# ----------------------------------------------------------------------------------------- show
+
+
+@pytest.fixture
+def pets(own_folder):
+    """Return a folder of two classes with a picture that is there twice and one that is broken."""
+    for i in range(8):
+        folder = own_folder / "pets" / ("cat", "dog")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((30, 40 + i), 30 * i, np.uint8)).save(folder / f"{i}.png")
+    (own_folder / "pets" / "dog" / "1.png").write_bytes((own_folder / "pets" / "cat" / "2.png").read_bytes())
+    (own_folder / "pets" / "dog" / "9.png").write_bytes(b"")
+    return own_folder / "pets"
+
+
+def test_show_tells_what_a_folder_holds(mcnn, pets, own_folder):
+    code, out, err = mcnn("data", "show", pets, "-o", "pets.png")
+    assert code == 0 and "wrote pets.png" in err, err
+    assert out.startswith("folder pets: 6 training and 2 test images of 2 classes, 32 x 32 pixels in colour\n")
+    assert "dog/1.png" in out and "smallest  30 x 40  cat/0.png" in out
+    assert "broken    1" in out and "dog/9.png - expected an image that Pillow can read, got an empty file" in out
+    assert (own_folder / "pets.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_takes_all_kinds_of_data(mcnn, pets, own_folder):
+    (pets / "labels.csv").write_text("path,label\n" + "".join(f"cat/{i}.png,{'ab'[i // 4]}\n" for i in (0, 2, 4, 6)))
+    code, out, err = mcnn("data", "show", pets / "labels.csv", "--image-size", 16)
+    assert code == 0 and "table labels.csv: 2 training and 2 test images of 2 classes, 16 x 16 pixels" in out, err
+    code, out, err = mcnn("data", "show")
+    assert code == 0 and out.startswith("shapes10: 256 training and 64 test images of 10 classes"), err
+    code, out, _ = mcnn("data", "show", pets, "--augmented", "-o", "seen.svg")
+    assert code == 0 and (own_folder / "seen.svg").exists()
+
+
+def test_show_draws_the_augmentation_of_the_recipe(mcnn, pets):
+    code, out, _ = mcnn("data", "show", pets, "--augmented", "--recipe", "resnet20", "--show-code")
+    assert code == 0 and "recipe = train.recipe('resnet20')" in out and "transforms=train.augmentation(recipe)" in out
+    code, _, err = mcnn("data", "show", pets, "--augmented", "--recipe", "cifa4")
+    assert code == 2 and "no recipe is called 'cifa4'; did you mean cifar4?" in err
+    code, _, err = mcnn("data", "show", pets, "--recipe", "cifar4")
+    assert code == 2 and "add --augmented to --recipe" in err
+
+
+@pytest.mark.parametrize("words", [("nowhere",), ("pets/cat",), ("pets", "-o", "pets.pdf")])
+def test_show_refuses_in_one_line(mcnn, pets, words):
+    code, out, err = mcnn("data", "show", *words)
+    assert (code, out) == (2, "") and err.startswith("mcnn") and err.count("\n") == 1, err

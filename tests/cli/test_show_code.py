@@ -11,6 +11,7 @@ LINES = {  # words of a command: (its arguments, whether the program is run too)
     "doctor": ((), False),
     "data get": (("--from", "archive.tar.gz"), False),
     "data check": (("folder",), False),
+    "data show": (("shapes10",), True),
     "train": (("--data", "shapes10"), False),
     "transfer": (("--weights", "run", "--data", "shapes10"), False),
     "predict": ((*TRAINED, "image.png"), False),

@@ -261,8 +261,8 @@ def test_pictures_of_few_pixels(saved, shape):
         (png(2, 0, b"\xc0", tRNS=b"\0\3"), "expected a transparent colour of 1 or 8 bits .* kind L;2"),
         (png(4, 0, b"\xf0", tRNS=b"\0\x0f"), "expected a transparent colour of 1 or 8 bits .* kind L;4"),
         (png(16, 2, bytes(12), tRNS=bytes(6)), "expected a transparent colour of 1 or 8 bits .* kind RGB;16B"),
-        (b"no picture at all", "expected an image that Pillow can read, got cannot identify"),
-        (b"", "expected an image that Pillow can read, got cannot identify"),
+        (b"no picture at all", "expected an image that Pillow can read, got another kind of file"),
+        (b"", "expected an image that Pillow can read, got an empty file"),
         (png(8, 2, bytes(3000))[:-60], "expected an image that Pillow can read, got"),
     ],
 )
