@@ -7,6 +7,7 @@ from minitorch_cnn import models
 from minitorch_cnn.explain.page.description import describe
 from minitorch_cnn.explain.trace.replay import Replay
 from tests.explain.page.engine import Call, from_kernels, run
+from tests.explain.page.random_operations import DRAW, random_case
 from tests.ops.table import TABLE
 from tests.ops.test_table import caller
 
@@ -48,7 +49,7 @@ def case(model, x, seed=0):
 def random_network(name, seed=0, size=None):
     """Return a case of a network of the zoo with random weights and statistics."""
     channels, side = models.native_input(name)
-    model, rng = models.create(name), np.random.default_rng(seed)
+    model, rng = models.create(name, image_size=size or side), np.random.default_rng(seed)
     for path, value in model.state_dict().items():
         if path.endswith("running_var"):
             value[...] = rng.uniform(0.5, 2, value.shape)
@@ -88,6 +89,31 @@ def test_every_operation_alone_is_right_or_refused_by_name(name, tmp_path):
     assert len(cases) >= 3 or name in ABSENT
     if cases:
         requires_equal(cases, tmp_path)
+
+
+def test_random_hyper_parameters_of_every_operation(tmp_path):
+    assert set(DRAW) == set(TABLE) - ABSENT
+    rng = np.random.default_rng(11)
+    requires_equal([random_case(name, rng) for name in DRAW], tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_bad_element_spoils_what_it_spoils_in_the_kernels(tmp_path):
+    rng, cases = np.random.default_rng(12), []
+    # The kernel of batch_norm_relu multiplies an infinite x by the 0 of a gradient that ReLU stops.
+    for name in sorted(set(DRAW) - {"batch_norm_relu"}):
+        for value in (np.nan, np.inf, -np.inf):
+            model, x, grad = random_case(name, rng)
+            spoilt = x if rng.integers(2) else grad
+            spoilt.flat[rng.integers(spoilt.size)] = value
+            cases.append((name, model, x, grad))
+    for (name, *case), (values, gradients, named) in zip(cases, run([one[1:] for one in cases], tmp_path), strict=True):
+        expected = from_kernels(*case)
+        pairs = [(values[-1], expected[0][-1]), (gradients[0], expected[1][0])]
+        pairs += [(named[path], gradient) for path, gradient in expected[2].items()]
+        for found, wanted in pairs:
+            for kind in (np.isnan, np.isposinf, np.isneginf):
+                np.testing.assert_array_equal(kind(found), kind(wanted), err_msg=name)
 
 
 def test_what_the_page_lacks_is_refused_by_name():

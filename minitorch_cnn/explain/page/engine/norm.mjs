@@ -26,10 +26,12 @@ export const BatchNorm = {
     return out;
   },
 
-  backward({ inputs: [x, weight, bias], hyper }, grad) {
+  // Elements of which `stopped(i)` is true have no share, even where x or a weight is NaN.
+  backward({ inputs: [x, weight, bias], hyper }, grad, stopped = () => false) {
     const factor = inverseStd(hyper), mean = hyper.running_mean.data;
     const gradX = new Tensor(x.shape), products = new Float64Array(x.shape[1]);
     forChannels(x, (i, c) => {
+      if (stopped(i)) return;
       gradX.data[i] = grad.data[i] * factor[c] * (weight ? weight.data[c] : 1);
       products[c] += grad.data[i] * (x.data[i] - mean[c]) * factor[c];
     });
@@ -54,7 +56,8 @@ export const BatchNormReLU = {
   backward({ inputs: [x, weight, bias, residual], hyper, sum, positive, pooling }, grad) {
     const [gradPositive] = MaxPool2d.backward(pooling, grad);
     const [gradSum] = ReLU.backward({ inputs: [sum], output: positive, hyper }, gradPositive);
-    return [...BatchNorm.backward({ inputs: [x, weight, bias], hyper }, gradSum), residual && gradSum];
+    const stopped = (i) => gradSum.data[i] === 0;
+    return [...BatchNorm.backward({ inputs: [x, weight, bias], hyper }, gradSum, stopped), residual && gradSum];
   },
 };
 

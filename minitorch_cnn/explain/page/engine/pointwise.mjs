@@ -2,6 +2,10 @@
 
 import { Tensor, broadcastStrides, indicesBy } from "./tensor.mjs";
 
+// A slope of BLOCKED stops a gradient, even one that is NaN or infinite, which a slope of 0 would make NaN.
+const BLOCKED = null;
+const passed = (gradient, slope) => (slope === BLOCKED ? 0 : gradient * slope);
+
 // value(x, hyper) is the function; slope(x, out, hyper) its derivative.
 function elementwise(value, slope) {
   return {
@@ -9,7 +13,7 @@ function elementwise(value, slope) {
       return x.like(x.data.map((element) => value(element, hyper)));
     },
     backward({ inputs: [x], output, hyper }, grad) {
-      return [x.like(grad.data.map((g, i) => g * slope(x.data[i], output.data[i], hyper)))];
+      return [x.like(grad.data.map((g, i) => passed(g, slope(x.data[i], output.data[i], hyper))))];
     },
   };
 }
@@ -34,7 +38,7 @@ export function erf(x) {
 const normalBelow = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
 const normalDensity = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
-export const ReLU = elementwise((x) => (x > 0 || Number.isNaN(x) ? x : 0), (x) => (x <= 0 ? 0 : 1));
+export const ReLU = elementwise((x) => (x > 0 || Number.isNaN(x) ? x : 0), (x) => (x <= 0 ? BLOCKED : 1));
 export const LeakyReLU = elementwise(
   (x, { negative_slope: slope }) => (x > 0 ? x : slope * x),
   (x, out, { negative_slope: slope }) => (x > 0 ? 1 : slope),
@@ -42,14 +46,14 @@ export const LeakyReLU = elementwise(
 export const GELU = elementwise((x) => x * normalBelow(x), (x) => normalBelow(x) + x * normalDensity(x));
 export const Sigmoid = elementwise((x) => sigmoid(x), (x, out) => out * (1 - out));
 export const Tanh = elementwise(Math.tanh, (x, out) => 1 - out * out);
-export const ReLU6 = elementwise((x) => Math.min(Math.max(x, 0), 6), (x) => Number(!(x <= 0 || x >= 6)));
+export const ReLU6 = elementwise((x) => Math.min(Math.max(x, 0), 6), (x) => (x <= 0 || x >= 6 ? BLOCKED : 1));
 export const HardSigmoid = elementwise(
   (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
-  (x) => (x > -3 && x < 3 ? 1 / 6 : 0),
+  (x) => (x > -3 && x < 3 ? 1 / 6 : BLOCKED),
 );
 export const HardSwish = elementwise(
   (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
-  (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1),
+  (x) => (x <= -3 ? BLOCKED : x < 3 ? x / 3 + 0.5 : 1),
 );
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -74,12 +78,12 @@ export const Sqrt = elementwise(Math.sqrt, (x, out) => 1 / (2 * out));
 export const Abs = elementwise(Math.abs, Math.sign);
 export const Power = elementwise(
   (x, { exponent }) => x ** exponent,
-  (x, out, { exponent }) => (exponent === 0 ? 0 : exponent * x ** (exponent - 1)),
+  (x, out, { exponent }) => (exponent === 0 ? BLOCKED : exponent * x ** (exponent - 1)),
 );
 
 export const Clip = elementwise(
   (x, { low, high }) => Math.min(Math.max(x, low), high),
-  (x, out, { low, high }) => Number(low <= x && x <= high),
+  (x, out, { low, high }) => (low <= x && x <= high ? 1 : BLOCKED),
 );
 
 // value(a, b), and the derivatives by a and by b.
@@ -96,8 +100,8 @@ function binary(value, slopeA, slopeB) {
       const sumsA = new Float64Array(a.data.length), sumsB = new Float64Array(b.data.length);
       for (let i = 0; i < grad.data.length; i++) {
         const first = a.data[inA[i]], second = b.data[inB[i]];
-        sumsA[inA[i]] += grad.data[i] * slopeA(first, second);
-        sumsB[inB[i]] += grad.data[i] * slopeB(first, second);
+        sumsA[inA[i]] += passed(grad.data[i], slopeA(first, second));
+        sumsB[inB[i]] += passed(grad.data[i], slopeB(first, second));
       }
       return [a.like(Float32Array.from(sumsA)), b.like(Float32Array.from(sumsB))];
     },
@@ -113,8 +117,8 @@ export const PowerOf = binary(
   (a, b) => (a === 0 && b >= 0 ? 0 : a ** b * Math.log(a)),
 );
 
-// Which of two elements wins: 1, 0, or a half for both if they are equal.
-const wins = (a, b) => (a === b ? 0.5 : Number(a > b));
+// What the first of two elements gets of the gradient: half if they are equal, nothing if it loses, else all.
+const wins = (a, b) => (a === b ? 0.5 : a < b ? BLOCKED : 1);
 
 export const Maximum = binary(Math.max, wins, (a, b) => wins(b, a));
 export const Minimum = binary(Math.min, (a, b) => wins(b, a), wins);
@@ -150,7 +154,7 @@ export const PReLU = {
     x.data.forEach((value, i) => {
       const which = slopeOf(x, slope, i);
       gradX.data[i] = grad.data[i] * (value > 0 ? 1 : slope.data[which]);
-      sums[which] += value > 0 ? 0 : grad.data[i] * value;
+      sums[which] += grad.data[i] * Math.min(value, 0);
     });
     return [gradX, slope.like(Float32Array.from(sums))];
   },

@@ -196,12 +196,22 @@ export const Resize = {
 };
 
 function resample(x, rows, columns, shape) {
-  const out = new Tensor(shape), [, , height, width] = x.shape, [, , down, across] = shape;
-  const byWidth = transposed(columns, across, width);
-  for (let map = 0; map < shape[0] * shape[1]; map++) {
-    const pixels = x.data.subarray(map * height * width, (map + 1) * height * width);
-    const lines = matmul(rows, pixels, down, height, width);
-    matmul(lines, byWidth, down, width, across, out.data.subarray(map * down * across, (map + 1) * down * across));
+  const [, , height, width] = x.shape, maps = shape[0] * shape[1];
+  const tall = weighted(x.data, rows, [maps, height, width], shape[2]);
+  return new Tensor(shape, weighted(tall, columns, [maps * shape[2], width, 1], shape[3]));
+}
+
+// Each line of `length` elements becomes sums of its elements, weighted by the rows of a matrix (count, length). Most
+// weights are 0: their elements are not read, so that NaN stays where it is.
+function weighted(data, matrix, [before, length, after], count) {
+  const taps = Array.from({ length: count }, (_, row) =>
+    [...matrix.subarray(row * length, (row + 1) * length)].map((weight, j) => [weight, j]).filter(([weight]) => weight));
+  const out = new Float32Array(before * count * after);
+  for (let i = 0; i < out.length; i++) {
+    const line = Math.floor(i / (count * after)) * length;
+    let sum = 0;
+    for (const [weight, j] of taps[Math.floor(i / after) % count]) sum += weight * data[(line + j) * after + (i % after)];
+    out[i] = sum;
   }
   return out;
 }
