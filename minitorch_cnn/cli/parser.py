@@ -96,20 +96,21 @@ def positive(text):
 
 def epochs(text):
     """Parse a number of epochs, at least 1; a whole one becomes an integer."""
-    value = number(1, math.inf)(text)
+    value = number(1)(text)
     return int(value) if value == int(value) else value
 
 
-def number(least, below):
-    """Return an argument type: numbers from ``least`` to below ``below``."""
+def number(least, most=math.inf, below=math.inf):
+    """Return an argument type: finite numbers from ``least`` to ``most``, and below ``below``."""
 
     def parse(text):
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not least <= value < below:
-            expected = f"of at least {least:g}" if below == math.inf else f"from {least:g} to below {below:g}"
+        if not (least <= value <= most and value < below):
+            upper = f"from {least:g} to below {below:g}" if below < math.inf else f"from {least:g} to {most:g}"
+            expected = upper if min(most, below) < math.inf else f"of at least {least:g}"
             raise argparse.ArgumentTypeError(f"expected a number {expected}, got {text!r}")
         return value
 

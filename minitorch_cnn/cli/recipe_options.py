@@ -15,19 +15,28 @@ FIELDS = (
     "class_weights",
     "early_stop",
     "keep_best",
+    "mixup",
+    "cutmix",
+    "color_jitter",
+    "hue",
+    "rotate",
+    "resized_crop",
+    "erase",
+    "rand_augment",
 )  # of `Recipe`, and of the parsed arguments
 
 
 def add_recipe_options(parser):
     """Add the options to a command; each is a field of `Recipe`."""
     parser.add_argument("--batch-size", type=integer(2), metavar="N", help="images of a step (default: the recipe's)")
+    parser.add_argument("--weight-decay", type=number(0), metavar="D", help="times each weight, added to its gradient")
     parser.add_argument(
-        "--weight-decay", type=number(0, math.inf), metavar="D", help="times each weight, added to its gradient"
+        "--label-smoothing",
+        type=number(0, below=1),
+        metavar="S",
+        help="share of a label that all classes get, 0 to below 1",
     )
-    parser.add_argument(
-        "--label-smoothing", type=number(0, 1), metavar="S", help="share of a label that all classes get, 0 to below 1"
-    )
-    parser.add_argument("--dropout", type=number(0, 1), metavar="P", help="rate of all dropout layers")
+    parser.add_argument("--dropout", type=number(0, most=1), metavar="P", help="rate of all dropout layers")
     parser.add_argument(
         "--schedule",
         choices=("one_cycle", "plateau"),
@@ -39,6 +48,7 @@ def add_recipe_options(parser):
         metavar="W",
         help="balanced: classes of few images count more; or one number per class, such as 1,2,0.5",
     )
+    _add_augmentation(parser)
     parser.add_argument(
         "--early-stop",
         type=integer(1),
@@ -51,6 +61,22 @@ def add_recipe_options(parser):
         default=None,
         help="keep the epoch with the lowest loss on the held-out images, not the last; needs --holdout",
     )
+
+
+def _add_augmentation(parser):
+    """Add what changes the training images at random, beyond the crops and flips of the recipe."""
+    options = (
+        ("mixup", math.inf, "A", "blend images in pairs, with shares of a Beta(A, A) distribution, such as 0.2"),
+        ("cutmix", math.inf, "A", "paste a box of one image into another, of a share of Beta(A, A), such as 1"),
+        ("color-jitter", 1, "S", "change brightness, contrast and saturation by up to this share"),
+        ("hue", 0.5, "S", "turn the hue by up to this share of the circle of colours"),
+        ("rotate", 180, "DEG", "turn by up to this angle"),
+        ("resized-crop", 1, "AREA", "cut out a part of at least this share of the area, and scale it up"),
+        ("erase", 1, "P", "black out a box with this probability"),
+        ("rand-augment", 10, "M", "two random operations of this magnitude"),
+    )
+    for name, most, metavar, text in options:
+        parser.add_argument(f"--{name}", type=number(0, most=most), metavar=metavar, help=text)
 
 
 def recipe_changes(arguments):

@@ -9,6 +9,7 @@ from minitorch_cnn.data.idx import MNIST, FashionMNIST
 from minitorch_cnn.data.image_folder import ImageFolder
 from minitorch_cnn.data.image_table import ImageTable
 from minitorch_cnn.data.loader import DataLoader
+from minitorch_cnn.data.mixing import Mixing
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.samples import Dataset, read_samples
@@ -32,6 +33,7 @@ __all__ = [
     "Flip",
     "ImageFolder",
     "ImageTable",
+    "Mixing",
     "PadCrop",
     "PictureError",
     "RandAugment",

@@ -1,5 +1,6 @@
 """DataLoader: batches of normalised images, in an order and with an augmentation that can be repeated."""
 
+import contextlib
 import math
 import os
 import threading
@@ -13,6 +14,7 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.data.iterator import BatchIterator, from_workers
+from minitorch_cnn.data.mixing import Mixing
 from minitorch_cnn.data.philox import Draws
 from minitorch_cnn.data.pool import WorkerPool, pickled, possible_workers
 from minitorch_cnn.data.samples import Dataset, as_arrays
@@ -53,6 +55,8 @@ class DataLoader:
     share : (int, int)
         (i, n): serve the i-th of n nearly equal parts of every batch; n loaders serve the batches of
         one. Needs ``drop_last``.
+    mixing : Mixing or None
+        Mixes the normalised images of each batch in pairs; labels are then probabilities, float32 (N, K).
 
     Attributes
     ----------
@@ -90,6 +94,7 @@ class DataLoader:
         "seed",
         "timeout",
         "share",
+        "mixing",
     )
 
     def __init__(
@@ -104,6 +109,7 @@ class DataLoader:
         seed: int = 0,
         timeout: float = 60.0,
         share: tuple[int, int] = (0, 1),
+        mixing: Mixing | None = None,
     ):
         limits = {
             "batch_size": (batch_size, 1),
@@ -123,7 +129,9 @@ class DataLoader:
         self.batch_size, self.shuffle, self.drop_last = int(batch_size), shuffle, drop_last
         self.prefetch, self.transforms, self.seed = int(prefetch), _listed(transforms), int(seed)
         self.timeout, self.share = float(timeout), _checked_share(share, self.batch_size, drop_last)
-        self.num_workers = _workers(int(num_workers))
+        if mixing is not None:
+            arguments.instance("DataLoader", Mixing, mixing=mixing)
+        self.mixing, self.num_workers = mixing, _workers(int(num_workers))
         if self.num_workers:
             pickled(self.transforms)  # here, and not only when the first batch is asked for
         # The normalised value of each of the 256 bytes, per channel: (C, 256).
@@ -239,9 +247,13 @@ class DataLoader:
         epoch = self.epoch
         batches = self._batches(start_batch, epoch)
         self._begun = True
-        if not self.num_workers or not batches:
-            return BatchIterator(self._alone(batches, epoch), len(batches))
-        iterator = BatchIterator(self._with_workers(batches, epoch), len(batches))
+        with_workers = self.num_workers and batches
+        served = self._with_workers(batches, epoch) if with_workers else self._alone(batches, epoch)
+        if self.mixing is not None:
+            served = self._mixed(served, start_batch, epoch)
+        iterator = BatchIterator(served, len(batches))
+        if not with_workers:
+            return iterator
         with self._lock:
             self._running.add(iterator)
         return iterator
@@ -258,6 +270,19 @@ class DataLoader:
                 yield images, self.dataset.labels[indices]
         finally:
             self._give_back(pool)
+
+    def _mixed(self, served, start_batch, epoch):
+        """Yield batches whose images are mixed, in a way that depends on seed, epoch and batch alone."""
+        part, parts = self.share
+        with contextlib.closing(served):
+            for number, (images, labels) in enumerate(served, start_batch):
+                stream = np.random.Generator(np.random.PCG64([self.seed, int(epoch), 2, number]))
+                pixels = images.data.transpose(0, 2, 3, 1)  # (N, H, W, C), as it lies in memory
+                count = self.batch_size if parts > 1 else len(labels)  # of the whole batch
+                first = part * count // parts
+                weights = self.mixing.weights(count, *pixels.shape[1:3], stream)[first : first + len(labels)]
+                pixels, targets = self.mixing(pixels, labels, len(self.dataset.classes), weights)
+                yield Tensor(nchw(pixels)), targets
 
     def _take_pool(self):
         """Return workers for one iteration: those of an earlier one, or new ones."""

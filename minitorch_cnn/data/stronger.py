@@ -82,18 +82,32 @@ def _rotated(image, degrees):
     return _affine(image, ((cos, -sin), (sin, cos)))
 
 
+def _turned_hue(image, turn):
+    """Return a colour image whose hues are moved around the circle of colours, 1 being the whole circle."""
+    from PIL import Image
+
+    if image.shape[2] != 3:
+        return image
+    hue, *others = Image.fromarray(image).convert("HSV").split()
+    turned = np.asarray(hue) + np.uint8(round(turn * 256) % 256)  # 256 steps around the circle: uint8 wraps as it does
+    return np.asarray(Image.merge("HSV", (Image.fromarray(turned), *others)).convert("RGB"))
+
+
 @dataclass(frozen=True)
 class ColorJitter:
-    """Change brightness, contrast and saturation by random factors, in this order.
+    """Change brightness, contrast, saturation and hue by random amounts, in this order.
 
         brightness   f x                        x: the image
         contrast     m + f (x - m)              m: its mean brightness
         saturation   g + f (x - g)              g: the brightness of each pixel; grey images stay as they are
+        hue          moved around the circle of colours
 
     Parameters
     ----------
     brightness, contrast, saturation : float, 0..1
         Each factor f is between 1 - this and 1 + this.
+    hue : float, 0..0.5
+        The largest move to either side, as a share of the circle; 0.5 turns red into cyan.
 
     Raises
     ------
@@ -104,16 +118,20 @@ class ColorJitter:
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
+    hue: float = 0.0
 
     def __post_init__(self) -> None:
         named = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
         arguments.number("ColorJitter", least=0, most=1, **named)
+        arguments.number("ColorJitter", least=0, most=0.5, hue=self.hue)
 
     def __call__(self, images: Array, draws: Draws) -> Array:
         (image,) = images
         steps = (_brightness, self.brightness), (_contrast, self.contrast), (_saturation, self.saturation)
         for change, width in steps:
             image = change(image, 1 + width * (2 * draws.uniform()[0] - 1))
+        if self.hue:
+            image = _turned_hue(image, self.hue * (2 * draws.uniform()[0] - 1))
         return image[None]
 
 

@@ -36,10 +36,18 @@ class Objective:
         """Return the mean loss of a batch, a Tensor, and how many images it counts for.
 
         With weights, the mean is the weighted one, and the count is the sum of the weights: mean times count, added
-        over parts of a batch, does not depend on how the batch was divided.
+        over parts of a batch, does not depend on how the batch was divided. Labels may be probabilities (N, K); their
+        mean divides by the number of images.
         """
         loss = ops.cross_entropy(logits, labels, weight=self.weight, label_smoothing=self.label_smoothing)
-        return loss, len(labels) if self.weight is None else float(self.weight[labels].sum(dtype=np.float64))
+        by_count = self.weight is None or labels.ndim == 2
+        return loss, len(labels) if by_count else float(self.weight[labels].sum(dtype=np.float64))
+
+    @staticmethod
+    def right(logits, labels):
+        """Return how many answers, ndarray (N, K), are right; of probabilities the most likely class is."""
+        labels = labels.argmax(axis=1) if labels.ndim == 2 else labels
+        return np.count_nonzero(logits.argmax(axis=1) == labels)
 
 
 def _class_weights(given, labels, classes):

@@ -27,6 +27,17 @@ _LEAST = {  # of fields that are integers
     "lookahead": 0,
     "early_stop": 1,
 }
+_MOST = {  # of fields that are numbers from 0
+    "mixup": math.inf,
+    "cutmix": math.inf,
+    "color_jitter": 1,
+    "hue": 0.5,
+    "rotate": 180,
+    "resized_crop": 1,
+    "erase": 1,
+    "rand_augment": 10,
+}
+AUGMENTATION = ("crop_padding", "flip", "cutout", *_MOST)  # fields that change images
 OLDER_NAMES = {"rise": "warmup_fraction", "body_rate": "backbone_lr_scale"}
 
 
@@ -84,6 +95,20 @@ class Recipe:
         every other epoch, see `data.AlternatingFlip`.
     cutout : int, >= 0, pixels
         Side of a square that is blacked out at a random position.
+    mixup, cutmix : float, >= 0
+        Mix images in pairs, see `data.Mixing`; 0: not.
+    color_jitter : float, 0 to 1
+        Largest change of brightness, contrast and saturation, see `data.ColorJitter`.
+    hue : float, 0 to 0.5
+        Largest change of the hue, see `data.ColorJitter`.
+    rotate : float, 0 to 180, degrees
+        Largest angle, see `data.Rotate`.
+    resized_crop : float, 0 to 1
+        Cut out a part of at least this share of the area and scale it up, see `data.RandomResizedCrop`; 0: not.
+    erase : float, 0 to 1
+        Probability that a box is blacked out, see `data.RandomErasing`.
+    rand_augment : float, 0 to 10
+        Magnitude of two random operations, see `data.RandAugment`; 0: none.
     workers : int, >= 0
         Processes that read and augment; the batches are the same for any number.
     image_size : int >= 1, pixels, or None
@@ -154,6 +179,14 @@ class Recipe:
     views: int = 1
     muon_momentum: float = 0.6
     sgd_lr_scale: float = 1.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    color_jitter: float = 0.0
+    hue: float = 0.0
+    rotate: float = 0.0
+    resized_crop: float = 0.0
+    erase: float = 0.0
+    rand_augment: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("name", "model", "dataset", "freeze_until"):
@@ -183,8 +216,12 @@ class Recipe:
             self._keep_number(field, lambda value: 0 <= value < 1, "0 to below 1")
         for field in ("warmup_fraction", "backbone_lr_scale", "dropout", "start_factor", "end_factor"):
             self._keep_number(field, lambda value: 0 <= value <= 1, "0 to 1")
-        if self.cache_features and (self.crop_padding or self.flip):
-            raise ValueError("Recipe: cache_features - expected crop_padding=0 and flip=False with it, got others")
+        for field, most in _MOST.items():
+            expected = "at least 0" if most == math.inf else f"0 to {most}"
+            self._keep_number(field, lambda value, most=most: 0 <= value <= most and value < math.inf, expected)
+        if self.cache_features and (changing := [field for field in AUGMENTATION if getattr(self, field)]):
+            expected = "crop_padding=0 and flip=False with it, and no other change of images"
+            raise ValueError(f"Recipe: cache_features - expected {expected}, got {', '.join(changing)}")
         if not isinstance(self.class_weights, (str, type(None))) or self.class_weights not in (None, "balanced"):
             fits = _are_weights(self.class_weights)
             self._keep("class_weights", _as_weights, fits, "None, 'balanced' or numbers >= 0")

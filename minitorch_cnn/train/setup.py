@@ -78,6 +78,7 @@ def batches(recipe, images, ranks, workers, seed):
         transforms=augmentation(recipe),
         seed=seed,
         share=(ranks.rank, ranks.size),
+        mixing=data.Mixing(recipe.mixup, recipe.cutmix) if recipe.mixup or recipe.cutmix else None,
     )
     if len(loader) == 0:
         expected = f"at least one batch of {recipe.batch_size} images"
@@ -103,11 +104,20 @@ def augmentation(recipe: Recipe) -> list[Any]:
     list of callables
         See `data.transforms`.
     """
-    crop = [data.PadCrop(recipe.crop_padding, recipe.crop_mode)] if recipe.crop_padding else []
-    flip = [data.AlternatingFlip() if recipe.flip == "alternating" else data.Flip()] if recipe.flip else []
-    cutout = [data.Cutout(recipe.cutout)] if recipe.cutout else []
-    scale = [data.Resize((recipe.image_size,) * 2)] if recipe.image_size else []
-    return crop + flip + cutout + scale  # after the others, because small images are changed faster
+    size, colours = recipe.image_size or 0, (recipe.color_jitter,) * 3
+    flip = data.AlternatingFlip if recipe.flip == "alternating" else data.Flip
+    steps = [  # whether the recipe wants each, and what makes it
+        (recipe.resized_crop, lambda: data.RandomResizedCrop(recipe.resized_crop)),
+        (recipe.crop_padding, lambda: data.PadCrop(recipe.crop_padding, recipe.crop_mode)),
+        (recipe.flip, flip),
+        (recipe.rotate, lambda: data.Rotate(recipe.rotate)),
+        (recipe.color_jitter or recipe.hue, lambda: data.ColorJitter(*colours, recipe.hue)),
+        (recipe.rand_augment, lambda: data.RandAugment(magnitude=recipe.rand_augment)),
+        (recipe.cutout, lambda: data.Cutout(recipe.cutout)),
+        (recipe.erase, lambda: data.RandomErasing(recipe.erase)),
+        (size, lambda: data.Resize((size, size))),  # after the others, because small images are changed faster
+    ]
+    return [make() for wanted, make in steps if wanted]
 
 
 def total_steps(epochs, batches):

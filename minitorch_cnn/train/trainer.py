@@ -219,7 +219,7 @@ class Trainer:
         return True
 
     def step(self, images: Tensor, labels: Array) -> None:
-        """Learn from this rank's share of a batch: images (N, C, H, W), or cached features (N, D), and labels (N,)."""
+        """Learn from this rank's share of a batch: images (N, C, H, W), or features (N, D); labels (N,) or (N, K)."""
         totals = self.learn(images, labels)
         if not self.schedule.needs_measurement:  # which comes at the end of the epoch
             self.schedule.step()
@@ -241,8 +241,7 @@ class Trainer:
                 # During the last backward, gradients that are ready are sent to the other ranks.
                 ready = getattr(self.average_gradients, "ready", None) if part.stop == len(labels) else None
                 loss.backward(share, on_leaf=ready)
-            correct = np.count_nonzero(logits.data.argmax(axis=1) == answers)
-            totals += loss.item() * count, correct, len(answers)
+            totals += loss.item() * count, self.loss.right(logits.data, answers), len(answers)
         self.average_gradients(self.parameters)
         self.stop_at(nan_check.bad_gradient(self.model))
         self.optimizer.step()

@@ -282,6 +282,8 @@ def test_event_files_for_tensorboard(mcnn, monkeypatch):
 
 def test_options_change_the_recipe(mcnn):
     options = {"epochs": 1.5, "batch-size": 64, "weight-decay": 1e-4, "label-smoothing": 0.1, "dropout": 0.0}
+    options |= {"mixup": 0.2, "cutmix": 1.0, "color-jitter": 0.4, "hue": 0.1, "rotate": 15.0, "resized-crop": 0.5}
+    options |= {"erase": 0.5, "rand-augment": 5.0}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     code, out, _ = mcnn("train", "--recipe", "mlp", "--data", "shapes10", *words, "--show-code")
     assert code == 0

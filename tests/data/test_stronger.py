@@ -10,6 +10,7 @@ from minitorch_cnn.data.transforms import finished
 
 KINDS = [
     data.ColorJitter(),
+    data.ColorJitter(hue=0.5),
     data.Rotate(40),
     data.RandomResizedCrop(0.1),
     data.RandomErasing(0.7),
@@ -78,6 +79,13 @@ def test_contrast_and_saturation():
     assert stronger._saturation(np.uint8([[[255, 0, 0]]]), 0.0).ravel().tolist() == [76] * 3
 
 
+def test_a_turn_of_the_hue():
+    red, grey = np.full((1, 1, 3), [255, 0, 0], np.uint8), np.full((1, 1, 3), 90, np.uint8)
+    for turn, expected in ((1 / 3, (0, 255, 0)), (-1 / 3, (0, 0, 255)), (0.5, (0, 255, 255)), (-0.5, (0, 255, 255))):
+        np.testing.assert_allclose(stronger._turned_hue(red, turn)[0, 0], expected, atol=8)
+    np.testing.assert_array_equal(stronger._turned_hue(grey, 0.3), grey)
+
+
 def test_solarise_posterise_and_shift():
     row = np.uint8([[[0], [100], [200]]])
     assert stronger._solarized(row, 0.5).ravel().tolist() == [0, 100, 55]
@@ -115,6 +123,7 @@ def test_every_operation_is_drawn():
     ("make", "message"),
     [
         (lambda: data.ColorJitter(2), "ColorJitter: brightness - expected 0 to 1, got 2"),
+        (lambda: data.ColorJitter(hue=0.6), "ColorJitter: hue - expected 0 to 0.5, got 0.6"),
         (lambda: data.Rotate(-1), "Rotate: degrees - expected 0 to 180, got -1"),
         (lambda: data.RandomResizedCrop(0), "RandomResizedCrop: least_area - expected a positive number, got 0"),
         (lambda: data.RandomResizedCrop(1, 0.5), "RandomResizedCrop: most_stretch - expected at least 1, got 0.5"),
