@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers
 import sys
 
 from minitorch_cnn.cli import (
+    chapters,
     completion,
     data,
     doctor,
@@ -88,7 +89,7 @@ def all_commands():
     parser.add_argument("--version", action="version", version=f"mcnn {minitorch_cnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     training = doctor, data, train, launch, sweep, runs, transfer, predict, race
-    for family in (*training, network, explain, explore, lecture, export, gradcheck, exercise, completion):
+    for family in (*training, network, explain, explore, lecture, chapters, export, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser
 

@@ -46,7 +46,7 @@ def test_python_m_is_mcnn():
         (
             "trian",
             "expected one of doctor, data, train, launch, sweep, runs, transfer, predict, eval, race, list, "
-            "topology, summary, explain, explore, lecture, export, gradcheck, exercise, completion, got 'trian'; "
+            "topology, summary, explain, explore, lecture, chapters, export, gradcheck, exercise, completion, got 'trian'; "
             "did you mean train?",
         ),
         ("--verson", "mcnn: unknown option --verson; did you mean --version?"),

@@ -44,6 +44,7 @@ LINES = {  # words of a command: (its arguments, whether the program is run too)
     "explore": ((*TRAINED, "-o", "page.html"), False),
     "lecture new": (("my-lecture",), False),
     "lecture build": ((".", *TRAINED_RUN), False),
+    "chapters": (("--no-run",), False),
     "export": ((*TRAINED, "-o", "model.onnx"), False),
     "gradcheck": (("pool",), False),
     "exercise start": (("relu",), False),
