@@ -87,7 +87,13 @@ def _run(notebook, source, folder):
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    client = NotebookClient(notebook, timeout=LIMIT, resources={"metadata": {"path": os.fspath(folder)}})
+    client = NotebookClient(
+        notebook,
+        timeout=LIMIT,
+        startup_timeout=300,
+        extra_arguments=["--log-level=40"],  # errors alone
+        resources={"metadata": {"path": os.fspath(folder)}},
+    )
     try:
         client.execute()
     except CellExecutionError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, explain, ops
+from minitorch_cnn.explain.lecture.deck import SOURCES
 
 # What is wrong with how a slide looks: small or clipped text, text outside of the slide, texts on each other, contrast.
 LOOK = pathlib.Path(__file__).with_name("look.js").read_text(encoding="utf-8")
@@ -43,6 +44,12 @@ def test_every_slide_has_something_to_move_and_notes(deck):
     still = deck.wait(f"return deck.slides.map((s) => s.querySelectorAll('.figure :is({controls})').length);")
     assert all(still) and len(still) >= 25
     assert deck.wait("return deck.content.notes.every((text) => text.length > 20);")
+
+
+def test_the_settings_list_every_word_of_the_figures(deck):
+    said = deck.wait("deck.help(); document.getElementById('help').close(); return [...deck.said];")
+    listed = re.findall(r'^# "?(.*?)"? = ""$', (SOURCES / "deck.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(said) > 50 and set(said) <= set(listed)
 
 
 def test_nothing_is_fetched(deck):
@@ -123,7 +130,8 @@ def test_networks_give_the_outputs_of_the_kernels(deck):
     differences = deck.wait(
         "const found = [];"
         "for (const name of Object.keys(deck.content.networks)) {"
-        "  const { network, session } = await deck.session(name), { pixels, output } = network.images[3];"
+        "  const network = deck.network(name), session = await deck.session(name);"
+        "  const { pixels, output } = network.images[3];"
         "  const x = normalised(bytesOf(pixels), network.graph.inputShape, network.mean, network.std);"
         "  await session.forward(x);"
         "  const own = session.value(network.graph.output).data;"

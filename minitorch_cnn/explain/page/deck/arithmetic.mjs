@@ -51,7 +51,7 @@ export function arithmeticFigure(box, given, deck) {
     formula.textContent =
       exact < 0
         ? deck.say("the kernel is larger than the padded input")
-        : `output = \u230a(${inner}) / ${s}\u230b + 1 = \u230a${+exact.toFixed(2)}\u230b + 1 = ${out}`;
+        : `${deck.say("output")} = \u230a(${inner}) / ${s}\u230b + 1 = \u230a${+exact.toFixed(2)}\u230b + 1 = ${out}`;
     const left = out ? size + 2 * p - ((out - 1) * s + reach) - p : 0;
     say.textContent = left > 0 ? `${deck.say("rows and columns never read")}: ${left}` : "";
   };

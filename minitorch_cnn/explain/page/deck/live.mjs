@@ -5,15 +5,16 @@ import { Tensor } from "../engine/tensor.mjs";
 import { bytesOf, softmax } from "../views/content.mjs";
 import { button, choice, make } from "../views/dom.mjs";
 import { NetworkView, showAnswer, titleOf } from "../views/network.mjs";
-import { largestOf, mapsOf, paintMap } from "../views/paint.mjs";
+import { largestOf, paintMap } from "../views/paint.mjs";
 import { normalised, paintPicture } from "../views/picture.mjs";
 import { controls, drawn, generator, grid, movable, plain, slider, toggle, typed } from "./controls.mjs";
 import { correlated, lengthOf } from "./windows.mjs";
 
 // A network with its pictures: which one is chosen, and what the network makes of it.
 class Live {
-  constructor(box, { network, session }, deck) {
-    Object.assign(this, { box, network, session, deck, shape: network.graph.inputShape });
+  constructor(box, name, deck) {
+    const network = deck.network(name);
+    Object.assign(this, { box, name, deck, network, shape: network.graph.inputShape });
     document.addEventListener("themechange", () => this.paint());
   }
 
@@ -55,10 +56,17 @@ class Live {
     return this.look(bytesOf(this.network.images[index].pixels), this.network.images[index].label);
   }
 
+  // Show a picture; while the network is at work on one, only the last of those that follow is kept.
   async look(pixels, label) {
-    Object.assign(this, { pixels, label });
-    this.input = normalised(pixels, this.shape, this.network.mean, this.network.std);
-    await this.session.forward({ ...this.input, data: this.input.data.slice() });
+    Object.assign(this, { pixels, label, waiting: true });
+    if (this.busy) return;
+    this.busy = true;
+    this.session ??= await this.deck.session(this.name);
+    while (this.waiting) {
+      this.waiting = false;
+      await this.session.forward(normalised(this.pixels, this.shape, this.network.mean, this.network.std));
+    }
+    this.busy = false;
     this.paint();
   }
 }
@@ -126,7 +134,7 @@ class NetworkFigure extends Live {
 }
 
 export async function networkFigure(box, given, deck) {
-  await new NetworkFigure(box, await deck.session(given.network), deck).start();
+  await new NetworkFigure(box, given.network, deck).start();
 }
 
 class FieldFigure extends Live {
@@ -209,7 +217,7 @@ class FieldFigure extends Live {
 }
 
 export async function fieldFigure(box, given, deck) {
-  await new FieldFigure(box, await deck.session(given.network), deck).start();
+  await new FieldFigure(box, given.network, deck).start();
 }
 
 const PRESETS = {
@@ -310,7 +318,7 @@ class FilterFigure extends Live {
 }
 
 export async function filterFigure(box, given, deck) {
-  await new FilterFigure(box, await deck.session(given.network), deck).start(given.kernel);
+  await new FilterFigure(box, given.network, deck).start(given.kernel);
 }
 
 // Filters as small pictures; the chosen one large, and its map beside it.
@@ -409,16 +417,15 @@ function paintFilter(canvas, weight, index) {
 }
 
 export async function filtersFigure(box, given, deck) {
-  const figure = new FiltersFigure(box, await deck.session(given.network), deck);
-  const first = figure.network.graph.nodes.find(({ op }) => op === "Conv2d");
-  await figure.start(figure.session.value(first.reads[1]));
+  const { graph, constants } = deck.network(given.network), first = graph.nodes.find(({ op }) => op === "Conv2d");
+  await new FiltersFigure(box, given.network, deck).start(constants[-first.reads[1] - 1]);
 }
 
 // Filters that no training made, as the first layer of a network: computed from patches of pictures, or at random.
 export async function bankFigure(box, given, deck, { shape, weights }) {
   const computed = new Tensor(shape, new Float32Array(bytesOf(weights).buffer)),
     random = randomLike(computed);
-  const figure = new FiltersFigure(box, await deck.session(given.network), deck);
+  const figure = new FiltersFigure(box, given.network, deck);
   box.append(
     toggle(
       "filters",
@@ -440,10 +447,6 @@ export async function bankFigure(box, given, deck, { shape, weights }) {
 class PatchesFigure extends Live {
   async start(count) {
     Object.assign(this, { count, channel: 0, layer: this.mapLayers.at(-1), answers: [] });
-    for (const [i] of this.network.images.entries()) {
-      await this.session.forward(this.inputOf(i));
-      this.answers.push(this.session.values);
-    }
     const layers = this.mapLayers,
       names = layers.map((layer, i) => [String(i), `${i + 1}: ${titleOf(layer)}`]);
     this.channels = slider(this.deck.say("map"), { min: 0, max: 1, value: 0 }, (c) => {
@@ -455,7 +458,30 @@ class PatchesFigure extends Live {
     );
     this.holder = make("div", { className: "pictures" });
     this.box.append(controls(chosen, this.channels), this.holder);
+    this.session = await this.deck.session(this.name);
+    await this.read(0);
     this.take(this.layer);
+    this.complete = this.readAll(); // the page does not wait for it
+  }
+
+  async readAll() {
+    for (let i = 1; i < this.network.images.length; i++) {
+      await this.read(i);
+      this.paint();
+    }
+  }
+
+  // Keep of a picture, for each map of each layer, its largest element and where that is.
+  async read(index) {
+    await this.session.forward(this.inputOf(index));
+    this.answers[index] = new Map(this.mapLayers.map((layer) => {
+      const { data } = this.session.value(layer.shown), [, channels, height, width] = this.shapeOf(layer);
+      return [layer, Array.from({ length: channels }, (_, c) => {
+        const map = data.subarray(c * height * width, (c + 1) * height * width), value = Math.max(...map);
+        const at = map.indexOf(value);
+        return { value, picture: index, row: Math.floor(at / width), column: at % width };
+      })];
+    }));
   }
 
   take(layer) {
@@ -465,19 +491,10 @@ class PatchesFigure extends Live {
     this.paint();
   }
 
-  // The best unit of each picture, the best pictures first: [value, picture, row, column].
+  // The best unit of each picture, the best pictures first.
   best() {
-    return this.answers
-      .map((values, picture) => {
-        const tensor = values.get(this.layer.shown),
-          { width, pixels } = mapsOf(tensor);
-        const map = tensor.data.subarray(this.channel * pixels, (this.channel + 1) * pixels),
-          value = Math.max(...map);
-        const at = map.indexOf(value);
-        return [value, picture, Math.floor(at / width), at % width];
-      })
-      .sort((a, b) => b[0] - a[0])
-      .slice(0, this.count);
+    const units = this.answers.map((maps) => maps.get(this.layer)[this.channel]);
+    return units.sort((a, b) => b.value - a.value).slice(0, this.count);
   }
 
   paint() {
@@ -485,9 +502,9 @@ class PatchesFigure extends Live {
       [, channels, height, width] = this.shape;
     const side = this.count > 8 ? 126 : 190;
     this.holder.replaceChildren(
-      ...this.best().map(([value, picture, y, x]) => {
-        const [top, bottom] = rows[y],
-          [left, right] = columns[x],
+      ...this.best().map(({ value, picture, row, column }) => {
+        const [top, bottom] = rows[row],
+          [left, right] = columns[column],
           bytes = bytesOf(this.network.images[picture].pixels);
         const whole = make("canvas"),
           patch = enlarged(side, side, `patch of picture ${picture + 1}`);
@@ -502,5 +519,5 @@ class PatchesFigure extends Live {
 }
 
 export async function patchesFigure(box, given, deck) {
-  await new PatchesFigure(box, await deck.session(given.network), deck).start(given.count);
+  await new PatchesFigure(box, given.network, deck).start(given.count);
 }

@@ -27,23 +27,30 @@ const KEYS = [
 export class Stage {
   constructor(content, figures, source) {
     Object.assign(this, { content, figures, source, index: 0, step: 0 });
+    this.said = new Set(); // all words that figures have asked for
     this.slides = [...document.querySelectorAll(".slide")];
-    this.sessions = new Map();
     this.pen = new Pen(document.getElementById("ink"));
     this.speaker = new Speaker(this);
   }
 
   // A word of the page in the language of the deck.
   say(word) {
+    this.said.add(word);
     return this.content.words[word] ?? word;
   }
 
-  // The network of a name at work; all figures that show it share its weights, each has its own session.
+  // A network by its name, with its weights; all figures that show it share them.
+  network(name) {
+    const network = this.content.networks[name];
+    network.constants ??= constantsOf(network);
+    return network;
+  }
+
+  // A network at work; each figure has its own.
   async session(name) {
-    const network = this.content.networks[name],
-      session = new Session(network.graph, constantsOf(network), this.source);
+    const network = this.network(name), session = new Session(network.graph, network.constants, this.source);
     await session.start();
-    return { network, session };
+    return session;
   }
 
   async start() {
