@@ -46,8 +46,8 @@ def test_python_m_is_mcnn():
         (
             "trian",
             "expected one of doctor, data, train, launch, sweep, runs, transfer, predict, eval, race, list, "
-            "topology, summary, explain, explore, lecture, chapters, export, gradcheck, exercise, completion, got 'trian'; "
-            "did you mean train?",
+            "topology, summary, explain, explore, lecture, chapters, export, gradcheck, exercise, completion, "
+            "got 'trian'; did you mean train?",
         ),
         ("--verson", "mcnn: unknown option --verson; did you mean --version?"),
         ("eval --views 8", "mcnn eval: argument --views: expected one of 1, 2, 6, got 8"),
