@@ -72,7 +72,7 @@ def measure_steps():
     machine only add time. A step gets the images in the layout that it wants, because a network would keep them so.
     """
     if not kernels.runtime.jit.jit_enabled():
-        raise ValueError("expected a compiler, got NUMBA_DISABLE_JIT=1: without it the steps would take hours")
+        raise ValueError("expected a compiler, got plain Python, in which the steps would take hours")
     for name, reason in available_steps().items():
         conv2d = importlib.import_module(f"minitorch_kernels.ladder.{name}").conv2d
         threads = 1 if name < _FIRST_WITH_THREADS else kernels.runtime.threads.get_num_threads()
