@@ -170,7 +170,7 @@ def usage(arguments, error):
         with open(path, "rb") as file:
             start = file.read(4)
         torch = start.startswith((b"PK\3\4", b"\x80\x02\x8a\n"))  # a zip file; what versions before 1.6 wrote
-        if torch or "weights without" in str(error):
+        if torch or "weights without" in str(error) or "expected a file of weights.save" in str(error):
             kind = "a file of torch.save" if torch else "a file of weights"
             told = f"add --network NAME, the network of these weights: {path} is {kind}, which does not name it"
             return UsageError(f"{arguments.parser.prog}: {told}")

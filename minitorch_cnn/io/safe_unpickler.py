@@ -132,7 +132,7 @@ class Machine:
             stack.append(self.known(module, attribute))
         elif name == "BINPERSID" and self._persistent:
             stack.append(self._persistent(self.pop()))
-        elif name == "REDUCE":
+        elif name in ("REDUCE", "NEWOBJ"):
             arguments = self.pop()
             stack.append(self._call(expect(self.pop(), Name), expect(arguments, tuple)))
         elif name == "BUILD":

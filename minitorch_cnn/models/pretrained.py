@@ -13,6 +13,7 @@ from minitorch_cnn.types import Path
 # Statistics of ImageNet's 1.28 million photographs, for pixels in 0 .. 1; torchvision's files were trained with them.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TINY_IMAGENET = 200, 64  # classes, pixels per side
+_TIMM_VGG = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
 _MATRIX = 2  # axes of the weights of a fully connected layer
 
 
@@ -48,7 +49,10 @@ class Pretrained:
 
 
 def load_pretrained(
-    name: str, path: Path | None = None, progress: Callable[[int, int | None, float], None] | None = None
+    name: str,
+    path: Path | None = None,
+    progress: Callable[[int, int | None, float], None] | None = None,
+    key: str | None = None,
 ) -> Pretrained:
     """Make a network with weights from a file.
 
@@ -57,10 +61,13 @@ def load_pretrained(
     name : str
         One of `models.list`.
     path : str, Path or None
-        A file that `torch.save` wrote from a state_dict, or that `weights.save` wrote. None takes
-        torchvision's, which is fetched the first time; see `fetch`.
+        A file that `torch.save` wrote from a state_dict or a checkpoint, a safetensors file, as of timm or Hugging
+        Face, or one that `weights.save` wrote; names as in torchvision or timm. None takes torchvision's file, which
+        is fetched the first time; see `fetch`.
     progress : callable or None
         As for `files.download`.
+    key : str or None
+        As for `weights.load_pth`: where a checkpoint holds the weights.
 
     Returns
     -------
@@ -80,11 +87,8 @@ def load_pretrained(
     """
     _, image_size = native_input(name)
     path = fetch(name, progress) if path is None else pathlib.Path(path)
-    arrays, facts = (weights.load(path)) if path.suffix == ".safetensors" else (weights.load_pth(path), {})
-    matrices = [array for array in arrays.values() if array.ndim == _MATRIX]
-    if not matrices:
-        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no fully connected layer")
-    classes = len(matrices[-1])  # the last fully connected layer has one row per class
+    arrays, facts = _read(path, key)
+    classes = _count_classes(name, path, arrays)
     model = create(name, num_classes=classes, drawn=False)  # the file has every weight
     try:
         model.load_state_dict(arrays)
@@ -95,6 +99,40 @@ def load_pretrained(
     image_size = facts.get("architecture", {}).get("image_size", image_size)
     mean, std = facts.get("mean", IMAGENET_MEAN), facts.get("std", IMAGENET_STD)
     return Pretrained(model.eval(), classes, image_size, tuple(mean), tuple(std))
+
+
+def _read(path, key):
+    """Return the arrays of a file under torchvision's names, and what else our own files say."""
+    if path.suffix != ".safetensors":
+        return _as_torchvision(weights.load_pth(path, key)), {}
+    if weights.is_own(path):
+        return weights.load(path)
+    return _as_torchvision(weights.load_safetensors(path)), {}
+
+
+def _as_torchvision(arrays):
+    """Return the weights of timm's VGG under torchvision's names; others as they are.
+
+    timm computes the first two fully connected layers as convolutions: (O, C, KH, KW) -> (O, C*KH*KW).
+    """
+    if not arrays.keys() >= {f"{layer}.weight" for layer in _TIMM_VGG}:
+        return arrays
+    renamed = {}
+    for name, array in arrays.items():
+        layer, _, kind = name.rpartition(".")
+        if layer in _TIMM_VGG:
+            name, array = f"{_TIMM_VGG[layer]}.{kind}", array.reshape(len(array), -1) if kind == "weight" else array
+        renamed[name] = array
+    return renamed
+
+
+def _count_classes(name, path, arrays):
+    """Return the rows of the last fully connected layer: one for each class."""
+    if not any(array.ndim == _MATRIX for array in arrays.values()):
+        raise weights.WeightFileError(f"{path}: expected the weights of {name}, got no fully connected layer")
+    linear = [place for place, module in create(name, drawn=False).named_modules() if isinstance(module, nn.Linear)]
+    heads = [arrays[f"{place}.weight"] for place in linear if f"{place}.weight" in arrays]
+    return len((heads or [array for array in arrays.values() if array.ndim == _MATRIX])[-1])
 
 
 def fetch(name, progress=None):

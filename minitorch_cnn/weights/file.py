@@ -109,6 +109,25 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, _metadata(path, header)
 
 
+def is_own(path: Path) -> bool:
+    """Return whether `save` wrote a safetensors file, and no other program; the arrays are neither read nor checked.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    TypeError, WeightFileError, FileNotFoundError
+        As `load`, if it is not a safetensors file.
+    """
+    return not _absent(_open(path, with_arrays=False)[0])
+
+
 def load_metadata(path: Path) -> dict[str, Any]:
     """Read the dict in a file that `save` wrote; the arrays are neither read nor checked.
 
@@ -129,7 +148,22 @@ def load_metadata(path: Path) -> dict[str, Any]:
 
 
 def _read(path, with_arrays):
-    """Return (the strings in the header, the arrays if they are wanted)."""
+    """Return (the strings in the header, the arrays if they are wanted) of a file that `save` wrote."""
+    header, arrays = _open(path, with_arrays)
+    if absent := _absent(header):
+        raise WeightFileError(
+            f"weights.load: {path} - expected a file of weights.save, got no {', '.join(sorted(absent))}"
+        )
+    return header, arrays
+
+
+def _absent(header):
+    """Return what `save` writes into a header and this one lacks."""
+    return {"sha256", "metadata", "metadata_sha256"} - header.keys()
+
+
+def _open(path, with_arrays):
+    """Return (the strings in the header, the arrays if they are wanted) of a safetensors file."""
     arguments.path("weights.load", path=path)
     if os.path.isdir(path):
         raise WeightFileError(f"weights.load: {path} - expected a file, got a folder")
@@ -147,10 +181,6 @@ def _read(path, with_arrays):
             arrays = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise WeightFileError(f"weights.load: {path} - expected a safetensors file, got {error}") from error
-    if absent := {"sha256", "metadata", "metadata_sha256"} - header.keys():
-        raise WeightFileError(
-            f"weights.load: {path} - expected a file of weights.save, got no {', '.join(sorted(absent))}"
-        )
     return header, arrays
 
 

@@ -1,7 +1,8 @@
 """The pickles of PyTorch's weight files: an interpreter that can build dicts of tensors, and nothing else.
 
-`safe_unpickler` runs them. To "call" one of the eight names that it is given here writes down a `Storage` or a
-`Tensor`, or makes an empty dict.
+`safe_unpickler` runs them. To "call" one of the names that it is given here writes down a `Storage` or a `Tensor`, or
+makes an empty dict. That dict also stands for what training scripts keep next to the weights, such as paths, options
+and random states: none of it is made.
 """
 
 import struct
@@ -32,6 +33,21 @@ _MODULES = {  # the names that may be asked for
     "torch": set(DTYPES),
     "torch.storage": {"UntypedStorage"},
 }
+_PATHS = {"Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"}
+_NUMPY = {"scalar", "_reconstruct"}
+_RECORDS = {  # what may be asked for, and is not made
+    "argparse": {"Namespace"},
+    "collections": {"defaultdict"},
+    "pathlib": _PATHS,
+    "pathlib._local": _PATHS,
+    "_codecs": {"encode"},  # how old pickles hold bytes
+    **dict.fromkeys(("builtins", "__builtin__"), {"set", "list", "dict", "int", "float", "str"}),
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": _NUMPY,
+    "numpy._core.multiarray": _NUMPY,
+    "torch": {"device", "Size", "bfloat16", *(f"float{bits}" for bits in (16, 32, 64)), "int32", "int64"},
+}
+_KNOWN = {module: _MODULES.get(module, set()) | _RECORDS.get(module, set()) for module in _MODULES | _RECORDS}
 
 
 class Storage(NamedTuple):
@@ -53,7 +69,9 @@ class Tensor(NamedTuple):
 
 class _Machine(Machine):
     def known(self, module, name):
-        if module.partition(".")[0] == "torch" and name not in _MODULES.get(module, ()):
+        if module.startswith("torch.nn.modules."):
+            raise PickleError(f"expected a state_dict, got a whole model ({name}); save model.state_dict() instead")
+        if module.partition(".")[0] == "torch" and name not in _KNOWN.get(module, ()):
             raise PickleError(f"expected dense tensors of {READ}, got one that needs {module}.{name}")
         return super().known(module, name)
 
@@ -79,7 +97,7 @@ def run(program):
     Cost: time and memory linear in the program: nothing is copied but references.
     """
     try:
-        return _Machine(_MODULES, _call, _build, _storage).run(program)
+        return _Machine(_KNOWN, _call, _build, _storage).run(program)
     except PickleError as error:
         raise WeightFileError(f"data.pkl - {error}") from error
 
@@ -98,6 +116,8 @@ def _storage(identity):
 
 
 def _call(what, arguments):
+    if what.name in _RECORDS.get(what.module, ()):
+        return {}
     if what.name == "OrderedDict":
         if arguments not in ((), ([],)):
             raise PickleError("expected an empty OrderedDict to fill")

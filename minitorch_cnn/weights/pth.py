@@ -8,7 +8,7 @@ What `torch.save` has written since version 1.6 is a zip file with nothing compr
     NAME/version     "3"
 
 A pickle is a program that may call any function of any module. `pickle_program` runs the thirty
-instructions that such files need, and knows eight names to call, none of which does more than to write
+instructions that such files need, and knows a few names to call, none of which does more than to write
 down what was asked for.
 
 Source: pytorch, caffe2/serialize/inline_container.h, and the documentation of `pickletools`.
@@ -35,6 +35,7 @@ _STORAGES = {np.dtype(kind): name for name, kind in DTYPES.items() if name.endsw
 _LARGEST_PROGRAM = 1 << 20  # bytes; a network of a thousand tensors has a hundred thousand
 _LARGEST_REPEATED = 1 << 24  # bytes that may come of a small file, such as one number in all places of a tensor
 _LARGEST_TABLE = 1 << 20  # bytes, of contents; an entry of fifty takes 700 in memory
+_KEYS = ("model", "state_dict", "model_state_dict", "net", "network", "ema")  # where scripts usually keep weights
 _ALIGNMENT, _HEADER = 64, 30  # bytes; the header before an entry's name
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 
@@ -151,7 +152,8 @@ def _chosen(state, key):
         if key not in found:
             raise WeightFileError(f"key - expected one of {', '.join(map(repr, found)) or 'none'}, got {key!r}")
         return state[key]
-    if not found or any(isinstance(value, Tensor) for value in state.values()):
+    apart = any(isinstance(value, Tensor) for value in state.values()) if found else False  # such as a random state
+    if not found or (apart and found[0] not in _KEYS):
         return state["state_dict"] if isinstance(state, dict) and isinstance(state.get("state_dict"), dict) else state
     if len(found) > 1:
         raise WeightFileError(

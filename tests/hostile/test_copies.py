@@ -19,6 +19,7 @@ HOW = {"pickle": lambda value: pickle.loads(pickle.dumps(value)), "deepcopy": co
 # that are Modules of 60 million weights.
 WITHOUT_OBJECTS = {autograd.Function, optim.Optimizer, optim.Schedule, train.MpiProcesses}
 WITHOUT_OBJECTS |= {train.TensorBoard}  # of a package that may be missing
+WITHOUT_OBJECTS |= {data.Dataset}  # what other classes are like
 WITHOUT_OBJECTS |= {autograd.setting, autograd.trace, autograd.Node}
 WITHOUT_OBJECTS |= {models.AlexNet, models.AlexNet2012, models.VGG}
 
@@ -126,7 +127,7 @@ def explained(folder):
         *(explain.field_growth({"small": (model, shape)}), explain.feature_maps(model, tensor(*shape[1:]))),
         *(explain.saliency(model, tensor(*shape)), explain.patches(model, "0", images(), k=1)),
         explain.receptive_field(model, "0", 4, 4, input_shape=shape),
-        *(explain.BackwardTrace([]), explain.Explorer("page", False)),
+        *(explain.BackwardTrace([]), explain.Explorer({"title": "page", "half": False}), explain.dataset(images())),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]
 
@@ -149,7 +150,10 @@ def others(folder):
         *(data.RandomResizedCrop(0.5), optim.EMA(small()), optim.Lookahead(small(), 5), optim.WeightAverage(small())),
         *(optim.PiecewiseLinearLR(sgd(), [(0, 0.2), (5, 1.0)]), train.LiveChart()),
         *(data.Resize(4), data.Translate(1), mt.Tensor([1.0, 2.0]), autograd.Context((True,))),
-        optim.ReduceLROnPlateau(sgd()),
+        *(
+            optim.ReduceLROnPlateau(sgd()),
+            data.Survey(images(), images(), ["a"], ["b"], ("a", (1, 2)), ("b", (3, 4)), []),
+        ),
         *(autograd.Variable(np.ones(2)), report, report.tensors[0], models.Pretrained(small(), 2, 8, (0.5,), (0.2,))),
         *(loss().backward(trace=True)[0], autograd.ModuleCall({1: "body"}), autograd.Record(ops.exp, (), None, {}, "")),
         *(explain.Field(None, None), ops.DenseNetStage(None, None, tensor(1, 1, 1, 1), None, None, {"groups": 1})),

@@ -4,8 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
-from minitorch_cnn import models, rng, weights
+from minitorch_cnn import models, nn, rng, weights
 from minitorch_cnn.io import files
 from minitorch_cnn.models import pretrained
 
@@ -68,6 +69,76 @@ def test_unknown_names(resnet):
     expected = "load_pretrained: name - expected resnet18, or a file of weights, got 'resnet20' alone"
     with pytest.raises(ValueError, match=expected):
         models.load_pretrained("resnet20")
+
+
+# ------------------------------------------------------------------------- files of other programs
+
+
+def test_a_safetensors_file_of_another_program(resnet, tmp_path):
+    model, _ = resnet
+    path = tmp_path / "model.safetensors"
+    safetensors.numpy.save_file(model.state_dict(), path, {"format": "pt"})
+    loaded = models.load_pretrained("resnet20", path)
+    assert equal(loaded.model, model) and loaded.mean == models.IMAGENET_MEAN
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(weights.WeightFileError, match="expected a safetensors file"):
+        models.load_pretrained("resnet20", path)
+
+
+def test_a_safetensors_file_may_be_in_half_the_precision(resnet, tmp_path):
+    model, _ = resnet
+    half = {name: array.astype(np.float16) for name, array in model.state_dict().items() if array.ndim}
+    safetensors.numpy.save_file(half, tmp_path / "half.safetensors")
+    loaded = models.load_pretrained("resnet20", tmp_path / "half.safetensors").model.state_dict()
+    for name, array in half.items():
+        np.testing.assert_array_equal(loaded[name], array.astype(np.float32))
+
+
+def timm_names(state):
+    """Return the state_dict of a VGG as timm has it: its first fully connected layers are convolutions."""
+    names = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+    shapes = {"classifier.0.weight": (-1, 512, 7, 7), "classifier.3.weight": (-1, 4096, 1, 1)}
+    renamed = {}
+    for name, array in state.items():
+        layer, _, kind = name.rpartition(".")
+        renamed[f"{names.get(layer, layer)}.{kind}"] = array.reshape(shapes.get(name, array.shape))
+    return renamed
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg11_bn", "vgg16_bn"])
+def test_names_of_timm_are_those_of_torchvision(name):
+    model = models.create(name, num_classes=5, drawn=False)
+    state = {key: parameter.data for key, parameter in model.named_parameters()}  # no copies of half a gigabyte
+    theirs = timm_names(state)
+    assert "pre_logits.fc1.weight" in theirs and theirs["pre_logits.fc1.weight"].shape == (4096, 512, 7, 7)
+    renamed = pretrained._as_torchvision(theirs)
+    assert {key: array.shape for key, array in renamed.items()} == {key: array.shape for key, array in state.items()}
+    assert all(np.shares_memory(renamed[key], state[key]) for key in state)
+    assert pretrained._as_torchvision(state) is state
+
+
+@pytest.mark.slow
+def test_a_vgg_of_timm_computes_the_same(tmp_path):
+    model = models.create("vgg11_bn", num_classes=3).eval()
+    safetensors.numpy.save_file(timm_names(model.state_dict()), tmp_path / "vgg.safetensors")
+    loaded = models.load_pretrained("vgg11_bn", tmp_path / "vgg.safetensors")
+    assert loaded.classes == 3 and equal(loaded.model, model)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_prefixes_of_wrappers_are_left_out(resnet, tmp_path, prefix):
+    model, _ = resnet
+    wrapped = {prefix + name: array for name, array in model.state_dict().items()}
+    safetensors.numpy.save_file(wrapped, tmp_path / "wrapped.safetensors")
+    with pytest.warns(UserWarning, match=prefix):
+        assert equal(models.load_pretrained("resnet20", tmp_path / "wrapped.safetensors").model, model)
+
+
+def test_the_last_layer_is_that_of_the_network_and_not_of_the_file():
+    model = models.create("mlp", num_classes=3, image_size=8)
+    state = model.state_dict()
+    heads = [place for place, module in model.named_modules() if isinstance(module, nn.Linear)]
+    assert pretrained._count_classes("mlp", "m", dict(reversed(state.items()))) == 3 and len(heads) > 1
 
 
 # ---------------------------------------------------------------------------- torchvision's file

@@ -1,7 +1,10 @@
 """PyTorch's weight files: read and written without PyTorch, and nothing that a file says is ever run."""
 
+import argparse
+import collections
 import io
 import os
+import pathlib
 import pickle
 import re
 import struct
@@ -456,6 +459,50 @@ def test_the_only_state_dict_of_a_checkpoint_is_found(path, key):
     optimizer.step()
     torch.save({"epoch": 3, key: model.state_dict(), "optimizer": optimizer.state_dict(), "loss": 0.5}, path)
     same(weights.load_pth(path), {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+
+
+RECORDS = {
+    "options": argparse.Namespace(lr=0.1, out=pathlib.PurePosixPath("out")),
+    "a numpy number": np.float64(3.5),
+    "a numpy array": np.arange(3),
+    "a set": {1, 2},
+    "counts": collections.defaultdict(list, {"a": [1]}),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_what_a_training_script_keeps_next_to_the_weights_is_not_made(path, record):
+    model = b"X\x05\x00\x00\x00model" + program()[2:-1]
+    kept = b"X\x04\x00\x00\x00kept" + pickle.dumps(RECORDS[record], 2)[2:-1]
+    for entries in (model + kept, kept + model):
+        written(path, {"data.pkl": b"\x80\x02}(" + entries + b"u.", "data/0": DATA})
+        same(weights.load_pth(path), {"x": np.zeros((2, 3), np.float32)})
+
+
+@pytest.mark.oracle
+def test_checkpoints_of_timm_and_lightning(path):
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(2, 3)
+    expected = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    checkpoints = [
+        {"epoch": 3, "arch": "resnet18", "state_dict": model.state_dict(), "version": 2, **RECORDS},
+        {"state_dict": model.state_dict(), "callbacks": {"best": {"score": torch.tensor(1.0)}}, "loops": {}},
+        {
+            "model": model.state_dict(),
+            "rng": torch.get_rng_state(),
+            "device": torch.device("cpu"),
+            "dtype": torch.float32,
+        },
+        {"model": model.state_dict(), "state": np.arange(3), "size": torch.Size([2])},
+    ]
+    for checkpoint in checkpoints:
+        torch.save(checkpoint, path)
+        same(weights.load_pth(path), expected)
+    torch.save(model, path)
+    with pytest.raises(
+        weights.WeightFileError, match=r"got a whole model \(Linear\); save model.state_dict\(\) instead"
+    ):
+        weights.load_pth(path)
 
 
 @pytest.mark.oracle
