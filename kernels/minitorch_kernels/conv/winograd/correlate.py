@@ -166,7 +166,7 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
     """
     out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
     width = nr(x.dtype, out_channels)
-    images = Images(whole_vectors(x, lanes), outliers.to_fill(x))
+    pixels = whole_vectors(x, lanes)
     out = memory.empty((len(x), *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
         down, across = tiles.tiles_along(*out_size, kernel)
@@ -175,7 +175,7 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
             left=padding[2],
             down=down,
             across=across,
-            channels=images.pixels.shape[3],
+            channels=pixels.shape[3],
             tiles=len(x) * down * across,
             panels=-(-out_channels // width),
             width=width,
@@ -185,8 +185,8 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
         init = np.zeros((grid.panels + 1) * width, x.dtype)
         if bias is not None:
             init[width : width + out_channels] = bias
-        fill(images, Filters(np.ascontiguousarray(weight), transposed), init, out, grid)
-        memo.keep(x, images.measures.view(x.dtype))
+        filters = Filters(np.ascontiguousarray(weight), transposed)
+        fill(Images(pixels, memo.to_fill(x)), filters, init, out, grid)
     return with_channels(out, out_channels)
 
 

@@ -36,8 +36,8 @@ class Measures(NamedTuple):
         return Measures(self.rows.view(dtype), self.columns.view(dtype))
 
 
-def to_fill(maps):
-    """Return the `Measures` of maps (N, H, W, C) for a kernel to fill."""
+def _empty(maps):
+    """Return `Measures` of maps (N, H, W, C) for a kernel to fill."""
     integers, (images, height, width, _) = np.int32 if maps.itemsize == 4 else np.int64, maps.shape
     return Measures(memory.empty((images, height), integers), memory.empty((images, width), integers))
 
@@ -78,7 +78,7 @@ def _measure_all(first_task, end_task, maps, measures):
 
 def measure(maps):
     """Return the `Measures` of maps (N, H, W, C), C-contiguous, float32 or float64, taken in a pass of their own."""
-    measures = to_fill(maps)
+    measures = _empty(maps)
     if maps.size:
         _measure_all(maps, measures)
     else:
@@ -101,25 +101,22 @@ def _column_fits(maps, n, w, least):
 
 
 @compiled
-def _must_be_excluded(maps, measures, other, limit, most_ratio):
-    """Return for each image whether it must be excluded; ``other`` is the largest value that it is multiplied with.
+def _fits(maps, measures, n, other, limit, most_ratio):
+    """Return whether image n fits Winograd's algorithm; ``other`` is the largest value that it is multiplied with.
 
     ``limit`` is the largest product of two elements that cannot overflow, ``most_ratio`` the largest allowed ratio
     between rows or columns.
     """
-    excluded = np.zeros(len(maps), np.bool_)
-    for n in range(len(maps)):
-        largest, fits = 0.0, True
-        for value in measures.rows[n]:
-            fits = fits and np.float64(value) * other <= limit  # written so that NaN does not fit
-            largest = max(largest, np.float64(value))
-        least = largest / most_ratio
-        for value in measures.rows[n]:
-            fits = fits and (value >= least or value == 0)
-        for w in range(maps.shape[2]):
-            fits = fits and (measures.columns[n, w] >= least or _column_fits(maps, n, w, least))
-        excluded[n] = not fits
-    return excluded
+    largest, fits = 0.0, True
+    for value in measures.rows[n]:
+        fits = fits and np.float64(value) * other <= limit  # written so that NaN does not fit
+        largest = max(largest, np.float64(value))
+    least = largest / most_ratio
+    for value in measures.rows[n]:
+        fits = fits and (value >= least or value == 0)
+    for w in range(maps.shape[2]):
+        fits = fits and (measures.columns[n, w] >= least or _column_fits(maps, n, w, least))
+    return fits
 
 
 @compiled
@@ -135,6 +132,32 @@ def _largest(measures):
     return largest
 
 
+@compiled
+def _largest_weight(filters, measures, limit, most_ratio):
+    """Return the largest element of all filters (C_out, C_in, taps, 1); NaN if one of them must be excluded."""
+    for n in range(len(filters)):
+        if not _fits(filters, measures, n, 0.0, limit, most_ratio):
+            return np.nan
+    return _largest(measures)
+
+
+@compiled
+def _find(maps, measures, other, limit, most_ratio):
+    excluded = np.zeros(len(maps), np.bool_)
+    for n in range(len(maps)):
+        excluded[n] = not _fits(maps, measures, n, other, limit, most_ratio)
+    return np.flatnonzero(excluded)
+
+
+@compiled
+def _find_pairs(x, of_x, grad_out, of_grad, limit, most_ratio):
+    excluded, largest_x, largest_grad = np.zeros(len(x), np.bool_), _largest(of_x), _largest(of_grad)
+    for n in range(len(x)):
+        fits = _fits(x, of_x, n, largest_grad, limit, most_ratio)
+        excluded[n] = not (fits and _fits(grad_out, of_grad, n, largest_x, limit, most_ratio))
+    return np.flatnonzero(excluded)
+
+
 class Memo:
     """What is known of arrays, for the three products of one convolution: two of them read x, two its gradient.
 
@@ -145,15 +168,21 @@ class Memo:
     def __init__(self):
         self._kept = {}
 
-    def keep(self, array, known):
-        """Remember ``known`` of an array."""
-        self._kept[self._key(array)] = array, known
-
     def of(self, array, find_out):
         """Return what is known of an array of this shape in this memory; if nothing is, ``find_out(array)``."""
-        if self._key(array) not in self._kept:
-            self.keep(array, find_out(array))
-        return self._kept[self._key(array)][1]
+        key = self._key(array)
+        if key not in self._kept:
+            self._kept[key] = array, find_out(array)
+        return self._kept[key][1]
+
+    def to_fill(self, maps):
+        """Return `Measures` of maps (N, H, W, C) that a kernel must fill now; none, of no images, if they are known."""
+        key = self._key(maps)
+        if key in self._kept:
+            return _empty(maps[:0])
+        measures = _empty(maps)
+        self._kept[key] = maps, measures.view(maps.dtype)
+        return measures
 
     @staticmethod
     def _key(array):
@@ -162,13 +191,13 @@ class Memo:
 
 @lru_cache(maxsize=256)
 def _limits(dtype, terms):
-    """Return the last two arguments of `_must_be_excluded`; the largest ratio is 256 in float32."""
+    """Return the last two arguments of `_fits`; the largest ratio is 256 in float32."""
     kind = np.finfo(dtype)
     return float(kind.max) / (max(terms, 1) * _GROWTH), _ERROR / float(kind.eps)
 
 
 def measure_filters(weight):
-    """Return (whether a filter must be excluded, the largest weight) of filters (C_out, C_in, KH, KW).
+    """Return the largest element of all filters (C_out, C_in, KH, KW), NaN if a filter must be excluded.
 
     A filter is an image whose columns are its taps. All are in one row, as single input channels may be small.
     """
@@ -176,8 +205,7 @@ def measure_filters(weight):
     weight = np.ascontiguousarray(weight)
     rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
     measures = Measures(rows, np.zeros((count, height * width), weight.dtype))
-    by_taps = weight.reshape(count, inner, height * width, 1)
-    return _must_be_excluded(by_taps, measures, 0.0, *_limits(weight.dtype, 1)).any(), _largest(measures)
+    return _largest_weight(weight.reshape(count, inner, height * width, 1), measures, *_limits(weight.dtype, 1))
 
 
 def find(maps, weight, terms, memo=None):
@@ -198,11 +226,8 @@ def find(maps, weight, terms, memo=None):
     ndarray of int64; all images where a filter's taps differ in size as much as the rows of such an image
     """
     memo = memo or Memo()
-    a_filter_is_excluded, largest_weight = memo.of(weight, measure_filters)
-    if a_filter_is_excluded:
-        return np.arange(len(maps))
-    limits = _limits(maps.dtype, terms)
-    return np.flatnonzero(_must_be_excluded(maps, memo.of(maps, measure), largest_weight, *limits))
+    largest_weight = memo.of(weight, measure_filters)  # if it is NaN, no image fits
+    return _find(maps, memo.of(maps, measure), largest_weight, *_limits(maps.dtype, terms))
 
 
 def find_pairs(x, grad_out, memo=None):
@@ -219,6 +244,4 @@ def find_pairs(x, grad_out, memo=None):
     ndarray of int64
     """
     memo, limits = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size)
-    of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
-    excluded = _must_be_excluded(x, of_x, _largest(of_grad), *limits)
-    return np.flatnonzero(excluded | _must_be_excluded(grad_out, of_grad, _largest(of_x), *limits))
+    return _find_pairs(x, memo.of(x, measure), grad_out, memo.of(grad_out, measure), *limits)

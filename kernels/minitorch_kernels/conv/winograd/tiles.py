@@ -38,7 +38,7 @@ class Images(NamedTuple):
     """Images, and what `measure_rows_of_tiles` finds out about them."""
 
     pixels: np.ndarray  # (N, H, W, C)
-    measures: Measures
+    measures: Measures  # to fill, integers
 
 
 class Filters(NamedTuple):
@@ -79,7 +79,10 @@ def measure_rows_of_tiles(images, first, end, grid):
     """Measure the pixels of the rows of tiles that begin with one of the tiles first .. end - 1.
 
     A row of tiles stands for as many rows of pixels as it has of outputs, the last one also for the rest of the image.
+    Nothing is done if the images are known already: then there are no measures to fill.
     """
+    if len(images.measures.rows) == 0:
+        return
     height, side = images.pixels.shape[1], TILE + 1 - len(grid.static_kernel_size)
     for row in range(-(-first // grid.across), -(-end // grid.across)):
         n, down = row // grid.down, row % grid.down

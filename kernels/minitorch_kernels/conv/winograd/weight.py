@@ -22,7 +22,9 @@ from minitorch_kernels.conv.winograd.tiles import (
     ONE_RUN,
     TILE_AREA,
     Grid,
+    Images,
     Offsets,
+    measure_rows_of_tiles,
     place,
     plane,
     transform_tile,
@@ -62,12 +64,13 @@ def is_faster(images, out_size, channels, out_channels, kernel):
 
 
 @compiled
-def _transform(x, grad_out, inputs, grads, zeros, chunk, share, grid):
+def _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
     _, out_height, out_width, out_channels = grad_out.shape
     grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
-    x_flat, grad_flat = x.reshape(-1), grad_out.reshape(-1)
+    x, grad_flat = images.pixels.reshape(-1), grad_out.reshape(-1)
     begin, end = share
+    measure_rows_of_tiles(images, chunk.first + begin, chunk.first + end, grid)
     for t in range(begin, end):
         origin = place(chunk.first + t, grid)
         n, i, j = origin
@@ -83,7 +86,7 @@ def _transform(x, grad_out, inputs, grads, zeros, chunk, share, grid):
             )
             vectors = min(grid.width, out_channels - p * grid.width) // grid.lanes
             from_outputs(grad_flat, grads, zeros, placement, inside, vectors, kernel_size)
-        transform_tile(x_flat, x.shape, inputs, zeros, origin, t * grid.channels, grid)
+        transform_tile(x, images.pixels.shape, inputs, zeros, origin, t * grid.channels, grid)
 
 
 @compiled
@@ -110,10 +113,10 @@ def _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid):
 
 
 @parallel_task
-def _transform_chunk(first_task, end_task, x, grad_out, inputs, grads, zeros, chunk, grid):
+def _transform_chunk(first_task, end_task, images, grad_out, inputs, grads, zeros, chunk, grid):
     """Transform the tiles of a chunk, some in each task."""
     share = first_task * _SHARE, min(chunk.count, end_task * _SHARE)
-    _transform(x, grad_out, inputs, grads, zeros, chunk, share, grid)
+    _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid)
 
 
 @parallel_task
@@ -124,36 +127,36 @@ def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, offsets, c
 
 
 @team_kernel
-def _sum_together(team, x, grad_out, inputs, grads, sums, offsets, total, grid):
+def _sum_together(team, images, grad_out, inputs, grads, sums, offsets, total, grid):
     """Fill sums (1, 36 planes of P * rows * NR) from ``total`` tiles of the images and of the output's gradients.
 
     ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * NR) hold the transformed tiles of a chunk. All
     tiles of a chunk are transformed in parallel, then all products computed in parallel; each task owns its part of
     ``sums``.
     """
-    zeros, own = np.zeros(max(grid.channels, grid.width), x.dtype), sums[0]
+    zeros, own = np.zeros(max(grid.channels, grid.width), sums.dtype), sums[0]
     for first in range(0, total, grid.tiles):
         chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
-        _transform_chunk(team, -(-chunk.count // _SHARE), (x, grad_out, inputs, grads, zeros, chunk, grid))
+        _transform_chunk(team, -(-chunk.count // _SHARE), (images, grad_out, inputs, grads, zeros, chunk, grid))
         _multiply_chunk(team, TILE_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
 
 
 @parallel_kernel(tasks=lambda inputs: len(inputs))
-def _sum_apart(first_task, end_task, x, grad_out, inputs, grads, sums, offsets, total, grid):
+def _sum_apart(first_task, end_task, images, grad_out, inputs, grads, sums, offsets, total, grid):
     """Fill sums (ranges, 36 planes of P * rows * NR), each from a range of the ``total`` tiles.
 
     ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * NR) hold the
     transformed tiles of a chunk.
     """
     ranges, threads = len(sums), len(inputs)
-    zeros = np.zeros(max(grid.channels, grid.width), x.dtype)
+    zeros = np.zeros(max(grid.channels, grid.width), sums.dtype)
     for thread in range(first_task, end_task):
         own_inputs, own_grads = inputs[thread], grads[thread]
         for part in range(thread, ranges, threads):
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, grid.tiles):
                 chunk = Chunk(first, min(grid.tiles, end - first), min(first - begin, 1))
-                _transform(x, grad_out, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
+                _transform(images, grad_out, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
                 for task in range(TILE_AREA * grid.panels):
                     _multiply(own_inputs, own_grads, sums[part], zeros, offsets, task, chunk, grid)
 
@@ -233,25 +236,27 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     Cost: as forward. Parallel over ranges of tiles, or over tiles, then over products.
     """
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    memo = memo or outliers.Memo()
+    grad_weight = _gradient(x, grad_out, kernel_size, padding, memo)
     apart = outliers.find_pairs(x, grad_out, memo)
     if not len(apart):
-        return _gradient(x, grad_out, kernel_size, padding)
+        return grad_weight
     sizes = {"kernel_size": kernel_size, **hyper}
     by_definition = indirect_weight.conv2d_backward_weight_indirect(x[apart], grad_out[apart], **sizes)
     rest = np.delete(np.arange(len(x)), apart)
-    return by_definition + _gradient(x[rest], grad_out[rest], kernel_size, padding)
+    return by_definition + _gradient(x[rest], grad_out[rest], kernel_size, padding, outliers.Memo())
 
 
-def _gradient(x, grad_out, kernel_size, padding):
-    """Return `conv2d_backward_weight_winograd` of images that all fit Winograd's algorithm."""
+def _gradient(x, grad_out, kernel_size, padding, memo):
+    """Return `conv2d_backward_weight_winograd`, right if all images fit; what it finds out about x goes to ``memo``."""
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
     grad_weight = np.zeros((out_channels, inner, *kernel_size), x.dtype)
     if not (x.size and grad_out.size):
         return grad_weight
-    x, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
-    channels, (down, across) = x.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
+    pixels, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
+    channels, (down, across) = pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
     total = len(x) * down * across
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
     size = TILE_AREA * plane(panels * rows * width, lanes)
@@ -278,6 +283,6 @@ def _gradient(x, grad_out, kernel_size, padding):
     c_rows = np.arange(rows) * width
     offsets = Offsets(c_rows, c_rows, ONE_RUN)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
-    add_up(x, grad_out, inputs, grads, sums, offsets, total, grid)
+    add_up(Images(pixels, memo.to_fill(x)), grad_out, inputs, grads, sums, offsets, total, grid)
     _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight
