@@ -7,12 +7,12 @@ import re
 import numpy as np
 import pytest
 
-from minitorch_cnn import Tensor
+from minitorch_cnn import Tensor, ops
 from tests.ops.table import TABLE
 from tests.ops.test_table import caller, every_op
 from tests.poison import same_with_poison
 
-NOT_LONG = {  # the textbook's loops take seconds, or numbers leave the range of floats
+NOT_LONG = {  # the textbook's loops take seconds, or numbers leave the range of floats: see the end of the file
     *("conv_transpose1d", "conv_transpose2d", "cross_entropy", "nll_loss", "prod"),
 }
 CLEAR = re.compile(r"^[\w.]+: .+ - expected .+", re.DOTALL)
@@ -116,3 +116,34 @@ def test_an_axis_longer_than_16_bits_count(name):
     samples = ((lengthened([np.asarray(a) for a in arrays]), at, hyper) for arrays, at, hyper in TABLE[name].samples)
     cheap = [(arrays, at, hyper) for arrays, at, hyper in samples if arrays]
     assert any(check(name, *sample) for sample in cheap[:2]) or name in ("broadcast_to", "dense_block")
+
+
+@pytest.mark.parametrize("kind, tail", [("1d", (LONG,)), ("2d", (2, LONG)), ("2d", (LONG, 2))])
+def test_a_transposed_convolution_of_a_long_axis_is_the_adjoint_of_the_convolution(kind, tail):
+    """<conv(z), x> = <z, conv_transpose(x)> for all x and z; the convolution is compared with the textbook above."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((1, 2, *tail)), Tensor(rng.standard_normal((2, 3, *(2,) * len(tail))))
+    out = getattr(ops, f"conv_transpose{kind}")(Tensor(x), weight, stride=2)
+    z = rng.standard_normal(out.shape)
+    back = getattr(ops, f"conv{kind}")(Tensor(z), weight, stride=2)
+    assert np.vdot(z, out.data) == pytest.approx(np.vdot(back.data, x))
+
+
+@pytest.mark.parametrize("shape", [(LONG, 3), (2, LONG)])
+def test_cross_entropy_of_many_rows_and_of_many_classes(shape):
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal(shape), rng.integers(0, shape[1], shape[0])
+    shares = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    expected, grad = -np.log(shares[np.arange(shape[0]), labels]).mean(), shares / shape[0]
+    grad[np.arange(shape[0]), labels] -= 1 / shape[0]
+    for loss in (ops.cross_entropy, lambda logits, at: ops.nll_loss(ops.log_softmax(logits), at)):
+        out, found = run(lambda logits, loss=loss: loss(logits, labels).reshape(1), [x])
+        np.testing.assert_allclose(out, expected, rtol=1e-12)
+        np.testing.assert_allclose(found, grad, rtol=1e-9, atol=1e-15)
+
+
+def test_the_product_of_many_factors():
+    x = np.random.default_rng(0).uniform(0.999, 1.001, LONG)
+    out, grad = run(lambda t: ops.prod(t).reshape(1), [x])
+    np.testing.assert_allclose(out, math.exp(math.fsum(np.log(x))), rtol=1e-9)
+    np.testing.assert_allclose(grad, out / x, rtol=1e-9)
