@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minitorch_cnn import arguments as _check
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class WeightAverage:
         Raises
         ------
         TypeError
-            If ``saved`` is not a dict, or the number of steps is not an integer.
+            If ``saved`` or its arrays are not dicts, or the number of steps is not an integer.
         ValueError
             If an entry is missing, or the arrays are not those of this model.
         """
@@ -76,7 +78,8 @@ class WeightAverage:
         _check.mapping(name, "saved", saved, "steps", "arrays")
         _check.integer(f"{name}: saved", least=0, steps=saved["steps"])
         form = {path: (array.shape, array.dtype) for path, array in self.arrays.items()}
-        got = {path: (array.shape, array.dtype) for path, array in saved["arrays"].items()}
+        _check.instance(f"{name}: saved", dict, arrays=saved["arrays"])
+        got = {path: (np.shape(array), getattr(array, "dtype", None)) for path, array in saved["arrays"].items()}
         for path in form.keys() | got.keys():
             if form.get(path) != got.get(path):
                 raise ValueError(f"{name}: saved - expected {path} as {form.get(path)}, got {got.get(path)}")
@@ -86,8 +89,9 @@ class WeightAverage:
     def _follow(self, keep):
         """Move the average: keep * average + (1 - keep) * model."""
         now = self.model.state_dict()
-        for path, array in self.arrays.items():
-            array += (now[path] - array) * array.dtype.type(1 - keep)
+        for path, array in self.arrays.items():  # in float64: float32 would lose the last digits of small moves
+            difference = array - now[path].astype(np.float64)
+            array[...] = now[path] + keep * difference
 
     def _put(self, arrays):
         self.model.load_state_dict(arrays, strict=False)

@@ -223,7 +223,7 @@ class ReduceLROnPlateau(Schedule):
         ValueError
             If another schedule has taken over this one, or the optimiser's groups have changed.
         """
-        if isinstance(measurement, (str, bool)) or not hasattr(measurement, "__float__"):
+        if isinstance(measurement, (str, bool)) or not hasattr(measurement, "__float__") or np.ndim(measurement):
             raise TypeError(f"ReduceLROnPlateau: measurement - expected a number, got {measurement!r}")
         measurement = float(measurement)
         before = self.best, self.waited, self.cooling, self.reductions

@@ -1,14 +1,21 @@
 """The epoch with the lowest loss on the held-out images: when to stop early, and whose weights to keep."""
 
 import copy
+import math
 
 from minitorch_cnn import weights
+from minitorch_cnn.io import files
 from minitorch_cnn.train.metrics.classifier import Classifier
+from minitorch_cnn.train.report.run_folder import RunFolderError
 
 
 def epoch(history):
-    """Return the record of the best epoch, the first of equals, or None before the first epoch."""
-    return min(history, key=lambda record: record["holdout_loss"], default=None)
+    """Return the record of the best epoch, the first of equals, or None before the first epoch; NaN is the worst."""
+    return min(history, key=lambda record: _order(record["holdout_loss"]), default=None)
+
+
+def _order(loss):
+    return math.isnan(loss), loss
 
 
 def at_end(recipe, progress, first_epoch):
@@ -28,6 +35,29 @@ def keep(trainer):
     history = trainer.progress.history
     if trainer.recipe.keeps_best and trainer.ranks.rank == 0 and epoch(history) is history[-1]:
         trainer.classifier.save(trainer.folder.best)
+
+
+def inherit(trainer, earlier):
+    """Take the classifier of the best epoch of an earlier run, as none of the epochs to come may be better.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of a run whose history continues that of the earlier one.
+    earlier : RunFolder
+
+    Raises
+    ------
+    RunFolderError
+        If the earlier run has no such classifier any more.
+    """
+    if not trainer.recipe.keeps_best or trainer.ranks.rank:
+        return
+    try:
+        files.atomic_write(trainer.folder.best, earlier.best.read_bytes())
+    except FileNotFoundError:
+        expected = f"{earlier.best.name}, the classifier of its best epoch"
+        raise RunFolderError(f"{earlier.path} - expected {expected}, got a run without it") from None
 
 
 def classifier(trainer):

@@ -77,5 +77,7 @@ def more(
     schedule = trainer.schedule.state_dict()  # from its first step
     if trainer.schedule.needs_measurement and peak_lr is None:
         schedule = saved["schedule"]
-    state.restore(trainer.state, saved | {"schedule": schedule})
+    average = saved.get("average") and saved["average"] | {"steps": 0}  # it looks at the steps of this run
+    state.restore(trainer.state, saved | {"schedule": schedule, "average": average})
+    best.inherit(trainer, run.folder)
     return trainer

@@ -39,9 +39,11 @@ class Objective:
         over parts of a batch, does not depend on how the batch was divided. Labels may be probabilities (N, K); their
         mean divides by the number of images.
         """
-        loss = ops.cross_entropy(logits, labels, weight=self.weight, label_smoothing=self.label_smoothing)
         by_count = self.weight is None or labels.ndim == 2
-        return loss, len(labels) if by_count else float(self.weight[labels].sum(dtype=np.float64))
+        count = len(labels) if by_count else float(self.weight[labels].sum(dtype=np.float64))
+        reduction = "mean" if count else "sum"  # where no image counts, there is no mean; the sum is 0
+        options = {"weight": self.weight, "label_smoothing": self.label_smoothing, "reduction": reduction}
+        return ops.cross_entropy(logits, labels, **options), count
 
     @staticmethod
     def right(logits, labels):

@@ -200,6 +200,7 @@ class Recipe:
             fits = any(type(value) is type(choice) and value == choice for choice in allowed)
             self._keep(field, type(value), fits, _one_of(allowed))
         self._keep_number("epochs", lambda value: not isinstance(value, bool) and 1 <= value < math.inf, "at least 1")
+        object.__setattr__(self, "epochs", round(self.epochs, 6))  # a smaller rest would be no batch
         if self.epochs == int(self.epochs):
             object.__setattr__(self, "epochs", int(self.epochs))
         for field, least in _LEAST.items():

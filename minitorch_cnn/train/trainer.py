@@ -364,6 +364,8 @@ class Trainer:
         trainer = cls(recipe, earlier.train_set, earlier.folder, **earlier.options, **options)
         continuing.take_over(trainer, earlier)
         state.restore(trainer.state, earlier.saved)
+        if best.at_end(recipe, trainer.progress, trainer.first_epoch):
+            trainer.state.finish()  # as `fit` does at the end, which the last checkpoint is before
         return trainer
 
     # -------------------------------------------------------------------------- the final test

@@ -98,3 +98,26 @@ def test_saved_and_loaded_the_next_steps_have_the_same_bits(make):
 def test_bad_arguments_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_average_that_keeps_nothing_is_the_model_and_equal_numbers_stay():
+    model = nn.Linear(2, 1, bias=False)
+    average = optim.EMA(model, 0.0)
+    average.arrays["weight"][...] = 1e9
+    average.step()
+    np.testing.assert_array_equal(average.arrays["weight"], model.weight.data)
+    average.decay = 0.3
+    average.step()
+    np.testing.assert_array_equal(average.arrays["weight"], model.weight.data)
+
+
+@pytest.mark.parametrize(
+    "arrays, error, message",
+    [
+        ([1.0], TypeError, "EMA: saved: arrays - expected an object of dict, got list"),
+        ({"weight": [1.0]}, ValueError, "EMA: saved - expected weight as .*, got"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused_by_name(arrays, error, message):
+    with pytest.raises(error, match=message):
+        optim.EMA(nn.Linear(2, 1, bias=False)).load_state_dict({"steps": 1, "arrays": arrays})

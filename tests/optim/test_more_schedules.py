@@ -104,6 +104,7 @@ def test_the_others_are_those_of_pytorch():
         (lambda o: plateau(o, factor=1), ValueError, "ReduceLROnPlateau: factor - expected 0 to below 1, got 1"),
         (lambda o: plateau(o, patience=-1), ValueError, "ReduceLROnPlateau: patience - expected at least 0, got -1"),
         (lambda o: plateau(o).step("0.5"), TypeError, "ReduceLROnPlateau: measurement - expected a number, got '0.5'"),
+        (lambda o: plateau(o).step(np.ones(2)), TypeError, "measurement - expected a number, got array"),
         (lambda o: plateau(o).step(None), TypeError, "ReduceLROnPlateau: measurement - expected a number, got None"),
         (lambda o: plateau(o).load_state_dict({"step": 1}), ValueError, "ReduceLROnPlateau: saved - expected 'step'"),
         (lambda o: optim.WarmupLR(plateau(o), 2).step(), TypeError, "WarmupLR: schedule - expected one that depends"),

@@ -149,3 +149,18 @@ def test_wrong_weights_are_refused(start, recipe):
         start(recipe=dataclasses.replace(recipe, class_weights=(1, 2, 3)))
     with pytest.raises(ValueError, match="expected 'one_cycle', 'linear' or 'plateau', got 'cosine'"):
         dataclasses.replace(recipe, schedule="cosine")
+
+
+@pytest.mark.parametrize("losses, number", [([float("nan"), 2.0, 3.0], 2), ([float("nan")] * 2, 1), ([1.0, 1.0], 1)])
+def test_nan_is_no_lowest_loss(losses, number):
+    assert best.epoch(history(*losses))["epoch"] == number
+
+
+def test_a_batch_of_images_that_do_not_count_teaches_nothing(start, recipe):
+    trainer = start(recipe=dataclasses.replace(recipe, epochs=2, batch_size=2, class_weights=[0, 1]))
+    assert trainer.fit()
+    assert all(np.isfinite(record["train_loss"]) for record in trainer.progress.history)
+    logits = Tensor(np.ones((2, 2), np.float32), requires_grad=True)
+    loss, count = objective.Objective(trainer.recipe, np.array([0, 1]), 2)(logits, np.array([0, 0]))
+    loss.backward()
+    assert loss.item() == count == 0 and not logits.grad.any()

@@ -74,3 +74,25 @@ def test_what_does_not_fit_is_refused(start, further, make_images):
         further(earlier="whole", images=make_images(seed=4))
     with pytest.raises(train.RunFolderError, match="expected the folder of an earlier run, got no folder"):
         further(earlier="none")
+
+
+def test_the_best_epoch_of_the_earlier_run_comes_out_if_none_is_better(start, further, recipe, make_images):
+    first = start(recipe=dataclasses.replace(recipe, keep_best=True), holdout=12)
+    first.fit()
+    trainer = further(epochs=1)
+    trainer.progress.history[1]["holdout_loss"] = -1.0
+    trainer.fit()
+    result = trainer.final_eval()
+    assert result["kept_epoch"] == 2 and first.folder.best.read_bytes() == trainer.folder.best.read_bytes()
+    first.folder.best.unlink()
+    with pytest.raises(train.RunFolderError, match="expected best.safetensors, the classifier of its best epoch"):
+        further("third")
+
+
+def test_slow_weights_begin_their_way_anew(start, further, recipe):
+    first = start(recipe=dataclasses.replace(recipe, lookahead=2))
+    first.fit()
+    average = further().state.average
+    assert first.state.average.steps == 21 and (average.steps, average.total_steps) == (0, 14)
+    for path, array in first.state.average.arrays.items():
+        assert (average.arrays[path] == array).all()

@@ -103,3 +103,8 @@ def test_few_images_slow_only_the_sgd_beside_muon():
     muon = train.recipe("air94_muon", epochs=90)
     changed = train.few_images(muon, 5000)
     assert changed == {"batch_size": 500, "sgd_lr_scale": pytest.approx(muon.sgd_lr_scale / 4)}
+
+
+def test_a_rest_of_an_epoch_that_is_no_batch_is_left_out(recipe):
+    assert dataclasses.replace(recipe, epochs=1.00000001).epochs == 1
+    assert dataclasses.replace(recipe, epochs=2.25).epochs == 2.25

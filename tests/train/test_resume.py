@@ -1,5 +1,6 @@
 """Stopping anywhere and going on gives the bits of a training that never stopped."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -216,3 +217,12 @@ def test_an_altered_result_is_refused_by_name(start):
         trainer.folder.result.write_text(text)
         with pytest.raises(train.RunFolderError, match="result.json - expected the result of a run"):
             trainer.folder.read_result()
+
+
+@pytest.mark.parametrize("average", [{"ema": 0.9}, {"lookahead": 5}])
+def test_a_finished_run_that_is_resumed_has_the_averaged_weights(start, go_on, recipe, average):
+    trainer = start(recipe=dataclasses.replace(recipe, **average))
+    trainer.fit()
+    again = go_on()
+    for key, array in trainer.model.state_dict().items():
+        assert (array == again.model.state_dict()[key]).all(), key

@@ -258,14 +258,14 @@ class Classifier:
         mine = self._logits_of_views(dataset.images[first:end], views)
         both[:, first:end] = self._with_a_logit_for_each_class(mine)
         both = ranks.sum(both)
-        logits, plain = Tensor(both[0]), both[1].argmax(axis=1)
+        logits = Tensor(both[0])
         probabilities = ops.softmax(logits).data
         return Evaluation(
             loss=ops.cross_entropy(logits, dataset.labels).item(),
-            accuracy=float(np.mean(probabilities.argmax(axis=1) == dataset.labels)),
+            accuracy=_share_right(both[0], dataset.labels),
             probabilities=probabilities,
             views=views,
-            plain_accuracy=float(np.mean(plain == dataset.labels)),
+            plain_accuracy=_share_right(both[1], dataset.labels),
         )
 
     def read(self, paths: Iterable[Path]) -> Array:
@@ -341,7 +341,8 @@ class Classifier:
         TypeError
             If ``paths`` is a single path.
         ClassifierError
-            If a file is not a picture, is damaged, or cannot be shown in 8 bits of red, green and blue.
+            If a file is not a picture, is damaged, or cannot be shown in 8 bits of red, green and blue, or the
+            model's outputs for it are not finite.
         OSError
             If it cannot be read.
         """
@@ -359,10 +360,17 @@ class Classifier:
         probabilities = ops.softmax(Tensor(self.answers(images))).data
         answers = []
         for path, row in zip(read, probabilities, strict=True):
+            if np.isnan(row).any():
+                raise ClassifierError(f"Classifier: model - expected finite outputs, got NaN or infinity for {path}")
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
             answers.append(Prediction(str(path), best, named[best], named))
         return answers
+
+
+def _share_right(logits, labels):
+    """Return the share of right answers; a row with NaN is no answer, although it has an argmax."""
+    return float(np.mean((logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)))
 
 
 def _several(paths):

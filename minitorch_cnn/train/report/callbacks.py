@@ -24,7 +24,7 @@ class LiveChart:
     """
 
     def __init__(self) -> None:
-        self._handle: Any = None
+        self._handles: dict[Any, Any] = {}  # by the folder of the run: several trainers may share the chart
 
     def __call__(self, trainer: Any, record: dict[str, Any]) -> None:
         """Draw the history of a trainer in the place of the last chart."""
@@ -34,10 +34,11 @@ class LiveChart:
             raise ImportError("LiveChart: run it in a notebook, or install IPython: pip install ipython") from None
         title = f"{trainer.recipe.name}, epoch {record['epoch']} of {trainer.recipe.epochs}"
         figure = plots.curves(trainer.progress.history, title)
-        if self._handle is None:
-            self._handle = display.display(figure, display_id=True)
+        run = trainer.folder.path
+        if run not in self._handles:
+            self._handles[run] = display.display(figure, display_id=True)
         else:
-            self._handle.update(figure)
+            self._handles[run].update(figure)
 
 
 class TensorBoard:
@@ -58,15 +59,14 @@ class TensorBoard:
         except ImportError:
             install = "pip install 'minitorch-cnn[tensorboard]'"
             raise ImportError(f"TensorBoard: event files need the package tensorboardX: {install}") from None
-        self._new_writer, self._writer = SummaryWriter, None
+        self._new_writer, self._writers = SummaryWriter, {}  # by the folder of the run
 
     def __call__(self, trainer: Any, record: dict[str, Any]) -> None:
         """Write the values of an epoch that has ended."""
-        epoch = record["epoch"]
-        if self._writer is None:
-            folder = str(trainer.folder.path)
-            self._writer = self._new_writer(folder, purge_step=epoch, flush_secs=1 << 20)
+        epoch, run = record["epoch"], trainer.folder.path
+        if run not in self._writers:
+            self._writers[run] = self._new_writer(str(run), purge_step=epoch, flush_secs=1 << 20)
         for name, tag in _TAGS.items():
             if name in record:
-                self._writer.add_scalar(tag, record[name], epoch)
-        self._writer.flush()
+                self._writers[run].add_scalar(tag, record[name], epoch)
+        self._writers[run].flush()

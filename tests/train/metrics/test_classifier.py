@@ -131,3 +131,16 @@ def test_evaluation(test_set):
     np.testing.assert_array_equal(judged.predictions, test_set.labels)
     right = judged.probabilities[np.arange(20), test_set.labels]
     assert judged.loss == pytest.approx(-np.log(right).mean(), rel=1e-5)
+
+
+def test_nan_is_no_answer(test_set, tmp_path):
+    class Nothing(nn.Module):
+        def forward(self, x):
+            return x[:, :2].mean((2, 3)) * np.nan
+
+    classifier = train.Classifier(Nothing(), FACTS)
+    judged = classifier.evaluate(test_set, views=2)
+    assert judged.accuracy == judged.plain_accuracy == 0 and np.isnan(judged.loss)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(train.ClassifierError, match="expected finite outputs, got NaN or infinity for .*a.png"):
+        classifier.classify([tmp_path / "a.png"])

@@ -1,5 +1,6 @@
 """The chart that grows in a notebook, and the event files of TensorBoard."""
 
+import dataclasses
 import sys
 import types
 
@@ -13,9 +14,13 @@ def test_each_epoch_replaces_the_chart(start, monkeypatch):
     handle = types.SimpleNamespace(update=shown.append)
     display = types.SimpleNamespace(display=lambda figure, display_id: shown.append(figure) or handle)
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display, version_info=(9, 0)))
-    start(on_epoch=train.LiveChart()).fit()
+    chart = train.LiveChart()
+    start(on_epoch=chart).fit()
     assert [figure.get_suptitle() for figure in shown] == [f"small, epoch {i} of 3" for i in (1, 2, 3)]
     assert [len(figure.axes[0].lines[0].get_xdata()) for figure in shown] == [1, 2, 3]
+    display.display = lambda figure, display_id: shown.append("a new chart") or handle
+    start("other", on_epoch=chart).fit()
+    assert shown[3] == "a new chart" and len(shown) == 6
 
 
 def test_without_the_packages_the_error_says_what_to_install(start, monkeypatch):
@@ -48,6 +53,29 @@ def test_the_curves_of_tensorboard(start, monkeypatch):
         assert ("loss/training", record["train_loss"], i) in written
         assert ("accuracy/held out", record["holdout_accuracy"], i) in written
     assert len(written) == 1 + 3 * 6
+
+
+def test_each_of_two_runs_has_the_curves_of_its_own(start, recipe, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder, purge_step, flush_secs):
+            self.folder = folder
+
+        def add_scalar(self, tag, value, step):
+            written.append(self.folder)
+
+        def flush(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=Writer))
+    board = train.TensorBoard()
+    folders = []
+    for name in ("one", "two"):
+        trainer = start(name, dataclasses.replace(recipe, epochs=1), on_epoch=board)
+        trainer.fit()
+        folders.append(str(trainer.folder.path))
+    assert written == [folders[0]] * 4 + [folders[1]] * 4
 
 
 def test_event_files_are_written(start):
