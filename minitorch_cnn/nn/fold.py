@@ -6,12 +6,12 @@ from collections import Counter
 import numpy as np
 
 from minitorch_cnn import ops
-from minitorch_cnn.autograd import Variable, no_grad, trace
+from minitorch_cnn.autograd import Variable
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
 from minitorch_cnn.nn.module import M, Parameter
 from minitorch_cnn.nn.norm import BatchNorm2d
-from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.types import Shape
 
 
@@ -47,9 +47,7 @@ def fold_batch_norm(model: M, input_shape: Shape) -> M:
     Cost: one pass over the weights, computed in float64.
     """
     folded = copy.deepcopy(model).eval().freeze()
-    dtype = next((p.data.dtype for p in folded.parameters()), np.float32)
-    with no_grad(), trace() as records:
-        result = folded(Tensor.like_shape(input_shape, dtype))
+    _, records, result = traced(folded, input_shape)
     modules = dict(folded.named_modules())
     uses = Counter(id(v) for record in records for v in record.inputs)
     uses.update(map(id, _variables((result, [vars(module) for module in modules.values()]))))  # the user may see these

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Variable, no_grad
 from minitorch_cnn.shapes import ShapeError
 
@@ -85,11 +86,11 @@ def patch_whitening_(conv: "Conv2d", images: "ArrayLike | Tensor", eps: float = 
     Raises
     ------
     TypeError
-        If ``conv`` is not a 2-D convolution.
+        If ``conv`` is not a 2-D convolution, or ``eps`` is not a number.
     ShapeError
         If it has groups or another number of filters, or the images have another shape or are smaller than a window.
     ValueError
-        If ``eps`` is not positive.
+        If ``eps`` is not positive, or an image has NaN or infinity.
 
     Notes
     -----
@@ -106,9 +107,11 @@ def patch_whitening_(conv: "Conv2d", images: "ArrayLike | Tensor", eps: float = 
     if x.ndim != 4 or not len(x) or x.shape[1] != weight.shape[1] or x.shape[2] < height or x.shape[3] < width:
         expected = f"(N, {weight.shape[1]}, H, W) of at least {height} x {width} pixels"
         raise ShapeError(f"patch_whitening_: images - expected {expected}, got shape {x.shape}")
-    if not eps > 0:
-        raise ValueError(f"patch_whitening_: eps - expected a positive number, got {eps!r}")
-    squares, directions = np.linalg.eigh(_second_moments(x, height, width))  # ascending
+    arguments.positive("patch_whitening_", eps=eps)
+    moments = _second_moments(x, height, width)
+    if not np.isfinite(moments).all():
+        raise ValueError("patch_whitening_: images - expected finite numbers, got NaN, infinity or squares beyond them")
+    squares, directions = np.linalg.eigh(moments)  # ascending
     filters = (directions / np.sqrt(squares + eps)).T[::-1]  # (K, K), a filter in each row
     filters = filters * np.sign(np.take_along_axis(filters, np.abs(filters).argmax(1)[:, None], 1))
     with no_grad():

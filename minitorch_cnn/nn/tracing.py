@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import no_grad, trace
 from minitorch_cnn.tensor import Tensor
 
@@ -23,6 +24,11 @@ def evaluating(model):
 def traced(model, input_shape):
     """Run a model on a shape alone, in its current mode.
 
+    Parameters
+    ----------
+    model : Module
+    input_shape : tuple or list of int >= 0
+
     Returns
     -------
     x : Tensor
@@ -33,9 +39,14 @@ def traced(model, input_shape):
 
     Raises
     ------
+    TypeError, ValueError
+        If the shape is not a tuple of such integers.
     TraceError
         If the model reads values, such as for a decision.
     """
+    if not isinstance(input_shape, (tuple, list)):
+        raise TypeError(f"trace: input_shape - expected a tuple of integers, got {input_shape!r}")
+    arguments.integer("trace", least=0, **{f"input_shape[{axis}]": n for axis, n in enumerate(input_shape)})
     dtype = next((parameter.data.dtype for parameter in model.parameters()), np.dtype(np.float32))
     x = Tensor.like_shape(tuple(input_shape), dtype)
     with no_grad(), trace() as records:

@@ -45,7 +45,8 @@ def compare(
     StateDictError
         If the parameters of two Modules have other names or shapes.
     TypeError, ValueError
-        If an input is not a Tensor, or a tolerance is not a number >= 0.
+        If an input or a result is not a Tensor, or the result of a callable reference no array of numbers; if a
+        tolerance is not a number >= 0, or the output has no element to compare.
 
     Examples
     --------
@@ -59,13 +60,15 @@ def compare(
     ours = _float64(layer)
     if not isinstance(reference, Module):
         with no_grad():
-            got = ours(*_copies(inputs)).data
-        _require_equal("output", got, np.asarray(reference(*(x.data for x in _copies(inputs)))), rtol, atol)
+            got = _tensor("layer", ours(*_copies(inputs))).data
+        expected = arguments.array("compare", "reference: result", reference(*(x.data for x in _copies(inputs))))
+        _require_equal("output", got, expected, rtol, atol)
         return
     theirs = _float64(reference)
     if isinstance(ours, Module):
         theirs.load_state_dict(ours.state_dict())
-    results = [_with_gradients(function, _copies(inputs)) for function in (ours, theirs)]
+    named = ("layer", ours), ("reference", theirs)
+    results = [_with_gradients(name, function, _copies(inputs)) for name, function in named]
     for name, expected in results[1].items():
         _require_equal(name, results[0].get(name), expected, rtol, atol)
 
@@ -79,9 +82,15 @@ def _copies(inputs):
     return [Tensor(x.data.astype(np.float64), requires_grad=True) if x.dtype.kind == "f" else x for x in inputs]
 
 
-def _with_gradients(function, inputs):
+def _tensor(name, out):
+    if not isinstance(out, Tensor):
+        raise TypeError(f"compare: {name} - expected a Tensor as its result, got {type(out).__name__}")
+    return out
+
+
+def _with_gradients(name, function, inputs):
     """Return output and gradients by name."""
-    out = function(*inputs)
+    out = _tensor(name, function(*inputs))
     if out.requires_grad:
         out.backward(np.cos(np.arange(out.size, dtype=np.float64)).reshape(out.shape))  # no two outputs alike
     found = {"output": out.data} | {f"gradient of input {i}": x.grad for i, x in enumerate(inputs)}
@@ -95,6 +104,8 @@ def _require_equal(name, got, expected, rtol, atol):
     __tracebackhide__ = True
     if got is None:
         raise ComparisonError(f"{name}: expected one of shape {expected.shape} as of the reference, got none")
+    if name == "output" and not expected.size:
+        raise ValueError(f"compare: inputs - expected at least one element to compare, got {expected.shape} of output")
     if got.shape != expected.shape:
         raise ComparisonError(f"{name}: expected shape {expected.shape} of the reference, got {got.shape}")
     bad = ~np.isclose(got, expected, rtol=rtol, atol=atol, equal_nan=True)

@@ -56,7 +56,9 @@ def _same(a, b):
 
 
 def _not_a_number(analytic, numeric, out_shape):
-    if np.isnan(analytic).any():
+    if not np.isfinite(numeric).all():
+        return "a function that is not finite there: move the input into its domain"
+    if not np.isfinite(analytic).all():
         return "a division by zero or the logarithm of nothing: NaN in the gradient"
     return None
 

@@ -6,7 +6,7 @@ import math
 from minitorch_cnn import weights
 from minitorch_cnn.io import files
 from minitorch_cnn.train.metrics.classifier import Classifier
-from minitorch_cnn.train.report.run_folder import RunFolderError
+from minitorch_cnn.train.state import CheckpointError
 
 
 def epoch(history):
@@ -48,7 +48,7 @@ def inherit(trainer, earlier):
 
     Raises
     ------
-    RunFolderError
+    CheckpointError
         If the earlier run has no such classifier any more.
     """
     if not trainer.recipe.keeps_best or trainer.ranks.rank:
@@ -57,7 +57,7 @@ def inherit(trainer, earlier):
         files.atomic_write(trainer.folder.best, earlier.best.read_bytes())
     except FileNotFoundError:
         expected = f"{earlier.best.name}, the classifier of its best epoch"
-        raise RunFolderError(f"{earlier.path} - expected {expected}, got a run without it") from None
+        raise CheckpointError(f"{earlier.path} - expected {expected}, got a run without it") from None
 
 
 def classifier(trainer):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
-from minitorch_cnn.train import network, state
+from minitorch_cnn.train import best, network, state
 from minitorch_cnn.train.report.run_folder import RunFolder
 
 
@@ -38,6 +38,14 @@ def read(folder, train_set, model, caller):
         model = network.rebuild(architecture, model, caller)
     options = {key: chosen[key] for key in state.OPTIONS if key in chosen}
     return Earlier(run, saved, notes, train_set, options | {"model": model})
+
+
+def restore(trainer, earlier):
+    """Bring a trainer to where an earlier run has stopped."""
+    take_over(trainer, earlier)
+    state.restore(trainer.state, earlier.saved)
+    if best.at_end(trainer.recipe, trainer.progress, trainer.first_epoch):
+        trainer.state.finish()  # as `fit` does at the end, after the last checkpoint
 
 
 def take_over(trainer, earlier):

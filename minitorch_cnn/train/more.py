@@ -55,7 +55,7 @@ def more(
     RunFolderError
         If there is no such run, another process works in it, or it is not at its end.
     CheckpointError
-        If no checkpoint of it can be read.
+        If no checkpoint of it can be read, or it has lost the classifier of its best epoch.
     TypeError, ValueError
         If ``epochs`` or ``peak_lr`` is out of its range, or the images, the classes, their order, or the model differ
         from those of the run.

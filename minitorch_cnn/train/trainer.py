@@ -362,10 +362,7 @@ class Trainer:
         earlier = continuing.read(folder, train_set, model, "resume")
         recipe = Recipe(**earlier.saved["settings"]["recipe"])
         trainer = cls(recipe, earlier.train_set, earlier.folder, **earlier.options, **options)
-        continuing.take_over(trainer, earlier)
-        state.restore(trainer.state, earlier.saved)
-        if best.at_end(recipe, trainer.progress, trainer.first_epoch):
-            trainer.state.finish()  # as `fit` does at the end, which the last checkpoint is before
+        continuing.restore(trainer, earlier)
         return trainer
 
     # -------------------------------------------------------------------------- the final test

@@ -69,14 +69,7 @@ def save(path: Path, state_dict: Mapping[str, Any], metadata: Mapping[str, Any] 
     arguments.path("weights.save", path=path)
     check_state_dict("weights.save", state_dict)
     arrays = {name: _stored_form(name, array) for name, array in state_dict.items()}
-    metadata = {} if metadata is None else metadata
-    if not isinstance(metadata, dict):
-        raise TypeError(f"weights.save: metadata - expected a dict, got {type(metadata).__name__}")
-    try:
-        text = json.dumps(_plain(metadata, "metadata"))
-    except RecursionError as error:
-        raise TypeError("weights.save: metadata - expected what JSON can hold, got a dict that holds itself") from error
-    digest = _digest(arrays)
+    text, digest = as_text("weights.save", metadata), digest_of(arrays)
     header = {"sha256": digest, "metadata": text, "metadata_sha256": _text_digest(text)}
     np.empty(sum(array.nbytes for array in arrays.values()), np.uint8)  # MemoryError here, where safetensors aborts
     files.atomic_write(path, safetensors.numpy.save(arrays, header))
@@ -105,7 +98,7 @@ def load(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         If there is none.
     """
     header, arrays = _read(path, with_arrays=True)
-    _check_digest(path, header, "sha256", _digest(arrays))
+    _check_digest(path, header, "sha256", digest_of(arrays))
     return arrays, _metadata(path, header)
 
 
@@ -214,20 +207,31 @@ def check_state_dict(function, state_dict):
             raise ValueError(f"{function}: state_dict - expected names in UTF-8, got {name!a} ({error})") from error
 
 
-def _plain(value, where):
+def as_text(function, metadata):
+    """Return metadata, a dict or None, as JSON; raise TypeError in the name of a function if JSON cannot hold it."""
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict):
+        raise TypeError(f"{function}: metadata - expected a dict, got {type(metadata).__name__}")
+    try:
+        return json.dumps(_plain(function, metadata, "metadata"))
+    except RecursionError as error:
+        raise TypeError(f"{function}: metadata - expected what JSON can hold, got a dict that holds itself") from error
+
+
+def _plain(function, value, where):
     """Return what JSON can hold of a value, or raise TypeError that says where in the metadata it cannot."""
     if isinstance(value, dict):
         if wrong := [key for key in value if not isinstance(key, str)]:
-            raise TypeError(f"weights.save: metadata - expected strings as keys, got {wrong[0]!r} in {where}")
-        return {key: _plain(inner, f"{where}[{key!r}]") for key, inner in value.items()}
+            raise TypeError(f"{function}: metadata - expected strings as keys, got {wrong[0]!r} in {where}")
+        return {key: _plain(function, inner, f"{where}[{key!r}]") for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+        return [_plain(function, inner, f"{where}[{i}]") for i, inner in enumerate(value)]
     if isinstance(value, (np.bool_, np.integer, np.floating)) and value.dtype.itemsize <= 8:
         return value.item()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if value is not None and not isinstance(value, (str, bool, int, float)):
-        raise TypeError(f"weights.save: metadata - expected what JSON can hold, got {type(value).__name__} as {where}")
+        raise TypeError(f"{function}: metadata - expected what JSON can hold, got {type(value).__name__} as {where}")
     return value
 
 
@@ -242,7 +246,7 @@ def _stored_form(name, array):
     return np.ascontiguousarray(little_endian).reshape(array.shape)  # a scalar would come back with one axis
 
 
-def _digest(arrays):
+def digest_of(arrays):
     """Return the sha256 over names, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):

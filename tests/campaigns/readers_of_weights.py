@@ -97,7 +97,7 @@ Pth.crafted = {
 def sealed(arrays, text):
     """Return a safetensors file with the checksums of its arrays and of its metadata."""
     header = {
-        "sha256": weight_file._digest(arrays),
+        "sha256": weight_file.digest_of(arrays),
         "metadata": text,
         "metadata_sha256": weight_file._text_digest(text),
     }

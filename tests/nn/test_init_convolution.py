@@ -67,6 +67,16 @@ def test_the_identity_passes_its_input_through(inputs, outputs):
             r"patch_whitening_: images - expected \(N, 3, H, W\) of at least 2 x 2 pixels, got shape \(4, 1, 8, 8\)",
         ),
         (
+            lambda: init.patch_whitening_(nn.Conv2d(3, 24, 2), smooth_images(2) * np.inf),
+            ValueError,
+            "patch_whitening_: images - expected finite numbers, got NaN, infinity or squares beyond them",
+        ),
+        (
+            lambda: init.patch_whitening_(nn.Conv2d(3, 24, 2), smooth_images(2), eps="a"),
+            TypeError,
+            "patch_whitening_: eps - expected a number, got 'a'",
+        ),
+        (
             lambda: init.patch_whitening_(nn.Conv2d(3, 24, 2), smooth_images(2), eps=0),
             ValueError,
             "patch_whitening_: eps - expected a positive number, got 0",

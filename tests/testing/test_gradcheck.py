@@ -270,3 +270,8 @@ def test_an_unknown_mode():
 def test_a_check_that_would_compare_nothing_is_refused(check, message):
     with pytest.raises(ValueError, match=f"gradcheck: .*{message}"):
         check()
+
+
+def test_a_function_that_is_not_finite_is_called_so():
+    with pytest.raises(GradcheckError, match="looks like a function that is not finite there: move the input into its"):
+        gradcheck(ops.log, Tensor(np.linspace(-1, 1, 6).reshape(2, 3)))

@@ -87,6 +87,21 @@ def test_differences_are_named():
         testing.compare(nn.ReLU(), np.abs, x(3), rtol=-1)
 
 
+@pytest.mark.parametrize(
+    "layer, reference, error, message",
+    [
+        (lambda t: t.data, lambda a: a, TypeError, "layer - expected a Tensor as its result, got ndarray"),
+        (lambda t: (t, t), lambda a: a, TypeError, "layer - expected a Tensor as its result, got tuple"),
+        (lambda t: t.data, nn.ReLU(), TypeError, "layer - expected a Tensor as its result, got ndarray"),
+        (ops.relu, lambda a: None, TypeError, "reference: result - expected numbers, got dtype object"),
+        (lambda t: t[:0], lambda a: a[:0], ValueError, r"inputs - expected at least one element to compare, got \(0,"),
+    ],
+)
+def test_a_comparison_of_nothing_is_refused(layer, reference, error, message):
+    with pytest.raises(error, match=f"compare: {message}"):
+        testing.compare(layer, reference, x(2, 3))
+
+
 # ------------------------------------------------------------------------------------- in pytest
 
 

@@ -85,7 +85,7 @@ def test_the_best_epoch_of_the_earlier_run_comes_out_if_none_is_better(start, fu
     result = trainer.final_eval()
     assert result["kept_epoch"] == 2 and first.folder.best.read_bytes() == trainer.folder.best.read_bytes()
     first.folder.best.unlink()
-    with pytest.raises(train.RunFolderError, match="expected best.safetensors, the classifier of its best epoch"):
+    with pytest.raises(train.CheckpointError, match="expected best.safetensors, the classifier of its best epoch"):
         further("third")
 
 

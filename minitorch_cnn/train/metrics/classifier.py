@@ -369,7 +369,7 @@ class Classifier:
 
 
 def _share_right(logits, labels):
-    """Return the share of right answers; a row with NaN is no answer, although it has an argmax."""
+    """Return the share of right answers; a row with NaN is not an answer, although it has an argmax."""
     return float(np.mean((logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)))
 
 

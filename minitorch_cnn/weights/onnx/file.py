@@ -12,7 +12,7 @@ from minitorch_cnn.io import files
 from minitorch_cnn.nn.state import entries
 from minitorch_cnn.nn.tracing import evaluating, traced
 from minitorch_cnn.types import Array, Path, Shape
-from minitorch_cnn.weights.file import WeightFileError
+from minitorch_cnn.weights.file import WeightFileError, as_text, digest_of
 from minitorch_cnn.weights.onnx import movement, operators  # noqa: F401 - they register their translations
 from minitorch_cnn.weights.onnx.builder import Builder, Unsupported
 from minitorch_cnn.weights.onnx.registry import OPSET, TRANSLATIONS, Call
@@ -20,7 +20,7 @@ from minitorch_cnn.weights.onnx.registry import OPSET, TRANSLATIONS, Call
 if TYPE_CHECKING:
     from minitorch_cnn.nn import Module
 
-_KEY = "minitorch_cnn"  # of our metadata in the file
+_KEY, _DIGEST = "minitorch_cnn", "minitorch_cnn_sha256"  # of our metadata in the file, and of a sum over all
 _MORE = 97  # images of a second trace: no length of a layer is likely to fit it by chance
 
 
@@ -48,13 +48,14 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     ImportError
         If the package ``onnx`` is not installed.
     WeightFileError
-        If ONNX lacks an operation of the model, or the model returns anything but one Tensor computed from the images.
+        If ONNX lacks an operation of the model, the model returns anything but one Tensor computed from the images,
+        or it does not do the same each time.
     TraceError
         If the model reads values, such as for a decision: a file would hold only one way.
     ShapeError
         If the model does not take inputs of this shape.
-    TypeError
-        If ``metadata`` is not a dict that JSON can hold.
+    TypeError, ValueError
+        If ``metadata`` is not a dict that JSON can hold, or ``input_shape`` no tuple of integers >= 0.
     OSError
         If the file cannot be written.
 
@@ -65,9 +66,10 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     """
     onnx = _onnx("save_onnx")
     arguments.path("save_onnx", path=path)
-    text = _as_json(metadata)
-    x, records, output = _traced(model, tuple(input_shape))
+    text = as_text("save_onnx", metadata)
+    x, records, output = _traced(model, input_shape)
     _check_output(x, records, output)
+    _check_steady(x, records, output, _traced(model, input_shape))
     following = _for_any_batch(model, x, records, output)
     any_batch = following is not None
     following = following if any_batch else [_shapes(record) for record in records]
@@ -79,7 +81,7 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     graph = _graph(onnx, builder, x.data.dtype, ends, names[id(output)])
     opset = onnx.helper.make_opsetid("", OPSET)
     made = onnx.helper.make_model(graph, opset_imports=[opset], producer_name="minitorch_cnn", ir_version=9)
-    onnx.helper.set_model_props(made, {_KEY: text})
+    onnx.helper.set_model_props(made, {_KEY: text, _DIGEST: _digest(onnx, made, text)})
     onnx.checker.check_model(made, full_check=True)
     files.atomic_write(path, made.SerializeToString())
     return any_batch
@@ -113,13 +115,19 @@ def load_onnx(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         data = file.read()
     try:
         made = onnx.load_model_from_string(data)
-    except Exception as error:  # the parser of protocol buffers raises errors of its own
+        properties = {entry.key: entry.value for entry in made.metadata_props}
+        arrays = {tensor.name: onnx.numpy_helper.to_array(tensor).copy() for tensor in made.graph.initializer}
+        text = properties.get(_KEY)
+        metadata = None if text is None else json.loads(text)
+        digest = None if text is None else _digest(onnx, made, text)
+    except Exception as error:  # the package raises errors of many kinds
         raise WeightFileError(f"{path} - expected an ONNX file, got one that cannot be read: {error}") from error
-    properties = {entry.key: entry.value for entry in made.metadata_props}
-    if _KEY not in properties:
+    if text is None:
         raise WeightFileError(f"{path} - expected an ONNX file that minitorch_cnn wrote, got one of {_producer(made)}")
-    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor).copy() for tensor in made.graph.initializer}
-    return arrays, json.loads(properties[_KEY])
+    if not isinstance(metadata, dict) or properties.get(_DIGEST) != digest:
+        expected = "constants and metadata as save_onnx wrote them, with their sha256"
+        raise WeightFileError(f"{path} - expected {expected}, got others: the file is damaged, was changed, or is old")
+    return arrays, metadata
 
 
 def restore(model, arrays):
@@ -155,14 +163,10 @@ def _onnx(function):
     return onnx
 
 
-def _as_json(metadata):
-    metadata = {} if metadata is None else metadata
-    if not isinstance(metadata, dict):
-        raise TypeError(f"save_onnx: metadata - expected a dict, got {type(metadata).__name__}")
-    try:
-        return json.dumps(metadata)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"save_onnx: metadata - expected what JSON can hold, got {error}") from error
+def _digest(onnx, made, text):
+    """Return the sha256 of all constants of a model and of our metadata."""
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    return digest_of(arrays | {_KEY: np.frombuffer(text.encode(), np.uint8)})
 
 
 def _traced(model, shape):
@@ -191,6 +195,14 @@ def _check_output(x, records, output):
     raise Unsupported(f"save_onnx: model - expected one that returns one Tensor computed from the images, got {got}")
 
 
+def _check_steady(x, records, output, again):
+    """Raise if a second trace of the same shape differs: by chance, or as the model counts its calls."""
+    same = _wiring(x, records, output) == _wiring(*again)
+    if not same or not all(map(_same_settings, records, again[1])):
+        expected = "one that does the same each time"
+        raise Unsupported(f"save_onnx: model - expected {expected}, got other operations or constants the second time")
+
+
 def _for_any_batch(model, x, records, output):
     """Find what follows the batch, by a trace with more images.
 
@@ -203,13 +215,13 @@ def _for_any_batch(model, x, records, output):
     if not x.shape:
         return None
     try:
-        other_x, others, other_output = _traced(model, (x.shape[0] + _MORE, *x.shape[1:]))
+        more = _traced(model, (x.shape[0] + _MORE, *x.shape[1:]))
     except (ValueError, IndexError):
         return None
-    if _wiring(x, records, output) != _wiring(other_x, others, other_output):
+    if _wiring(x, records, output) != _wiring(*more):
         return None
     found = []
-    for one, other in zip(records, others, strict=True):
+    for one, other in zip(records, more[1], strict=True):
         pairs = [_merged(a, b) for a, b in zip(*(_flat(r) for r in (one, other)), strict=True)]
         if None in pairs or not _same_settings(one, other):
             return None

@@ -1,6 +1,7 @@
 """ONNX files give in ONNX Runtime what the model gives here."""
 
 import copy
+import itertools
 import sys
 
 import numpy as np
@@ -229,12 +230,50 @@ def test_a_model_that_returns_anything_but_one_tensor_is_refused(runtime, functi
 
 
 @oracle
+@pytest.mark.parametrize("other", [lambda n, x: x * n, lambda n, x: [ops.relu, ops.exp][n % 2](x)])
+def test_a_model_that_does_not_do_the_same_each_time_is_refused(runtime, other, tmp_path):
+    calls = itertools.count(1)
+    with pytest.raises(weights.WeightFileError, match="expected one that does the same each time, got other oper"):
+        weights.save_onnx(tmp_path / "m.onnx", Call(lambda x: other(next(calls), x)), (2, 3))
+
+
+@oracle
+@pytest.mark.parametrize(
+    "shape, error, message",
+    [
+        ("23", TypeError, "input_shape - expected a tuple of integers, got '23'"),
+        (7, TypeError, "input_shape - expected a tuple of integers, got 7"),
+        ((2, 3.0), TypeError, r"input_shape\[1\] - expected an integer, got 3.0"),
+        ((-1, 3), ValueError, r"input_shape\[0\] - expected at least 0, got -1"),
+    ],
+)
+def test_a_wrong_shape_is_named(runtime, shape, error, message, tmp_path):
+    with pytest.raises(error, match=f"trace: {message}"):
+        weights.save_onnx(tmp_path / "m.onnx", Call(ops.relu), shape)
+
+
+@oracle
+def test_a_damaged_file_is_read_right_or_refused(runtime, tmp_path):
+    path, draw = tmp_path / "m.onnx", np.random.default_rng(0)
+    weights.save_onnx(path, nn.Conv2d(3, 2, 3), (1, 3, 8, 8), {"classes": ["a", "b"]})
+    whole, (arrays, metadata) = path.read_bytes(), weights.load_onnx(path)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in draw.integers(0, len(whole), 3):
+            damaged[place] ^= 1 << draw.integers(8)
+        path.write_bytes(damaged)
+        try:
+            got, told = weights.load_onnx(path)
+        except weights.WeightFileError:
+            continue
+        assert told == metadata and all((got[name] == array).all() for name, array in arrays.items())
+
+
+@oracle
 def test_a_tensor_of_an_earlier_trace_is_refused(runtime, tmp_path):
-    seen = []
-    model = Call(lambda x: x + (seen.append(x), seen[0])[1])
+    earlier = Tensor.like_shape((2, 3))
     with pytest.raises(weights.WeightFileError, match="operations on the images and on constants, got Add of an ear"):
-        for name in ("first", "second"):
-            weights.save_onnx(tmp_path / name, model, (2, 3))
+        weights.save_onnx(tmp_path / "m.onnx", Call(lambda x: x + earlier), (2, 3))
 
 
 @oracle
