@@ -39,6 +39,53 @@ def test_every_slide_can_be_read(deck, theme):
     assert not found, "\n".join(found)
 
 
+def test_sliders_at_both_ends_keep_the_slide_in_order(deck):
+    found = deck.wait(
+        f"{LOOK} const found = [], move = (slider, value) => {{"
+        "  slider.value = value; slider.dispatchEvent(new Event('input'));"
+        "};"
+        "for (let i = 0; i < deck.slides.length; i++) {"
+        "  deck.show(i, Infinity);"
+        "  for (const slider of deck.slides[i].querySelectorAll('[type=range]')) {"
+        "    const before = slider.value;"
+        "    for (const end of [slider.min, slider.max]) {"
+        "      move(slider, end);"
+        "      found.push(...problemsOf(deck.slides[i]).map((p) => `${i + 1}, ${slider.ariaLabel} ${end}: ${p}`));"
+        "    }"
+        "    move(slider, before);"
+        "  }"
+        "}"
+        "return found;"
+    )
+    assert not found, "\n".join(found)
+
+
+def test_a_phone_held_upright_shows_a_slide_in_its_width(deck):
+    deck._ask("/window/rect", {"width": 500, "height": 1040})
+    wide = deck.wait(
+        "const wait = () => new Promise((resolve) => setTimeout(resolve, 100)), wide = [];"
+        "await wait();"
+        "for (let i = 0; i < deck.slides.length; i++) {"
+        "  deck.show(i, Infinity);"
+        "  const box = deck.slides[i].getBoundingClientRect();"
+        "  wide.push([box.right - innerWidth, ...[...deck.slides[i].querySelectorAll('.text, .figure')].map("
+        "    (part) => part.getBoundingClientRect().right - innerWidth)]);"
+        "}"
+        "return wide.flat();"
+    )
+    deck._ask("/window/rect", {"width": 1280, "height": 863})
+    deck.wait("await new Promise((resolve) => setTimeout(resolve, 100));")
+    assert max(wide) < 1 and deck.run("document.body.classList.contains('upright')") is False
+
+
+def test_buttons_walk_as_the_keys_do(deck):
+    deck.wait("deck.show(2);")
+    deck.click("#next")
+    assert deck.run("deck.index") == 3 and deck.run("document.activeElement === document.body")
+    deck.click("#back")
+    assert deck.run("deck.index") == 2
+
+
 def test_every_slide_has_something_to_move_and_notes(deck):
     controls = "button, input, select, [tabindex]"
     still = deck.wait(f"return deck.slides.map((s) => s.querySelectorAll('.figure :is({controls})').length);")
@@ -166,17 +213,13 @@ def test_one_page_of_paper_a_slide(deck):
 @pytest.mark.skipif("MCNN_AXE" not in os.environ, reason="MCNN_AXE names the file axe.min.js of axe-core, from npm")
 def test_axe_finds_nothing(deck):
     deck._ask("/execute/sync", {"script": pathlib.Path(os.environ["MCNN_AXE"]).read_text(), "args": []})
-    found = deck.wait(
-        "const found = [];"
-        "for (let i = 0; i < deck.slides.length; i++) {"
-        "  deck.show(i, Infinity);"
-        "  for (const { id, nodes } of (await axe.run(deck.slides[i])).violations) {"
-        "    found.push(`slide ${i + 1}: ${id}: ${nodes[0].html}`);"
-        "  }"
-        "}"
-        "return found;"
-    )
-    assert not found, "\n".join(found)
+    for index in range(deck.run("deck.slides.length")):
+        found = deck.wait(
+            "deck.show(given[0], Infinity); const { violations } = await axe.run();"
+            "return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);",
+            index,
+        )
+        assert not found, f"slide {index + 1}: {found}"
 
 
 def test_errors_stay_with_their_figure(deck):

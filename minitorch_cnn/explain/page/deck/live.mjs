@@ -89,6 +89,7 @@ class NetworkFigure extends Live {
     const strip = make("div", { className: "strip" }, drawn("svg", { class: "links", "aria-hidden": "true" }));
     const scroller = make("div", { className: "scroller", tabIndex: 0, role: "group", ariaLabel: "layers" }, strip);
     this.canvas = enlarged(190, 190, "the picture; draw on it with the mouse");
+    this.canvas.style.touchAction = "none"; // a finger draws, and does not scroll
     this.canvas.addEventListener("pointermove", (event) => {
       if (event.buttons) this.draw(event);
     });

@@ -7,7 +7,8 @@ import { Session } from "../views/session.mjs";
 import { Pen } from "./pen.mjs";
 import { Speaker } from "./speaker.mjs";
 
-const WIDTH_STAGE = 1280,
+const WIDTH_UPRIGHT = 840,
+  WIDTH_STAGE = 1280,
   HEIGHT_STAGE = 720;
 const KEYS = [
   ["\u2192 PageDown Space", "next step or slide"],
@@ -114,7 +115,15 @@ export class Stage {
     this.show(found ? Number(found[1]) - 1 : 0);
   }
 
+  // The stage fills the window; on a phone held upright, its width.
   scale() {
+    const upright = window.innerWidth < 0.8 * window.innerHeight;
+    document.body.classList.toggle("upright", upright);
+    if (upright) {
+      document.getElementById("stage").style.transform = `scale(${window.innerWidth / WIDTH_UPRIGHT})`;
+      this.pen.resize();
+      return;
+    }
     const factor = Math.min(window.innerWidth / WIDTH_STAGE, window.innerHeight / HEIGHT_STAGE);
     const left = (window.innerWidth - factor * WIDTH_STAGE) / 2,
       top = (window.innerHeight - factor * HEIGHT_STAGE) / 2;
@@ -162,6 +171,15 @@ export class Stage {
     window.addEventListener("resize", () => this.scale());
     window.addEventListener("hashchange", () => this.read());
     document.addEventListener("keydown", (event) => this.key(event));
+    window.addEventListener("beforeprint", () => document.body.classList.remove("upright", "overview"));
+    window.addEventListener("afterprint", () => this.scale());
+    for (const name of ["next", "back"]) {
+      const made = document.getElementById(name);
+      made.addEventListener("click", ({ detail }) => {
+        this[name]();
+        if (detail) made.blur(); // after the mouse, the keys belong to the slides again
+      });
+    }
     this.slides.forEach((slide, i) =>
       slide.addEventListener("click", () => {
         if (!document.body.classList.contains("overview")) return;
@@ -174,7 +192,7 @@ export class Stage {
   // A figure keeps the keys that it uses; PageUp and PageDown, which a clicker sends, always move the deck.
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("help").open) return;
-    const inFigure = event.target.closest?.(".figure"),
+    const inFigure = event.target.closest?.(".figure, #walk"),
       typing = event.target.matches?.("input, select, textarea");
     if (event.key === "Escape") {
       document.activeElement?.blur();

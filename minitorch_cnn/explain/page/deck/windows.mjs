@@ -183,7 +183,7 @@ class Correlation extends WindowFigure {
   parts() {
     const turned = this.operation === "convolution";
     const kernels = grid(
-      this.deck.say(turned ? "kernel, flipped" : "kernel"),
+      this.deck.say(turned ? "flipped" : "kernel"),
       ...this.window,
       (one, y, x) => {
         one.className = "kernel";
