@@ -12,14 +12,14 @@ import numpy as np
 
 from minitorch_cnn import explain, models
 from tests.explain.page.random_operations import DRAW, random_case
-from tests.explain.page.test_engine import known, random_network, requires_equal
+from tests.explain.page.test_engine import ROUNDING, known, random_network, requires_equal
 
 MOST_WEIGHTS, MOST_PRODUCTS = 15e6, 1.2e9  # beyond, a page is too large or too slow
 
 
-def compared(cases):
+def compared(cases, **options):
     with tempfile.TemporaryDirectory() as folder:
-        requires_equal(cases, pathlib.Path(folder))
+        requires_equal(cases, pathlib.Path(folder), **options)
 
 
 def operations(length):
@@ -29,7 +29,7 @@ def operations(length):
         cases = [random_case(name, length.rng) for _ in range(length(3, 200))]
         fit = [case for case in cases if known(case[0], case[1].shape)]
         refused += len(cases) - len(fit)
-        compared(fit)
+        compared(fit, rounding=ROUNDING)
     count = len(DRAW) * length(3, 200)
     return f"{len(DRAW)} operations, {count - refused} cases, {refused} refused by name", refused == 0
 

@@ -1,5 +1,6 @@
 """Chromium for tests of pages, by the WebDriver protocol of chromedriver."""
 
+import base64
 import contextlib
 import json
 import re
@@ -68,6 +69,24 @@ class Browser:
     def errors(self):
         """Return what the console has shown of errors since the last call."""
         return [line["message"] for line in self._ask("/se/log", {"type": "browser"}) if line["level"] == "SEVERE"]
+
+    def developer(self, command, **parameters):
+        """Send a command of the Chrome DevTools protocol, and return its answer."""
+        return self._ask("/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def screen(self, width, height, dark=False, phone=False):
+        """Give the page the size of a screen and a preferred scheme of colours."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+        self.developer("Emulation.setDeviceMetricsOverride", **size)
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        self.developer("Emulation.setEmulatedMedia", features=features)
+
+    def photograph(self, path):
+        """Write what the screen shows as a PNG file."""
+        path.write_bytes(base64.b64decode(self.developer("Page.captureScreenshot", format="png")["data"]))
 
     def press(self, name):
         keys = [{"type": kind, "value": KEYS[name]} for kind in ("keyDown", "keyUp")]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_cnn import weights
 from minitorch_cnn.display import figures
+from minitorch_cnn.explain.features.epochs import load_state, saved_states
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.io import files
 from minitorch_cnn.nn import Conv2d, Module
@@ -218,7 +218,8 @@ def filter_film(
         If there is nothing to show.
     """
     if frames is None and folder is not None:
-        frames = _frames(pathlib.Path(folder), layer)
+        found = saved_states(pathlib.Path(folder))
+        frames = [(title, load_state(path, prefix).get(f"{layer}.weight")) for title, path, prefix in found]
     if not frames or any(weight is None or weight.ndim != 4 for _, weight in frames):
         raise ValueError(
             f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"
@@ -226,15 +227,3 @@ def filter_film(
     kept = folder is None or any(title.startswith("epoch") for title, _ in frames)
     note = "" if kept else "from the last checkpoints; train with --save-epochs for a frame of each epoch"
     return FilterFilm(layer, tuple((title, weight.copy()) for title, weight in frames), note)
-
-
-def _frames(folder, layer):
-    """Return titles and weights from the files of a run, oldest first."""
-    if epochs := sorted(folder.glob("epoch-*.safetensors")):
-        named = [(f"epoch {int(path.stem.partition('-')[2])}", path, f"{layer}.weight") for path in epochs]
-    else:
-        steps = sorted(folder.glob("checkpoint-*.safetensors"))
-        named = [(f"step {int(path.stem.partition('-')[2])}", path, f"model/{layer}.weight") for path in steps]
-        if (finished := folder / "model.safetensors").exists():
-            named.append(("finished", finished, f"{layer}.weight"))
-    return [(title, weights.load(path)[0].get(key)) for title, path, key in named]

@@ -14,7 +14,7 @@ from minitorch_cnn.tensor import Tensor
 FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them in half precision
 
 
-def network_content(model, x, images, labels, facts):
+def network_content(model, x, images, labels, facts, limit=None):
     """Describe a network and images for a page.
 
     Parameters
@@ -27,6 +27,8 @@ def network_content(model, x, images, labels, facts):
         The class of each image.
     facts : dict
         "classes", "mean" and "std".
+    limit : int or None
+        Bytes of weights beyond which they travel in half precision; None takes FLOAT32_LIMIT.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def network_content(model, x, images, labels, facts):
         If the page cannot compute an operation of the model.
     """
     description = describe(model, (1, *x.shape[1:]))
-    weights, half = _encoded(description.constants)
+    weights, half = _encoded(description.constants, FLOAT32_LIMIT if limit is None else limit)
     with evaluating(model), no_grad():
         outputs = model(Tensor(x)).data
     return facts | {
@@ -73,10 +75,10 @@ def _layers(replay):
     return found
 
 
-def _encoded(constants):
+def _encoded(constants, limit):
     """Return all constants in one base64 text, and whether they are float16."""
     every = np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in constants)])
-    half = every.nbytes > FLOAT32_LIMIT and np.abs(every).max() <= np.finfo(np.float16).max
+    half = every.nbytes > limit and np.abs(every).max() <= np.finfo(np.float16).max
     return encoded(every.astype(np.float16) if half else every), bool(half)
 
 

@@ -10,11 +10,15 @@ import numpy as np
 from minitorch_cnn import arguments, data
 from minitorch_cnn.explain.page.bundle import FOLDER, bundle
 from minitorch_cnn.explain.page.content import as_json, network_content
+from minitorch_cnn.explain.page.film import film_content
 from minitorch_cnn.io import files
 from minitorch_cnn.types import Array, Path
 
 if TYPE_CHECKING:
     from minitorch_cnn.train import Classifier
+
+FILM_LIMIT = 9_000_000  # bytes of a page with a film
+FILM_FLOAT32_LIMIT = 3_000_000  # bytes of weights beyond which such a page gets them in half precision
 
 
 class Explorer:
@@ -43,7 +47,13 @@ class Explorer:
         return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="720" style="border: 0"></iframe>'
 
 
-def explore(classifier: "Classifier", images: Array, labels: Array | None = None, title: str | None = None) -> Explorer:
+def explore(
+    classifier: "Classifier",
+    images: Array,
+    labels: Array | None = None,
+    title: str | None = None,
+    run: Path | None = None,
+) -> Explorer:
     """Make a page in which a classifier computes: forward, and backward from any unit or the loss.
 
     Parameters
@@ -56,6 +66,10 @@ def explore(classifier: "Classifier", images: Array, labels: Array | None = None
         Their classes.
     title : str or None
         None takes the name of the model's class.
+    run : str or Path or None
+        Folder of the run that trained the model: the page shows the training as a film, from the epochs that were
+        saved (``Trainer(save_epochs=True)``), else from the checkpoints. Their weights are rounded to 8 bits, of
+        large layers to 4, and as many are taken as fit into a page of 9 MB.
 
     Returns
     -------
@@ -64,7 +78,8 @@ def explore(classifier: "Classifier", images: Array, labels: Array | None = None
     Raises
     ------
     TypeError, ValueError
-        If images or labels are of another form, or the page cannot compute an operation of the model.
+        If images or labels are of another form, the page cannot compute an operation of the model, or the folder
+        of the run has no weights for a film.
 
     Notes
     -----
@@ -74,8 +89,11 @@ def explore(classifier: "Classifier", images: Array, labels: Array | None = None
     images = _checked(classifier, images)
     labels = _checked_labels(labels, len(images), len(classifier.classes))
     facts = {name: list(classifier.metadata[name]) for name in ("mean", "std")} | {"classes": list(classifier.classes)}
-    content = network_content(classifier.model, classifier.normalised(images), images, labels, facts)
+    x, limit = classifier.normalised(images), None if run is None else FILM_FLOAT32_LIMIT
+    content = network_content(classifier.model, x, images, labels, facts, limit)
     content["title"] = title or type(classifier.model).__name__
+    if run is not None:
+        content["film"] = film_content(run, classifier.model, x, FILM_LIMIT - len(_page(content)))
     return Explorer(content)
 
 

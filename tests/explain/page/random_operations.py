@@ -47,7 +47,7 @@ def _axes(rng, dims):
 
 
 def _pointwise(rng, name):
-    x = _normal(rng, _shape(rng), 3)
+    x = _normal(rng, _shape(rng), 2)
     options = {
         "elu": {"alpha": float(rng.uniform(0.1, 2))},
         "leaky_relu": {"negative_slope": float(rng.uniform(-0.5, 0.9))},

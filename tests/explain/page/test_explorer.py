@@ -268,6 +268,27 @@ def test_shortcuts_and_concatenations_are_drawn(browser, tmp_path):
     assert browser.errors() == []
 
 
+def test_pictures_are_saved_as_they_are_shown(page, tmp_path):
+    page.wait("await explorer.setTarget({ what: 'class', label: 1 }); explorer.choose(1);")
+    names = page.run("explorer.pictures().map(([name]) => name)")
+    assert names == ["maps", "map", "image", "field", "saliency", "Grad-CAM here"]
+    png = page.wait("const [, canvas] = explorer.pictures()[2]; return btoa(String.fromCharCode(...pngOf(canvas)));")
+    with Image.open(io.BytesIO(base64.b64decode(png))) as saved:
+        assert saved.width >= 1000 and saved.width % 32 == 0
+        small = np.asarray(saved.convert("RGB"))[16 :: saved.width // 32, 16 :: saved.width // 32]
+    np.testing.assert_array_equal(small, pictures()[0])
+    svg = page.wait("return svgOf(explorer.pictures()[2][1], 'a < b');")
+    assert (
+        svg.startswith('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"') and "<title>a  b</title>" in svg
+    )
+    red, green, blue = pictures()[0][0, 0]
+    assert f'<rect x="0" y="0" width="1" height="1" fill="#{red:02x}{green:02x}{blue:02x}"/>' in svg
+    page.wait("window.clicked = []; HTMLAnchorElement.prototype.click = function () { clicked.push(this.download); };")
+    page.wait("for (const button of document.querySelectorAll('#save button')) button.click();")
+    assert page.run("clicked") == ["cifar4-maps.png", "cifar4-maps.svg"]
+    assert page.errors() == []
+
+
 class Squares(nn.Module):
     """A model whose operation the page does not have."""
 

@@ -11,14 +11,20 @@ export class Changes {
   }
 
   async make(text, apply, back) {
-    await apply();
-    this.done.push({ text, back });
+    const applied = apply();
+    this.done.push({ text, back }); // at once, so that whoever takes all back meanwhile knows of it
+    await applied;
     await this.refresh();
   }
 
   async undo() {
     await this.done.pop()?.back();
     await this.refresh();
+  }
+
+  // Take all changes back; the caller computes anew.
+  async undoAll() {
+    while (this.done.length) await this.done.pop().back();
   }
 
   // Change the kernel of one filter for one input map; `edit` takes its rows and returns others.

@@ -6,8 +6,10 @@ import { changePanel, heatMaps, showModes, weightGradient } from "./panels.mjs";
 import { Changes } from "./change.mjs";
 import { bytesOf, constantsOf, softmax } from "./content.mjs";
 import { NetworkView, showAnswer, titleOf } from "./network.mjs";
+import { Film } from "./film.mjs";
 import { gridOf, largestOf, mapsOf, paintGrid, paintMap, short } from "./paint.mjs";
 import { normalised, paintPicture, readPicture } from "./picture.mjs";
+import { saveButtons } from "./save.mjs";
 import { Session, serve } from "./session.mjs";
 import { showUnit } from "./unit.mjs";
 
@@ -38,6 +40,8 @@ class Explorer {
     this.examples();
     this.listen();
     await this.show(0);
+    if (this.content.film) this.film = new Film(find("film"), this);
+    saveButtons(find("save"), () => this.pictures(), this.content.title);
     const { images, graph, half } = this.content, found = this.session.value(graph.output).data;
     const difference = Math.max(...images[0].output.map((value, i) => Math.abs(value - found[i])));
     const relative = difference / largestOf(images[0].output);
@@ -47,7 +51,15 @@ class Explorer {
   }
 
   status(more = "") {
-    find("status").textContent = `${short(this.milliseconds)} ms forward; ${this.checked ?? ""}${more}`;
+    const checked = this.film?.note(this.example, this.session.value(this.content.graph.output).data) ?? this.checked;
+    find("status").textContent = `${short(this.milliseconds)} ms forward; ${checked ?? ""}${more}`;
+  }
+
+  // What can be saved: a name, a canvas, and another that is drawn over it or null.
+  pictures() {
+    const heat = [...find("heat").querySelectorAll("canvas")].map((canvas) => [canvas.ariaLabel, canvas, null]);
+    return [["maps", find("maps"), null], ["map", find("map"), null], ["image", find("image"), null],
+      ["field", find("image"), find("image-marks")], ...heat];
   }
 
   shapeOf(layer) {
@@ -75,7 +87,7 @@ class Explorer {
 
   // Show any image, bytes (H, W, C) of the right size.
   async look(pixels, label = null, example = null) {
-    Object.assign(this, { pixels, label });
+    Object.assign(this, { pixels, label, example });
     [...find("examples").children].forEach((button, i) => button.setAttribute("aria-pressed", i === example));
     paintPicture(find("image"), pixels, this.shape);
     await this.recompute();

@@ -1,10 +1,10 @@
 // The network from left to right: a card for each layer with its maps, and arcs where a layer reads an earlier one.
 
 import { make } from "./dom.mjs";
-import { gridOf, paintGrid } from "./paint.mjs";
+import { gridOf, paintGrid, sizeCanvas } from "./paint.mjs";
 
 const WIDTH = 108; // of a card's picture, pixels
-const MOST = 16; // maps on a card
+const CARD = { most: 16, gap: 1, square: true }; // how maps are laid out on it
 const NAMES = {
   input: "image", conv: "conv", full: "fully connected", pool: "pool", resize: "resize", add: "sum",
   product: "product", concat: "concatenation", "": "operation",
@@ -40,7 +40,9 @@ export class NetworkView {
       const card = document.createElement("button");
       card.type = "button";
       card.className = "card";
-      card.append(document.createElement("canvas"), titleOf(layer));
+      const canvas = make("canvas");
+      sizeCanvas(canvas, gridOf({ shape: shapeOf(layer) }, WIDTH, CARD)); // at once, so that nothing moves later
+      card.append(canvas, titleOf(layer));
       for (const text of [layer.notes.join(", "), layer.path, sizeText(shapeOf(layer))]) {
         if (text) card.append(Object.assign(document.createElement("small"), { textContent: text }));
       }
@@ -71,7 +73,7 @@ export class NetworkView {
 
   paintCard(index) {
     const tensor = this.tensorOf?.(this.layers[index]), canvas = this.cards[index].querySelector("canvas");
-    if (tensor) paintGrid(canvas, tensor, this.kind, gridOf(tensor, WIDTH, { most: MOST, gap: 1, square: true }));
+    if (tensor) paintGrid(canvas, tensor, this.kind, gridOf(tensor, WIDTH, CARD));
     else Object.assign(canvas, { width: WIDTH, height: 12 });
   }
 

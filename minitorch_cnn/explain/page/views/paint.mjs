@@ -75,13 +75,19 @@ export function gridOf(tensor, width, { most = Infinity, gap = 2, square = false
   return { shown, columns, rows: Math.ceil(shown / columns), side, high, gap };
 }
 
-// Draw maps side by side; all have one scale, so that they can be compared.
-export function paintGrid(canvas, tensor, kind, grid) {
+// Give a canvas the size of a grid; returns the screen's pixels for each pixel of the page.
+export function sizeCanvas(canvas, grid) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = grid.columns * (grid.side + grid.gap) * ratio;
   canvas.height = grid.rows * (grid.high + grid.gap) * ratio;
   canvas.style.width = `${canvas.width / ratio}px`;
   canvas.style.height = `${canvas.height / ratio}px`;
+  return ratio;
+}
+
+// Draw maps side by side; all have one scale, so that they can be compared.
+export function paintGrid(canvas, tensor, kind, grid) {
+  const ratio = sizeCanvas(canvas, grid);
   const largest = largestOf(tensor.data);
   for (let i = 0; i < grid.shown; i++) {
     const x = (i % grid.columns) * (grid.side + grid.gap), y = Math.floor(i / grid.columns) * (grid.high + grid.gap);

@@ -132,7 +132,7 @@ function kernelTable(view, id, filter, map) {
   rows.forEach((line, u) => {
     const row = table.insertRow();
     line.forEach((value, v) => {
-      const input = make("input", { type: "number", step: "any", value: value.toPrecision(3) });
+      const input = make("input", { type: "number", step: "any", value: String(Number(value.toPrecision(2))) });
       input.setAttribute("aria-label", `weight in row ${u}, column ${v}`);
       input.addEventListener("change", () => {
         if (!Number.isFinite(input.valueAsNumber)) return;

@@ -129,6 +129,11 @@ export function readersOf(index, kernel, stride, padding, dilation, out) {
   return found.length ? [Math.min(...found), Math.max(...found)] : null;
 }
 
+// Such as "row 5" or "rows 4 to 6".
+function rangeText(word, [first, last]) {
+  return first === last ? `${word} ${first}` : `${word}s ${first} to ${last}`;
+}
+
 function whereItGoes(view, layer, unit) {
   const lines = view.session.description.nodes.filter((node) => node.reads.includes(layer.shown)).map((node) => {
     const name = `${node.label}${node.path ? ` in ${node.path}` : ""}`;
@@ -138,7 +143,7 @@ function whereItGoes(view, layer, unit) {
     const [rows, columns] = [0, 1].map((axis) => readersOf([unit.y, unit.x][axis], kernel[axis],
       node.hyper.stride[axis], node.hyper.padding[2 * axis], dilation[axis], node.shape[2 + axis]));
     if (!rows || !columns) return `${name}, which skips it`;
-    return `${name}, rows ${rows[0]} to ${rows[1]}, columns ${columns[0]} to ${columns[1]}`;
+    return `${name}, ${rangeText("row", rows)}, ${rangeText("column", columns)}`;
   });
   return element("p", lines.length ? `goes on to: ${lines.join("; ")}` : "nothing reads it further", "hint");
 }
