@@ -1,6 +1,7 @@
 """Errors of the command line: exit codes, which errors become one sentence, and which keep their traceback."""
 
 import errno
+import glob
 import os
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
@@ -74,6 +75,10 @@ def sentence(error):
         return "go into another folder: the current one was removed"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full: free some space ({error.filename or error.strerror})"
+    if isinstance(error, IsADirectoryError) and glob.glob(
+        os.path.join(glob.escape(str(error.filename)), "*.safetensors")
+    ):
+        return f"give the run by --model {error.filename}: a picture is expected in its place"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

@@ -15,9 +15,9 @@ def add_commands(commands):
         description="Write a trained network as an ONNX file, which ONNX Runtime and many other programs run. Names of "
         "classes, mean and standard deviation of each channel, and the size of the images are in its metadata. Needs "
         "the package onnx: pip install 'minitorch-cnn[onnx]'.",
-        examples=("mcnn export -o model.onnx", "mcnn export --model runs/cifar4-1 -o cifar4.onnx"),
+        examples=("mcnn export -o model.onnx", "mcnn export runs/cifar4-1 -o cifar4.onnx"),
     )
-    add_model_options(parser)
+    add_model_options(parser, first=True)
     parser.add_argument("-o", dest="output", metavar="FILE", default="model.onnx", help="(default: model.onnx)")
     parser.set_defaults(kinds=(".onnx",))
     set_command(parser, _export, _code)

@@ -121,7 +121,7 @@ def _of_path(text, unverified, size, skip_broken):
         return Source(found.name, os.path.abspath(text), not unverified)
     raise UsageError(
         "mcnn: --data - expected a folder with one folder of pictures for each class, a CSV file, or CIFAR-10, "
-        f"CIFAR-100, MNIST or Fashion-MNIST, got {text}, which is something else"
+        f"CIFAR-100, MNIST or Fashion-MNIST, got {text}, which is something else{image_folder.what_else(text)}"
     )
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share: networks, ranks, threads and ``-o FILE``."""
 
+import argparse
 import os
 import pathlib
 
@@ -87,11 +88,21 @@ def _parameters(prog, place):
 # ------------------------------------------------------------------------- trained networks
 
 
-def add_model_options(parser):
-    """Add --model and --network to a command that takes a trained network."""
-    parser.add_argument(
-        "--model", metavar="PATH", help="a run's folder or model file (default: the run in runs/ that finished last)"
-    )
+class _Once(argparse.Action):
+    """Keeps a value that may be given as an argument or as an option, but not as both."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if getattr(namespace, self.dest, None) is not None:
+            parser.error(f"leave out {values} or {getattr(namespace, self.dest)}: one model at a time")
+        setattr(namespace, self.dest, values)
+
+
+def add_model_options(parser, first=False):
+    """Add --model and --network to a command that takes a trained network; ``first``: it may be an argument, too."""
+    text = "a run's folder or model file (default: the run in runs/ that finished last)"
+    if first:
+        parser.add_argument("model", nargs="?", metavar="RUN", action=_Once, default=argparse.SUPPRESS, help=text)
+    parser.add_argument("--model", metavar="PATH", action=_Once, help="the same" if first else text)
     parser.add_argument(
         "--network",
         metavar="NAME",

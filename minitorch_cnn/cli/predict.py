@@ -22,7 +22,7 @@ def add_commands(commands):
         help="measure the accuracy of a model on the test set",
         description="Print loss and accuracy of a model on the test images. Do not choose between models by the test "
         "set: that is what `mcnn train --holdout` is for.",
-        examples=("mcnn eval", "mcnn eval --model runs/cifar4-1 --data shapes10"),
+        examples=("mcnn eval", "mcnn eval runs/cifar4-1 --data shapes10"),
     )
     add_source_options(evaluate, "the images that the model was trained on")
     evaluate.add_argument(
@@ -33,7 +33,7 @@ def add_commands(commands):
         help="average the answers for the image and its mirror image (2), also moved by a pixel (6)",
     )
     for command, run, code in ((predict, _predict, _predict_code), (evaluate, _evaluate, _evaluate_code)):
-        add_model_options(command)
+        add_model_options(command, first=command is evaluate)
         command.add_argument("--json", action="store_true", help="print JSON")
         set_command(command, run, code)
 

@@ -15,6 +15,8 @@ from minitorch_cnn.data import listing
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.types import Path, Size
 
+_NAMED = 5  # ends of files in a message
+
 
 def ImageFolder(
     root: Path,
@@ -31,9 +33,9 @@ def ImageFolder(
     Parameters
     ----------
     root : str or Path
-        Holds a folder for each class; or ``train`` and ``test`` (or ``val``), in any case, which hold them. A class
-        may have folders inside. Files and folders whose names begin with a point, and files whose names do not end as
-        those of pictures, are left out.
+        Holds a folder for each class; or ``train`` and ``test`` (or ``val``), in any case, which hold them; where there
+        are both ``test`` and ``val``, the latter is not used. A class may have folders inside. Files and folders whose
+        names begin with a point, and files whose names do not end as those of pictures, are left out.
     train : bool
         The training pictures, or the test pictures.
     image_size : int, (int, int) or None, pixels, >= 1
@@ -84,6 +86,18 @@ def has_classes(root: Path) -> bool:
     return any(_pictures(inside) for inside in _folders(base))
 
 
+def what_else(root: Path) -> str:
+    """Return what to do about a folder in which `has_classes` finds none: a clause for the end of a message."""
+    folder = pathlib.Path(root)
+    if not folder.is_dir():
+        packed = folder.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z"))
+        return ": unpack it first" if packed else ""
+    if found := _pictures(folder):
+        return f": sort its {len(found)} pictures into a folder for each class, or list them in a CSV file"
+    ends = {path.suffix for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    return f": Pillow reads no files here that end in {', '.join(sorted(ends)[:_NAMED])}" if ends else ": it is empty"
+
+
 def list_folder(root, options):
     """Return the `Listing` of all pictures of a folder."""
     if not root.is_dir():
@@ -92,9 +106,13 @@ def list_folder(root, options):
     if base and given:
         classes = _classes(base)
         if (others := _classes(given)) != classes:
-            different = ", ".join(sorted(set(classes) ^ set(others)))
+            alone = ", ".join(
+                f"{part.name}/{name}"
+                for part, own, other in ((base, classes, others), (given, others, classes))
+                for name in sorted(set(own) - set(other))
+            )
             expected = f"expected the same classes in {base.name} and {given.name}"
-            raise DatasetError(f"{root} - {expected}, got {different} in one of them")
+            raise DatasetError(f"{root} - {expected}, got {alone} in one of them alone")
         parts = [(base, True), (given, False)]
     else:
         base = base or root
@@ -104,7 +122,8 @@ def list_folder(root, options):
         for label, name in enumerate(classes):
             found = _pictures(base / name)
             if not found:
-                raise DatasetError(f"{base / name} - expected at least one picture of this class, found none")
+                got = f"found none{what_else(base / name)}"
+                raise DatasetError(f"{base / name} - expected at least one picture of this class, {got}")
             train = [used] * len(found)
             if used is None:
                 train = listing.divided(len(found), options.test_share, [options.seed, label])
@@ -127,7 +146,9 @@ def _classes(base):
     names = tuple(path.name for path in _folders(base))
     if len(names) < 2:
         found = ", ".join(names) or "none"
-        raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}")
+        inside = [base / name for name in names if len([f for f in _folders(base / name) if _pictures(f)]) > 1]
+        hint = f"; there are several in {inside[0]}" if inside else ""
+        raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}{hint}")
     return names
 
 

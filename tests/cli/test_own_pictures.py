@@ -72,6 +72,33 @@ def test_resume_refuses_a_folder_that_has_changed(mcnn, pets):
     assert code == 2 and "expected" in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (("a.png", "b.png"), "sort its 2 pictures into a folder for each class, or list them in a CSV file"),
+        (("cat/a.heic", "dog/b.HEIC"), "Pillow reads no files here that end in .HEIC, .heic"),
+        (("animals/cat/a.png", "animals/dog/b.png"), "found animals; there are several in "),
+        (("cat/a.png",), "expected a folder for each of at least two classes, found cat"),
+        (
+            ("cat/a.png", "dog/notes.txt"),
+            "dog - expected at least one picture of this class, found none: Pillow reads no",
+        ),
+        (
+            ("train/cat/a.png", "train/dog/a.png", "val/cat/b.png", "val/Dog/b.png"),
+            "got train/dog, val/Dog in one of them",
+        ),
+    ],
+)
+def test_folders_of_another_form_get_one_line_that_says_what_to_do(mcnn, own_folder, made, told):
+    for name in made:
+        path = own_folder / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40)).save(path, "png")
+    for words in (("train", "--data"), ("data", "show")):
+        code, out, err = mcnn(*words, "data")
+        assert (code, out) == (2, "") and told in err and err.count("\n") == 1, err
+
+
 def test_a_folder_of_neither_kind_is_refused(mcnn, tmp_path):
     (tmp_path / "empty" / "a").mkdir(parents=True)
     code, _, err = mcnn("train", "--data", tmp_path / "empty")

@@ -100,3 +100,12 @@ def test_a_model_of_other_classes(mcnn, trained, monkeypatch):
     weights.save("other.safetensors", arrays, facts | {"classes": [f"class {i}" for i in range(10)]})
     code, _, err = mcnn("eval", "--model", "other.safetensors", "--data", "shapes10")
     assert code == 2 and "evaluate: dataset - expected the classes" in err and shapes.classes[0] in err
+
+
+def test_a_run_may_be_named_without_an_option(mcnn, trained):
+    assert mcnn("eval", trained) == mcnn("eval", "--model", trained)
+    assert mcnn("export", trained, "--show-code") == mcnn("export", "--model", trained, "--show-code")
+    code, _, err = mcnn("eval", trained, "--model", "other")
+    assert code == 2 and "leave out other or run: one model at a time" in err
+    code, _, err = mcnn("explain", "gradcam", trained)
+    assert code == 2 and f"give the run by --model {trained}: a picture is expected in its place" in err

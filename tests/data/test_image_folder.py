@@ -87,7 +87,7 @@ def test_folders_for_training_and_testing(pets, name, tmp_path):
     train, test = (data.ImageFolder(root, train=part) for part in (True, False))
     assert len(train) == 15 and len(test) == 14
     shutil.copytree(root / name / "cat", root / name / "bird")
-    with pytest.raises(data.DatasetError, match=f"expected the same classes in train and {name}, got bird in one"):
+    with pytest.raises(data.DatasetError, match=f"the same classes in train and {name}, got {name}/bird in one of"):
         data.ImageFolder(root)
 
 
@@ -203,8 +203,29 @@ def test_wrong_folders_and_arguments_are_named(pets, tmp_path):
         with pytest.raises(error, match=message):
             data.ImageFolder(root, **options)
     (empty / "two").mkdir()
-    with pytest.raises(data.DatasetError, match="one - expected at least one picture of this class, found none"):
+    with pytest.raises(data.DatasetError, match="one - expected at least one picture of this class, found none: it is"):
         data.ImageFolder(empty)
+
+
+def test_folders_one_level_too_high_are_told_where_the_classes_are(pets, tmp_path):
+    shutil.copytree(pets, tmp_path / "unpacked" / "pets")
+    with pytest.raises(data.DatasetError, match="at least two classes, found pets; there are several in .*pets$"):
+        data.ImageFolder(tmp_path / "unpacked")
+    shutil.copytree(pets, tmp_path / "judged" / "val")
+    with pytest.raises(data.DatasetError, match="at least two classes, found val; there are several in .*val$"):
+        data.ImageFolder(tmp_path / "judged")
+    with pytest.raises(data.DatasetError, match="at least two classes, found more$"):
+        data.ImageFolder(pets / "dog")
+
+
+def test_what_to_do_about_a_folder_without_classes(pets, tmp_path):
+    told = image_folder.what_else
+    assert told(pets / "cat") == ": sort its 10 pictures into a folder for each class, or list them in a CSV file"
+    assert told(tmp_path / "pets.ZIP") == ": unpack it first" and told(tmp_path / "pets.xyz") == ""
+    (tmp_path / "phone").mkdir()
+    assert told(tmp_path / "phone") == ": it is empty"
+    (tmp_path / "phone" / "a.heic").write_text("")
+    assert told(tmp_path / "phone") == ": Pillow reads no files here that end in .heic"
 
 
 def test_has_classes(pets, tmp_path):

@@ -24,12 +24,12 @@ def add_commands(group):
         description="Draw the filters of a convolution. A .gif shows how they changed from checkpoint to "
         "checkpoint of the run.",
         examples=(
-            "mcnn explain filters --model runs/cifar4-1 -o filters.png",
+            "mcnn explain filters runs/cifar4-1 -o filters.png",
             "mcnn explain filters --network resnet18 --model resnet18.pth -o filters.png",
         ),
     )
     filters.add_argument("--layer", metavar="PATH", help="a convolution (default: the first)")
-    _finish(filters, (*_KINDS, ".gif"), _filters_code)
+    _finish(filters, (*_KINDS, ".gif"), _filters_code, first=True)
 
     maps = _with_images(
         group,
@@ -50,11 +50,13 @@ def add_commands(group):
         group,
         "patches",
         "the image patches to which the units of a layer respond most",
-        ("mcnn explain patches conv4 --model runs/cifar4-1 -o patches.png",),
+        ("mcnn explain patches -o patches.png", "mcnn explain patches conv4 --model runs/cifar4-1 -o patches.png"),
         count=2000,
         files=False,
     )
-    patches.add_argument("layer", metavar="LAYER", help="as `mcnn summary` lists them")
+    patches.add_argument(
+        "layer", nargs="?", metavar="LAYER", help="as `mcnn summary` lists them (default: the last convolution)"
+    )
     patches.add_argument("--top", type=integer(1), default=9, metavar="K", help="patches for each unit (default: 9)")
     patches.add_argument(
         "--unit",
@@ -92,8 +94,8 @@ def _with_images(group, name, text, examples, count, files=True):
     return parser
 
 
-def _finish(parser, kinds, code):
-    add_model_options(parser)
+def _finish(parser, kinds, code, first=False):
+    add_model_options(parser, first)
     add_output_option(parser, kinds, code)
 
 
@@ -130,11 +132,12 @@ def _maps_code(arguments):
 
 def _patches_code(arguments):
     a = arguments
+    layer = a.layer or _layer(a, load_classifier(a).model)
     return (
         "from minitorch_cnn import data, explain, train\n\n"
         f"classifier = {classifier_code(a)}\n"
         f"{_dataset_code(a)}"
-        f"made = explain.patches(classifier.model, {a.layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + ending(a)
+        f"made = explain.patches(classifier.model, {layer!r}, dataset, k={a.top}, units={a.unit!r})\n" + ending(a)
     )
 
 

@@ -43,6 +43,8 @@ COMMANDS = [
     ("filters", "--model", "model.safetensors"),
     ("maps", "image.png", "--model", "model.safetensors", "--layer", "conv1", "--layer", "conv4"),
     ("patches", "conv2", "--model", "model.safetensors", "--data", "shapes10", "--count", 20, "--top", 2, "--unit", 3),
+    ("patches", "--model", "model.safetensors", "--data", "shapes10", "--count", 20, "--top", 2),
+    ("filters", "model.safetensors"),
     ("saliency", "--model", "model.safetensors", "--data", "shapes10", "--count", 2),
     ("occlusion", "image.png", "--model", "model.safetensors", "--target", 3),
     ("gradcam", "image.png", "--model", "model.safetensors"),
