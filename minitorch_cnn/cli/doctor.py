@@ -108,7 +108,7 @@ def report(compiled):
     for recipe in train.RECIPES.values():
         if recipe.name.startswith("transfer"):  # their time depends on a file of weights: mcnn transfer forecasts it
             continue
-        key = recipe.model, recipe.batch_size
+        key = recipe.model, recipe.batch_size, measure.images_like(recipe.dataset, 1).images.shape
         seconds[key] = seconds.get(key) or measure.step_seconds(recipe)
         whole = duration(measure.forecast(recipe, seconds[key]))
         yield (

@@ -27,3 +27,9 @@ def test_a_rehearsal_leaves_no_trace(tmp_path):
     assert rng.get_state() == stream and trainer.loader.epoch == epoch and trainer.progress.step == 0
     for key, value in trainer.model.state_dict().items():
         np.testing.assert_array_equal(value, before[key])
+
+
+def test_a_recipe_is_measured_on_images_of_its_dataset():
+    assert measure.images_like("mnist", 3).images.shape == (3, 28, 28, 1)
+    assert measure.images_like("cifar10", 3).images.shape == (3, 32, 32, 3)
+    assert len(measure.images_like("fashion_mnist", 3).mean) == 1
