@@ -3,7 +3,7 @@
 import numpy as np
 
 from minitorch_cnn import data, models
-from minitorch_cnn.explain.network.poster import DENSENETS, RESNETS
+from minitorch_cnn.explain.network.poster import DENSENETS, FAMOUS, RESNETS
 from minitorch_cnn.explain.network.summary import summary
 from minitorch_cnn.explain.network.topology import topology
 from minitorch_cnn.explain.page.content import encoded
@@ -41,7 +41,8 @@ def structure(name):
                 "field": row.receptive_field if row else None,
             }
         )
-    return {"name": name, "layers": layers, "params": counted.params, "macs": counted.macs}
+    title = {known: text for known, text, _ in FAMOUS}.get(name, name)
+    return {"name": title, "layers": layers, "params": counted.params, "macs": counted.macs}
 
 
 def costs():

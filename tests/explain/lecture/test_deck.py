@@ -11,6 +11,8 @@ import pytest
 from minitorch_cnn import Tensor, explain, ops
 from minitorch_cnn.explain.lecture.deck import SOURCES
 
+pytestmark = pytest.mark.slow  # the networks of every figure are counted
+
 # What is wrong with how a slide looks: small or clipped text, text outside of the slide, texts on each other, contrast.
 LOOK = pathlib.Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 

@@ -12,6 +12,13 @@ const BAR_COLOURS = {
   add: "var(--gradient)",
   concat: "var(--gradient)",
 };
+const BAR_NAMES = {
+  input: "input",
+  conv: "convolution",
+  pool: "pooling",
+  full: "fully connected",
+  add: "sum or concatenation",
+};
 const MEASURES = {
   size: ({ shape }) => (shape.length > 1 ? shape[1] : 1),
   channels: ({ shape }) => shape[0],
@@ -66,6 +73,7 @@ export function layersFigure(box, { show }, deck, networks) {
     ),
     holder,
     say,
+    legend(deck),
   );
   walked(holder, "chosen layer; arrow keys move it");
   const longest = Math.max(...networks.map(({ layers }) => layers.length));
@@ -79,6 +87,16 @@ export function layersFigure(box, { show }, deck, networks) {
     () => [networks.length, longest],
   );
   paint();
+}
+
+// Which colour is which kind of layer.
+function legend(deck) {
+  const entries = Object.entries(BAR_NAMES).map(([kind, name]) => {
+    const mark = make("span", { className: "mark" });
+    mark.style.background = BAR_COLOURS[kind];
+    return make("span", {}, mark, deck.say(name));
+  });
+  return make("p", { className: "legend" }, ...entries);
 }
 
 function bars(svg, { name, layers, params, macs }, { measure, row, top, height, chosen, wide, choose }) {
