@@ -107,5 +107,5 @@ def test_a_run_may_be_named_without_an_option(mcnn, trained):
     assert mcnn("export", trained, "--show-code") == mcnn("export", "--model", trained, "--show-code")
     code, _, err = mcnn("eval", trained, "--model", "other")
     assert code == 2 and "leave out other or run: one model at a time" in err
-    code, _, err = mcnn("explain", "gradcam", trained, "--model", trained)
+    code, _, err = mcnn("explain", "saliency", trained, "--model", trained)
     assert code == 2 and f"give the run by --model {trained}: a picture is expected in its place" in err
