@@ -42,7 +42,7 @@ def structure(name):
             }
         )
     title = {known: text for known, text, _ in FAMOUS}.get(name, name)
-    return {"name": title, "layers": layers, "params": counted.params, "macs": counted.macs}
+    return {"name": name, "title": title, "layers": layers, "params": counted.params, "macs": counted.macs}
 
 
 def costs():

@@ -61,7 +61,7 @@ export function layersFigure(box, { show }, deck, networks) {
     holder.replaceChildren(svg);
     const network = networks[chosen[0]],
       layer = network.layers[chosen[1]];
-    say.textContent = `${network.name}, ${chosen[1]}: ${described(layer, deck)}`;
+    say.textContent = `${network.title}, ${chosen[1]}: ${described(layer, deck)}`;
   };
   const options = Object.entries(MEASURE_NAMES).map(([key, name]) => [key, deck.say(name)]);
   box.append(
@@ -99,14 +99,14 @@ function legend(deck) {
   return make("p", { className: "legend" }, ...entries);
 }
 
-function bars(svg, { name, layers, params, macs }, { measure, row, top, height, chosen, wide, choose }) {
+function bars(svg, { title, layers, params, macs }, { measure, row, top, height, chosen, wide, choose }) {
   const left = wide ? 190 : 0,
     step = (800 - left) / layers.length,
     room = height - (wide ? 12 : 30);
   const values = layers.map(measure),
     largest = Math.max(...values, 1);
   if (wide) {
-    svg.append(drawn("text", { x: 0, y: top + height / 2 - 4, text: name }));
+    svg.append(drawn("text", { x: 0, y: top + height / 2 - 4, text: title }));
     svg.append(
       drawn("text", {
         x: 0,
