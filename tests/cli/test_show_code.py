@@ -50,6 +50,8 @@ LINES = {  # words of a command: (its arguments, whether the program is run too)
     "exercise start": (("relu",), False),
     "exercise check": (("relu.py",), False),
     "completion": (("bash",), False),
+    "runs": ((), False),
+    "sweep": (("--lr", "0.1,0.2"), False),
     "launch": (("--", "train", "--data", "shapes10"), False),
 }
 
