@@ -182,10 +182,16 @@ DIFFERENCES = [
         "Of two numbers, Python's own operators give the result.",
     ),
     Difference(
-        r"transpose\(\(\), 0, 0\)|index_select\(\(\), 0|cumsum\(\(\), 0",
+        r"transpose\(\(\), 0, 0\)|(index_select|cumsum|gather)\(\(\), 0|topk\(\(\)",
         "we refuse",
         r"expected at least one axis, got a scalar|too many indices",
         "A scalar has no axis to index, to permute or to add along; PyTorch lets axis 0 stand for none.",
+    ),
+    Difference(
+        r"^operation gather\(\(5,\), 0, \(2, 0\)int",
+        "we refuse",
+        r"^ShapeError: gather: indices - expected at most",
+        "Indices have the axes of x; PyTorch lets any shape without elements pass.",
     ),
     Difference(
         r"cat\(.\(0,\)|cat\(\(\(0,\)",

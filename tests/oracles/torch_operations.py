@@ -66,6 +66,20 @@ def cumsum(x, dim, *, dtype=None):
     return ops.cumsum(x, dim)
 
 
+def prod(x, dim=None, keepdim=False, *, dtype=None):
+    absent(dtype=dtype)
+    return ops.prod(x, axis=dim, keepdims=keepdim)
+
+
+def gather(x, dim, index, *, sparse_grad=False, out=None):
+    absent(sparse_grad=sparse_grad, out=out)
+    return ops.gather(x, index.data if isinstance(index, Tensor) else index, axis=dim)
+
+
+def topk(x, k, dim=-1, largest=True, sorted=True):  # the names are PyTorch's
+    return ops.topk(x, k, axis=dim, largest=largest)
+
+
 def softmax(op):
     return lambda x, dim: op(x, axis=dim)
 
@@ -316,6 +330,9 @@ OPERATIONS = {
     "argmax": argmax,
     "argmin": argmin,
     "cumsum": cumsum,
+    "prod": prod,
+    "gather": gather,
+    "topk": topk,
     "cat": concat,
     "stack": stack,
     "reshape": reshape,
