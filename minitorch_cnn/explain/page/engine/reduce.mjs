@@ -204,13 +204,15 @@ function resample(x, rows, columns, shape) {
 // Each line of `length` elements becomes sums of its elements, weighted by the rows of a matrix (count, length). Most
 // weights are 0: their elements are not read, so that NaN stays where it is.
 function weighted(data, matrix, [before, length, after], count) {
-  const taps = Array.from({ length: count }, (_, row) =>
-    [...matrix.subarray(row * length, (row + 1) * length)].map((weight, j) => [weight, j]).filter(([weight]) => weight));
+  const taps = Array.from({ length: count }, (_, row) => {
+    const weights = [...matrix.subarray(row * length, (row + 1) * length)];
+    return weights.map((weight, j) => [weight, j]).filter(([weight]) => weight);
+  });
   const out = new Float32Array(before * count * after);
   for (let i = 0; i < out.length; i++) {
-    const line = Math.floor(i / (count * after)) * length;
+    const first = Math.floor(i / (count * after)) * length, column = i % after;
     let sum = 0;
-    for (const [weight, j] of taps[Math.floor(i / after) % count]) sum += weight * data[(line + j) * after + (i % after)];
+    for (const [weight, j] of taps[Math.floor(i / after) % count]) sum += weight * data[(first + j) * after + column];
     out[i] = sum;
   }
   return out;

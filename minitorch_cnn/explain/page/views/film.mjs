@@ -18,7 +18,8 @@ export function arraysOf(text, bits, shapes) {
     if (bits[i] === 32) return floats(size);
     const scales = floats(shape[0]), first = at, inRow = size / shape[0];
     at += bits[i] === 8 ? size : Math.ceil(size / 2);
-    const code = bits[i] === 8 ? (k) => view.getInt8(first + k) : (k) => ((bytes[first + (k >> 1)] >> (4 * (k & 1))) & 15) - 8;
+    const nibble = (k) => ((bytes[first + (k >> 1)] >> (4 * (k & 1))) & 15) - 8;
+    const code = bits[i] === 8 ? (k) => view.getInt8(first + k) : nibble;
     return Float32Array.from({ length: size }, (_, k) => code(k) * scales[Math.floor(k / inRow)]);
   });
 }
@@ -64,9 +65,11 @@ export class Film {
   note(example, output) {
     const frame = this.frames[this.at];
     if (!frame) return null;
-    if (example === null) return "weights of the film are rounded";
-    const exact = frame.outputs[example], difference = Math.max(...exact.map((value, i) => Math.abs(value - output[i])));
-    return `weights of the film are rounded: output within ${short(100 * difference / largestOf(exact), 2)} % of the kernels'`;
+    const rounded = "weights of the film are rounded";
+    if (example === null) return rounded;
+    const exact = frame.outputs[example];
+    const difference = Math.max(...exact.map((value, i) => Math.abs(value - output[i])));
+    return `${rounded}: output within ${short(100 * difference / largestOf(exact), 2)} % of the kernels'`;
   }
 
   async run() {

@@ -12,7 +12,10 @@ export function theme() {
 // The largest absolute value among finite elements, 1 if there is none, so that it can be divided by.
 export function largestOf(data) {
   let largest = 0;
-  for (const value of data) if (Number.isFinite(value) && Math.abs(value) > largest) largest = Math.abs(value);
+  for (let i = 0; i < data.length; i++) { // a million weights: several times as fast as for ... of
+    const size = Math.abs(data[i]);
+    if (size > largest && size < Infinity) largest = size;
+  }
   return largest || 1;
 }
 
@@ -39,13 +42,28 @@ export function mapsOf(tensor) {
   return { channels, height, width, pixels: height * width };
 }
 
+const STEPS = 1023; // of colour between 0 and 1
+const tables = new Map();
+
+// The colours of the shares -1, ..., 1 in steps, and red for NaN at the end, four bytes each; made once for each theme.
+function colourTable(kind) {
+  const key = `${kind} ${theme().paper}`;
+  if (!tables.has(key)) {
+    const bytes = new Uint8Array(4 * (2 * STEPS + 2)).fill(255);
+    for (let i = 0; i <= 2 * STEPS; i++) bytes.set(colourOf((i - STEPS) / STEPS, kind), 4 * i);
+    bytes.set([255, 0, 0], 4 * (2 * STEPS + 1));
+    tables.set(key, new Uint32Array(bytes.buffer));
+  }
+  return tables.get(key);
+}
+
 // An ImageData of one map, a pixel an element.
 function imageOf(tensor, channel, largest, kind) {
   const { height, width, pixels } = mapsOf(tensor), image = new ImageData(width, height);
+  const out = new Uint32Array(image.data.buffer), colours = colourTable(kind);
   for (let i = 0; i < pixels; i++) {
-    const value = tensor.data[channel * pixels + i] / largest;
-    image.data.set(Number.isNaN(value) ? [255, 0, 0] : colourOf(value, kind), 4 * i);
-    image.data[4 * i + 3] = 255;
+    const share = Math.min(Math.max(tensor.data[channel * pixels + i] / largest, -1), 1);
+    out[i] = colours[Number.isNaN(share) ? 2 * STEPS + 1 : Math.round(share * STEPS) + STEPS];
   }
   return image;
 }

@@ -64,11 +64,12 @@ function table(rows, className, largest, onCell = () => {}) {
 function convolution(view, node, unit, onWeight) {
   const [x, weight, bias] = node.reads.map((id) => (id === null ? null : view.session.value(id)));
   const parts = contributions(node, x, weight, unit), box = element("div");
+  const largestInput = largestOf(x.data), largestWeight = largestOf(weight.data);
   const wide = weight.shape[3] > 7 ? 1 : SHOWN;
   for (const part of parts.slice(0, wide)) {
     const one = element("div", "", "window");
-    one.append(table(part.window, "input", largestOf(x.data)), element("span", "\u00d7"));
-    one.append(table(part.kernel, "kernel", largestOf(weight.data), (cell, u, v) => {
+    one.append(table(part.window, "input", largestInput), element("span", "\u00d7"));
+    one.append(table(part.kernel, "kernel", largestWeight, (cell, u, v) => {
       const button = element("button", cell.textContent);
       Object.assign(button, { type: "button", title: "click for the gradient of this weight" });
       button.addEventListener("click", () => onWeight({ node, filter: unit.channel, map: part.map, u, v }));
