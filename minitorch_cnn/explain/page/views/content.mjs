@@ -15,9 +15,17 @@ export function fromHalf(bits) {
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + mantissa / 1024) : 2 ** -14 * (mantissa / 1024));
 }
 
+// Many of them: a table of all 65,536 is several times as fast.
+function fromHalves(numbers) {
+  const table = Float32Array.from({ length: 65536 }, (_, bits) => fromHalf(bits));
+  const out = new Float32Array(numbers.length);
+  for (let i = 0; i < numbers.length; i++) out[i] = table[numbers[i]];
+  return out;
+}
+
 export function constantsOf({ graph, weights, half }) {
   const bytes = bytesOf(weights);
-  const numbers = half ? Float32Array.from(new Uint16Array(bytes.buffer), fromHalf) : new Float32Array(bytes.buffer);
+  const numbers = half ? fromHalves(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
   let at = 0;
   return graph.constants.map(({ shape }) => new Tensor(shape, numbers.slice(at, (at += sizeOf(shape)))));
 }
