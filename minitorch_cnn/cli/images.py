@@ -30,8 +30,11 @@ class Source:
 
     @property
     def changes(self):
-        """What a recipe has to change for these images: a mirrored digit is not a digit."""
-        return {"flip": False} if self.name == "mnist" else {}
+        """What a recipe has to change for these images."""
+        from minitorch_cnn.data.downloads import OFFICIAL
+
+        mirrored = self.name not in OFFICIAL or OFFICIAL[self.name].may_mirror
+        return {} if mirrored else {"flip": False}
 
     def open(self, train):
         """Return the training images or the test images."""

@@ -44,6 +44,7 @@ class IdxFiles(Official):
     mean: float
     std: float
     around: tuple  # folders in which it is also found
+    may_mirror: bool = True
 
     @property
     def subfolder(self):
@@ -116,6 +117,7 @@ MNIST_FILES = IdxFiles(
     title="MNIST",
     name="mnist",
     function="MNIST",
+    may_mirror=False,  # a mirrored digit is not a digit
     address="https://ossci-datasets.s3.amazonaws.com/mnist/ https://storage.googleapis.com/cvdf-datasets/mnist/",
     downloads={
         "train-images-idx3-ubyte.gz": ("f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),

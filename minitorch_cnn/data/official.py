@@ -23,6 +23,8 @@ class Official:
         As the command line and records write it, such as "cifar10".
     function : str
         What reads it in `minitorch_cnn.data`.
+    may_mirror : bool
+        Whether an image that is mirrored left to right still shows its class.
     subfolder : str
         Below the folder of all downloads, and below each mirror; "" if the files stand there themselves.
     address : str
@@ -34,6 +36,7 @@ class Official:
     title: str
     name: str
     function: str
+    may_mirror = True
     subfolder = ""
     address: Any
     downloads: Any

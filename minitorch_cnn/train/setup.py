@@ -104,14 +104,14 @@ def augmentation(recipe: Recipe) -> list[Any]:
     list of callables
         See `data.transforms`.
     """
-    size, colours = recipe.image_size or 0, (recipe.color_jitter,) * 3
+    size, jitter = recipe.image_size or 0, recipe.color_jitter
     flip = data.AlternatingFlip if recipe.flip == "alternating" else data.Flip
     steps = [  # whether the recipe wants each, and what makes it
         (recipe.resized_crop, lambda: data.RandomResizedCrop(recipe.resized_crop)),
         (recipe.crop_padding, lambda: data.PadCrop(recipe.crop_padding, recipe.crop_mode)),
         (recipe.flip, flip),
         (recipe.rotate, lambda: data.Rotate(recipe.rotate)),
-        (recipe.color_jitter or recipe.hue, lambda: data.ColorJitter(*colours, recipe.hue)),
+        (recipe.color_jitter or recipe.hue, lambda: data.ColorJitter(jitter, jitter, jitter, recipe.hue)),
         (recipe.rand_augment, lambda: data.RandAugment(magnitude=recipe.rand_augment)),
         (recipe.cutout, lambda: data.Cutout(recipe.cutout)),
         (recipe.erase, lambda: data.RandomErasing(recipe.erase)),
