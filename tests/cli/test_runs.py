@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 
+
+@pytest.mark.slow
 def test_runs_are_listed_and_compared(mcnn, trained):
     assert mcnn("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 1, "--seed", 1, "--workers", 0)[0] == 0
     os.mkdir("runs/other")

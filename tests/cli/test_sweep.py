@@ -11,6 +11,7 @@ from minitorch_cnn.cli import sweep
 REST = ("--", "--recipe", "mlp", "--data", "shapes10", "--epochs", 1, "--workers", 0)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_continued_after_an_interruption_and_tells_the_best(mcnn, monkeypatch):
     fit, events = train.Trainer.fit, {"lr=0.002": lambda trainer: False}
 
