@@ -55,6 +55,7 @@ def ours(options):
     if options.threads:
         mt.set_num_threads(options.threads)
     pixels, labels = batch(options)
+    options.before()
     x, model = Tensor(pixels.transpose(0, 3, 1, 2)), model_of(options)
     if options.mode == "inference":
         model = nn.fuse(nn.fold_batch_norm(model, x.shape))
@@ -82,7 +83,9 @@ def torch_side(mode):
         torch = _peers.torch_with(options.threads)
         pixels, labels = batch(options)
         x, labels = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))), torch.from_numpy(labels)
-        model, x = _peers.in_mode(torch, mode, _twin.twin(torch, model_of(options), tuple(x.shape)), x)
+        twin = _twin.twin(torch, model_of(options), tuple(x.shape))
+        options.before()
+        model, x = _peers.in_mode(torch, mode, twin, x)
         if options.mode == "inference":
 
             def run():
@@ -125,6 +128,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, metavar="S", help="at least, of a measurement")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.before = lambda: None  # called when all is imported: for measurements of memory
     if options.one:
         sides = {_race.OURS: ours} | {mode: torch_side(mode) for mode in _peers.TORCH_MODES}
         _race.run(f"zoo_{options.one}_{options.mode}_{options.size}", options, sides, warm_up=1)

@@ -1,4 +1,7 @@
-"""Same seed, same machine: the same bits in every run, and for any number of threads."""
+"""Same seed, same machine: the same bits in every run, for any number of threads and workers, and after a resume."""
+
+import itertools
+import tempfile
 
 import harness
 
@@ -30,6 +33,40 @@ TRAIN = """
     print(digest.hexdigest(), loss.item())
 """
 
+AIR = """
+    import hashlib, io, sys
+    import numpy as np
+    import minitorch_cnn as mt
+    from minitorch_cnn import data, train
+
+    optimizer, folder, threads, workers, stop = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+    mt.set_num_threads(threads)
+    changes = {
+        "sgd": {"lookahead": 3},
+        "muon": {"optimizer": "muon", "lookahead": 0, "ema": 0.8, "sgd_lr_scale": 0.5},
+    }[optimizer]
+    recipe = train.recipe("air80", epochs=1.5, batch_size=40, peak_lr=0.1, whiten_bias_epochs=1, **changes)
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), dtype=np.uint8)
+    images = data.ArrayDataset(pixels, np.arange(400) % 10, tuple("abcdefghij"), (0.5,) * 3, (0.25,) * 3)
+    options = {"workers": workers, "reporter": train.Reporter(io.StringIO())}
+    if stop < 0:
+        trainer = train.Trainer.resume(folder, images, **options)
+    else:
+        trainer = train.Trainer(recipe, images, folder, save_every=0.0, **options)
+    count = trainer.progress.count
+    def counted(*results):
+        count(*results)
+        if trainer.progress.step == stop:
+            raise KeyboardInterrupt
+    trainer.progress.count = counted
+    try:
+        trainer.fit()
+    except KeyboardInterrupt:
+        pass
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in trainer.model.state_dict().values()))
+    print(digest.hexdigest(), trainer.progress.step)
+"""
+
 
 def train(threads, algorithm, steps):
     """Return (sha256 of all parameters and buffers, the last loss) of a training in a process of its own."""
@@ -57,5 +94,33 @@ def threads(length):
     return f"{figure}{difference:.1e}", len(fast) == 1 and difference <= 1e-4
 
 
+def air(optimizer, folder, threads, workers, stop=0):
+    """Return (sha256 of all parameters and buffers, steps) of a short training with all pieces of the fast recipes.
+
+    ``stop`` interrupts it after that step; -1 resumes the one in the folder.
+    """
+    code, out, errors = harness.finish(harness.start(AIR, optimizer, folder, threads, workers, stop))
+    if code != 0:
+        raise RuntimeError(f"exit code {code}: {errors[-2000:]}")
+    return out.split()
+
+
+def pieces(length):
+    """Bar 9: whitening, alternating flips, Lookahead, EMA, Muon; threads, workers and resumes."""
+    equal = total = 0
+    with tempfile.TemporaryDirectory() as root:
+        for optimizer in length(("muon",), ("sgd", "muon")):
+            whole, sides = air(optimizer, f"{root}/{optimizer}", 1, 0), list(itertools.product((1, 2), (0, 4)))
+            others = [air(optimizer, f"{root}/{optimizer}{side}", *side) for side in sides[1:]]
+            for stop, side in ((4, sides[0]), (12, sides[-1])):  # within the first epoch, and within the second
+                folder = f"{root}/{optimizer}{stop}"
+                air(optimizer, folder, *sides[-1], stop)
+                others.append(air(optimizer, folder, *side, -1))
+            equal, total = equal + others.count(whole), total + len(others)
+    figure = f"SGD with Lookahead, and Muon with EMA, {whole[1]} steps: {equal} of {total} runs with the same bits"
+    return f"{figure} for 1 and 2 threads, 0 and 4 workers, and after a resume", equal == total
+
+
 if __name__ == "__main__":
-    harness.main(__doc__, {"8 same seed, same bits": runs, "9 one thread and two": threads})
+    checks = {"8 same seed, same bits": runs, "9 one thread and two": threads}
+    harness.main(__doc__, checks | {"9 pieces of the fast recipes": pieces})
