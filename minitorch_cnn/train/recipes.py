@@ -111,7 +111,9 @@ RECIPES = {
         _air("air90", 6, 512),
         _air("air93", 11, 1024),
         _AIR,
-        _muon("air94_muon", 8, 2000),
+        # Published for batches of 2,000. After two epochs, of 5,000 held-out images with six views: 90.4 % with batches
+        # of 512, 90.1 % with 1,000, and 87.0 % with SGD and 512.
+        _muon("air94_muon", 8, 512),
         _air("air95", 15, 1024, peak_lr=10 / 11.5 * _AIR.peak_lr, weight_decay=1.53e-3),
         _air(
             "air96",

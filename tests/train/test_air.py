@@ -168,9 +168,9 @@ def test_published_rates_of_muon_for_a_mean_loss_and_our_scale_of_logits():
     recipe = train.recipe("air94_muon")
     rate = recipe.peak_lr * recipe.sgd_lr_scale
     # Their head W and ours w give the same logits if W / 256 = w / 9; a step of W is (256 / 9)**2 steps of w.
-    assert rate * (256 / 9) ** 2 == pytest.approx(0.67 * 2000)
-    assert rate * recipe.norm_bias_lr_scale == pytest.approx(0.053 * 2000, rel=1e-3)
-    assert rate * recipe.weight_decay == pytest.approx(2e-6 * 2000)
+    assert rate * (256 / 9) ** 2 == pytest.approx(0.67 * recipe.batch_size)
+    assert rate * recipe.norm_bias_lr_scale == pytest.approx(0.053 * recipe.batch_size, rel=1e-3)
+    assert rate * recipe.weight_decay == pytest.approx(2e-6 * recipe.batch_size)
     assert (recipe.peak_lr, recipe.muon_momentum, recipe.lookahead, recipe.end_factor) == (0.24, 0.6, 0, 0.0)
 
 

@@ -102,7 +102,7 @@ def test_few_images_slow_sgd_in_proportion_and_never_shorten_a_recipe():
 def test_few_images_slow_only_the_sgd_beside_muon():
     muon = train.recipe("air94_muon", epochs=90)
     changed = train.few_images(muon, 5000)
-    assert changed == {"batch_size": 500, "sgd_lr_scale": pytest.approx(muon.sgd_lr_scale / 4)}
+    assert changed == {"batch_size": 256, "sgd_lr_scale": pytest.approx(muon.sgd_lr_scale / 2)}
 
 
 def test_a_rest_of_an_epoch_that_is_no_batch_is_left_out(recipe):
