@@ -1,5 +1,9 @@
 """Bad command lines, drawn at random: never a traceback; see tests/campaigns/command_line.py."""
 
+import pytest
+
+pytest.importorskip("resource", reason="the campaign forks processes and limits their memory")
+
 from tests.campaigns import command_line
 
 

@@ -1,5 +1,6 @@
 """Folders of your own pictures: what is found, how it is divided, and what is refused by name."""
 
+import gc
 import mmap
 import os
 import shutil
@@ -161,6 +162,8 @@ def test_a_changed_folder_is_read_again(pets, change):
 def test_a_damaged_cache_is_made_anew(pets, home, damage):
     first = data.ImageFolder(pets)
     images = first.images.copy()
+    del first
+    gc.collect()  # Windows lets nobody change a file that is mapped
     (path,) = (home / "pictures").glob("*.npy")
     path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
     np.testing.assert_array_equal(data.ImageFolder(pets).images, images)
@@ -267,6 +270,8 @@ def test_what_is_no_picture_file_is_left_out_and_a_link_to_nowhere_is_broken(pet
         (pets / "cat" / "lost.png").symlink_to(pets / "nowhere.png")
     except OSError:
         pytest.skip("links need a right here")
+    if not (pets / "cat" / "lost.png").is_symlink():
+        pytest.skip("links to nowhere do not exist here")
     with pytest.raises(data.DatasetError, match="lost.png - expected a file that can be read, got No such file"):
         data.ImageFolder(pets)
     assert sum(len(data.ImageFolder(pets, part, skip_broken=True).images) for part in (True, False)) == 15

@@ -304,7 +304,7 @@ def test_damaged_pictures_name_their_file(saved):
 def test_files_that_cannot_be_opened(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.png"):
         data.read_picture(tmp_path / "none.png")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises((IsADirectoryError, PermissionError)):  # on POSIX, on Windows
         data.read_picture(tmp_path)
     for path in (None, 3, ["a.png"], b"a.png"):
         with pytest.raises(TypeError, match="read_picture: path - expected a string or a Path, got"):
