@@ -111,7 +111,20 @@ def training(folder):
     judged = trainer.classifier.evaluate(images())
     predicted = train.Prediction("a.png", "red", 0.75, {"red": 0.75, "blue": 0.25})
     parts = trainer.state, trainer.progress, trainer.classifier, trainer.checkpoints, trainer.folder
-    return [trainer, recipe, judged, predicted, *parts, train.Reporter(io.StringIO()), train.SingleProcess()]
+    found = train.FoundRate(0.1, "said", [0.1], [1.0], [1.0], "small")
+    seen = train.runs(folder)
+    return [
+        trainer,
+        recipe,
+        judged,
+        predicted,
+        found,
+        seen,
+        seen.runs[0],
+        *parts,
+        train.Reporter(io.StringIO()),
+        train.SingleProcess(),
+    ]
 
 
 def explained(folder):
@@ -127,7 +140,12 @@ def explained(folder):
         *(explain.field_growth({"small": (model, shape)}), explain.feature_maps(model, tensor(*shape[1:]))),
         *(explain.saliency(model, tensor(*shape)), explain.patches(model, "0", images(), k=1)),
         explain.receptive_field(model, "0", 4, 4, input_shape=shape),
-        *(explain.BackwardTrace([]), explain.Explorer({"title": "page", "half": False}), explain.dataset(images())),
+        *(
+            explain.Lecture("page", []),
+            explain.BackwardTrace([]),
+            explain.Explorer({"title": "page", "half": False}),
+            explain.dataset(images()),
+        ),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]
 
@@ -147,6 +165,7 @@ def others(folder):
         *(*schedules, optim.WarmupLR(schedules[0], 2), optim.OneCycleLR(sgd(), max_lr=0.1, total_steps=5)),
         *(images(), data.DataLoader(images(), batch_size=8), data.Cutout(2), data.Flip(), data.PadCrop(1)),
         *(data.AlternatingFlip(), data.ColorJitter(0.1), data.RandAugment(), data.RandomErasing(), data.Rotate(5)),
+        data.Mixing(0.2),
         *(data.RandomResizedCrop(0.5), optim.EMA(small()), optim.Lookahead(small(), 5), optim.WeightAverage(small())),
         *(optim.PiecewiseLinearLR(sgd(), [(0, 0.2), (5, 1.0)]), train.LiveChart()),
         *(data.Resize(4), data.Translate(1), mt.Tensor([1.0, 2.0]), autograd.Context((True,))),

@@ -73,7 +73,7 @@ def test_no_files(classifier):
 
 def test_what_is_no_image(classifier, tmp_path):
     (tmp_path / "cat.png").write_bytes(b"no cat at all")
-    with pytest.raises(train.ClassifierError, match=r"cat.png - expected an image that Pillow can read, got cannot"):
+    with pytest.raises(train.ClassifierError, match=r"cat.png - expected .* Pillow can read, got another kind of file"):
         classifier.classify([tmp_path / "cat.png"])
     with pytest.raises(FileNotFoundError):
         classifier.classify([tmp_path / "dog.png"])
