@@ -10,15 +10,22 @@ from minitorch_cnn.tensor import Tensor
 
 
 @contextlib.contextmanager
-def evaluating(model):
-    """Put a model into evaluation mode inside a ``with`` block; every module gets its own mode back."""
+def keeping_modes(model):
+    """Give every module its own mode back at the end of a ``with`` block."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
         yield model
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    """Put a model into evaluation mode inside a ``with`` block; every module gets its own mode back."""
+    with keeping_modes(model):
+        model.eval()
+        yield model
 
 
 def traced(model, input_shape):

@@ -16,6 +16,7 @@ import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
+from minitorch_cnn.nn.tracing import keeping_modes
 from minitorch_cnn.train import setup, state
 from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.report import plots
@@ -130,16 +131,14 @@ def _left_as_it_was(trainer: Trainer) -> Iterator[None]:
     """Give a trainer back its whole state at the end of the context."""
     saved: dict[str, Any] = state.snapshot(trainer.state, trainer.settings)
     learns = [(parameter, parameter.requires_grad) for parameter in trainer.model.parameters()]
-    modes = [(module, module.training) for module in trainer.model.modules()]
     try:
-        yield
+        with keeping_modes(trainer.model):
+            yield
     finally:
         trainer.optimizer.zero_grad()
         state.restore(trainer.state, saved)
         for parameter, requires_grad in learns:
             parameter.requires_grad = requires_grad
-        for module, training in modes:
-            module.training = training
         trainer.loader.set_epoch(trainer.progress.epoch)
         trainer.loader.close()  # stops its workers
 
