@@ -4,15 +4,12 @@ import html
 import pathlib
 import shutil
 import tomllib
-from string import Template
 
 from minitorch_cnn import arguments
 from minitorch_cnn.explain.lecture import blocks, networks
 from minitorch_cnn.explain.lecture.errors import LectureError
 from minitorch_cnn.explain.lecture.text import Slide, read_slides
-from minitorch_cnn.explain.page.bundle import FOLDER, bundle
-from minitorch_cnn.explain.page.content import as_json
-from minitorch_cnn.io import files
+from minitorch_cnn.explain.page import document
 from minitorch_cnn.types import Path
 
 SOURCES = pathlib.Path(__file__).parent / "sources"
@@ -33,10 +30,7 @@ class Lecture:
 
     def save(self, path: Path) -> None:
         """Write the page to a file; ValueError if its name does not end with .html."""
-        arguments.path("Lecture.save", path=path)
-        if pathlib.Path(path).suffix != ".html":
-            raise ValueError(f"Lecture.save: path - expected a name that ends with .html, got {str(path)!r}")
-        files.atomic_write(path, self.html.encode())
+        document.save("Lecture.save", path, self.html)
 
 
 def copy_lecture(folder: Path) -> None:
@@ -155,15 +149,14 @@ def _settings(folder):
 
 def _page(settings, slides, content):
     """Return the page: styles, slides, data and script in one text."""
-    styles = [FOLDER / "views" / "theme.css", FOLDER / "views" / "network.css", FOLDER / "deck" / "deck.css"]
-    template = Template((FOLDER / "deck" / "deck.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    return document.page(
+        "deck/deck.html",
+        ("views/theme.css", "views/network.css", "deck/deck.css"),
+        "deck/deck.mjs",
+        content,
         title=html.escape(settings.get("title", "Convolutional networks")),
         lang=html.escape(settings.get("lang", "en"), quote=True),
-        style="".join(path.read_text(encoding="utf-8") for path in styles),
         slides="".join(_section(number, slide) for number, slide in enumerate(slides, 1)),
-        script=bundle("deck/deck.mjs"),
-        content=as_json(content),
     )
 
 

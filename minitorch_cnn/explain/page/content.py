@@ -1,7 +1,6 @@
 """A network with images as data for a page: its graph, weights in base64, and what the kernels computed."""
 
 import base64
-import json
 
 import numpy as np
 
@@ -85,8 +84,3 @@ def _encoded(constants, limit):
 def encoded(array):
     """Return the bytes of an array in base64."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def as_json(content):
-    """Return content as JSON that can stand inside an HTML script element."""
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,17 +1,14 @@
 """The explorer: one HTML file in which a model computes, which opens from a folder and needs no network."""
 
 import html
-import pathlib
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_cnn import arguments, data
-from minitorch_cnn.explain.page.bundle import FOLDER, bundle
-from minitorch_cnn.explain.page.content import as_json, network_content
+from minitorch_cnn import data
+from minitorch_cnn.explain.page import document
+from minitorch_cnn.explain.page.content import network_content
 from minitorch_cnn.explain.page.film import film_content
-from minitorch_cnn.io import files
 from minitorch_cnn.types import Array, Path
 
 if TYPE_CHECKING:
@@ -38,10 +35,7 @@ class Explorer:
 
     def save(self, path: Path) -> None:
         """Write the page to a file; ValueError if its name does not end with .html."""
-        arguments.path("Explorer.save", path=path)
-        if pathlib.Path(path).suffix != ".html":
-            raise ValueError(f"Explorer.save: path - expected a name that ends with .html, got {str(path)!r}")
-        files.atomic_write(path, self.html.encode())
+        document.save("Explorer.save", path, self.html)
 
     def _repr_html_(self):
         return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="720" style="border: 0"></iframe>'
@@ -121,13 +115,10 @@ def _checked_labels(labels, count, classes):
 
 def _page(content):
     """Return the page: styles, elements, data and script in one text."""
-    folder = FOLDER / "views"
-    template = Template((folder / "explorer.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    return document.page(
+        "views/explorer.html",
+        ("views/theme.css", "views/network.css", "views/explorer.css"),
+        "views/explorer.mjs",
+        content,
         title=html.escape(content["title"]),
-        style="".join(
-            (folder / name).read_text(encoding="utf-8") for name in ("theme.css", "network.css", "explorer.css")
-        ),
-        script=bundle("views/explorer.mjs"),
-        content=as_json(content),
     )
