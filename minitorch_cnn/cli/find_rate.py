@@ -1,11 +1,13 @@
 """`mcnn train --find-lr`: suggest a learning rate for a training, and draw why."""
 
+import sys
 import tempfile
 
 from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import EXIT_FAILED, UsageError
 from minitorch_cnn.cli.options import check_output
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.io.streams import bar_width
 
 CHART = "learning-rate.png"
 _SENSELESS = ("lr", "resume", "run_folder", "save_epochs", "tensorboard")  # together with --find-lr
@@ -36,7 +38,8 @@ def run(arguments, plan, ranks):
             raise UsageError("mcnn train: leave out mpiexec with --find-lr: one process looks for the rate")
         if not trainer.recipe.cache_features:
             compiling.compile_for(trainer)
-        with tqdm.tqdm(desc="trying learning rates", unit="step", leave=False, disable=None) as bar:
+        options = {"unit": "step", "leave": False, "disable": None, **bar_width(sys.stderr)}
+        with tqdm.tqdm(desc="trying learning rates", **options) as bar:
 
             def show(done, count):
                 bar.total = count

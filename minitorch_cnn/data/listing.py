@@ -135,12 +135,12 @@ def part(listing, pictures, kind, train):
     return found, [listing.paths[i] for i in chosen]
 
 
-def sizes(listing):
-    """Return {file: (height, width)} of the pictures whose sizes can be read, as they are stored."""
+def sizes(listing, step=1):
+    """Return {file: (height, width)} of every ``step``-th picture whose size can be read, as it is stored."""
     from PIL import Image
 
     found = {}
-    for name in listing.paths:
+    for name in listing.paths[::step]:
         with contextlib.suppress(Exception), Image.open(listing.root / name) as file:  # Pillow raises nearly anything
             found[name] = file.size[::-1]
     return found
@@ -155,13 +155,7 @@ def divided(count, test_share, seed):
 
 def _usual_size(listing):
     """Return 32 x 32 where most pictures are small, else 64 x 64; files that cannot be read do not count."""
-    from PIL import Image
-
-    sides = []
-    step = max(1, len(listing.paths) // _LOOKED_AT)
-    for name in listing.paths[::step]:
-        with contextlib.suppress(Exception), Image.open(listing.root / name) as file:  # Pillow raises nearly anything
-            sides.append(min(file.size))
+    sides = [min(size) for size in sizes(listing, max(1, len(listing.paths) // _LOOKED_AT)).values()]
     side = SMALL if sides and np.median(sides) < 1.5 * SMALL else LARGE
     return side, side
 
