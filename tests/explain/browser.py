@@ -84,6 +84,19 @@ class Browser:
         ]
         self.developer("Emulation.setEmulatedMedia", features=features)
 
+    def violations(self, axe):
+        """Return what axe-core, of which this is the source, finds wrong with the page."""
+        return self.wait(
+            "if (!window.axe) {"
+            "  const script = document.createElement('script');"
+            "  script.textContent = given[0];"
+            "  document.head.append(script);"
+            "}"
+            "const { violations } = await axe.run(document, { resultTypes: ['violations'] });"
+            "return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 120)}`);",
+            axe,
+        )
+
     def photograph(self, path):
         """Write what the screen shows as a PNG file."""
         path.write_bytes(base64.b64decode(self.developer("Page.captureScreenshot", format="png")["data"]))
