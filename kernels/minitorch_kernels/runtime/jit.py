@@ -13,6 +13,7 @@ import pickle
 import platform
 import warnings
 
+from minitorch_kernels.runtime import dry_run
 from minitorch_kernels.runtime.compiler import (
     Compiler,
     CompileResultCacheImpl,
@@ -255,18 +256,28 @@ def _options(reorder):
 
 
 class _Part(CPUDispatcher):
-    """A function as part of others; a call from Python goes to an `entry` of the same function."""
+    """A function as part of others; a call from Python goes to an `entry` of the same function.
+
+    In a dry run, Python itself runs the function, since the code that calls it goes on with the result.
+    """
 
     def __init__(self, function, reorder):
         super().__init__(function, {}, {"nopython": True, **_options(reorder)}, pipeline_class=_PartCompiler)
         self._reorder = reorder
 
     @functools.cached_property
-    def _entry(self):
+    def entry(self):
         return entry(self.py_func, self._reorder)
 
     def _compile_for_args(self, *args, **kwargs):
-        return self._entry
+        if not dry_run.active():
+            return self.entry
+        dry_run.note(self, args)
+        return self._run_in_python
+
+    def _run_in_python(self, *args):
+        with dry_run.dry_run():  # what this function calls is part of it
+            return self.py_func(*args)
 
     def add_overload(self, result):
         """Make the typed function known to its callers, by a key instead of the address of machine code."""

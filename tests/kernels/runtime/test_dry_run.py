@@ -24,6 +24,24 @@ def test_kernels_are_noted_and_do_not_run():
     assert calls[0].module == "minitorch_kernels.layers.elementwise"
 
 
+@needs_jit
+def test_python_runs_a_part_that_gives_a_result():
+    double = jit.compiled(lambda x: 2 * x)
+    more = jit.compiled(lambda x: double(x) + 1)
+    with dry_run.dry_run() as calls:
+        assert more(3) == 7
+    assert [call.types for call in calls] == [(numba.int64,)]  # `more` alone: `double` is part of it
+    assert more(3) == 7
+
+
+@needs_jit
+def test_the_search_for_outliers_is_noted():
+    outliers, x, weight = kernels.conv.winograd.outliers, np.zeros((4, 8, 8, 16), np.float32), np.ones((16, 16, 3, 3))
+    with dry_run.dry_run() as calls:
+        assert outliers.find(x, weight.astype(np.float32), 9).tolist() == []
+    assert {"_find", "_largest_weight"} <= {call.name for call in calls}
+
+
 def test_new_arrays_are_zero():
     used = memory.empty((1 << 16,), np.float32)
     used[:] = 1
