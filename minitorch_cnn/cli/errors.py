@@ -75,13 +75,21 @@ def sentence(error):
         return "go into another folder: the current one was removed"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full: free some space ({error.filename or error.strerror})"
-    if isinstance(error, IsADirectoryError) and glob.glob(
-        os.path.join(glob.escape(str(error.filename)), "*.safetensors")
-    ):
-        return f"give the run by --model {error.filename}: a picture is expected in its place"
+    if isinstance(error, IsADirectoryError) and is_run(str(error.filename)):
+        return run_in_place_of_pictures(error.filename)
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
+
+
+def is_run(path):
+    """Return whether a path is the folder of a run."""
+    return bool(glob.glob(os.path.join(glob.escape(path), "*.safetensors")))
+
+
+def run_in_place_of_pictures(path):
+    """Return what to do about the folder of a run among the pictures."""
+    return f"give the run by --model {path}: a picture is expected in its place"
 
 
 def _is_out_of_memory(error):

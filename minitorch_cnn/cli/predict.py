@@ -1,6 +1,8 @@
 """`mcnn predict` and `mcnn eval`: using a trained classifier."""
 
-from minitorch_cnn.cli.errors import EXIT_USAGE
+import os
+
+from minitorch_cnn.cli.errors import EXIT_USAGE, UsageError, is_run, run_in_place_of_pictures
 from minitorch_cnn.cli.images import add_source_options
 from minitorch_cnn.cli.options import add_model_options, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
@@ -10,12 +12,19 @@ def add_commands(commands):
     """Add ``mcnn predict`` and ``mcnn eval``."""
     predict = commands.add_parser(
         "predict",
-        help="classify image files",
-        description="Print file, class and probability for each image, separated by tabs. A file that cannot be read "
-        "is named on standard error; the others are still classified, and the exit code is 2.",
-        examples=("mcnn predict cat.png dog.jpg", "mcnn predict --model runs/cifar4-1 --json cat.png"),
+        help="classify image files, or all in a folder",
+        description="Print file, class and probability for each image, separated by tabs. Of a folder, all pictures in "
+        "it and in the folders inside are classified, sorted by name; files whose names do not end as those of "
+        "pictures are left out. A picture that cannot be read is named on standard error; the others are still "
+        "classified, and the exit code is 2.",
+        examples=(
+            "mcnn predict cat.png dog.jpg",
+            "mcnn predict holiday > holiday.tsv",
+            "mcnn predict --model runs/cifar4-1 --json cat.png",
+        ),
     )
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="a file that Pillow reads, of any size")
+    text = "a file that Pillow reads, of any size, or a folder of such files"
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help=text)
 
     evaluate = commands.add_parser(
         "eval",
@@ -49,14 +58,28 @@ def _predict_code(arguments):
     else:
         imports = "import sys\n"
         shown = 'for a in answers:\n    print(f"{a.file}\\t{a.label}\\t{a.probability:.4f}")\n'
+    library, paths = "train", repr(arguments.images)
+    if any(map(os.path.isdir, arguments.images)):
+        imports += "\nimport tqdm\n"
+        library = "data, train"
+        found = f"[{', '.join(_paths_code(arguments, path) for path in arguments.images)}]"
+        paths = f'tqdm.tqdm({found}, unit="pictures", leave=False, disable=None, ncols=80)'
     return (
-        f"{imports}\nfrom minitorch_cnn import train\n\n"
+        f"{imports}\nfrom minitorch_cnn import {library}\n\n"
         f"classifier, failed = {classifier_code(arguments)}, []\n"
-        f"answers = classifier.classify({arguments.images!r}, on_error=failed.append)\n"
+        f"paths = {paths}\n"
+        "answers = classifier.classify(paths, on_error=failed.append)\n"
         f"{shown}"
         "for error in failed:\n"
         '    print(f"mcnn predict: {error}", file=sys.stderr)\n'
     )
+
+
+def _paths_code(arguments, path):
+    """Return the Python elements of a list for a file or folder."""
+    if is_run(path):
+        raise UsageError(f"{arguments.parser.prog}: {run_in_place_of_pictures(path)}")
+    return f"*data.find_pictures({path!r})" if os.path.isdir(path) else repr(path)
 
 
 def _evaluate(arguments):

@@ -10,7 +10,7 @@ from minitorch_cnn.data.image_folder import ImageFolder
 from minitorch_cnn.data.image_table import ImageTable
 from minitorch_cnn.data.loader import DataLoader
 from minitorch_cnn.data.mixing import Mixing
-from minitorch_cnn.data.pictures import PictureError, read_picture
+from minitorch_cnn.data.pictures import PictureError, find_pictures, read_picture
 from minitorch_cnn.data.pool import WorkerError, possible_workers
 from minitorch_cnn.data.samples import Dataset, read_samples
 from minitorch_cnn.data.shapes10 import Shapes10
@@ -46,6 +46,7 @@ __all__ = [
     "Translate",
     "WorkerError",
     "fetch",
+    "find_pictures",
     "hold_out",
     "possible_workers",
     "read_picture",

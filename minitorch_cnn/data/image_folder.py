@@ -6,16 +6,13 @@
 They are read as `listing` says.
 """
 
-import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from minitorch_cnn.data import listing
+from minitorch_cnn.data import listing, pictures
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.types import Path, Size
-
-_NAMED = 5  # ends of files in a message
 
 
 def ImageFolder(
@@ -83,7 +80,7 @@ def has_classes(root: Path) -> bool:
     if not folder.is_dir():
         return False
     base = _part(folder, listing.TRAIN) or folder
-    return any(_pictures(inside) for inside in _folders(base))
+    return any(pictures.files_in(inside) for inside in _folders(base))
 
 
 def what_else(root: Path) -> str:
@@ -92,10 +89,9 @@ def what_else(root: Path) -> str:
     if not folder.is_dir():
         packed = folder.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z"))
         return ": unpack it first" if packed else ""
-    if found := _pictures(folder):
+    if found := pictures.files_in(folder):
         return f": sort its {len(found)} pictures into a folder for each class, or list them in a CSV file"
-    ends = {path.suffix for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    return f": Pillow reads no files here that end in {', '.join(sorted(ends)[:_NAMED])}" if ends else ": it is empty"
+    return pictures.why_none(folder)
 
 
 def list_folder(root, options):
@@ -120,7 +116,7 @@ def list_folder(root, options):
     entries = []
     for base, used in parts:
         for label, name in enumerate(classes):
-            found = _pictures(base / name)
+            found = pictures.files_in(base / name)
             if not found:
                 got = f"found none{what_else(base / name)}"
                 raise DatasetError(f"{base / name} - expected at least one picture of this class, {got}")
@@ -146,20 +142,7 @@ def _classes(base):
     names = tuple(path.name for path in _folders(base))
     if len(names) < 2:
         found = ", ".join(names) or "none"
-        inside = [base / name for name in names if len([f for f in _folders(base / name) if _pictures(f)]) > 1]
+        inside = [base / name for name in names if len([f for f in _folders(base / name) if pictures.files_in(f)]) > 1]
         hint = f"; there are several in {inside[0]}" if inside else ""
         raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}{hint}")
     return names
-
-
-def _pictures(folder):
-    """Return the picture files in a folder and the folders inside, in a fixed order."""
-    from PIL import Image
-
-    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}  # not those only written
-    found = []
-    for place, inside, names in os.walk(folder):
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        ends = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in known and name[0] != "."]
-        found += [path for path in (pathlib.Path(place) / name for name in ends) if path.is_file() or path.is_symlink()]
-    return found

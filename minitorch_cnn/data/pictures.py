@@ -8,6 +8,7 @@ and blue correctly, or refused with a message that names it.
 import errno
 import io
 import os
+import pathlib
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from minitorch_cnn.types import Array, Path, Size
 _SIXTEEN_BITS = {"PNG", "TIFF", "PPM", "JPEG2000"}  # formats whose 16-bit grey values fill 0..65535
 _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1  # values of the last two
+_NAMED = 5  # ends of files in a message
 
 
 class PictureError(ValueError):
@@ -84,6 +86,63 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     if size is not None:
         picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
     return np.array(picture) if channels == 3 else np.array(picture.convert("L"))[:, :, None]
+
+
+def find_pictures(folder: Path) -> list[pathlib.Path]:
+    """Find the picture files in a folder and in the folders inside, without opening them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Files and folders whose names begin with a point, and files whose names do not end as those of pictures, are
+        left out.
+
+    Returns
+    -------
+    list of Path
+        Sorted by name, each with the folder before it.
+
+    Raises
+    ------
+    TypeError
+        If ``folder`` is not a path.
+    PictureError
+        If it is not a folder, or has no picture.
+    OSError
+        If it, or a folder inside, cannot be listed.
+    """
+    arguments.path("find_pictures", folder=folder)
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise PictureError(f"{folder} - expected a folder of pictures, found no folder there")
+    found = sorted(files_in(folder))
+    if not found:
+        raise PictureError(f"{folder} - expected a folder with at least one picture, found none{why_none(folder)}")
+    return found
+
+
+def files_in(folder):
+    """Return the picture files in a folder and the folders inside, in a fixed order: a folder's own files first."""
+    from PIL import Image
+
+    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}  # not those only written
+    found = []
+    for place, inside, names in os.walk(folder, onerror=_refuse):
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        ends = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in known and name[0] != "."]
+        found += [path for path in (pathlib.Path(place) / name for name in ends) if path.is_file() or path.is_symlink()]
+    return found
+
+
+def _refuse(error):
+    """Raise the error of a folder that cannot be listed, whose pictures would be missed in silence."""
+    raise error
+
+
+def why_none(folder):
+    """Return why `files_in` finds nothing in a folder: a clause for the end of a message."""
+    ends = {path.suffix for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    return f": Pillow reads no files here that end in {', '.join(sorted(ends)[:_NAMED])}" if ends else ": it is empty"
 
 
 def pixels(image):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import pytest
 from PIL import Image
@@ -92,6 +93,69 @@ def test_bad_files(mcnn, trained, images):
     for words in (("eval",), ("predict", images[0]), ("explain", "filters")):
         code, _, err = mcnn(*words, "--model", "net.pth")
         assert code == 2 and "add --network NAME, the network of these weights: net.pth is a file of torch.save" in err
+
+
+@pytest.fixture
+def holiday(images):
+    """Return a folder of 20 pictures, some in folders inside, and of two files to leave out."""
+    for i, path in enumerate(images):
+        place = os.path.join("holiday", "day 2" if i % 3 else "", path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.rename(path, place)
+    for name in ("notes.txt", ".hidden.png"):
+        with open(os.path.join("holiday", name), "w") as file:
+            file.write("no picture")
+    return "holiday"
+
+
+def test_a_folder_is_classified_in_batches_sorted_by_name(mcnn, trained, holiday, monkeypatch):
+    found = sorted(pathlib.Path(holiday).rglob("[!.]*.png"))
+    one_by_one = [mcnn("predict", "--model", trained, path)[1] for path in found]
+    sizes, logits = [], train.Classifier.logits
+
+    def count(self, images):
+        sizes.append(len(images))
+        return logits(self, images)
+
+    monkeypatch.setattr(train.Classifier, "logits", count)
+    monkeypatch.setattr("minitorch_cnn.train.metrics.classifier._BATCH", 8)
+    code, out, err = mcnn("predict", "--model", trained, holiday)
+    assert (code, err) == (0, "") and len(found) == 20 and sizes == [8, 8, 4]
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(path) for path in found]
+    assert out == "".join(one_by_one)
+    _, out, _ = mcnn("predict", "--model", trained, "--json", holiday)
+    assert [answer["file"] for answer in json.loads(out)] == [str(path) for path in found]
+
+
+def test_broken_pictures_of_a_folder_are_named_and_the_others_classified(mcnn, trained, holiday, own_folder):
+    with open("holiday/10.png", "w") as file:
+        file.write("no picture")
+    (own_folder / "holiday" / "lost.jpg").symlink_to("nowhere.jpg")
+    code, out, err = mcnn("predict", "--model", trained, holiday)
+    assert code == 2 and len(out.splitlines()) == 20 and "10.png\t" in out  # there is another one inside
+    first, second = err.splitlines()
+    assert first.startswith(f"mcnn predict: {pathlib.Path('holiday/10.png')} - expected an image that Pillow can read")
+    assert second.startswith(f"mcnn predict: {pathlib.Path('holiday/lost.jpg')} - expected a file that can be read")
+
+
+def test_files_and_folders_keep_the_order_of_the_command_line(mcnn, trained, holiday):
+    os.rename("holiday/day 2/1.png", "last.png")
+    words = ("predict", "--model", trained, "last.png", holiday)
+    code, out, _ = mcnn(*words)
+    assert code == 0 and len(out.splitlines()) == 20 and out.startswith("last.png\t")
+    _, shown, _ = mcnn(*words, "--show-code")
+    assert "['last.png', *data.find_pictures('holiday')]" in shown
+
+
+def test_folders_without_pictures(mcnn, trained):
+    os.mkdir("texts")
+    code, out, err = mcnn("predict", "--model", trained, "texts")
+    assert (code, out) == (2, "") and "texts - expected a folder with at least one picture, found none: it is" in err
+    with open("texts/a.txt", "w") as file:
+        file.write("no picture")
+    assert "Pillow reads no files here that end in .txt" in mcnn("predict", "--model", trained, "texts")[2]
+    code, out, err = mcnn("predict", trained)
+    assert (code, out) == (2, "") and f"give the run by --model {trained}: a picture is expected in its place" in err
 
 
 def test_a_model_of_other_classes(mcnn, trained, monkeypatch):

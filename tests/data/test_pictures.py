@@ -1,6 +1,8 @@
 """Pictures: every kind is read as it looks, or refused by a message that names file and kind."""
 
+import errno
 import io
+import os
 import struct
 import zlib
 
@@ -312,3 +314,38 @@ def test_files_that_cannot_be_opened(tmp_path):
     for size, error in ((0, ValueError), (1.5, TypeError), ((3, 4, 5), TypeError)):
         with pytest.raises(error, match="read_picture: size - expected"):
             data.read_picture(tmp_path / "none.png", size)
+
+
+def test_pictures_are_found_by_the_ends_of_their_names_sorted(tmp_path):
+    names = "b.png", "a/z.JPG", "c/d/e.gif", "B.webp"
+    for name in (*names, "notes.txt", ".b.png", ".git/a.png", "c/report.pdf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert data.find_pictures(str(tmp_path)) == sorted(tmp_path / name for name in names)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(data.PictureError, match="expected a folder with at least one picture, found none: it is empty"):
+        data.find_pictures(tmp_path)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(data.PictureError, match=r"found none: Pillow reads no files here that end in \.txt"):
+        data.find_pictures(tmp_path)
+    with pytest.raises(data.PictureError, match=r"a\.txt - expected a folder of pictures, found no folder there"):
+        data.find_pictures(tmp_path / "a.txt")
+    with pytest.raises(TypeError, match="find_pictures: folder - expected"):
+        data.find_pictures(3)
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_one(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.png").touch()
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="closed"):
+        data.find_pictures(tmp_path)

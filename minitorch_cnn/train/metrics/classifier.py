@@ -1,6 +1,7 @@
 """A trained network together with what using it requires: class names, normalisation, image size."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterable
@@ -328,7 +329,9 @@ class Classifier:
         Parameters
         ----------
         paths : iterable of str or Path
-            Pictures, see `data.read_picture`. Those of other proportions are cropped around the middle.
+            Pictures, see `data.read_picture`, such as `data.find_pictures` finds in a folder. Those of other
+            proportions are cropped around the middle. They are read and classified in batches, so that any number of
+            them fits into memory.
         on_error : callable or None
             Called with a ClassifierError for each file that cannot be read; the others are classified. None raises it.
 
@@ -346,26 +349,32 @@ class Classifier:
         OSError
             If it cannot be read.
         """
-        read, images = [], []
+        answers, readable = [], self._readable(paths, on_error)
+        while batch := list(itertools.islice(readable, _BATCH)):
+            answers += self._predictions(*zip(*batch, strict=True))
+        return answers
+
+    def _readable(self, paths, on_error):
+        """Yield (path, image) for each file that can be read."""
         for path in _several(paths):
             try:
-                images.append(self.read([path]))
-                read.append(path)
+                image = self.read([path])[0]
             except (ClassifierError, OSError) as error:
                 if on_error is None:
                     raise
                 got = f"{path} - expected a file that can be read, got: {getattr(error, 'strerror', None) or error}"
                 on_error(error if isinstance(error, ClassifierError) else ClassifierError(got))
-        images = np.concatenate([self.read([]), *images])
-        probabilities = ops.softmax(Tensor(self.answers(images))).data
-        answers = []
-        for path, row in zip(read, probabilities, strict=True):
+            else:
+                yield path, image
+
+    def _predictions(self, paths, images):
+        probabilities = ops.softmax(Tensor(self.answers(np.stack(images)))).data
+        for path, row in zip(paths, probabilities, strict=True):
             if np.isnan(row).any():
                 raise ClassifierError(f"Classifier: model - expected finite outputs, got NaN or infinity for {path}")
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
-            answers.append(Prediction(str(path), best, named[best], named))
-        return answers
+            yield Prediction(str(path), best, named[best], named)
 
 
 def _share_right(logits, labels):
