@@ -38,45 +38,83 @@ def family(name):
     return [row for row in select.TABLE if row.family == name]
 
 
+PROCESSORS = {"avx512": (64, 8), "avx2": (32, 6), "neon": (16, 8)}  # bytes of a vector register, and MR
+
+
+@pytest.fixture
+def choose_on(monkeypatch):
+    """Return `select.choose` as it answers on a processor; nothing is compiled, so this machine need not have it."""
+    monkeypatch.setattr(select, "_choose", select._choose.__wrapped__)  # what it remembers holds for this machine
+
+    def choose(processor, layer):
+        vector_bytes, mr = PROCESSORS[processor]
+        monkeypatch.setattr(simd, "VECTOR_BYTES", vector_bytes)
+        for module in (select.small_cout, select.small_cin, select.indirect_weight):
+            monkeypatch.setattr(module, "MR", mr)
+        return select.choose(layer.problem())
+
+    return choose
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize(
-    ("layer", "names"),
+    ("layer", "name"),
     [
-        (Layer(), ("winograd", "winograd", "winograd")),
-        (Layer(kernel=1, padding=0), ("indirect", "indirect", "indirect")),
-        (Layer(stride=2), ("indirect", "indirect", "indirect")),
-        (Layer(groups=64), ("depthwise", "depthwise", "depthwise")),
-        (Layer(channels=1, filters=6, size=32, kernel=5, padding=0), ("small_cout", "small_cout", "small_cout")),
-        (Layer(images=0), ("empty", "empty", "empty")),
-        (Layer(filters=0), ("empty", "empty", "empty")),
+        (Layer(), "winograd"),
+        (Layer(kernel=1, padding=0), "indirect"),
+        (Layer(stride=2), "indirect"),
+        (Layer(groups=64), "depthwise"),
+        (Layer(images=0), "empty"),
+        (Layer(filters=0), "empty"),
     ],
 )
-def test_the_first_row_that_is_faster_is_taken(layer, names):
-    assert tuple(one.name for one in select.choose(layer.problem())) == names
+def test_the_first_row_that_is_faster_is_taken(choose_on, processor, layer, name):
+    assert {one.name for one in choose_on(processor, layer)} == {name}
 
 
-def test_few_filters_of_colour_images_have_a_weight_gradient_of_their_own():
+@pytest.mark.parametrize(("processor", "names"), [
+    ("avx512", ("small_cout", "small_cout", "small_cout")),
+    ("avx2", ("small_cout", "small_cin", "small_cout")),
+    ("neon", ("indirect", "small_cin", "small_cout")),  # six filters fill a vector of four lanes
+])  # fmt: skip
+def test_a_first_layer_with_few_filters(choose_on, processor, names):
+    layer = Layer(channels=1, filters=6, size=32, kernel=5, padding=0)
+    assert tuple(one.name for one in choose_on(processor, layer)) == names
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_few_filters_of_colour_images_have_a_weight_gradient_of_their_own(choose_on, processor):
     layer = Layer(channels=3, filters=6, size=32, kernel=5, padding=0)
-    assert select.choose(layer.problem()).backward_weight.name == "small_cout"
+    assert choose_on(processor, layer).backward_weight.name == "small_cout"
 
 
-@pytest.mark.parametrize(("channels", "filters", "kernel", "name"), [
-    (1, 8, 3, "small_cout"), (6, 16, 5, "small_cout"), (8, 8, 3, "small_cout"), (3, 16, 3, "indirect"),
-    (3, 64, 7, "indirect"), (1, 32, 3, "indirect"),
+def product_on(choose_on, product, layer):
+    """Return the name of the algorithm of a product on each processor, in the order of `PROCESSORS`."""
+    return tuple(getattr(choose_on(processor, layer), product).name for processor in PROCESSORS)
+
+
+@pytest.mark.parametrize(("channels", "filters", "kernel", "names"), [
+    (1, 8, 3, ("small_cout", "indirect", "small_cout")), (6, 16, 5, ("small_cout", "indirect", "small_cout")),
+    (8, 8, 3, ("small_cout", "indirect", "indirect")), (1, 32, 3, ("indirect", "indirect", "small_cout")),
+    (3, 16, 3, ("indirect",) * 3), (3, 64, 7, ("indirect",) * 3),
 ])  # fmt: skip
-def test_rows_that_would_be_gathered_count_in_the_choice_of_a_weight_gradient(channels, filters, kernel, name):
+def test_rows_that_would_be_gathered_count_in_the_choice_of_a_weight_gradient(
+    choose_on, channels, filters, kernel, names
+):
     layer = Layer(channels=channels, filters=filters, size=32, kernel=kernel, padding=0, stride=2)
-    assert select.choose(layer.problem()).backward_weight.name == name
+    assert product_on(choose_on, "backward_weight", layer) == names
 
 
-@pytest.mark.parametrize(("channels", "filters", "kernel", "size", "name"), [
-    (6, 16, 5, 14, "small_cin"), (3, 64, 3, 32, "small_cin"), (12, 16, 5, 14, "small_cin"),
-    (1, 8, 3, 32, "small_cout"), (4, 16, 3, 32, "small_cout"), (16, 16, 5, 32, "indirect"),
+@pytest.mark.parametrize(("channels", "filters", "kernel", "size", "names"), [
+    (6, 16, 5, 14, ("small_cin",) * 3), (3, 64, 3, 32, ("small_cin",) * 3), (12, 16, 5, 14, ("small_cin",) * 3),
+    (1, 8, 3, 32, ("small_cout", "small_cout", "small_cin")), (4, 16, 3, 32, ("small_cout", "small_cout", "indirect")),
+    (16, 16, 5, 32, ("indirect", "small_cin", "small_cin")),
 ])  # fmt: skip
-def test_input_gradients_go_by_windows_where_few_channels_meet_many_filters(channels, filters, kernel, size, name):
-    if simd.VECTOR_BYTES != 64:
-        pytest.skip("where one becomes faster than another depends on the width of the registers")
+def test_input_gradients_go_by_windows_where_few_channels_meet_many_filters(
+    choose_on, channels, filters, kernel, size, names
+):
     layer = Layer(channels=channels, filters=filters, size=size, kernel=kernel, padding=0)
-    assert select.choose(layer.problem()).backward_input.name == name
+    assert product_on(choose_on, "backward_input", layer) == names
 
 
 def test_a_family_is_taken_where_it_is_not_the_fastest():
