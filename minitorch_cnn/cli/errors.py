@@ -75,8 +75,10 @@ def sentence(error):
         return "go into another folder: the current one was removed"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full: free some space ({error.filename or error.strerror})"
-    if isinstance(error, IsADirectoryError) and is_run(str(error.filename)):
-        return run_in_place_of_pictures(error.filename)
+    if _names_a_folder(error):
+        if is_run(str(error.filename)):
+            return run_in_place_of_pictures(error.filename)
+        return f"{error.filename}: {os.strerror(errno.EISDIR)}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
@@ -90,6 +92,14 @@ def is_run(path):
 def run_in_place_of_pictures(path):
     """Return what to do about the folder of a run among the pictures."""
     return f"give the run by --model {path}: a picture is expected in its place"
+
+
+def _names_a_folder(error):
+    """Return whether a folder was opened as a file; Windows calls that a lack of permission."""
+    if not isinstance(error, OSError) or not error.filename:
+        return False
+    refused = os.name == "nt" and isinstance(error, PermissionError) and os.path.isdir(error.filename)
+    return refused or isinstance(error, IsADirectoryError)
 
 
 def _is_out_of_memory(error):

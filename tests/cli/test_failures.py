@@ -79,6 +79,14 @@ def test_a_run_that_is_training_is_not_resumed(mcnn, trained):
     assert code == 2 and "in use by process" in err
 
 
+def test_a_folder_in_place_of_a_file(tmp_path):
+    with pytest.raises((IsADirectoryError, PermissionError)) as refused:  # on POSIX, on Windows
+        tmp_path.read_bytes()
+    assert errors.sentence(refused.value) == f"{tmp_path}: Is a directory"
+    (tmp_path / "model.safetensors").touch()
+    assert f"give the run by --model {tmp_path}: a picture" in errors.sentence(refused.value)
+
+
 def test_sentences_of_errors():
     assert errors.sentence(OSError("worse")) == "worse"
     missing = OSError(errno.ENOENT, "No such file or directory", "a.png")

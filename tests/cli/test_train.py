@@ -26,7 +26,7 @@ def test_the_result_alone_goes_to_standard_output(mcnn):
     assert code == 0
     result = result_of("runs/mlp-1")
     assert out.startswith(f"test accuracy {result['test_accuracy']:.2%}, loss ") and out.count("\n") == 1
-    assert "runs/mlp-1/result.json" in out
+    assert os.path.join("runs", "mlp-1", "result.json") in out
     assert "epoch 1/1 done: loss" in err
     expected = {"epochs": 1, "seed": 3, "recipe": "mlp", "dataset": "shapes10", "test_reads": 1, "verified": True}
     assert {key: result[key] for key in expected} == expected
@@ -148,7 +148,11 @@ def test_two_runs_that_begin_at_once_get_two_folders(mcnn, monkeypatch):
 
     monkeypatch.setattr(training, "free_folder", race)
     assert mcnn("train", *SHORT)[0] == 0
-    assert taken == ["runs/mlp-1"] and os.listdir("runs/mlp-1") == [] and os.path.exists("runs/mlp-2/result.json")
+    assert (
+        taken == [os.path.join("runs", "mlp-1")]
+        and os.listdir("runs/mlp-1") == []
+        and os.path.exists("runs/mlp-2/result.json")
+    )
 
 
 def test_a_run_that_does_not_begin_leaves_no_folder(mcnn):
@@ -244,7 +248,7 @@ def test_a_finished_run_is_trained_further(mcnn, trained):
     assert code == 0 and "2 epochs" in out and "epoch 2/2 done" in err
     assert result_of("runs/mlp-1")["test_reads"] == 2
     assert (
-        "train.more('run', data.Shapes10(train=True), 'runs/mlp-2', epochs=1)"
+        f"train.more('run', data.Shapes10(train=True), {os.path.join('runs', 'mlp-2')!r}, epochs=1)"
         in mcnn("train", "--more", trained, "--epochs", 1, "--show-code")[1]
     )
 

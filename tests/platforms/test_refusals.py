@@ -14,7 +14,7 @@ import pytest
 TESTS = pathlib.Path(__file__).parents[1]
 SIMULATED = pathlib.Path(__file__).parent / "simulated"
 SUITES = ["io", "test_processes.py", "train/report/test_results.py", "data/test_dataset.py", "weights/test_file.py"]
-SUITES += ["cli/test_exercise.py"]
+SUITES += ["cli/test_exercise.py", "cli/test_failures.py::test_a_folder_in_place_of_a_file"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the refusals are simulated on Linux")
 
@@ -60,6 +60,7 @@ OPEN = "import os, pathlib\npathlib.Path('file').write_bytes(b'1')\npathlib.Path
         ("windows", "import signal\nsignal.SIGKILL", "no attribute 'SIGKILL'"),
         ("windows", "import os\nos.kill(os.getpid(), 0)", "sends Ctrl-C"),
         ("windows", "import os\nos.open('.', os.O_RDONLY)", "Permission denied"),
+        ("windows", "open('.', 'rb')", "Permission denied"),
         (
             "windows",
             "import subprocess, sys\nsubprocess.Popen([sys.executable], pass_fds=[1])",

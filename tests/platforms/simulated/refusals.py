@@ -222,6 +222,8 @@ def _refuse_files(system):
             path = os.fsdecode(file)
             if path.startswith(("/proc/", "/sys/")) and _called_by_us():
                 raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+            if windows and os.path.isdir(path) and "opener" not in options:  # `tempfile` opens a new file in the folder
+                raise PermissionError(errno.EACCES, "Permission denied", path)
             if set(mode) & set("wax+"):
                 _check_name(path, windows)
         if "b" not in mode and encoding in (None, "locale") and windows and _called_by_us():
