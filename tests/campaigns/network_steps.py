@@ -83,17 +83,24 @@ def adaptive_max_pool(x, size):
     return gathered(x, winners(x, windows))
 
 
-def pooled_norm(x, mean, var, gamma, beta, pool):
-    """Return batch norm with fixed statistics, ReLU and max pooling, where pixels that did not win have no share.
+def active_norm(x, mean, var, gamma, beta, residual=0.0):
+    """Return batch norm with fixed statistics and ReLU, where pixels that ReLU stops have no share.
 
     PyTorch multiplies their gradients of 0 by the pixel, so that an infinite one makes NaN of gamma's gradient.
     """
 
     def norm(x):
-        return F.relu(F.batch_norm(x, mean, var, gamma, beta, False, 0.0, 1e-5))
+        return F.relu(F.batch_norm(x, mean, var, gamma, beta, False, 0.0, 1e-5) + residual)
 
+    stopped = norm(x).detach() <= 0
+    return torch.where(stopped, 0.0, norm(torch.where(stopped, 0.0, x)))
+
+
+def pooled_norm(x, mean, var, gamma, beta, pool):
+    """Return `active_norm` and max pooling, where pixels that did not win have no share either."""
+    statistics = mean, var, gamma, beta
     windows = [sliding(n, pool, pool, 0) for n in x.shape[2:]]
-    return norm(gathered(x, winners(norm(x), windows)))
+    return active_norm(gathered(x, winners(active_norm(x, *statistics), windows)), *statistics)
 
 
 def response_norm(x, size):
@@ -219,6 +226,8 @@ def norm(net, shape):
         net.kept.extend(a.numpy() for a in statistics)
         if pool > 1 and not training and not x.isfinite().all():
             return pooled_norm(x, *statistics, p[gamma], p[beta], pool)
+        if kind in ("relu", "residual") and not training and not x.isfinite().all():
+            return active_norm(x, *statistics, p[gamma], p[beta], x if kind == "residual" else 0.0)
         out = out if kind == "plain" else F.relu(out + x if kind == "residual" else out)
         return max_pool(out, (pool, pool), (pool, pool), (0, 0)) if pool > 1 else out
 
@@ -256,8 +265,11 @@ def dense(net, shape):
         for stages in layers:
             maps = x
             for gamma, beta, weight, bias, size, mean, var in stages:
-                statistics = (torch.tensor(a, dtype=x.dtype) for a in (mean, var))
-                maps = F.relu(F.batch_norm(maps, *statistics, p[gamma], p[beta], training, 0.1, 1e-5))
+                norm = *(torch.tensor(a, dtype=x.dtype) for a in (mean, var)), p[gamma], p[beta]
+                if training or maps.isfinite().all():
+                    maps = F.relu(F.batch_norm(maps, *norm, training, 0.1, 1e-5))
+                else:
+                    maps = active_norm(maps, *norm)
                 maps = net.between("dense_block", F.conv2d(maps, p[weight], p[bias], padding=size // 2))
             x = torch.cat([x, maps], 1)
         return x

@@ -246,6 +246,9 @@ def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, g
     """
     sums, products = partial_sums(grad_out)
     _chunk_sums(grad_out, out, deviations, mean, sums, products)
+    if not training and not np.isfinite(products).all():  # 0, where ReLU stops the gradient, times infinity is NaN
+        passed_deviations = np.where(out <= 0, mean, deviations[:, : out.shape[1]])
+        _chunk_sums(grad_out, out, passed_deviations, mean, sums, products)
     grad_beta, products = sums.sum(0), products.sum(0)
     coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
     if not training:  # the statistics are constants, through which no gradient flows

@@ -173,9 +173,9 @@ def _cross_entropy_forward(first_task, end_task, logits, labels, smoothing, loss
         log_total = math.log(total)
         for k in range(classes):
             probabilities[n, k] = math.exp(np.float64(logits[n, k]) - largest - log_total)
-        own = np.float64(logits[n, labels[n]]) - largest
+        own = (1 - smoothing) * (np.float64(logits[n, labels[n]]) - largest) if smoothing < 1 else 0.0
         spread = smoothing * sum_of_logits / classes if smoothing > 0 else 0.0  # 0 * -inf would be NaN
-        losses[n] = log_total - (1 - smoothing) * own - spread
+        losses[n] = log_total - own - spread
 
 
 @parallel_kernel(tasks=lambda probabilities: len(probabilities))

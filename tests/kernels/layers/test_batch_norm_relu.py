@@ -93,6 +93,25 @@ def test_nan_is_the_largest_and_spoils_no_other_gradient(size):
     assert np.isfinite(grad_x).all() and np.isfinite(grad_beta).all()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_what_relu_stops_has_no_share_in_the_gradient_of_gamma(size, bad, dtype):
+    """The three kernels in a row multiply a gradient of 0 by the pixel, so the rule is written out here."""
+    case = Case((2, 6, 6, 5), size, dtype)
+    case.x[0, 0, 1] = case.x[1, 4, 4] = bad  # inf * scale is -inf in some channels, which ReLU makes 0
+    out, grad_x, grad_gamma, grad_beta = case.fused(False)
+    expected_out, expected_x, _, expected_beta = case.in_a_row(False)
+    np.testing.assert_array_equal(out, expected_out)
+    np.testing.assert_allclose(grad_x, expected_x, rtol=0, atol=BARS[dtype])
+    np.testing.assert_allclose(grad_beta, expected_beta, rtol=0, atol=BARS[dtype])
+    passed = expected_x != 0
+    terms = np.where(passed, expected_x, 0) / case.scale * np.where(passed, case.x - case.mean, 0) * case.inv_std
+    np.testing.assert_allclose(grad_gamma, terms.sum((0, 1, 2)), rtol=0, atol=10 * BARS[dtype])
+    assert np.isnan(bad) or np.isfinite(grad_gamma).any()  # where scale * bad is -inf
+
+
 def test_of_equal_values_the_first_takes_the_gradient():
     ones, zeros = np.ones(1), np.zeros(1)
     x = np.ones((1, 2, 2, 1))
