@@ -72,7 +72,7 @@ def test_auto_takes_winograd_for_fewer_patches_than_the_gradient_of_filters_need
 @needs_tile
 def test_a_step_looks_for_outliers_once_in_each_array_and_again_in_another_gradient(monkeypatch):
     looked, outliers = [], kernels.conv.winograd.outliers
-    for name in ("measure", "measure_filters"):
+    for name in ("measure", "split_filters"):
         right = getattr(outliers, name)
         monkeypatch.setattr(outliers, name, lambda maps, right=right: looked.append(maps.shape) or right(maps))
     maps = [random((2, 8, 8, 16), seed).astype(np.float32) for seed in range(3)]

@@ -10,7 +10,7 @@ transforms are cheap where many channels share them. A block of tiles goes throu
 one begins, so it stays in the second-level cache; `panels` cuts the filters instead, where tiles are few.
 
 Winograd's sums have other terms than the definition's and lose about two more digits: errors of 1e-5 to 1e-4 on outputs
-of unit scale in float32. Images whose elements differ too much in size are left to the definition, see `outliers`.
+of unit scale in float32. Images and weights that differ too much in size are left to the definition, see `outliers`.
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308.
 """
@@ -162,8 +162,9 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
 
     ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is rotated by 180
     degrees. ``fill`` chooses the order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. What it finds out
-    about x goes to ``memo``, see `outliers`.
+    about x goes to ``memo``, see `outliers`. The filters must fit.
     """
+    split = memo.of(weight, outliers.split_filters)
     out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
     width = nr(x.dtype, out_channels)
     pixels = whole_vectors(x, lanes)
@@ -185,9 +186,11 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
         init = np.zeros((grid.panels + 1) * width, x.dtype)
         if bias is not None:
             init[width : width + out_channels] = bias
-        filters = Filters(np.ascontiguousarray(weight), transposed)
+        filters = Filters(split.rest, transposed)
         fill(Images(pixels, memo.to_fill(x)), filters, init, out, grid)
-    return with_channels(out, out_channels)
+    out = with_channels(out, out_channels)
+    outliers.add_large(x, split, out, padding, transposed)
+    return out
 
 
 def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=fill_by_tiles):
@@ -221,9 +224,11 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     _, height, width, _ = x.shape
     out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
     memo = memo or outliers.Memo()
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if not memo.of(weight, outliers.split_filters).fits:
+        return indirect.conv2d_forward_indirect(x, weight, bias, **hyper)
     out = correlate(x, weight, bias, out_size, padding, memo=memo, fill=fill)
     if len(apart := outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)):
-        hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         out[apart] = indirect.conv2d_forward_indirect(x[apart], weight, bias, **hyper)
     return out
 
@@ -253,9 +258,11 @@ def conv2d_backward_input_winograd(
     """
     around = tuple(weight.shape[2] - 1 - p for p in padding)
     memo = memo or outliers.Memo()
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    sizes = {"input_size": input_size, **hyper}
+    if not memo.of(weight, outliers.split_filters).fits:
+        return indirect.conv2d_backward_input_indirect(grad_out, weight, **sizes)
     grad_x = correlate(grad_out, weight, None, input_size, around, memo=memo, transposed=True, fill=fill)
     if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)):
-        hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        sizes = {"input_size": input_size, **hyper}
         grad_x[apart] = indirect.conv2d_backward_input_indirect(grad_out[apart], weight, **sizes)
     return grad_x

@@ -1,4 +1,4 @@
-"""Images for which Winograd's algorithm is too inaccurate; the definition computes these.
+"""Images and weights for which Winograd's algorithm is too inaccurate; the definition computes these.
 
 The transforms add and subtract pixels that the definition never mixes. So one infinite pixel makes every output of its
 tile NaN, even where the window does not contain it, and one pixel of 1e6 costs neighbouring pixels of 1 six digits.
@@ -6,6 +6,18 @@ tile NaN, even where the window does not contain it, and one pixel of 1e6 costs 
 An image is excluded if one of its elements is NaN, infinite or so large that a sum could overflow, or if its largest
 element is more than 256 times (in float32) as large as the largest of one of its rows or columns of pixels. Rows and
 columns that hold only zeros do not count: their outputs are off by rounding errors of the largest element at most.
+
+Filters are judged in the same way: the elements of each tap are a column. But a filter that does not fit would exclude
+all images, and one kind of it is common. Where filters begin as the identity, one weight is 1 and the others are 0,
+and for a hundred steps of a training they stay below 1 / 256. The convolution is linear in the weights, so such
+filters are cut into two summands:
+
+    weight = rest + large
+
+A weight is large if it is more than 256 times (in float32) as large as the largest of one of its filter's taps.
+Winograd's algorithm takes the rest. The few products with large weights follow one by one, as in the definition. So no
+output gets a rounding error of a large weight that it does not see: not one at the border, whose window has padding
+there, and not one whose pixel is zero there. Where large weights are many, the definition computes all images.
 
 Every element must be read for this. A pass over memory of its own would take 3 to 6 % of a training step. So the
 kernels that transform images also fill `Measures`, while the pixels are in the cache. Columns are read to the end only
@@ -23,6 +35,7 @@ from minitorch_kernels.runtime.threads import parallel_kernel
 
 _GROWTH = 2.0**17  # the most by which the transforms together enlarge a product
 _ERROR = 2.0**-15  # relative error that is allowed in the row or column of the smallest elements
+_MOST_LARGE = 2  # large weights for each filter: more would take longer than the definition
 _SAMPLE = 16  # channels of a column's first pixel that are measured together with the rows
 
 
@@ -134,7 +147,7 @@ def _largest(measures):
 
 @compiled
 def _largest_weight(filters, measures, limit, most_ratio):
-    """Return the largest element of all filters (C_out, C_in, taps, 1); NaN if one of them must be excluded."""
+    """Return the largest element of all filters (C_out, C_in, taps, 1); NaN if one of them does not fit."""
     for n in range(len(filters)):
         if not _fits(filters, measures, n, 0.0, limit, most_ratio):
             return np.nan
@@ -175,13 +188,16 @@ class Memo:
             self._kept[key] = array, find_out(array)
         return self._kept[key][1]
 
+    def knows(self, array):
+        """Return True if something is known of an array of this shape in this memory."""
+        return self._key(array) in self._kept
+
     def to_fill(self, maps):
         """Return `Measures` of maps (N, H, W, C) that a kernel must fill now; none, of no images, if they are known."""
-        key = self._key(maps)
-        if key in self._kept:
+        if self.knows(maps):
             return _empty(maps[:0])
         measures = _empty(maps)
-        self._kept[key] = maps, measures.view(maps.dtype)
+        self._kept[self._key(maps)] = maps, measures.view(maps.dtype)
         return measures
 
     @staticmethod
@@ -196,16 +212,84 @@ def _limits(dtype, terms):
     return float(kind.max) / (max(terms, 1) * _GROWTH), _ERROR / float(kind.eps)
 
 
-def measure_filters(weight):
-    """Return the largest element of all filters (C_out, C_in, KH, KW), NaN if a filter must be excluded.
+class Split(NamedTuple):
+    """Filters as a sum: most weights for Winograd's algorithm, and a few large ones for the definition."""
+
+    rest: np.ndarray  # (C_out, C_in, KH, KW), with zeros for the large weights
+    largest: float  # absolute value in ``rest``; NaN if ``rest`` does not fit
+    large: np.ndarray  # (count,): the large weights
+    indices: np.ndarray  # (4, count): their (filter, channel, row, column)
+
+    @property
+    def fits(self):
+        return not np.isnan(self.largest)
+
+
+def split_filters(weight):
+    """Return the `Split` of filters (C_out, C_in, KH, KW). Without large weights, ``rest`` is the weight itself."""
+    weight = np.ascontiguousarray(weight)
+    large, largest = np.zeros(weight.shape, np.bool_), _measure_filters(weight)
+    if np.isnan(largest) and np.isfinite(weight).all():
+        large = _find_large(weight)
+    if not large.any():
+        return Split(weight, largest, weight[large], np.array(np.nonzero(large)))
+    rest = np.where(large, weight.dtype.type(0), weight)
+    few = np.count_nonzero(large) <= _MOST_LARGE * len(weight)
+    return Split(rest, _measure_filters(rest) if few else np.nan, weight[large], np.array(np.nonzero(large)))
+
+
+def _measure_filters(weight):
+    """Return the largest element of all filters (C_out, C_in, KH, KW), NaN if a filter does not fit.
 
     A filter is an image whose columns are its taps. All are in one row, as single input channels may be small.
     """
     count, inner, height, width = weight.shape
-    weight = np.ascontiguousarray(weight)
     rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
     measures = Measures(rows, np.zeros((count, height * width), weight.dtype))
     return _largest_weight(weight.reshape(count, inner, height * width, 1), measures, *_limits(weight.dtype, 1))
+
+
+def _find_large(weight):
+    """Return a mask of the weights that are too large beside one of the taps of their filter."""
+    size = np.abs(weight)
+    of_taps = size.max(axis=1, keepdims=True)
+    least = of_taps.min(axis=(2, 3), keepdims=True, where=of_taps > 0, initial=np.inf)
+    return size / _limits(weight.dtype, 1)[1] > least
+
+
+@parallel_kernel(tasks=lambda out: len(out) * out.shape[1])
+def _add_products(first_task, end_task, maps, out, weights, indices):
+    """Add products to the rows of out: out[n, i, j, o] += weights[k] * maps[n, i + u, j + v, c] for each k.
+
+    ``indices[:, k]`` is (o, c, u, v); u and v may be negative. Pixels outside the images are zeros.
+    """
+    height, width = maps.shape[1:3]
+    for task in range(first_task, end_task):
+        n, i = task // out.shape[1], task % out.shape[1]
+        for k in range(len(weights)):
+            o, c, u, v = indices[0, k], indices[1, k], indices[2, k], indices[3, k]
+            if 0 <= i + u < height:
+                for j in range(max(0, -v), min(out.shape[2], width - v)):
+                    out[n, i, j, o] += weights[k] * maps[n, i + u, j + v, c]
+
+
+def add_large(maps, split, out, padding, transposed):
+    """Add to ``out`` the cross-correlation of maps with the large weights of a `Split`.
+
+    Parameters
+    ----------
+    maps, out : ndarray, shapes (N, H, W, C) and (N, OH, OW, O), C-contiguous
+    split : Split
+        Of filters (O, C, KH, KW); if ``transposed`` (C, O, KH, KW), and each filter is rotated by 180 degrees.
+    padding : (top, bottom, left, right)
+    transposed : bool
+    """
+    o, c, u, v = split.indices
+    if transposed:
+        last_row, last_column = split.rest.shape[2] - 1, split.rest.shape[3] - 1
+        o, c, u, v = c, o, last_row - u, last_column - v
+    if len(split.large):
+        _add_products(maps, out, split.large, np.array([o, c, u - padding[0], v - padding[2]]))
 
 
 def find(maps, weight, terms, memo=None):
@@ -223,10 +307,10 @@ def find(maps, weight, terms, memo=None):
 
     Returns
     -------
-    ndarray of int64; all images where a filter's taps differ in size as much as the rows of such an image
+    ndarray of int64; all images where the filters do not fit
     """
     memo = memo or Memo()
-    largest_weight = memo.of(weight, measure_filters)  # if it is NaN, no image fits
+    largest_weight = memo.of(weight, split_filters).largest  # if it is NaN, no image fits
     return _find(maps, memo.of(maps, measure), largest_weight, *_limits(maps.dtype, terms))
 
 

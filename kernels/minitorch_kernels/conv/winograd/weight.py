@@ -237,10 +237,10 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     """
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     memo = memo or outliers.Memo()
-    grad_weight = _gradient(x, grad_out, kernel_size, padding, memo)
+    of_all = None if memo.knows(x) else _gradient(x, grad_out, kernel_size, padding, memo)  # measures x
     apart = outliers.find_pairs(x, grad_out, memo)
     if not len(apart):
-        return grad_weight
+        return _gradient(x, grad_out, kernel_size, padding, memo) if of_all is None else of_all
     sizes = {"kernel_size": kernel_size, **hyper}
     by_definition = indirect_weight.conv2d_backward_weight_indirect(x[apart], grad_out[apart], **sizes)
     rest = np.delete(np.arange(len(x)), apart)
