@@ -127,7 +127,7 @@ class Reporter:
         loss, accuracy = progress.loss_sum / progress.images, progress.correct / progress.images
         left = self._time_left(self._steps - progress.step)
         if self._bar is not None:
-            self._bar.set_description(f"epoch {progress.epoch + 1}/{self._epochs}", refresh=False)
+            self._bar.set_description_str(f"epoch {progress.epoch + 1}/{self._epochs}", refresh=False)
             self._bar.set_postfix_str(f"{left}, loss {loss:.3f}, accuracy {accuracy:.1%}", refresh=False)
             self._bar.update()
         else:

@@ -109,7 +109,7 @@ def test_a_bar_on_a_terminal(recipe, capsys):
     reporter.end()
     text = stream.getvalue()
     assert ": _pad_rows" in text and "compiling kernel 4 (the first time only): _late" in text
-    assert "epoch 1/3" in text and "201/300" in text and "loss 2.000, accuracy 50.0%" in text and "a word\n" in text
+    assert "epoch 1/3:  " in text and "201/300" in text and "loss 2.000, accuracy 50.0%" in text and "a word\n" in text
     assert capsys.readouterr() == ("", "")
 
 
