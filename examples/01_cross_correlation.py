@@ -92,14 +92,20 @@ learned
 
 # %%
 picture = data.Shapes10(train=False, size=8).images[2].mean(2) / 255
-axes = (figure := figures.blank((12, 4.8))).subplots(1, 3)
-filters = {"input": None, "vertical edges": np.array(edge), "horizontal edges": np.array(edge).T}
-for part, (name, weight) in zip(axes, filters.items(), strict=True):
-    shown = picture if weight is None else ops.conv2d(Tensor(picture[None, None]), Tensor(weight[None, None] * 1.0))
-    values = picture if weight is None else shown.data[0, 0]
-    limit = np.abs(values).max()
-    part.imshow(values, cmap="viridis" if weight is None else "PuOr", vmin=0 if weight is None else -limit, vmax=limit)
-    part.set_title(name, fontsize=18)
-    part.axis("off")
+with figures.style():
+    axes = (figure := figures.blank("One kernel finds edges in one direction")).subplots(1, 3)
+    filters = {"input": None, "vertical edges": np.array(edge), "horizontal edges": np.array(edge).T}
+    for part, (name, weight) in zip(axes, filters.items(), strict=True):
+        shown = picture if weight is None else ops.conv2d(Tensor(picture[None, None]), Tensor(weight[None, None] * 1.0))
+        values = picture if weight is None else shown.data[0, 0]
+        limit = np.abs(values).max()
+        part.imshow(
+            values,
+            cmap="gray" if weight is None else figures.signed(),
+            vmin=0 if weight is None else -limit,
+            vmax=limit,
+        )
+        part.set_title(name, fontsize=figures.HEADING)
+        part.axis("off")
 figures.save(figure, out / "01_edges.png")
 figure

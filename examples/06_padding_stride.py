@@ -45,17 +45,18 @@ story
 # Why this matters: after ten layers without padding, 32 pixels have become 12, and the border is lost.
 
 # %%
-axes = (figure := figures.blank()).subplots()
-for padding, style in ((0, {"color": figures.ORANGE, "ls": "--"}), (1, {"color": figures.BLUE})):
-    sides = [32]
-    for _ in range(10):
-        sides.append(conv_output_size(sides[-1], 3, 1, padding, padding))
-    axes.plot(sides, "o", lw=3, ms=9, label=f"padding {padding}", **{"ls": "-", **style})
-axes.set_xlabel("layers of 3 x 3", fontsize=16)
-axes.set_ylabel("pixels per side", fontsize=16)
-axes.set_ylim(0, 34)
-axes.grid(alpha=0.3)
-axes.legend(fontsize=16)
+with figures.style():
+    axes = (figure := figures.blank("Without padding, each layer takes a border away")).subplots()
+    for padding, style in ((0, {"color": figures.ORANGE, "ls": "--"}), (1, {"color": figures.BLUE})):
+        sides = [32]
+        for _ in range(10):
+            sides.append(conv_output_size(sides[-1], 3, 1, padding, padding))
+        axes.plot(sides, "o", label=f"padding {padding}", **{"ls": "-", **style})
+    axes.set_xlabel("layers of 3 x 3")
+    axes.set_ylabel("pixels per side")
+    axes.set_ylim(0, 34)
+    axes.grid()
+    axes.legend()
 figures.save(figure, out / "06_shrinking.png")
 figure
 

@@ -72,14 +72,15 @@ overlapping
 
 # %%
 picture = Tensor(data.Shapes10(train=False, size=8).images[2].mean(2)[None, None] / 255)
-axes = (figure := figures.blank((12, 8))).subplots(2, 3)
-for row, (name, pool) in zip(axes, {"maximum": ops.max_pool2d, "mean": ops.avg_pool2d}.items(), strict=True):
-    values = picture
-    for part in row:
-        height, width = values.shape[2:]
-        part.imshow(values.data[0, 0], cmap="viridis", vmin=0, vmax=1)
-        part.set_title(f"{name}: {height} x {width}", fontsize=16)
-        part.axis("off")
-        values = pool(values, 2)
+with figures.style():
+    axes = (figure := figures.blank("A quarter of the pixels remains, twice")).subplots(2, 3)
+    for row, (name, pool) in zip(axes, {"maximum": ops.max_pool2d, "mean": ops.avg_pool2d}.items(), strict=True):
+        values = picture
+        for part in row:
+            height, width = values.shape[2:]
+            part.imshow(values.data[0, 0], cmap="gray", vmin=0, vmax=1)
+            part.set_title(f"{name}: {height} x {width}", fontsize=figures.HEADING)
+            part.axis("off")
+            values = pool(values, 2)
 figures.save(figure, out / "07_picture.png")
 figure

@@ -53,14 +53,13 @@ print(explain.BackwardTrace(steps))
 # The norm of the incoming gradient at each step, from the loss on the left to the first layer on the right.
 
 # %%
-figure = figures.blank()
-axes = figure.subplots()
-walk = [step for step in steps if step.op != "Transpose"]  # of a weight, not on the path of the image
-axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
-axes.set_xticks(range(len(walk)), [step.op for step in walk], fontsize=14, rotation=30, ha="right")
-axes.set_ylabel("norm of the incoming gradient", fontsize=16)
-axes.set_title("Backward, from the loss to the first layer", fontsize=20)
-axes.tick_params(axis="y", labelsize=14)
+with figures.style():
+    figure = figures.blank("Backward, from the loss to the first layer")
+    axes = figure.subplots()
+    walk = [step for step in steps if step.op != "Transpose"]  # of a weight, not on the path of the image
+    axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
+    axes.set_xticks(range(len(walk)), [step.op for step in walk], rotation=30, ha="right")
+    axes.set_ylabel("norm of the incoming gradient")
 figures.save(figure, out / "09_norms.png")
 figure
 

@@ -116,18 +116,19 @@ for name, history in histories.items():
     print(f"{name:40} {history[-1]:.1%}")
 
 # %%
-figure = figures.blank()
-axes = figure.subplots()
-for (name, history), colour, line in zip(histories.items(), (figures.BLUE, figures.ORANGE), ("o-", "s--"), strict=True):
-    axes.plot(range(1, EPOCHS + 1), [100 * value for value in history], line, color=colour, lw=3, label=name)
-axes.axhline(100 / len(NEW), color=figures.GREY, ls=":", lw=2, label="chance")
-axes.set_title(f"{len(NEW)} new classes from {len(few_new.labels)} images", fontsize=20)
-axes.set_xlabel("epoch", fontsize=16)
-axes.set_ylabel("test images right, %", fontsize=16)
-axes.set_ylim(0, 100)
-axes.set_xticks(range(0, EPOCHS + 1, 5))
-axes.tick_params(labelsize=14)
-axes.grid(alpha=0.3)
-axes.legend(fontsize=14, loc="lower right")
+with figures.style():
+    figure = figures.blank(f"{len(NEW)} new classes from {len(few_new.labels)} images")
+    axes = figure.subplots()
+    for (name, history), colour, line in zip(
+        histories.items(), (figures.BLUE, figures.ORANGE), ("o-", "s--"), strict=True
+    ):
+        axes.plot(range(1, EPOCHS + 1), [100 * value for value in history], line, color=colour, label=name)
+    axes.axhline(100 / len(NEW), color=figures.GREY, ls=":", label="chance")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("test images right, %")
+    axes.set_ylim(0, 100)
+    axes.set_xticks(range(0, EPOCHS + 1, 5))
+    axes.grid()
+    axes.legend(loc="lower right")
 figures.save(figure, out / "12_transfer.png")
 figure

@@ -91,25 +91,25 @@ print(f"in registers, this processor multiplies and adds {peak:.0f} GFLOP/s")
 # The axis is logarithmic: from one line of the grid to the next is a factor of ten.
 
 # %%
-axes = (figure := figures.blank()).subplots()
-names = [step.name.removeprefix("step").replace("_", "  ", 1).replace("_", " ") for step in steps]
-speeds = [step.gflops for step in steps]
-colours = [figures.BLUE if step.threads == 1 else figures.GREEN for step in steps]
-axes.barh(names, speeds, color=colours)
-for i, (speed, step) in enumerate(zip(speeds, steps, strict=True)):
-    label = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
-    label += f"  ({step.threads} threads)" if step.threads > 1 else ""
-    axes.text(speed * 1.15, i, label, va="center", fontsize=15, backgroundcolor="white", zorder=3)
-axes.axvline(peak, color=figures.ORANGE, ls="--", lw=2, label=f"this processor at most: {peak:.0f}")
-if pytorch:
-    axes.axvline(pytorch, color=figures.GREY, ls=":", lw=3, label=f"PyTorch: {pytorch:.0f}")
-axes.set_xscale("log")
-axes.set_xlim(min(speeds) / 3, max(*speeds, peak) * 40)
-axes.set_xlabel("GFLOP/s", fontsize=16)
-axes.tick_params(labelsize=15)
-axes.grid(axis="x", alpha=0.3)
-axes.invert_yaxis()
-axes.legend(fontsize=15, loc="upper right", framealpha=1)
+with figures.style():
+    axes = (figure := figures.blank()).subplots()
+    names = [step.name.removeprefix("step").replace("_", "  ", 1).replace("_", " ") for step in steps]
+    speeds = [step.gflops for step in steps]
+    colours = [figures.BLUE if step.threads == 1 else figures.GREEN for step in steps]
+    axes.barh(names, speeds, color=colours)
+    for i, (speed, step) in enumerate(zip(speeds, steps, strict=True)):
+        label = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
+        label += f"  ({step.threads} threads)" if step.threads > 1 else ""
+        axes.text(speed * 1.15, i, label, va="center", backgroundcolor="white", zorder=3)
+    axes.axvline(peak, color=figures.ORANGE, ls="--", label=f"this processor at most: {peak:.0f}")
+    if pytorch:
+        axes.axvline(pytorch, color=figures.GREY, ls=":", label=f"PyTorch: {pytorch:.0f}")
+    axes.set_xscale("log")
+    axes.set_xlim(min(speeds) / 3, max(*speeds, peak) * 40)
+    axes.set_xlabel("GFLOP/s")
+    axes.grid(axis="x", alpha=0.3)
+    axes.invert_yaxis()
+    axes.legend(loc="upper right")
 figures.save(figure, out / "13_ladder.png")
 figure
 

@@ -89,12 +89,13 @@ pictures = {
         ops.resize(flat, 16, mode="nearest"), Tensor(np.full((1, 1, 3, 3), 1 / 9)), padding=1, padding_mode="reflect"
     ),
 }
-figure = figures.blank()
-for axes, (name, result) in zip(figure.subplots(1, 3), pictures.items(), strict=True):
-    axes.imshow(result.data[0, 0], cmap="gray", vmin=0, vmax=2)
-    axes.set_title(name, fontsize=16)
-    axes.set_xticks([])
-    axes.set_yticks([])
+with figures.style():
+    figure = figures.blank()
+    for axes, (name, result) in zip(figure.subplots(1, 3), pictures.items(), strict=True):
+        axes.imshow(result.data[0, 0], cmap="gray", vmin=0, vmax=2)
+        axes.set_title(name, fontsize=figures.HEADING)
+        axes.set_xticks([])
+        axes.set_yticks([])
 figures.save(figure, out / "14_checkerboard.png")
 figure
 

@@ -45,9 +45,7 @@ labels = rng.integers(0, 10, BATCH)
 whole = gradient(images, labels)
 shares = [gradient(images[r::RANKS], labels[r::RANKS]) for r in range(RANKS)]
 gap = np.abs(sum(shares) - whole).max()
-print(
-    f"{len(whole)} elements; the sum of {RANKS} shares and the whole differ by {gap:.1e}"
-)
+print(f"{len(whole)} elements; the sum of {RANKS} shares and the whole differ by {gap:.1e}")
 
 # %% [markdown]
 # ## The naive way: one rank adds
@@ -127,16 +125,16 @@ LATENCY, PER_ELEMENT = 50e-6, 4 * 8 / 10e9  # 50 microseconds; 4 bytes at 10 Gbi
 ELEMENTS = 1_557_066  # weights of cifar4
 ranks = np.arange(2, 65)
 rounds = 2 * (ranks - 1)
-figure = figures.blank()
-axes = figure.subplots()
-naive, around = (1000 * rounds * (LATENCY + PER_ELEMENT * n) for n in (ELEMENTS, ELEMENTS / ranks))
-axes.plot(ranks, naive, color=figures.ORANGE, lw=3, label="through one rank")
-axes.plot(ranks, around, color=figures.BLUE, lw=3, label="ring")
-axes.set_yscale("log")
-axes.set_xlabel("ranks", fontsize=16)
-axes.set_ylabel("milliseconds for the gradients of cifar4", fontsize=16)
-axes.set_title("All-reduce over links of 10 Gbit/s and 50 microseconds", fontsize=20)
-axes.legend(fontsize=16)
-axes.grid(alpha=0.3)
+with figures.style():
+    figure = figures.blank("All-reduce over links of 10 Gbit/s and 50 microseconds")
+    axes = figure.subplots()
+    naive, around = (1000 * rounds * (LATENCY + PER_ELEMENT * n) for n in (ELEMENTS, ELEMENTS / ranks))
+    axes.plot(ranks, naive, color=figures.ORANGE, label="through one rank")
+    axes.plot(ranks, around, color=figures.BLUE, label="ring")
+    axes.set_yscale("log")
+    axes.set_xlabel("ranks")
+    axes.set_ylabel("milliseconds for the gradients of cifar4")
+    axes.legend()
+    axes.grid()
 figures.save(figure, out / "15_all_reduce.png")
 figure

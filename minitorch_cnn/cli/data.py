@@ -5,6 +5,7 @@ from minitorch_cnn.cli.images import DOWNLOADS, Source, source
 from minitorch_cnn.cli.options import add_output_option, run_code
 from minitorch_cnn.cli.parser import Parser, hint, integer, set_command
 from minitorch_cnn.cli.training import arguments_code
+from minitorch_cnn.display import figures
 
 
 def add_commands(commands):
@@ -80,7 +81,7 @@ def _add_show(actions):
         "--image-size", type=integer(1), metavar="S", help="read pictures of your own with S pixels per side"
     )
     show.add_argument("--unverified", action="store_true", help="accept images that are not the genuine ones")
-    add_output_option(show, (".png", ".svg"), _show_code)
+    add_output_option(show, figures.KINDS, _show_code)
 
 
 def _show_code(arguments):

@@ -7,6 +7,7 @@ from minitorch_cnn.cli import training
 from minitorch_cnn.cli.errors import EXIT_FAILED, UsageError
 from minitorch_cnn.cli.options import check_output
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.display import figures
 from minitorch_cnn.io.streams import bar_width
 
 CHART = "learning-rate.png"
@@ -19,7 +20,7 @@ def refuse_others(arguments):
         if getattr(arguments, name):
             option = "run" if name == "run_folder" else name.replace("_", "-")
             raise UsageError(f"mcnn train: leave out --{option}: --find-lr looks for a rate and trains nothing")
-    arguments.output, arguments.kinds = arguments.find_lr, (".png", ".svg")
+    arguments.output, arguments.kinds = arguments.find_lr, figures.KINDS
     check_output(arguments)
 
 

@@ -3,6 +3,7 @@
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import NETWORK, add_output_option, add_size_options, network, run_code
 from minitorch_cnn.cli.parser import set_command
+from minitorch_cnn.display import figures
 
 
 def add_commands(commands):
@@ -30,7 +31,7 @@ def add_commands(commands):
         action="store_true",
         help="draw the error of ResNets and DenseNets against parameters and multiply-adds",
     )
-    add_output_option(topology, (".png", ".svg"), _topology_code)
+    add_output_option(topology, figures.KINDS, _topology_code)
 
     summary = commands.add_parser(
         "summary",
@@ -62,7 +63,7 @@ def _topology_code(arguments):
         raise UsageError("mcnn topology: give one of NAME, --poster and --efficiency")
     if pictures:
         if arguments.output is None:
-            raise UsageError(f"mcnn topology: add -o FILE.png or FILE.svg: --{pictures[0]} is a picture without text")
+            raise UsageError(f"mcnn topology: add -o FILE.png, .svg or .pdf: --{pictures[0]} is a picture without text")
         return _saved("explain", f"explain.{pictures[0]}()", arguments.output)
     model, shape = network(arguments, arguments.name, drawn=False)
     made = f"explain.topology({model}, {shape}, {arguments.name!r})"

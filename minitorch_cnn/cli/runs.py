@@ -4,6 +4,7 @@ from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import check_output, run_code
 from minitorch_cnn.cli.parser import set_command
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.display import figures
 
 _CHART = "runs.png"  # of a comparison
 
@@ -24,9 +25,10 @@ def add_commands(commands):
         "-o",
         dest="output",
         metavar="FILE",
-        help=f"draw loss and accuracy of all runs: .png, .svg (default: {_CHART} for a comparison, else no chart)",
+        help=f"draw loss and accuracy of all runs: {', '.join(figures.KINDS)} "
+        f"(default: {_CHART} for a comparison, else no chart)",
     )
-    parser.set_defaults(kinds=(".png", ".svg"))
+    parser.set_defaults(kinds=figures.KINDS)
     set_command(parser, _run, _code)
 
 

@@ -1,44 +1,131 @@
-"""Shared by all pictures: the size of a slide, colours that everybody can tell apart, atomic writing of files.
+"""One style for all pictures: the size of a slide, fonts, margins, colours; and atomic writing of files.
 
-Nothing here touches matplotlib's global state, so it works without a screen and inside
-notebooks. matplotlib is imported on the first call.
+A figure fills a slide of 1280 by 720 pixels. Its text has at least 14 points there, 18.7 pixels, which the last row of
+a hall can read. `style` holds while a figure is made; the figure itself uses it again when it is drawn. matplotlib is
+imported on the first call and works without a screen; its global settings are as before when a call has returned.
 """
 
+import contextlib
 import functools
 import io
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from minitorch_cnn.io import files
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 # Colours of Okabe and Ito, which people with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, YELLOW, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#888888"
-SLIDE = (12, 6.75)  # inches; 1600 by 900 pixels
-_DPI = 1600 / 12
+PINK, SKY = "#CC79A7", "#56B4E9"
+# What the same thing has in every picture and page; dark enough for text on white.
+INPUT, KERNEL, OUTPUT, GRADIENT = "#00664D", "#8A3FFC", "#A83C00", "#A3195B"
+INK, SOFT, WRONG = "#1B1F24", "#57606A", "#B00020"
+
+SLIDE = (40 / 3, 7.5)  # inches; 1280 by 720 pixels
+TITLE, HEADING, LABEL, SMALL = 24, 18, 16, 14  # points; the last is the smallest of all
+KINDS = (".png", ".svg", ".pdf")
+_DPI = 96
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": LABEL,
+    "figure.titlesize": TITLE,
+    "axes.titlesize": HEADING,
+    "axes.labelsize": LABEL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": LABEL,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#D0D7DE",
+    "lines.linewidth": 3,
+    "lines.markersize": 9,
+    "figure.constrained_layout.w_pad": 0.2,  # inches
+    "figure.constrained_layout.h_pad": 0.15,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "minitorch_cnn",
+    "pdf.fonttype": 42,  # fonts are in the file, as TrueType
+}
 
 
-def blank(size: tuple[float, float] = SLIDE) -> "Figure":
-    """Return an empty matplotlib Figure of ``size`` inches, (width, height); a notebook shows it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Give what is drawn inside the fonts, margins and colours of all pictures; also a decorator, ``@style()``."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+@functools.cache
+def _slide():
+    """Return the class of our figures: a Figure that keeps the style wherever it is drawn."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure._repr_png_ = functools.partial(encoded, figure, "png")  # IPython draws by itself only what pyplot has made
+    class Slide(Figure):
+        def draw(self, renderer):  # matplotlib makes ticks only now
+            with style():
+                super().draw(renderer)
+
+        def _repr_png_(self):  # IPython draws by itself only what pyplot has made
+            return encoded(self, "png")
+
+    return Slide
+
+
+def blank(title: str = "", *, slides: float = 1) -> "Figure":
+    """Return a matplotlib Figure of the size of a slide, empty but for its title; a notebook shows it.
+
+    Parameters
+    ----------
+    title : str
+    slides : float, >= 1
+        The height in slides, for what would be too small on one.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with style():
+        figure = _slide()(figsize=(SLIDE[0], SLIDE[1] * slides), layout="constrained")
+        FigureCanvasAgg(figure)
+        if title:
+            figure.suptitle(title)
     return figure
 
 
-def encoded(figure: "Figure", kind: str) -> bytes:
-    """Return a figure as the bytes of a "png" or "svg" file; the same figure gives the same bytes."""
-    import matplotlib
+def signed() -> "Colormap":
+    """Return the colours of signed numbers: blue, white, orange."""
+    from matplotlib.colors import LinearSegmentedColormap
 
+    return LinearSegmentedColormap.from_list("blue-orange", [BLUE, "white", ORANGE])
+
+
+def heat() -> "Colormap":
+    """Return the colours of sizes from 0: transparent to the colour of gradients, to lie over a picture."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    return LinearSegmentedColormap.from_list("heat", [(*to_rgb(GRADIENT), 0.0), (*to_rgb(GRADIENT), 0.9)])
+
+
+def encoded(figure: "Figure", kind: str) -> bytes:
+    """Return a figure as the bytes of a "png", "svg" or "pdf" file; the same figure gives the same bytes."""
+    metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "minitorch_cnn"}):
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+    with style():
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -49,7 +136,7 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     ----------
     figure : matplotlib.figure.Figure
     path : str or Path
-        Ends with ``.png`` or ``.svg``.
+        Ends with ``.png``, 1280 by 720 pixels; ``.svg``, with text as text; or ``.pdf``, with its fonts inside.
 
     Raises
     ------
@@ -58,7 +145,7 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    kind = pathlib.Path(path).suffix.lower().removeprefix(".")
-    if kind not in ("png", "svg"):
-        raise ValueError(f"figures.save: path - expected the extension .png or .svg, got {str(path)!r}")
-    files.atomic_write(path, encoded(figure, kind))
+    kind = pathlib.Path(path).suffix.lower()
+    if kind not in KINDS:
+        raise ValueError(f"figures.save: path - expected the extension {' or '.join(KINDS)}, got {str(path)!r}")
+    files.atomic_write(path, encoded(figure, kind.removeprefix(".")))

@@ -19,7 +19,7 @@ class Picture:
         raise NotImplementedError(f"{type(self).__name__}: figure - expected a method, got none; write one")
 
     def save(self, path: Path) -> None:
-        """Write the drawing to a .png or .svg file; ValueError if the name ends otherwise."""
+        """Write the drawing to a .png, .svg or .pdf file; ValueError if the name ends otherwise."""
         figures.save(self.figure(), path)
 
     def _repr_png_(self):

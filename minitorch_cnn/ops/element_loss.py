@@ -295,8 +295,12 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    x: Operand, target: Operand, *, weight: ArrayLike | None = None, pos_weight: ArrayLike | None = None,
-    reduction: str = "mean"
+    x: Operand,
+    target: Operand,
+    *,
+    weight: ArrayLike | None = None,
+    pos_weight: ArrayLike | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """Cross-entropy between the sigmoid of logits and answers, one yes-or-no question per element.
 

@@ -181,8 +181,13 @@ def _as_probabilities(logits, labels):
 
 
 def cross_entropy(
-    logits: Operand, labels: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int | None = None,
-    label_smoothing: float = 0.0, reduction: str = "mean"
+    logits: Operand,
+    labels: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
 ) -> Tensor:
     """Cross-entropy between the softmax of the logits and the target classes.
 
@@ -243,8 +248,12 @@ def cross_entropy(
 
 
 def nll_loss(
-    log_probs: Operand, labels: ArrayLike, *, weight: ArrayLike | None = None, ignore_index: int | None = None,
-    reduction: str = "mean"
+    log_probs: Operand,
+    labels: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood of the target classes.
 

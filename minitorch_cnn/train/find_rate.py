@@ -66,7 +66,7 @@ class FoundRate:
         return plots.rates(self.rates, self.losses, self.smoothed, title, self.rate)
 
     def save(self, path: Path) -> None:
-        """Write the chart to a ``.png`` or ``.svg`` file; errors as `figures.save`."""
+        """Write the chart to a ``.png``, ``.svg`` or ``.pdf`` file; errors as `figures.save`."""
         figures.save(self.chart(), path)
 
 

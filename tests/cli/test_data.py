@@ -132,7 +132,7 @@ def test_show_draws_the_augmentation_of_the_recipe(mcnn, pets):
     assert code == 2 and "add --augmented to --recipe" in err
 
 
-@pytest.mark.parametrize("words", [("nowhere",), ("pets/cat",), ("pets", "-o", "pets.pdf")])
+@pytest.mark.parametrize("words", [("nowhere",), ("pets/cat",), ("pets", "-o", "pets.bmp")])
 def test_show_refuses_in_one_line(mcnn, pets, words):
     code, out, err = mcnn("data", "show", *words)
     assert (code, out) == (2, "") and err.startswith("mcnn") and err.count("\n") == 1, err

@@ -11,18 +11,32 @@ def line():
     return figure
 
 
-def test_a_slide_of_1600_by_900_pixels(tmp_path):
+def test_a_slide_of_1280_by_720_pixels(tmp_path):
     from PIL import Image
 
     figures.save(line(), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        assert image.size == (1600, 900)
+        assert image.size == (1280, 720)
 
 
 def test_the_same_picture_has_the_same_bytes():
-    for kind in ("png", "svg"):
+    for kind in ("png", "svg", "pdf"):
         assert figures.encoded(line(), kind) == figures.encoded(line(), kind)
-    assert b"<svg" in figures.encoded(line(), "svg")
+
+
+def test_text_stays_text_in_svg_and_fonts_are_in_the_pdf():
+    figure = figures.blank("Receptive field")
+    assert b">Receptive field</text>" in figures.encoded(figure, "svg")
+    pdf = figures.encoded(figure, "pdf")
+    assert pdf.startswith(b"%PDF") and b"/FontFile2" in pdf and b"/Type3" not in pdf
+
+
+def test_the_style_ends_with_the_drawing():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    figures.encoded(line(), "png")
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_a_notebook_shows_a_figure():
@@ -30,7 +44,9 @@ def test_a_notebook_shows_a_figure():
 
 
 def test_other_files(tmp_path):
-    with pytest.raises(ValueError, match=r"figures.save: path - expected the extension .png or .svg, got '.*a.jpg'"):
+    with pytest.raises(
+        ValueError, match=r"figures.save: path - expected the extension .png or .svg or .pdf, got '.*a.jpg'"
+    ):
         figures.save(line(), tmp_path / "a.jpg")
     with pytest.raises(FileNotFoundError):
         figures.save(line(), tmp_path / "nowhere" / "a.png")

@@ -6,8 +6,9 @@ import re
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import add_output_option, ending, run_code
 from minitorch_cnn.cli.parser import integer
+from minitorch_cnn.display import figures
 
-_KINDS = (".png", ".gif", ".svg", ".html", ".txt")  # .html: arrow keys and clicks
+_KINDS = (*figures.KINDS, ".gif", ".html", ".txt")  # .html: arrow keys and clicks
 _SEED = 0  # of the small numbers that are shown
 _LARGEST = 1000  # pixels, channels or filters
 _MOST = 1_000_000  # products that are written out: some seconds, and far more than anybody reads
@@ -58,7 +59,7 @@ def add_commands(group):
     )
     xcorr.add_argument("--kernel", type=integer(1, 30), default=3, metavar="N", help="rows and columns (default: 3)")
     xcorr.add_argument("--learn", action="store_true", help="train both kinds of layer, and compare what they learn")
-    add_output_option(xcorr, (".png", ".svg", ".txt"), _xcorr_code)
+    add_output_option(xcorr, (*figures.KINDS, ".txt"), _xcorr_code)
 
 
 def _add_sizes(parser, kernel, stride):
@@ -77,7 +78,7 @@ def _add_sizes(parser, kernel, stride):
         "--step",
         type=integer(1),
         metavar="I",
-        help="mark the window of the I-th result, counted from 1, in a .png or .svg",
+        help="mark the window of the I-th result, counted from 1, in a picture",
     )
 
 
@@ -88,8 +89,8 @@ def _finish(parser, code):
 
 def _run(arguments):
     """Run the shown code; the library counts steps from 0, and ``--step`` from 1."""
-    if arguments.step is not None and pathlib.Path(arguments.output or "").suffix.lower() not in (".png", ".svg"):
-        raise UsageError(f"{arguments.parser.prog}: add -o FILE.png or -o FILE.svg: --step marks a window in a picture")
+    if arguments.step is not None and pathlib.Path(arguments.output or "").suffix.lower() not in figures.KINDS:
+        raise UsageError(f"{arguments.parser.prog}: add -o FILE.png, .svg or .pdf: --step marks a window in a picture")
     try:
         run_code(arguments)
     except UsageError as error:

@@ -2,8 +2,7 @@
 
 from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
 from minitorch_cnn.cli.parser import integer
-
-_KINDS = (".png", ".svg")
+from minitorch_cnn.display import figures
 
 
 def add_commands(group):
@@ -24,7 +23,7 @@ def add_commands(group):
             f"--{name}", type=integer(least, 1000), default=default, metavar="N", help=f"(default: {default})"
         )
     matrix.add_argument("--one-d", action="store_true", help="one dimension: a signal, not an image")
-    add_output_option(matrix, _KINDS, _matrix_code)
+    add_output_option(matrix, figures.KINDS, _matrix_code)
 
     field = group.add_parser(
         "field",
@@ -45,7 +44,7 @@ def add_commands(group):
         metavar="N",
         help="random images to measure with; 0 measures nothing (default: 4)",
     )
-    add_output_option(field, _KINDS, _field_code)
+    add_output_option(field, figures.KINDS, _field_code)
 
     growth = group.add_parser(
         "growth",
@@ -54,7 +53,7 @@ def add_commands(group):
         examples=("mcnn explain growth vgg_a vgg_d resnet18 -o growth.png",),
     )
     growth.add_argument("names", nargs="+", metavar="NAME", help=f"networks: {NETWORK}")
-    add_output_option(growth, _KINDS, _growth_code)
+    add_output_option(growth, figures.KINDS, _growth_code)
 
 
 def _matrix_shape(arguments):

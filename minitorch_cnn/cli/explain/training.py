@@ -3,6 +3,7 @@
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import NETWORK, add_output_option, ending, network
 from minitorch_cnn.cli.parser import integer
+from minitorch_cnn.display import figures
 
 
 def add_commands(group):
@@ -18,7 +19,7 @@ def add_commands(group):
     parser.add_argument(
         "--backward", action="store_true", help="operation, incoming gradient, rule and result of each step"
     )
-    add_output_option(parser, (".png", ".svg"), _graph_code)
+    add_output_option(parser, figures.KINDS, _graph_code)
     parser = group.add_parser(
         "shift",
         help="why pooling: how much feature maps change when the image moves",
@@ -29,7 +30,7 @@ def add_commands(group):
     parser.add_argument(
         "--pixels", type=integer(1, 1000), default=4, metavar="N", help="the largest shift (default: 4)"
     )
-    add_output_option(parser, (".png", ".svg"), _shift_code)
+    add_output_option(parser, figures.KINDS, _shift_code)
     parser = group.add_parser(
         "shortcuts",
         help="why shortcuts: the gradient at each layer of plain, residual and dense networks",
@@ -39,7 +40,7 @@ def add_commands(group):
     parser.add_argument(
         "--depths", type=integer(8, 1202), nargs="+", default=[20, 56, 110], metavar="N", help="(default: 20 56 110)"
     )
-    add_output_option(parser, (".png", ".svg"), _shortcuts_code)
+    add_output_option(parser, figures.KINDS, _shortcuts_code)
 
 
 def _graph_code(arguments):

@@ -12,8 +12,7 @@ from minitorch_cnn.cli.options import (
     test_source,
 )
 from minitorch_cnn.cli.parser import integer
-
-_KINDS = (".png", ".svg")
+from minitorch_cnn.display import figures
 
 
 def add_commands(group):
@@ -29,7 +28,7 @@ def add_commands(group):
         ),
     )
     filters.add_argument("--layer", metavar="PATH", help="a convolution (default: the first)")
-    _finish(filters, (*_KINDS, ".gif"), _filters_code, first=True)
+    _finish(filters, (*figures.KINDS, ".gif"), _filters_code, first=True)
 
     maps = _with_images(
         group,
@@ -44,7 +43,7 @@ def add_commands(group):
     maps.add_argument(
         "--layer", action="append", metavar="PATH", help="a convolution; may be repeated (default: five of them)"
     )
-    _finish(maps, _KINDS, _maps_code)
+    _finish(maps, figures.KINDS, _maps_code)
 
     patches = _with_images(
         group,
@@ -65,7 +64,7 @@ def add_commands(group):
         metavar="C",
         help="a channel; may be repeated (default: the 8 strongest)",
     )
-    _finish(patches, _KINDS, _patches_code)
+    _finish(patches, figures.KINDS, _patches_code)
 
     for name, text in (
         ("saliency", "the pixels on which a prediction depends most"),
@@ -76,7 +75,7 @@ def add_commands(group):
         if name == "gradcam":
             parser.add_argument("--layer", metavar="PATH", help="a layer (default: the last convolution)")
         parser.add_argument("--target", metavar="CLASS", help="a name or an index (default: the most probable class)")
-        _finish(parser, _KINDS, _attribution_code)
+        _finish(parser, figures.KINDS, _attribution_code)
 
 
 def _with_images(group, name, text, examples, count, files=True):

@@ -24,6 +24,11 @@ FORMULAS = {
     "cross-correlation": "S(i, j) = sum over m, n of I(i + m, j + n) K(m, n)",
     "convolution": "S(i, j) = sum over m, n of I(i - m, j - n) K(m, n)",
 }
+_TYPESET = {
+    "cross-correlation": r"$S(i, j) = \sum_{m, n}\, I(i + m,\, j + n)\; K(m, n)$",
+    "convolution": r"$S(i, j) = \sum_{m, n}\, I(i - m,\, j - n)\; K(m, n)$",
+}
+_HEIGHT = 170  # points of a drawn matrix on a slide
 _IMAGES, _SIDE, _LR = 16, 12, 0.2  # images that the demonstration learns from, their pixels per side, and the rate
 
 
@@ -31,7 +36,7 @@ class _Shown:
     """A result that can be saved as a picture or as text; a notebook shows the picture."""
 
     def save(self, path: Path) -> None:
-        """Write a .png, .svg or .txt file, all or nothing; ValueError if ``path`` ends otherwise."""
+        """Write a .png, .svg, .pdf or .txt file, all or nothing; ValueError if ``path`` ends otherwise."""
         if pathlib.Path(path).suffix.lower() == ".txt":
             files.atomic_write(path, f"{self}\n".encode())
         else:
@@ -59,6 +64,7 @@ class SideBySide(_Shown):
         )
         return "\n\n".join("\n".join([name, *(f"  {row}" for row in matrix(values))]) for name, values in blocks)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return a matplotlib Figure: cross-correlation above, convolution below, each with the kernel that slides."""
         figure = figures.blank()
@@ -66,13 +72,13 @@ class SideBySide(_Shown):
         slides = (self.weight, "kernel K, as it is"), (self.weight[::-1, ::-1], "kernel K, flipped both ways")
         results = self.correlated, self.convolved
         for part, (name, formula), (kernel, heading), result in zip(
-            rows, FORMULAS.items(), slides, results, strict=True
+            rows, _TYPESET.items(), slides, results, strict=True
         ):
-            part.suptitle(f"{name.capitalize()}:  {formula}", fontsize=17)
+            part.suptitle(f"{name.capitalize()}:  {formula}", fontsize=figures.HEADING)
             left, middle, right = part.subplots(1, 3)
-            draw_numbers(left, self.x, "input I")
-            draw_numbers(middle, kernel, f"slides over it: {heading}")
-            draw_numbers(right, result, "output S")
+            draw_numbers(left, self.x, "input I", figures.INPUT)
+            draw_numbers(middle, kernel, heading, figures.KERNEL)
+            draw_numbers(right, result, "output S", figures.OUTPUT)
         return figure
 
 
@@ -144,24 +150,24 @@ class LearnedFlip(_Shown):
         lines.append(f"largest difference between one kernel and the flip of the other: {self.difference:.1e}")
         return "\n\n".join(lines)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return a matplotlib Figure: both losses, and the kernels."""
-        figure = figures.blank()
-        figure.suptitle("Learning makes the flip irrelevant", fontsize=18)
+        figure = figures.blank("Learning makes the flip irrelevant")
         curves, grids = figure.subfigures(1, 2)
         axes = curves.subplots()
         styles = ({"color": figures.BLUE, "ls": "-"}, {"color": figures.ORANGE, "ls": "--"})
         for name, loss, style in zip(FORMULAS, self.losses, styles, strict=True):
-            axes.semilogy(loss, lw=3, label=name, **style)
-        axes.set_xlabel("step", fontsize=14)
-        axes.set_ylabel("mean squared error", fontsize=14)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=14)
+            axes.semilogy(loss, label=name, **style)
+        axes.set_xlabel("step")
+        axes.set_ylabel("mean squared error")
+        axes.grid()
+        axes.legend()
         blocks = (
             ("made the targets", self.target),
-            ("learned by cross-correlation", self.correlation),
-            ("learned by convolution", self.convolution),
-            ("the same, flipped both ways", self.convolution[::-1, ::-1]),
+            ("learned by\ncross-correlation", self.correlation),
+            ("learned by\nconvolution", self.convolution),
+            ("the same,\nflipped both ways", self.convolution[::-1, ::-1]),
         )
         for part, (name, values) in zip(grids.subplots(2, 2).flat, blocks, strict=True):
             draw_numbers(part, np.round(values, 2), name)
@@ -211,18 +217,23 @@ def learn_flip(weight: Operand, steps: int = 40, seed: int = 0) -> LearnedFlip:
     return LearnedFlip(target, *kernels, np.array(losses))
 
 
-def draw_numbers(axes, values, heading):
-    """Draw a matrix with its values, blue below zero and orange above."""
+def draw_numbers(axes, values, heading, colour=figures.INK):
+    """Draw a matrix with its values, blue below zero and orange above; numbers that would be too small are left out."""
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list("blue-orange", ["#7CB5D9", "white", "#E8A672"])  # pale, for black text
     largest = np.abs(values).max() or 1
     axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest)
-    for (row, column), value in np.ndenumerate(values):
-        size = min(20, 90 / max(values.shape))
-        axes.text(column, row, short(value), ha="center", va="center", fontsize=size)
+    texts = [[short(value).replace("-", "\N{MINUS SIGN}") for value in row] for row in values]
+    cell = _HEIGHT / max(values.shape)  # points
+    size = min(20, 0.55 * cell, 1.25 * cell / max(len(text) for row in texts for text in row))
+    if size >= figures.SMALL:
+        for row, column in np.ndindex(values.shape):
+            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=size)
     axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, [])
     axes.set_yticks(np.arange(values.shape[0] + 1) - 0.5, [])
-    axes.grid(color="#555555", lw=1)
+    axes.grid(color=figures.SOFT, lw=1)
+    axes.set_axisbelow(False)
     axes.tick_params(length=0)
-    axes.set_title(heading, fontsize=14)
+    axes.spines[:].set_visible(False)
+    axes.set_title(heading, color=colour)

@@ -15,6 +15,8 @@ from minitorch_cnn.types import Array, Operand, Shape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Colours of nine weights that people with any colour vision can tell apart, by Paul Tol.
+_APART = "#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499"
 _DENSE_LIMIT = 16_000_000  # elements of a matrix that is written out
 
 
@@ -94,49 +96,60 @@ class ConvMatrix(Picture):
             lines += ["", "index of the weight in each place:", *(" ".join(row) for row in cells)]
         return "\n".join(lines)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the drawing: the kernel, and the matrix; each weight has one colour in both."""
-        drawing = figures.blank((13, 7))
-        drawing.get_layout_engine().set(wspace=0.08)  # so that a tall label of the rows does not touch the kernel
+        counts = f"{self.dense_weights:,} if dense, {self.local_weights:,} if local, {self.shared_weights:,} if shared"
+        drawing = figures.blank(f"Weights: {counts}")
         kernel, matrix = drawing.subplots(1, 2, width_ratios=(1, 3.2))
-        colours = {"cmap": "viridis", "vmin": 0, "vmax": max(self.weight.size - 1, 1)}
+        colours = {"cmap": self._colours(), "vmin": 0, "vmax": max(self.weight.size - 1, 1)}
         self._draw_kernel(kernel, colours)
         small = max(self.shape) <= 200
         if small:
             cells = np.full(self.shape, np.nan)
             cells[self.rows, self.columns] = self.weight_index
             matrix.imshow(cells, interpolation="nearest", **colours)
+            matrix.set_aspect("equal" if 0.3 < self.shape[0] / self.shape[1] < 3 else "auto")
         else:
             matrix.scatter(
                 self.columns, self.rows, c=self.weight_index, s=1, marker="s", lw=0, rasterized=True, **colours
             )
-            matrix.set(xlim=(-0.5, self.shape[1] - 0.5), ylim=(self.shape[0] - 0.5, -0.5), aspect="equal")
-        matrix.set_xlabel(f"input: {' x '.join(map(str, self.input_shape))} = {self.shape[1]:,} elements", fontsize=14)
-        matrix.set_ylabel(f"output: {' x '.join(map(str, self.output_shape))} = {self.shape[0]:,}", fontsize=14)
+            matrix.set(xlim=(-0.5, self.shape[1] - 0.5), ylim=(self.shape[0] - 0.5, -0.5), aspect="auto")
+        matrix.set_xlabel(f"input: {' x '.join(map(str, self.input_shape))} = {self.shape[1]:,} elements")
+        matrix.set_ylabel(f"output: {' x '.join(map(str, self.output_shape))} = {self.shape[0]:,}")
         if self.transposed:
             matrix.set(xlabel=matrix.get_ylabel(), ylabel=matrix.get_xlabel())
-        drawing.suptitle(
-            f"dense {self.dense_weights:,}  -  local {self.local_weights:,}  -  shared {self.shared_weights:,} weights",
-            fontsize=18,
-        )
+        for axis in (matrix.xaxis, matrix.yaxis):
+            axis.get_major_locator().set_params(integer=True, nbins=6)
         return drawing
+
+    def _colours(self):
+        """Return a colour for each weight: apart where they are few, else along a scale."""
+        from matplotlib.colors import ListedColormap
+
+        return ListedColormap(_APART[: self.weight.size]) if self.weight.size <= len(_APART) else "viridis"
 
     def _draw_kernel(self, axes, colours):
         """Draw the weights of the first filter, one channel below the other, each in its colour with its value."""
         window = self.weight.reshape(self.weight.shape[0] * self.weight.shape[1], -1, self.weight.shape[-1])
         shown = window[: max(1, 12 // window.shape[1])]
+        if len(shown) < len(window):
+            axes.axis("off")
+            filters, *size = self.weight.shape
+            text = f"{filters} filters of\n{' x '.join(map(str, size))} weights,\ncoloured from\nthe first to the last"
+            axes.text(0, 0.5, text, va="center", transform=axes.transAxes)
+            return
         index = np.arange(shown.size).reshape(-1, shown.shape[2])
         axes.imshow(index, interpolation="nearest", **colours)
-        if shown.shape[2] <= 7:
+        if shown.shape[2] <= 3:
             for (y, x), number in np.ndenumerate(index):
-                dark = number < 0.6 * colours["vmax"]
-                text = f"{shown.flat[number]:.2g}"
-                axes.text(x, y, text, ha="center", va="center", color="white" if dark else "black", fontsize=11)
+                box = {"fc": "white", "ec": "none", "pad": 2}
+                text = f"{shown.flat[number]:.2f}".replace("-", "\N{MINUS SIGN}")
+                axes.text(x, y, text, ha="center", va="center", fontsize=figures.SMALL, bbox=box)
         for border in range(1, len(shown)):
             axes.axhline(border * shown.shape[1] - 0.5, color="white", lw=4)
         axes.set(xticks=[], yticks=[])
-        rest = "" if len(shown) == len(window) else f", {len(shown)} of {len(window)} windows"
-        axes.set_title(f"the weights{rest}", fontsize=14)
+        axes.set_title("the weights")
 
 
 def as_matrix(layer: Module, input_shape: Shape) -> ConvMatrix:

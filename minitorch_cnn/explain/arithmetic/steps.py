@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from minitorch_cnn import arguments
+from minitorch_cnn.display import figures
 from minitorch_cnn.io import files
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Path
 
-KINDS = ".png, .gif, .svg, .html or .txt"
+KINDS = (*figures.KINDS, ".gif", ".html", ".txt")
 
 
 class MismatchError(RuntimeError):
@@ -90,10 +91,11 @@ class WorkedExample:
         Parameters
         ----------
         path : str or Path
-            ``.png`` and ``.svg`` show the whole, ``.gif`` one result after the other. ``.html`` does so by keys and
-            clicks, offline; a click on an element of the first grid shows where it goes. ``.txt`` is ``str()``.
+            ``.png``, ``.svg`` and ``.pdf`` show the whole, ``.gif`` one result after the other. ``.html`` does so by
+            keys and clicks, offline; a click on an element of the first grid shows where it goes. ``.txt`` is the text
+            of ``str()``.
         step : int or None
-            The result, counted from 0, whose window is marked in a ``.png`` or ``.svg``; None marks none.
+            The result, counted from 0, whose window is marked in one of these; None marks none.
 
         Raises
         ------
@@ -103,14 +105,14 @@ class WorkedExample:
             If it cannot be written.
         """
         kind = pathlib.Path(path).suffix.lower()
-        if kind not in (".png", ".gif", ".svg", ".html", ".txt"):
-            raise ValueError(f"save: path - expected the extension {KINDS}, got {str(path)!r}")
+        if kind not in KINDS:
+            raise ValueError(f"save: path - expected the extension {' or '.join(KINDS)}, got {str(path)!r}")
         if step is not None and not 0 <= step < len(self.steps):
             raise ValueError(f"save: step - expected 0 to {len(self.steps) - 1}, got {step}")
         files.atomic_write(path, self._encoded(kind, step))
 
     def _encoded(self, kind, step):
-        from minitorch_cnn.explain.arithmetic.render import html, png, svg
+        from minitorch_cnn.explain.arithmetic.render import html, pdf, png, svg
 
         if kind == ".txt":
             return f"{self}\n".encode()
@@ -118,6 +120,8 @@ class WorkedExample:
             return html.page(self).encode()
         if kind == ".svg":
             return svg.svg(self, step).encode()
+        if kind == ".pdf":
+            return pdf.pdf(self, step)
         return png.png(self, step) if kind == ".png" else png.gif(self)
 
     def _repr_svg_(self):

@@ -9,7 +9,7 @@ import numpy as np
 from minitorch_cnn import nn, ops, rng
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.data import Shapes10
-from minitorch_cnn.display import html
+from minitorch_cnn.display import figures, html
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.models.densenet import DenseNet
 from minitorch_cnn.models.resnet import BasicBlock, ResNet
@@ -84,25 +84,22 @@ class GradientNorms(Picture):
     def _repr_html_(self):
         return html.table(self._rows, "norm of the gradient of the weights, before the first step")
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the curves as a matplotlib Figure: the norm of each layer, on a logarithmic axis."""
-        from minitorch_cnn.display import figures
-
-        figure = figures.blank()
-        figure.suptitle("Size of the gradient at each layer", fontsize=20)
+        figure = figures.blank("Size of the gradient at each layer, before training")
         depths = list(dict.fromkeys(depth for _, depth in self.norms))
         looks = {"plain": (figures.ORANGE, "-"), "residual": (figures.BLUE, "--"), "dense": (figures.GREEN, ":")}
         panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)[0]
         for axes, depth in zip(panels, depths, strict=True):
             for kind in dict.fromkeys(kind for kind, _ in self.norms):
                 norms, (colour, line) = self.norms[kind, depth], looks[kind]
-                axes.semilogy(range(1, len(norms) + 1), norms, line, color=colour, lw=3, label=kind)
-            axes.set_title(f"{depth} layers", fontsize=18)
-            axes.set_xlabel("index of the convolution, 1 is next to the image", fontsize=13)
-            axes.tick_params(labelsize=13)
-            axes.grid(alpha=0.3)
-        panels[0].set_ylabel("norm of the gradient of its weights", fontsize=15)
-        panels[0].legend(fontsize=14)
+                axes.semilogy(range(1, len(norms) + 1), norms, line, color=colour, label=kind)
+            axes.set_title(f"{depth} layers")
+            axes.grid()
+        figure.supxlabel("convolution, 1 is next to the image", fontsize=figures.LABEL)
+        panels[0].set_ylabel("norm of the gradient of its weights")
+        panels[0].legend()
         return figure
 
 

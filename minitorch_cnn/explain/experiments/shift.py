@@ -9,7 +9,7 @@ import numpy as np
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data import Shapes10
-from minitorch_cnn.display import html
+from minitorch_cnn.display import figures, html
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
@@ -48,11 +48,10 @@ class ShiftSensitivity(Picture):
     def _repr_html_(self):
         return html.table(self._rows)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the curves as a matplotlib Figure."""
-        from minitorch_cnn.display import figures
-
-        figure = figures.blank()
+        figure = figures.blank("How much feature maps change when the image moves")
         axes = figure.subplots()
         looks = zip(
             (figures.GREY, figures.YELLOW, figures.GREEN, figures.BLUE, figures.ORANGE),
@@ -60,15 +59,13 @@ class ShiftSensitivity(Picture):
             strict=True,
         )
         for (name, line), (colour, mark) in zip(self.changes.items(), looks, strict=True):
-            axes.plot(self.shifts, [100 * change for change in line], mark, color=colour, lw=3, ms=10, label=name)
-        axes.set_title("How much the maps change when the image moves", fontsize=20)
-        axes.set_xlabel("shift of the image, pixels", fontsize=16)
-        axes.set_ylabel("change of the maps, % of their norm", fontsize=16)
+            axes.plot(self.shifts, [100 * change for change in line], mark, color=colour, label=name)
+        axes.set_xlabel("shift of the image, pixels")
+        axes.set_ylabel("change of the maps, % of their norm")
         axes.set_xticks(self.shifts)
         axes.set_ylim(bottom=0)
-        axes.tick_params(labelsize=14)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=14)
+        axes.grid()
+        axes.legend()
         return figure
 
 

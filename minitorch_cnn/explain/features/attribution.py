@@ -14,7 +14,7 @@ from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad, no_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.feature_maps import displayed
-from minitorch_cnn.explain.features.filters import diverging, named
+from minitorch_cnn.explain.features.filters import named
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.nn import Module
@@ -23,6 +23,9 @@ from minitorch_cnn.types import Array, Operand
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_ACROSS, _MOST = 5, 10  # images of a row and of a slide
 
 
 @dataclass(frozen=True)
@@ -77,30 +80,37 @@ class Attribution(Picture):
         wrong = f"; predicted {self._name(self.predictions[number])}, truly " if self.wrong(number) else ""
         return wrong and wrong + self._name(self.labels[number])
 
+    @figures.style()
     def figure(self) -> "Figure":
-        """Return the drawing: the images above, the heat over them below; titles of wrong predictions are red.
+        """Return the drawing: the images above, the heat over them below; wrong predictions are red and crossed.
 
-        Orange supports the class, blue counts against it.
+        Where heat has signs, orange supports the class and blue counts against it.
         """
-        count = len(self.heat)
-        across = min(count, 5)
+        count, signed = min(len(self.heat), _MOST), self.heat.min() < 0
+        across = min(count, _ACROSS)
         down = -(-count // across)
-        drawing = figures.blank((max(7, 2.4 * across), 5.2 * down + 0.5))
+        drawing = figures.blank()
+        drawing.get_layout_engine().set(w_pad=0.05, h_pad=0.05)
         grid = drawing.subplots(2 * down, across, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
         for number in range(count):
             above, below = grid[2 * (number // across) : 2 * (number // across) + 2, number % across]
             above.imshow(self.images[number], interpolation="nearest")
-            above.set_title(self.title(number), fontsize=13, color="#C00000" if self.wrong(number) else "black")
+            cross, colour = ("\N{BALLOT X} ", figures.WRONG) if self.wrong(number) else ("", figures.INK)
+            title = cross + self.title(number).replace(" / ", "\n")
+            above.set_title(title, fontsize=figures.SMALL, color=colour, parse_math=False)
             grey = np.repeat(self.images[number].mean(2, keepdims=True), 3, 2)
-            below.imshow(0.6 + 0.4 * grey if self.heat.min() < 0 else grey, interpolation="nearest")
+            below.imshow(0.5 + 0.5 * grey, interpolation="nearest")
             largest = np.abs(self.heat[number]).max() or 1
-            signed = self.heat.min() < 0
-            colours = {"cmap": diverging(), "vmin": -1} if signed else {"cmap": "viridis", "vmin": 0}
-            below.imshow(self.heat[number] / largest, alpha=0.65, vmax=1, interpolation="nearest", **colours)
-        meaning = "prediction, probability" if self.labels is None else "truth / prediction, probability"
-        drawing.suptitle(f"{self.method[0].upper()}{self.method[1:]}\n{meaning}", fontsize=16)
+            colours = (
+                {"cmap": figures.signed(), "vmin": -1, "alpha": 0.65} if signed else {"cmap": figures.heat(), "vmin": 0}
+            )
+            below.imshow(self.heat[number] / largest, vmax=1, interpolation="nearest", **colours)
+        meaning = "prediction, probability" if self.labels is None else "truth, then prediction and its probability"
+        some = "" if count == len(self.heat) else f"; the first {count} of {len(self.heat)} images"
+        drawing.suptitle(f"{self.method[0].upper()}{self.method[1:]}")
+        drawing.supxlabel(f"above each image: {meaning}{some}", fontsize=figures.LABEL)
         return drawing
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _ROWS = 10  # classes with a row of images each; of more, one image each
 _COLUMNS = 16
 _AUGMENTED = 6, 8  # images, and the epochs in which each is shown
-_MOST_ROWS = 7  # of classes with one image each
+_ACROSS, _ON_SLIDE, _MOST = 10, 40, 120  # classes with one image each: in a row, on a slide, in the drawing
+_LETTERS = 10  # of their names
 _NAMED = 5  # duplicates in the text
 
 
@@ -75,18 +76,20 @@ class DatasetView(Picture):
     def _name(self, index, part):
         return f"{('train', 'test')[part]}[{index}]" if self.files is None else self.files[part][index]
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the drawing: a row for each class, or one image of each; with transforms, images in several epochs."""
-        drawing = figures.blank()
+        many = not self.transforms and len(self.train.classes) > _ROWS
+        drawing = figures.blank(slides=max(1, min(len(self._firsts()), _MOST) / _ON_SLIDE) if many else 1)
         axes = drawing.subplots()
         axes.set(xticks=[], yticks=[])
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
         draw = self._draw_augmented if self.transforms else self._draw_rows
-        if not self.transforms and len(self.train.classes) > _ROWS:
+        if many:
             draw = self._draw_one_each
-        drawing.suptitle(draw(axes), fontsize=18)
+        drawing.suptitle(draw(axes))
         return drawing
 
     def _order(self, label):
@@ -105,20 +108,19 @@ class DatasetView(Picture):
         chosen = [self._order(label)[: lines * _COLUMNS] for label in range(len(names))]
         rows = [indices[i * _COLUMNS : (i + 1) * _COLUMNS] for indices in chosen for i in range(lines)]
         down, _ = _show(axes, [self.train.images[indices] for indices in rows])
-        axes.set_yticks([(row + 0.5) * lines * down for row in range(len(names))], names, fontsize=14, parse_math=False)
+        axes.set_yticks([(row + 0.5) * lines * down for row in range(len(names))], names, parse_math=False)
         return f"{self.train.name}: training images"
 
     def _draw_one_each(self, axes):
         found = self._firsts()
-        columns, letters, size = (10, 12, 11) if len(found) <= 60 else (15, 10, 9)
-        shown = np.array(found[: _MOST_ROWS * columns])
-        rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
+        shown = np.array(found[:_MOST])
+        rows = [shown[first : first + _ACROSS] for first in range(0, len(shown), _ACROSS)]
         down, right = _show(axes, [self.train.images[indices] for indices in rows], below=0.3)
         for i, index in enumerate(shown):
             name = self.train.classes[self.train.labels[index]]
-            name = name if len(name) <= letters else f"{name[: letters - 1]}\N{HORIZONTAL ELLIPSIS}"
-            place = (i % columns + 0.5) * right, (i // columns + 0.98) * down
-            axes.text(*place, name, fontsize=size, ha="center", va="bottom", parse_math=False)
+            name = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
+            place = (i % _ACROSS + 0.5) * right, (i // _ACROSS + 0.98) * down
+            axes.text(*place, name, fontsize=figures.SMALL, ha="center", va="bottom", parse_math=False)
         some = f" (the first {len(shown)} of {len(found)})" if len(found) > len(shown) else ""
         return f"{self.train.name}: a training image of each class{some}"
 
@@ -132,11 +134,10 @@ class DatasetView(Picture):
         axes.set_yticks(
             [(row + 0.5) * pitch[0] for row in range(len(indices))],
             [self.train.classes[self.train.labels[index]] for index in indices],
-            fontsize=14,
             parse_math=False,
         )
         names = ["as it is", *(f"epoch {epoch + 1}" for epoch in range(epochs))]
-        axes.set_xticks([(column + 0.5) * pitch[1] for column in range(len(names))], names, fontsize=14)
+        axes.set_xticks([(column + 0.5) * pitch[1] for column in range(len(names))], names)
         axes.xaxis.tick_top()
         return f"{self.train.name}: what a network sees in training"
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_MOST, _LETTERS = 3, 18  # images of a slide, letters of a layer's name
+
+
 @dataclass(frozen=True)
 class FeatureMaps(Picture):
     """The feature maps of one image."""
@@ -41,21 +44,22 @@ class FeatureMaps(Picture):
         """Return the drawing: the image, then for each layer the sixteen maps with the largest means."""
         return MapsOfImages((self,)).figure()
 
-    def draw(self, row: Any) -> None:
-        """Draw the image and its maps into a row of matplotlib axes."""
-        first, *rest = row
-        picture = displayed(self.image[None])[0]
-        first.imshow(picture, interpolation="nearest")
-        first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=13)
+    def draw(self, panels: Any) -> None:
+        """Draw the image and its maps into matplotlib axes, one for each."""
+        first, *rest = panels
         first.axis("off")
-        for axes, (layer, array) in zip(rest, self.maps.items(), strict=True):
+        first.imshow(displayed(self.image[None])[0], interpolation="nearest")
+        first.set_title(f"image\n{self.image.shape[1]} x {self.image.shape[2]}", fontsize=figures.LABEL)
+        for axes, (layer, array) in zip(rest, self.maps.items(), strict=False):
             chosen = array[np.argsort(-array.mean((1, 2)), kind="stable")[:16]]
             low, high = chosen.min((1, 2), keepdims=True), chosen.max((1, 2), keepdims=True)
             scaled = (chosen - low) / np.where(high > low, high - low, 1)
             axes.imshow(mosaic(scaled[..., None], 4)[..., 0], cmap="viridis", interpolation="nearest")
-            title = f"{named(layer)}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
-            axes.set_title(title[:60], fontsize=13)
+            title = f"{_shortened(named(layer))}\n{len(chosen)} of {len(array)}, {array.shape[1]} x {array.shape[2]}"
+            axes.set_title(title, fontsize=figures.LABEL)
             axes.axis("off")
+        for axes in rest[len(self.maps) :]:
+            axes.remove()
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,23 @@ class MapsOfImages(Picture):
         """The figure as text: the table of each image."""
         return "\n\n".join(f"image {number}\n{one}" for number, one in enumerate(self.each))
 
-    def figure(self):
-        """Return the drawing: a row for each image."""
-        columns = len(self.each[0].maps) + 1
-        drawing = figures.blank((figures.SLIDE[0], len(self.each) * (figures.SLIDE[0] / columns + 1.2)))
-        for one, row in zip(self.each, drawing.subplots(len(self.each), columns, squeeze=False), strict=True):
-            one.draw(row)
+    @figures.style()
+    def figure(self) -> "Figure":
+        """Return the drawing: one image in two rows, several in a row each."""
+        shown, panels = self.each[:_MOST], len(self.each[0].maps) + 1
+        rows, columns = (min(2, panels), -(-panels // 2)) if len(self.each) == 1 else (len(shown), panels)
+        drawing = figures.blank("The feature maps of an image" if len(self.each) == 1 else "The feature maps of images")
+        grid = drawing.subplots(rows, columns, squeeze=False)
+        for one, axes in zip(shown, [grid.flat] if len(self.each) == 1 else grid, strict=True):
+            one.draw(axes)
+        some = "" if len(shown) == len(self.each) else f"; the first {len(shown)} of {len(self.each)} images"
+        meaning = f"the maps with the largest means, each scaled from its lowest to its highest value{some}"
+        drawing.supxlabel(meaning, fontsize=figures.LABEL)
         return drawing
+
+
+def _shortened(name):
+    return name if len(name) <= _LETTERS else f"...{name[3 - _LETTERS :]}"
 
 
 def displayed(x):

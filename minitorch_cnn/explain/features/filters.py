@@ -80,6 +80,7 @@ class FilterGrid(Picture):
             lines.append(f"{i:6d} {lengths[i]:9.4f} {self.weight[i].mean():+10.5f}")
         return "\n".join(lines)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the drawing; each filter is scaled by its own largest weight."""
         count, channels, height, width = self.weight.shape
@@ -88,9 +89,12 @@ class FilterGrid(Picture):
         axes = drawing.subplots()
         _show(axes, sheet)
         title = f"{named(self.layer)}: {count} filters of {height} x {width} x {channels}"
+        signs = "grey: weight 0" if channels == 3 else "blue: below 0, white: 0, orange: above 0"
+        meaning = f"{signs}; each filter is scaled by its own largest weight"
         if channels != 3 and (count > _MOST or channels > _MOST):
-            title += f", the first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
-        axes.set_title(title, fontsize=16)
+            title += f"\nthe first {min(count, _MOST)}, a row each, and their first {min(channels, _MOST)} channels"
+        drawing.suptitle(title)
+        drawing.supxlabel(meaning, fontsize=figures.LABEL)
         return drawing
 
 
@@ -104,15 +108,8 @@ def _show(axes, sheet):
     if sheet.ndim == 3:
         axes.imshow(np.nan_to_num(sheet, nan=1.0), interpolation="nearest")
     else:
-        axes.imshow(sheet, interpolation="nearest", cmap=diverging(), vmin=-1, vmax=1)
+        axes.imshow(sheet, interpolation="nearest", cmap=figures.signed(), vmin=-1, vmax=1)
     axes.axis("off")
-
-
-def diverging():
-    """Return the colours of signed numbers: blue, white, orange."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("blue-orange", [figures.BLUE, "white", figures.ORANGE])
 
 
 def filters(model: Module, layer: str | None = None) -> FilterGrid:
@@ -171,11 +168,9 @@ class FilterFilm:
         scale = max(float(np.abs(weight).max()) for _, weight in self.frames)
         pages = []
         for title, weight in self.frames:
-            drawing = figures.blank((8, 5))
-            axes = drawing.subplots()
-            _show(axes, tile(weight, scale))
-            axes.set_title(f"{named(self.layer)}, {title}", fontsize=16)
-            drawing.supxlabel(self.note, fontsize=11)
+            drawing = figures.blank(f"{named(self.layer)}, {title}")
+            _show(drawing.subplots(), tile(weight, scale))
+            drawing.supxlabel(self.note, fontsize=figures.LABEL)
             pages.append(Image.open(io.BytesIO(figures.encoded(drawing, "png"))).convert("RGB"))
         buffer = io.BytesIO()
         pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=milliseconds, loop=0)

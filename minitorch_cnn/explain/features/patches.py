@@ -75,11 +75,13 @@ class Patches(Picture):
     def _class(self, index):
         return self.dataset.classes[self.dataset.labels[index]]
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the drawing: a row for each unit, a score in each patch, hatched padding."""
         shown = min(len(self.units), _ROWS)
         count = self.scores.shape[1]
-        drawing = figures.blank((max(8, 1.25 * count + 1), 1.25 * shown + 1))
+        drawing = figures.blank()
+        drawing.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
         grid = drawing.subplots(shown, count, squeeze=False)
         for i, row in enumerate(grid):
             for rank, axes in enumerate(row):
@@ -87,13 +89,13 @@ class Patches(Picture):
                 if np.isfinite(self.scores[i, rank]):
                     self._draw(axes, i, rank)
                 if rank == 0:
-                    axes.set_ylabel(f"unit {self.units[i]}", fontsize=12)
+                    axes.set_ylabel(f"unit {self.units[i]}", rotation=0, ha="right", va="center")
         more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
         side = max(self.boxes[0, 0, 2:] - self.boxes[0, 0, :2])
         cut = ""
         if side > max(self.dataset.images.shape[1:3]):
             cut = f"\nthe receptive field, {side} x {side} pixels, is larger than the image, which is shown whole"
-        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}{cut}", fontsize=17)
+        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}{cut}")
         return drawing
 
     def _draw(self, axes, unit, rank):
@@ -116,7 +118,7 @@ class Patches(Picture):
             f"{self.scores[unit, rank]:.1f}",
             transform=axes.transAxes,
             color="white",
-            fontsize=9,
+            fontsize=figures.SMALL,
             bbox=label,
         )
 

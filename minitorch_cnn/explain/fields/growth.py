@@ -50,25 +50,23 @@ class Growth(Picture):
             lines += [f"  {s.layer or '(model)':<24} {s.depth:5d} {s.side!s:>9} {s.non_linearities:19d}" for s in steps]
         return "\n".join(lines)
 
+    @figures.style()
     def figure(self) -> "Figure":
         """Return the drawing: field size above, activations below, both against depth."""
-        drawing = figures.blank()
+        drawing = figures.blank("Receptive field and number of non-linearities by depth")
         above, below = drawing.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         for number, (name, steps) in enumerate(self.networks.items()):
             depth = [step.depth for step in steps]
             line = {"marker": "osD^vP"[number % 6], "ms": 5, "lw": 2, "color": _COLOURS[number % 6], "label": name}
             above.plot(depth, [math.nan if step.side == UNKNOWN else step.side for step in steps], **line)
             below.plot(depth, [step.non_linearities for step in steps], **line)
-        above.set_title("Receptive field and number of non-linearities by depth", fontsize=18)
-        above.set_ylabel("receptive field, pixels", fontsize=14)
-        below.set_ylabel("non-linearities", fontsize=14)
+        above.set_ylabel("receptive field,\npixels per side")
+        below.set_ylabel("non-linearities\nbefore")
         below.xaxis.get_major_locator().set_params(integer=True)
-        below.set_xlabel("depth, convolutions on the longest path", fontsize=14)
-        above.legend(fontsize=13, frameon=False)
+        below.set_xlabel("depth: convolutions on the longest path")
+        above.legend()
         for axes in (above, below):
-            axes.grid(alpha=0.3)
-            axes.tick_params(labelsize=12)
-            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid()
         return drawing
 
 

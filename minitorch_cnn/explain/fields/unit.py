@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_LINES = 14  # layers beside the drawing
+
+
 @dataclass(frozen=True)
 class Stop:
     """A layer on the way to the unit: its field, and the centre of what its first element sees."""
@@ -91,31 +94,62 @@ class UnitField(Picture):
         head = f"{'layer':<28} {'operation':<12} {'sees':>11} {'jump':>9} {'first centre':>15}"
         return "\n".join([*lines, "", head, *map(str, self.stops)])
 
+    @figures.style()
     def figure(self) -> "Figure":
-        """Return the drawing: the effective field as a heat map, the exact box over it."""
+        """Return the drawing: the effective field as a heat map, the exact box over it, and how the field grew."""
         from matplotlib.patches import Rectangle
 
         height, width = self.input_shape[2:] if len(self.input_shape) == 4 else (1, self.input_shape[2])
-        drawing = figures.blank((9, 7.5))
-        axes = drawing.subplots()
-        heat = np.zeros((height, width)) if self.effective is None else self.effective
-        peak = heat.max() or 1
-        shown = axes.imshow(heat / peak, cmap="viridis", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-        drawing.colorbar(shown, ax=axes, shrink=0.8, label="|d unit / d pixel|, relative to the largest")
-        if self.box == UNKNOWN:
-            axes.set_xlabel("exact box not known", fontsize=15, color=figures.ORANGE)
-        elif self.box is not None:
+        drawing = figures.blank(f"What unit ({self.unit[0]}, {self.unit[1]}) of {self.layer} sees in {self.model}")
+        axes, words = drawing.subplots(1, 2, width_ratios=(1.25, 1))
+        values = np.zeros((height, width)) if self.effective is None else self.effective
+        look = {"cmap": figures.heat(), "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+        shown = axes.imshow(values / (values.max() or 1), **look)
+        bar = drawing.colorbar(shown, ax=axes, location="bottom", shrink=0.7, ticks=[0, 0.5, 1])
+        bar.set_label("|d unit / d pixel|, 1 is the largest")
+        axes.spines[:].set_visible(True)
+        if self.box not in (None, UNKNOWN):
             top, left, bottom, right = self.box
-            edge = {"fill": False, "ec": figures.ORANGE, "lw": 3, "clip_on": False}
+            edge = {"fill": False, "ec": figures.INPUT, "lw": 4, "clip_on": False}
             axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, **edge))
-            what = f"exact box {bottom - top} x {right - left}"
-            if self.centre and self.size != (bottom - top, right - left):
-                what += f", without the border {_pair(self.size)}"
-            axes.set_xlabel(what, fontsize=15, color=figures.ORANGE)
         if self.centre:
-            axes.plot(self.centre[1], self.centre[0], "+", color="white", ms=14, mew=2, scalex=False, scaley=False)
-        axes.set_title(f"{self.model}: what unit ({self.unit[0]}, {self.unit[1]}) of {self.layer} sees", fontsize=17)
+            look = {"color": figures.INK, "ms": 14, "mew": 2, "scalex": False, "scaley": False}
+            axes.plot(self.centre[1], self.centre[0], "+", **look)
+        words.axis("off")
+        lines = self._sentences()
+        words.text(0, 1, "\n".join(lines), va="top", color=figures.INPUT, transform=words.transAxes)
+        rows = [
+            ("layer", "sees"),
+            *((stop.layer or stop.operation, _pair(stop.field.size)) for stop in self._steps_shown()),
+        ]
+        for x, column in zip((0, 0.72), zip(*rows, strict=True), strict=True):
+            words.text(x, 0.92 - 0.055 * len(lines), "\n".join(column), va="top", transform=words.transAxes)
         return drawing
+
+    def _sentences(self):
+        """Yield what the drawing says about the box, in lines that fit beside it."""
+        if self.box == UNKNOWN:
+            return ["exact box not known"]
+        if self.box is None:
+            return ["sees no pixel: its window lies in the padding"]
+        top, left, bottom, right = self.box
+        lines = [f"exact box (green): {bottom - top} x {right - left} pixels"]
+        if self.centre and self.size != (bottom - top, right - left):
+            lines.append(f"without the border: {_pair(self.size)} pixels")
+        if self.effective_side:
+            side = f"{self.effective_side:.0f}"
+            lines.append(f"{side} x {side} pixels hold 95 % of the gradient")
+        return lines
+
+    def _steps_shown(self):
+        """Return the layers on the way that change the field, thinned out where they do not fit beside the drawing."""
+        steps = [
+            stop
+            for stop, next in zip(self.stops, (*self.stops[1:], None), strict=True)
+            if next is None or _pair(next.field.size) != _pair(stop.field.size)
+        ]
+        chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _LINES)).round().astype(int))
+        return [steps[i] for i in chosen]
 
 
 @enable_grad()

@@ -1,10 +1,12 @@
-"""The graph of autograd as a picture: boxes in the order in which they ran, in rows that turn at their ends."""
+"""The graph of autograd as a picture: boxes in the order in which they ran, in rows from left to right."""
 
 from minitorch_cnn.display import figures
 
-_ROW = 7  # boxes in a row
+_ROW, _ROWS = 7, 4  # boxes in a row, rows of a slide
+_HALF = 0.17  # height of half a box; rows are 1 apart
 
 
+@figures.style()
 def draw(graph):
     """Draw a `Graph`.
 
@@ -16,11 +18,13 @@ def draw(graph):
     -------
     matplotlib.figure.Figure
         Operations as boxes, parameters as labels below; arrows in the direction of the forward pass. Those off
-        the longest path, as at a shortcut, have another colour.
+        the longest path, as at a shortcut, have another colour. Of more than four rows, it is higher than a slide.
     """
     count = len(graph.operations)
     rows = -(-count // _ROW)
-    figure = figures.blank((figures.SLIDE[0], max(4.0, 1.5 * rows + 1.2)))
+    figure = figures.blank(
+        "The graph of operations, forward along the arrows", slides=max(1, (rows + 0.8) / (_ROWS + 0.8))
+    )
     axes = figure.subplots()
     places = [_place(number) for number in range(count)]
     path = graph.main_path
@@ -31,16 +35,16 @@ def draw(graph):
             branches |= (i, number) not in main
             _arrow(axes, places[i], places[number], main=(i, number) in main, neighbours=number - i == 1)
     axes.set_xlim(-0.6, _ROW - 0.4)
-    axes.set_ylim(-rows + 0.35, 0.6)
+    axes.set_ylim(0.35 - max(rows, 2), 0.55)
     axes.axis("off")
     _legend(figure, branches)
     return figure
 
 
 def _place(number):
-    """Return (x, y); every second row runs from right to left, so that neighbours stay neighbours."""
+    """Return (x, y) of a box."""
     row, column = divmod(number, _ROW)
-    return (column if row % 2 == 0 else _ROW - 1 - column), -row
+    return column, -row
 
 
 def _colour(operation, last):
@@ -48,19 +52,21 @@ def _colour(operation, last):
         return figures.ORANGE
     if operation.leaves:
         return figures.BLUE
-    return figures.GREY
+    return figures.SOFT
 
 
 def _box(axes, x, y, operation, last):
     from matplotlib.patches import FancyBboxPatch
 
-    style = {"boxstyle": "round,pad=0,rounding_size=0.06", "ec": "black", "zorder": 3}
-    axes.add_patch(FancyBboxPatch((x - 0.4, y - 0.16), 0.8, 0.32, fc=_colour(operation, last), **style))
-    axes.text(x, y, operation.op, ha="center", va="center", fontsize=11.5, color="white", weight="bold", zorder=4)
+    style = {"boxstyle": "round,pad=0,rounding_size=0.06", "ec": "none", "zorder": 3}
+    fill = _colour(operation, last)
+    axes.add_patch(FancyBboxPatch((x - 0.42, y - _HALF), 0.84, 2 * _HALF, fc=fill, **style))
+    text = {"ha": "center", "fontsize": figures.SMALL, "zorder": 4}
+    axes.text(x, y, operation.op, va="center", color="white", **text)
     inside = f"{operation.path}." if operation.path else ""
     names = ", ".join(leaf.removeprefix(inside) for leaf in operation.leaves)
     below = "\n".join(filter(None, [operation.path, names])) if names else ""
-    axes.text(x, y - 0.2, below, ha="center", va="top", fontsize=9, color=figures.BLUE, zorder=4)
+    axes.text(x, y - _HALF - 0.03, below, va="top", color=figures.BLUE, linespacing=1.1, **text)
 
 
 def _arrow(axes, start, end, main, neighbours):
@@ -68,22 +74,21 @@ def _arrow(axes, start, end, main, neighbours):
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = start, end
-    line = {"arrowstyle": "-|>", "mutation_scale": 13, "lw": 1.6 if main else 2.2, "zorder": 2}
-    line |= {"color": "#333333"} if main else {"color": figures.YELLOW, "zorder": 5}
-    if not neighbours:
-        if y0 == y1:
-            points = [(x0, y0 + 0.16), (x0, y0 + 0.55), (x1, y1 + 0.55), (x1, y1 + 0.16)]
-        else:
-            points = [(x0, y0 - 0.16), (x0, y0 - 0.5), (x1, y1 + 0.5), (x1, y1 + 0.16)]
-        path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-        axes.add_patch(FancyArrowPatch(path=path, fc="none", **line))
+    line = {"arrowstyle": "-|>", "mutation_scale": 16, "lw": 2, "zorder": 2}
+    line |= {"color": figures.SOFT} if main else {"color": figures.YELLOW, "zorder": 5}
+    if y0 == y1 and neighbours:
+        axes.add_patch(FancyArrowPatch((x0 + 0.42, y0), (x1 - 0.42, y1), shrinkA=0, shrinkB=0, **line))
         return
-    if y0 == y1:
-        side = 0.4 if x1 > x0 else -0.4
-        points = (x0 + side, y0), (x1 - side, y1)
-    else:  # down to the next row, beside the names of the parameters
-        points = (x0 + 0.36, y0 - 0.16), (x1 + 0.36, y1 + 0.16)
-    axes.add_patch(FancyArrowPatch(*points, shrinkA=0, shrinkB=0, **line))
+    if y0 == y1:  # over the boxes between
+        points = [(x0, y0 + _HALF), (x0, y0 + 0.5), (x1, y1 + 0.5), (x1, y1 + _HALF)]
+        path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+    else:  # to a lower row: along the gap above it
+        shift = 0.05 if main else -0.05
+        right, gap = x0 + 0.5 + shift, y1 + 0.33 + shift
+        path = Path(
+            [(x0 + 0.42, y0 + shift), (right, y0 + shift), (right, gap), (x1 + shift, gap), (x1 + shift, y1 + _HALF)]
+        )
+    axes.add_patch(FancyArrowPatch(path=path, fc="none", **line))
 
 
 def _legend(figure, branches):
@@ -93,8 +98,8 @@ def _legend(figure, branches):
     marks = [
         Patch(fc=figures.ORANGE, label="the result, where backward starts"),
         Patch(fc=figures.BLUE, label="reads parameters (their names below)"),
-        Patch(fc=figures.GREY, label="other operations"),
+        Patch(fc=figures.SOFT, label="other operations"),
     ]
     if branches:
-        marks.append(Line2D([], [], color=figures.YELLOW, lw=3, label="shortcut or side branch"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=4, frameon=False, fontsize=11)
+        marks.append(Line2D([], [], color=figures.YELLOW, label="shortcut or side branch"))
+    figure.legend(handles=marks, loc="outside lower center", ncols=2, fontsize=figures.LABEL)

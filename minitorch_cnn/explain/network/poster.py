@@ -27,6 +27,7 @@ RESNETS = {"resnet34": 26.73, "resnet50": 24.01, "resnet101": 22.44, "resnet152"
 DENSENETS = {"densenet121": 25.0, "densenet169": 23.6, "densenet201": 22.5, "densenet161": 22.2}
 
 
+@figures.style()
 def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     """Draw networks side by side, with their sizes and the pattern that they share.
 
@@ -42,31 +43,31 @@ def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     """
     from matplotlib.patches import Patch
 
-    figure = figures.blank((16, 1.2 * len(networks) + 1.8))
-    figure.suptitle("Famous networks, one pattern", fontsize=22)
-    axes = figure.subplots(len(networks), 3, width_ratios=(1.5, 6, 5))
+    figure = figures.blank("Famous networks, one pattern", slides=max(1, len(networks) / 6))
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.05)
+    axes = figure.subplots(len(networks), 3, width_ratios=(1.3, 3.6, 3.3))
     patterns = []
     for (name, title, year), (left, middle, right) in zip(networks, axes, strict=True):
         shape = (1, *_image(name))
         model = models.create(name, drawn=False)
         numbers, drawn = summary(model, shape), topology(model, shape)
         patterns.append(pattern(drawn))
-        left.text(0, 0.5, f"{title}\n{year}", fontsize=16, va="center", linespacing=1.4)
+        left.text(0, 0.5, f"{title}\n{year}", fontsize=figures.HEADING, va="center")
         _silhouette(middle, drawn)
         field = numbers.receptive_field[0]
-        beyond = " (larger than the image)" if field > shape[2] else ""
+        beyond = ", beyond the image" if field > shape[2] else ""
         facts = (
-            f"{_short(patterns[-1])}\n"
-            f"{patterns[-1].depth} layers with weights, {_rounded(numbers.params)} parameters,\n"
-            f"{_rounded(numbers.macs)} multiplications, receptive field {field} x {field} pixels{beyond}"
+            f"{patterns[-1].depth} layers, {_rounded(numbers.params)} parameters\n"
+            f"{_rounded(numbers.macs)} multiplications\n"
+            f"receptive field {field} x {field}{beyond}"
         )
-        right.text(0, 0.5, facts, fontsize=11.5, va="center", linespacing=1.4)
+        right.text(0, 0.5, facts, fontsize=figures.SMALL, va="center")
         for cell in (left, middle, right):
             cell.axis("off")
-    found = ";  ".join(f"{sentence} ({count} of {len(patterns)})" for sentence, count in shared(patterns))
-    figure.supxlabel(found.replace(";  fully", ";\nfully").replace(";  pooling", ";\npooling"), fontsize=13)
+    found = [f"{sentence} ({count} of {len(patterns)})" for sentence, count in shared(patterns)]
+    figure.supxlabel("\n".join("; ".join(found[i : i + 2]) for i in range(0, len(found), 2)), fontsize=figures.SMALL)
     patches = [Patch(fc=COLOURS[kind], label=NAMES[kind]) for kind in ("conv", "pool", "full")]
-    axes[0, 1].legend(handles=patches, loc="center right", frameon=False, fontsize=12)
+    axes[0, 1].legend(handles=patches, loc="center right", fontsize=figures.SMALL)
     return figure
 
 
@@ -83,11 +84,6 @@ def _rounded(count):
     return f"{count / 1e3:.3g} thousand"
 
 
-def _short(found):
-    """Return a pattern in two lines."""
-    return str(found).replace("; then", ";\nthen")
-
-
 def _silhouette(axes, drawn):
     """Draw the layers of a network as bars, all networks in the same width."""
     nodes = [node for node in drawn.nodes if node.kind not in ("add", "concat")]
@@ -96,10 +92,11 @@ def _silhouette(axes, drawn):
         axes.bar(
             x, bar_height(node, largest), width=0.8, bottom=-bar_height(node, largest) / 2, color=COLOURS[node.kind]
         )
-    axes.set_xlim(-0.6, max(len(nodes), 16) - 0.4)
+    axes.set_xlim(-0.6, max(len(nodes), 19) - 0.4)
     axes.set_ylim(-0.55, 0.55)
 
 
+@figures.style()
 def efficiency() -> "Figure":
     """Draw the error of ResNets and DenseNets against parameters and multiplications.
 
@@ -112,8 +109,7 @@ def efficiency() -> "Figure":
     -----
     Source: Huang, Liu, van der Maaten and Weinberger 2016, figure 3, arXiv 1608.06993.
     """
-    figure = figures.blank()
-    figure.suptitle("DenseNets need fewer weights and fewer multiplications for the same error", fontsize=17)
+    figure = figures.blank("DenseNets need fewer weights and fewer multiplications\nfor the same error")
     counted = {name: summary(models.create(name, drawn=False), (1, *_image(name))) for name in (*RESNETS, *DENSENETS)}
     for axes, count, label in zip(
         figure.subplots(1, 2, sharey=True),
@@ -126,16 +122,19 @@ def efficiency() -> "Figure":
             (RESNETS, "ResNet", {"marker": "o", "color": figures.ORANGE, "ls": "--"}),
             (DENSENETS, "DenseNet", {"marker": "s", "color": figures.BLUE, "ls": "-"}),
         ):
-            offset = (7, 6) if family is RESNETS else (-32, -14)
+            offset = (7, 6) if family is RESNETS else (-40, -18)
             costs = [getattr(counted[model], count) / unit for model in family]
-            axes.plot(costs, list(family.values()), lw=2.5, ms=9, label=name, **style)
+            axes.plot(costs, list(family.values()), label=name, **style)
             for model, cost, error in zip(family, costs, family.values(), strict=True):
-                axes.annotate(model[len(name) :], (cost, error), xytext=offset, textcoords="offset points", fontsize=12)
-        axes.set_xlabel(label, fontsize=14)
+                axes.annotate(
+                    model[len(name) :], (cost, error), xytext=offset, textcoords="offset points", fontsize=figures.SMALL
+                )
+        axes.set_xlabel(label)
         axes.set_xlim(0, 1.1 * axes.get_xlim()[1])
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=13)
-    source = "errors: tables of the authors of DenseNet and of fb.resnet.torch; parameters and multiplications: counted"
-    figure.supxlabel(source, fontsize=10)
-    figure.axes[0].set_ylabel("top-1 error on ImageNet, one crop, %", fontsize=14)
+        axes.margins(y=0.12)
+        axes.grid()
+        axes.legend()
+    source = "errors: tables of the authors of DenseNet and of fb.resnet.torch; the rest: counted"
+    figure.supxlabel(source, fontsize=figures.SMALL)
+    figure.axes[0].set_ylabel("top-1 error on ImageNet, one crop, %")
     return figure

@@ -9,7 +9,7 @@ COLOURS = {
     "conv": figures.BLUE,
     "pool": figures.ORANGE,
     "full": figures.GREEN,
-    "resize": "#CC79A7",
+    "resize": figures.PINK,
     "add": figures.YELLOW,
     "product": figures.YELLOW,
     "concat": figures.YELLOW,
@@ -27,6 +27,7 @@ NAMES = {
 }
 _SIGNS = {"add": "+", "product": "\N{MULTIPLICATION SIGN}", "concat": "||"}
 _ROW = 44  # columns; longer networks continue in the next row
+_ROWS = 4  # of a slide
 _LABELLED = 32  # columns; in longer networks only the first layer of each size is labelled
 
 
@@ -35,6 +36,7 @@ def bar_height(node, largest):
     return max(0.12, math.sqrt(node.side / largest))
 
 
+@figures.style()
 def draw(topology):
     """Draw a topology.
 
@@ -51,10 +53,8 @@ def draw(topology):
     rows = _rows(topology.nodes, columns)
     widest = max(last - first + 1 for first, last in rows)
     labelled = max(columns) <= _LABELLED
-    height = 1.0 + len(rows) * (3.4 if labelled else 2.2)
-    figure = figures.blank((figures.SLIDE[0] * max(1, widest / _ROW), max(4.5, height)))
+    figure = figures.blank(topology.name, slides=max(1, len(rows) / _ROWS))
     axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
-    figure.suptitle(topology.name, fontsize=18)
     for (first, last), row in zip(rows, axes, strict=True):
         _draw_row(row, topology, _places(topology.nodes, columns, first, last), labelled)
         row.set_xlim(-1.2, widest - 0.2)
@@ -108,7 +108,7 @@ def _draw_row(axes, topology, places, labelled):
         size = _size(node)
         if y == 0 and (size != shown if labelled else shown is None or size.split()[-1] != shown.split()[-1]):
             shown = size
-            below = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": 10}
+            below = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": figures.SMALL}
             axes.text(x + 0.2, lowest - 0.6, size, **below)
         if labelled:
             _label(axes, node, x, y, max(height / 2, 0.7 if arcs else 0))
@@ -118,7 +118,7 @@ def _draw_row(axes, topology, places, labelled):
             start_height = bar_height(nodes[i], largest) if nodes[i].kind not in _SIGNS else 0.1
             resized = node.kind == "add" and nodes[i].shape != node.shape
             _connect(axes, start, (x, y), start_height, dashed=resized)
-    axes.set_ylim(lowest - (1.5 if labelled else 1.2), 1.9 if labelled else 0.9)
+    axes.set_ylim(lowest - 0.6, 1.0 if arcs else 0.6)  # words stand outside
     axes.axis("off")
 
 
@@ -127,18 +127,18 @@ def _label(axes, node, x, y, top):
     parts = node.notes if node.kind in _SIGNS else [node.text, *node.notes]
     text = " ".join(filter(None, parts))
     if y == 0:
-        above = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor", "fontsize": 9}
+        above = {"ha": "left", "va": "bottom", "rotation": 45, "rotation_mode": "anchor", "fontsize": figures.SMALL}
         axes.text(x, top + 0.08, text, **above)
     else:
-        axes.text(x + 0.45, y - 0.3, text, ha="left", va="center", fontsize=9)
+        axes.text(x + 0.45, y - 0.3, text, ha="left", va="center", fontsize=figures.SMALL)
 
 
 def _draw_node(axes, node, x, y, height):
     from matplotlib.patches import FancyBboxPatch
 
     if node.kind in _SIGNS:
-        axes.plot(x, y, "o", ms=12, mfc=COLOURS[node.kind], mec="black", zorder=4)
-        axes.text(x, y, _SIGNS[node.kind], ha="center", va="center", fontsize=9, zorder=5)
+        axes.plot(x, y, "o", ms=18, mfc=COLOURS[node.kind], mec="black", zorder=4)
+        axes.text(x, y, _SIGNS[node.kind], ha="center", va="center", fontsize=figures.SMALL, zorder=5)
         return
     style = {"boxstyle": "round,pad=0,rounding_size=0.05", "fc": COLOURS[node.kind], "ec": "black", "zorder": 3}
     axes.add_patch(FancyBboxPatch((x - 0.3, y - height / 2), 0.6, height, **style))
@@ -175,4 +175,4 @@ def _legend(figure, kinds):
 
     shown = [kind for kind in NAMES if kind in kinds]
     patches = [Patch(fc=COLOURS[kind], ec="black", label=NAMES[kind]) for kind in shown]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False, fontsize=11)
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 5))

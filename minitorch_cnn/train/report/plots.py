@@ -12,6 +12,7 @@ _COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, "#CC79A7", "#56B4E9"  # of runs; th
 _MARKERS = "o", "s", "^", "D"
 
 
+@figures.style()
 def curves(history, title, test_accuracy=None, kept=None):
     """Draw loss and accuracy against the epoch.
 
@@ -31,30 +32,29 @@ def curves(history, title, test_accuracy=None, kept=None):
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = figures.blank()
-    figure.suptitle(title, fontsize=20)
+    figure = figures.blank(title)
     loss, accuracy = figure.subplots(1, 2)
     epochs = [record["epoch"] for record in history]
     for axes, key, label in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy")):
-        axes.plot(epochs, [record[f"train_{key}"] for record in history], "o-", color=BLUE, lw=3, label="training")
+        axes.plot(epochs, [record[f"train_{key}"] for record in history], "o-", color=BLUE, label="training")
         if history and f"holdout_{key}" in history[0]:
             held_out = [record[f"holdout_{key}"] for record in history]
-            axes.plot(epochs, held_out, "s--", color=ORANGE, lw=3, label="held-out images")
+            axes.plot(epochs, held_out, "s--", color=ORANGE, label="held-out images")
         if history and kept not in (None, epochs[-1]):
-            axes.axvline(kept, color="0.4", ls=":", lw=3, label=f"kept: epoch {kept}")
-        axes.set_title(label, fontsize=18)
-        axes.set_xlabel("Epoch", fontsize=16)
+            axes.axvline(kept, color="0.4", ls=":", label=f"kept: epoch {kept}")
+        axes.set_title(label)
+        axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.tick_params(labelsize=14)
-        axes.grid(alpha=0.3)
+        axes.grid()
     loss.set_ylim(bottom=0)
     if test_accuracy is not None:
-        accuracy.axhline(test_accuracy, color=ORANGE, ls="--", lw=3, label=f"test, at the end: {test_accuracy:.2%}")
+        accuracy.axhline(test_accuracy, color=ORANGE, ls="--", label=f"test, at the end: {test_accuracy:.2%}")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-    accuracy.legend(fontsize=14, loc="lower right")
+    accuracy.legend(loc="lower right")
     return figure
 
 
+@figures.style()
 def comparison(histories):
     """Draw loss and accuracy of several runs against the epoch: of the held-out images, else of training, dotted.
 
@@ -78,19 +78,19 @@ def comparison(histories):
             style = {"color": _COLORS[i % len(_COLORS)], "marker": _MARKERS[i // len(_COLORS) % len(_MARKERS)]}
             label = name if held_out else f"{name} (training)"
             epochs = [line["epoch"] for line in history]
-            axes.plot(epochs, values, ls="-" if held_out else ":", lw=2.5, label=label, **style)
-        axes.set_title(key.capitalize(), fontsize=18)
-        axes.set_xlabel("Epoch", fontsize=16)
+            axes.plot(epochs, values, ls="-" if held_out else ":", label=label, **style)
+        axes.set_title(key.capitalize())
+        axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.tick_params(labelsize=14)
-        axes.grid(alpha=0.3)
+        axes.grid()
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     if histories:
         handles, labels = loss.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", fontsize=12, ncols=min(len(histories), 4))
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(histories), 4))
     return figure
 
 
+@figures.style()
 def rates(tried, losses, smoothed, title, chosen=None):
     """Draw the loss against the learning rate of a sweep.
 
@@ -109,22 +109,22 @@ def rates(tried, losses, smoothed, title, chosen=None):
     figure = figures.blank()
     axes = figure.subplots()
     axes.semilogx(tried, losses, "o", color=GREY, alpha=0.6, label="one batch")
-    axes.semilogx(tried, smoothed, color=BLUE, lw=3, label="smoothed")
+    axes.semilogx(tried, smoothed, color=BLUE, label="smoothed")
     if chosen is not None:
-        axes.axvline(chosen, color=ORANGE, ls="--", lw=3, label=f"suggested: {chosen:g}")
+        axes.axvline(chosen, color=ORANGE, ls="--", label=f"suggested: {chosen:g}")
     if len(smoothed):
         low, high = min(smoothed), max(smoothed)
         room = 0.3 * (high - low) or 1.0
         axes.set_ylim(max(low - room, 0.0), high + room)  # a loss that runs away would flatten the rest
-    axes.set_title(title, fontsize=20)
-    axes.set_xlabel("Learning rate", fontsize=16)
-    axes.set_ylabel("Loss", fontsize=16)
-    axes.tick_params(labelsize=14)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=14, loc="lower left")
+    axes.set_title(title, fontsize=figures.TITLE)
+    axes.set_xlabel("Learning rate")
+    axes.set_ylabel("Loss")
+    axes.grid()
+    axes.legend(loc="lower left")
     return figure
 
 
+@figures.style()
 def confusion(labels, predictions, classes):
     """Draw the confusion matrix.
 
@@ -150,18 +150,18 @@ def confusion(labels, predictions, classes):
             whole = f"{percent[row, column]:.0f}"
             rounded_away = whole in ("0", "100") and float(whole) != percent[row, column]  # one image is not none
             text = f"{percent[row, column]:.1f}" if rounded_away else whole
-            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=14)
-    axes.set_xticks(range(len(classes)), classes, fontsize=14, rotation=30, ha="right")
-    axes.set_yticks(range(len(classes)), classes, fontsize=14)
-    axes.set_xlabel("Answer", fontsize=16)
-    axes.set_ylabel("True class", fontsize=16)
-    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels):,} images are right", fontsize=20)
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=figures.SMALL)
+    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("Answer")
+    axes.set_ylabel("True class")
+    axes.set_title(f"{np.mean(labels == predictions):.2%} of {len(labels):,} images are right", fontsize=figures.TITLE)
     bar = figure.colorbar(image, ax=axes)
-    bar.set_label("% of the true class", fontsize=14)
-    bar.ax.tick_params(labelsize=12)
+    bar.set_label("% of the true class")
     return figure
 
 
+@figures.style()
 def mistakes(images, labels, probabilities, classes):
     """Draw the most confident mistakes of the classifier; if there are none, its least confident answers.
 
@@ -186,13 +186,12 @@ def mistakes(images, labels, probabilities, classes):
     else:
         chosen = np.argsort(sureness, kind="stable")[:18]
         title = f"No mistakes among {len(labels):,} images: the least confident answers"
-    figure = figures.blank()
-    figure.suptitle(title, fontsize=20)
+    figure = figures.blank(title)
     grid = figure.subplots(3, 6, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, i in zip(grid.flat, chosen, strict=False):
         axes.imshow(images[i], interpolation="nearest", cmap="gray", vmin=0, vmax=255)
         sure = f"{sureness[i]:.0%}" if sureness[i] < 0.995 else "> 99%"  # a rounded 100% claims too much
-        axes.set_title(f"true {classes[labels[i]]}\n{classes[predictions[i]]} {sure}", fontsize=12)
+        axes.set_title(f"true {classes[labels[i]]}\n{classes[predictions[i]]} {sure}", fontsize=figures.SMALL)
     return figure

@@ -128,7 +128,7 @@ class Runs:
         return plots.comparison({name: run.history for name, run in zip(self._names, self.runs, strict=True)})
 
     def save(self, path: Path) -> None:
-        """Write the chart to a ``.png`` or ``.svg`` file; errors as `figures.save`."""
+        """Write the chart to a ``.png``, ``.svg`` or ``.pdf`` file; errors as `figures.save`."""
         figures.save(self.chart(), path)
 
 

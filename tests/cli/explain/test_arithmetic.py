@@ -59,11 +59,11 @@ def test_files(mcnn, own_folder):
     [
         (("conv", "--input", 4, "--kernel", 9), "mcnn explain conv: explain.conv: height - expected at least 9 padded"),
         (("conv", "--stride", 0), "--stride: expected an integer of at least 1, got '0'"),
-        (("conv", "-o", "a.jpg"), "ends in .png or .gif or .svg or .html or .txt, got 'a.jpg'"),
+        (("conv", "-o", "a.jpg"), "ends in .png or .svg or .pdf or .gif or .html or .txt, got 'a.jpg'"),
         (("conv", "--step", 10, "-o", "a.png"), "mcnn explain conv: --step - expected 1 to 9, got 10"),
         (("conv", "--step", 0), "--step: expected an integer of at least 1"),
         (("pool", "--pad", 2), "padding - expected less than the window's height 2, got 2"),
-        (("xcorr", "-o", "a.gif"), "expected a file name that ends in .png or .svg or .txt, got 'a.gif'"),
+        (("xcorr", "-o", "a.gif"), "expected a file name that ends in .png or .svg or .pdf or .txt, got 'a.gif'"),
         (("pol",), "expected one of"),
         ((), "mcnn explain: the following arguments are required: WHAT"),
         (("conv", "--fuzz"), "unknown option --fuzz"),

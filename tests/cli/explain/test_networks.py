@@ -104,7 +104,10 @@ def test_images_as_the_model_takes_them(network):
         ),
         (("growth", "lenet"), "no network is called 'lenet'; did you mean lenet5?"),
         (("matrix", "--groups", 2), "mcnn explain matrix: Conv2d: in_channels - expected a multiple of groups 2"),
-        (("filters", "--model", "model.safetensors", "-o", "a.jpg"), "ends in .png or .svg or .gif, got 'a.jpg'"),
+        (
+            ("filters", "--model", "model.safetensors", "-o", "a.jpg"),
+            "ends in .png or .svg or .pdf or .gif, got 'a.jpg'",
+        ),
         (("maps", "none.png", "--model", "model.safetensors"), "none.png"),
         (("saliency", "image.png", "--model", "model.safetensors", "--target", 10), "target - expected"),
         (("patches", "conv9", "--model", "model.safetensors"), "layer - expected a module's path, got 'conv9'"),

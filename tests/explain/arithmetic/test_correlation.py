@@ -45,10 +45,10 @@ def test_files(tmp_path):
         for kind in ("png", "svg", "txt"):
             made.save(tmp_path / f"{name}.{kind}")
         with Image.open(tmp_path / f"{name}.png") as image:
-            assert image.size == (1600, 900)
+            assert image.size == (1280, 720)
         assert made._repr_svg_().encode() == (tmp_path / f"{name}.svg").read_bytes()
         assert (tmp_path / f"{name}.txt").read_text() == f"{made}\n"
-    with pytest.raises(ValueError, match="path - expected the extension .png or .svg, got"):
+    with pytest.raises(ValueError, match="path - expected the extension .png or .svg or .pdf, got"):
         explain.side_by_side(K).save(tmp_path / "a.gif")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, explain, nn, no_grad, ops
+from minitorch_cnn.display import figures
 
 
 class TwoRuns(nn.Module):
@@ -124,7 +125,7 @@ def test_wrong_predictions_are_marked_red():
     assert [found.wrong(number) for number in range(3)] == [False, True, True]
     assert found.title(0) == "spot / spot, 98%" and found.title(1) == "spot / nothing, 98%"
     titles = [axes.title for axes in found.figure().axes if axes.get_title()]
-    assert [title.get_color() == "black" for title in titles] == [True, False, False]
+    assert [title.get_color() == figures.INK for title in titles] == [True, False, False]
     assert str(found).count("predicted") == 2 and "predicted spot, truly nothing" in str(found)
     other = explain.occlusion(model, x, "spot", classes=classes)
     assert not other.wrong(1) and other.title(1) == "nothing, 98%\nheat for spot"

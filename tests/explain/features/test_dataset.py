@@ -76,8 +76,8 @@ def test_of_many_classes_one_image_each_is_shown_with_its_name():
     names = [name.replace("class", "a long name of a class") for name in names]
     train = make(40, classes=20)
     long = data.ArrayDataset(train.images, train.labels, names, train.mean, train.std)
-    assert shown(explain.dataset(long))[3][0] == "a long name…"
-    assert "(the first 105 of 120)" in explain.dataset(make(120, classes=120)).figure().get_suptitle()
+    assert shown(explain.dataset(long))[3][0] == "a long na…"
+    assert "(the first 120 of 130)" in explain.dataset(make(130, classes=130)).figure().get_suptitle()
 
 
 def test_transforms_are_shown_epoch_by_epoch():

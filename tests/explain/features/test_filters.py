@@ -48,7 +48,7 @@ def test_the_text_has_the_strongest_filter_first():
 @pytest.mark.parametrize("layer", ["0", "4"])
 def test_the_grid_is_drawn(layer):
     drawing = explain.filters(small(), layer).figure()
-    assert Image.open(io.BytesIO(figures.encoded(drawing, "png"))).size == (1600, 900)
+    assert Image.open(io.BytesIO(figures.encoded(drawing, "png"))).size == (1280, 720)
 
 
 def test_a_film_from_a_run(tmp_path):

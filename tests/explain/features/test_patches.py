@@ -62,7 +62,7 @@ def test_text_and_picture(channels):
     assert lines[0] == "layer 0: each unit sees 3 x 3 pixels; 3 images" and len(lines) == 6
     index, (y, x), score = found.indices[0, 0], found.places[0, 0], found.scores[0, 0]
     assert lines[1].split()[2:4] == [("even", "odd")[index % 2], f"{index}@{y},{x}={score:.2f}"]
-    assert Image.open(io.BytesIO(figures.encoded(found.figure(), "png"))).width > 900
+    assert Image.open(io.BytesIO(figures.encoded(found.figure(), "png"))).size == (1280, 720)
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ def texts(figure):
 
 def test_the_poster_names_each_network_and_its_numbers():
     written = texts(explain.poster((("lenet5", "LeNet-5", 1998), ("resnet20", "ResNet-20", 2015))))
-    for line in ("LeNet-5\n1998", "61.7 thousand parameters", "417 thousand multiplications", "field 16 x 16 pixels"):
+    for line in ("LeNet-5\n1998", "61.7 thousand parameters", "417 thousand multiplications", "field 16 x 16"):
         assert line in written
     for line in (
         "ResNet-20\n2015",
         "270 thousand parameters",
         "40.6 million multiplications",
-        "field 81 x 81 pixels (larger than the image)",
+        "field 81 x 81, beyond the image",
     ):
         assert line in written
     assert "the maps get smaller from stage to stage (2 of 2)" in written

@@ -105,7 +105,7 @@ def test_drawings(name):
     bars = sum(len(axes.patches) for axes in figure.axes)
     assert bars >= len(found.nodes) - 1  # a bar or an arrow for every node
     image = Image.open(io.BytesIO(figures.encoded(figure, "png")))
-    assert image.width >= 1600 and len(image.convert("RGB").getcolors(1 << 24)) > 3
+    assert image.width == 1280 and len(image.convert("RGB").getcolors(1 << 24)) > 3
 
 
 def test_long_networks_are_cut_into_rows_that_all_layers_are_in():

@@ -75,7 +75,7 @@ def test_pictures_have_the_size_of_a_slide(start, test_set):
     trainer.final_eval(test_set)
     for path in (trainer.folder.curves, trainer.folder.confusion, trainer.folder.mistakes):
         with Image.open(path) as image:
-            assert image.size == (1600, 900) and len(image.convert("RGB").getcolors(1 << 20)) > 10
+            assert image.size == (1280, 720) and len(image.convert("RGB").getcolors(1 << 20)) > 10
 
 
 RESULT = {"recipe": "mlp", "dataset": "shapes10", "verified": True, "epochs": 1, "seed": 0, "seconds": 1.5}

@@ -9,6 +9,7 @@ import numpy as np
 from minitorch_cnn.explain.arithmetic.render.layout import EDGES, key, scene
 from minitorch_cnn.explain.arithmetic.render.svg import drawing
 
+_SMALLEST = 4  # pixels of a number in a cell, with all its digits: a page can be made larger
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -133,7 +134,7 @@ def page(example):
     }
     return _PAGE.substitute(
         title=escape(example.title),
-        drawing=drawing(scene(example, equation=False)),
+        drawing=drawing(scene(example, equation=False, smallest=_SMALLEST)),
         steps=_script(steps),
         edges=_script(EDGES),
         names=_script(names),

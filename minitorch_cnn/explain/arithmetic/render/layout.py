@@ -1,7 +1,7 @@
 """A worked example laid out on a slide: rectangles and texts, which `png` and `svg` draw.
 
-Orange is the window, blue the kernel, green the result. The tint of a cell shows the sign: blue below zero, orange
-above. Dashed cells are padding; no window reads hatched ones.
+Green is the window on the input, purple the kernel, orange the result. The tint of a cell shows the sign: blue below
+zero, orange above. Dashed cells are padding; no window reads hatched ones.
 """
 
 import textwrap
@@ -13,15 +13,16 @@ import numpy as np
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.arithmetic.text import short
 
-WIDTH, MARGIN = 1600, 40  # pixels
-EDGES = {"left": figures.ORANGE, "right": figures.BLUE, "result": figures.GREEN}
-PALE, FAINT = "#F4F4F4", "#777777"
-_LARGEST_CELL, _ROOM = 84, 540  # of a cell, and the height of the grids
-_SMALLEST_NUMBER = 22  # pixels; smaller cells show their colour alone
+WIDTH, HEIGHT, MARGIN = 1280, 720, 36  # pixels of a slide
+EDGES = {"left": figures.INPUT, "right": figures.KERNEL, "result": figures.OUTPUT}
+PALE, FAINT = "#F4F4F4", figures.SOFT
+_LARGEST_CELL = 72
+_TITLE, _TEXT, _EQUATION, _SMALLEST = 30, 19, 21, 18  # pixels of letters; numbers that would be smaller are left out
 _LINES = 3  # of an equation
+_DIGITS = 4  # of a number in a cell, fewer where they do not fit
 _GAP = 0.4  # cells between planes
-_BETWEEN = 100  # pixels between grids
-_HEADING = 24
+_BETWEEN = 76  # pixels between grids
+_HEADING = 22
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def key(grid, place):
     return "-".join([grid, *(str(int(i)) for i in place)])
 
 
-def scene(example, number=None, *, equation=True):
+def scene(example, number=None, *, equation=True, smallest=_SMALLEST):
     """Lay out a worked example.
 
     Parameters
@@ -83,39 +84,44 @@ def scene(example, number=None, *, equation=True):
         The step to show, with the results up to it; None shows all results and marks no step.
     equation : bool
         False leaves out the line of the equation.
+    smallest : float
+        Pixels of the smallest number in a cell; where numbers would be smaller, the colour of the cell stands alone.
 
     Returns
     -------
     Scene
     """
-    parts, y = [], 45
-    parts.append(Text(MARGIN, y, example.title, 34, middle=False, bold=True))
-    for line in [example.rule, *(line for text in example.sizes for line in textwrap.wrap(text, 125))]:
-        y += 38
-        parts.append(Text(MARGIN, y, line, 23, middle=False))
-    y += 90
+    parts, y = [], 8
+    for line in textwrap.wrap(example.title, 62):
+        y += 36
+        parts.append(Text(MARGIN, y, line, _TITLE, middle=False, bold=True))
+    y += 6
+    for line in [line for text in (example.rule, *example.sizes) for line in textwrap.wrap(text, 105)]:
+        y += 29
+        parts.append(Text(MARGIN, y, line, _TEXT, middle=False))
+    y += 70
     step = None if number is None else example.steps[number]
     marked = _marked(example, step)
-    shown = len(example.steps) if number is None else number + 1
-    known = {s.place for s in example.steps[:shown]}
-    cell, widths, height = _cell(example)
-    x = (WIDTH - sum(widths) - _BETWEEN * (len(widths) - 1)) / 2
+    known = {s.place for s in example.steps[: len(example.steps) if number is None else number + 1]}
+    legend, lines = list(_legend(example)), _wrapped(step.equation) if equation and step else []
+    below = 34 * len(legend) + (30 * max(len(_wrapped(s.equation)) for s in example.steps) + 14 if lines else 0)
+    room = HEIGHT - MARGIN - y - below
+    cell, widths, height = _cell(example, room)
+    x, y = (WIDTH - sum(widths) - _BETWEEN * (len(widths) - 1)) / 2, y + (room - height * cell) / 3
     for (name, grid), width, sign in zip(grids(example).items(), widths, (*example.signs, ""), strict=False):
-        parts.append(Text(x + width / 2, y - 30, _heading(grid), _HEADING, bold=True, colour=EDGES[name]))
+        parts.append(Text(x + width / 2, y - 26, _heading(grid), _HEADING, bold=True, colour=EDGES[name]))
         corner = x + (width - _columns(grid) * cell) / 2, y + (height - _rows(grid)) * cell / 2
-        parts += sorted(_cells(name, grid, *corner, cell, marked, known), key=_layer)
+        parts += sorted(_cells(name, grid, *corner, cell, marked, known, smallest), key=_layer)
         x += width + _BETWEEN
-        parts.append(Text(x - _BETWEEN / 2, y + height * cell / 2, sign, 40))
-    y += height * cell + 20
-    for line in _legend(example):
+        parts.append(Text(x - _BETWEEN / 2, y + height * cell / 2, sign, 34))
+    y += height * cell
+    for line in legend:
+        y += 34
+        parts.append(Text(WIDTH / 2, y, line, _TEXT, colour=FAINT))
+    for line in lines:
         y += 30
-        parts.append(Text(WIDTH / 2, y, line, 20, colour=FAINT))
-    if equation and example.steps:
-        lines = _wrapped(step.equation) if step else []
-        for i, line in enumerate(lines):
-            parts.append(Text(WIDTH / 2, y + 50 + 38 * i, line, 25, bold=True))
-        y += 38 * max(len(_wrapped(s.equation)) for s in example.steps) + 20 if number is not None else 0
-    return Scene(WIDTH, int(y + 40), parts)
+        parts.append(Text(WIDTH / 2, y + 14, line, _EQUATION, bold=True))
+    return Scene(WIDTH, HEIGHT, parts)
 
 
 def _layer(part):
@@ -124,10 +130,10 @@ def _layer(part):
 
 
 def _wrapped(equation):
-    lines = textwrap.wrap(equation, 96)
+    lines = textwrap.wrap(equation, 86)
     if len(lines) <= _LINES:
         return lines
-    return [*lines[: _LINES - 1], f"... {equation.rpartition(' = ')[0][-60:]} = {equation.rpartition(' = ')[2]}"]
+    return [*lines[: _LINES - 1], f"... {equation.rpartition(' = ')[0][-50:]} = {equation.rpartition(' = ')[2]}"]
 
 
 def _rows(grid):
@@ -144,12 +150,12 @@ def _heading(grid):
     return f"{grid.name} {grid.letter}"
 
 
-def _cell(example):
+def _cell(example, space):
     """Return (pixels of a cell, pixels across each grid and its heading, rows of the highest)."""
     every = list(grids(example).values())
     height = max(map(_rows, every))
     room = WIDTH - 2 * MARGIN - _BETWEEN * (len(every) - 1)
-    cell = min(_LARGEST_CELL, _ROOM / height)
+    cell = min(_LARGEST_CELL, space / height)
     while True:
         widths = [max(_columns(grid) * cell, 0.7 * _HEADING * len(_heading(grid))) for grid in every]
         if sum(widths) <= room:
@@ -169,12 +175,13 @@ def _marked(example, step):
     return marked
 
 
-def _cells(name, grid, x, y, side, marked, known):
+def _cells(name, grid, x, y, side, marked, known, smallest):
     """Yield the cells of a grid and the numbers in them."""
     planes, rows, columns = grid.values.shape
     top, bottom, left, right = grid.padding
     finite = np.abs(grid.values[np.isfinite(grid.values)])
     largest = finite.max(initial=0) or 1
+    digits, size = _digits(grid, side, smallest)
     for plane in range(planes):
         along, down = divmod(plane, planes // grid.columns)  # the channels of a filter, one below the other
         x0 = x + along * (columns + left + right + _GAP) * side
@@ -196,10 +203,26 @@ def _cells(name, grid, x, y, side, marked, known):
                     hatched=bool(inside and grid.unread is not None and grid.unread[h, w]),
                     cell=cell,
                 )
-                if visible and side >= _SMALLEST_NUMBER:
-                    text = short(value).replace("inf", "\N{INFINITY}").replace("-", "\N{MINUS SIGN}")
-                    size = side * min(0.42, 1.45 / max(len(text), 1))
+                if visible and size >= smallest:
+                    text = _number(value, digits)
                     yield Text(at[0] + side / 2, at[1] + side / 2, text, size, "black" if inside else FAINT, cell=cell)
+
+
+def _number(value, digits):
+    """Return a number as it stands in a cell."""
+    text = short(value) if digits == _DIGITS else f"{value:.{digits}g}"
+    return text.replace("inf", "\N{INFINITY}").replace("-", "\N{MINUS SIGN}")
+
+
+def _digits(grid, side, smallest):
+    """Return (digits of the numbers in a grid, pixels of their letters): as many digits as can be read."""
+    values = {*grid.values.ravel().tolist(), *([grid.fill] if any(grid.padding) else [])}
+    for digits in range(_DIGITS, 0, -1):
+        longest = max(len(_number(value, digits)) for value in values)
+        size = side * min(0.5, 1.35 / longest)
+        if size >= smallest:
+            break
+    return digits, size
 
 
 def tint(share):

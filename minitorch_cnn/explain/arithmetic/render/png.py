@@ -28,8 +28,10 @@ def gif(example):
     """
     if len(example.steps) > _MOST_FRAMES:
         raise ValueError(f"save: path - expected a .gif of at most {_MOST_FRAMES} results, got {len(example.steps)}")
+    from PIL import Image
+
     frames = [paint(scene(example, number)) for number in range(len(example.steps))]
-    palette = frames[-1].quantize(128)
+    palette = frames[-1].quantize(128, method=Image.Quantize.MAXCOVERAGE)
     frames = [frame.quantize(palette=palette, dither=0) for frame in frames]
     durations = [_MILLISECONDS] * (len(frames) - 1) + [_LAST]
     buffer = io.BytesIO()
