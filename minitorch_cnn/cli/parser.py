@@ -61,8 +61,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def hint(name, known):
-    """Return "; did you mean ...?" for the nearest known name, or nothing."""
-    near = difflib.get_close_matches(str(name), list(map(str, known)), n=1, cutoff=0.5)
+    """Return "; did you mean ...?" for the nearest known name, or nothing; there are no hints for numbers."""
+    names = [choice for choice in known if isinstance(choice, str)] if isinstance(name, str) else []
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) if names else []
     return f"; did you mean {near[0]}?" if near else ""
 
 

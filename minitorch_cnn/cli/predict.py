@@ -53,19 +53,20 @@ def _predict(arguments):
 
 def _predict_code(arguments):
     if arguments.json:
-        imports = "import dataclasses\nimport json\nimport sys\n"
-        shown = 'print(json.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))\n'
+        imports = "import dataclasses\nimport sys\n"
+        shown = 'print(json_text.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))\n'
     else:
         imports = "import sys\n"
         shown = 'for a in answers:\n    print(f"{a.file}\\t{a.label}\\t{a.probability:.4f}")\n'
     library, paths = "train", repr(arguments.images)
+    writer = "from minitorch_cnn.io import json_text\n" if arguments.json else ""
     if any(map(os.path.isdir, arguments.images)):
         imports += "\nimport tqdm\n"
         library = "data, train"
         found = f"[{', '.join(_paths_code(arguments, path) for path in arguments.images)}]"
         paths = f'tqdm.tqdm({found}, unit="pictures", leave=False, disable=None, ncols=80)'
     return (
-        f"{imports}\nfrom minitorch_cnn import {library}\n\n"
+        f"{imports}\nfrom minitorch_cnn import {library}\n{writer}\n"
         f"classifier, failed = {classifier_code(arguments)}, []\n"
         f"paths = {paths}\n"
         "answers = classifier.classify(paths, on_error=failed.append)\n"
@@ -93,14 +94,14 @@ def _evaluate_code(arguments):
     if arguments.json:
         views = '"views": judged.views, "plain_test_accuracy": judged.plain_accuracy'
         result = f'{{"test_accuracy": judged.accuracy, "test_loss": judged.loss, {views}, "model": {path!r}}}'
-        imports, shown = "import json\n\n", f"print(json.dumps({result}))\n"
+        library, shown = "data, train\nfrom minitorch_cnn.io import json_text", f"print(json_text.dumps({result}))\n"
     else:
-        imports = ""
+        library = "data, train"
         seen = " ({judged.views} views; plain {judged.plain_accuracy:.2%})" if arguments.views > 1 else ""
         judged = f"f'test accuracy {{judged.accuracy:.2%}}{seen}, loss {{judged.loss:.4f}}:'"
         shown = f"print({judged}, {path!r}, 'on', test_set.name)\n"
     return (
-        f"{imports}from minitorch_cnn import data, train\n\n"
+        f"from minitorch_cnn import {library}\n\n"
         f"test_set = {test_source(arguments).code(train=False)}\n"
         f"judged = {code}.evaluate(test_set{views_code})\n"
         f"{shown}"

@@ -1,10 +1,10 @@
 """Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more."""
 
 import contextlib
-import json
-import math
 import os
 import sys
+
+from minitorch_cnn.io import json_text
 
 
 def say(text):
@@ -16,15 +16,7 @@ def say(text):
 
 def print_json(value):
     """Print JSON; NaN and infinities become null, because JSON has no numbers for them."""
-    print(json.dumps(_finite(value), indent=2, allow_nan=False))
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json_text.dumps(value, indent=2))
 
 
 def give_up_broken():

@@ -186,9 +186,9 @@ def _new_folder(path):
 
 
 def _write(folder, record):
-    from minitorch_cnn.io import files
+    from minitorch_cnn.io import files, json_text
 
-    files.atomic_write(os.path.join(folder, _RECORD), (json.dumps(record, indent=2) + "\n").encode())
+    files.atomic_write(os.path.join(folder, _RECORD), (json_text.dumps(record, indent=2) + "\n").encode())
 
 
 def _read(arguments):

@@ -12,6 +12,7 @@ from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
 from minitorch_cnn.ops.arithmetic import mul, sub
+from minitorch_cnn.ops.choice import where
 from minitorch_cnn.ops.loss import REDUCTIONS, check_reduction
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.pointwise import abs as abs_
@@ -122,7 +123,9 @@ def _constant(op, name, value, x):
 
 def _weighted(op, losses, weight, reduction):
     if weight is not None:
-        losses = mul(losses, losses.result(_constant(op, "weight", weight, losses)))
+        factors = _constant(op, "weight", weight, losses)
+        left_out = (factors == 0) & np.isinf(losses.data)  # 0 times infinity would be NaN
+        losses = mul(where(~left_out, losses, 0.0) if left_out.any() else losses, losses.result(factors))
     return REDUCTIONS[reduction](losses)
 
 

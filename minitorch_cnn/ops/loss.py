@@ -76,6 +76,8 @@ class Labels:
         One number per class.
     ignore_index : int or None
         The label of what does not count.
+    smoothing : float, 0..1
+        Without it, a label whose class has weight 0 does not count either: its loss may be infinite.
 
     Attributes
     ----------
@@ -85,7 +87,7 @@ class Labels:
     weight : ndarray, shape (K,), or None
     """
 
-    def __init__(self, op, name, labels, shape, weight, ignore_index):
+    def __init__(self, op, name, labels, shape, weight, ignore_index, smoothing=0.0):
         array = np.asarray(labels.data if isinstance(labels, Variable) else labels)
         if array.dtype.kind not in "iu":
             raise TypeError(f"{op}: labels - expected integers, the index of each class, got dtype {array.dtype}")
@@ -101,6 +103,8 @@ class Labels:
                 f"got {array[at]} at position {at[0] if len(at) == 1 else at}"
             )
         self.indices = np.where(ignored, 0, array).astype(np.int64).reshape(-1)  # a copy: backward reads it too
+        if weight is not None and not smoothing:
+            ignored |= (weight[self.indices] == 0).reshape(array.shape)
         self.kept = ~ignored.reshape(-1) if ignored.any() else None
         self.weight = weight
 
@@ -151,11 +155,22 @@ def _likelihood(log_probs, labels):
     return neg(index(log_probs, (np.arange(len(labels.indices)), labels.indices)))
 
 
+def _log_softmax(rows, weight):
+    """Return the log probabilities of rows (M, K), and 0 in place of an infinite one whose weight is 0.
+
+    A class that no target has does not count, as impossible as the logits make it; 0 times infinity would be NaN.
+    """
+    log_probs = log_softmax(rows, 1)
+    blocked = (np.asarray(weight) == 0) & np.isneginf(log_probs.data)
+    return where(~blocked, log_probs, 0.0) if blocked.any() else log_probs
+
+
 def _of_labels(rows, labels, smoothing):
     """Return the cross-entropy of each row (M, K) and its label."""
     if labels.weight is None or not smoothing:
         return labels.weighted(CrossEntropy.apply(rows, labels=labels.indices, label_smoothing=smoothing))
-    log_probs, weight = log_softmax(rows, 1), rows.result(labels.weight)  # each class of the target has its weight
+    # each class of the target has its weight
+    log_probs, weight = _log_softmax(rows, labels.weight), rows.result(labels.weight)
     certain = labels.weighted(_likelihood(log_probs, labels))
     spread = neg(sum_(mul(log_probs, weight), 1))
     return add(mul(certain, 1 - smoothing), mul(spread, smoothing / rows.data.shape[1]))
@@ -165,7 +180,7 @@ def _of_probabilities(rows, target, weight, smoothing):
     """Return the cross-entropy of each row (M, K) and a row of probabilities."""
     target = add(mul(target, 1 - smoothing), smoothing / rows.data.shape[1]) if smoothing else target
     target = target if weight is None else mul(target, rows.result(weight))
-    return neg(sum_(mul(log_softmax(rows, 1), target), 1))
+    return neg(sum_(mul(_log_softmax(rows, target.data), target), 1))
 
 
 def _as_probabilities(logits, labels):
@@ -238,7 +253,7 @@ def cross_entropy(
     weight = _check_classes("cross_entropy", "logits", shape, weight, ignore_index, logits.data.dtype)
     target = _as_probabilities(logits, labels)
     if target is None:
-        classes = Labels("cross_entropy", "logits", labels, shape, weight, ignore_index)
+        classes = Labels("cross_entropy", "logits", labels, shape, weight, ignore_index, smoothing)
         losses = _of_labels(classes.counted(_rows(logits)), classes, smoothing)
         return classes.reduced(losses, reduction, (*shape[:1], *shape[2:]))
     if ignore_index is not None and ignore_index >= 0:

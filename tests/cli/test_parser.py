@@ -40,6 +40,11 @@ def test_python_m_is_mcnn():
     assert done.returncode == 0 and done.stdout.startswith("mcnn ")
 
 
+def test_no_number_is_taken_for_a_misspelt_one(mcnn):
+    code, _, err = mcnn("eval", "--views", "10")
+    assert code == 2 and err.strip().endswith("expected one of 1, 2, 6, got 10")
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -129,6 +129,47 @@ def test_a_row_whose_label_is_ignored_may_hold_nan(options):
     np.testing.assert_allclose(x.grad, [[0, 0], *alone.grad])
 
 
+IMPOSSIBLE = [[-np.inf, 1.0, 2.0]]  # the first class has the probability 0
+LOSS_1, LOSS_2 = np.log1p(np.e), np.log1p(1 / np.e)  # if the class is the second or the third
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "loss"),
+    [
+        (np.array([1]), {}, LOSS_1),
+        (np.array([[0.0, 1.0, 0.0]]), {}, LOSS_1),
+        (np.array([[0.5, 0.5, 0.0]]), {"weight": np.array([0.0, 1.0, 1.0])}, LOSS_1 / 2),
+        (np.array([1]), {"weight": np.array([0.0, 1.0, 1.0]), "label_smoothing": 0.3}, 0.8 * LOSS_1 + 0.1 * LOSS_2),
+        (np.array([[0.5, 0.5, 0.0]]), {}, np.inf),
+        (np.array([0]), {"label_smoothing": 1.0}, np.inf),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_class_without_weight_may_be_impossible(labels, options, loss):
+    x = Tensor(IMPOSSIBLE, requires_grad=True)
+    out = ops.cross_entropy(x, labels, reduction="sum", **options)
+    out.backward()
+    np.testing.assert_allclose(out.item(), loss)
+    assert np.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("function", [ops.cross_entropy, ops.nll_loss])
+@pytest.mark.parametrize("bad", [-np.inf, np.nan])
+def test_a_row_whose_class_has_no_weight_does_not_count(function, bad):
+    x, weight = Tensor([[bad, 1.0, 2.0], [1.0, 1.0, 2.0]], requires_grad=True), np.array([0.0, 2.0, 1.0])
+    loss = function(x, np.array([0, 1]), weight=weight)
+    loss.backward()
+    alone = function(Tensor(x.data[1:]), np.array([1]), weight=weight)
+    np.testing.assert_allclose(loss.item(), alone.item())
+    assert not x.grad[0].any() and x.grad[1].any()
+
+
+def test_an_element_without_weight_may_have_an_infinite_loss():
+    x = Tensor([-np.inf, 1.0], requires_grad=True)
+    ops.binary_cross_entropy_with_logits(x, Tensor([1.0, 0.0]), weight=[0.0, 1.0], reduction="sum").backward()
+    np.testing.assert_allclose(x.grad, [0, 1 / (1 + np.exp(-1))])
+
+
 def test_an_infinite_slope_reaches_no_positive_element():
     x = Tensor([1.0, -2.0, np.inf], requires_grad=True)
     out = ops.prelu(x, Tensor([np.inf]))

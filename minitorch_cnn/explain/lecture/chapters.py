@@ -70,7 +70,11 @@ def write_notebook(chapter: Path, folder: Path, run: bool = True) -> pathlib.Pat
 
 def read_cells(path):
     """Return (whether it is text, its content) of every cell of a program in the percent format."""
-    first, *parts = re.split(r"^# %%", pathlib.Path(path).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        text = ""  # a picture, for example
+    first, *parts = re.split(r"^# %%", text, flags=re.MULTILINE)
     if first.strip() or not parts:
         raise ChapterError(f"{path} - expected a program that begins with a cell, # %%, got another file")
     cells = []

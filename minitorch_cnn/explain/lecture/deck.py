@@ -134,7 +134,7 @@ def _settings(folder):
         return {}
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LectureError(SETTINGS, f"TOML - {error}") from error
     for name, value in settings.items():
         kind = {"title": str, "lang": str, "words": dict, "networks": dict}.get(name)

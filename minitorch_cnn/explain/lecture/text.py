@@ -68,7 +68,10 @@ def read_slides(path):
         told = "install what lectures need: pip install 'minitorch-cnn[lecture]' (there is no markdown-it-py here)"
         raise ModuleNotFoundError(told, name=error.name) from error
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LectureError(path.name, f"text - expected Markdown in UTF-8, got {error.reason}") from error
     slides, part = [], []
     for token in [*markdown.parse(text), None]:
         if token is not None and token.type != "hr":

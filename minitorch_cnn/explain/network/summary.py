@@ -1,6 +1,5 @@
 """A model as a table: shapes, parameters, multiplications, memory and receptive field of each layer."""
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.trace.semantics import covers_maps, macs_of
+from minitorch_cnn.io import json_text
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.ops.reads import UNKNOWN
@@ -49,7 +49,7 @@ class Summary:
 
     def json(self) -> str:
         """Return all of it as JSON."""
-        return json.dumps(asdict(self), indent=2)
+        return json_text.dumps(asdict(self), indent=2)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))

@@ -1,12 +1,11 @@
 """One HTML file with everything inside: styles, elements, data and script."""
 
-import json
 import pathlib
 from string import Template
 
 from minitorch_cnn import arguments
 from minitorch_cnn.explain.page.bundle import FOLDER, bundle
-from minitorch_cnn.io import files
+from minitorch_cnn.io import files, json_text
 
 
 def page(template, styles, script, content, **texts):
@@ -38,7 +37,7 @@ def save(owner, path, text):
 
 def as_json(content):
     """Return content as JSON that can stand inside an HTML script element."""
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return json_text.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _text(name):

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from minitorch_cnn.display import html
-from minitorch_cnn.io import files, record
+from minitorch_cnn.io import files, json_text, record
 from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
 from minitorch_cnn.train.state import Checkpoints
 from minitorch_cnn.types import Path
@@ -120,12 +120,12 @@ class RunFolder:
 
     def write_history(self, records: Sequence[dict[str, Any]]) -> None:
         """Write ``run.jsonl`` anew from a list of dicts."""
-        text = "".join(json.dumps(record) + "\n" for record in records)
+        text = "".join(json_text.dumps(record) + "\n" for record in records)
         files.atomic_write(self.history, text.encode())
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json`` from a dict."""
-        files.atomic_write(self.result, (json.dumps(result, indent=2) + "\n").encode())
+        files.atomic_write(self.result, (json_text.dumps(result, indent=2) + "\n").encode())
 
     def read_result(self) -> dict[str, Any] | None:
         """Return ``result.json`` as a dict, or None while the run is not complete.
@@ -138,7 +138,7 @@ class RunFolder:
         if not self.result.exists():
             return None
         try:
-            result = json.loads(self.result.read_text(encoding="utf-8"))
+            result = json.loads(self.result.read_text(encoding="utf-8"), object_hook=json_text.read_losses)
             record.check(result, _RESULT, "result")
             kind = "test" if result["test_reads"] else "holdout"
             record.check(result, {f"{kind}_accuracy": record.share, f"{kind}_loss": record.loss}, "result")

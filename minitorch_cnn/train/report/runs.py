@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn import arguments, weights
 from minitorch_cnn.display import columns, figures, html
-from minitorch_cnn.io import record
+from minitorch_cnn.io import json_text, record
 from minitorch_cnn.train import state
 from minitorch_cnn.train.report import plots
 from minitorch_cnn.train.report.reporter import duration
@@ -260,7 +260,8 @@ def _history(path):
     if not path.exists():
         return []
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
+        lines = [json.loads(line, object_hook=json_text.read_losses) for line in text.splitlines()]
         record.check(lines, [_EPOCH], "history")
         for line in lines:
             record.check(line, {name: form for name, form in _HELD_OUT.items() if name in line}, "history")

@@ -42,6 +42,12 @@ def test_a_notebook_holds_its_results(chapter, tmp_path):
         chapters.write_notebook(chapter, tmp_path / "out")
 
 
+def test_a_picture_is_no_chapter(chapter):
+    chapter.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(chapters.ChapterError, match="expected a program that begins with a cell, # %%, got another"):
+        chapters.read_cells(chapter)
+
+
 def test_what_is_missing_is_named(chapter, tmp_path, monkeypatch):
     chapter.write_text("x = 1\n# %%\n")
     with pytest.raises(

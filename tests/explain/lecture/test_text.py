@@ -33,6 +33,16 @@ def test_slides_end_at_a_rule_and_have_notes_and_figures(read):
     assert '<ul class="steps">' in second.body and "window" not in second.body
 
 
+def test_a_picture_is_no_text(tmp_path):
+    (tmp_path / "02.md").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(lecture.LectureError, match="^02.md: text - expected Markdown in UTF-8, got invalid start byte"):
+        read_slides(tmp_path / "02.md")
+    (tmp_path / "02.md").write_text("# One")
+    (tmp_path / "deck.toml").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(lecture.LectureError, match="^deck.toml: TOML - "):
+        lecture.lecture_runs(tmp_path)
+
+
 def test_a_formula_keeps_its_lines_and_html_is_text(read):
     (slide,) = read("# F\n\n```formula\na < b\nc\n```\n\n<script>x</script>\n")
     assert '<p class="formula">a &lt; b<br>c</p>' in slide.body and "<script>" not in slide.body

@@ -1,6 +1,5 @@
 """A worked example as one HTML page that works offline; keys and clicks move through its steps."""
 
-import json
 from html import escape
 from string import Template
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from minitorch_cnn.explain.arithmetic.render.layout import EDGES, key, scene
 from minitorch_cnn.explain.arithmetic.render.svg import drawing
+from minitorch_cnn.io import json_text
 
 _SMALLEST = 4  # pixels of a number in a cell, with all its digits: a page can be made larger
 _PAGE = Template("""<!DOCTYPE html>
@@ -148,4 +148,4 @@ def frame(example):
 
 def _script(value):
     """Return JSON that cannot end the script around it."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return json_text.dumps(value).replace("<", "\\u003c")
