@@ -28,16 +28,21 @@ KEYS = {
     "End": "\ue010",
     " ": " ",
 }
+TASKS = "-*,disabled-by-default-devtools.timeline"  # the category of traces that has the tasks of all threads
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # of the WebDriver standard
 
 
 class Browser:
-    """Chromium, by the WebDriver protocol of chromedriver."""
+    """Chromium, by the WebDriver protocol of chromedriver; with ``tracing``, it records what its threads do."""
 
-    def __init__(self, port, folder):
+    def __init__(self, port, folder, tracing=False):
         self.address = f"http://127.0.0.1:{port}/session"
         options = {"args": [*FLAGS, f"--user-data-dir={folder}"], "binary": shutil.which("chromium")}
-        capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+        wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+        if tracing:
+            options["perfLoggingPrefs"] = {"traceCategories": TASKS, "enableNetwork": False, "enablePage": False}
+            wanted["goog:loggingPrefs"] = {"browser": "ALL", "performance": "ALL"}
+        capabilities = {"alwaysMatch": wanted}
         self.address += "/" + self._ask("", {"capabilities": capabilities})["sessionId"]
 
     def _ask(self, path, body=None, method=None):
@@ -69,6 +74,23 @@ class Browser:
     def errors(self):
         """Return what the console has shown of errors since the last call."""
         return [line["message"] for line in self._ask("/se/log", {"type": "browser"}) if line["level"] == "SEVERE"]
+
+    def tasks(self):
+        """Return (duration, time on the processor) in ms of the main threads' tasks since the last call, by tracing."""
+        events = []
+        while not events:  # chromedriver answers every second request with nothing, and then sends all
+            log = [json.loads(line["message"])["message"] for line in self._ask("/se/log", {"type": "performance"})]
+            events = [message["params"] for message in log if message["method"] == "Tracing.dataCollected"]
+        mains = [e for e in events if e["name"] == "thread_name" and e["args"]["name"] == "CrRendererMain"]
+        threads = {(event["pid"], event["tid"]) for event in mains}
+        tasks = [event for event in events if event["name"] == "RunTask" and (event["pid"], event["tid"]) in threads]
+        return [(event["dur"] / 1000, event["tdur"] / 1000) for event in tasks if "tdur" in event]
+
+    def point(self, x, y, wheel=None):
+        """Move the mouse to a point of the screen, or turn its wheel there by (right, down) pixels."""
+        right, down = wheel or (0, 0)
+        turned = {"type": "mouseWheel", "deltaX": right, "deltaY": down} if wheel else {"type": "mouseMoved"}
+        self.developer("Input.dispatchMouseEvent", x=x, y=y, **turned)
 
     def developer(self, command, **parameters):
         """Send a command of the Chrome DevTools protocol, and return its answer."""
@@ -117,12 +139,12 @@ class Browser:
 
 
 @contextlib.contextmanager
-def started(profile):
+def started(profile, tracing=False):
     """Start Chromium with a new profile in a folder, and end it afterwards."""
     driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
     try:
         port = next(m[1] for line in driver.stdout if (m := re.search(r"started successfully on port (\d+)", line)))
-        browser = Browser(port, profile)
+        browser = Browser(port, profile, tracing)
         yield browser
         browser.close()
     finally:

@@ -46,14 +46,18 @@ def from_kernels(model, x, grad):
     return [t.data for t in found.values()], gradients, named
 
 
-def run(cases, folder):
-    """Run (model, x, grad of the output) cases in Node; yield (variables, their gradients, {path: gradient})."""
+def run(cases, folder, pinned=None):
+    """Run (model, x, grad of the output) cases in Node; yield (variables, their gradients, {path: gradient}).
+
+    ``pinned`` has all variables of each case; backward then goes through these, not through those of the page.
+    """
     if shutil.which("node") is None:
         pytest.skip("needs Node; Debian's package is nodejs")
     described = [describe(model, x.shape) for model, x, _ in cases]
     parts = []
-    for description, (_, x, grad) in zip(described, cases, strict=True):
-        parts += [*description.constants, x, grad]
+    for i, (description, (_, x, grad)) in enumerate(zip(described, cases, strict=True)):
+        parts += [*description.constants, x, grad, *(pinned[i][1:] if pinned else ())]
+        description.graph["pinned"] = bool(pinned)
     (folder / "cases.json").write_text(json.dumps([description.graph for description in described]))
     np.concatenate([np.float32(part).ravel() for part in parts]).tofile(folder / "data.bin")
     command = ["node", f"{HERE}/run.mjs", FOLDER / "engine" / "graph.mjs", folder]
