@@ -127,6 +127,7 @@ def test_a_folder_is_classified_in_batches_sorted_by_name(mcnn, trained, holiday
     assert [answer["file"] for answer in json.loads(out)] == [str(path) for path in found]
 
 
+@pytest.mark.posix
 def test_broken_pictures_of_a_folder_are_named_and_the_others_classified(mcnn, trained, holiday, own_folder):
     with open("holiday/10.png", "w") as file:
         file.write("no picture")
