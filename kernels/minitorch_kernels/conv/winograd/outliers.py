@@ -117,8 +117,8 @@ def _column_fits(maps, n, w, least):
 def _fits(maps, measures, n, other, limit, most_ratio):
     """Return whether image n fits Winograd's algorithm; ``other`` is the largest value that it is multiplied with.
 
-    ``limit`` is the largest product of two elements that cannot overflow, ``most_ratio`` the largest allowed ratio
-    between rows or columns.
+    ``other`` is at least 1, so that the transform of the image alone cannot overflow. ``limit`` is the largest product
+    of two elements that cannot overflow, ``most_ratio`` the largest allowed ratio between rows or columns.
     """
     largest, fits = 0.0, True
     for value in measures.rows[n]:
@@ -133,25 +133,23 @@ def _fits(maps, measures, n, other, limit, most_ratio):
 
 
 @compiled
-def _largest(measures):
-    """Return the largest of all images as float64. Those with a NaN are left out: they are excluded anyway."""
+def _largest(rows):
+    """Return the largest of the rows of an image as float64, 0 if there is none."""
     largest = 0.0
-    for rows in measures.rows:
-        of_image = 0.0
-        for value in rows:
-            if value > of_image or np.isnan(value):
-                of_image = np.float64(value)
-        largest = of_image if of_image > largest else largest
+    for value in rows:
+        largest = max(largest, np.float64(value))
     return largest
 
 
 @compiled
 def _largest_weight(filters, measures, limit, most_ratio):
     """Return the largest element of all filters (C_out, C_in, taps, 1); NaN if one of them does not fit."""
+    largest = 0.0
     for n in range(len(filters)):
-        if not _fits(filters, measures, n, 0.0, limit, most_ratio):
+        if not _fits(filters, measures, n, 1.0, limit, most_ratio):
             return np.nan
-    return _largest(measures)
+        largest = max(largest, _largest(measures.rows[n]))
+    return largest
 
 
 @compiled
@@ -164,10 +162,11 @@ def _find(maps, measures, other, limit, most_ratio):
 
 @compiled
 def _find_pairs(x, of_x, grad_out, of_grad, limit, most_ratio):
-    excluded, largest_x, largest_grad = np.zeros(len(x), np.bool_), _largest(of_x), _largest(of_grad)
-    for n in range(len(x)):
-        fits = _fits(x, of_x, n, largest_grad, limit, most_ratio)
-        excluded[n] = not (fits and _fits(grad_out, of_grad, n, largest_x, limit, most_ratio))
+    excluded = np.zeros(len(x), np.bool_)
+    for n in range(len(x)):  # an image is multiplied with its own gradient alone
+        other_x, other_grad = max(1.0, _largest(of_x.rows[n])), max(1.0, _largest(of_grad.rows[n]))
+        fits = _fits(x, of_x, n, other_grad, limit, most_ratio)
+        excluded[n] = not (fits and _fits(grad_out, of_grad, n, other_x, limit, most_ratio))
     return np.flatnonzero(excluded)
 
 
@@ -310,8 +309,10 @@ def find(maps, weight, terms, memo=None):
     ndarray of int64; all images where the filters do not fit
     """
     memo = memo or Memo()
-    largest_weight = memo.of(weight, split_filters).largest  # if it is NaN, no image fits
-    return _find(maps, memo.of(maps, measure), largest_weight, *_limits(maps.dtype, terms))
+    split = memo.of(weight, split_filters)
+    if not split.fits:
+        return np.arange(len(maps))
+    return _find(maps, memo.of(maps, measure), max(1.0, split.largest), *_limits(maps.dtype, terms))
 
 
 def find_pairs(x, grad_out, memo=None):

@@ -244,10 +244,31 @@ def test_filters_of_many_large_weights_are_left_to_the_definition():
     np.testing.assert_array_equal(out, conv2d_forward_indirect(x, w, None, **HYPER))
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e38])
+@pytest.mark.parametrize("which", [0, 1], ids=["image", "gradient"])
+def test_a_bad_pixel_excludes_its_own_image_from_the_weight_gradient_and_no_other(value, which):
+    maps = [normal(3, 8, 8, 16), normal(3, 8, 8, 16, seed=1)]
+    spoil(maps[which], value)
+    assert outliers.find_pairs(*maps).tolist() == [1]
+
+
+@needs_tile
+def test_large_maps_times_small_factors_do_not_overflow_on_the_way():
+    x, w = normal(2, 8, 8, 16) * np.float32(1e37), normal(16, 16, 3, 3, seed=1) * np.float32(1e-20)
+    out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
+    want = exact(reference.conv2d_forward, nchw(x), w)
+    np.testing.assert_allclose(out, want, rtol=0, atol=1e-4 * np.abs(want).max())
+    grad = normal(2, 8, 8, 16, seed=2) * np.float32(1e-20)
+    for pair in ((x, grad), (grad, x)):
+        got = weight.conv2d_backward_weight_winograd(*pair, kernel_size=(3, 3), **HYPER)
+        want = exact(reference.conv2d_backward_weight, *map(nchw, pair), kernel_size=(3, 3))
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
+
+
 @needs_tile
 def test_a_weight_gradient_computes_no_image_twice_that_is_known_beforehand(monkeypatch):
     x, grad, computed = normal(3, 8, 8, 16), normal(3, 8, 8, 16, seed=1), []
-    spoil(x, 1e6)
+    spoil(x, np.inf)
     right = weight._gradient
     monkeypatch.setattr(weight, "_gradient", lambda x, *others: computed.append(len(x)) or right(x, *others))
     for known, images in ((False, [3, 2]), (True, [2])):
