@@ -21,7 +21,7 @@ def more(
     train_set: Dataset,
     folder: Path | RunFolder | None,
     *,
-    epochs: int,
+    epochs: float,
     peak_lr: float | None = None,
     model: network.Model | None = None,
     **options: Any,
@@ -36,8 +36,9 @@ def more(
         The same images as before; mean and std are those of the run.
     folder : str, Path or RunFolder
         New or empty.
-    epochs : int, >= 1
-        How many more. One cycle of the learning rate goes over these epochs.
+    epochs : int or float, >= 1
+        How many more. One cycle of the learning rate goes over these epochs. With a fraction the last one is shorter,
+        as in a recipe; after a run whose last epoch was shorter, the next one is whole again.
     peak_lr : float, > 0, or None
         The highest learning rate; None means that of the earlier run. A plateau schedule then continues where it was.
     model : Module, callable, str or None
@@ -60,7 +61,7 @@ def more(
         If ``epochs`` or ``peak_lr`` is out of its range, or the images, the classes, their order, or the model differ
         from those of the run.
     """
-    arguments.integer("more", least=1, epochs=epochs)
+    arguments.number("more", least=1, epochs=epochs)
     run = continuing.read(earlier, train_set, model, "more")
     saved, kept = run.saved, run.options
     recipe, progress = Recipe(**saved["settings"]["recipe"]), state.Progress(**saved["progress"])

@@ -271,7 +271,9 @@ class Trainer:
             self._write_history()  # that of a killed run may be a line ahead of its checkpoint
             self._next_save = time.monotonic() + self.save_every
             self.progress.start_clock()
-            self.reporter.begin(self.recipe, len(self.loader), self.progress.step)
+            before = self.progress.step - self.progress.batch  # an earlier run may have left out the end of an epoch
+            steps = before + setup.total_steps(self.recipe.epochs - self.progress.epoch, len(self.loader))
+            self.reporter.begin(self.recipe, len(self.loader), self.progress.step, steps)
             try:
                 yield
             finally:

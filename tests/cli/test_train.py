@@ -247,6 +247,9 @@ def test_a_finished_run_is_trained_further(mcnn, trained):
     code, out, err = mcnn("train", "--more", trained, "--epochs", 1, "--workers", 0)
     assert code == 0 and "2 epochs" in out and "epoch 2/2 done" in err
     assert result_of("runs/mlp-1")["test_reads"] == 2
+    code, out, err = mcnn("train", "--more", trained, "--epochs", 1.5, "--workers", 0, "--run", "half")
+    assert code == 0 and "3 epochs" in out and "epoch 3/3 done" in err
+    assert [result_of(run)["steps"] for run in (trained, "half")] == [2, 5]  # 2 batches of 128 in an epoch
     assert (
         f"train.more('run', data.Shapes10(train=True), {os.path.join('runs', 'mlp-2')!r}, epochs=1)"
         in mcnn("train", "--more", trained, "--epochs", 1, "--show-code")[1]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 
 import pytest
 
@@ -60,6 +61,22 @@ def test_early_stopping_counts_anew(start, further, recipe):
     assert more.progress.epoch > trainer.progress.epoch
 
 
+def test_fractions_of_epochs_before_and_after(start, further, recipe, test_set):
+    first = start(recipe=dataclasses.replace(recipe, epochs=1.5))
+    first.fit()
+    assert first.progress.step == 7 + 4  # 60 images in batches of 8, the rest left out
+    seen = io.StringIO()
+    trainer = further(epochs=2.25, reporter=train.Reporter(seen, clock=itertools.count(0, 11).__next__))
+    assert trainer.schedule.total_steps == 7 + 7 + 2
+    trainer.fit()
+    assert trainer.progress.step - first.progress.step == trainer.schedule.steps == 16
+    assert [record["epoch"] for record in trainer.progress.history] == [1, 2, 3, 4, 5]
+    last = seen.getvalue().splitlines()[-2]
+    assert last.startswith("epoch 5/5, batch 2/7: ") and last.endswith("about 0 s left")
+    assert trainer.final_eval(test_set)["epochs"] == 5
+    assert further("again", "more", epochs=1).recipe.epochs == 6
+
+
 def test_what_does_not_fit_is_refused(start, further, make_images):
     trainer = start()
     trainer.on_epoch = lambda *_: 1 / 0
@@ -70,6 +87,8 @@ def test_what_does_not_fit_is_refused(start, further, make_images):
     start("whole").fit()
     with pytest.raises(ValueError, match="more: epochs - expected at least 1, got 0"):
         further(earlier="whole", epochs=0)
+    with pytest.raises(TypeError, match="more: epochs - expected a number, got '2'"):
+        further(earlier="whole", epochs="2")
     with pytest.raises(ValueError, match="more: train_set - expected colours of digest"):
         further(earlier="whole", images=make_images(seed=4))
     with pytest.raises(train.RunFolderError, match="expected the folder of an earlier run, got no folder"):

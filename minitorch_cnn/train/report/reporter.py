@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn.io.streams import ProgressStream, bar_width
-from minitorch_cnn.train import setup
 
 if TYPE_CHECKING:
     from minitorch_cnn.train.recipes import Recipe
@@ -86,7 +85,7 @@ class Reporter:
         if self.stream.isatty() or self._is_time() or done == count:
             self.say(f"{what}: {done:,} of {count:,} images")
 
-    def begin(self, recipe: "Recipe", batches: int, step: int) -> None:
+    def begin(self, recipe: "Recipe", batches: int, step: int, steps: int) -> None:
         """Start to show a training.
 
         Parameters
@@ -96,10 +95,12 @@ class Reporter:
             Of an epoch.
         step : int
             Steps that the resumed run has done before.
+        steps : int
+            Steps that it will have done at its end.
         """
         self.end()
         self._epochs, self._batches = math.ceil(recipe.epochs), batches
-        self._steps = setup.total_steps(recipe.epochs, batches)
+        self._steps = steps
         self.restart_clock()
         self._seconds.clear()
         self._next_line = self._clock() + PIPE_INTERVAL

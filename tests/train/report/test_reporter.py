@@ -34,7 +34,7 @@ RECORD = {"epoch": 1, "train_loss": 1.5, "train_accuracy": 0.5, "images_per_seco
 def test_a_line_every_ten_seconds_in_a_pipe(recipe):
     stream, clock = io.StringIO(), Clock()
     reporter = train.Reporter(stream, clock)
-    reporter.begin(recipe, batches=100, step=0)
+    reporter.begin(recipe, batches=100, step=0, steps=300)
     for step in range(1, 31):
         clock.now += 1.0
         reporter.step(progress(step, step))
@@ -57,7 +57,7 @@ def run_steps(reporter, clock, first, seconds):
 def test_no_forecast_before_enough_steps_are_measured(recipe, stream):
     clock = Clock()
     reporter = train.Reporter(stream, clock)
-    reporter.begin(recipe, batches=100, step=0)
+    reporter.begin(recipe, batches=100, step=0, steps=300)
     run_steps(reporter, clock, 1, [60.0, 11.0, 11.0, 11.0, 11.0])
     reporter.end()
     assert "measuring the time left" in stream.getvalue() and "about" not in stream.getvalue()
@@ -67,7 +67,7 @@ def test_no_forecast_before_enough_steps_are_measured(recipe, stream):
 def test_the_forecast_counts_neither_compilation_nor_features_nor_the_end_of_an_epoch(recipe, stream):
     clock = Clock()
     reporter = train.Reporter(stream, clock)
-    reporter.begin(recipe, batches=100, step=0)
+    reporter.begin(recipe, batches=100, step=0, steps=300)
     clock.now += 4000.0  # the frozen layers, before the first step
     run_steps(reporter, clock, 1, [300.0] + [2.0] * 9)
     clock.now += 500.0
@@ -91,7 +91,7 @@ def test_a_program_without_standard_error_trains_in_silence(monkeypatch):
 def test_the_end_of_an_epoch(recipe):
     stream = io.StringIO()
     reporter = train.Reporter(stream, Clock())
-    reporter.begin(recipe, batches=100, step=0)
+    reporter.begin(recipe, batches=100, step=0, steps=300)
     reporter.end_epoch(RECORD)
     reporter.end_epoch(RECORD | {"holdout_accuracy": 0.25})
     begin, end = "epoch 1/3 done: loss 1.500, accuracy 50.0%, ", "1,234 images/s, 1 min 5 s since the start"
@@ -102,7 +102,7 @@ def test_a_bar_on_a_terminal(recipe, capsys):
     stream = Terminal()
     reporter = train.Reporter(stream)
     reporter.compiling("_pad_rows", 3)
-    reporter.begin(recipe, batches=100, step=200)
+    reporter.begin(recipe, batches=100, step=200, steps=300)
     reporter.compiling("_late", 4)
     reporter.step(progress(201, 1))
     reporter.say("a word")
@@ -131,7 +131,7 @@ def test_kernels_that_are_compiled_ahead(recipe):
         reporter = train.Reporter(stream)
         for done in (0, 1, 2):
             reporter.compiled(done, 2)
-        reporter.begin(recipe, batches=100, step=0)
+        reporter.begin(recipe, batches=100, step=0, steps=300)
         reporter.step(progress(1, 1))
         reporter.end()
         text = stream.getvalue()
@@ -143,7 +143,7 @@ def test_a_bar_of_kernels_that_stops_early_makes_way_for_the_training(recipe):
     reporter = train.Reporter(stream)
     reporter.compiled(0, 2)
     reporter.say("a word")
-    reporter.begin(recipe, batches=100, step=0)
+    reporter.begin(recipe, batches=100, step=0, steps=300)
     reporter.step(progress(1, 1))
     reporter.end()
     assert "0/2" in stream.getvalue() and "a word\n" in stream.getvalue() and "1/300" in stream.getvalue()
