@@ -6,15 +6,12 @@ import math
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.parser import integer, number
 
-FIELDS = (
+ONE_VALUE = (
     "batch_size",
     "weight_decay",
     "label_smoothing",
     "dropout",
     "schedule",
-    "class_weights",
-    "early_stop",
-    "keep_best",
     "mixup",
     "cutmix",
     "color_jitter",
@@ -23,7 +20,8 @@ FIELDS = (
     "resized_crop",
     "erase",
     "rand_augment",
-)  # of `Recipe`, and of the parsed arguments
+)  # a number or a word without commas; `mcnn sweep` tries several
+FIELDS = *ONE_VALUE, "class_weights", "early_stop", "keep_best"  # of `Recipe`, and of the parsed arguments
 
 
 def add_recipe_options(parser):

@@ -11,29 +11,10 @@ import sys
 from minitorch_cnn.cli import train, training
 from minitorch_cnn.cli.errors import EXIT_DIVERGED, EXIT_STOPPED, UsageError, explain
 from minitorch_cnn.cli.parser import Parser, integer, set_command
+from minitorch_cnn.cli.recipe_options import ONE_VALUE
 from minitorch_cnn.cli.streams import say
 
-_SWEPT = (  # options of `mcnn train` that take one value without commas
-    "lr",
-    "weight_decay",
-    "batch_size",
-    "epochs",
-    "label_smoothing",
-    "dropout",
-    "schedule",
-    "mixup",
-    "cutmix",
-    "color_jitter",
-    "hue",
-    "rotate",
-    "resized_crop",
-    "erase",
-    "rand_augment",
-    "recipe",
-    "model",
-    "image_size",
-    "seed",
-)
+_SWEPT = "lr", *ONE_VALUE, "epochs", "recipe", "model", "image_size", "seed"  # options of `mcnn train`
 _KEPT = "--run", "--resume", "--more", "--find-lr"  # options of `mcnn train` that a sweep sets itself, or cannot use
 _RECORD, _CHART = "sweep.json", "runs.png"  # in the folder of a sweep
 _HELD_OUT = 10  # one training image of this many is held out, unless --holdout says how many
@@ -82,8 +63,7 @@ def _points(arguments):
         raise UsageError("mcnn sweep: give the values of an option, such as --lr 0.001,0.01")
     axes = {option: _axis(option, text) for option, text in texts.items()}
     if arguments.random is not None:
-        columns = list(enumerate(axes.items()))
-        points = [{option: _drawn(axis, i, k) for k, (option, axis) in columns} for i in range(arguments.random)]
+        points = [{option: _drawn(axis, i, option) for option, axis in axes.items()} for i in range(arguments.random)]
         return list({tuple(point.items()): point for point in points}.values())  # none twice
     for option, axis in axes.items():
         if isinstance(axis, tuple):
@@ -107,11 +87,11 @@ def _axis(option, text):
     return values
 
 
-def _drawn(axis, i, k):
-    """Return the value of axis ``k`` in the ``i``-th combination that is drawn; it depends on these two alone."""
+def _drawn(axis, i, option):
+    """Return the value of an option in the ``i``-th combination that is drawn; it does not depend on other options."""
     import numpy as np
 
-    share = float(np.random.Generator(np.random.PCG64([i, k])).random())
+    share = float(np.random.Generator(np.random.PCG64([i, *option.encode()])).random())
     if isinstance(axis, list):
         return axis[int(share * len(axis))]
     low, high = axis

@@ -66,6 +66,18 @@ def test_random_combinations_are_the_same_each_time_and_continue(mcnn):
     assert points(mcnn, "--seed", "1,2", "--random", 50) in (["seed=1", "seed=2"], ["seed=2", "seed=1"])
 
 
+def test_what_is_drawn_for_an_option_does_not_depend_on_the_others(mcnn):
+    def drawn(*words):
+        return [name.split(",")[0] for name in points(mcnn, "--lr", "1e-6..1", *words, "--random", 6)]
+
+    alone = drawn()
+    assert alone == drawn("--dropout", "0,0.5") == drawn("--seed", "0,1", "--weight-decay", "1e-5..1e-2")
+    rates = [float(name.removeprefix("lr=")) for name in alone]
+    others = points(mcnn, "--weight-decay", "1e-6..1", "--random", 6)
+    decays = [float(name.removeprefix("weight-decay=")) for name in others]
+    assert not set(rates) & set(decays)  # options with the same range have draws of their own
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
