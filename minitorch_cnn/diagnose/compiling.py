@@ -7,6 +7,7 @@ that fails, or is interrupted, costs time and nothing else: a kernel that is mis
 import collections
 import contextlib
 import copy
+import dataclasses
 import pickle
 import subprocess
 import threading
@@ -17,7 +18,9 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments, data, nn, ops, optim, rng
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.diagnose import rehearsal
 from minitorch_cnn.processes import module_command, module_environment
+from minitorch_cnn.train.metrics.classifier import Classifier
 
 _PATIENCE = 120.0  # seconds that a process may take for one kernel
 
@@ -66,34 +69,42 @@ def compile(
         raise ValueError(f"compile: shape - expected (N, C, H, W), each at least 1, got {shape!r}")
     if processes is not None:
         arguments.integer("compile", least=1, processes=processes)
-    if not kernels.runtime.jit.jit_enabled() or kernels.runtime.jit.cache_folder() is None:
-        return 0
-    calls = kernels.runtime.dry_run.not_compiled(_calls_of(model, shape))
-    return _compile_in_processes(calls, processes or kernels.runtime.threads.available_threads(), progress)
+    return _compile_calls_of(lambda: _run(copy.deepcopy(model), shape), processes, progress)
 
 
 def compile_for(trainer):
     """Compile the kernels of a `Trainer`, whose reporter shows the progress, and return their number."""
-    _, height, width, channels = trainer.train_set.images.shape
-    size = (trainer.recipe.image_size,) * 2 if trainer.recipe.image_size else (height, width)
-    shape = (trainer.recipe.batch_size // trainer.accumulate, channels, *size)
-    return compile(trainer.model, shape, progress=trainer.reporter.compiled)
+    return _compile_calls_of(lambda: _run_trainer(trainer), None, trainer.reporter.compiled)
 
 
 # ------------------------------------------------------------------------------------- which kernels
 
 
-def _calls_of(model, shape):
-    """Return the kernel calls of a training step and an evaluation, as far as a dry run of them comes."""
+def _compile_calls_of(run, processes, progress):
+    """Compile the kernels that a function calls, as far as a dry run of it comes, and return their number."""
+    if not kernels.runtime.jit.jit_enabled() or kernels.runtime.jit.cache_folder() is None:
+        return 0
     state = rng.get_state()
     with kernels.runtime.dry_run.dry_run() as calls, contextlib.suppress(Exception), np.errstate(all="ignore"):
-        _run(copy.deepcopy(model), shape)
+        run()
     rng.set_state(state)
-    return calls
+    missing = kernels.runtime.dry_run.not_compiled(calls)
+    return _compile_in_processes(missing, processes or kernels.runtime.threads.available_threads(), progress)
+
+
+def _run_trainer(trainer):
+    """Do what a trainer does with a batch of black images: load it, learn from it and judge it."""
+    copied, dataset = rehearsal.Copy(trainer), trainer.loader.dataset
+    count = trainer.recipe.batch_size // trainer.accumulate
+    images, labels = np.zeros((count, *dataset.images.shape[1:]), np.uint8), np.zeros(count, np.int64)
+    black = dataclasses.replace(dataset, images=images, labels=labels)
+    for x, targets in copied.batches(black, count):
+        copied.learn(x, targets)
+    Classifier(copied.model, trainer.settings).evaluate(black, views=trainer.recipe.views)
 
 
 def _run(model, shape):
-    """Do what `mcnn train` does with a batch of zeros: load it, learn from it and judge it."""
+    """Do what a training of a network usually does with a batch of black images."""
     images, channels, *size = shape
     black, labels = np.zeros((images, *size, channels), np.uint8), np.zeros(images, np.int64)
     half = (0.5,) * channels

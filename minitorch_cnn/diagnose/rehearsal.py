@@ -4,12 +4,40 @@ import copy
 import statistics
 import time
 
-from minitorch_cnn import data, ops, rng
+from minitorch_cnn import data, rng
 from minitorch_cnn.train import setup
 
 BATCHES = 4  # the first brings memory and compiled kernels, and is not timed
 _ENOUGH = 3.0  # seconds, for two steps or more
 _LONG = 10.0  # seconds: a first step this long is not repeated
+
+
+class Copy:
+    """The steps of a trainer on a copy of its network: its own loss, optimiser, augmentation and mixing.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Stays as it is.
+    """
+
+    def __init__(self, trainer):
+        self._loss, self._loader = trainer.loss, trainer.loader
+        self.model = copy.deepcopy(trainer.model).train()
+        self._optimizer = setup.optimizer(trainer.recipe, self.model)
+
+    def batches(self, dataset, size):
+        """Return a loader in this process of images that stand for those of the training."""
+        loader = self._loader
+        options = {"transforms": loader.transforms, "mixing": loader.mixing, "seed": loader.seed}
+        return data.DataLoader(dataset, size, shuffle=True, drop_last=True, **options)
+
+    def learn(self, x, labels):
+        """Take a step."""
+        self._optimizer.zero_grad()
+        loss, _ = self._loss(self.model(x), labels)
+        loss.backward()
+        self._optimizer.step()
 
 
 def step_seconds(trainer):
@@ -26,15 +54,11 @@ def step_seconds(trainer):
         The median of a few steps.
     """
     state, times = rng.get_state(), []
-    model = copy.deepcopy(trainer.model).train()
-    optimizer, loader = setup.optimizer(trainer.recipe, model), trainer.loader
-    options = {"shuffle": True, "drop_last": True, "transforms": loader.transforms, "seed": loader.seed}
-    images = data.DataLoader(loader.dataset, loader.batch_size, **options)
+    copied, loader = Copy(trainer), trainer.loader
+    images = copied.batches(loader.dataset, loader.batch_size)
     start = time.perf_counter()
     for _, (x, labels) in zip(range(BATCHES), images, strict=False):
-        optimizer.zero_grad()
-        ops.cross_entropy(model(x), labels).backward()
-        optimizer.step()
+        copied.learn(x, labels)
         times.append(time.perf_counter() - start)
         if times[0] > _LONG or (len(times) > 1 and sum(times) > _ENOUGH):
             break

@@ -58,6 +58,45 @@ def test_after_compiling_ahead_a_step_compiles_nothing(tmp_path):
     assert run(tmp_path) == (0, 0, 0, True)  # all is there
 
 
+TRAINING = """
+import numpy as np
+from minitorch_cnn import data, nn, train
+from minitorch_cnn.diagnose import compiling
+from minitorch_kernels.runtime import jit
+compiled = []
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 3))
+train_set = data.ArrayDataset(np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 3, list("abc"), (0.5,) * 3, (0.5,) * 3)
+recipe = train.Recipe("r", model="mlp", epochs=2, batch_size=4, peak_lr=0.1, workers=0, **{changes})
+trainer = train.Trainer(recipe, train_set, {folder!r}, model=model, holdout=2)
+jit.on_compile(lambda name, count: compiled.append(name))
+count = compiling.compile_for(trainer)
+trainer.fit()
+trainer.final_eval()
+print(count, *compiled)
+"""
+
+
+@pytest.mark.slow
+@needs_jit
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mixup": 0.2, "cutmix": 1.0, "label_smoothing": 0.1},
+        {"class_weights": "balanced", "label_smoothing": 0.1},
+        {"optimizer": "muon", "image_size": 8, "lookahead": 2},
+    ],
+    ids=" ".join,
+)
+def test_after_compiling_ahead_no_part_of_a_training_compiles_anything(tmp_path, changes):
+    program = TRAINING.format(changes=changes, folder=str(tmp_path / "run"))
+    environment = module_environment(MCNN_HOME=str(tmp_path / "home"))
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    count, *later = done.stdout.split()
+    assert int(count) >= 5 and later == []
+
+
 FAILURES = {
     "the first process is killed at its first kernel": """
 start = compiling._start
