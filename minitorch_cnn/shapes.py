@@ -49,6 +49,13 @@ def pair(value, name, minimum=1):
     return int(values[0]), int(values[1])
 
 
+def pair_or_kept(value, name, lengths=(1, 1)):
+    """Return ``value`` as `pair` does, with the element of ``lengths`` for None: that axis keeps its length."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        value = tuple(max(n, 1) if one is None else one for one, n in zip(value, (*lengths, 1, 1), strict=False))
+    return pair(value, name)
+
+
 def _is_int(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 

@@ -98,6 +98,8 @@ def positive(text):
 def epochs(text):
     """Parse a number of epochs, at least 1; a whole one becomes an integer."""
     value = number(1)(text)
+    if value > 1_000_000:
+        raise argparse.ArgumentTypeError(f"expected a number of at most 1,000,000, got {text[:40]!r}")
     return int(value) if value == int(value) else value
 
 

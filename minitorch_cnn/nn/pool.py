@@ -6,7 +6,7 @@ from minitorch_cnn import ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
-from minitorch_cnn.shapes import padding4, pair
+from minitorch_cnn.shapes import padding4, pair, pair_or_kept
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Shape, Size
 
@@ -213,7 +213,8 @@ class AdaptiveAvgPool2d(Module):
 
     Parameters
     ----------
-    output_size : int or (int, int)
+    output_size : int or (int or None, int or None)
+        None keeps the length of that axis.
 
     Returns
     -------
@@ -226,10 +227,10 @@ class AdaptiveAvgPool2d(Module):
         If ``output_size`` is not positive.
     """
 
-    output_size: int | tuple[int, ...]
+    output_size: int | tuple[int | None, ...]
 
-    def __init__(self, output_size: Size):
-        pair(output_size, f"{type(self).__name__}: output_size")
+    def __init__(self, output_size: int | tuple[int | None, ...]):
+        pair_or_kept(output_size, f"{type(self).__name__}: output_size")
         self.output_size = output_size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -242,7 +243,8 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
     Parameters
     ----------
-    output_size : int or (int, int)
+    output_size : int or (int or None, int or None)
+        None keeps the length of that axis.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from minitorch_cnn.ops.pool import in_1d
 from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
 from minitorch_cnn.ops.reduce import mean
-from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, pair_or_kept
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class AdaptiveMaxPool2d(Function):
         return ctx.saved[0]
 
 
-def adaptive_avg_pool2d(x: Operand, output_size: Size) -> Tensor:
+def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -> Tensor:
     """Average over a grid of ``output_size`` bins, for images of any size.
 
     Bin i of OH covers rows floor(i*H/OH) up to, not including, ceil((i+1)*H/OH).
@@ -118,7 +118,8 @@ def adaptive_avg_pool2d(x: Operand, output_size: Size) -> Tensor:
     Parameters
     ----------
     x : Tensor, shape (N, C, H, W)
-    output_size : int or (int, int)
+    output_size : int or (int or None, int or None)
+        None keeps the length of that axis.
 
     Returns
     -------
@@ -132,16 +133,18 @@ def adaptive_avg_pool2d(x: Operand, output_size: Size) -> Tensor:
         If x does not have four axes, or has no pixels.
     """
     tensors("adaptive_avg_pool2d", x=x)
-    return AdaptiveAvgPool2d.apply(x, output_size=pair(output_size, "adaptive_avg_pool2d: output_size"))
+    output_size = pair_or_kept(output_size, "adaptive_avg_pool2d: output_size", x.data.shape[2:])
+    return AdaptiveAvgPool2d.apply(x, output_size=output_size)
 
 
-def adaptive_max_pool2d(x: Operand, output_size: Size) -> Tensor:
+def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -> Tensor:
     """Take the maximum over a grid of ``output_size`` bins; for the bins see `adaptive_avg_pool2d`.
 
     Parameters
     ----------
     x : Tensor, shape (N, C, H, W)
-    output_size : int or (int, int)
+    output_size : int or (int or None, int or None)
+        None keeps the length of that axis.
 
     Returns
     -------
@@ -153,7 +156,8 @@ def adaptive_max_pool2d(x: Operand, output_size: Size) -> Tensor:
         As `adaptive_avg_pool2d`.
     """
     tensors("adaptive_max_pool2d", x=x)
-    return AdaptiveMaxPool2d.apply(x, output_size=pair(output_size, "adaptive_max_pool2d: output_size"))
+    output_size = pair_or_kept(output_size, "adaptive_max_pool2d: output_size", x.data.shape[2:])
+    return AdaptiveMaxPool2d.apply(x, output_size=output_size)
 
 
 def _maps(op, x):

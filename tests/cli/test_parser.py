@@ -61,6 +61,7 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
         ("train --epochs 0", "--epochs: expected a number of at least 1, got '0'"),
+        (f"train --epochs {10**40}", "--epochs: expected a number of at most 1,000,000, got '1000"),
         ("train --epochs two", "--epochs: expected a number of at least 1, got 'two'"),
         ("train --seed -1", "--seed: expected an integer of at least 0, got '-1'"),
         ("train --lr 0", "--lr: expected a positive number, got '0'"),

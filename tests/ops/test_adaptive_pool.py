@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_cnn import Tensor, ops
+from minitorch_cnn import Tensor, nn, ops
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.testing import gradcheck
 
@@ -113,3 +113,12 @@ def test_a_pixel_of_many_bins_gets_the_whole_sum(pool):
     out.backward(np.full(out.shape, 0.1, np.float32))
     np.testing.assert_allclose(x.grad, 2250, rtol=1e-6)
     assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("op", [ops.adaptive_avg_pool2d, ops.adaptive_max_pool2d])
+@pytest.mark.parametrize("size, full", [((None, 2), (5, 2)), ([3, None], (3, 7)), ((None, None), (5, 7))])
+def test_none_keeps_the_length_of_an_axis(op, size, full):
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 5, 7)))
+    np.testing.assert_array_equal(op(x, size).data, op(x, full).data)
+    layer = nn.AdaptiveAvgPool2d if op is ops.adaptive_avg_pool2d else nn.AdaptiveMaxPool2d
+    np.testing.assert_array_equal(layer(size)(x).data, op(x, full).data)

@@ -47,12 +47,6 @@ DIFFERENCES = [
         "The published output has four digits.",
     ),
     Difference(
-        r"(?i)adaptive\w+pool2d.*None",
-        "we refuse",
-        r"output_size - expected an int or two ints",
-        "A size is always a number; a user who wants to keep the height writes x.shape[2], and the code says so.",
-    ),
-    Difference(
         r"",
         "no counterpart",
         r"^no argument (return_indices|dilations|storage_order)$",
