@@ -28,6 +28,7 @@ INK, SOFT, WRONG = "#1B1F24", "#57606A", "#B00020"
 
 SLIDE = (40 / 3, 7.5)  # inches; 1280 by 720 pixels
 TITLE, HEADING, LABEL, SMALL = 24, 18, 16, 14  # points; the last is the smallest of all
+INSET = (0.012, 0.02, 0.976, 0.96)  # left, bottom, width, height: the margin where panels stand close together
 KINDS = (".png", ".svg", ".pdf")
 _DPI = 96
 _STYLE = {

@@ -144,7 +144,7 @@ class ConvMatrix(Picture):
         if shown.shape[2] <= 3:
             for (y, x), number in np.ndenumerate(index):
                 box = {"fc": "white", "ec": "none", "pad": 2}
-                text = f"{shown.flat[number]:.2f}".replace("-", "\N{MINUS SIGN}")
+                text = f"{shown.flat[number]:.2g}".replace("-", "\N{MINUS SIGN}")
                 axes.text(x, y, text, ha="center", va="center", fontsize=figures.SMALL, bbox=box)
         for border in range(1, len(shown)):
             axes.axhline(border * shown.shape[1] - 0.5, color="white", lw=4)

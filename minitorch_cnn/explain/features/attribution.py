@@ -90,7 +90,7 @@ class Attribution(Picture):
         across = min(count, _ACROSS)
         down = -(-count // across)
         drawing = figures.blank()
-        drawing.get_layout_engine().set(w_pad=0.05, h_pad=0.05)
+        drawing.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=figures.INSET)
         grid = drawing.subplots(2 * down, across, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")

@@ -81,7 +81,7 @@ class Patches(Picture):
         shown = min(len(self.units), _ROWS)
         count = self.scores.shape[1]
         drawing = figures.blank()
-        drawing.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
+        drawing.get_layout_engine().set(w_pad=0.03, h_pad=0.03, rect=figures.INSET)
         grid = drawing.subplots(shown, count, squeeze=False)
         for i, row in enumerate(grid):
             for rank, axes in enumerate(row):
@@ -94,8 +94,9 @@ class Patches(Picture):
         side = max(self.boxes[0, 0, 2:] - self.boxes[0, 0, :2])
         cut = ""
         if side > max(self.dataset.images.shape[1:3]):
-            cut = f"\nthe receptive field, {side} x {side} pixels, is larger than the image, which is shown whole"
-        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}{cut}")
+            cut = f"; the receptive field, {side} x {side} pixels, is larger than the image, which is shown whole"
+        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}")
+        drawing.supxlabel(f"in each patch: the activation{cut}", fontsize=figures.SMALL)
         return drawing
 
     def _draw(self, axes, unit, rank):
