@@ -94,7 +94,6 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
         return (self[i] for i in range(len(self)))
 
     if TYPE_CHECKING:  # what `Variable.backward` returns depends on ``trace``
-
         @overload
         def backward(self, grad: Any = None, *, trace: Literal[False] = False, **options: Any) -> None: ...
         @overload

@@ -87,12 +87,8 @@ class Variable:
             self.node.retained = weakref.ref(self)
 
     def backward(
-        self,
-        grad: Any = None,
-        *,
-        retain_graph: bool = False,
-        trace: bool = False,
-        on_leaf: Callable[[Any], None] | None = None,
+        self, grad: Any = None, *, retain_graph: bool = False, trace: bool = False,
+        on_leaf: Callable[[Any], None] | None = None
     ) -> list[BackwardStep] | None:
         """Add the gradient of this variable to ``grad`` of every leaf that it depends on.
 

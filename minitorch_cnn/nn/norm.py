@@ -67,12 +67,8 @@ class BatchNorm2d(Module):
     _axes = {4: "(N, C, H, W)"}
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool | str = True,
-        track_running_stats: bool = True,
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool | str = True,
+        track_running_stats: bool = True
     ):
         layer = type(self).__name__
         positive_int(layer, num_features=num_features)

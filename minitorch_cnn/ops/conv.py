@@ -98,16 +98,8 @@ class Conv2d(Function):
 
 
 def conv2d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size | str = 0,
+    dilation: Size = 1, groups: int = 1, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> Tensor:
     """Cross-correlate images with filters.
 

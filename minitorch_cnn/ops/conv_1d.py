@@ -15,16 +15,8 @@ if TYPE_CHECKING:
 
 
 def conv1d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size | str = 0,
+    dilation: Size = 1, groups: int = 1, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> Tensor:
     """Cross-correlate signals with filters: `conv2d` on images one pixel high.
 

@@ -105,16 +105,8 @@ def _trimmed(padding, output_padding, stride):
 
 
 def conv_transpose2d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size = 0,
+    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto"
 ) -> Tensor:
     """Spread every pixel of feature maps over a window, times a kernel: the input gradient of `conv2d`.
 
@@ -177,16 +169,8 @@ def conv_transpose2d(
 
 
 def conv_transpose1d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-    algorithm: str = "auto",
+    x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size = 0,
+    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto"
 ) -> Tensor:
     """Spread every sample of signals over a window, times a kernel: `conv_transpose2d` on images one pixel high.
 

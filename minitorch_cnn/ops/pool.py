@@ -111,14 +111,8 @@ def _rounded_up(op, x, kernel_size, stride, padding, dilation=(1, 1)):
 
 
 def max_pool2d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False
 ) -> Any:
     """Take the largest value of each window.
 
@@ -168,14 +162,8 @@ def max_pool2d(
 
 
 def avg_pool2d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    count_include_pad: bool = True,
-    ceil_mode: bool = False,
-    divisor_override: float | None = None,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0,
+    count_include_pad: bool = True, ceil_mode: bool = False, divisor_override: float | None = None
 ) -> Tensor:
     """Take the mean of each window.
 
@@ -259,14 +247,8 @@ def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
 
 
 def max_pool1d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0, dilation: Size = 1,
+    ceil_mode: bool = False, return_indices: bool = False
 ) -> Any:
     """Take the largest value of each window of a signal; see `max_pool2d`.
 
@@ -295,13 +277,8 @@ def max_pool1d(
 
 
 def avg_pool1d(
-    x: Operand,
-    kernel_size: Size,
-    *,
-    stride: Size | None = None,
-    padding: Size | str = 0,
-    count_include_pad: bool = True,
-    ceil_mode: bool = False,
+    x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0,
+    count_include_pad: bool = True, ceil_mode: bool = False
 ) -> Tensor:
     """Take the mean of each window of a signal; see `avg_pool2d`.
 

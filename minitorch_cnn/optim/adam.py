@@ -94,6 +94,7 @@ class Adam(Optimizer):
             step=state["step"],
         )
 
+
     def _update_with_largest(self, parameter, grad, state, group):
         """Take a step of AMSGrad."""
         largest = state.setdefault("largest", np.zeros_like(parameter))

@@ -174,7 +174,9 @@ class Lookahead(WeightAverage):
     ``airbench94.py`` of https://github.com/KellerJordan/cifar10-airbench for ``keep``.
     """
 
-    def __init__(self, model: "Module", total_steps: int, every: int = 5, decay: float = 0.95, power: float = 3.0):
+    def __init__(
+        self, model: "Module", total_steps: int, every: int = 5, decay: float = 0.95, power: float = 3.0
+    ):
         _check.integer("Lookahead", least=1, total_steps=total_steps, every=every)
         _check.number("Lookahead", least=0, most=1, decay=decay)
         _check.number("Lookahead", least=0, power=power)

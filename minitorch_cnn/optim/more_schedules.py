@@ -186,14 +186,8 @@ class ReduceLROnPlateau(Schedule):
     needs_measurement = True
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
+        self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
+        threshold: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0
     ):
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: mode - expected 'min' or 'max', got {mode!r}")

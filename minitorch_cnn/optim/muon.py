@@ -107,17 +107,9 @@ class Muon(SGD):
     """
 
     def __init__(
-        self,
-        params: Parameters,
-        lr: float,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        weight_decay: float = 0.0,
-        decoupled: bool = False,
-        *,
-        orthogonal: bool = True,
-        iterations: int = 5,
-        unit_rows: bool = False,
+        self, params: Parameters, lr: float, momentum: float = 0.95, nesterov: bool = True,
+        weight_decay: float = 0.0, decoupled: bool = False, *,
+        orthogonal: bool = True, iterations: int = 5, unit_rows: bool = False
     ):
         options = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         options |= {"decoupled": decoupled, "orthogonal": orthogonal, "iterations": iterations, "unit_rows": unit_rows}
@@ -141,7 +133,9 @@ class Muon(SGD):
             grad, decay = grad + grad.dtype.type(decay) * parameter, 0.0
         # A step of SGD from 0 at the rate -1 ends at the direction itself.
         direction = np.zeros_like(parameter)
-        super()._update(direction.reshape(-1), grad.reshape(-1), state, {**group, "lr": -1.0, "weight_decay": 0.0})
+        super()._update(
+            direction.reshape(-1), grad.reshape(-1), state, {**group, "lr": -1.0, "weight_decay": 0.0}
+        )
         if group["unit_rows"]:
             parameter *= parameter.dtype.type(math.sqrt(len(parameter)) / max(total_norm([parameter]), _LEAST_NORM))
         step = orthogonalised(direction, group["iterations"])

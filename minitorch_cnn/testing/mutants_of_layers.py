@@ -100,9 +100,7 @@ LAYERS = (
         "conv_transpose.ConvTranspose2d",
         (
             lambda x, w, b: ops.conv_transpose2d(x, w, b, stride=2, padding=1, algorithm="im2col"),
-            normal(3, 2, 3, 3),
-            normal(2, 1, 4, 4),
-            normal(1),
+            normal(3, 2, 3, 3), normal(2, 1, 4, 4), normal(1)
         ),  # fmt: skip
         ("transposed, input: kernel flipped", misread(lambda x, w: (x, flip(w)))),
         ("transposed, weight: flipped", changed(flip, 1)),

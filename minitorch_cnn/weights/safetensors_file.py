@@ -1,8 +1,8 @@
 """Files of safetensors that other programs wrote, such as those of Hugging Face and timm, bfloat16 included.
 
-8 bytes      the length of the header, little-endian
-header       JSON: for each name its dtype, shape and the range of its bytes; "__metadata__" holds strings
-the rest     raw numbers, little-endian, in C order
+    8 bytes      the length of the header, little-endian
+    header       JSON: for each name its dtype, shape and the range of its bytes; "__metadata__" holds strings
+    the rest     raw numbers, little-endian, in C order
 """
 
 import json

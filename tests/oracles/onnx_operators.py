@@ -48,18 +48,8 @@ def conv(
 
 
 def conv_transpose(
-    x,
-    weight,
-    bias=None,
-    *,
-    kernel_shape=None,
-    strides=None,
-    pads=None,
-    dilations=None,
-    group=1,
-    auto_pad="NOTSET",
-    output_padding=None,
-    output_shape=None,
+    x, weight, bias=None, *, kernel_shape=None, strides=None, pads=None, dilations=None, group=1, auto_pad="NOTSET",
+    output_padding=None, output_shape=None
 ):
     absent(output_shape=output_shape, auto_pad=None if auto_pad == "NOTSET" else auto_pad)
     axes = x.ndim - 2

@@ -137,7 +137,9 @@ def test_pools(seed, images, height, width, data, name):
         with contextlib.suppress(RuntimeError):
             assert not np.isfinite(theirs(torch.tensor(np.ones_like(x)), kernel, **hyper).numpy()).all() or not images
         return
-    same(lambda t: getattr(ops, f"{name}_pool2d")(t, kernel, **hyper), lambda t: theirs(t, kernel, **hyper), x)
+    same(
+        lambda t: getattr(ops, f"{name}_pool2d")(t, kernel, **hyper), lambda t: theirs(t, kernel, **hyper), x
+    )
     if name == "max":
         _, indices = ops.max_pool2d(Tensor(x), kernel, **hyper, return_indices=True)
         close(indices, theirs(torch.tensor(x), kernel, **hyper, return_indices=True)[1])

@@ -1,5 +1,6 @@
 """Activations and cross-entropy: NumPy's values, also for NaN, infinities, signed zeros and subnormals."""
 
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

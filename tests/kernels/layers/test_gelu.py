@@ -41,6 +41,7 @@ def test_gelu_of_special_numbers():
     np.testing.assert_allclose(grad_x, [np.nan, 0.5, 1.083315470587686], rtol=1e-14)
 
 
+
 def test_all_magnitudes_of_float32_to_a_few_units_in_the_last_place():
     bits = np.arange(0, 1 << 32, 40_009, dtype=np.uint64).astype(np.uint32)
     x = bits.view(np.float32)
