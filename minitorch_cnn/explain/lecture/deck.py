@@ -2,6 +2,7 @@
 
 import html
 import pathlib
+import re
 import shutil
 import tomllib
 
@@ -74,7 +75,7 @@ def lecture_runs(folder: Path | None = None) -> dict[str, pathlib.Path]:
         runs[name] = folder / path
         if not runs[name].exists():
             expected = f"expected a run's folder or model file, seen from {folder}"
-            raise LectureError(SETTINGS, f"networks: {name} - {expected}, got {str(path)!r}")
+            raise LectureError(_place(folder, name), f"networks: {name} - {expected}, got {str(path)!r}")
     return runs
 
 
@@ -127,6 +128,13 @@ def _folder(where, folder):
     return pathlib.Path(folder)
 
 
+def _place(folder, name):
+    """Return deck.toml and the line in it that begins with a name, such as ``title =`` or ``[words]``."""
+    begins = re.compile(rf"""\s*\[?\s*["']?{re.escape(name)}["']?\s*[\]=]""")
+    lines = (folder / SETTINGS).read_text(encoding="utf-8").splitlines()
+    return f"{SETTINGS}:{next((i for i, line in enumerate(lines, 1) if begins.match(line)), 1)}"
+
+
 def _settings(folder):
     """Return deck.toml: title, lang, [words] and [networks], all of them optional."""
     path = folder / SETTINGS
@@ -136,14 +144,15 @@ def _settings(folder):
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LectureError(SETTINGS, f"TOML - {error}") from error
+    kinds = {"title": str, "lang": str, "words": dict, "networks": dict}
     for name, value in settings.items():
-        kind = {"title": str, "lang": str, "words": dict, "networks": dict}.get(name)
+        kind = kinds.get(name)
         if kind is None:
-            raise LectureError(SETTINGS, f"settings - expected title, lang, words and networks, got {name!r}")
+            raise LectureError(_place(folder, name), f"settings - expected {', '.join(kinds)}, got {name!r}")
         texts = [value] if kind is str else [*value.values()] if isinstance(value, dict) else [None]
         if not all(isinstance(text, str) for text in texts):
             expected = "a text" if kind is str else "a table of texts"
-            raise LectureError(SETTINGS, f"{name} - expected {expected}, got {value!r}")
+            raise LectureError(_place(folder, name), f"{name} - expected {expected}, got {value!r}")
     return settings
 
 

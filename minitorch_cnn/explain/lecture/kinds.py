@@ -44,7 +44,8 @@ def grid(rows, columns):
         same = len({len(row) for row in value}) == 1 and 1 <= len(value[0]) <= columns
         return same and all(type(number) in (int, float) and abs(number) < 1000 for number in flat)
 
-    size = f"at most {rows} rows of at most {columns} numbers" if rows > 1 else f"one row of at most {columns} numbers"
+    shape = f"at most {rows} rows of equal length" if rows > 1 else "one row"
+    size = f"{shape} of at most {columns} numbers"
     return Kind(f"{size} below 1000, such as [[1, 2], [3, 4]]" if rows > 1 else f"{size}, such as [[1, 2, 3]]", fits)
 
 

@@ -61,20 +61,24 @@ def test_sliders_at_both_ends_keep_the_slide_in_order(deck):
     assert not found, "\n".join(found)
 
 
-def test_a_phone_held_upright_shows_a_slide_in_its_width(deck):
-    deck._ask("/window/rect", {"width": 500, "height": 1040})
+def test_a_phone_held_upright_shows_a_slide_in_its_width(deck, page):
+    deck.screen(390, 844, phone=True)
+    deck.open(page)  # a phone lays a page out as it opens
+    deck.wait("await deck.ready;")
     wide = deck.wait(
         "const wait = () => new Promise((resolve) => setTimeout(resolve, 100)), wide = [];"
         "await wait();"
+        "const width = document.documentElement.clientWidth;"
         "for (let i = 0; i < deck.slides.length; i++) {"
         "  deck.show(i, Infinity);"
         "  const box = deck.slides[i].getBoundingClientRect();"
-        "  wide.push([box.right - innerWidth, ...[...deck.slides[i].querySelectorAll('.text, .figure')].map("
-        "    (part) => part.getBoundingClientRect().right - innerWidth)]);"
+        "  wide.push([box.right - width, ...[...deck.slides[i].querySelectorAll('.text, .figure')].map("
+        "    (part) => part.getBoundingClientRect().right - width)]);"
         "}"
         "return wide.flat();"
     )
-    deck._ask("/window/rect", {"width": 1280, "height": 863})
+    deck.developer("Emulation.clearDeviceMetricsOverride")
+    deck.developer("Emulation.setEmulatedMedia", features=[])
     deck.wait("await new Promise((resolve) => setTimeout(resolve, 100));")
     assert max(wide) < 1 and deck.run("document.body.classList.contains('upright')") is False
 

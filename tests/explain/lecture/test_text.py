@@ -77,7 +77,7 @@ MISTAKES = {
     ),
     "grid": (
         "# A\n\n```figure window\ninput = [[1], [1, 2]]\n```\n",
-        "02.md:4: figure window: input - expected at most 6 rows of at most 6 numbers below 1000, such as .*, got ",
+        "02.md:4: figure window: input - expected at most 6 rows of equal length of at most 6 numbers below 1000",
     ),
     "word": (
         '# A\n\n```figure window\noperation = "xcorr"\n```\n',
@@ -117,11 +117,11 @@ def test_a_mistake_is_named_with_its_line(read, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title = 3", "deck.toml: title - expected a text, got 3"),
-        ("[words]\ninput = 1", "deck.toml: words - expected a table of texts, got"),
-        ("name = 'x'", "deck.toml: settings - expected title, lang, words and networks, got 'name'"),
+        ("title = 3", "deck.toml:1: title - expected a text, got 3"),
+        ("[words]\ninput = 1", "deck.toml:1: words - expected a table of texts, got"),
+        ("name = 'x'", "deck.toml:1: settings - expected title, lang, words, networks, got 'name'"),
         ("title =", "deck.toml: TOML - Invalid value"),
-        ("[networks]\nmine = 'none'", "deck.toml: networks: mine - expected a run's folder or model file, seen from"),
+        ("[networks]\nmine = 'none'", "deck.toml:2: networks: mine - expected a run's folder or model file, seen from"),
     ],
 )
 def test_mistakes_in_the_settings(tmp_path, text, message):

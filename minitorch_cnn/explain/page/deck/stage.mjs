@@ -117,16 +117,18 @@ export class Stage {
 
   // The stage fills the window; on a phone held upright, its width.
   scale() {
-    const upright = window.innerWidth < 0.8 * window.innerHeight;
+    // Not innerWidth: on a phone that is the width of all that is laid out, before it is scaled.
+    const { clientWidth: width, clientHeight: height } = document.documentElement;
+    const upright = width < 0.8 * height;
     document.body.classList.toggle("upright", upright);
     if (upright) {
-      document.getElementById("stage").style.transform = `scale(${window.innerWidth / WIDTH_UPRIGHT})`;
+      document.getElementById("stage").style.transform = `scale(${width / WIDTH_UPRIGHT})`;
       this.pen.resize();
       return;
     }
-    const factor = Math.min(window.innerWidth / WIDTH_STAGE, window.innerHeight / HEIGHT_STAGE);
-    const left = (window.innerWidth - factor * WIDTH_STAGE) / 2,
-      top = (window.innerHeight - factor * HEIGHT_STAGE) / 2;
+    const factor = Math.min(width / WIDTH_STAGE, height / HEIGHT_STAGE);
+    const left = (width - factor * WIDTH_STAGE) / 2,
+      top = (height - factor * HEIGHT_STAGE) / 2;
     document.getElementById("stage").style.transform = `translate(${left}px, ${top}px) scale(${factor})`;
     this.pen.resize();
   }
