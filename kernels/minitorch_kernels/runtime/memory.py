@@ -23,7 +23,7 @@ from minitorch_kernels.runtime import dry_run
 _SMALLEST = 1 << 16  # below this, malloc hands out warm memory by itself
 _HUGE_PAGE = 1 << 21
 _SHELF_LIMIT = 2  # times the most that was ever in use at once
-_SLACK = 1.5  # a block may be larger than asked for by this factor: padded and plain maps then share blocks
+_SLACK = 2.0  # a block may be larger than asked for by this factor, so that maps of many sizes share blocks
 
 _lock = threading.RLock()  # a token may die, and so give back, while its own thread is taking
 _shelf = {}  # bytes -> blocks of that size, free to use
