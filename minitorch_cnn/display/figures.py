@@ -13,8 +13,6 @@ import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minitorch_cnn.io import files
-
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
@@ -149,4 +147,6 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     kind = pathlib.Path(path).suffix.lower()
     if kind not in KINDS:
         raise ValueError(f"figures.save: path - expected the extension {' or '.join(KINDS)}, got {str(path)!r}")
+    from minitorch_cnn.io import files  # imports numpy, which the help of a command does not need
+
     files.atomic_write(path, encoded(figure, kind.removeprefix(".")))

@@ -124,8 +124,8 @@ def _constant(op, name, value, x):
 def _weighted(op, losses, weight, reduction):
     if weight is not None:
         factors = _constant(op, "weight", weight, losses)
-        left_out = (factors == 0) & np.isinf(losses.data)  # 0 times infinity would be NaN
-        losses = mul(where(~left_out, losses, 0.0) if left_out.any() else losses, losses.result(factors))
+        counts = factors != 0  # 0 times infinity would be NaN
+        losses = mul(losses if counts.all() else where(counts, losses, 0.0), losses.result(factors))
     return REDUCTIONS[reduction](losses)
 
 

@@ -156,13 +156,12 @@ def _likelihood(log_probs, labels):
 
 
 def _log_softmax(rows, weight):
-    """Return the log probabilities of rows (M, K), and 0 in place of an infinite one whose weight is 0.
+    """Return the log probabilities of rows (M, K), and 0 in place of those whose weight is 0.
 
     A class that no target has does not count, as impossible as the logits make it; 0 times infinity would be NaN.
     """
-    log_probs = log_softmax(rows, 1)
-    blocked = (np.asarray(weight) == 0) & np.isneginf(log_probs.data)
-    return where(~blocked, log_probs, 0.0) if blocked.any() else log_probs
+    log_probs, counts = log_softmax(rows, 1), np.asarray(weight) != 0
+    return log_probs if counts.all() else where(counts, log_probs, 0.0)
 
 
 def _of_labels(rows, labels, smoothing):
@@ -180,7 +179,8 @@ def _of_probabilities(rows, target, weight, smoothing):
     """Return the cross-entropy of each row (M, K) and a row of probabilities."""
     target = add(mul(target, 1 - smoothing), smoothing / rows.data.shape[1]) if smoothing else target
     target = target if weight is None else mul(target, rows.result(weight))
-    return neg(sum_(mul(_log_softmax(rows, target.data), target), 1))
+    log_probs = log_softmax(rows, 1) if target.traced else _log_softmax(rows, target.data)
+    return neg(sum_(mul(log_probs, target), 1))
 
 
 def _as_probabilities(logits, labels):

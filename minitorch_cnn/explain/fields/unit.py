@@ -1,5 +1,6 @@
 """The receptive field of one unit: the exact box of pixels, and how much each pixel matters."""
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -143,11 +144,9 @@ class UnitField(Picture):
 
     def _steps_shown(self):
         """Return the layers on the way that change the field, thinned out where they do not fit beside the drawing."""
-        steps = [
-            stop
-            for stop, next in zip(self.stops, (*self.stops[1:], None), strict=True)
-            if next is None or _pair(next.field.size) != _pair(stop.field.size)
-        ]
+        pairs = itertools.pairwise(self.stops)
+        steps = [stop for stop, next in pairs if _pair(next.field.size) != _pair(stop.field.size)]
+        steps.extend(self.stops[-1:])
         chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _LINES)).round().astype(int))
         return [steps[i] for i in chosen]
 
