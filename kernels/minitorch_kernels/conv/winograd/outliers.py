@@ -227,11 +227,10 @@ class Split(NamedTuple):
 def split_filters(weight):
     """Return the `Split` of filters (C_out, C_in, KH, KW). Without large weights, ``rest`` is the weight itself."""
     weight = np.ascontiguousarray(weight)
-    large, largest = np.zeros(weight.shape, np.bool_), _measure_filters(weight)
-    if np.isnan(largest) and np.isfinite(weight).all():
-        large = _find_large(weight)
-    if not large.any():
-        return Split(weight, largest, weight[large], np.array(np.nonzero(large)))
+    largest = _measure_filters(weight)
+    if not np.isnan(largest) or not np.isfinite(weight).all():  # masks of 512 x 512 filters would take 3 ms
+        return Split(weight, largest, weight.reshape(-1)[:0], np.zeros((4, 0), np.int64))
+    large = _find_large(weight)
     rest = np.where(large, weight.dtype.type(0), weight)
     few = np.count_nonzero(large) <= _MOST_LARGE * len(weight)
     return Split(rest, _measure_filters(rest) if few else np.nan, weight[large], np.array(np.nonzero(large)))
