@@ -6,9 +6,9 @@ Each function returns a matplotlib `Figure`; `figures.save` writes it.
 import numpy as np
 
 from minitorch_cnn.display import figures
-from minitorch_cnn.display.figures import BLUE, GREEN, GREY, ORANGE, YELLOW
+from minitorch_cnn.display.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
 
-_COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, "#CC79A7", "#56B4E9"  # of runs; the last two are of Okabe and Ito, too
+_COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, PINK, SKY  # of runs
 _MARKERS = "o", "s", "^", "D"
 
 
