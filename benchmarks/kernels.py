@@ -31,8 +31,22 @@ def _terms(blocks):
 
 
 def _winograd(maps):
-    """Return the products of Winograd's algorithm from x and what is as large as the output, named ``maps``."""
-    return lambda a: 36 * len(a["x"]) * a["grid"].down * a["grid"].across * a["x"].shape[3] * a[maps].shape[3]
+    """Return the products of Winograd's algorithm from the images and what is as large as the output, ``maps``."""
+
+    def products(a):
+        count, _, _, channels = a["images"].pixels.shape
+        return 36 * count * a["grid"].down * a["grid"].across * channels * a[maps].shape[3]
+
+    return products
+
+
+def _arrays(named):
+    """Return the arrays among the arguments and in their tuples, without those that hold one block after another."""
+    for key, value in named.items():
+        if isinstance(value, np.ndarray) and key not in _IN_CACHE:
+            yield value
+        elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+            yield from _arrays(value._asdict())
 
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
@@ -75,8 +89,7 @@ class Clock:
             kernel(*arguments)
             seconds = time.perf_counter() - start
             named = dict(zip(names, arguments, strict=True))
-            arrays = [a for key, a in named.items() if isinstance(a, np.ndarray) and key not in _IN_CACHE]
-            moved = sum(a.nbytes for a in arrays if a.nbytes >= _LARGE)
+            moved = sum(a.nbytes for a in _arrays(named) if a.nbytes >= _LARGE)
             work = 2 * PRODUCTS[name](named) if name in PRODUCTS else 0
             old = self.totals.get(name, (0, 0.0, 0, 0))
             self.totals[name] = tuple(a + b for a, b in zip(old, (1, seconds, work, moved), strict=True))

@@ -14,16 +14,35 @@ ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 
-@pytest.mark.slow
-def test_a_run_accounts_for_the_whole_step(tmp_path):
-    command = [sys.executable, "benchmarks/kernels.py", "--model", "lenet5_cifar"]
-    command += ["--batch", "4", "--steps", "2", "--out", str(tmp_path)]
+def run(model, folder):
+    """Return what ``benchmarks/kernels.py`` prints and writes for two steps of four images."""
+    command = [sys.executable, "benchmarks/kernels.py", "--model", model]
+    command += ["--batch", "4", "--steps", "2", "--out", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    record = json.loads((tmp_path / "kernels_lenet5_cifar.json").read_text())
-    rows = {row["kernel"]: row for row in record["rows"]}
+    record = json.loads((folder / f"kernels_{model}.json").read_text())
+    return done.stdout, record, {row["kernel"]: row for row in record["rows"]}
+
+
+@pytest.mark.slow
+def test_a_run_accounts_for_the_whole_step(tmp_path):
+    output, record, rows = run("lenet5_cifar", tmp_path)
     assert sum(row["ms"] for row in rows.values()) == pytest.approx(sum(record["step_ms"]) / 2)
     assert rows["elementwise._tanh_forward"]["calls"] == 4  # two convolutions, two fully connected layers
     products = rows["matmul.indirect_gemm"]
     assert products["share"] >= products["gflops"] / record["peak_gflops"] > 0
-    assert list(rows)[-1] == "all else" and all(name in done.stdout for name in rows)
+    assert list(rows)[-1] == "all else" and all(name in output for name in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "kernels"),
+    [
+        ("resnet20", ("correlate._by_tiles", "weight._sum_apart")),
+        ("vgg_a_cifar", ("panels._by_panels", "weight._sum_together")),
+    ],
+)
+def test_products_of_every_winograd_kernel_are_counted(model, kernels, tmp_path):
+    rows = run(model, tmp_path)[2]
+    for kernel in kernels:
+        assert rows[kernel]["gflops"] > 0 and rows[kernel]["gbytes"] > 0, kernel
