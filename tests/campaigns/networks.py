@@ -25,8 +25,6 @@ as long as no source has changed.
 """
 
 import collections
-import hashlib
-import json
 
 import harness
 import network_steps
@@ -267,34 +265,10 @@ def judge(net, rng):
     return "" if result is None or why else f"{told}, result {result}", why or "the same"
 
 
-def sources():
-    """Return a digest of everything that the result depends on."""
-    folders = ("minitorch_cnn", "kernels", "tests/campaigns")
-    files = sorted(path for folder in folders for path in (harness.ROOT / folder).rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-class Progress:
-    """Counts of what was seen so far, kept in a file beside the record."""
-
-    def __init__(self, record):
-        self.path = record and record.with_name(f"{record.name}.progress")
-        self.sources, self.done, self.steps, self.outcomes = sources(), 0, collections.Counter(), collections.Counter()
-        if self.path and self.path.is_file():
-            kept = json.loads(self.path.read_text())
-            if kept["sources"] == self.sources:
-                self.done = kept["done"]
-                self.steps, self.outcomes = collections.Counter(kept["steps"]), collections.Counter(kept["outcomes"])
-
-    def save(self):
-        if self.path:
-            kept = {name: getattr(self, name) for name in ("sources", "done", "steps", "outcomes")}
-            self.path.write_text(json.dumps(kept))
-
-    def table(self):
-        """Print how often each step ran, and in how many networks that differed."""
-        for name in sorted({name for name in self.steps if not name.startswith("! ")}):
-            print(f"   {name:36} {self.steps[name]:8,} networks {self.steps[f'! {name}']:6,} with a difference")
+def table(steps):
+    """Print how often each step ran, and in how many networks that differed."""
+    for name in sorted({name for name in steps if not name.startswith("! ")}):
+        print(f"   {name:36} {steps[name]:8,} networks {steps[f'! {name}']:6,} with a difference")
 
 
 def tried(seed):
@@ -316,7 +290,8 @@ def tried(seed):
 
 def differences(length):
     """Bar 30: random networks."""
-    count, progress = length(60, 100_000), Progress(length.record if length.full else None)
+    count = length(60, 100_000)
+    progress = harness.Progress(length, done=0, steps=collections.Counter(), outcomes=collections.Counter())
     for index in range(progress.done, count):
         seed = length.seed * 1_000_000 + index
         net, fault, outcome = tried(seed)
@@ -330,7 +305,7 @@ def differences(length):
         if progress.done % 1000 == 0 or progress.done == count:
             progress.save()
             print(f"   {progress.done} networks: {dict(progress.outcomes)}", flush=True)
-    progress.table()
+    table(progress.steps)
     seen = progress.outcomes
     outcomes = ", ".join(f"{seen[name]} {name}" for name in ("the same", "refused by name", TIE, ROUNDING, OVERFLOW))
     steps = sum(name[0] != "!" for name in progress.steps)

@@ -72,24 +72,40 @@ def agreeing(case):
     return None
 
 
-def networks(length):
-    """Bar 32: the zoo, at its own size of images or those of a small one."""
-    compared_with, largest, cases, pinned = {}, 0, 0, []
+def sizes(length):
+    """Yield the names of the zoo, each with a size of images: near its own, or small ones."""
     for name in models.list() if length.full else ["lenet5", "resnet20"]:
         _, side = models.native_input(name)
-        for size in (64, 80, 96) if side > 64 else (side, side + 4, side + 16):
-            case = fitting(name, size, seed=0)
-            if case:
-                cases, close = cases + 1, agreeing(case)
-                pinned += [] if close is None else [close]
-                compared_with[name] = compared_with.get(name, 0) + 1
-                largest = max(largest, sum(p.data.size for p in case[0].parameters()))
-                how = "" if close is None else f" at the maps of the kernels: {close} elements at 0 up to rounding"
-                print(f"{name}, {size} pixels: agrees{how}", flush=True)
-    few = [name for name, count in compared_with.items() if count < 3]
-    figure = f"{len(compared_with)} networks of up to {largest / 1e6:.1f} million weights, {cases} cases"
-    figure += f", {len(pinned)} of which agree at the maps of the kernels: {sum(pinned)} elements at 0 up to rounding"
-    return f"{figure}; fewer than three sizes: {', '.join(few) or 'none'}", bool(compared_with)
+        yield from ((name, size) for size in ((64, 80, 96) if side > 64 else (side, side + 4, side + 16)))
+
+
+def networks(length):
+    """Bar 32: the zoo. ``seen`` has what became of a network at a size: weights, and what `agreeing` returned."""
+    progress = harness.Progress(length, seen={})
+    for name, size in sizes(length):
+        key = f"{name}, {size} pixels"
+        if key in progress.seen:
+            continue
+        case, outcome = fitting(name, size, seed=0), "does not fit"
+        progress.seen[key] = None
+        if case:
+            progress.seen[key] = found = {"weights": sum(p.data.size for p in case[0].parameters()), "close": None}
+            try:
+                found["close"], outcome = agreeing(case), "agrees"
+            except AssertionError as error:  # the next network is compared all the same
+                found["differs"] = outcome = f"differs: {error}"
+        progress.save()
+        print(f"{key}: {outcome}", flush=True)
+    cases = {key: found for key, found in progress.seen.items() if found}
+    names = [key.split(",")[0] for key in cases]
+    few = [name for name in dict.fromkeys(names) if names.count(name) < 3]
+    pinned = [found["close"] for found in cases.values() if found["close"] is not None]
+    different = [key for key, found in cases.items() if "differs" in found]
+    largest = max(found["weights"] for found in cases.values()) / 1e6
+    figure = f"{len(set(names))} networks of up to {largest:.1f} million weights, {len(cases)} cases, {len(pinned)} of "
+    figure += f"which agree at the maps of the kernels: {sum(pinned)} elements at 0 up to rounding"
+    figure += f"; fewer than three sizes: {', '.join(few) or 'none'}; different: {'; '.join(different) or 'none'}"
+    return figure, not different
 
 
 if __name__ == "__main__":
