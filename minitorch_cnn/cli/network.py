@@ -63,7 +63,8 @@ def _topology_code(arguments):
         raise UsageError("mcnn topology: give one of NAME, --poster and --efficiency")
     if pictures:
         if arguments.output is None:
-            raise UsageError(f"mcnn topology: add -o FILE.png, .svg or .pdf: --{pictures[0]} is a picture without text")
+            told = f"add -o FILE{' or '.join(figures.KINDS)}: --{pictures[0]} is a picture without text"
+            raise UsageError(f"mcnn topology: {told}")
         return _saved("explain", f"explain.{pictures[0]}()", arguments.output)
     model, shape = network(arguments, arguments.name, drawn=False)
     made = f"explain.topology({model}, {shape}, {arguments.name!r})"

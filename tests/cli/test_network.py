@@ -82,7 +82,7 @@ def test_the_poster_and_the_chart(mcnn, own_folder, monkeypatch):
     [
         ((), "give one of NAME, --poster and --efficiency"),
         (("lenet5", "--poster"), "give one of NAME, --poster and --efficiency"),
-        (("--poster",), "add -o FILE.png, .svg or .pdf: --poster is a picture"),
+        (("--poster",), "add -o FILE.png or .svg or .pdf: --poster is a picture"),
         (("lenet5", "-o", "a.jpg"), "-o - expected a file name that ends in .png or .svg or .pdf, got 'a.jpg'"),
         (("lenet6",), "no network is called 'lenet6'; did you mean lenet5? `mcnn list`"),
         (("vgg_a", "--image-size", 16), "mcnn topology: VGG: image_size - expected at least 32"),

@@ -90,7 +90,8 @@ def _finish(parser, code):
 def _run(arguments):
     """Run the shown code; the library counts steps from 0, and ``--step`` from 1."""
     if arguments.step is not None and pathlib.Path(arguments.output or "").suffix.lower() not in figures.KINDS:
-        raise UsageError(f"{arguments.parser.prog}: add -o FILE.png, .svg or .pdf: --step marks a window in a picture")
+        told = f"add -o FILE{' or '.join(figures.KINDS)}: --step marks a window in a picture"
+        raise UsageError(f"{arguments.parser.prog}: {told}")
     try:
         run_code(arguments)
     except UsageError as error:

@@ -1,12 +1,11 @@
 """The figures that a lecture can show: their arguments, and what each needs beyond them."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from minitorch_cnn.explain.lecture import kinds
-from minitorch_cnn.explain.lecture.errors import LectureError
+from minitorch_cnn.explain.lecture.errors import LectureError, hint
 from minitorch_cnn.explain.lecture.structures import costs, principal_filters, structure
 
 
@@ -116,25 +115,25 @@ def content(figure, networks):
         If there is no such figure, or an argument is missing, unknown or of another kind.
     """
     if figure.name not in FIGURES:
-        near = difflib.get_close_matches(figure.name, FIGURES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        problem = f"figure - expected one of {', '.join(FIGURES)}, got {figure.name!r}{hint}"
+        near = hint(figure.name, FIGURES)
+        problem = f"figure - expected one of {', '.join(FIGURES)}, got {figure.name!r}{near}"
         raise LectureError(figure.place(), problem)
     block = FIGURES[figure.name]
     for name in figure.arguments:
         if name not in block.arguments:
             expected = f"expected one of {', '.join(block.arguments)}" if block.arguments else "expected no arguments"
-            raise LectureError(figure.place(name), f"figure {figure.name}: argument - {expected}, got {name!r}")
+            got = f"{name!r}{hint(name, block.arguments)}"
+            raise LectureError(figure.place(name), f"figure {figure.name}: argument - {expected}, got {got}")
     arguments = {}
     for name, (kind, default) in block.arguments.items():
         value = figure.arguments.get(name, default)
         if not kind.fits(value):
-            got = "nothing" if name not in figure.arguments else repr(value)
+            got = "nothing" if name not in figure.arguments else f"{value!r}{kind.hint(value)}"
             problem = f"figure {figure.name}: {name} - expected {kind.expected}, got {got}"
             raise LectureError(figure.place(name), problem)
         arguments[name] = value
     if block.networks and arguments["network"] not in networks:
         expected = f"expected one of {', '.join(networks)}"
-        got = repr(arguments["network"])
+        got = f"{arguments['network']!r}{hint(arguments['network'], networks)}"
         raise LectureError(figure.place("network"), f"figure {figure.name}: network - {expected}, got {got}")
     return {"name": figure.name, "arguments": arguments, "more": block.more(arguments)}

@@ -8,7 +8,7 @@ import tomllib
 
 from minitorch_cnn import arguments
 from minitorch_cnn.explain.lecture import blocks, networks
-from minitorch_cnn.explain.lecture.errors import LectureError
+from minitorch_cnn.explain.lecture.errors import LectureError, hint
 from minitorch_cnn.explain.lecture.text import Slide, read_slides
 from minitorch_cnn.explain.page import document
 from minitorch_cnn.types import Path
@@ -75,7 +75,7 @@ def lecture_runs(folder: Path | None = None) -> dict[str, pathlib.Path]:
         runs[name] = folder / path
         if not runs[name].exists():
             expected = f"expected a run's folder or model file, seen from {folder}"
-            raise LectureError(_place(folder, name), f"networks: {name} - {expected}, got {str(path)!r}")
+            raise LectureError(_place(folder, name, "networks"), f"networks: {name} - {expected}, got {str(path)!r}")
     return runs
 
 
@@ -128,11 +128,13 @@ def _folder(where, folder):
     return pathlib.Path(folder)
 
 
-def _place(folder, name):
-    """Return deck.toml and the line in it that begins with a name, such as ``title =`` or ``[words]``."""
+def _place(folder, name, table=None):
+    """Return deck.toml and the line in it that begins with a name of a table, such as ``title =`` or ``[words]``."""
     begins = re.compile(rf"""\s*\[?\s*["']?{re.escape(name)}["']?\s*[\]=]""")
     lines = (folder / SETTINGS).read_text(encoding="utf-8").splitlines()
-    return f"{SETTINGS}:{next((i for i, line in enumerate(lines, 1) if begins.match(line)), 1)}"
+    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*\[\s*{table}\s*\]", line)), 0)
+    found = (i for i, line in enumerate(lines[start:], start + 1) if begins.match(line))
+    return f"{SETTINGS}:{next(found, start + 1)}"
 
 
 def _settings(folder):
@@ -148,12 +150,27 @@ def _settings(folder):
     for name, value in settings.items():
         kind = kinds.get(name)
         if kind is None:
-            raise LectureError(_place(folder, name), f"settings - expected {', '.join(kinds)}, got {name!r}")
+            got = f"{name!r}{hint(name, kinds)}"
+            raise LectureError(_place(folder, name), f"settings - expected {', '.join(kinds)}, got {got}")
         texts = [value] if kind is str else [*value.values()] if isinstance(value, dict) else [None]
         if not all(isinstance(text, str) for text in texts):
             expected = "a text" if kind is str else "a table of texts"
             raise LectureError(_place(folder, name), f"{name} - expected {expected}, got {value!r}")
+    known = known_words()
+    for word, translation in settings.get("words", {}).items():
+        if word not in known:
+            expected = "expected a label of the figures; the deck.toml of `mcnn lecture new` lists them"
+            problem = f"words - {expected}, got {word!r}{hint(word, known)}"
+            raise LectureError(_place(folder, word, "words"), problem)
+        if not translation.strip():
+            raise LectureError(_place(folder, word, "words"), f"words: {word} - expected a translation, got nothing")
     return settings
+
+
+def known_words():
+    """Return the labels of the figures that ``[words]`` may translate: those that the shipped deck.toml lists."""
+    listed = (SOURCES / SETTINGS).read_text(encoding="utf-8")
+    return re.findall(r'^# "?(.*?)"? = ""$', listed, re.MULTILINE)
 
 
 def _page(settings, slides, content):

@@ -1,18 +1,28 @@
 """What the argument of a figure may be: a description for messages, and a test."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from minitorch_cnn import models
+from minitorch_cnn.explain.lecture import errors
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """``expected`` completes the sentence "expected ..."; ``fits`` tells whether a value is of this kind."""
+    """``expected`` completes the sentence "expected ..."; ``fits`` tells whether a value is of this kind.
+
+    ``choices`` returns the words that a value, or an element of it, may be; nothing where all are allowed.
+    """
 
     expected: str
     fits: Callable[[Any], bool]
+    choices: Callable[[], Collection[str]] = tuple
+
+    def hint(self, value):
+        """Return "; did you mean ...?" for the first word of a value that is not a choice, or nothing."""
+        words, choices = value if isinstance(value, list) else [value], self.choices()
+        return next((errors.hint(word, choices) for word in words if word not in choices), "")
 
 
 def whole(least, most):
@@ -22,7 +32,7 @@ def whole(least, most):
 
 def one_of(*choices):
     """Return the kind of a word out of several."""
-    return Kind(f"one of {', '.join(choices)}", lambda value: value in choices)
+    return Kind(f"one of {', '.join(choices)}", lambda value: value in choices, lambda: choices)
 
 
 def some_of(*choices):
@@ -31,7 +41,7 @@ def some_of(*choices):
     def fits(value):
         return isinstance(value, list) and all(entry in choices for entry in value)
 
-    return Kind(f"a list of words out of {', '.join(choices)}", fits)
+    return Kind(f"a list of words out of {', '.join(choices)}", fits, lambda: choices)
 
 
 def grid(rows, columns):
@@ -55,7 +65,7 @@ def known_networks(most):
     def fits(value):
         return isinstance(value, list) and 1 <= len(value) <= most and all(name in models.list() for name in value)
 
-    return Kind(f"a list of 1 to {most} names of `mcnn list`", fits)
+    return Kind(f"a list of 1 to {most} names of `mcnn list`", fits, models.list)
 
 
 def table(**columns):

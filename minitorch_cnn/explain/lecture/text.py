@@ -13,7 +13,7 @@ import re
 import tomllib
 from typing import Any
 
-from minitorch_cnn.explain.lecture.errors import LectureError
+from minitorch_cnn.explain.lecture.errors import LectureError, hint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _slide(markdown, path, tokens):
             token.type, token.content = "html_block", _formula(token.content)
             shown.append(token)
         elif kind:
-            problem = f"block - expected figure, formula or notes, got {kind[0]!r}"
+            near = hint(kind[0], ("figure", "formula", "notes"))
+            problem = f"block - expected figure, formula or notes, got {kind[0]!r}{near}"
             raise LectureError(f"{path.name}:{token.map[0] + 1}", problem)
         else:
             shown.append(token)

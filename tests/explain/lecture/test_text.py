@@ -1,11 +1,13 @@
 """Markdown into slides, and messages that name file and line."""
 
 import base64
+import re
 
 import pytest
 
 from minitorch_cnn.explain import lecture
 from minitorch_cnn.explain.lecture import blocks
+from minitorch_cnn.explain.lecture.deck import known_words
 from minitorch_cnn.explain.lecture.text import read_slides
 
 pytest.importorskip("markdown_it")
@@ -61,7 +63,8 @@ MISTAKES = {
     ),
     "unknown argument": (
         "# A\n\n```figure window\nstrides = 1\n```\n",
-        "02.md:4: figure window: argument - expected one of input, kernel, stride, padding, operation, got 'strides'",
+        "02.md:4: figure window: argument - expected one of input, kernel, stride, padding, operation, "
+        "got 'strides'; did you mean 'stride'?",
     ),
     "no arguments": (
         "# A\n\n```figure costs\nx = 1\n```\n",
@@ -69,7 +72,7 @@ MISTAKES = {
     ),
     "unknown figure": (
         "# A\n\n```figure windw\n```\n",
-        "02.md:3: figure - expected one of window, impulse, .*, got 'windw'; did you mean window?",
+        "02.md:3: figure - expected one of window, impulse, .*, got 'windw'; did you mean 'window'?",
     ),
     "missing": (
         "# A\n\n```figure ladder\n```\n",
@@ -80,8 +83,9 @@ MISTAKES = {
         "02.md:4: figure window: input - expected at most 6 rows of equal length of at most 6 numbers below 1000",
     ),
     "word": (
-        '# A\n\n```figure window\noperation = "xcorr"\n```\n',
-        "02.md:4: figure window: operation - expected one of cross-correlation, convolution, got 'xcorr'",
+        '# A\n\n```figure window\noperation = "convoluton"\n```\n',
+        "02.md:4: figure window: operation - expected one of cross-correlation, convolution, "
+        "got 'convoluton'; did you mean 'convolution'?",
     ),
     "network": (
         '# A\n\n```figure field\nnetwork = "mine"\n```\n',
@@ -89,7 +93,8 @@ MISTAKES = {
     ),
     "registry": (
         '# A\n\n```figure layers\nnetworks = ["vgg_z"]\n```\n',
-        "02.md:4: figure layers: networks - expected a list of 1 to 6 names of `mcnn list`, got ['vgg_z']",
+        "02.md:4: figure layers: networks - expected a list of 1 to 6 names of `mcnn list`, "
+        "got ['vgg_z']; did you mean 'vgg_e'?",
     ),
     "toml": ("# A\n\n```figure window\nkernel = 3\nstride =\n```\n", "02.md:5: figure window: TOML - Invalid value"),
     "two names": ("# A\n\n```figure a b\n```\n", '02.md:3: figure - expected one name, as in "figure window", got'),
@@ -122,12 +127,31 @@ def test_a_mistake_is_named_with_its_line(read, text, message):
         ("name = 'x'", "deck.toml:1: settings - expected title, lang, words, networks, got 'name'"),
         ("title =", "deck.toml: TOML - Invalid value"),
         ("[networks]\nmine = 'none'", "deck.toml:2: networks: mine - expected a run's folder or model file, seen from"),
+        ("titel = 'x'", "deck.toml:1: settings - expected .*, got 'titel'; did you mean 'title'\\?"),
+        (
+            "title = 'x'\n[networks]\n[words]\nlayer = 'Schicht'\nkernle = 'Kern'",
+            "deck.toml:5: words - expected a label of the figures; .* lists them, "
+            "got 'kernle'; did you mean 'kernel'\\?",
+        ),
+        ("[words]\n'xyzzy' = 'x'", "deck.toml:2: words - expected a label of the figures; .*, got 'xyzzy'$"),
+        ("[words]\nall = ' '", "deck.toml:2: words: all - expected a translation, got nothing"),
     ],
 )
 def test_mistakes_in_the_settings(tmp_path, text, message):
     (tmp_path / "deck.toml").write_text(text)
     with pytest.raises(lecture.LectureError, match=f"^{message}"):
         lecture.lecture_runs(tmp_path)
+
+
+def test_every_label_of_the_figures_can_be_translated(tmp_path):
+    from minitorch_cnn.explain.page.bundle import FOLDER
+
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (FOLDER / "deck").glob("*.mjs"))
+    known = known_words()
+    assert len(known) > 50 and set(re.findall(r'\bsay\("([^"]*)"\)', scripts)) <= set(known)
+    lines = [f'"{word}" = "x"' for word in known]
+    (tmp_path / "deck.toml").write_text("\n".join(["[words]", *lines]))
+    assert lecture.lecture_runs(tmp_path) == {}
 
 
 def test_an_empty_folder_and_a_file_are_no_lecture(tmp_path):
