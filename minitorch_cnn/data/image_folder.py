@@ -66,7 +66,7 @@ def ImageFolder(
     Notes
     -----
     Decoded pictures are kept below the folder that ``MCNN_HOME`` names, in a file for each combination of files (their
-    names, sizes and times), image size and channels. Where it cannot be written, they are decoded again each time.
+    names, sizes and times of change), image size and channels. Where it cannot be written, they are decoded again each time.
     """
     options = listing.Options(image_size, channels, test_share, seed, skip_broken)
     listing.check("ImageFolder", {"root": root}, train, options)
@@ -79,7 +79,7 @@ def has_classes(root: Path) -> bool:
     folder = pathlib.Path(root)
     if not folder.is_dir():
         return False
-    base = _part(folder, listing.TRAIN) or folder
+    base = _part(folder, [listing.TRAIN]) or folder
     return any(pictures.files_in(inside) for inside in _folders(base))
 
 
@@ -98,7 +98,7 @@ def list_folder(root, options):
     """Return the `Listing` of all pictures of a folder."""
     if not root.is_dir():
         raise DatasetError(f"{root} - expected a folder with one folder for each class, found no folder there")
-    base, given = _part(root, listing.TRAIN), _part(root, listing.TESTS)
+    base, given = _part(root, [listing.TRAIN]), _part(root, listing.TESTS)
     if base and given:
         classes = _classes(base)
         if (others := _classes(given)) != classes:
@@ -128,10 +128,16 @@ def list_folder(root, options):
     return listing.make(root, root, entries, classes)
 
 
-def _part(root, names):
-    """Return the folder inside that has the first of the names, in any case, and folders inside itself; or None."""
-    found = {path.name.lower(): path for path in _folders(root) if path.name.lower() in names and _folders(path)}
-    return next((found[name] for name in names if name in found), None)
+def _part(root, parts):
+    """Return the folder inside that has a name of the first part there is, in any case, and folders inside; or None."""
+    for names in parts:
+        found = [path for path in _folders(root) if path.name.lower() in names and _folders(path)]
+        if len(found) > 1:
+            got = " and ".join(path.name for path in found)
+            raise DatasetError(f"{root} - expected one folder for {names[0]}, got {got}: put their pictures into one")
+        if found:
+            return found[0]
+    return None
 
 
 def _folders(base):
@@ -145,4 +151,5 @@ def _classes(base):
         inside = [base / name for name in names if len([f for f in _folders(base / name) if pictures.files_in(f)]) > 1]
         hint = f"; there are several in {inside[0]}" if inside else ""
         raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}{hint}")
+    listing.check_told_apart(base, names)
     return names

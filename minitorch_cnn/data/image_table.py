@@ -8,6 +8,7 @@ They are read as `listing` says.
 """
 
 import codecs
+import contextlib
 import csv
 import difflib
 import glob
@@ -101,7 +102,7 @@ def list_table(file, options, root=None):
     """Return the `Listing` of the pictures of a table."""
     root = file.parent if root is None else pathlib.Path(root)
     rows, missing = _existing(file, root, _rows(file, root), options.skip_broken)
-    _check_once(file, rows)
+    _check_once(file, root, rows)
     rows, trains = _divided_by_split(file, sorted(rows, key=lambda row: row.path))
     classes = _class_names(file, [row for row, train in zip(rows, trains, strict=True) if train is not False])
     indices = {name: label for label, name in enumerate(classes)}
@@ -171,9 +172,12 @@ def _columns(file, line, cells, root):
     )
     if len(names) == 2 and (path is None) != (label is None):  # the other one has a name of its own, such as "breed"
         path, label = (1 - label, label) if path is None else (path, 1 - path)
+    for index in (path, label, split):
+        if index is not None and names.count(names[index]) > 1:
+            raise DatasetError(f"{file}:{line} - expected one column called {cells[index]!r}, got several")
     if path is not None and label is not None:
         return _Columns(path, label, split, len(cells)), True
-    if len(cells) in (2, 3) and (root / _slashes(cells[0])).is_file():
+    if len(cells) in (2, 3) and os.path.isfile(root / _slashes(cells[0])):
         return _Columns(0, 1, 2 if len(cells) == 3 else None, len(cells)), False
     got = ", ".join(map(repr, cells))
     raise DatasetError(
@@ -189,7 +193,7 @@ def _row(file, line, cells, columns):
         if not text:
             raise DatasetError(f"{file}:{line} - expected a {name}, got an empty cell")
     split = "" if columns.split is None else cells[columns.split].lower()
-    if columns.split is not None and split not in (*listing.TRAIN, *listing.TESTS):
+    if columns.split is not None and split not in itertools.chain(listing.TRAIN, *listing.TESTS):
         raise DatasetError(f"{file}:{line} - expected the split train, test or val, got {cells[columns.split]!r}")
     return _Row(line, path, label, split)
 
@@ -204,7 +208,7 @@ def _slashes(path):
 
 def _existing(file, root, rows, skip):
     """Return the rows whose files exist, and a sentence for each other; raise DatasetError if these are not skipped."""
-    found = [row for row in rows if (root / row.path).is_file()]
+    found = [row for row in rows if os.path.isfile(root / row.path)]  # False for names that no system allows, too
     missing = [] if len(found) == len(rows) else sorted({*rows} - {*found})
     reasons = [f"line {row.line}: {row.path}{_near(root / row.path)}" for row in missing]
     if missing and not skip:
@@ -222,11 +226,11 @@ def _near(path):
     return f" (there is {os.path.basename(near[0])})" if near else ""
 
 
-def _check_once(file, rows):
+def _check_once(file, root, rows):
     """Raise DatasetError if a file is listed twice."""
     seen = {}
     for row in rows:
-        earlier = seen.setdefault(os.path.normpath(row.path), row)
+        earlier = seen.setdefault(os.path.normpath(root / row.path), row)
         if earlier is not row:
             labels = "" if row.label == earlier.label else f", as {earlier.label!r} and not {row.label!r}"
             raise DatasetError(
@@ -237,13 +241,13 @@ def _check_once(file, rows):
 def _divided_by_split(file, rows):
     """Return the rows that are used, and for each whether it is for training; None if that is still to be chosen."""
     found = {row.split for row in rows}
-    tests = next((name for name in listing.TESTS if name in found), None)
+    tests = next((names for names in listing.TESTS if not found.isdisjoint(names)), None)
     if tests is None:
         return rows, [None] * len(rows)
     if found.isdisjoint(listing.TRAIN):
         raise DatasetError(f"{file} - expected rows with the split train, got {', '.join(sorted(found))} alone")
-    used = [row for row in rows if row.split in (*listing.TRAIN, tests)]
-    return used, [row.split != tests for row in used]
+    used = [row for row in rows if row.split in (*listing.TRAIN, *tests)]
+    return used, [row.split not in tests for row in used]
 
 
 def _class_names(file, rows):
@@ -251,11 +255,20 @@ def _class_names(file, rows):
     names = sorted({row.label for row in rows})
     if len(names) < 2:
         raise DatasetError(f"{file} - expected at least two classes to train with, got {', '.join(names)} alone")
-    try:
-        sizes = {name: float(name) for name in names}
-    except ValueError:
-        return tuple(names)
-    return tuple(sorted(names, key=sizes.get) if all(map(math.isfinite, sizes.values())) else names)
+    listing.check_told_apart(file, names)
+    sizes = _numbers(names)
+    if sizes:
+        listing.check_told_apart(file, names, sizes.get)  # 1 and 01 are one class
+    return tuple(sorted(names, key=sizes.get) if sizes else names)
+
+
+def _numbers(names):
+    """Return the number that each name is, or {} if one is none or not finite; integers are exact."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            sizes = {name: kind(name) for name in names}
+            return {} if kind is float and not all(map(math.isfinite, sizes.values())) else sizes
+    return {}
 
 
 def _unknown(file, row, classes):

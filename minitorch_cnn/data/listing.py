@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, channel_stati
 from minitorch_cnn.data.pictures import PictureError, read_picture
 from minitorch_cnn.io import files
 
-TRAIN, TESTS = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+TRAIN = ("train", "training")
+TESTS = ("test", "testing"), ("val", "valid", "validation")  # names of one part each; of two parts the first is used
 SMALL, LARGE = 32, 64  # pixels per side, where none are asked for
 _LOOKED_AT = 200  # pictures whose sizes decide between the two
 _NAMED = 5  # broken files in a message
@@ -63,6 +65,23 @@ def make(source, root, entries, classes, lines=None, left_out=()):
     paths, labels, train = zip(*sorted(entries, key=lambda entry: not entry[2]), strict=True)
     labels, train = np.array(labels, np.int64), np.array(train, bool)
     return Listing(source, root, list(paths), labels, train, classes, lines or {}, list(left_out))
+
+
+def visible(name):
+    """Return a name as a reader sees it: one form of each accent, single spaces, nothing invisible."""
+    text = unicodedata.normalize("NFC", name)
+    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
+
+
+def check_told_apart(source, names, form=visible):
+    """Raise DatasetError if two different names of classes have the same ``form``: somebody meant one class."""
+    seen = {}
+    for name in names:
+        other = seen.setdefault(form(name), name)
+        if other != name:
+            raise DatasetError(
+                f"{source} - expected names of classes that a reader can tell apart, got {other!a} and {name!a}"
+            )
 
 
 def check(owner, source, train, options):
@@ -208,7 +227,9 @@ def _key(listing, size, channels):
     for name in listing.paths:
         if os.access(listing.root / name, os.R_OK):  # else it is broken until that changes
             found = (listing.root / name).stat()
-            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+            # A renamed file keeps its size and its time of change; that of its entry (ctime) tells.
+            told = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}\0"
+            digest.update(told.encode(errors="surrogatepass"))  # names need not be valid text
     return digest.hexdigest()[:32]
 
 

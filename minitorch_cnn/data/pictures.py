@@ -126,8 +126,13 @@ def files_in(folder):
     from PIL import Image
 
     known = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}  # not those only written
-    found = []
-    for place, inside, names in os.walk(folder, onerror=_refuse):
+    found, seen, start = [], set(), pathlib.Path(os.path.realpath(folder))
+    for place, inside, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        here = pathlib.Path(os.path.realpath(place))
+        if here in seen or here in start.parents:  # a link that leads back
+            inside.clear()
+            continue
+        seen.add(here)
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         ends = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in known and name[0] != "."]
         found += [path for path in (pathlib.Path(place) / name for name in ends) if path.is_file() or path.is_symlink()]

@@ -277,3 +277,59 @@ def test_what_is_no_picture_file_is_left_out_and_a_link_to_nowhere_is_broken(pet
     assert sum(len(data.ImageFolder(pets, part, skip_broken=True).images) for part in (True, False)) == 15
     draw(pets / "nowhere.png")
     assert sum(len(data.ImageFolder(pets, part).images) for part in (True, False)) == 16
+
+
+def test_pictures_that_change_places_are_read_again(tmp_path):
+    """Two files of one size and one time swap their names: nothing but the names has changed."""
+    root = tmp_path / "pets"
+    for name, value in (("cat", 50), ("dog", 200)):
+        for i in range(3):
+            draw(root / name / f"{i}.bmp")
+            Image.fromarray(np.full((40, 40, 3), value, np.uint8)).save(root / name / f"{i}.bmp")
+            os.utime(root / name / f"{i}.bmp", ns=(10**18, 10**18))
+    before = {image[0, 0, 0]: label for image, label in zip(*_both_parts(root), strict=True)}
+    cats = (root / "cat").rename(root / "aside")
+    (root / "dog").rename(root / "cat")
+    cats.rename(root / "dog")
+    for name in ("cat", "dog"):
+        for file in list((root / name).iterdir()):  # as a program that sorts pictures does
+            file.rename(file.with_suffix(".tmp")).rename(file)
+    after = {image[0, 0, 0]: label for image, label in zip(*_both_parts(root), strict=True)}
+    assert (before, after) == ({50: 0, 200: 1}, {50: 1, 200: 0})
+
+
+def _both_parts(root):
+    parts = [data.ImageFolder(root, train=part) for part in (True, False)]
+    return np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts])
+
+
+@pytest.mark.posix
+def test_links_to_folders_are_followed_once(pets, tmp_path):
+    draw(tmp_path / "elsewhere" / "far.png", 99)
+    (pets / "dog" / "linked").symlink_to(tmp_path / "elsewhere")
+    (pets / "dog" / "itself").symlink_to(pets / "dog")
+    (pets / "dog" / "up").symlink_to(pets)
+    found = [path.relative_to(pets / "dog").as_posix() for path in data.find_pictures(pets / "dog")]
+    assert found == ["linked/far.png", *(f"more/{i}.bmp" for i in range(5))]
+    assert len(_both_parts(pets)[0]) == 16
+
+
+@pytest.mark.posix
+def test_names_need_not_be_valid_text(pets):
+    shutil.copy(pets / "cat" / "1.png", os.fsencode(pets / "cat") + b"/\xff.png")
+    assert len(_both_parts(pets)[0]) == 16
+    with open(os.fsencode(pets / "cat") + b"/\xff.png", "wb") as file:
+        file.write(b"no picture")
+    assert len(data.ImageFolder(pets, skip_broken=True)) + len(data.ImageFolder(pets, False, skip_broken=True)) == 15
+
+
+def test_classes_and_parts_that_a_reader_takes_for_one_are_refused(pets, tmp_path):
+    draw(pets / "dog\u200b" / "0.png")
+    with pytest.raises(data.DatasetError, match=r"a reader can tell apart, got 'dog' and 'dog\\u200b'"):
+        data.ImageFolder(pets)
+    root = tmp_path / "parts"
+    for part in ("train", "training", "test"):
+        for name in ("cat", "dog"):
+            draw(root / part / name / "0.png")
+    with pytest.raises(data.DatasetError, match="expected one folder for train, got train and training: put their pic"):
+        data.ImageFolder(root)

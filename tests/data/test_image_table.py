@@ -101,6 +101,19 @@ def test_rows_for_validation_are_left_out_where_there_are_some_for_testing(pets)
     assert len(seen(write(pets, "\n".join(["path,label,split", *rows])))) == 4
 
 
+@pytest.mark.parametrize("names", [("test", "testing"), ("val", "validation")])
+def test_both_names_of_a_part_count(pets, names):
+    splits = ["train"] * 4 + list(names)
+    rows = [f"{name},{label},{split}" for (name, label), split in zip(LABELS.items(), splits, strict=True)]
+    assert len(data.ImageTable(write(pets, "\n".join(["path,label,split", *rows])), train=False)) == 2
+
+
+def test_long_numbers_that_differ_in_the_last_digit_are_two_classes(pets):
+    labels = {name: f"1234567890123456789{i % 2}" for i, name in enumerate(NAMES)}
+    rows = "".join(f"{name},{label}\n" for name, label in labels.items())
+    assert data.ImageTable(write(pets, "path,label\n" + rows)).classes == tuple(sorted(set(labels.values())))
+
+
 def test_rows_that_are_all_for_training_are_divided(pets):
     rows = [f"{name},{label},train" for name, label in LABELS.items()]
     assert len(data.ImageTable(write(pets, "\n".join(["path,label,split", *rows])), train=False)) == 2
@@ -149,6 +162,24 @@ MISTAKES = {
         "path,label\na.png,cat\n./a.png,cat\n",
         "labels.csv:3 - .* once, got ./a.png, which is in line 2$",
     ),
+    "a file twice, once by its whole path": (
+        lambda root: f"path,label\na.png,cat\n{root / 'a.png'},cat\nb.png,dog\n",
+        "labels.csv:3 - expected each file once, got .*, which is in line 2$",
+    ),
+    "a name that no system allows": (
+        f"path,label\na.png,cat\n{'x' * 300},dog\nb.png,dog\n",
+        "mend the paths, .* 1 of 3 files are not in .*: line 3: xxx",
+    ),
+    "a label that differs in how an accent is stored": (
+        "path,label\na.png,\u00e9\nb.png,e\u0301\n",
+        r"expected names of classes that a reader can tell apart, got 'e\\u0301' and '\\xe9'",
+    ),
+    "a label with something invisible": (
+        "path,label\na.png,a b\nb.png,a  b\u200b\n",
+        r"a reader can tell apart, got 'a  b\\u200b' and 'a b'",
+    ),
+    "a number written in two ways": ("path,label\na.png,1\nb.png,01\nc.bmp,2\n", "tell apart, got '01' and '1'"),
+    "two columns of labels": ("path,Label,label\na.png,cat,dog\n", "csv:1 - expected one column called 'Label', got"),
     "two classes": ("path,label\na.png,cat\na.png,dog\n", "labels.csv:3 - .* line 2, as 'cat' and not 'dog'"),
     "no such split": (
         "path,label,split\na.png,cat,tests\n",
@@ -168,6 +199,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_named_with_its_line(pets, mistake):
     text, message = MISTAKES[mistake]
+    text = text(pets) if callable(text) else text
     with pytest.raises(data.DatasetError, match=message):
         data.ImageTable(write(pets, text))
 
@@ -188,7 +220,7 @@ def test_many_missing_files_are_counted(pets):
 
 def test_missing_and_broken_files_are_left_out_on_request(pets):
     (pets / "e.png").write_bytes(b"no picture")
-    file = write(pets, table() + "x.png,dog\n")
+    file = write(pets, table() + f"x.png,dog\n{'x' * 300},cat\n")
     assert len(seen(file, skip_broken=True)) == 5
     with pytest.raises(data.DatasetError, match=r"labels.csv - mend .* 1 of its files cannot be read: line 6: .*e.png"):
         data.ImageTable(write(pets, table()))
