@@ -66,7 +66,8 @@ def ImageFolder(
     Notes
     -----
     Decoded pictures are kept below the folder that ``MCNN_HOME`` names, in a file for each combination of files (their
-    names, sizes and times of change), image size and channels. Where it cannot be written, they are decoded again each time.
+    names, sizes and times of change), image size and channels. Where it cannot be written, they are decoded again each
+    time.
     """
     options = listing.Options(image_size, channels, test_share, seed, skip_broken)
     listing.check("ImageFolder", {"root": root}, train, options)

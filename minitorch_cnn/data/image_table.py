@@ -263,7 +263,7 @@ def _class_names(file, rows):
 
 
 def _numbers(names):
-    """Return the number that each name is, or {} if one is none or not finite; integers are exact."""
+    """Return the number that each name is, or {} if one is text or not finite; integers are exact."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             sizes = {name: kind(name) for name in names}
