@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, partial_sums
+from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, sums_and_products
 from minitorch_kernels.layers.pool import max_pool2d_backward
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
@@ -244,12 +244,10 @@ def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, g
 
     The statistics were those of ``count`` pixels.
     """
-    sums, products = partial_sums(grad_out)
-    _chunk_sums(grad_out, out, deviations, mean, sums, products)
+    grad_beta, products = sums_and_products(_chunk_sums, (grad_out, out, deviations), mean)
     if not training and not np.isfinite(products).all():  # 0, where ReLU stops the gradient, times infinity is NaN
         passed_deviations = np.where(out <= 0, mean, deviations[:, : out.shape[1]])
-        _chunk_sums(grad_out, out, passed_deviations, mean, sums, products)
-    grad_beta, products = sums.sum(0), products.sum(0)
+        grad_beta, products = sums_and_products(_chunk_sums, (grad_out, out, passed_deviations), mean)
     coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
     if not training:  # the statistics are constants, through which no gradient flows
         coefficients = coefficients[0], np.zeros_like(coefficients[0]), np.zeros_like(coefficients[0])

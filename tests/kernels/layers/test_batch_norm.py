@@ -130,3 +130,24 @@ def test_a_mean_of_many_standard_deviations_costs_the_variance_no_digits(mean, s
     np.testing.assert_allclose(got_mean, exact.mean(0), rtol=1e-7)
     np.testing.assert_allclose(got_var[1:], exact.var(0)[1:], rtol=1e-6)
     assert got_var[0] <= (abs(mean) * 1e-8) ** 2
+
+
+# ------------------------------------------------------------------------- pixels side by side
+
+
+@pytest.mark.parametrize(
+    ("shape", "together"),
+    [((64, 16), 8), ((64, 12), 8), ((12, 16), 4), ((7, 16), 1), ((64, 64), 2), ((64, 65), 1), ((0, 16), 8), ((8, 0), 1)],
+)
+def test_pixels_of_few_channels_form_one_row(shape, together):
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    count, (rows, also) = batch_norm.side_by_side(x, x)
+    assert count == together
+    assert rows.shape == also.shape == (shape[0] // together, shape[1] * together)
+    assert np.shares_memory(rows, x) or not x.size
+
+
+def test_parts_of_larger_maps_stay_as_they_are():
+    block = np.ones((64, 24), np.float32)
+    assert batch_norm.side_by_side(np.ones((64, 16), np.float32), block)[0] == 1
+    assert batch_norm.side_by_side(block[:, :16])[0] == 1
