@@ -137,7 +137,7 @@ def test_a_mean_of_many_standard_deviations_costs_the_variance_no_digits(mean, s
 
 @pytest.mark.parametrize(
     ("shape", "together"),
-    [((64, 16), 8), ((64, 12), 8), ((12, 16), 4), ((7, 16), 1), ((64, 64), 2), ((64, 65), 1), ((0, 16), 8), ((8, 0), 1)],
+    [((64, 16), 8), ((64, 12), 8), ((12, 16), 4), ((7, 16), 1), ((64, 64), 2), ((64, 65), 1), ((0, 16), 8)],
 )
 def test_pixels_of_few_channels_form_one_row(shape, together):
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
