@@ -1,6 +1,7 @@
 """Options that several commands share: networks, ranks, threads and ``-o FILE``."""
 
 import argparse
+import dataclasses
 import os
 import pathlib
 
@@ -152,6 +153,28 @@ def test_source(arguments):
     if not arguments.model and arguments.network and not is_own(arguments.network):
         return source(None, arguments.unverified) or Source("shapes10")
     return _trained_on(arguments, load_classifier(arguments).metadata)
+
+
+def check_test_images(arguments, place):
+    """Raise UsageError if test pictures that a seed draws may be among those that the model has learned from.
+
+    They are, where pictures came or went since the training, or were divided otherwise then.
+    """
+    if arguments.unverified or not place.is_own or not place.listing().drawn:
+        return
+    from minitorch_cnn.train import state
+
+    record = load_classifier(arguments).metadata
+    kind, _, name = str(record.get("dataset")).partition(" ")
+    learned = os.path.abspath(record.get("source") or place.root), kind, name, "data_sha256" in record
+    if learned != (place.root, place.name, os.path.basename(os.path.realpath(place.root)), True):
+        return
+    again = dataclasses.replace(place, size=tuple(record["input_size"]), skip_broken=True).open(train=True)
+    if state.data_digests(again)["data_sha256"] != record["data_sha256"]:
+        raise UsageError(
+            f"{arguments.parser.prog}: train again, or add --unverified: the training pictures in {place.root} are not "
+            "those of the training any more, so that some test pictures may be ones that the model has learned from"
+        )
 
 
 def _trained_on(arguments, metadata):

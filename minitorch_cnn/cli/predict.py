@@ -4,7 +4,7 @@ import os
 
 from minitorch_cnn.cli.errors import EXIT_USAGE, UsageError, is_run, run_in_place_of_pictures
 from minitorch_cnn.cli.images import add_source_options
-from minitorch_cnn.cli.options import add_model_options, classifier_code, run_code, test_source
+from minitorch_cnn.cli.options import add_model_options, check_test_images, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
 
 
@@ -88,7 +88,8 @@ def _evaluate(arguments):
 
 
 def _evaluate_code(arguments):
-    code = classifier_code(arguments)  # chooses the model, if it is not given
+    code, place = classifier_code(arguments), test_source(arguments)  # the first chooses the model, if none is given
+    check_test_images(arguments, place)
     path = arguments.model or arguments.network
     views_code = f", views={arguments.views}" if arguments.views > 1 else ""
     if arguments.json:
@@ -102,7 +103,7 @@ def _evaluate_code(arguments):
         shown = f"print({judged}, {path!r}, 'on', test_set.name)\n"
     return (
         f"from minitorch_cnn import {library}\n\n"
-        f"test_set = {test_source(arguments).code(train=False)}\n"
+        f"test_set = {place.code(train=False)}\n"
         f"judged = {code}.evaluate(test_set{views_code})\n"
         f"{shown}"
     )

@@ -109,6 +109,8 @@ def train_to_the_end(command, make, place, tested):
     with trainer_of(command, make, place) as trainer:
         folder = trainer.folder.path
         with _telling_how_to_continue(trainer):
+            # Pictures that come or go while it trains would change which of the others are for testing.
+            test_set = place.open(train=False) if tested and place.is_own else None
             _get_ready(trainer)
             if not trainer.fit():
                 say(
@@ -116,7 +118,9 @@ def train_to_the_end(command, make, place, tested):
                     f"{folder}"
                 )
                 return EXIT_STOPPED
-            result = trainer.final_eval(place.open(train=False) if tested else None)
+            if tested and test_set is None:
+                test_set = place.open(train=False)
+            result = trainer.final_eval(test_set)
     print(summary(result, folder))
     return 0
 
@@ -218,8 +222,11 @@ def summary(result, folder):
 
 def code(imports, threads, lines, place, tested):
     """Return the Python of a training: ``lines`` make the trainer, the rest is the same for all."""
-    kind, test_set = ("test", place.code(train=False)) if tested else ("holdout", "")
+    kind, test_set, opened = ("test", place.code(train=False), []) if tested else ("holdout", "", [])
+    if tested and place.is_own:
+        test_set, opened = "test_set", [f"test_set = {test_set}  # before pictures come or go"]
     tail = [
+        *opened,
         "if trainer.fit():  # False after Ctrl-C",
         f"    result = trainer.final_eval({test_set})",
         f"    print('{kind} accuracy', result['{kind}_accuracy'])",

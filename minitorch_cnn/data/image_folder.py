@@ -126,7 +126,7 @@ def list_folder(root, options):
                 train = listing.divided(len(found), options.test_share, [options.seed, label])
             names = [path.relative_to(root).as_posix() for path in found]
             entries += zip(names, [label] * len(found), train, strict=True)
-    return listing.make(root, root, entries, classes)
+    return listing.make(root, root, entries, classes, parts[0][1] is None)
 
 
 def _part(root, parts):

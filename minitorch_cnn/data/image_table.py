@@ -115,7 +115,7 @@ def list_table(file, options, root=None):
     if None in trains:
         entries = [_divided(own, options.test_share, [options.seed, label]) for label, own in enumerate(entries)]
     lines = {row.path: row.line for row in rows}
-    return listing.make(file, root, itertools.chain.from_iterable(entries), classes, lines, missing)
+    return listing.make(file, root, itertools.chain.from_iterable(entries), classes, None in trains, lines, missing)
 
 
 def _divided(entries, test_share, seed):

@@ -49,9 +49,10 @@ class Listing(NamedTuple):
     classes: tuple
     lines: dict  # the line of the table that names a path; empty for folders
     left_out: list  # a sentence for each file that is not among them, though it should be
+    drawn: bool  # whether a seed has chosen those for testing
 
 
-def make(source, root, entries, classes, lines=None, left_out=()):
+def make(source, root, entries, classes, drawn, lines=None, left_out=()):
     """Return the `Listing` of entries (path, label, for training), with those for training first: each part is a view.
 
     Parameters
@@ -59,12 +60,13 @@ def make(source, root, entries, classes, lines=None, left_out=()):
     source, root : Path
     entries : iterable of (str, int, bool)
     classes : tuple of str
+    drawn : bool
     lines : dict or None
     left_out : iterable of str
     """
     paths, labels, train = zip(*sorted(entries, key=lambda entry: not entry[2]), strict=True)
     labels, train = np.array(labels, np.int64), np.array(train, bool)
-    return Listing(source, root, list(paths), labels, train, classes, lines or {}, list(left_out))
+    return Listing(source, root, list(paths), labels, train, classes, lines or {}, list(left_out), drawn)
 
 
 def visible(name):

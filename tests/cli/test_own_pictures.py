@@ -61,6 +61,42 @@ def test_broken_pictures(mcnn, pets):
     assert mcnn("eval", "--model", "run")[0] == 0
 
 
+def test_eval_refuses_pictures_that_are_divided_otherwise_than_for_the_training(mcnn, pets):
+    """One more picture in a class draws other test pictures: some of those that the network has learned from."""
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--epochs", 1, "--run", "run")
+    assert code == 0, err
+    Image.new("RGB", (40, 40)).save(pets / "disk" / "new.png")
+    for words in (("eval", "run"), ("eval", "run", "--data", pets)):
+        code, out, err = mcnn(*words)
+        assert (code, out) == (2, "") and "mcnn eval: train again, or add --unverified: the training pictures in" in err
+    assert mcnn("eval", "run", "--unverified", "--show-code")[0] == 0
+    moved = pets.rename(pets.with_name("moved"))
+    assert mcnn("eval", "run", "--data", moved, "--show-code")[0] == 0  # others than those of the training
+    moved.rename(pets)
+    (pets / "disk" / "new.png").unlink()
+    assert mcnn("eval", "run", "--data", pets, "--show-code")[0] == 0
+
+
+def test_pictures_that_come_while_it_trains_do_not_choose_the_test_pictures(mcnn, pets, monkeypatch):
+    from minitorch_cnn import data, train
+
+    expected, judged_by = data.ImageFolder(pets, train=False).digest, []
+
+    def meanwhile(trainer):
+        for folder in list(pets.iterdir()):
+            Image.new("RGB", (40, 40)).save(folder / "new.png")
+        return True
+
+    def judge(trainer, test_set):
+        judged_by.append(test_set.digest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Trainer, "fit", meanwhile)
+    monkeypatch.setattr(train.Trainer, "final_eval", judge)
+    assert mcnn(*TRAIN, "--data", pets, "--epochs", 1, "--run", "run")[0] == 130
+    assert judged_by == [expected] != [data.ImageFolder(pets, train=False).digest]
+
+
 def test_resume_refuses_a_folder_that_has_changed(mcnn, pets):
     from minitorch_cnn import train
 

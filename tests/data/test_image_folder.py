@@ -323,6 +323,15 @@ def test_names_need_not_be_valid_text(pets):
     assert len(data.ImageFolder(pets, skip_broken=True)) + len(data.ImageFolder(pets, False, skip_broken=True)) == 15
 
 
+@pytest.mark.parametrize(("parts", "drawn"), [(("train", "test"), False), (("train",), True), ((".",), True)])
+def test_a_list_tells_whether_a_seed_has_divided_it(tmp_path, parts, drawn):
+    for part in parts:
+        for name in ("cat", "dog"):
+            draw(tmp_path / "pets" / part / name / "0.png")
+            draw(tmp_path / "pets" / part / name / "1.png")
+    assert image_folder.list_folder(tmp_path / "pets", listing.Options()).drawn is drawn
+
+
 def test_classes_and_parts_that_a_reader_takes_for_one_are_refused(pets, tmp_path):
     draw(pets / "dog\u200b" / "0.png")
     with pytest.raises(data.DatasetError, match=r"a reader can tell apart, got 'dog' and 'dog\\u200b'"):
