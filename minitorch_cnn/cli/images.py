@@ -87,8 +87,8 @@ def add_source_options(parser, default="cifar10"):
     parser.add_argument(
         "--unverified",
         action="store_true",
-        help="accept images that are not the genuine ones; the result says so. For `mcnn eval`: or pictures of your own "
-        "that have changed since the training",
+        help="accept images that are not the genuine ones; the result says so. For `mcnn eval`: or pictures of your "
+        "own that have changed since the training",
     )
 
 
