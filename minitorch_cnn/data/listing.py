@@ -66,7 +66,8 @@ def make(source, root, entries, classes, drawn, lines=None, left_out=()):
     """
     paths, labels, train = zip(*sorted(entries, key=lambda entry: not entry[2]), strict=True)
     labels, train = np.array(labels, np.int64), np.array(train, bool)
-    return Listing(source, root, list(paths), labels, train, classes, lines or {}, list(left_out), drawn)
+    others = {"lines": lines or {}, "left_out": list(left_out), "drawn": drawn}
+    return Listing(source, root, list(paths), labels, train, classes, **others)
 
 
 def visible(name):
