@@ -1,4 +1,4 @@
-"""Resizing images by interpolation."""
+"""Resizing images and signals by interpolation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Resampled
 from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, pair
 from minitorch_cnn.types import Operand, Size
@@ -17,32 +19,89 @@ from minitorch_cnn.types import Operand, Size
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
+MODES = ("bilinear", "nearest", "bicubic", "linear")
+_HALF_WIDTH = {"bilinear": 1, "bicubic": 2}  # input pixels on each side of the centre, where the weight becomes 0
+_SIGNALS = "; mode 'linear' takes signals (N, C, W)"
+_FINEST = 10**6  # denominator of a scale factor: 0.1 means a tenth, not the float beside it
 
-def interpolation_weights(size, out_size, mode, antialias):
+
+def spacing(size, out_size, align_corners=False, factor=None):
+    """Return the distance of neighbouring output pixels in input pixels, a Fraction.
+
+    Parameters
+    ----------
+    size, out_size : int
+        Pixels along one axis.
+    align_corners : bool
+        Whether the centres of the outermost pixels coincide, or their outer edges.
+    factor : float or None
+        Output pixels for each input pixel; None means out_size / size.
+    """
+    if align_corners:
+        return Fraction(size - 1, out_size - 1) if out_size > 1 else Fraction(0)
+    return Fraction(size, out_size) if factor is None else 1 / Fraction(factor).limit_denominator(_FINEST)
+
+
+def interpolation_weights(size, out_size, mode, antialias, align_corners=False, factor=None):
     """Return (output, input, weight), three arrays with an element for each pair of pixels that belong together.
 
-    The centre of output pixel i lies at (i + 1/2) * size / out_size - 1/2 in input pixels. "nearest"
-    reads the pixel at floor(i * size / out_size). "bilinear" reads the two pixels around the centre, with
-    weights that fall linearly with the distance. With ``antialias``, a shrinking image reads all pixels
-    under a triangle that extends from the centre to the next output pixels.
+    The centre of output pixel i lies at (i + 1/2) * spacing - 1/2 in input pixels, or at i * spacing with
+    ``align_corners``. "nearest" reads the pixel at floor(i * spacing). The other modes weight the pixels near the
+    centre by a function of the distance. With ``antialias``, that function is as much wider as the image shrinks, and
+    pixels outside the image have no weight; without it, the border pixel is repeated there.
 
     The pairs are in the order of the outputs, then of the inputs. They are the elements other than 0 of the matrix
     (out_size, size) of the map, which itself would need out_size * size elements.
     """
-    outputs, scale = np.arange(out_size), size / out_size
+    outputs, step = np.arange(out_size), spacing(size, out_size, align_corners, factor)
     if mode == "nearest":
-        return outputs, outputs * size // out_size, np.ones(out_size)
-    centre = (outputs + 0.5) * scale - 0.5
-    reach = max(scale, 1.0) if antialias else 1.0
-    if reach == 1:
-        centre = centre.clip(0, size - 1)  # outside the image, the border pixel is repeated
-    first = np.floor(centre - reach).astype(int)
-    read = first[:, None] + np.arange(math.ceil(2 * reach) + 2)  # (OUT, taps), the outermost with weights of 0
-    nearness = np.maximum(0, 1 - np.abs(read - centre[:, None]) / reach)
-    nearness[(read < 0) | (read >= size)] = 0
-    nearness /= nearness.sum(1, keepdims=True)
+        return outputs, (outputs * step.numerator // step.denominator).clip(max=size - 1), np.ones(out_size)
+    start = 0.0 if align_corners else 0.5
+    centre = (outputs + start) * float(step) - start
+    stretch = max(float(step), 1.0) if antialias else 1.0
+    width = _HALF_WIDTH[mode] * stretch
+    read = np.floor(centre - width).astype(int)[:, None] + np.arange(math.ceil(2 * width) + 2)  # (OUT, taps)
+    nearness = _nearness(mode, antialias, np.abs(read - centre[:, None]) / stretch)
+    if antialias:
+        nearness[(read < 0) | (read >= size)] = 0
     i, tap = np.nonzero(nearness)
-    return i, read[i, tap], nearness[i, tap]
+    pairs, where = np.unique(i * size + read[i, tap].clip(0, size - 1), return_inverse=True)  # repeated pixels as one
+    weights = np.bincount(where, nearness[i, tap])
+    i, j = np.divmod(pairs, size)
+    return i, j, weights / np.bincount(i, weights)[i]
+
+
+def _nearness(mode, antialias, distance):
+    """Return the weight of a pixel at each distance, in pixels: a triangle, or cubic convolution with parameter a."""
+    if mode == "bilinear":
+        return np.maximum(0, 1 - distance)
+    a = -0.5 if antialias else -0.75  # as Pillow and PyTorch have it
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
+
+
+def interpolation_matrices(lengths, hyper):
+    """Return R (OH, H) and C (OW, W) of the map R x C^T with all their elements, for small images.
+
+    Parameters
+    ----------
+    lengths : (int, int)
+        H and W.
+    hyper : dict
+        The keywords of `Resize`.
+    """
+    found = []
+    for length, out_length, (i, j, weights) in zip(lengths, hyper["size"], _weights(lengths, **hyper), strict=True):
+        found.append(np.zeros((out_length, length)))
+        found[-1][i, j] = weights
+    return found
+
+
+def _weights(lengths, size, mode, antialias, align_corners, factors):
+    """Return the `interpolation_weights` of the rows and those of the columns."""
+    sides = zip(lengths, size, factors, strict=True)
+    return [interpolation_weights(n, out, mode, antialias, align_corners, factor) for n, out, factor in sides]
 
 
 def _along(axis, length, to, of, weights, pixels):
@@ -54,15 +113,23 @@ def _along(axis, length, to, of, weights, pixels):
     return out.astype(pixels.dtype)
 
 
-def _taps(length, out_length, hyper):
+def _taps(axis, length, out_length, hyper):
     """Return the input pixels that one period of output pixels reads, and the step to the next; see `Resampled`."""
-    scale = Fraction(length, out_length)
-    period, step = scale.denominator, scale.numerator
+    aligned = hyper["align_corners"]
+    distance = spacing(length, out_length, aligned, hyper["factors"][axis])
+    period, step = distance.denominator, distance.numerator
+    if period > out_length:
+        period, step = out_length, round(out_length * distance)
     if hyper["mode"] == "nearest":
-        return tuple((i * step // period,) for i in range(period)), step
-    reach = max(scale, 1) if hyper["antialias"] else 1
-    centres = [(i + Fraction(1, 2)) * scale - Fraction(1, 2) for i in range(period)]
-    return tuple(tuple(range(math.floor(c - reach) + 1, math.ceil(c + reach))) for c in centres), step
+        return tuple((math.floor(i * distance),) for i in range(period)), step
+    start = 0 if aligned else Fraction(1, 2)
+    stretch = max(distance, 1) if hyper["antialias"] else 1
+    width = _HALF_WIDTH[hyper["mode"]] * stretch
+    found = []
+    for centre in [(i + start) * distance - start for i in range(period)]:
+        near = range(math.floor(centre - width) + 1, math.ceil(centre + width))
+        found.append(tuple(pixel for pixel in near if abs(pixel - centre) != stretch))  # there a weight is 0
+    return tuple(found), step
 
 
 class Resize(Function):
@@ -72,7 +139,7 @@ class Resize(Function):
     reads, kind = Resampled(_taps), "resize"
 
     @staticmethod
-    def output_shape(x, *, size, mode, antialias):
+    def output_shape(x, *, size, mode, antialias, align_corners, factors):
         if len(x) != 4:
             raise ShapeError(f"resize: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
         if 0 in x[2:]:
@@ -80,13 +147,11 @@ class Resize(Function):
         return (*x[:2], *size)
 
     @staticmethod
-    def forward(ctx, x, *, size, mode, antialias):
-        rows, columns = (
-            interpolation_weights(length, out, mode, antialias) for length, out in zip(x.shape[2:], size, strict=True)
-        )
-        ctx.weights, ctx.size = (rows, columns), x.shape[2:]  # the map is linear: x is not needed
-        tall = _along(1, size[0], *rows, nhwc(x))  # (N, H, W, C) -> (N, OH, W, C)
-        return nchw(_along(2, size[1], *columns, tall))  # -> (N, OH, OW, C)
+    def forward(ctx, x, **hyper):
+        ctx.weights, ctx.size = _weights(x.shape[2:], **hyper), x.shape[2:]  # the map is linear: x is not needed
+        (height, width), (rows, columns) = hyper["size"], ctx.weights
+        tall = _along(1, height, *rows, nhwc(x))  # (N, H, W, C) -> (N, OH, W, C)
+        return nchw(_along(2, width, *columns, tall))  # -> (N, OH, OW, C)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -95,44 +160,92 @@ class Resize(Function):
         return nchw(_along(1, height, y, i, rows, tall))
 
 
-def resize(x: Operand, size: Size, *, mode: str = "bilinear", antialias: bool = False) -> Tensor:
-    """Resize images by interpolation.
+def resize(
+    x: Operand, size: Size | None = None, *, mode: str = "bilinear", antialias: bool = False,
+    align_corners: bool = False, scale_factor: float | tuple[float, float] | None = None
+) -> Tensor:
+    """Resize images or signals by interpolation.
 
     out = R x C', with one interpolation matrix R (OH, H) for the rows and one C (OW, W) for the columns
 
     Parameters
     ----------
-    x : Tensor, shape (N, C, H, W), float32 or float64
+    x : Tensor, shape (N, C, H, W), or (N, C, W) with mode "linear" or "nearest"; float32 or float64
     size : int or (int, int), pixels
-        OH and OW.
-    mode : "bilinear" or "nearest"
+        OH and OW. None takes ``scale_factor``.
+    mode : "bilinear", "nearest", "bicubic" or "linear"
         Bilinear: a weighted mean of the four pixels around the centre of the output pixel.
         Nearest: the pixel at (floor(i * H / OH), floor(j * W / OW)).
+        Bicubic: the 16 pixels around the centre, some with negative weights: smoother, and values may leave the range
+        of the image. Linear: for signals, the two samples around the centre.
     antialias : bool
-        When a bilinear image shrinks, take a weighted mean of all pixels that the output pixel covers, as
-        Pillow does. Otherwise the pixels between those that are read are lost.
+        When the image shrinks, take a weighted mean of all pixels that the output pixel covers, as Pillow does.
+        Otherwise the pixels between those that are read are lost.
+    align_corners : bool
+        Put the centres of the four output pixels in the corners on those of the input, in place of the outer edges of
+        these pixels. The distance of pixels is then (H - 1) / (OH - 1), not H / OH.
+    scale_factor : float or (float, float), above 0
+        OH = floor(H * factor) and OW = floor(W * factor), where the distance of pixels is 1 / factor.
 
     Returns
     -------
-    Tensor, shape (N, C, OH, OW)
+    Tensor, shape (N, C, OH, OW) or (N, C, OW)
 
     Raises
     ------
     TypeError
-        If x is not a Tensor, or the size is not an integer or a pair of integers.
+        If x is not a Tensor, the size is not an integer or a pair of integers, there are both a size and a factor, or
+        neither.
     ValueError
-        If the mode is unknown, the size is not positive, or antialias is combined with "nearest".
+        If the mode is unknown, the size or the factor is not positive, the factor leaves no pixel, or two of mode
+        "nearest", antialias and align_corners are combined.
     ShapeError
-        If x does not have four axes, or has no pixels.
+        If x does not have four axes, or three with the modes of signals, or has no pixels.
 
     Notes
     -----
-    Gradient: the transpose of the map. Only the elements of R and C other than 0 are kept and multiplied. Centres of
-    pixels lie at half-integers, as in PyTorch with ``align_corners=False``.
+    Gradient: the transpose of the map. Only the elements of R and C other than 0 are kept and multiplied.
+    Cost: N*C*(OH*W*K + OH*OW*K) multiply-adds, where K pixels are read along an axis: 1, 2 or 4, more with antialias.
     """
     tensors("resize", x=x)
-    if mode not in ("bilinear", "nearest"):
-        raise ValueError(f"resize: mode - expected 'bilinear' or 'nearest', got {mode!r}")
-    if antialias and mode == "nearest":
-        raise ValueError("resize: antialias - expected False for mode 'nearest', got True")
-    return Resize.apply(x, size=pair(size, "resize: size"), mode=mode, antialias=bool(antialias))
+    if mode not in MODES:
+        raise ValueError(f"resize: mode - expected one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    for name, flag in (("antialias", antialias), ("align_corners", align_corners)):
+        if flag and mode == "nearest":
+            raise ValueError(f"resize: {name} - expected False for mode 'nearest', got True")
+    if antialias and align_corners:
+        raise ValueError("resize: antialias - expected False with align_corners, got True")
+    shape, one_axis = x.data.shape, not isinstance(scale_factor if size is None else size, (tuple, list))
+    if len(shape) not in {"linear": (3,), "nearest": (3, 4) if one_axis else (4,)}.get(mode, (4,)):
+        expected = "3 axes (N, C, W)" if mode == "linear" else "4 axes (N, C, H, W)"
+        hint = "" if mode == "linear" else f"{batch_hint(shape)}{_SIGNALS if len(shape) == 3 else ''}"
+        raise ShapeError(f"resize: x - expected {expected} for mode {mode!r}, got shape {shape}{hint}")
+    if len(shape) == 3:
+        x = reshape(x, (*shape[:2], 1, shape[2]))
+        size, scale_factor = (None if value is None else (1, value) for value in (size, scale_factor))
+    size, factors = size_or_factors("resize", size, scale_factor)
+    lengths = x.data.shape[2:]
+    if size is None:
+        size = tuple(int(length * factor) for length, factor in zip(lengths, factors, strict=True))
+        if any(out == 0 < length for out, length in zip(size, lengths, strict=True)):
+            expected = "factors that leave at least one pixel"
+            raise ValueError(f"resize: scale_factor - expected {expected}, got {scale_factor!r} for {lengths} pixels")
+    options = {"antialias": bool(antialias), "align_corners": bool(align_corners), "factors": factors}
+    out = Resize.apply(x, size=size, mode="bilinear" if mode == "linear" else mode, **options)
+    return out if len(shape) == 4 else reshape(out, (*shape[:2], size[1]))
+
+
+def size_or_factors(owner, size, scale_factor):
+    """Return the size of the output, (OH, OW) or None, and (factor, factor) or (None, None); ``owner`` as in `pair`."""
+    if (size is None) == (scale_factor is None):
+        got = "neither" if size is None else "both"
+        raise TypeError(f"{owner}: size - expected a size or a scale_factor, got {got}")
+    if size is not None:
+        return pair(size, f"{owner}: size"), (None, None)
+    factors = tuple(scale_factor) if isinstance(scale_factor, (tuple, list)) else (scale_factor, scale_factor)
+    if len(factors) != 2:
+        raise ValueError(f"{owner}: scale_factor - expected a number or two numbers, got {scale_factor!r}")
+    for factor in factors:
+        arguments.number(owner, scale_factor=factor)
+        arguments.positive(owner, scale_factor=factor)
+    return None, tuple(float(factor) for factor in factors)

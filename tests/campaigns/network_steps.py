@@ -9,20 +9,20 @@ import torch
 import torch.nn.functional as F
 
 from minitorch_cnn import Tensor, nn, ops
+from tests.ops.table.windows import line_of
 
 
-def interpolated(x, size):
-    """Return the bilinear interpolation of maps, which reads no pixel whose weight is 0.
+def interpolated(x, size, mode, align_corners):
+    """Return maps at another size; no pixel is read whose weight is 0.
 
     PyTorch multiplies the pixel by 0, so that an infinite one beside the window makes NaN.
     """
     for axis, out in zip((2, 3), size, strict=True):
-        centre = ((np.arange(out) + 0.5) * x.shape[axis] / out - 0.5).clip(0, x.shape[axis] - 1)
-        first = np.floor(centre).astype(int)
-        share = torch.tensor(centre - first, dtype=x.dtype).reshape(-1, *(1,) * (3 - axis))
-        one, two = (x.index_select(axis, torch.tensor(k.clip(max=x.shape[axis] - 1))) for k in (first, first + 1))
-        nothing = torch.zeros((), dtype=x.dtype)
-        x = torch.where(share < 1, one, nothing) * (1 - share) + torch.where(share > 0, two, nothing) * share
+        length = x.shape[axis]
+        step = (length - 1) / max(out - 1, 1) if align_corners else length / out
+        weights = torch.tensor(line_of(length, out, step, mode, False, align_corners))
+        products = x.movedim(axis, -1)[..., None, :] * weights
+        x = torch.where(weights == 0, torch.zeros((), dtype=x.dtype), products).sum(-1).movedim(-1, axis)
     return x
 
 
@@ -328,12 +328,11 @@ def reduction(net, shape):
 
 
 def resize(net, shape):
-    size, nearest = tuple(int(n) for n in net.rng.integers(1, 9, 2)), bool(net.rng.random() < 0.3)
-    if nearest:
-        both = lambda x, p: ops.resize(x, size, mode="nearest"), lambda x, p: F.interpolate(x, size)
-    else:
-        both = lambda x, p: ops.resize(x, size), lambda x, p: interpolated(x, size)
-    net.add("resize nearest" if nearest else "resize", *both, str(size))
+    size = tuple(int(n) for n in net.rng.integers(1, 9, 2))
+    mode = str(net.rng.choice(["nearest", "bilinear", "bicubic"]))
+    options = {"mode": mode, "align_corners": mode != "nearest" and bool(net.rng.integers(2))}
+    both = lambda x, p: ops.resize(x, size, **options), lambda x, p: interpolated(x, size, **options)
+    net.add(f"resize {mode}", *both, str(size))
     return *shape[:2], *size
 
 

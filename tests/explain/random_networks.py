@@ -98,8 +98,11 @@ def layers(draw, depth=2):
     if kind == "pool":
         return nn.AvgPool2d(draw(st.integers(1, 3)), stride=draw(st.integers(1, 3)))
     if kind == "resize":
-        side, antialias = draw(st.integers(5, 24)), draw(st.booleans())
-        return nn.Resize((side, side), mode="bilinear" if antialias else draw(st.sampled_from(["nearest", "bilinear"])))
+        side, mode = draw(st.integers(5, 24)), draw(st.sampled_from(["nearest", "bilinear", "bicubic"]))
+        if mode != "nearest" and draw(st.booleans()):
+            return nn.Resize(mode=mode, scale_factor=draw(st.sampled_from([0.7, 1.3, 1.5])))
+        chosen = None if mode == "nearest" else draw(st.sampled_from([None, "antialias", "align_corners"]))
+        return nn.Resize((side, side), mode=mode, **({chosen: True} if chosen else {}))
     if kind == "adaptive":
         return nn.AdaptiveAvgPool2d(draw(st.integers(2, 12)))
     if kind == "plain" or depth == 0:

@@ -128,6 +128,10 @@ CASES = [
     Case(ROWS, "Identity"),
     Case(MAPS, "Resize", (6, 2), torch=lambda t, _: t.Upsample((6, 2), mode="bilinear")),
     Case(MAPS, "Resize", 5, mode="nearest", torch=lambda t, _: t.Upsample((5, 5))),
+    Case(MAPS, "Resize", 5, mode="bicubic", align_corners=True,
+         torch=lambda t, _: t.Upsample((5, 5), mode="bicubic", align_corners=True)),
+    Case(SIGNALS, "Resize", mode="linear", scale_factor=1.5,
+         torch=lambda t, _: t.Upsample(scale_factor=1.5, mode="linear")),
 ]
 WITH_MODES = {"BatchNorm1d", "BatchNorm2d", "SyncBatchNorm2d", "Dropout"}
 OTHERS = {  # tested in their own files

@@ -10,35 +10,38 @@ from minitorch_cnn import Tensor, ops
 from minitorch_cnn.ops.resize import interpolation_weights
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.testing import gradcheck
-
-
-def interpolation_matrix(size, out_size, mode, antialias):
-    """Return (out_size, size), the map as a matrix, from the definition alone."""
-    scale, matrix = size / out_size, np.zeros((out_size, size))
-    for i in range(out_size):
-        if mode == "nearest":
-            matrix[i, i * size // out_size] = 1
-            continue
-        centre, reach = (i + 0.5) * scale - 0.5, max(scale, 1.0) if antialias else 1.0
-        centre = min(max(centre, 0), size - 1) if reach == 1 else centre
-        matrix[i] = [max(0, 1 - abs(j - centre) / reach) for j in range(size)]
-    return matrix / matrix.sum(1, keepdims=True)
-
+from tests.ops.table.windows import line_of
 
 sizes = st.integers(1, 6)
-MODES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
-modes = pytest.mark.parametrize(("mode", "antialias"), MODES, ids=["nearest", "bilinear", "antialias"])
+MODES = {
+    "nearest": {"mode": "nearest"},
+    "bilinear": {"mode": "bilinear"},
+    "bicubic": {"mode": "bicubic"},
+    "bilinear, antialias": {"mode": "bilinear", "antialias": True},
+    "bicubic, antialias": {"mode": "bicubic", "antialias": True},
+    "bilinear, corners": {"mode": "bilinear", "align_corners": True},
+    "bicubic, corners": {"mode": "bicubic", "align_corners": True},
+}
+modes = pytest.mark.parametrize("options", MODES.values(), ids=MODES)
+
+
+def interpolation_matrix(size, out_size, options):
+    """Return (out_size, size), the map as a matrix, from the definition alone."""
+    aligned = options.get("align_corners", False)
+    step = (size - 1) / max(out_size - 1, 1) if aligned else size / out_size
+    return line_of(size, out_size, step, options["mode"], options.get("antialias", False), aligned)
+
 
 
 @modes
 @settings(max_examples=20, deadline=None)
 @given(height=sizes, width=sizes, out=st.tuples(sizes, sizes))
-def test_rows_and_columns_are_mapped_by_their_matrices(normal, mode, antialias, height, width, out):
+def test_rows_and_columns_are_mapped_by_their_matrices(normal, options, height, width, out):
     x = normal((2, 3, height, width))
-    rows, columns = (interpolation_matrix(*of, mode, antialias) for of in ((height, out[0]), (width, out[1])))
+    rows, columns = (interpolation_matrix(*of, options) for of in ((height, out[0]), (width, out[1])))
     expected = np.einsum("ih,nchw,jw->ncij", rows, x, columns)
     for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-13)):
-        result = ops.resize(Tensor(x.astype(dtype)), out, mode=mode, antialias=antialias)
+        result = ops.resize(Tensor(x.astype(dtype)), out, **options)
         assert result.dtype == dtype
         np.testing.assert_allclose(result.data, expected, rtol=tolerance, atol=tolerance)
 
@@ -46,14 +49,14 @@ def test_rows_and_columns_are_mapped_by_their_matrices(normal, mode, antialias, 
 @modes
 @settings(max_examples=50, deadline=None)
 @given(size=st.integers(1, 30), out_size=st.integers(1, 30))
-def test_weights_add_up_to_one_and_mirror(mode, antialias, size, out_size):
-    outputs, inputs, weights = interpolation_weights(size, out_size, mode, antialias)
+def test_weights_add_up_to_one_and_mirror(options, size, out_size):
+    outputs, inputs, weights = interpolation_weights(size, out_size, **{"antialias": False, **options})
     matrix = np.zeros((out_size, size))
     np.add.at(matrix, (outputs, inputs), weights)
-    assert (weights > 0).all() and len(set(zip(outputs, inputs, strict=True))) == len(weights)
-    np.testing.assert_allclose(matrix, interpolation_matrix(size, out_size, mode, antialias), atol=1e-12)
+    assert weights.all() and len(set(zip(outputs, inputs, strict=True))) == len(weights)
+    np.testing.assert_allclose(matrix, interpolation_matrix(size, out_size, options), atol=1e-12)
     np.testing.assert_allclose(matrix.sum(1), 1)
-    if mode == "bilinear":
+    if options["mode"] != "nearest" and not options.get("align_corners") or size == out_size:
         np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
     if size == out_size:
         np.testing.assert_array_equal(matrix, np.eye(size))
@@ -67,33 +70,62 @@ def test_by_hand():
     wide = Tensor(np.arange(4.0).reshape(1, 1, 1, 4))
     np.testing.assert_allclose(ops.resize(wide, (1, 1)).data, [[[[1.5]]]])  # the two in the middle
     np.testing.assert_allclose(ops.resize(wide, (1, 1), mode="nearest").data, [[[[0]]]])
+    np.testing.assert_allclose(ops.resize(x, (1, 3), align_corners=True).data, [[[[0, 2, 4]]]])
+    cubic = [-0.421875, 0.90625, 3.09375, 4.421875]  # the second: 4 (w(3/4) + w(7/4)) = 4 (0.26171875 - 0.03515625)
+    np.testing.assert_allclose(ops.resize(x, (1, 4), mode="bicubic").data, [[[cubic]]])
 
 
 @modes
 @settings(max_examples=10, deadline=None)
 @given(height=sizes, width=sizes, out=st.tuples(sizes, sizes))
-def test_gradients_match_finite_differences(normal, mode, antialias, height, width, out):
-    gradcheck(lambda x: ops.resize(x, out, mode=mode, antialias=antialias), Tensor(normal((1, 2, height, width))))
+def test_gradients_match_finite_differences(normal, options, height, width, out):
+    gradcheck(lambda x: ops.resize(x, out, **options), Tensor(normal((1, 2, height, width))))
 
 
 @pytest.mark.oracle
 @modes
 @pytest.mark.parametrize("out", [(3, 4), (9, 11), (7, 5), (1, 1)])
-def test_values_and_gradients_are_those_of_pytorch(normal, same_as_torch, mode, antialias, out):
+def test_values_and_gradients_are_those_of_pytorch(normal, same_as_torch, options, out):
     torch = pytest.importorskip("torch")
     same_as_torch(
-        lambda x: ops.resize(x, out, mode=mode, antialias=antialias),
-        lambda x: torch.nn.functional.interpolate(x, out, mode=mode, antialias=antialias),
+        lambda x: ops.resize(x, out, **options),
+        lambda x: torch.nn.functional.interpolate(x, out, **options),
         normal((2, 3, 7, 5)),
     )
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("factor", [2, 0.5, 1.5, 0.7, (2.3, 0.4), 1 / 3])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_scale_factors_are_those_of_pytorch(normal, same_as_torch, mode, factor):
+    torch = pytest.importorskip("torch")
+    options = {"scale_factor": factor, "mode": mode}
+    interpolate = torch.nn.functional.interpolate
+    same_as_torch(lambda x: ops.resize(x, **options), lambda x: interpolate(x, **options), normal((2, 3, 7, 5)))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("options", [{"size": 3}, {"size": 11}, {"scale_factor": 0.7}, {"scale_factor": 2.3}])
+@pytest.mark.parametrize("mode", [{"mode": "nearest"}, {"mode": "linear"}, {"mode": "linear", "align_corners": True}])
+def test_signals_are_resized_as_in_pytorch(normal, same_as_torch, mode, options):
+    torch, options = pytest.importorskip("torch"), mode | options
+    interpolate = torch.nn.functional.interpolate
+    same_as_torch(lambda x: ops.resize(x, **options), lambda x: interpolate(x, **options), normal((2, 3, 7)))
+
+
+def test_a_factor_means_the_fraction_that_was_written():
+    """The float beside a tenth is larger than a tenth, so its inverse is below 10: it would read pixels 9, 19."""
+    x = Tensor(np.arange(30.0).reshape(1, 1, 30))
+    np.testing.assert_array_equal(ops.resize(x, scale_factor=0.1, mode="nearest").data, [[[0, 10, 20]]])
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("out", [(9, 13), (20, 31), (64, 40)])
-def test_with_antialias_it_is_pillows_bilinear(normal, out):
+def test_with_antialias_it_is_pillows(normal, mode, out):
     x = normal((1, 1, 40, 31)).astype(np.float32)
-    picture = Image.fromarray(x[0, 0]).resize(out[::-1], Image.Resampling.BILINEAR)
-    result = ops.resize(Tensor(x), out, antialias=True).data
-    np.testing.assert_allclose(result[0, 0], np.asarray(picture), rtol=1e-4, atol=1e-5)
+    picture = Image.fromarray(x[0, 0]).resize(out[::-1], Image.Resampling[mode.upper()])
+    result = ops.resize(Tensor(x), out, mode=mode, antialias=True).data
+    np.testing.assert_allclose(result[0, 0], np.asarray(picture), rtol=1e-4, atol=2e-5)
 
 
 def test_layouts(normal, same_in_every_layout, stays_channels_last):
@@ -115,11 +147,31 @@ def test_what_cannot_be_resized():
         ops.resize(x, 1.5)
     with pytest.raises(ValueError, match="resize: size"):
         ops.resize(x, (0, 2))
-    with pytest.raises(ValueError, match="resize: mode - expected 'bilinear' or 'nearest', got 'cubic'"):
+    with pytest.raises(ValueError, match="resize: mode - expected one of 'bilinear', 'nearest', .*, got 'cubic'"):
         ops.resize(x, 2, mode="cubic")
     with pytest.raises(ValueError, match="resize: antialias - expected False for mode 'nearest', got True"):
         ops.resize(x, 2, mode="nearest", antialias=True)
-    with pytest.raises(ShapeError, match=r"resize: x - expected 4 axes \(N, C, H, W\), got shape \(2, 2\)"):
+    with pytest.raises(ValueError, match="resize: align_corners - expected False for mode 'nearest', got True"):
+        ops.resize(x, 2, mode="nearest", align_corners=True)
+    with pytest.raises(ValueError, match="resize: antialias - expected False with align_corners, got True"):
+        ops.resize(x, 2, antialias=True, align_corners=True)
+    with pytest.raises(ShapeError, match=r"expected 4 axes \(N, C, H, W\) for mode 'bilinear', got shape \(2, 2\)$"):
         ops.resize(Tensor(np.zeros((2, 2))), 2)
+    with pytest.raises(ShapeError, match=r"x\[None\]; mode 'linear' takes signals \(N, C, W\)"):
+        ops.resize(Tensor(np.zeros((3, 8, 8))), 2)
+    with pytest.raises(ShapeError, match=r"expected 4 axes \(N, C, H, W\) for mode 'nearest', got shape \(3, 8, 8\)"):
+        ops.resize(Tensor(np.zeros((3, 8, 8))), (2, 2), mode="nearest")
+    with pytest.raises(ShapeError, match=r"expected 3 axes \(N, C, W\) for mode 'linear', got shape \(1, 1, 2, 2\)"):
+        ops.resize(x, 2, mode="linear")
     with pytest.raises(ShapeError, match=r"resize: x - expected at least one pixel, got shape \(1, 1, 0, 2\)"):
         ops.resize(Tensor(np.zeros((1, 1, 0, 2))), 2)
+    with pytest.raises(TypeError, match="resize: size - expected a size or a scale_factor, got both"):
+        ops.resize(x, 2, scale_factor=2)
+    with pytest.raises(TypeError, match="resize: scale_factor - expected a number, got '2'"):
+        ops.resize(x, scale_factor="2")
+    with pytest.raises(ValueError, match="resize: scale_factor - expected a positive number, got 0"):
+        ops.resize(x, scale_factor=(1, 0))
+    with pytest.raises(ValueError, match=r"scale_factor - expected a number or two numbers, got \(1, 2, 3\)"):
+        ops.resize(x, scale_factor=(1, 2, 3))
+    with pytest.raises(ValueError, match=r"factors that leave at least one pixel, got 0.4 for \(2, 2\) pixels"):
+        ops.resize(x, scale_factor=0.4)

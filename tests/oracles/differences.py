@@ -87,8 +87,8 @@ DIFFERENCES = [
     Difference(
         r"interpolate|upsample|Pool: test_\w+_3d",
         "we refuse",
-        r"(resize: size|pool2d: kernel_size) - expected an int or two ints",
-        "resize takes images alone, neither signals nor volumes; pooling takes no volumes.",
+        r"(resize: x - expected 4 axes .* got shape \((\d+, ){4}|pool2d: kernel_size - expected an int or two ints)",
+        "Signals and images, no volumes.",
     ),
     Difference(
         r"(?i)softmax",
@@ -284,16 +284,22 @@ DIFFERENCES = [
         "As in NumPy, nothing has no largest element.",
     ),
     Difference(
-        r"interpolate|upsample|Resize",
+        r"^onnx (Resize|Upsample)",
         "no counterpart",
-        r"^no mode |no argument (align_corners|scale_factor|scales|axes|exclude_outside|extrapolation_value)$",
-        "resize has two modes, each with one rule, and takes the size: a factor would leave open how to round.",
+        r"^no mode |no argument (axes|exclude_outside|extrapolation_value)$",
+        "resize has the modes of PyTorch, which are some of the standard's.",
     ),
     Difference(
-        r"^onnx Resize: test_resize_downsample_sizes_linear_antialias",
+        r"^onnx Resize: test_resize_downsample_(sizes|scales)_(linear|cubic)_antialias",
         "other value",
         r"",
         "As in Pillow and PyTorch, pixels outside the image have no weight; the standard repeats the border.",
+    ),
+    Difference(
+        r"^onnx Resize: test_resize_downsample_scales_(linear|cubic)_align_corners",
+        "other value",
+        r"",
+        "As in PyTorch, the corner is the last pixel; the standard takes the length before it is rounded down.",
     ),
 ]
 

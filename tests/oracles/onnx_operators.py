@@ -203,9 +203,12 @@ def dropout(x, ratio=0.5, training_mode=None, *, seed=None):
     return ops.dropout(x, p, training=training_mode is not None and bool(training_mode.data))
 
 
-RULES = {  # (mode, transformation of coordinates, nearest): the two that we have
-    ("linear", "half_pixel", "round_prefer_floor"): "bilinear",
-    ("nearest", "asymmetric", "floor"): "nearest",
+RULES = {  # (mode, transformation of coordinates): ours, and which pixel is the nearest
+    ("linear", "half_pixel"): ({"mode": "bilinear"}, None),
+    ("linear", "align_corners"): ({"mode": "bilinear", "align_corners": True}, None),
+    ("cubic", "half_pixel"): ({"mode": "bicubic"}, None),
+    ("cubic", "align_corners"): ({"mode": "bicubic", "align_corners": True}, None),
+    ("nearest", "asymmetric"): ({"mode": "nearest"}, "floor"),
 }
 
 
@@ -219,19 +222,16 @@ def resize(
     coordinate_transformation_mode="half_pixel",
     nearest_mode="round_prefer_floor",
     antialias=0,
+    cubic_coeff_a=-0.75,
     **unknown,
 ):
-    absent(**{name: value for name, value in unknown.items() if name != "cubic_coeff_a"})
-    if (rule := RULES.get((mode, coordinate_transformation_mode, nearest_mode))) is None:
-        raise NoCounterpartError(f"no mode {mode}, {coordinate_transformation_mode}, {nearest_mode}")
+    absent(**unknown)
+    rule, nearest = RULES.get((mode, coordinate_transformation_mode), ({}, None))
+    if not rule or nearest not in (None, nearest_mode) or cubic_coeff_a != -0.75:
+        raise NoCounterpartError(f"no mode {mode}, {coordinate_transformation_mode}, {nearest_mode}, {cubic_coeff_a}")
     if sizes is None:
-        factors = scales.data.ravel()
-        sizes = [math.floor(n * f) for n, f in zip(x.shape, factors, strict=True)]
-        if not np.allclose(np.array(sizes), np.array(x.shape) * factors):
-            raise NoCounterpartError("no argument scales")  # ours is the ratio of the sizes
-    else:
-        sizes = numbers(sizes)
-    return ops.resize(x, tuple(sizes[2:]), mode=rule, antialias=bool(antialias))
+        return ops.resize(x, scale_factor=tuple(scales.data.ravel().tolist()[2:]), **rule, antialias=bool(antialias))
+    return ops.resize(x, tuple(numbers(sizes)[2:]), **rule, antialias=bool(antialias))
 
 
 def upsample(x, scales, *, mode="nearest"):

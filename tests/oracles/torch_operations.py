@@ -209,10 +209,14 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 def interpolate(
     x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
 ):
-    absent(align_corners=align_corners, scale_factor=None if recompute_scale_factor else scale_factor)
-    if size is None:
-        size = [int(length * scale_factor) for length in x.shape[2:]]
-    return ops.resize(x, tuple(size), mode=mode, antialias=antialias)
+    if recompute_scale_factor:
+        factors = scale_factor if isinstance(scale_factor, (tuple, list)) else [scale_factor] * (x.ndim - 2)
+        size, scale_factor = [int(n * factor) for n, factor in zip(x.shape[2:], factors, strict=True)], None
+    size, scale_factor = (
+        value[0] if x.ndim == 3 and isinstance(value, (tuple, list)) else value for value in (size, scale_factor)
+    )
+    options = {"mode": mode, "align_corners": bool(align_corners), "antialias": antialias}
+    return ops.resize(x, size, scale_factor=scale_factor, **options)
 
 
 def instance_norm(

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn import ops
 from minitorch_cnn.explain.page.bundle import FOLDER
 from minitorch_cnn.explain.page.fields import image_rows
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.explain.trace.semantics import label
 from minitorch_cnn.ops.indexing import Index
 from minitorch_cnn.ops.matmul import MatMul
-from minitorch_cnn.ops.resize import Resize
-from minitorch_cnn.tensor import Tensor
+from minitorch_cnn.ops.resize import Resize, interpolation_matrices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +149,8 @@ def _selected(record):
 
 
 def _matrices(record):
-    """Return the interpolation matrix of each axis: the operation applied to the unit vectors."""
-    options = {name: value for name, value in record.hyper.items() if name != "size"}
-    (height, width), (down, across) = record.inputs[0].shape[2:], record.hyper["size"]
-    rows = ops.resize(Tensor(np.eye(height)[:, None, :, None]), (down, 1), **options).data[:, 0, :, 0].T
-    columns = ops.resize(Tensor(np.eye(width)[:, None, None, :]), (1, across), **options).data[:, 0, 0, :].T
+    """Return the interpolation matrix of each axis."""
+    rows, columns = interpolation_matrices(record.inputs[0].shape[2:], record.hyper)
     return {"rows": rows, "columns": columns}
 
 

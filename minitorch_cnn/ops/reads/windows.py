@@ -120,8 +120,9 @@ class Resampled(Reads):
     Parameters
     ----------
     taps : callable
-        Takes the lengths of an input axis and of an output axis, and the keywords of the operation. Returns the
-        input indices that one period of output indices reads, and the step from one period to the next.
+        Takes the index of an axis after the channels, its length in the input and in the output, and the keywords of
+        the operation. Returns the input indices that one period of output indices reads, and the step from one period
+        to the next.
     """
 
     taps: object
@@ -131,16 +132,13 @@ class Resampled(Reads):
         found = [Along(0), Along(1)]
         for axis in range(2, len(call.shape)):
             length, out_length = call.shapes[0][axis], call.shape[axis]
-            if length == out_length:
-                found.append(Along(axis))
-            elif out_length == 1 and len(self.taps(length, 1, call.hyper)[0][0]) == length:
-                found.append(ALL)
-            else:
-                found.append(Along(axis, *self.taps(length, out_length, call.hyper)))
+            taps, step = self.taps(axis - 2, length, out_length, call.hyper)
+            whole = out_length == 1 < length and len(taps[0]) == length
+            found.append(ALL if whole else Along(axis, taps, step))
         return found
 
 
-def bins(length, out_length, hyper):
+def bins(axis, length, out_length, hyper):
     """Return `Resampled` taps for adaptive pooling: bin i covers floor(i*H/I) up to ceil((i+1)*H/I)."""
     common = math.gcd(length, out_length)
     period, step = out_length // common, length // common

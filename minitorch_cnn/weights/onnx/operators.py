@@ -30,7 +30,7 @@ from minitorch_cnn.ops.ordering import Cumsum, Prod
 from minitorch_cnn.ops.pointwise import Abs, Exp, Log, Power, PowerOf, Sqrt
 from minitorch_cnn.ops.pool import AvgPool2d, MaxPool2d
 from minitorch_cnn.ops.reduce import Max, Mean, Sum, Var
-from minitorch_cnn.ops.resize import Resize
+from minitorch_cnn.ops.resize import Resize, interpolation_matrices
 from minitorch_cnn.ops.softmax import LogSoftmax, Softmax
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.weights.onnx.builder import Unsupported
@@ -183,17 +183,24 @@ def _max_pool(builder, call, x):
     return builder.add("MaxPool", x, **window)
 
 
-@translates(Resize, AdaptiveAvgPool2d)
-def _linear_map(builder, call, x):
-    """Translate a map that acts on rows and columns apart: out = R x C^T for each feature map."""
-    function, options = ops.resize, dict(call.hyper)
-    if "output_size" in options:
-        function, options = ops.adaptive_avg_pool2d, {"size": options["output_size"]}
-    (height, width), (down, across) = call.shapes[0][2:], options.pop("size")
-    rows = function(Tensor(np.eye(height)[:, None, :, None]), (down, 1), **options).data[:, 0, :, 0].T
-    columns = function(Tensor(np.eye(width)[:, None, None, :]), (1, across), **options).data[:, 0, 0, :]
+@translates(Resize)
+def _resize(builder, call, x):
+    return _along_both(builder, call, x, *interpolation_matrices(call.shapes[0][2:], call.hyper))
+
+
+@translates(AdaptiveAvgPool2d)
+def _adaptive_average(builder, call, x):
+    """Translate bins that act on rows and columns apart; of an image that is one row, they give the matrix."""
+    (height, width), (down, across) = call.shapes[0][2:], call.hyper["output_size"]
+    rows = ops.adaptive_avg_pool2d(Tensor(np.eye(height)[:, None, :, None]), (down, 1)).data[:, 0, :, 0].T
+    columns = ops.adaptive_avg_pool2d(Tensor(np.eye(width)[:, None, None, :]), (1, across)).data[:, 0, 0, :].T
+    return _along_both(builder, call, x, rows, columns)
+
+
+def _along_both(builder, call, x, rows, columns):
+    """Return the name of R x C^T for each feature map, with the matrices R (OH, H) and C (OW, W)."""
     x = builder.add("MatMul", builder.constant(rows.astype(call.dtype)), x)  # (OH, H) @ (N, C, H, W)
-    return builder.add("MatMul", x, builder.constant(columns.astype(call.dtype)))  # (N, C, OH, W) @ (W, OW)
+    return builder.add("MatMul", x, builder.constant(columns.T.astype(call.dtype)))  # (N, C, OH, W) @ (W, OW)
 
 
 @translates(AdaptiveMaxPool2d)

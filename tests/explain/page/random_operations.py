@@ -180,7 +180,11 @@ def _local_response_norm(rng, name):
 
 
 def _resize(rng, name):
-    options = {"mode": _pick(rng, ["bilinear", "nearest"]), "antialias": bool(rng.integers(2))}
+    options = {"mode": _pick(rng, ["bilinear", "nearest", "bicubic"])}
+    if options["mode"] != "nearest":
+        options[_pick(rng, ["antialias", "align_corners"])] = bool(rng.integers(2))
+    if rng.integers(2):
+        return [_images(rng)], lambda x: ops.resize(x, scale_factor=float(rng.uniform(1, 2.5)), **options)
     size = _ints(rng, 1, 9, 2)
     return [_images(rng)], lambda x: ops.resize(x, size, **options)
 

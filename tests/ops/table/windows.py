@@ -1,5 +1,7 @@
 """Convolution, pooling and resizing."""
 
+import math
+
 import numpy as np
 
 from minitorch_cnn import ops
@@ -302,17 +304,41 @@ def whole(name, truth, kink=None):
     return Op(truth, [sample(apart(*shape)) for shape in MAPS], [*bare(name), axes], kink)
 
 
-def resize(x, size, *, mode="bilinear", antialias=False):
-    for axis, out in zip((2, 3), two(size), strict=True):
-        length = x.shape[axis]
-        if mode == "nearest":
-            x = np.take(x, np.arange(out) * length // out, axis)
-            continue
-        centres = (np.arange(out) + 0.5) * length / out - 0.5
-        width = max(1, length / out) if antialias else 1
-        inside = centres if antialias else centres.clip(0, length - 1)
-        weights = np.maximum(0, 1 - np.abs(inside[:, None] - np.arange(length)) / width)  # a triangle
-        x = np.moveaxis(np.moveaxis(x, axis, -1) @ (weights / weights.sum(1, keepdims=True)).T, -1, axis)
+def cubic(distance, a):
+    if distance <= 1:
+        return (a + 2) * distance**3 - (a + 3) * distance**2 + 1
+    return a * (distance**3 - 5 * distance**2 + 8 * distance - 4) if distance < 2 else 0.0
+
+
+def line_of(length, out, step, mode, antialias, align_corners):
+    """Return the matrix (out, length) of a resize along one axis; ``step`` is the distance of output pixels."""
+    matrix, stretch = np.zeros((out, length)), max(1, step) if antialias else 1
+    for i in range(out):
+        centre = i * step if align_corners else (i + 0.5) * step - 0.5
+        for j in range(-3 * length - 3, 4 * length + 3):
+            distance = abs(j - centre) / stretch
+            if mode == "nearest":
+                weight = float(j == math.floor(i * step))
+            elif mode == "bicubic":
+                weight = cubic(distance, -0.5 if antialias else -0.75)
+            else:
+                weight = max(0, 1 - distance)
+            if 0 <= j < length or not antialias:
+                matrix[i, min(max(j, 0), length - 1)] += weight  # the border is repeated
+    return matrix / matrix.sum(1, keepdims=True)
+
+
+def resize(x, size=None, *, mode="bilinear", antialias=False, align_corners=False, scale_factor=None):
+    axes = range(2, x.ndim)
+    for n, axis in enumerate(axes):
+        given, length = scale_factor if size is None else size, x.shape[axis]
+        given = given[n] if isinstance(given, tuple) else given
+        out = math.floor(length * given) if size is None else given
+        step = 1 / given if size is None else length / out
+        if align_corners:
+            step = (length - 1) / max(out - 1, 1)
+        matrix = line_of(length, out, step, mode, antialias, align_corners)
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
     return x
 
 
@@ -349,18 +375,33 @@ ROWS = {
                 for mode in ("bilinear", "nearest")
             ),
             *(sample(normal(1, 2, 6, 5), at=(size,), antialias=True) for size in (2, (3, 7))),
+            *(sample(normal(1, 2, 4, 5), at=(size,), mode="bicubic") for size in (3, (8, 5), (1, 7))),
+            sample(normal(1, 2, 6, 5), at=(3,), mode="bicubic", antialias=True),
+            *(
+                sample(normal(1, 2, 4, 5), at=(size,), mode=mode, align_corners=True)
+                for size, mode in (((1, 7), "bilinear"), ((5, 2), "bicubic"))
+            ),
+            *(sample(normal(1, 2, 4, 5), mode=mode, scale_factor=2) for mode in ("bilinear", "nearest", "bicubic")),
+            sample(normal(1, 2, 4, 5), scale_factor=(0.7, 1.5)),
+            *(sample(normal(2, 2, 5), at=(8,), mode=mode) for mode in ("linear", "nearest")),
+            sample(normal(2, 2, 5), mode="linear", scale_factor=0.5),
         ],
         [
             *bare("resize", 2),
             (
                 lambda: ops.resize(tensor(1, 1, 2, 2), 2, mode="cubic"),
                 ValueError,
-                "expected 'bilinear' or 'nearest', got 'cubic'",
+                "resize: mode - expected one of 'bilinear', 'nearest', 'bicubic', 'linear', got 'cubic'",
             ),
             (
                 lambda: ops.resize(tensor(2, 2), 2),
                 ShapeError,
-                "resize: x - expected 4 axes (N, C, H, W), got shape (2, 2)",
+                "resize: x - expected 4 axes (N, C, H, W) for mode 'bilinear', got shape (2, 2)",
+            ),
+            (
+                lambda: ops.resize(tensor(1, 1, 2, 2)),
+                TypeError,
+                "resize: size - expected a size or a scale_factor, got neither",
             ),
         ],
     ),
