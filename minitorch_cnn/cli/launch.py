@@ -15,6 +15,7 @@ from minitorch_cnn.cli.streams import say
 from minitorch_cnn.processes import ASK_TO_STOP, STOP_SIGNALS, module_command, module_environment
 
 _FINAL = (0, EXIT_USAGE, EXIT_DIVERGED, EXIT_STOPPED)  # exit codes after which another attempt ends the same way
+_ASK_AGAIN = 5.0  # seconds
 
 
 def add_commands(commands):
@@ -93,13 +94,21 @@ class _Attempts:
             )
             if self.stopped:  # while it was starting
                 self._pass_on(ASK_TO_STOP)
-            code = self._process.wait()
+            code = self._wait()
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
         if self.stopped and code not in (0, EXIT_USAGE, EXIT_DIVERGED):
             return EXIT_STOPPED
         return 128 - code if code < 0 else code
+
+    def _wait(self):
+        """Wait for the end; ask again and again, for mpiexec drops a request that comes before its ranks have begun."""
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_ASK_AGAIN)
+            if self.stopped:
+                self._pass_on(ASK_TO_STOP)
 
     def _stop(self, number, frame):
         # The second Ctrl-C ends all at once.

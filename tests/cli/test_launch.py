@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -30,6 +31,16 @@ def failing(self, *batch):
         os.kill(os.getpid(), signal.SIGKILL)
 train.Trainer.step = failing
 sys.exit(main())
+"""
+# A process that misses the first request to stop, as ranks do that have not begun yet.
+DEAF = """
+import pathlib, signal, sys, time
+asked = []
+signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
+pathlib.Path("ready").touch()
+while len(asked) < 2:
+    time.sleep(0.01)
+sys.exit(130)
 """
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -114,3 +125,18 @@ def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(ow
         _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "and saved" in err, err
     assert len(list(pathlib.Path("run").glob("checkpoint-*.safetensors"))) == 2
+
+
+def test_a_request_that_was_missed_is_repeated(mcnn, own_folder, monkeypatch):
+    monkeypatch.setattr(launch, "module_command", lambda *_: [sys.executable, "-c", DEAF])
+    monkeypatch.setattr(launch, "_ASK_AGAIN", 0.05)
+
+    def ask():
+        while not (own_folder / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert launched(mcnn)[0] == 130
+    asking.join()

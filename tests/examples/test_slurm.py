@@ -60,6 +60,15 @@ def test_before_the_time_limit_it_is_asked_to_save_and_queued_again(start, tmp_p
     assert calls(tmp_path)[1:] == ["asked", "scontrol requeue 17"]
 
 
-def test_a_run_that_fails_keeps_its_exit_code(start, tmp_path):
-    (tmp_path / "end").write_text("3")
-    assert start().wait(30) == 3 and len(calls(tmp_path)) == 1
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_request_that_comes_while_it_starts_queues_it_again(start, tmp_path, number):
+    """Python ends by the signal then, before it can say anything."""
+    (tmp_path / "end").write_text(str(128 + number))
+    assert start().wait(30) == 128 + number
+    assert calls(tmp_path)[1:] == ["scontrol requeue 17"]
+
+
+@pytest.mark.parametrize("code", [3, 128 + signal.SIGKILL])
+def test_a_run_that_fails_keeps_its_exit_code(start, tmp_path, code):
+    (tmp_path / "end").write_text(str(code))
+    assert start().wait(30) == code and len(calls(tmp_path)) == 1
