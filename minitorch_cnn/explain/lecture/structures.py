@@ -41,19 +41,42 @@ def structure(name):
                 "field": row.receptive_field if row else None,
             }
         )
-    title = {known: text for known, text, _ in FAMOUS}.get(name, name)
-    return {"name": name, "title": title, "layers": layers, "params": counted.params, "macs": counted.macs}
+    return {"name": name, "title": title(name), "layers": layers, "params": counted.params, "macs": counted.macs}
+
+
+TITLES = {  # of families, by how their names begin
+    "allcnn_base": "Base",
+    "allcnn": "All-CNN",
+    "strided_cnn": "Strided-CNN",
+    "convpool_cnn": "ConvPool-CNN",
+    "densenet": "DenseNet",
+    "resnet": "ResNet",
+    "alexnet": "AlexNet",
+    "lenet": "LeNet",
+    "vgg": "VGG",
+}
+
+
+def title(name):
+    """Return how slides write a name of the registry, such as "VGG-D" for ``vgg_d``."""
+    famous = {known: text for known, text, _ in FAMOUS}
+    family = next((begin for begin in TITLES if name.startswith(begin)), None)
+    if name in famous or family is None:
+        return famous.get(name, name)
+    words = [word.upper() if len(word) == 1 else word for word in name.removeprefix(family).split("_") if word]
+    return " ".join(["-".join([TITLES[family], *words[:1]]), *words[1:]])
 
 
 def costs():
     """Return error, parameters and multiplications of ResNets and DenseNets, as `explain.efficiency` draws them."""
     families = {}
-    for title, family in (("ResNet", RESNETS), ("DenseNet", DENSENETS)):
-        families[title] = []
+    for heading, family in (("ResNet", RESNETS), ("DenseNet", DENSENETS)):
+        families[heading] = []
         for name, error in family.items():
             channels, side = models.native_input(name)
             counted = summary(models.create(name, drawn=False), (1, channels, side, side))
-            families[title].append({"name": name, "error": error, "params": counted.params, "macs": counted.macs})
+            point = {"name": title(name), "error": error, "params": counted.params, "macs": counted.macs}
+            families[heading].append(point)
     return families
 
 

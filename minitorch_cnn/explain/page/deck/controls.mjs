@@ -64,7 +64,7 @@ export function grid(heading, rows, columns, fill, cell = 50) {
   const table = make("table", { className: "grid" }),
     cells = [];
   table.style.setProperty("--cell", `${cell}px`);
-  table.style.width = `${columns * cell + 1}px`;
+  table.style.setProperty("--columns", columns);
   for (let y = 0; y < rows; y++) {
     const line = table.insertRow();
     cells.push(

@@ -7,7 +7,7 @@ import { button, choice, make } from "../views/dom.mjs";
 import { NetworkView, showAnswer, titleOf } from "../views/network.mjs";
 import { largestOf, paintMap } from "../views/paint.mjs";
 import { normalised, paintPicture } from "../views/picture.mjs";
-import { controls, drawn, generator, grid, movable, plain, slider, toggle, typed } from "./controls.mjs";
+import { controls, counted, drawn, generator, grid, movable, plain, slider, toggle, typed } from "./controls.mjs";
 import { correlated, lengthOf } from "./windows.mjs";
 
 // A network with its pictures: which one is chosen, and what the network makes of it.
@@ -15,6 +15,7 @@ class Live {
   constructor(box, name, deck) {
     const network = deck.network(name);
     Object.assign(this, { box, name, deck, network, shape: network.graph.inputShape });
+    this.say = (word) => deck.say(word);
     document.addEventListener("themechange", () => this.paint());
   }
 
@@ -78,6 +79,10 @@ function enlarged(width, height, label) {
   return canvas;
 }
 
+// Something under a heading, as grids have one.
+const captioned = (textContent, content) =>
+  make("div", { className: "captioned" }, make("h2", { textContent }), content);
+
 // Paint one map over a whole canvas.
 function fill(canvas, tensor, channel, side, largest = largestOf(tensor.data), kind = "value") {
   Object.assign(canvas, { width: side, height: side });
@@ -108,6 +113,7 @@ class NetworkFigure extends Live {
       this.network.layers,
       (layer) => this.shapeOf(layer),
       () => {},
+      this.say,
     );
     await this.choose(0);
   }
@@ -153,7 +159,7 @@ class FieldFigure extends Live {
       this.channel = c;
       this.paint();
     });
-    const names = layers.map((layer, i) => [String(i), `${i + 1}: ${titleOf(layer)}`]);
+    const names = layers.map((layer, i) => [String(i), `${i + 1}: ${titleOf(layer, this.say)}`]);
     const chosen = choice(this.deck.say("layer"), names, String(layers.length - 1), (i) =>
       this.take(layers[Number(i)]),
     );
@@ -172,7 +178,12 @@ class FieldFigure extends Live {
     );
     this.box.append(
       controls(chosen, this.channels),
-      make("div", { className: "beside" }, stand, this.map),
+      make(
+        "div",
+        { className: "beside" },
+        captioned(this.say("image"), stand),
+        captioned(this.say("map"), this.map),
+      ),
       this.said,
       this.pictures(12, 48),
     );
@@ -267,7 +278,13 @@ class FilterFigure extends Live {
     });
     this.box.append(
       this.pictures(12, 48),
-      make("div", { className: "beside" }, this.canvas, this.holder, this.result),
+      make(
+        "div",
+        { className: "beside" },
+        captioned(this.say("image"), this.canvas),
+        this.holder,
+        captioned(this.say("output"), this.result),
+      ),
       controls(presets),
     );
     this.table(false);
@@ -340,11 +357,21 @@ class FiltersFigure extends Live {
       this.row.append(one);
       return [one, canvas];
     });
-    this.large = enlarged(176, 176, "the chosen filter");
-    this.map = enlarged(176, 176, "its map of the picture");
+    this.large = enlarged(156, 156, "the chosen filter");
+    this.map = enlarged(156, 156, "its map of the picture");
     this.said = make("p", { className: "say" });
     this.box.append(
-      make("div", { className: "beside" }, this.row, make("div", { className: "above" }, this.large, this.map)),
+      make(
+        "div",
+        { className: "beside" },
+        this.row,
+        make(
+          "div",
+          { className: "above" },
+          captioned(this.say("filter"), this.large),
+          captioned(this.say("output"), this.map),
+        ),
+      ),
       this.said,
       this.pictures(12, 48),
     );
@@ -380,12 +407,11 @@ class FiltersFigure extends Live {
       paintFilter(canvas, this.weight, i);
     });
     paintFilter(this.large, this.weight, this.filter);
-    fill(this.map, this.response(), 0, 176);
-    const [count, ...size] = this.weight.shape,
-      say = (word) => this.deck.say(word);
+    fill(this.map, this.response(), 0, 156);
+    const [count, ...size] = this.weight.shape, { say } = this;
     this.said.textContent =
       `${say("filter")} ${this.filter + 1} / ${count}: ${size.join(" \u00d7 ")} ${say("weights")}; ` +
-      `${say("all")}: ${this.weight.data.length}`;
+      `${say("all")}: ${counted(this.weight.data.length)}`;
   }
 }
 
@@ -449,7 +475,7 @@ class PatchesFigure extends Live {
   async start(count) {
     Object.assign(this, { count, channel: 0, layer: this.mapLayers.at(-1), answers: [] });
     const layers = this.mapLayers,
-      names = layers.map((layer, i) => [String(i), `${i + 1}: ${titleOf(layer)}`]);
+      names = layers.map((layer, i) => [String(i), `${i + 1}: ${titleOf(layer, this.say)}`]);
     this.channels = slider(this.deck.say("map"), { min: 0, max: 1, value: 0 }, (c) => {
       this.channel = c;
       this.paint();

@@ -86,7 +86,7 @@ function normsDrawing(lines, deck) {
   const svg = picture(800, 400, "gradient norms by layer"), left = 70, right = 770, bottom = 350;
   const y = (norm) => {
     const power = Math.max(DECADES[0], Math.min(DECADES[1], Math.log10(norm || 1e-30)));
-    return bottom - ((power - DECADES[0]) / (DECADES[1] - DECADES[0])) * (bottom - 20);
+    return bottom - ((power - DECADES[0]) / (DECADES[1] - DECADES[0])) * (bottom - 40);
   };
   for (let power = DECADES[0]; power <= DECADES[1]; power += 2) {
     const height = y(10 ** power), label = { x: left - 10, y: height + 6, "text-anchor": "end", class: "soft" };
@@ -98,6 +98,7 @@ function normsDrawing(lines, deck) {
     const points = norms.map((norm, layer) => `${left + layer * step},${y(norm)}`).join(" ");
     svg.append(drawn("polyline", { points, fill: "none", stroke, "stroke-width": 4, "stroke-dasharray": dash }));
   });
+  svg.append(drawn("text", { x: 0, y: 14, text: deck.say("gradient") }));
   svg.append(drawn("text", { x: left, y: 388, text: deck.say("first layer") }));
   svg.append(drawn("text", { x: right, y: 388, "text-anchor": "end", text: deck.say("last layer") }));
   return svg;

@@ -7,7 +7,7 @@ import { Session } from "../views/session.mjs";
 import { Pen } from "./pen.mjs";
 import { Speaker } from "./speaker.mjs";
 
-const WIDTH_UPRIGHT = 840,
+const WIDTH_UPRIGHT = 560,
   WIDTH_STAGE = 1280,
   HEIGHT_STAGE = 720;
 const KEYS = [

@@ -29,7 +29,7 @@ const MEASURE_NAMES = { size: "size of the maps", channels: "channels", params: 
 
 // All that is known of a layer, in words.
 function described(layer, deck) {
-  const parts = [[titleOf(layer), ...layer.notes].join(", "), layer.shape.join(" \u00d7 ")];
+  const parts = [[titleOf(layer, (word) => deck.say(word)), ...layer.notes].join(", "), layer.shape.join(" \u00d7 ")];
   if (layer.params) parts.push(`${counted(layer.params)} ${deck.say("weights")}`);
   if (layer.macs) parts.push(`${counted(layer.macs)} ${deck.say("multiplications")}`);
   if (Array.isArray(layer.field)) parts.push(`${deck.say("sees")} ${layer.field.join(" \u00d7 ")}`);
@@ -100,7 +100,7 @@ function legend(deck) {
 }
 
 function bars(svg, { title, layers, params, macs }, { measure, row, top, height, chosen, wide, choose }) {
-  const left = wide ? 190 : 0,
+  const left = wide ? 210 : 0,
     step = (800 - left) / layers.length,
     room = height - (wide ? 12 : 30);
   const values = layers.map(measure),
@@ -190,13 +190,13 @@ export function variantsFigure(box, given, deck, networks) {
     cells.push(one);
     cell.append(one);
   };
-  networks.forEach(({ name, params, macs, layers }) => {
+  networks.forEach(({ title, params, macs, layers }) => {
     const cell = make("th", { scope: "col" }),
       depth = layers.filter(({ kind }) => kind === "conv" || kind === "full").length;
     button(
       cell,
-      name,
-      `${name}: ${depth} ${deck.say("layers")}, ${counted(params)} ${deck.say("weights")}, ` +
+      title,
+      `${title}: ${depth} ${deck.say("layers")}, ${counted(params)} ${deck.say("weights")}, ` +
         `${counted(macs)} ${deck.say("multiplications")}`,
     );
     head.append(cell);
@@ -212,7 +212,7 @@ export function variantsFigure(box, given, deck, networks) {
       const cell = line.insertCell();
       if (!layer) return;
       const before = i ? row[i - 1] : layer;
-      button(cell, textOf(layer), `${networks[i].name}: ${described(layer, deck)}`);
+      button(cell, textOf(layer), `${networks[i].title}: ${described(layer, deck)}`);
       cell.classList.toggle("new", !before || textOf(before) !== textOf(layer));
     });
   }
@@ -246,10 +246,16 @@ const FAMILY_COLOURS = { ResNet: "var(--kernel)", DenseNet: "var(--gradient)" };
 
 function costsDrawing(all, { measure, chosen }, deck, choose) {
   const svg = picture(800, 400, "error against cost"), largest = Math.max(...all.map((point) => point[measure])) * 1.08;
-  const x = (point) => 70 + (point[measure] / largest) * 710, y = (error) => 340 - ((error - 21.5) / 6) * 320;
+  const x = (point) => 70 + (point[measure] / largest) * 710, y = (error) => 340 - ((error - 21.5) / 6) * 310;
+  svg.append(drawn("text", { x: 0, y: 16, text: deck.say("error") }));
   for (let error = 22; error <= 27; error++) {
     svg.append(drawn("line", { x1: 70, x2: 790, y1: y(error), y2: y(error), stroke: "var(--line)" }));
     svg.append(drawn("text", { x: 60, y: y(error) + 6, "text-anchor": "end", class: "soft", text: `${error} %` }));
+  }
+  const step = { params: 2e7, macs: 4e9 }[measure];
+  for (let value = 0; value <= largest; value += step) {
+    const place = { x: x({ [measure]: value }), y: 364, "text-anchor": "middle", class: "soft" };
+    svg.append(drawn("text", { ...place, text: value ? millions(value) : "0" }));
   }
   for (const [family, stroke] of Object.entries(FAMILY_COLOURS)) {
     const members = all.filter((point) => point.family === family), end = members.at(-1);
@@ -265,8 +271,7 @@ function costsDrawing(all, { measure, chosen }, deck, choose) {
     });
     svg.append(circle);
   });
-  const text = `${deck.say(MEASURE_NAMES[measure])} \u2192 ${millions(largest)}`;
-  svg.append(drawn("text", { x: 790, y: 385, "text-anchor": "end", text }));
+  svg.append(drawn("text", { x: 790, y: 392, "text-anchor": "end", text: deck.say(MEASURE_NAMES[measure]) }));
   return svg;
 }
 

@@ -50,8 +50,9 @@ class WindowFigure {
     this.at = this.at.map((value, axis) => Math.min(value, [out.length, out[0].length][axis] - 1));
     const pad = this.padding,
       [height, width] = [this.input.length, this.input[0].length];
-    const room = height === 1 ? 800 : (800 - 190) / (width + 2 * pad + this.columnsBeside() + out[0].length);
-    this.cell = Math.min(50, Math.floor(room), Math.floor(380 / (height + 2 * pad)));
+    const room =
+      height === 1 ? 790 / width : (800 - 190) / (width + 2 * pad + this.columnsBeside() + out[0].length);
+    this.cell = Math.min(64, Math.floor(room), Math.floor(this.mostHeight / (height + 2 * pad)));
     this.inputGrid = grid(
       this.deck.say("input"),
       height + 2 * pad,
@@ -83,6 +84,7 @@ class WindowFigure {
       (at) => this.buttonAt(at).focus(),
       () => [out.length, out[0].length],
     );
+    if (height === 1) this.grids.style.setProperty("--widest", width); // both rows have cells of one size
     this.grids.replaceChildren(...this.parts());
     this.update();
   }
@@ -149,8 +151,8 @@ class Correlation extends WindowFigure {
     box.append(
       this.grids,
       this.sum,
+      controls(choose),
       controls(
-        choose,
         slider(deck.say("stride"), { min: 1, max: 3, value: stride }, (value) => {
           this.stride = value;
           this.rebuild();
@@ -166,6 +168,10 @@ class Correlation extends WindowFigure {
 
   get window() {
     return [this.kernel.length, this.kernel[0].length];
+  }
+
+  get mostHeight() {
+    return 360;
   }
 
   columnsBeside() {
@@ -197,7 +203,8 @@ class Correlation extends WindowFigure {
       this.cell,
     );
     const symbol = (text) => make("span", { className: "symbol", textContent: text });
-    return [this.inputGrid, symbol(turned ? "\u2217" : "\u22c6"), kernels, symbol("="), this.outputGrid];
+    const after = (sign, part) => make("div", { className: "grids" }, symbol(sign), part);
+    return [this.inputGrid, after(turned ? "\u2217" : "\u22c6", kernels), after("=", this.outputGrid)];
   }
 
   explain() {
@@ -213,24 +220,18 @@ class Pooling extends WindowFigure {
   constructor(box, { input, kernel_size: kernel, stride, kind, whole_map: whole }, deck) {
     super(box, input, deck);
     Object.assign(this, { kernel, stride: whole ? 1 : stride, kind, whole });
-    const line = input.length === 1,
-      parts = [
-        toggle(
-          "kind",
-          [
-            ["max", deck.say("max")],
-            ["average", deck.say("average")],
-          ],
-          kind,
-          (name) => {
-            this.kind = name;
-            this.rebuild();
-          },
-        ),
-      ];
+    const kinds = [
+      ["max", deck.say("max")],
+      ["average", deck.say("average")],
+    ];
+    const choose = toggle("kind", kinds, kind, (name) => {
+      this.kind = name;
+      this.rebuild();
+    });
+    const shift = button(deck.say("shift the input by one"), () => this.shift()), sliders = [];
     if (!whole) {
-      const most = line ? input[0].length : Math.min(input.length, input[0].length);
-      parts.push(
+      const most = input.length === 1 ? input[0].length : Math.min(input.length, input[0].length);
+      sliders.push(
         slider(deck.say("window"), { min: 1, max: most, value: kernel }, (n) => {
           this.kernel = n;
           this.rebuild();
@@ -241,10 +242,13 @@ class Pooling extends WindowFigure {
         }),
       );
     }
-    parts.push(button(deck.say("shift the input by one"), () => this.shift()));
     this.moved = make("p", { className: "say" });
-    box.append(this.grids, this.sum, controls(...parts), this.moved);
+    box.append(this.grids, this.sum, controls(choose, shift), ...(whole ? [] : [controls(...sliders)]), this.moved);
     this.rebuild();
+  }
+
+  get mostHeight() {
+    return 320;
   }
 
   columnsBeside() {

@@ -109,7 +109,8 @@ class Explorer {
     this.unit ??= this.strongest(this.layers[this.layer]);
     if (this.mode === "gradient") await this.backward();
     this.paint();
-    if (this.checked) this.status(this.changes.done.length ? `; ${this.changes.done.length} changes` : "");
+    const changed = this.changes.done.length;
+    if (this.checked) this.status(changed ? `; ${changed} change${changed > 1 ? "s" : ""}` : "");
   }
 
   answer() {

@@ -10,13 +10,16 @@ const NAMES = {
   product: "product", concat: "concatenation", "": "operation",
 };
 
-// Such as "conv 3x3 /2".
-export function titleOf(layer) {
-  return `${NAMES[layer.kind]} ${layer.text}`.trim();
+const asIs = (word) => word;
+
+// Such as "conv 3x3 /2"; `say` translates words.
+export function titleOf(layer, say = asIs) {
+  return `${say(NAMES[layer.kind])} ${layer.text}`.trim();
 }
 
-function sizeText([, ...shape]) {
-  return shape.length > 1 ? `${shape[0]} maps ${shape[1]} x ${shape[2]}` : `${shape[0]} numbers`;
+function sizeText([, ...shape], say) {
+  if (shape.length < 2) return `${shape[0]} ${say("numbers")}`;
+  return `${shape[0]} ${say(shape[0] === 1 ? "map" : "maps")} ${shape[1]} \u00d7 ${shape[2]}`;
 }
 
 // Write the most probable classes into a list, and return the first; `label` is the right class or null.
@@ -33,8 +36,8 @@ export function showAnswer(list, probabilities, classes, label, count = 5) {
 }
 
 export class NetworkView {
-  // shapeOf(layer) gives the shape of what the layer shows; choose(index) is called on a click.
-  constructor(strip, layers, shapeOf, choose) {
+  // shapeOf(layer) gives the shape of what the layer shows; choose(index) is called on a click; `say` translates words.
+  constructor(strip, layers, shapeOf, choose, say = asIs) {
     Object.assign(this, { strip, layers });
     this.cards = layers.map((layer, i) => {
       const card = document.createElement("button");
@@ -42,9 +45,10 @@ export class NetworkView {
       card.className = "card";
       const canvas = make("canvas");
       sizeCanvas(canvas, gridOf({ shape: shapeOf(layer) }, WIDTH, CARD)); // at once, so that nothing moves later
-      card.append(canvas, titleOf(layer));
-      for (const text of [layer.notes.join(", "), layer.path, sizeText(shapeOf(layer))]) {
-        if (text) card.append(Object.assign(document.createElement("small"), { textContent: text }));
+      card.append(canvas, titleOf(layer, say));
+      const texts = { notes: layer.notes.join(", "), path: layer.path, size: sizeText(shapeOf(layer), say) };
+      for (const [className, textContent] of Object.entries(texts)) {
+        if (textContent) card.append(make("small", { className, textContent }));
       }
       card.addEventListener("click", () => choose(i));
       strip.append(card);

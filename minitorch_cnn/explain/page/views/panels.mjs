@@ -104,7 +104,7 @@ export function changePanel(view) {
   }
   if (layer.shown && view.shapeOf(layer).length === 4) {
     const silent = changes.isSilent(layer.shown, channel);
-    const text = `${silent ? "let map" : "silence map"} ${channel}${silent ? " speak" : ""}`;
+    const text = `${silent ? "restore" : "silence"} map ${channel}`;
     row.append(button(text, () => changes.toggleMap(text, layer.shown, channel)));
   }
   box.append(row);

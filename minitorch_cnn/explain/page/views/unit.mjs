@@ -61,6 +61,10 @@ function table(rows, className, largest, onCell = () => {}) {
   return made;
 }
 
+// A sum written out; what begins with a minus is subtracted.
+const written = (terms) =>
+  terms.reduce((sum, term) => (term.startsWith("\u2212") ? `${sum} \u2212 ${term.slice(1)}` : `${sum} + ${term}`));
+
 function convolution(view, node, unit, onWeight) {
   const [x, weight, bias] = node.reads.map((id) => (id === null ? null : view.session.value(id)));
   const parts = contributions(node, x, weight, unit), box = element("div");
@@ -81,10 +85,10 @@ function convolution(view, node, unit, onWeight) {
   }
   const rest = parts.slice(wide).reduce((sum, part) => sum + part.sum, 0);
   const total = parts.reduce((sum, part) => sum + part.sum, 0) + (bias ? bias.data[unit.channel] : 0);
-  const others = parts.length > wide ? ` + ${short(rest)} from ${parts.length - wide} further maps` : "";
-  const shift = bias ? ` + bias ${short(bias.data[unit.channel])}` : "";
-  const sums = parts.slice(0, wide).map((part) => short(part.sum)).join(" + ");
-  box.prepend(element("p", `${sums}${others}${shift} = ${short(total)}`, "chain"));
+  const terms = parts.slice(0, wide).map((part) => short(part.sum));
+  if (parts.length > wide) terms.push(`${short(rest)} from ${parts.length - wide} further maps`);
+  if (bias) terms.push(`${short(bias.data[unit.channel])} of the bias`);
+  box.prepend(element("p", `${written(terms)} = ${short(total)}`, "chain"));
   return box;
 }
 
@@ -109,9 +113,11 @@ function product(view, node, unit) {
     const factor = weight.data[i * columns + unit.channel];
     return { i, x: x.data[i], factor, product: x.data[i] * factor };
   }).sort((a, b) => Math.abs(b.product) - Math.abs(a.product));
-  const shown = parts.slice(0, 6).map((p) => `${short(p.x)} \u00d7 ${short(p.factor)}`).join(" + ");
+  const factor = (value) => (value < 0 ? `(${short(value)})` : short(value));
+  const terms = parts.slice(0, 6).map((p) => `${short(p.x)} \u00d7 ${factor(p.factor)}`);
   const rest = parts.slice(6).reduce((sum, part) => sum + part.product, 0);
-  return element("p", `${shown} + ${short(rest)} from ${Math.max(0, depth - 6)} further inputs = ${short(unit.value)}`);
+  if (depth > 6) terms.push(`${short(rest)} from ${depth - 6} further inputs`);
+  return element("p", `${written(terms)} = ${short(unit.value)}`);
 }
 
 // The element of a variable at the place of a unit.
@@ -172,9 +178,8 @@ export function showUnit(box, view, layer, unit, onWeight) {
   else if (own.op === "MaxPool2d" || own.op === "AvgPool2d") box.append(pooling(view, own, here));
   else if (own.op === "MatMul") box.append(product(view, own, here));
   else if (own.op === "Add" || own.op === "Mul") {
-    const sign = own.op === "Add" ? " + " : " \u00d7 ";
     const terms = own.reads.map((id) => short(at(view.session.value(id), unit)));
-    box.append(element("p", `${terms.join(sign)} = ${short(value)}`));
+    box.append(element("p", `${own.op === "Add" ? written(terms) : terms.join(" \u00d7 ")} = ${short(value)}`));
   }
   box.append(whereItGoes(view, layer, unit));
 }
