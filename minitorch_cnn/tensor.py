@@ -318,15 +318,23 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
         """See `ops.var`."""
         return ops.var(self, axis=axis, keepdims=keepdims, correction=correction)
 
-    def argmax(self, axis: int | None = None) -> Array:
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Array:
         """Return the index of the largest element as an ndarray; no gradient."""
-        self._needs_values("argmax()")
-        return self.data.argmax(axis)
+        return self._index_of("argmax", axis, keepdims)
 
-    def argmin(self, axis: int | None = None) -> Array:
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Array:
         """Return the index of the smallest element as an ndarray; no gradient."""
-        self._needs_values("argmin()")
-        return self.data.argmin(axis)
+        return self._index_of("argmin", axis, keepdims)
+
+    def _index_of(self, name, axis, keepdims):
+        self._needs_values(f"{name}()")
+        lengths = self.shape
+        if axis is not None:
+            axis = ops.movement.single_axis(name, axis, max(self.ndim, 1))  # a scalar has axis 0, as for NumPy
+            lengths = self.shape[axis : axis + 1]
+        if 0 in lengths:
+            raise ShapeError(f"{name}: x - expected at least one element, got shape {self.shape}")
+        return getattr(self.data, name)(axis if self.ndim else None, keepdims=bool(keepdims))
 
     def reshape(self, *shape: int | Shape) -> Tensor:
         """See `ops.reshape`; takes the lengths one by one or as a tuple."""
@@ -341,9 +349,9 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
         """The Tensor with all axes reversed."""
         return ops.transpose(self)
 
-    def flatten(self, start_axis: int = 0) -> Tensor:
+    def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Tensor:
         """See `ops.flatten`."""
-        return ops.flatten(self, start_axis=start_axis)
+        return ops.flatten(self, start_axis=start_axis, end_axis=end_axis)
 
 
 def _as_numbers(data, dtype):

@@ -62,6 +62,25 @@ def test_conversions_to_numbers():
     assert f"{x:.2f}" == "3.00" and f"{x}" == repr(x)
 
 
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_the_index_of_an_extreme_element(name):
+    x = np.array([[3.0, 1.0, 3.0], [0.0, np.nan, 5.0]])
+    for axis in (None, 0, 1, -1):
+        for keepdims in (False, True):
+            expected = getattr(x, name)(axis, keepdims=keepdims)
+            np.testing.assert_array_equal(getattr(Tensor(x), name)(axis, keepdims), expected)
+    assert getattr(Tensor(2.0), name)() == getattr(Tensor(2.0), name)(-1) == 0
+    assert getattr(Tensor(np.zeros((0, 3))), name)(1).shape == (0,)
+    for wrong, axis, error, message in (
+        (x, 2, ShapeError, f"{name}: axis - expected -2 to 1 for 2 axes, got 2"),
+        (x, 1.0, TypeError, f"{name}: axis - expected an integer, got 1.0"),
+        (np.zeros((2, 0)), None, ShapeError, f"{name}: x - expected at least one element, got shape"),
+        (np.zeros((2, 0)), 1, ShapeError, f"{name}: x - expected at least one element, got shape"),
+    ):
+        with pytest.raises(error, match=message):
+            getattr(Tensor(wrong), name)(axis)
+
+
 @pytest.mark.parametrize("ask", [float, int, bool, Tensor.item], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("values", [[1.0, 2.0], []])
 def test_only_one_element_is_a_number(ask, values):

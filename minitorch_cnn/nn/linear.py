@@ -2,7 +2,7 @@
 
 import math
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import non_negative_int, positive_int
 from minitorch_cnn.nn.module import Module
@@ -69,11 +69,12 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Merge all axes from ``start_axis`` on into one.
+    """Merge the axes from ``start_axis`` to ``end_axis`` into one.
 
     Parameters
     ----------
     start_axis : int, >= 0
+    end_axis : int
 
     Returns
     -------
@@ -83,18 +84,20 @@ class Flatten(Module):
     Raises
     ------
     TypeError, ValueError
-        If ``start_axis`` is not an integer of at least 0.
+        If ``start_axis`` is not an integer of at least 0, or ``end_axis`` no integer.
     """
 
     start_axis: int
+    end_axis: int
 
-    def __init__(self, start_axis: int = 1):
+    def __init__(self, start_axis: int = 1, end_axis: int = -1):
         non_negative_int("Flatten", start_axis=start_axis)
-        self.start_axis = start_axis
+        arguments.integer("Flatten", least=-math.inf, end_axis=end_axis)
+        self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with all axes from ``start_axis`` on merged into one."""
-        return ops.flatten(x, start_axis=self.start_axis)
+        """Return x with the axes from ``start_axis`` to ``end_axis`` merged into one."""
+        return ops.flatten(x, start_axis=self.start_axis, end_axis=self.end_axis)
 
 
 class Identity(Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -149,29 +150,32 @@ def reshape(x: Operand, shape: int | Shape) -> Tensor:
     return Reshape.apply(x, shape=full)
 
 
-def flatten(x: Operand, start_axis: int = 1) -> Tensor:
-    """Merge all axes from ``start_axis`` on into one, in row-major order.
+def flatten(x: Operand, start_axis: int = 1, end_axis: int = -1) -> Tensor:
+    """Merge the axes from ``start_axis`` to ``end_axis`` into one, in row-major order.
 
     Parameters
     ----------
     x : Tensor, shape (N, ...), any dtype
-    start_axis : int
+    start_axis, end_axis : int
+        The first and the last of them.
 
     Returns
     -------
-    Tensor, shape (N, product of the rest) for start_axis 1
+    Tensor, shape (N, product of the rest) with the defaults
 
     Raises
     ------
     TypeError
-        If x is not a Tensor, or the axis is not an integer.
+        If x is not a Tensor, or an axis is not an integer.
     ShapeError
-        If there is no such axis.
+        If there is no such axis, or the last comes before the first.
     """
     _check.tensors("flatten", x=x)
-    start = single_axis("flatten", start_axis, max(x.data.ndim, 1))
     lengths = x.data.shape
-    return reshape(x, (*lengths[:start], int(np.prod(lengths[start:], dtype=np.int64))))
+    start, end = (single_axis("flatten", axis, max(len(lengths), 1)) for axis in (start_axis, end_axis))
+    if end < start:
+        raise ShapeError(f"flatten: end_axis - expected start_axis {start_axis} or a later one, got {end_axis}")
+    return reshape(x, (*lengths[:start], math.prod(lengths[start : end + 1]), *lengths[end + 1 :]))
 
 
 def transpose(x: Operand, axes: Axis = None) -> Tensor:

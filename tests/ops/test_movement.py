@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
-from minitorch_cnn import Tensor, ops
+from minitorch_cnn import Tensor, nn, ops
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.testing import gradcheck
 
@@ -39,6 +39,18 @@ def test_flatten(normal, start_axis):
     expected = x.reshape(*x.shape[: start_axis % 3], -1)
     np.testing.assert_array_equal(ops.flatten(Tensor(x), start_axis).data, expected)
     gradcheck(lambda x: ops.flatten(x, start_axis), Tensor(x))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shape"), [(0, 1, (6, 4, 5)), (1, 2, (2, 12, 5)), (-3, -2, (2, 12, 5)), (2, 2, None)]
+)
+def test_flatten_up_to_an_axis(normal, start, end, shape):
+    x = normal((2, 3, 4, 5))
+    expected = x.reshape(shape or x.shape)
+    np.testing.assert_array_equal(ops.flatten(Tensor(x), start, end).data, expected)
+    np.testing.assert_array_equal(Tensor(x).flatten(start, end).data, expected)
+    if start >= 0:
+        np.testing.assert_array_equal(nn.Flatten(start, end)(Tensor(x)).data, expected)
 
 
 def test_flatten_keeps_the_number_of_images_when_there_are_none():
@@ -141,6 +153,9 @@ X = Tensor(np.zeros((2, 3)))
         (lambda: ops.flatten(X.data), TypeError, "flatten: x - expected a Tensor, got ndarray"),
         (lambda: ops.flatten(X, 2), ShapeError, "flatten: axis - expected -2 to 1 for 2 axes, got 2"),
         (lambda: ops.flatten(X, None), TypeError, "flatten: axis - expected an integer, got None"),
+        (lambda: ops.flatten(X, 0, 2), ShapeError, "flatten: axis - expected -2 to 1 for 2 axes, got 2"),
+        (lambda: ops.flatten(X, 1, 0), ShapeError, "flatten: end_axis - expected start_axis 1 or a later one, got 0"),
+        (lambda: nn.Flatten(1, "2"), TypeError, "Flatten: end_axis - expected an integer, got '2'"),
         (lambda: ops.transpose(X.data), TypeError, "transpose: x - expected a Tensor, got ndarray"),
         (lambda: ops.transpose(X, (0,)), ShapeError, "transpose: axes - expected each of the 2 axes once, got (0,)"),
         (lambda: ops.transpose(X, (0, 0)), ShapeError, "expected each of the 2 axes once, got (0, 0)"),

@@ -56,9 +56,9 @@ DIFFERENCES = [
     Difference(
         r"",
         "no counterpart",
-        r"^no argument (keepdim|end_dim|approximate|out|dtype|foreach|fused|capturable|differentiable)$",
+        r"^no argument (approximate|out|dtype|foreach|fused|capturable|differentiable)$",
         "One spelling of each operation, one code for each formula: results are new Tensors of the dtype that came in, "
-        "GELU is exact, flatten goes to the last axis.",
+        "GELU is exact.",
     ),
     Difference(
         r"Loss|_loss|cross_entropy",

@@ -139,8 +139,7 @@ def reduction(op):
 
 def argmax(x, *, axis=0, keepdims=1, select_last_index=0):
     absent(select_last_index=select_last_index)
-    winners = x.argmax(axis)
-    return np.expand_dims(winners, axis) if keepdims else winners
+    return x.argmax(axis, bool(keepdims))
 
 
 def concat(*parts, axis):

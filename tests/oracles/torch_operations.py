@@ -52,13 +52,11 @@ def std(*args, **kwargs):
 
 
 def argmax(x, dim=None, keepdim=False):
-    absent(keepdim=keepdim)
-    return x.argmax(dim)
+    return x.argmax(dim, keepdim)
 
 
 def argmin(x, dim=None, keepdim=False):
-    absent(keepdim=keepdim)
-    return x.argmin(dim)
+    return x.argmin(dim, keepdim)
 
 
 def cumsum(x, dim, *, dtype=None):
@@ -102,9 +100,7 @@ def reshape(x, *lengths):
 
 
 def flatten(x, start_dim=0, end_dim=-1):
-    if end_dim not in (-1, x.ndim - 1):
-        raise NoCounterpartError("no argument end_dim")
-    return ops.flatten(x, start_axis=start_dim)
+    return ops.flatten(x, start_axis=start_dim, end_axis=end_dim)
 
 
 def permute(x, *dims):
