@@ -15,7 +15,7 @@ def say(text):
 
 
 def print_json(value):
-    """Print JSON; NaN and infinities become null, because JSON has no numbers for them."""
+    """Print JSON; NaN and infinities become null, and an entry "not_finite" next to them tells which they were."""
     print(json_text.dumps(value, indent=2))
 
 

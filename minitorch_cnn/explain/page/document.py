@@ -37,7 +37,7 @@ def save(owner, path, text):
 
 def as_json(content):
     """Return content as JSON that can stand inside an HTML script element."""
-    return json_text.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return json_text.dumps(content, told=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _text(name):

@@ -148,4 +148,4 @@ def frame(example):
 
 def _script(value):
     """Return JSON that cannot end the script around it."""
-    return json_text.dumps(value).replace("<", "\\u003c")
+    return json_text.dumps(value, told=False).replace("<", "\\u003c")
