@@ -173,9 +173,9 @@ class Optimizer:
         Returns
         -------
         dict
-            ``{"state": {position: {name: flat ndarray or number}}, "groups": {number: {option: value}}}``.
-            Positions count the parameters over all groups. All keys are strings, and all values except the
-            arrays can be stored as JSON. Arrays are copies.
+            ``{"state": {position: {name: flat ndarray or number}}, "groups": {number: {option: value}},
+            "shapes": {number: shapes of the group's parameters}}``. Positions count the parameters over all groups. All
+            keys are strings, and all values except the arrays can be stored as JSON. Arrays are copies.
         """
         state = {
             str(position): {
@@ -185,7 +185,11 @@ class Optimizer:
             if kept
         }
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
-        return {"state": state, "groups": groups}
+        return {"state": state, "groups": groups, "shapes": self._shapes()}
+
+    def _shapes(self):
+        groups = enumerate(self.param_groups)
+        return {str(number): [list(parameter.shape) for parameter in group["params"]] for number, group in groups}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from the result of `state_dict`; the next steps are bitwise the same.
@@ -199,7 +203,8 @@ class Optimizer:
         TypeError
             If ``saved`` is not a dict.
         ValueError
-            If groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then.
+            If groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then. Parameters
+            of one shape that have changed places in a group are not noticed.
         """
         _check.mapping(self._name, "saved", saved, "groups")
         for name in ("groups", "state"):
@@ -213,9 +218,21 @@ class Optimizer:
             raise ValueError(f"{self._name}: saved - expected the options {expected}, got {got}")
         for options in saved["groups"].values():
             self._check_group(options)
-        self.state = {int(key): self._checked_state(int(key), kept) for key, kept in saved.get("state", {}).items()}
+        self._check_shapes(saved.get("shapes", self._shapes()))  # files of older versions lack them
+        state = {key: self._checked_state(str(key), kept) for key, kept in saved.get("state", {}).items()}
+        self.state = {int(key): kept for key, kept in state.items()}
         for number, group in enumerate(self.param_groups):
             group.update(saved["groups"][str(number)])
+
+    def _check_shapes(self, saved):
+        """Raise ValueError unless the parameters of each group have the shapes that were saved, in this order."""
+        for number, expected in self._shapes().items():
+            got = saved.get(number)
+            if got != expected:
+                raise ValueError(
+                    f"{self._name}: saved - expected in group {number} parameters of the shapes {expected!s:.200}, got "
+                    f"{got!s:.200}; make the optimiser with the same parameters in the same groups and order"
+                )
 
     def _completed(self, options):
         """Return the options of a saved group, also of a file from before one of them existed."""
@@ -224,14 +241,20 @@ class Optimizer:
     def _checked_state(self, position, kept):
         """Return a copy of a parameter's saved state; raise ValueError unless it fits this optimiser."""
         parameters = self._parameters()
-        if not 0 <= position < len(parameters):
+        if not position.isdecimal() or not int(position) < len(parameters):
             raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")
         if self._kept is not None and sorted(set(kept) - set(self._kept_sometimes)) != sorted(self._kept):
             expected, got = ", ".join(self._kept), ", ".join(map(str, kept))
             raise ValueError(f"{self._name}: saved state of parameter {position} - expected {expected}, got {got}")
-        parameter = parameters[position]
+        parameter = parameters[int(position)]
         for name, value in kept.items():
-            if isinstance(value, np.ndarray):
+            if name == "step":
+                _check.integer(f"{self._name}: saved state of parameter {position}", least=0, step=value)
+            elif self._kept is not None and not isinstance(value, np.ndarray):
+                raise ValueError(
+                    f"{self._name}: saved {name} of parameter {position} - expected an array, got {value!r:.60}"
+                )
+            elif isinstance(value, np.ndarray):
                 expected, got = ((parameter.size,), parameter.dtype), (value.shape, value.dtype)
                 if got != expected:
                     raise ValueError(

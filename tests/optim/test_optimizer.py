@@ -330,7 +330,7 @@ def test_loading_brings_the_options():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("groups"), "SGD: saved - expected 'groups', got 'state' without 'groups'"),
+        (lambda s: s.pop("groups"), "SGD: saved - expected 'groups', got 'state', 'shapes' without 'groups'"),
         (lambda s: s["groups"]["0"].pop("lr"), r"SGD: saved - expected the options \{'0': \['decoupled', 'lr'"),
         (lambda s: s["groups"].update({"1": {}}), "SGD: saved - expected the options"),
         (lambda s: s["groups"]["0"].update(lr=-1.0), "SGD: lr - expected at least 0, got -1.0"),
@@ -340,6 +340,10 @@ def test_loading_brings_the_options():
             lambda s: s["state"]["1"].update(velocity=np.zeros(4, np.float32)),
             r"SGD: saved velocity of parameter 1 - expected \(\(5,\), .*float32.*\), got \(\(4,\)",
         ),
+        (lambda s: s["state"].update(x=s["state"].pop("1")), "SGD: saved - expected positions below 3, got x"),
+        (lambda s: s["state"]["1"].update(velocity=1.0), "saved velocity of parameter 1 - expected an array, got 1.0"),
+        (lambda s: s["shapes"].pop("0"), "SGD: saved - expected in group 0 parameters of the shapes .*, got None"),
+        (lambda s: s["shapes"]["0"].reverse(), "SGD: saved - .* make the optimiser with the same parameters in the"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(change, message):
@@ -354,6 +358,47 @@ def test_a_state_that_does_not_fit_changes_nothing(change, message):
     after = optimizer.state_dict()
     assert after["groups"] == before["groups"]
     assert all(np.array_equal(after["state"][k]["velocity"], before["state"][k]["velocity"]) for k in before["state"])
+
+
+def two_groups(first, second, make=optim.Adam):
+    return make([{"params": first, "lr": 0.5}, {"params": second, "lr": 0.25}])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda a, b, c: two_groups([a], [b, c]),  # divided otherwise: b would take the rate of the second group
+        lambda a, b, c: two_groups([b, a], [c]),  # b is the transposed form of a: as many elements
+        lambda a, b, c: two_groups([a, b], [c, nn.Parameter(np.zeros(2))]),
+        lambda a, b, c: two_groups([a, b], [nn.Parameter(np.zeros((3, 3)))]),
+    ],
+    ids=["divided otherwise", "another order", "one more", "another shape"],
+)
+def test_a_state_of_other_parameters_is_refused(other):
+    a, b, c = (nn.Parameter(np.ones(shape)) for shape in ((2, 3), (3, 2), (2, 3)))
+    optimizer = two_groups([a, b], [c])
+    run(optimizer, [a, b, c], 1)
+    with pytest.raises(ValueError, match="Adam: saved - expected in group [01] parameters of the shapes"):
+        other(a, b, c).load_state_dict(optimizer.state_dict())
+
+
+def test_a_file_from_before_shapes_is_read():
+    params = parameters()
+    optimizer = optim.RMSprop(params)
+    run(optimizer, params, 1)
+    saved = optimizer.state_dict()
+    del saved["shapes"]
+    optimizer.load_state_dict(saved)
+
+
+def test_a_count_of_steps_that_is_none_is_refused_at_once():
+    params = parameters()
+    optimizer = optim.Adam(params)
+    run(optimizer, params, 1)
+    saved = optimizer.state_dict()
+    saved["state"]["0"]["step"] = "1"
+    with pytest.raises(TypeError, match="Adam: saved state of parameter 0: step - expected an integer, got '1'"):
+        optimizer.load_state_dict(saved)
 
 
 @settings(max_examples=20, deadline=None)
