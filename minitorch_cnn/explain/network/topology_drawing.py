@@ -1,8 +1,10 @@
 """Topologies as pictures: a bar for each layer, and an arc for each shortcut."""
 
+import dataclasses
 import math
 
 from minitorch_cnn.display import figures
+from minitorch_cnn.explain.network.repeats import Step, fold
 
 COLOURS = {
     "input": figures.GREY,
@@ -28,7 +30,7 @@ NAMES = {
 _SIGNS = {"add": "+", "product": "\N{MULTIPLICATION SIGN}", "concat": "||"}
 _ROW = 44  # columns; longer networks continue in the next row
 _ROWS = 4  # of a slide
-_LABELLED = 32  # columns; in longer networks only the first layer of each size is labelled
+_LABELLED = 32  # columns; of longer networks repeated blocks are drawn once, then only the first of a size is labelled
 
 
 def bar_height(node, largest):
@@ -47,32 +49,54 @@ def draw(topology):
     Returns
     -------
     matplotlib.figure.Figure
-        Long networks are cut into rows where only one output is still needed.
+        Of a long network, blocks that repeat are drawn once, in a frame with their count. What is still long is cut
+        into rows where only one output is still needed.
     """
+    frames = []
+    if max(topology.columns) > _LABELLED:
+        topology, frames = _folded(topology)
     columns = topology.columns
-    rows = _rows(topology.nodes, columns)
+    rows = _rows(topology.nodes, columns, frames)
     widest = max(last - first + 1 for first, last in rows)
     labelled = max(columns) <= _LABELLED
     figure = figures.blank(topology.name, slides=max(1, len(rows) / _ROWS))
     axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for (first, last), row in zip(rows, axes, strict=True):
-        _draw_row(row, topology, _places(topology.nodes, columns, first, last), labelled)
+        places = _places(topology.nodes, columns, first, last)
+        _draw_row(row, topology, places, labelled, below=1.0 if frames else 0.6)
+        for frame in frames:
+            _draw_frame(row, [places[i] for i in range(frame.first, frame.last + 1) if i in places], frame.count)
         row.set_xlim(-1.2, widest - 0.2)
     _legend(figure, {node.kind for node in topology.nodes})
     return figure
 
 
-def _rows(nodes, columns):
-    """Return (first column, last column) of each row."""
+def _folded(topology):
+    """Return a topology in which one block stands for all that repeat it, and the frames around these."""
+    steps = []
+    for node in topology.nodes:
+        channels = () if node.kind == "concat" else node.shape[:1]  # those of concatenations grow in every block
+        steps.append(Step((node.kind, node.text, node.notes, node.side, channels), tuple(node.inputs), node.path))
+    kept, inputs, frames = fold(steps)
+    nodes = [
+        dataclasses.replace(topology.nodes[i], inputs=list(reads)) for i, reads in zip(kept, inputs, strict=True)
+    ]
+    return dataclasses.replace(topology, nodes=nodes), frames
+
+
+def _rows(nodes, columns, frames):
+    """Return (first column, last column) of each row; no row ends inside a frame that fits into one."""
     end = max(columns)
     sources = [set() for _ in range(end + 1)]  # whose output is needed after a column
     for number, node in enumerate(nodes):
         for i in node.inputs:
             for column in range(columns[i], columns[number]):
                 sources[column].add(i)
+    inside = [range(columns[frame.first], columns[frame.last]) for frame in frames]
+    whole = {column for columns_of in inside if len(columns_of) < _ROW for column in columns_of}
     rows, first = [], 0
     while end - first + 1 > _ROW:
-        cuts = [column for column in range(first, end) if len(sources[column]) == 1]
+        cuts = [column for column in range(first, end) if len(sources[column]) == 1 and column not in whole]
         near = [column for column in cuts if column - first < _ROW] or cuts[:1]
         if not near:
             break
@@ -96,7 +120,21 @@ def _places(nodes, columns, first, last):
     return places
 
 
-def _draw_row(axes, topology, places, labelled):
+def _draw_frame(axes, places, count):
+    """Draw a frame around a block that stands for several, with their count; nothing if it is in another row."""
+    from matplotlib.patches import FancyBboxPatch
+
+    if not places:
+        return
+    (left, right), lowest = (edge(x for x, _ in places) for edge in (min, max)), min(y for _, y in places)
+    style = {"boxstyle": "round,pad=0,rounding_size=0.2", "fc": "#EEF1F4", "ec": figures.SOFT, "zorder": 0}
+    axes.add_patch(FancyBboxPatch((left - 0.45, lowest - 0.95), right - left + 0.9, 1.9 - lowest, **style))
+    text = {"ha": "center", "va": "bottom", "fontsize": figures.LABEL, "weight": "bold", "zorder": 5}
+    axes.text((left + right) / 2, lowest - 0.92, f"\N{MULTIPLICATION SIGN} {count}", **text)
+
+
+def _draw_row(axes, topology, places, labelled, below):
+    """Draw the layers of a row; their sizes stand ``below`` the lowest one."""
     nodes, lowest = topology.nodes, min(y for _, y in places.values())
     largest = max(node.side for node in nodes)
     arcs = any(len(node.inputs) > 1 for node in nodes)
@@ -108,8 +146,8 @@ def _draw_row(axes, topology, places, labelled):
         size = _size(node)
         if y == 0 and (size != shown if labelled else shown is None or size.split()[-1] != shown.split()[-1]):
             shown = size
-            below = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": figures.SMALL}
-            axes.text(x + 0.2, lowest - 0.6, size, **below)
+            slanted = {"ha": "right", "va": "top", "rotation": 45, "rotation_mode": "anchor", "fontsize": figures.SMALL}
+            axes.text(x + 0.2, lowest - below, size, **slanted)
         if labelled:
             _label(axes, node, x, y, max(height / 2, 0.7 if arcs else 0))
         for i in node.inputs:
@@ -118,7 +156,7 @@ def _draw_row(axes, topology, places, labelled):
             start_height = bar_height(nodes[i], largest) if nodes[i].kind not in _SIGNS else 0.1
             resized = node.kind == "add" and nodes[i].shape != node.shape
             _connect(axes, start, (x, y), start_height, dashed=resized)
-    axes.set_ylim(lowest - 0.6, 1.0 if arcs else 0.6)  # words stand outside
+    axes.set_ylim(lowest - below, 1.0 if arcs else 0.6)  # words stand outside
     axes.axis("off")
 
 

@@ -76,3 +76,12 @@ def test_the_longest_path_is_the_main_one_and_the_legend_names_what_is_drawn():
     assert "shortcut or side branch" in labels
     chain = explain.graph(ops.sum(nn.Linear(4, 4)(images((2, 4)))))
     assert len(chain.figure().legends[0].get_texts()) == 3
+
+
+def test_blocks_that_repeat_are_drawn_once_with_their_count():
+    model = models.create("densenet40_k12")
+    graph = explain.graph(ops.sum(model(images((1, 3, 8, 8)))), model)
+    texts = [text.get_text() for text in graph.figure().axes[0].texts]
+    assert texts.count("\N{MULTIPLICATION SIGN} 12") == 3 and texts.count("Concat") == 3
+    assert sum("Concat" in operation.op for operation in graph.operations) == 36
+    assert max(len(text) for text in texts if "conv" in text) < 30
