@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from minitorch_cnn import data, explain, models, nn, ops, optim, testing, train, weights
-    from minitorch_cnn.autograd import no_grad
+    from minitorch_cnn.autograd import enable_grad, no_grad
     from minitorch_cnn.diagnose.compiling import compile
     from minitorch_cnn.rng import manual_seed
     from minitorch_cnn.tensor import Tensor
@@ -24,6 +24,7 @@ __all__ = [
     "Tensor",
     "compile",
     "data",
+    "enable_grad",
     "explain",
     "get_num_threads",
     "manual_seed",
@@ -44,6 +45,7 @@ _DEFINED_IN = {
     "Tensor": "minitorch_cnn.tensor",
     "compile": "minitorch_cnn.diagnose.compiling",
     "manual_seed": "minitorch_cnn.rng",
+    "enable_grad": "minitorch_cnn.autograd",
     "no_grad": "minitorch_cnn.autograd",
     "get_num_threads": "minitorch_kernels.runtime.threads",
     "num_threads": "minitorch_kernels.runtime.threads",

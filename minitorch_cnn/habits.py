@@ -17,6 +17,9 @@ TENSOR = {
     "float": "use Tensor(x.data, dtype=np.float32)",
     "double": "use Tensor(x.data, dtype=np.float64)",
     "requires_grad_": "set x.requires_grad = True",
+    **{name: f"use ops.{name}(x, ...)" for name in ("cumsum", "prod", "topk", "gather", "log_softmax")},
+    "repeat": "use ops.concat([x, x], axis) or ops.broadcast_to(x, shape)",
+    "expand": "use ops.broadcast_to(x, shape)",
     "numel": "use x.size",
     "dim": "use x.ndim",
 }
@@ -31,6 +34,7 @@ MODULE = {
     "cuda": _CPU,
     "cpu": _CPU,
     "requires_grad_": "use freeze(...), or set requires_grad of its parameters",
+    "register_forward_pre_hook": "use register_forward_hook(...) of the module before it",
 }
 
 

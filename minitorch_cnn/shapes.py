@@ -167,9 +167,13 @@ def nhwc(x: Any) -> Any:
     return np.ascontiguousarray(view)
 
 
-def batch_hint(shape: tuple[int, ...], name: str = "x") -> str:
-    """Return how to add the batch axis, for the end of a message, if ``x`` has the shape of one image; else nothing."""
-    return "; one image alone needs the batch axis: x[None]" if name == "x" and len(shape) == 3 else ""
+def batch_hint(shape: tuple[int, ...], name: str = "x", axes: int = 4) -> str:
+    """Return how to add the batch axis, for the end of a message, if ``x`` has the shape of one image; else nothing.
+
+    ``axes`` are those of a batch: 4 of images, 3 of signals.
+    """
+    kind = "image" if axes == 4 else "signal"
+    return f"; one {kind} alone needs the batch axis: x[None]" if name == "x" and len(shape) == axes - 1 else ""
 
 
 def channels_hint(shape: tuple[int, ...], channels: int) -> str:

@@ -56,10 +56,23 @@ def test_images_as_files_have_them():
         nn.AvgPool2d(2),
         nn.GlobalAvgPool(),
         nn.AdaptiveAvgPool2d(2),
+        nn.AdaptiveMaxPool2d(2),
         nn.BatchNorm2d(3),
+        nn.ConvTranspose2d(3, 4, 3),
+        nn.InstanceNorm2d(3),
+        nn.ReflectionPad2d(1),
         lambda x: ops.resize(x, (4, 4)),
     ],
 )
 def test_one_image_alone_is_refused_with_the_cure(call):
     with pytest.raises(ValueError, match=r"one image alone needs the batch axis: x\[None\]"):
         call(Tensor(np.zeros((3, 8, 8), np.float32)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [nn.Conv1d(3, 4, 3), nn.ConvTranspose1d(3, 4, 3), nn.MaxPool1d(2), nn.AdaptiveAvgPool1d(2), nn.ReplicationPad1d(1)],
+)
+def test_one_signal_alone_is_refused_with_the_cure(call):
+    with pytest.raises(ValueError, match=r"one signal alone needs the batch axis: x\[None\]"):
+        call(Tensor(np.zeros((3, 8), np.float32)))

@@ -6,7 +6,7 @@ from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.shapes import ShapeError, batch_hint
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Shape
 
@@ -114,7 +114,8 @@ class InstanceNorm2d(Module):
         """Return x normalised, of the same shape."""
         if x.ndim != self._axes.count(",") + 1 or x.shape[1] != self.num_features:
             expected = f"{self._axes} with {self.num_features} channels"
-            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}")
+            got = f"{x.shape}{batch_hint(x.shape, axes=self._axes.count(',') + 1)}"
+            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {got}")
         return ops.group_norm(x, self.num_features, self.weight, self.bias, eps=self.eps)
 
 

@@ -5,7 +5,7 @@ import inspect
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._docstring import add_sections
 from minitorch_cnn.nn.module import Module
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.shapes import ShapeError, batch_hint
 from minitorch_cnn.tensor import Tensor
 
 _SECTIONS = """\
@@ -59,7 +59,8 @@ class _Padding(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return x with a border."""
         if x.ndim != self._axes + 2:
-            raise ShapeError(f"{type(self).__name__}: x - expected {self._letters}, got shape {x.shape}")
+            got = f"{x.shape}{batch_hint(x.shape, axes=2 + self._axes)}"
+            raise ShapeError(f"{type(self).__name__}: x - expected {self._letters}, got shape {got}")
         ends = self.padding if isinstance(self.padding, (tuple, list)) else (self.padding,) * 2 * self._axes
         pairs = list(zip(ends[::2], ends[1::2], strict=True))[::-1]  # PyTorch begins at the last axis
         return ops.pad(x, [(0, 0), (0, 0), *pairs], self._mode, self.value)

@@ -245,6 +245,8 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
     ----------
     output_size : int or (int or None, int or None)
         None keeps the length of that axis.
+    return_indices : bool
+        Return a pair of the maxima and of where they were, see `ops.adaptive_max_pool2d`.
 
     Returns
     -------
@@ -257,9 +259,15 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
         As `AdaptiveAvgPool2d`.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    return_indices: bool
+
+    def __init__(self, output_size: int | tuple[int | None, ...], return_indices: bool = False):
+        super().__init__(output_size)
+        self.return_indices = bool(return_indices)
+
+    def forward(self, x: Tensor) -> Any:
         """Return the maxima of x, (N, C, H, W)."""
-        return ops.adaptive_max_pool2d(x, self.output_size)
+        return ops.adaptive_max_pool2d(x, self.output_size, return_indices=self.return_indices)
 
 
 class AdaptiveAvgPool1d(Module):
@@ -297,6 +305,8 @@ class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
     Parameters
     ----------
     output_size : int, >= 1
+    return_indices : bool
+        Return a pair of the maxima and of where they were, see `ops.adaptive_max_pool1d`.
 
     Returns
     -------
@@ -309,9 +319,15 @@ class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
         As `AdaptiveAvgPool1d`.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    return_indices: bool
+
+    def __init__(self, output_size: int, return_indices: bool = False):
+        super().__init__(output_size)
+        self.return_indices = bool(return_indices)
+
+    def forward(self, x: Tensor) -> Any:
         """Return the maxima of x, (N, C, W)."""
-        return ops.adaptive_max_pool1d(x, self.output_size)
+        return ops.adaptive_max_pool1d(x, self.output_size, return_indices=self.return_indices)
 
 
 class GlobalAvgPool(Module):

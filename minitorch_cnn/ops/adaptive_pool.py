@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
-from minitorch_cnn.ops._check import tensors
+from minitorch_cnn.ops._check import tensors, values
 from minitorch_cnn.ops.pool import in_1d
 from minitorch_cnn.ops.reads import Resampled, bins
 from minitorch_cnn.ops.reduce import max as max_over_axes
@@ -69,6 +69,22 @@ class AdaptiveAvgPool2d(Function):
         return nchw(grad_x.astype(grad_out.dtype, copy=False))
 
 
+def _largest_of_bins(x, output_size):
+    """Return the maximum of each bin of (N, C, H, W), and its row * W + column; both (N, OH, OW, C)."""
+    pixels = nhwc(x)
+    batch, height, width, channels = pixels.shape
+    out = np.empty((batch, *output_size, channels), x.dtype)
+    source = np.empty(out.shape, np.int64)
+    for i, j, (rows, columns) in _bins((height, width), output_size):
+        pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
+        window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails for an empty batch
+        winner = window.argmax(1)  # the first maximum, or the first NaN
+        out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
+        row, column = divmod(winner, columns.stop - columns.start)
+        source[:, i, j] = (rows.start + row) * width + columns.start + column
+    return out, source
+
+
 class AdaptiveMaxPool2d(Function):
     """The largest value of each bin of a grid over the image."""
 
@@ -81,18 +97,8 @@ class AdaptiveMaxPool2d(Function):
 
     @staticmethod
     def forward(ctx, x, *, output_size):
-        pixels = nhwc(x)
-        batch, height, width, channels = pixels.shape
-        out = np.empty((batch, *output_size, channels), x.dtype)
-        source = np.empty(out.shape, np.intp)  # h * W + w of the maximum
-        for i, j, (rows, columns) in _bins((height, width), output_size):
-            pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
-            window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails for an empty batch
-            winner = window.argmax(1)  # the first maximum, or the first NaN
-            out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
-            row, column = divmod(winner, columns.stop - columns.start)
-            source[:, i, j] = (rows.start + row) * width + columns.start + column
-        ctx.input_size = height, width
+        out, source = _largest_of_bins(x, output_size)
+        ctx.input_size = x.shape[2:]
         ctx.save(source)
         return nchw(out)
 
@@ -137,7 +143,9 @@ def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -
     return AdaptiveAvgPool2d.apply(x, output_size=output_size)
 
 
-def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -> Tensor:
+def adaptive_max_pool2d(
+    x: Operand, output_size: int | tuple[int | None, ...], *, return_indices: bool = False
+) -> Any:
     """Take the maximum over a grid of ``output_size`` bins; for the bins see `adaptive_avg_pool2d`.
 
     Parameters
@@ -145,10 +153,13 @@ def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -
     x : Tensor, shape (N, C, H, W)
     output_size : int or (int or None, int or None)
         None keeps the length of that axis.
+    return_indices : bool
+        Return also where each maximum was. Costs a second pass over x.
 
     Returns
     -------
-    Tensor, shape (N, C, OH, OW)
+    Tensor, shape (N, C, OH, OW); or a pair of it and an int64 ndarray of the same shape with row * W + column of each
+    maximum
 
     Raises
     ------
@@ -157,7 +168,11 @@ def adaptive_max_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -
     """
     tensors("adaptive_max_pool2d", x=x)
     output_size = pair_or_kept(output_size, "adaptive_max_pool2d: output_size", x.data.shape[2:])
-    return AdaptiveMaxPool2d.apply(x, output_size=output_size)
+    out = AdaptiveMaxPool2d.apply(x, output_size=output_size)
+    if return_indices:
+        values("adaptive_max_pool2d: return_indices", x=x)
+        return out, nchw(_largest_of_bins(x.data, output_size)[1])
+    return out
 
 
 def _maps(op, x):
@@ -225,21 +240,23 @@ def adaptive_avg_pool1d(x: Operand, output_size: Size) -> Tensor:
     return in_1d("adaptive_avg_pool1d", adaptive_avg_pool2d, x, output_size)
 
 
-def adaptive_max_pool1d(x: Operand, output_size: Size) -> Tensor:
+def adaptive_max_pool1d(x: Operand, output_size: Size, *, return_indices: bool = False) -> Any:
     """Take the maximum over ``output_size`` bins of a signal; see `adaptive_max_pool2d`.
 
     Parameters
     ----------
     x : Tensor, shape (N, C, W)
     output_size : int
+    return_indices : bool
+        As in `adaptive_max_pool2d`.
 
     Returns
     -------
-    Tensor, shape (N, C, OW)
+    Tensor, shape (N, C, OW); or a pair of it and an int64 ndarray of the same shape with the index of each maximum
 
     Raises
     ------
     TypeError, ValueError, ShapeError
         As `adaptive_avg_pool2d`.
     """
-    return in_1d("adaptive_max_pool1d", adaptive_max_pool2d, x, output_size)
+    return in_1d("adaptive_max_pool1d", adaptive_max_pool2d, x, output_size, return_indices=return_indices)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.conv import conv2d
 from minitorch_cnn.ops.movement import reshape
-from minitorch_cnn.shapes import ShapeError, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def conv1d(
     tensors("conv1d", x=x, weight=weight)
     for name, value, letters in (("x", x, "(N, C, W)"), ("weight", weight, "(C_out, C_in/groups, KW)")):
         if value.data.ndim != 3:
-            raise ShapeError(f"conv1d: {name} - expected 3 axes {letters}, got shape {value.data.shape}")
+            got = f"{value.data.shape}{batch_hint(value.data.shape, name, 3)}"
+            raise ShapeError(f"conv1d: {name} - expected 3 axes {letters}, got shape {got}")
     if padding not in ("same", "valid"):
         left, right = pair(padding, "conv1d: padding", minimum=0)
         padding = (0, 0, left, right)

@@ -13,7 +13,7 @@ from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.conv import bias_gradient, weight_gradient
 from minitorch_cnn.ops.movement import reshape
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, TransposedWindows, transposed_macs
-from minitorch_cnn.shapes import ShapeError, nchw, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc, padding4, pair
 from minitorch_cnn.types import Operand, Size
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class ConvTranspose2d(Function):
     def output_shape(x, weight, bias, *, stride, padding, output_padding, dilation, groups, algorithm):
         for name, shape, letters in (("x", x, "(N, C_in, H, W)"), ("weight", weight, "(C_in, C_out/groups, KH, KW)")):
             if len(shape) != 4:
-                raise ShapeError(f"conv_transpose2d: {name} - expected 4 axes {letters}, got shape {shape}")
+                got = f"{shape}{batch_hint(shape, name)}"
+                raise ShapeError(f"conv_transpose2d: {name} - expected 4 axes {letters}, got shape {got}")
         if x[1] != weight[0]:
             raise ShapeError(f"conv_transpose2d: x - expected {weight[0]} channels for weight {weight}, got shape {x}")
         if 0 in weight[2:]:
@@ -201,7 +202,8 @@ def conv_transpose1d(
     tensors(op, x=x, weight=weight)
     for name, value, letters in (("x", x, "(N, C_in, W)"), ("weight", weight, "(C_in, C_out/groups, KW)")):
         if value.data.ndim != 3:
-            raise ShapeError(f"{op}: {name} - expected 3 axes {letters}, got shape {value.data.shape}")
+            got = f"{value.data.shape}{batch_hint(value.data.shape, name, 3)}"
+            raise ShapeError(f"{op}: {name} - expected 3 axes {letters}, got shape {got}")
     left, right = pair(padding, f"{op}: padding", minimum=0)
     maps, taps = ((*t.data.shape[:2], 1, t.data.shape[2]) for t in (x, weight))
     out = conv_transpose2d(

@@ -230,7 +230,8 @@ def in_1d(op, pool, x, size, stride_and_padding=None, **hyper):
     """Run a 2-D pooling on (N, C, W) seen as (N, C, 1, W)."""
     tensors(op, x=x)
     if x.data.ndim != 3:
-        raise ShapeError(f"{op}: x - expected 3 axes (N, C, W), got shape {x.data.shape}")
+        got = f"{x.data.shape}{batch_hint(x.data.shape, axes=3)}"
+        raise ShapeError(f"{op}: x - expected 3 axes (N, C, W), got shape {got}")
     if stride_and_padding is not None:
         stride, padding = stride_and_padding
         left, right = pair(padding, f"{op}: padding", minimum=0)

@@ -122,3 +122,15 @@ def test_none_keeps_the_length_of_an_axis(op, size, full):
     np.testing.assert_array_equal(op(x, size).data, op(x, full).data)
     layer = nn.AdaptiveAvgPool2d if op is ops.adaptive_avg_pool2d else nn.AdaptiveMaxPool2d
     np.testing.assert_array_equal(layer(size)(x).data, op(x, full).data)
+
+
+@pytest.mark.parametrize("size", [(2, 3), 1, (5, 4)])
+def test_indices_say_where_the_maxima_were(normal, size):
+    x = normal((2, 3, 5, 4))
+    out, indices = ops.adaptive_max_pool2d(Tensor(x), size, return_indices=True)
+    assert indices.dtype == np.int64 and indices.shape == out.shape
+    found = np.take_along_axis(x.reshape(2, 3, -1), indices.reshape(2, 3, -1), 2)
+    np.testing.assert_array_equal(found.reshape(out.shape), out.data)
+    signal, where = nn.AdaptiveMaxPool1d(2, return_indices=True)(Tensor(x[:, :, 0]))
+    np.testing.assert_array_equal(np.take_along_axis(x[:, :, 0], where, 2), signal.data)
+    assert nn.AdaptiveMaxPool2d(size, return_indices=True)(Tensor(x))[1].shape == out.shape

@@ -191,8 +191,7 @@ def avg_pool(op):
 
 def adaptive_pool(op):
     def call(x, output_size, return_indices=False):
-        absent(return_indices=return_indices)
-        return op(x, sides(output_size))
+        return op(x, sides(output_size), **({"return_indices": True} if return_indices else {}))
 
     return call
 
