@@ -27,7 +27,7 @@ def _chosen(arguments):
 
     found = arguments.files or [str(path) for path in chapters.chapters()]
     if not found:
-        raise UsageError("mcnn chapters: name the programs: the chapters are in the folder examples of a clone")
+        raise UsageError("mcnn chapters: run this in a clone, whose folder examples has the chapters, or name programs")
     return found
 
 

@@ -23,8 +23,8 @@ def test_mistakes_are_named(mcnn, own_folder, monkeypatch):
     (own_folder / "01_a.py").write_text("# %%\nprint(1)\n")
     code, _, err = mcnn("chapters", "01_a.py")
     assert code == 2 and err.startswith("mcnn chapters: install what notebooks need: pip install")
-    monkeypatch.setattr(chapters, "FOLDER", own_folder / "none")
+    monkeypatch.setattr(chapters, "CLONE", own_folder / "none")
     code, _, err = mcnn("chapters")
     assert code == 2 and err == (
-        "mcnn chapters: name the programs: the chapters are in the folder examples of a clone\n"
+        "mcnn chapters: run this in a clone, whose folder examples has the chapters, or name programs\n"
     )

@@ -8,7 +8,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.io import files
 from minitorch_cnn.types import Path
 
-FOLDER = pathlib.Path(__file__).parents[3] / "examples"  # of a clone; an installed package has no chapters
+CLONE = pathlib.Path(__file__).parents[3]  # if the package was not installed from it
 LIMIT = 3600  # seconds that one cell may take
 
 
@@ -17,8 +17,11 @@ class ChapterError(ValueError):
 
 
 def chapters() -> list[pathlib.Path]:
-    """Return the programs of all chapters in their order; none if this is not a clone."""
-    return sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+    """Return the programs of all chapters in their order: of the clone of this package, or of one that is the working
+    directory; none elsewhere.
+    """
+    found = (sorted((place / "examples").glob("[0-9][0-9]_*.py")) for place in (CLONE, pathlib.Path()))
+    return next(filter(None, found), [])
 
 
 def write_notebook(chapter: Path, folder: Path, run: bool = True) -> pathlib.Path:

@@ -1,8 +1,9 @@
 """Markdown files become slides.
 
 A line ``---`` ends a slide. A slide begins with a heading. A fenced block ``figure NAME`` holds the arguments of a
-figure as TOML, a block ``formula`` a formula in plain text, a block ``notes`` what only the speaker sees. A list whose
-items begin with ``+`` appears item by item. Pictures are put into the page.
+figure as TOML, a block ``formula`` a formula in plain text, a block ``notes`` what only the speaker sees, and a block
+named by a language, such as ``python``, a program. A list whose items begin with ``+`` appears item by item. Pictures
+are put into the page.
 """
 
 import base64
@@ -14,6 +15,9 @@ import tomllib
 from typing import Any
 
 from minitorch_cnn.explain.lecture.errors import LectureError, hint
+
+BLOCKS = ("figure", "formula", "notes")
+LANGUAGES = ("python", "bash", "console", "text", "json", "toml", "c", "cpp", "julia", "matlab", "r")  # of programs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +106,9 @@ def _slide(markdown, path, tokens):
         elif kind == ["formula"]:
             token.type, token.content = "html_block", _formula(token.content)
             shown.append(token)
-        elif kind:
-            near = hint(kind[0], ("figure", "formula", "notes"))
-            problem = f"block - expected figure, formula or notes, got {kind[0]!r}{near}"
+        elif kind and kind[0] not in LANGUAGES:
+            expected = f"expected {', '.join(BLOCKS)}, or a program in {', '.join(LANGUAGES)}"
+            problem = f"block - {expected}, got {kind[0]!r}{hint(kind[0], [*BLOCKS, *LANGUAGES])}"
             raise LectureError(f"{path.name}:{token.map[0] + 1}", problem)
         else:
             shown.append(token)

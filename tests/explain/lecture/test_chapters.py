@@ -58,3 +58,12 @@ def test_what_is_missing_is_named(chapter, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nbformat", None)
     with pytest.raises(ModuleNotFoundError, match="install what notebooks need: pip install 'minitorch-cnn.chapters.'"):
         chapters.write_notebook(chapter, tmp_path)
+
+
+def test_chapters_of_the_working_directory_if_the_package_was_installed(tmp_path, monkeypatch):
+    (tmp_path / "examples").mkdir()
+    for name in ("02_b.py", "01_a.py", "other.py"):
+        (tmp_path / "examples" / name).touch()
+    monkeypatch.setattr(chapters, "CLONE", tmp_path / "none")
+    monkeypatch.chdir(tmp_path)
+    assert [path.name for path in chapters.chapters()] == ["01_a.py", "02_b.py"]

@@ -65,8 +65,9 @@ def test_a_phone_held_upright_shows_a_slide_in_its_width(deck, page):
     deck.screen(390, 844, phone=True)
     deck.open(page)  # a phone lays a page out as it opens
     deck.wait("await deck.ready;")
-    wide = deck.wait(
+    wide, smallest = deck.wait(
         "const wait = () => new Promise((resolve) => setTimeout(resolve, 100)), wide = [];"
+        "let small = Infinity;"
         "await wait();"
         "const width = document.documentElement.clientWidth;"
         "for (let i = 0; i < deck.slides.length; i++) {"
@@ -74,12 +75,19 @@ def test_a_phone_held_upright_shows_a_slide_in_its_width(deck, page):
         "  const box = deck.slides[i].getBoundingClientRect();"
         "  wide.push([box.right - width, ...[...deck.slides[i].querySelectorAll('.text, .figure')].map("
         "    (part) => part.getBoundingClientRect().right - width)]);"
+        "  for (const one of deck.slides[i].querySelectorAll('.figure :is(p, td, button, label, h2, small, text)')) {"
+        "    const { width: across } = one.ownerSVGElement?.viewBox.baseVal ?? {};"
+        "    const scale = one.ownerSVGElement ? one.ownerSVGElement.getBoundingClientRect().width / across"
+        "      : box.width / deck.slides[i].offsetWidth;"
+        "    if (one.textContent.trim()) small = Math.min(small, scale * parseFloat(getComputedStyle(one).fontSize));"
+        "  }"
         "}"
-        "return wide.flat();"
+        "return [wide.flat(), small];"
     )
     deck.developer("Emulation.clearDeviceMetricsOverride")
     deck.developer("Emulation.setEmulatedMedia", features=[])
     deck.wait("await new Promise((resolve) => setTimeout(resolve, 100));")
+    assert smallest > 10.5  # pixels of the screen
     assert max(wide) < 1 and deck.run("document.body.classList.contains('upright')") is False
 
 

@@ -50,6 +50,11 @@ def test_a_formula_keeps_its_lines_and_html_is_text(read):
     assert '<p class="formula">a &lt; b<br>c</p>' in slide.body and "<script>" not in slide.body
 
 
+def test_a_program_is_shown(read):
+    (slide,) = read("# P\n\n```python\nx < 1\n```\n")
+    assert '<pre><code class="language-python">x &lt; 1\n</code></pre>' in slide.body
+
+
 def test_pictures_travel_in_the_page(read, tmp_path):
     (tmp_path / "dot.png").write_bytes(b"dot")
     (slide,) = read("# P\n\n![a dot](dot.png)\n")
@@ -98,7 +103,10 @@ MISTAKES = {
     ),
     "toml": ("# A\n\n```figure window\nkernel = 3\nstride =\n```\n", "02.md:5: figure window: TOML - Invalid value"),
     "two names": ("# A\n\n```figure a b\n```\n", '02.md:3: figure - expected one name, as in "figure window", got'),
-    "block": ("# A\n\n```python\n```\n", "02.md:3: block - expected figure, formula or notes, got 'python'"),
+    "block": (
+        "# A\n\n```figur\n```\n",
+        "02.md:3: block - expected figure, formula, notes, or a program in .*, got 'figur'; did you mean 'figure'?",
+    ),
     "heading": (
         "# A\n\n---\n\ntext\n",
         '02.md:5: slide - expected a heading such as "# Pooling" at the beginning, got',
