@@ -1,7 +1,7 @@
 """Sub-modules that load on first use, found by looking into the package's folder."""
 
 import importlib
-import pkgutil
+import importlib.util
 import sys
 
 
@@ -20,10 +20,12 @@ def lazy_submodules(package):
     """
 
     def names():
+        import pkgutil
+
         return sorted(info.name for info in pkgutil.iter_modules(sys.modules[package].__path__))
 
     def __getattr__(name):
-        if name in names():
+        if importlib.util.find_spec(f"{package}.{name}"):  # quicker than to list the folder
             return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

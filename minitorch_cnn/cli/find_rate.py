@@ -29,16 +29,13 @@ def run(arguments, plan, ranks):
     import tqdm
 
     from minitorch_cnn import train
-    from minitorch_cnn.diagnose import compiling
 
     def make(train_set, reporter):
         return plan.trainer(train_set, folder, reporter=reporter, ranks=ranks)
 
+    if ranks.size > 1:
+        raise UsageError("mcnn train: leave out mpiexec with --find-lr: one process looks for the rate")
     with tempfile.TemporaryDirectory() as folder, training.trainer_of("train", make, plan.source) as trainer:
-        if trainer.ranks.size > 1:
-            raise UsageError("mcnn train: leave out mpiexec with --find-lr: one process looks for the rate")
-        if not trainer.recipe.cache_features:
-            compiling.compile_for(trainer)
         options = {"unit": "step", "leave": False, "disable": None, **bar_width(sys.stderr)}
         with tqdm.tqdm(desc="trying learning rates", **options) as bar:
 

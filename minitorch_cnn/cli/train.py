@@ -322,7 +322,7 @@ def _run(arguments):
             with training.reserved_folder(plan.name) as folder:
                 return plan.trainer(train_set, folder, reporter=reporter, ranks=ranks, **log)
 
-        return training.train_to_the_end("train", make, plan.source, plan.tested)
+        return training.train_to_the_end("train", make, plan.source, plan.tested, alone=ranks.size == 1)
 
 
 def _tensorboard():

@@ -83,7 +83,7 @@ def reserved_folder(name):
         raise
 
 
-def train_to_the_end(command, make, place, tested):
+def train_to_the_end(command, make, place, tested, alone=True):
     """Train, judge, and print the result.
 
     Parameters
@@ -95,6 +95,8 @@ def train_to_the_end(command, make, place, tested):
     place : Source
     tested : bool
         Whether the test set judges the model at the end.
+    alone : bool
+        Whether no other process trains with this one.
 
     Returns
     -------
@@ -106,12 +108,13 @@ def train_to_the_end(command, make, place, tested):
     UsageError, FailedError
         If the arguments do not fit together; if something outside fails while it trains.
     """
-    with trainer_of(command, make, place) as trainer:
+    with trainer_of(command, make, place, alone) as trainer:
         folder = trainer.folder.path
         with _telling_how_to_continue(trainer):
             # Pictures that come or go while it trains would change which of the others are for testing.
             test_set = place.open(train=False) if tested and place.is_own else None
-            _get_ready(trainer)
+            if alone and not trainer.recipe.cache_features:
+                _say_how_long(trainer)
             if not trainer.fit():
                 say(
                     f"stopped after batch {trainer.progress.step} and saved; continue with: mcnn train --resume "
@@ -126,8 +129,10 @@ def train_to_the_end(command, make, place, tested):
 
 
 @contextlib.contextmanager
-def trainer_of(command, make, place):
-    """Make a trainer for a context, in which it shows the kernels that are compiled; arguments as `train_to_the_end`.
+def trainer_of(command, make, place, alone=True):
+    """Make a trainer for a context, with its kernels if it trains alone; arguments as `train_to_the_end`.
+
+    In the context it shows what is compiled later.
 
     Raises
     ------
@@ -136,22 +141,32 @@ def trainer_of(command, make, place):
     """
     import minitorch_kernels as kernels
     from minitorch_cnn import train
+    from minitorch_cnn.diagnose import compiling
 
     _check_address_space()
     reporter = train.Reporter()
     forget = kernels.runtime.jit.on_compile(reporter.compiling)
     try:
-        train_set = place.open(train=True)
-        try:
-            trainer = make(train_set, reporter)
-        except (ValueError, TypeError) as error:
-            if type(error) not in (ValueError, TypeError, train.OwnNetworkError):
-                raise  # errors of other types say what to do themselves
-            raise errors.usage(f"mcnn {command}", error) from error
+        with compiling.started_early() if alone else contextlib.nullcontext([]) as compilers:
+            trainer = _made(command, make, place.open(train=True), reporter)
+            if alone and not trainer.recipe.cache_features:  # which does not learn step by step
+                compiling.compile_for(trainer, compilers)
         yield trainer
     finally:
         reporter.end()
         forget()
+
+
+def _made(command, make, train_set, reporter):
+    """Return the trainer; raise UsageError if the arguments do not fit together."""
+    from minitorch_cnn.train import OwnNetworkError
+
+    try:
+        return make(train_set, reporter)
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError, OwnNetworkError):
+            raise  # errors of other types say what to do themselves
+        raise errors.usage(f"mcnn {command}", error) from error
 
 
 def _check_address_space():
@@ -168,14 +183,11 @@ def _check_address_space():
         )
 
 
-def _get_ready(trainer):
-    """Compile what the training needs, and say how long it will take here."""
-    from minitorch_cnn.diagnose import compiling, rehearsal
+def _say_how_long(trainer):
+    """Say how long the training will take here."""
+    from minitorch_cnn.diagnose import rehearsal
     from minitorch_cnn.train.report.reporter import duration
 
-    if trainer.recipe.cache_features or trainer.ranks.size > 1:  # neither alone nor step by step
-        return
-    compiling.compile_for(trainer)
     whole, step = rehearsal.forecast(trainer)
     epochs = round(trainer.recipe.epochs - trainer.progress.epoch, 3)
     trainer.reporter.say(

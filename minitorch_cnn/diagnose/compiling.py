@@ -1,6 +1,7 @@
 """Compiling the kernels of a network before the first step, in as many processes as there are cores.
 
-Which kernels a training step needs is known from a dry run of it, see `minitorch_kernels.runtime.dry_run`. A process
+Which kernels a training step needs is known from a dry run of it, see `minitorch_kernels.runtime.dry_run`. Where none
+is compiled yet, processes start while the images are still being read, and import the compiler meanwhile. A process
 that fails, or is interrupted, costs time and nothing else: a kernel that is missing is compiled when it is first used.
 """
 
@@ -23,6 +24,7 @@ from minitorch_cnn.processes import module_command, module_environment
 from minitorch_cnn.train.metrics.classifier import Classifier
 
 _PATIENCE = 120.0  # seconds that a process may take for one kernel
+_MOST_EARLY = 16  # processes that start before it is known how many kernels there are
 
 
 def compile(
@@ -72,15 +74,33 @@ def compile(
     return _compile_calls_of(lambda: _run(copy.deepcopy(model), shape), processes, progress)
 
 
-def compile_for(trainer):
-    """Compile the kernels of a `Trainer`, whose reporter shows the progress, and return their number."""
-    return _compile_calls_of(lambda: _run_trainer(trainer), None, trainer.reporter.compiled)
+@contextlib.contextmanager
+def started_early():
+    """Start processes for `compile_for`, for a context, and end them after it; none where some kernels are compiled."""
+    needed = kernels.runtime.jit.is_cache_empty()
+    workers = _start(min(kernels.runtime.threads.available_threads(), _MOST_EARLY)) if needed else []
+    try:
+        yield workers
+    finally:
+        _end(workers)
+
+
+def compile_for(trainer, workers=()):
+    """Compile the kernels of a `Trainer`, whose reporter shows the progress, and return their number.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    workers : sequence of Popen
+        Processes that have been started for this, see `started_early`; more are started where they are too few.
+    """
+    return _compile_calls_of(lambda: _run_trainer(trainer), None, trainer.reporter.compiled, workers)
 
 
 # ------------------------------------------------------------------------------------- which kernels
 
 
-def _compile_calls_of(run, processes, progress):
+def _compile_calls_of(run, processes, progress, workers=()):
     """Compile the kernels that a function calls, as far as a dry run of it comes, and return their number."""
     if not kernels.runtime.jit.jit_enabled() or kernels.runtime.jit.cache_folder() is None:
         return 0
@@ -89,15 +109,19 @@ def _compile_calls_of(run, processes, progress):
         run()
     rng.set_state(state)
     missing = kernels.runtime.dry_run.not_compiled(calls)
-    return _compile_in_processes(missing, processes or kernels.runtime.threads.available_threads(), progress)
+    return _compile_in_processes(missing, processes or kernels.runtime.threads.available_threads(), progress, workers)
+
+
+def _black(count, size):
+    """Return images and labels of a dataset of black images of some size (H, W, C)."""
+    return {"images": np.zeros((count, *size), np.uint8), "labels": np.zeros(count, np.int64)}
 
 
 def _run_trainer(trainer):
     """Do what a trainer does with a batch of black images: load it, learn from it and judge it."""
     copied, dataset = rehearsal.Copy(trainer), trainer.loader.dataset
     count = trainer.recipe.batch_size // trainer.accumulate
-    images, labels = np.zeros((count, *dataset.images.shape[1:]), np.uint8), np.zeros(count, np.int64)
-    black = dataclasses.replace(dataset, images=images, labels=labels)
+    black = dataclasses.replace(dataset, **_black(count, dataset.images.shape[1:]))
     for x, targets in copied.batches(black, count):
         copied.learn(x, targets)
     Classifier(copied.model, trainer.settings).evaluate(black, views=trainer.recipe.views)
@@ -105,10 +129,10 @@ def _run_trainer(trainer):
 
 def _run(model, shape):
     """Do what a training of a network usually does with a batch of black images."""
-    images, channels, *size = shape
-    black, labels = np.zeros((images, *size, channels), np.uint8), np.zeros(images, np.int64)
+    count, channels, *size = shape
     half = (0.5,) * channels
-    ((x, labels),) = data.DataLoader(data.ArrayDataset(black, labels, ["black"], half, half), batch_size=images)
+    black = data.ArrayDataset(**_black(count, (*size, channels)), classes=["black"], mean=half, std=half)
+    ((x, labels),) = data.DataLoader(black, batch_size=count)
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for optimizer in (optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True), optim.Adam(parameters, lr=0.1)):
@@ -123,8 +147,8 @@ def _run(model, shape):
 # ----------------------------------------------------------------------------------------- processes
 
 
-def _compile_in_processes(calls, processes, progress):
-    """Share kernels out over processes, and return how many were compiled."""
+def _compile_in_processes(calls, processes, progress, early=()):
+    """Share kernels out over processes, those that were started early and others; return how many were compiled."""
     waiting, done, lock = collections.deque(calls), [], threading.Lock()
 
     def tell(call=None):
@@ -134,7 +158,7 @@ def _compile_in_processes(calls, processes, progress):
                 progress(len(done), len(calls))
 
     tell()
-    workers = _start(min(processes, len(calls)))
+    workers = [*early, *_start(min(processes, len(calls)) - len(early))]
     threads = [threading.Thread(target=_feed, args=(worker, waiting, tell), daemon=True) for worker in workers]
     try:
         for thread in threads:
@@ -143,11 +167,7 @@ def _compile_in_processes(calls, processes, progress):
             thread.join()
     finally:  # also after Ctrl-C
         waiting.clear()
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-        for thread in threads:
-            thread.join()
+        _end(workers, threads)
     return len(done)
 
 
@@ -155,16 +175,28 @@ def _start(count):
     """Start processes that compile; fewer where the system refuses."""
     workers = []
     with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: nobody knows where Python's interpreter is
-        command, environment = module_command("minitorch_kernels.runtime.compile_worker"), module_environment()
+        command = module_command("minitorch_kernels.runtime.compile_worker")
+        environment = module_environment(OPENBLAS_NUM_THREADS="1")  # whose idle threads would take a core at first
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         for _ in range(count):
             workers.append(subprocess.Popen(command, env=environment, **streams))
     return workers
 
 
+def _end(workers, threads=()):
+    """End processes, and the threads that feed them."""
+    for worker in workers:
+        worker.kill()
+    for thread in threads:
+        thread.join()
+    for worker in workers:
+        with worker:  # closes its pipes, and waits for it
+            pass
+
+
 def _feed(worker, waiting, tell):
     """Give a process one kernel after the other, until none is left or it fails."""
-    with worker.stdin, worker.stdout, contextlib.suppress(OSError, IndexError):  # a broken pipe; none is waiting
+    with contextlib.suppress(OSError, IndexError), worker.stdin, worker.stdout:  # a broken pipe; none is waiting
         while True:
             call = waiting.popleft()
             timer = threading.Timer(_PATIENCE, worker.kill)

@@ -134,6 +134,46 @@ def test_a_failure_costs_time_and_nothing_else(tmp_path, failure):
     assert (count, later > 0) == (0, True) if failure != next(iter(FAILURES)) else count >= 5
 
 
+EARLY = """
+import pathlib, sys
+import numpy as np
+from minitorch_cnn import data, nn, train
+from minitorch_cnn.diagnose import compiling
+train_set = data.ArrayDataset(np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 3, list("abc"), (0.5,) * 3, (0.5,) * 3)
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 3))
+recipe = train.Recipe("r", model="mlp", epochs=1, batch_size=4, peak_lr=0.1, workers=0)
+with compiling.started_early() as workers:
+    for worker in workers[:{killed}]:
+        worker.kill()
+    trainer = train.Trainer(recipe, train_set, sys.argv[1], model=model)
+    count = compiling.compile_for(trainer, workers)
+with compiling.started_early() as more:
+    pass
+print(len(workers), len(more), count, {{worker.poll() is not None for worker in workers}}, trainer.fit())
+"""
+
+
+@pytest.mark.slow
+@needs_jit
+@pytest.mark.parametrize("killed", [0, 1])
+def test_processes_that_were_started_early_compile_and_are_ended(tmp_path, killed):
+    environment = module_environment(MCNN_HOME=str(tmp_path / "home"), NUMBA_NUM_THREADS="2")
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", EARLY.format(killed=killed), str(tmp_path / "run")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0 and "Exception" not in done.stderr, done.stderr
+    workers, more, count, ended, finished = done.stdout.split()
+    assert (workers, more, ended, finished) == ("2", "0", "{True}", "True")
+    assert int(count) >= 5  # also with one process
+
+
+def test_early_processes_end_with_an_error(monkeypatch):
+    monkeypatch.setattr(jit, "is_cache_empty", lambda: True)
+    monkeypatch.setattr(compiling.kernels.runtime.threads, "available_threads", lambda: 1)
+    with pytest.raises(ZeroDivisionError), compiling.started_early() as (worker,):
+        raise ZeroDivisionError  # such as an image that cannot be read
+    assert worker.poll() is not None and worker.stdin.closed
+
+
 @pytest.mark.slow
 @needs_jit
 def test_a_cache_that_cannot_be_written_ends_it_at_once(tmp_path):
@@ -153,7 +193,7 @@ def test_a_cache_that_cannot_be_written_ends_it_at_once(tmp_path):
 
 
 def test_the_model_and_the_random_stream_stay_as_they_are(monkeypatch):
-    monkeypatch.setattr(compiling, "_compile_in_processes", lambda calls, processes, progress: len(calls))
+    monkeypatch.setattr(compiling, "_compile_in_processes", lambda calls, processes, progress, early: len(calls))
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.Linear(144, 2)).eval()
     before, stream = {key: np.array(value) for key, value in model.state_dict().items()}, rng.get_state()
     minitorch_cnn.compile(model, SHAPE)

@@ -37,6 +37,7 @@ from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
+from minitorch_kernels.runtime.views import flat
 
 _ROW_GROUP = 24 * MR  # kernel positions that one task sums up
 _CHUNK_BYTES = 1 << 20  # of images and gradients: they stay in the second-level cache
@@ -144,7 +145,7 @@ def _weight_product(team, x, grad_out, sums, zeros, tables, how):
 def _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, block):
     """Multiply the packed rows of a block by each of its panels of gradients, and add to ``sums``."""
     _, panel_count, k_terms, width = sums.shape
-    flat, no_jump = sums.reshape(-1), np.zeros((2, 1), np.int64)
+    flat_sums, no_jump = flat(sums), np.zeros((2, 1), np.int64)
     pixels, c_row_offsets, b_runs = tables.pixels, tables.c_row_offsets, no_jump if how.contiguous else tables.k_runs
     count = (block.end_run - block.first_run) * block.length
     tiles = (block.end_panel - block.first_panel) * ((block.end_row - block.first_row) // MR)  # that see this block
@@ -177,9 +178,9 @@ def _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, bloc
                 prefetch_step=prefetch_step,
             )
             if k_terms - i > HALF_MR:
-                microkernel_packed_a(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
+                microkernel_packed_a(packed_a, source, flat_sums, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
             else:
-                microkernel_packed_half(packed_a, source, flat, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
+                microkernel_packed_half(packed_a, source, flat_sums, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
             prefetch_offset += count * prefetch_step
             a_offset += count * MR
 

@@ -64,17 +64,19 @@ def indirect_gemm(
         first = task // len(panels) * MC
         last = min(first + MC, rows)
         b_offset, init_offset, a_offset, c_offset, columns = panels[task % len(panels)]
-        narrow = columns < width
-        scratch = np.empty(MC * width if narrow else 0, a.dtype)
-        scratch_rows = np.arange(MC) * width
+        narrow = columns < width  # the last columns of C: a whole tile would overwrite its neighbours
+        scratch, scratch_rows = np.empty(MC * width if narrow else 0, a.dtype), np.empty(MC, np.int64)
+        for i in range(MC):
+            scratch_rows[i] = i * width
+        target, target_rows = (scratch, scratch_rows) if narrow else (c, c_row_offsets[first:last])
+        own_rows = a_row_offsets[first:last]
         tiles = (last - first) // MR
         outer, inner = (tiles, len(blocks)) if rows_first else (len(blocks), tiles)
         for step in range(outer * inner):  # one loop for both orders, so that the micro-kernel is compiled once
             block, index = (step % inner, step // inner) if rows_first else (step // inner, step % inner)
-            i = first + index * MR
             first_run, end_run, k_terms = blocks[block]
             tile = Tile(
-                row=0 if narrow else i,
+                row=index * MR,
                 first_run=first_run,
                 end_run=end_run,
                 k_terms=k_terms,
@@ -87,10 +89,7 @@ def indirect_gemm(
                 accumulate=min(block, 1),
                 width=width,
             )
-            if narrow:  # the last columns of C: a whole tile would overwrite its neighbours
-                microkernel(a, packed, scratch, init, a_row_offsets[i:], scratch_rows[i - first :], k_runs, tile)
-            else:
-                microkernel(a, packed, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
+            microkernel(a, packed, target, init, own_rows, target_rows, k_runs, tile)
         if narrow:
             for i in range(first, last):
                 for column in range(columns):

@@ -62,8 +62,7 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
     output. The new leader goes to another row than the old one: in place, it would be written through a mask, slowly.
     """
     images, out_height, out_width, channels = out.shape
-    positions = np.arange(size * size).astype(x.dtype)
-    zero = positions[0]  # of x's type: a plain 0 would make the choice float64
+    zero = x.dtype.type(0)  # of x's type: a plain 0 would make the choice float64
     for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
@@ -72,7 +71,8 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
             leader = x[n, i * size, j * size]
             won[:] = zero
             for position in range(1, size * size):
-                pixel, here = x[n, i * size + position // size, j * size + position % size], positions[position]
+                pixel = x[n, i * size + position // size, j * size + position % size]
+                here = x.dtype.type(position)
                 following = leaders[position % 2]
                 for c in range(channels):  # as in pooling: the first of equals, NaN first
                     one, two, old_position = (

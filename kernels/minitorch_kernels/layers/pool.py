@@ -70,7 +70,6 @@ def _max_forward(first_task, end_task, x, window, out, argmax):
     """
     images, out_height, out_width, channels = out.shape
     _, height, width, _ = x.shape
-    positions = np.arange(window.height * window.width).astype(x.dtype)
     for task in range(first_task, end_task):
         n, i = task // out_height, task % out_height
         leaders, won = np.empty((2, channels), x.dtype), np.empty(channels, x.dtype)
@@ -80,11 +79,11 @@ def _max_forward(first_task, end_task, x, window, out, argmax):
             column = j * window.column_stride
             left, right = _first_inside(window.left, column), _end_inside(width, window.left, column, window.width)
             leader, seen = x[n, row + top - window.top, column + left - window.left], 1
-            won[:] = positions[top * window.width + left]
+            won[:] = x.dtype.type(top * window.width + left)
             for u in range(top, bottom):
                 for v in range(left + 1 if u == top else left, right):
                     pixel, following = x[n, row + u - window.top, column + v - window.left], leaders[seen % 2]
-                    _take_larger(pixel, leader, following, won, positions[u * window.width + v])
+                    _take_larger(pixel, leader, following, won, x.dtype.type(u * window.width + v))
                     leader = following
                     seen += 1
             best, winner = out[n, i, j], argmax[n, i, j]

@@ -1,7 +1,8 @@
 """What every kernel uses.
 
 The compiler, if there is one (`compiler`), compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads
-(`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`), vector instructions (`simd`).
+(`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`, `collector`), vector instructions (`simd`), other
+views of arrays (`views`).
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.runtime import chunks as chunks
+    from minitorch_kernels.runtime import collector as collector
     from minitorch_kernels.runtime import compile_worker as compile_worker
     from minitorch_kernels.runtime import compiler as compiler
     from minitorch_kernels.runtime import dry_run as dry_run
@@ -19,5 +21,6 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import parallel as parallel
     from minitorch_kernels.runtime import simd as simd
     from minitorch_kernels.runtime import threads as threads
+    from minitorch_kernels.runtime import views as views
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)

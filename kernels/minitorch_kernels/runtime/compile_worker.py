@@ -6,11 +6,14 @@ Reads each `dry_run.Call` from standard input, pickled, and answers with a line:
 written, or "failed". It ends with its input.
 """
 
+import gc
 import os
 import pickle
 import sys
 
-from minitorch_kernels.runtime import jit
+gc.disable()  # Numba drops little in cycles, and this process soon ends
+
+from minitorch_kernels.runtime import jit  # noqa: E402
 
 
 def answer(call):
@@ -27,6 +30,7 @@ def main():
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     sys.stdout = sys.stderr  # of a user's modules that print when they are imported
+    jit.import_compiler()  # while the other process finds out what to compile
     while True:
         try:
             call = pickle.load(sys.stdin.buffer)

@@ -8,6 +8,8 @@ anywhere with NUMBA_DISABLE_JIT=1. What only a compiler would use is then a `_Mi
 import os
 import sys
 
+from minitorch_kernels.runtime import collector
+
 
 class _Missing:
     """Stands for a module that is missing, and for all that it has: false, and its calls return the same."""
@@ -32,22 +34,23 @@ def _explain(error):
 
 
 try:
-    import llvmlite
-    import llvmlite.binding as llvm
-    import numba
-    from llvmlite import ir
-    from numba import types
-    from numba.core import cgutils, config, event
-    from numba.core.caching import CompileResultCacheImpl, FunctionCache
-    from numba.core.codegen import JITCodeLibrary
-    from numba.core.compiler import Compiler
-    from numba.core.event import Listener
-    from numba.core.registry import CPUDispatcher
-    from numba.core.serialize import dumps
-    from numba.extending import intrinsic
+    with collector.paused():
+        import llvmlite
+        import llvmlite.binding as llvm
+        import numba
+        from llvmlite import ir
+        from numba import types
+        from numba.core import cgutils, config, event
+        from numba.core.caching import CompileResultCacheImpl, FunctionCache
+        from numba.core.codegen import JITCodeLibrary
+        from numba.core.compiler import Compiler
+        from numba.core.event import Listener
+        from numba.core.registry import CPUDispatcher, cpu_target
+        from numba.core.serialize import dumps
+        from numba.extending import intrinsic
 except ModuleNotFoundError as error:
     _explain(error)
-    llvmlite = llvm = numba = ir = types = cgutils = config = event = dumps = _Missing()
+    llvmlite = llvm = numba = ir = types = cgutils = config = event = cpu_target = dumps = _Missing()
     CompileResultCacheImpl = FunctionCache = JITCodeLibrary = Compiler = Listener = CPUDispatcher = object
 
     def intrinsic(function):

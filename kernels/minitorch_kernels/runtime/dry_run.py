@@ -9,9 +9,11 @@ The code between the kernels does run. So that it takes its usual way, new array
 
 import contextlib
 import contextvars
+import inspect
 from typing import Any, NamedTuple
 
 _calls = contextvars.ContextVar("calls", default=None)  # those noted so far; None: kernels run
+_INSIDE = ()  # in the place of the calls while Python runs a kernel: those that it calls are parts of it
 
 
 class Call(NamedTuple):
@@ -26,6 +28,20 @@ class Call(NamedTuple):
         import importlib
 
         return getattr(importlib.import_module(self.module), self.name)
+
+    def code_size(self):
+        """Return the bytes of bytecode of the kernel and of what it calls: the more, the longer it compiles."""
+        return _code_size(self.kernel(), set())
+
+
+def _code_size(function, counted):
+    """Return the bytes of bytecode of a kernel and of its parts, without those that are counted already."""
+    function = inspect.unwrap(getattr(function, "py_func", function))
+    if not inspect.isfunction(function) or function in counted:
+        return 0
+    counted.add(function)
+    parts = [function.__globals__.get(name) for name in function.__code__.co_names]
+    return len(function.__code__.co_code) + sum(_code_size(part, counted) for part in parts if callable(part))
 
 
 @contextlib.contextmanager
@@ -44,8 +60,19 @@ def active():
     return _calls.get() is not None
 
 
+def run_in_python(function, arguments):
+    """Call the Python function of a kernel in a dry run, whose result the code around it needs."""
+    token = _calls.set(_INSIDE)
+    try:
+        return function(*arguments)
+    finally:
+        _calls.reset(token)
+
+
 def note(kernel, arguments):
     """Note a call of a kernel."""
+    if _calls.get() is _INSIDE:
+        return
     import numba
 
     types = tuple(numba.typeof(argument) for argument in arguments)
@@ -53,7 +80,7 @@ def note(kernel, arguments):
 
 
 def not_compiled(calls):
-    """Return, without repetitions, the calls whose kernels are neither in the cache nor prepared.
+    """Return, without repetitions and the largest first, the calls whose kernels are neither in the cache nor prepared.
 
     Those that no other process can import are left out, such as kernels of a notebook or inside a function.
     """
@@ -64,4 +91,4 @@ def not_compiled(calls):
         with contextlib.suppress(ImportError, AttributeError):
             if call.module != "__main__" and not jit.is_cached(call.kernel().entry, call.types):
                 missing.append(call)
-    return missing
+    return sorted(missing, key=Call.code_size, reverse=True)  # processes that share them out then end together

@@ -11,9 +11,10 @@ import os
 import pathlib
 import pickle
 import platform
+import types
 import warnings
 
-from minitorch_kernels.runtime import dry_run
+from minitorch_kernels.runtime import collector, dry_run
 from minitorch_kernels.runtime.compiler import (
     Compiler,
     CompileResultCacheImpl,
@@ -22,6 +23,7 @@ from minitorch_kernels.runtime.compiler import (
     JITCodeLibrary,
     Listener,
     config,
+    cpu_target,
     dumps,
     event,
     jit_enabled,
@@ -184,6 +186,12 @@ class _CacheFiles:
         return data if origin == [self._source_stamp, key] else None
 
 
+@functools.cache
+def _machine(codegen):
+    """Return what Numba's key of compiled code says of the machine; LLVM takes 5 ms to find the processor's name."""
+    return codegen.magic_tuple()
+
+
 class _Cache(FunctionCache):
     """Numba's cache of a function, with our files; not being able to write costs time, but stops nothing."""
 
@@ -198,11 +206,22 @@ class _Cache(FunctionCache):
         """Let errors through on Windows as well, where Numba hides them: `save_overload` warns of them."""
         return contextlib.nullcontext()
 
+    def _index_key(self, sig, codegen):
+        machine = types.SimpleNamespace(magic_tuple=functools.partial(_machine, codegen))
+        return super()._index_key(sig, machine)
+
     def save_overload(self, sig, data):
         try:
             super().save_overload(sig, data)
         except OSError as error:
             _warn_of_folder(cache_folder(), error.strerror or str(error))
+
+
+def is_cache_empty():
+    """Return True if kernels can be compiled and kept, but none has been yet, and none is prepared."""
+    folder = cache_folder() if jit_enabled() else None
+    prepared = levels() and prepared_folder().is_dir()
+    return folder is not None and not prepared and not any(folder.glob("*.kernel"))
 
 
 def is_cached(dispatcher, signature):
@@ -216,11 +235,16 @@ def is_cached(dispatcher, signature):
 # ----------------------------------------------------------------------------------- compiling
 
 
+def import_compiler():
+    """Import what Numba otherwise imports when it compiles for the first time."""
+    cpu_target.target_context.refresh()
+
+
 def entry(function, reorder=False):
     """Compile a function that Python calls, to machine code that is cached; parameters as those of `compiled`."""
     if not jit_enabled():
         return function
-    dispatcher = numba.njit(**_options(reorder), no_cfunc_wrapper=True)(function)
+    dispatcher = _Entry(function, {}, {**_options(reorder), "no_cfunc_wrapper": True})
     in_file = os.path.exists(function.__code__.co_filename)  # not in a notebook's cell; ours may lie in a zip file
     if cache_folder() is not None and (in_file or function.__module__.startswith(_OURS)):
         dispatcher._cache = _Cache(function)
@@ -252,7 +276,16 @@ def compiled(function=None, *, reorder=False):
 
 
 def _options(reorder):
-    return {"nogil": True, "error_model": "numpy", "fastmath": set(_FLAGS | _REORDER if reorder else _FLAGS)}
+    fastmath = set(_FLAGS | _REORDER if reorder else _FLAGS)
+    return {"nopython": True, "nogil": True, "error_model": "numpy", "fastmath": fastmath}
+
+
+class _Entry(CPUDispatcher):
+    """A function that Python calls, for each kind of arguments from the cache or compiled."""
+
+    def compile(self, sig):
+        with collector.paused():
+            return super().compile(sig)
 
 
 class _Part(CPUDispatcher):
@@ -262,7 +295,7 @@ class _Part(CPUDispatcher):
     """
 
     def __init__(self, function, reorder):
-        super().__init__(function, {}, {"nopython": True, **_options(reorder)}, pipeline_class=_PartCompiler)
+        super().__init__(function, {}, _options(reorder), pipeline_class=_PartCompiler)
         self._reorder = reorder
 
     @functools.cached_property
@@ -276,8 +309,7 @@ class _Part(CPUDispatcher):
         return self._run_in_python
 
     def _run_in_python(self, *args):
-        with dry_run.dry_run():  # what this function calls is part of it
-            return self.py_func(*args)
+        return dry_run.run_in_python(self.py_func, args)
 
     def add_overload(self, result):
         """Make the typed function known to its callers, by a key instead of the address of machine code."""

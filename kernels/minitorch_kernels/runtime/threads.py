@@ -87,7 +87,9 @@ def team(threads):
     int64 ndarray, shape (2,)
     """
     helpers = _helpers
-    if threads > 1:
+    if threads > 1 and dry_run.active():  # the helpers need a kernel too, and nothing to do yet
+        dry_run.note(parallel.serve, (helpers.board.ctypes.data, 0))
+    elif threads > 1:
         if helpers.started < threads - 1:
             helpers.start(threads - 1)
         if helpers.sleeping:

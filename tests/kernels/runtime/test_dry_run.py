@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minitorch_kernels as kernels
-from minitorch_kernels.runtime import compile_worker, dry_run, jit, memory
+from minitorch_kernels.runtime import compile_worker, dry_run, jit, memory, threads
 from minitorch_kernels.runtime.dry_run import Call
 
 needs_jit = pytest.mark.skipif(not jit.jit_enabled(), reason="nothing is compiled")
@@ -39,7 +39,26 @@ def test_the_search_for_outliers_is_noted():
     outliers, x, weight = kernels.conv.winograd.outliers, np.zeros((4, 8, 8, 16), np.float32), np.ones((16, 16, 3, 3))
     with dry_run.dry_run() as calls:
         assert outliers.find(x, weight.astype(np.float32), 9).tolist() == []
-    assert {"_find", "_largest_weight"} <= {call.name for call in calls}
+    assert {"_measure_all", "_exclude"} == {call.name for call in calls}
+
+
+@needs_jit
+def test_products_with_large_weights_are_noted():
+    identity = np.full((16, 16, 3, 3), 1e-4, np.float32)
+    identity[range(16), range(16), 1, 1] = 1
+    forward, hyper = kernels.conv.winograd.correlate.conv2d_forward_winograd, {"dilation": (1, 1), "groups": 1}
+    for weight, noted in ((identity, True), (np.full_like(identity, 0.5), False)):
+        with dry_run.dry_run() as calls:
+            forward(np.zeros((4, 8, 8, 16), np.float32), weight, stride=(1, 1), padding=(1, 1, 1, 1), **hyper)
+        assert ("_add_products" in [call.name for call in calls]) == noted
+
+
+@needs_jit
+def test_the_helpers_loop_is_noted_and_no_helper_starts(monkeypatch):
+    monkeypatch.setattr(threads, "_helpers", threads._Helpers())
+    with dry_run.dry_run() as calls:
+        threads.team(2)
+    assert [call.name for call in calls] == ["serve"] and threads._helpers.started == 0
 
 
 def test_new_arrays_are_zero():
@@ -73,6 +92,15 @@ def test_not_compiled_names_each_kernel_once():
     ]
     assert dry_run.not_compiled(unknown) == []
     assert pickle.loads(pickle.dumps(call)) == call
+
+
+@needs_jit
+def test_kernels_with_the_most_code_are_compiled_first(monkeypatch):
+    monkeypatch.setattr(jit, "is_cached", lambda kernel, types: False)
+    small = Call("minitorch_kernels.layers.elementwise", "_relu_forward", ())
+    large = Call("minitorch_kernels.conv.winograd.correlate", "_by_tiles", ())  # most of its code is in its parts
+    assert dry_run.not_compiled([small, large]) == dry_run.not_compiled([large, small]) == [large, small]
+    assert large.code_size() > 4 * len(large.kernel().__wrapped__.__code__.co_code)
 
 
 @needs_jit

@@ -1,5 +1,6 @@
 """Compiling: a cache that later processes find, and that is checked before it is used."""
 
+import gc
 import os
 import re
 import shutil
@@ -9,8 +10,10 @@ import sys
 import numba
 import pytest
 
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import collector, jit
 from tests.kernels.runtime.processes import RELU, SOURCES, STEP, finish, run, start
+
+needs_jit = pytest.mark.skipif(not jit.jit_enabled(), reason="nothing is compiled")
 
 # --------------------------------------------------------------------------------------- cache
 
@@ -199,6 +202,35 @@ def test_a_damaged_prepared_kernel_is_compiled(prepared, tmp_path):
 
 
 # ------------------------------------------------------------------------------------- counter
+
+
+@needs_jit
+def test_the_garbage_collector_is_afterwards_as_it_was():
+    square = jit.entry(lambda x: x * x)
+    assert square(3) == 9 and gc.isenabled()
+    gc.disable()
+    try:
+        assert square(3.0) == 9 and not gc.isenabled()
+    finally:
+        gc.enable()
+    with pytest.raises(numba.TypingError), collector.paused():
+        assert not gc.isenabled()
+        square("text")
+    assert gc.isenabled()
+
+
+@needs_jit
+def test_an_empty_cache_is_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(jit, "prepared_folder", lambda: tmp_path / "prepared")
+    assert jit.is_cache_empty()
+    (tmp_path / "prepared").mkdir()
+    assert jit.is_cache_empty() == (not jit.levels())
+    (tmp_path / "prepared").rmdir()
+    (tmp_path / "a.kernel").touch()
+    assert not jit.is_cache_empty()
+    monkeypatch.setattr(jit, "cache_folder", lambda: None)  # nothing could be kept
+    assert not jit.is_cache_empty()
 
 
 def test_on_compile_tells_the_name_until_it_is_stopped():

@@ -44,6 +44,7 @@ from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
+from minitorch_kernels.runtime.views import flat
 
 _BLOCK_BYTES = 1 << 20  # tiles and products of a block, which should stay in the second-level cache
 _SHARE = 4  # a block has at least a tile for every 4 channels
@@ -111,7 +112,7 @@ def _by_tiles(first_task, end_task, images, filters, init, out, offsets, scratch
     """
     width, total = grid.width, len(out) * grid.down * grid.across
     blocks, threads = -(-total // grid.tiles), len(scratch)
-    x, out_flat = images.pixels.reshape(-1), out.reshape(-1)
+    x, out_flat = flat(images.pixels), flat(out)
     in_step = plane(grid.tiles * grid.channels, grid.lanes)
     product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):

@@ -29,9 +29,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime import dry_run, memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.views import flat_bits
 
 _GROWTH = 2.0**17  # the most by which the transforms together enlarge a product
 _ERROR = 2.0**-15  # relative error that is allowed in the row or column of the smallest elements
@@ -73,7 +74,7 @@ def measure_rows(maps, measures, n, first, end):
 
     ``maps`` is C-contiguous.
     """
-    (_, height, width, channels), bits = maps.shape, maps.view(measures.rows.dtype).reshape(-1)
+    (_, height, width, channels), bits = maps.shape, flat_bits(maps)
     for h in range(first, end):
         start = (n * height + h) * width * channels
         measures.rows[n, h] = _largest_of(bits[start : start + width * channels])
@@ -132,42 +133,17 @@ def _fits(maps, measures, n, other, limit, most_ratio):
     return fits
 
 
-@compiled
-def _largest(rows):
-    """Return the largest of the rows of an image as float64, 0 if there is none."""
-    largest = 0.0
-    for value in rows:
-        largest = max(largest, np.float64(value))
-    return largest
+@parallel_kernel(tasks=lambda maps: len(maps))
+def _exclude(first_task, end_task, maps, measures, others, excluded, limit, most_ratio):
+    """Set ``excluded[n]`` where image n does not fit; ``others`` are the values for `_fits`, one for each image."""
+    for n in range(first_task, end_task):
+        if not _fits(maps, measures, n, others[n], limit, most_ratio):
+            excluded[n] = True
 
 
-@compiled
-def _largest_weight(filters, measures, limit, most_ratio):
-    """Return the largest element of all filters (C_out, C_in, taps, 1); NaN if one of them does not fit."""
-    largest = 0.0
-    for n in range(len(filters)):
-        if not _fits(filters, measures, n, 1.0, limit, most_ratio):
-            return np.nan
-        largest = max(largest, _largest(measures.rows[n]))
-    return largest
-
-
-@compiled
-def _find(maps, measures, other, limit, most_ratio):
-    excluded = np.zeros(len(maps), np.bool_)
-    for n in range(len(maps)):
-        excluded[n] = not _fits(maps, measures, n, other, limit, most_ratio)
-    return np.flatnonzero(excluded)
-
-
-@compiled
-def _find_pairs(x, of_x, grad_out, of_grad, limit, most_ratio):
-    excluded = np.zeros(len(x), np.bool_)
-    for n in range(len(x)):  # an image is multiplied with its own gradient alone
-        other_x, other_grad = max(1.0, _largest(of_x.rows[n])), max(1.0, _largest(of_grad.rows[n]))
-        fits = _fits(x, of_x, n, other_grad, limit, most_ratio)
-        excluded[n] = not (fits and _fits(grad_out, of_grad, n, other_x, limit, most_ratio))
-    return np.flatnonzero(excluded)
+def _largest(measures):
+    """Return the largest element of each image, float64, at least 1; NaN where an image holds one."""
+    return measures.rows.max(axis=1, initial=1.0).astype(np.float64)
 
 
 class Memo:
@@ -228,7 +204,8 @@ def split_filters(weight):
     """Return the `Split` of filters (C_out, C_in, KH, KW). Without large weights, ``rest`` is the weight itself."""
     weight = np.ascontiguousarray(weight)
     largest = _measure_filters(weight)
-    if not np.isnan(largest) or not np.isfinite(weight).all():  # masks of 512 x 512 filters would take 3 ms
+    fits = not np.isnan(largest) and not dry_run.active()  # there kernels measure nothing
+    if fits or not np.isfinite(weight).all():  # masks of 512 x 512 filters would take 3 ms
         return Split(weight, largest, weight.reshape(-1)[:0], np.zeros((4, 0), np.int64))
     large = _find_large(weight)
     rest = np.where(large, weight.dtype.type(0), weight)
@@ -243,8 +220,10 @@ def _measure_filters(weight):
     """
     count, inner, height, width = weight.shape
     rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
-    measures = Measures(rows, np.zeros((count, height * width), weight.dtype))
-    return _largest_weight(weight.reshape(count, inner, height * width, 1), measures, *_limits(weight.dtype, 1))
+    measures, excluded = Measures(rows, np.zeros((count, height * width), weight.dtype)), np.zeros(count, np.bool_)
+    filters = weight.reshape(count, inner, height * width, 1)
+    _exclude(filters, measures, np.ones(count), excluded, *_limits(weight.dtype, 1))
+    return np.nan if excluded.any() else float(rows.max(initial=0))
 
 
 def _find_large(weight):
@@ -311,7 +290,9 @@ def find(maps, weight, terms, memo=None):
     split = memo.of(weight, split_filters)
     if not split.fits:
         return np.arange(len(maps))
-    return _find(maps, memo.of(maps, measure), max(1.0, split.largest), *_limits(maps.dtype, terms))
+    excluded, others = np.zeros(len(maps), np.bool_), np.full(len(maps), max(1.0, split.largest))
+    _exclude(maps, memo.of(maps, measure), others, excluded, *_limits(maps.dtype, terms))
+    return np.flatnonzero(excluded)
 
 
 def find_pairs(x, grad_out, memo=None):
@@ -327,5 +308,8 @@ def find_pairs(x, grad_out, memo=None):
     -------
     ndarray of int64
     """
-    memo, limits = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size)
-    return _find_pairs(x, memo.of(x, measure), grad_out, memo.of(grad_out, measure), *limits)
+    memo, limits, excluded = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size), np.zeros(len(x), np.bool_)
+    of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
+    _exclude(x, of_x, _largest(of_grad), excluded, *limits)  # an image is multiplied with its own gradient alone
+    _exclude(grad_out, of_grad, _largest(of_x), excluded, *limits)
+    return np.flatnonzero(excluded)

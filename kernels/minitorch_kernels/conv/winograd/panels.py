@@ -28,6 +28,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.threads import get_num_threads, team_kernel
+from minitorch_kernels.runtime.views import flat
 
 _K_TERMS = 128  # channels whose filters are transformed, then multiplied
 _SHARE = 8  # tiles that a task transforms
@@ -71,7 +72,7 @@ def _multiply(inputs, filters, products, init, offsets, panel, first, grid):
 @parallel_task
 def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
     """Transform all tiles, some in each task."""
-    x, first, end = images.pixels.reshape(-1), first_task * _SHARE, min(grid.tiles, end_task * _SHARE)
+    x, first, end = flat(images.pixels), first_task * _SHARE, min(grid.tiles, end_task * _SHARE)
     measure_rows_of_tiles(images, first, end, grid)
     for t in range(first, end):
         transform_tile(x, images.pixels.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
@@ -81,7 +82,7 @@ def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
 def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, scratch, grid):
     """Compute some panels of filters in each task; there are as many tasks as there is scratch memory for."""
     width, channels = grid.width, grid.channels
-    threads, flat = len(scratch), out.reshape(-1)
+    threads, flat_out = len(scratch), flat(out)
     filter_size = TILE_AREA * plane(min(_K_TERMS, channels) * width, grid.lanes)
     product_size = TILE_AREA * plane(grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
@@ -94,7 +95,7 @@ def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, 
                     transform_run(filters, transformed, p, first, (first - c) * width, grid)
                 _multiply(inputs, transformed, products, init, offsets, p, c, grid)
             for t in range(grid.tiles):
-                transform_back(products, flat, out.shape, aside, place(t, grid), p, t * width, grid)
+                transform_back(products, flat_out, out.shape, aside, place(t, grid), p, t * width, grid)
 
 
 @team_kernel

@@ -38,6 +38,7 @@ from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel, team_kernel
+from minitorch_kernels.runtime.views import flat
 
 _SHARE = 8  # tiles that a task transforms
 _CHUNK = 64  # tiles whose transforms stay in the second-level cache; fewer would read and write the sums more often
@@ -68,7 +69,7 @@ def _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
     _, out_height, out_width, out_channels = grad_out.shape
     grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
-    x, grad_flat = images.pixels.reshape(-1), grad_out.reshape(-1)
+    x, grad_flat = flat(images.pixels), flat(grad_out)
     begin, end = share
     measure_rows_of_tiles(images, chunk.first + begin, chunk.first + end, grid)
     for t in range(begin, end):
@@ -209,8 +210,8 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
             target_row=side * size,
             target_column=size,
         )
-        flat, vectors = total.reshape(-1), size // grid.lanes
-        from_filter(flat, filters, filters, placement, everywhere, vectors, grid.static_kernel_size)
+        vectors = size // grid.lanes
+        from_filter(flat(total), filters, filters, placement, everywhere, vectors, grid.static_kernel_size)
         _store_filters(filters, grad_weight, p * width, first, grid)
 
 
