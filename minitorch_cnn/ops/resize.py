@@ -185,7 +185,8 @@ def resize(
         Put the centres of the four output pixels in the corners on those of the input, in place of the outer edges of
         these pixels. The distance of pixels is then (H - 1) / (OH - 1), not H / OH.
     scale_factor : float or (float, float), above 0
-        OH = floor(H * factor) and OW = floor(W * factor), where the distance of pixels is 1 / factor.
+        OH = floor(H * factor) and OW = floor(W * factor), where the distance of pixels is 1 / factor; 1 along an axis
+        that keeps its length. For H / OH, give the size.
 
     Returns
     -------
@@ -230,6 +231,8 @@ def resize(
         if any(out == 0 < length for out, length in zip(size, lengths, strict=True)):
             expected = "factors that leave at least one pixel"
             raise ValueError(f"resize: scale_factor - expected {expected}, got {scale_factor!r} for {lengths} pixels")
+        kept = zip(lengths, size, factors, strict=True)
+        factors = tuple(None if out == length else factor for length, out, factor in kept)
     options = {"antialias": bool(antialias), "align_corners": bool(align_corners), "factors": factors}
     out = Resize.apply(x, size=size, mode="bilinear" if mode == "linear" else mode, **options)
     return out if len(shape) == 4 else reshape(out, (*shape[:2], size[1]))

@@ -175,3 +175,11 @@ def test_what_cannot_be_resized():
         ops.resize(x, scale_factor=(1, 2, 3))
     with pytest.raises(ValueError, match=r"factors that leave at least one pixel, got 0.4 for \(2, 2\) pixels"):
         ops.resize(x, scale_factor=0.4)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_an_axis_that_a_factor_leaves_as_long_as_it_was_stays_as_it_is(normal, mode):
+    x = normal((1, 2, 7, 5))
+    np.testing.assert_array_equal(ops.resize(Tensor(x), scale_factor=1.1, mode=mode).data, x)
+    wider = ops.resize(Tensor(x), scale_factor=(1.1, 2), mode=mode).data
+    np.testing.assert_allclose(wider, ops.resize(Tensor(x), (7, 10), mode=mode).data, atol=1e-12)
