@@ -13,10 +13,10 @@ def add_commands(commands):
     predict = commands.add_parser(
         "predict",
         help="classify image files, or all in a folder",
-        description="Print file, class and probability for each image, separated by tabs. Of a folder, all pictures in "
-        "it and in the folders inside are classified, sorted by name; files whose names do not end as those of "
-        "pictures are left out. A picture that cannot be read is named on standard error; the others are still "
-        "classified, and the exit code is 2.",
+        description="Print file, class and probability for each image, separated by tabs; a tab or the end of a line "
+        "in a name is written as \\t or \\n. Of a folder, all pictures in it and in the folders inside are classified, "
+        "sorted by name; files whose names do not end as those of pictures are left out. A picture that cannot be read "
+        "is named on standard error; the others are still classified, and the exit code is 2.",
         examples=(
             "mcnn predict cat.png dog.jpg",
             "mcnn predict holiday > holiday.tsv",
@@ -57,7 +57,7 @@ def _predict_code(arguments):
         shown = 'print(json_text.dumps([{"class": a.label, **dataclasses.asdict(a)} for a in answers], indent=2))\n'
     else:
         imports = "import sys\n"
-        shown = 'for a in answers:\n    print(f"{a.file}\\t{a.label}\\t{a.probability:.4f}")\n'
+        shown = "for answer in answers:\n    print(answer)\n"
     library, paths = "train", repr(arguments.images)
     writer = "from minitorch_cnn.io import json_text\n" if arguments.json else ""
     if any(map(os.path.isdir, arguments.images)):

@@ -1,6 +1,7 @@
 """`mcnn sweep`: trainings with several values of some options, judged by images that are held out."""
 
 import contextlib
+import io
 import itertools
 import json
 import math
@@ -41,7 +42,8 @@ def add_commands(commands):
         "--random",
         type=integer(1),
         metavar="N",
-        help="draw N combinations: of values evenly, from LOW..HIGH evenly on a logarithmic scale",
+        help="draw N combinations: of values evenly, from LOW..HIGH evenly on a logarithmic scale; whole numbers where "
+        "both ends are",
     )
     parser.add_argument("--run", dest="run_folder", metavar="DIR", help="new folder (default: runs/sweep-1, -2, ...)")
     parser.add_argument("--resume", metavar="DIR", help="continue the sweep in this folder after an interruption")
@@ -72,7 +74,7 @@ def _points(arguments):
 
 
 def _axis(option, text):
-    """Return the values of an option as a list of texts, or a range as a tuple of two numbers."""
+    """Return the values of an option as a list of texts, or a range as a tuple of two numbers, whole ones as int."""
     if ".." in text and "/" not in text:  # not of a path
         try:
             low, high = map(float, text.split(".."))
@@ -80,7 +82,7 @@ def _axis(option, text):
             low = high = math.nan
         if not 0 < low < high < math.inf:
             raise UsageError(f"mcnn sweep: {option} - expected LOW..HIGH of two positive numbers, got {text!r}")
-        return low, high
+        return tuple(int(end) if end.strip().isdecimal() else float(end) for end in text.split(".."))
     values = [value.strip() for value in text.split(",")]
     if "" in values or len(set(values)) < len(values):
         raise UsageError(f"mcnn sweep: {option} - expected different values with commas between them, got {text!r}")
@@ -95,7 +97,10 @@ def _drawn(axis, i, option):
     if isinstance(axis, list):
         return axis[int(share * len(axis))]
     low, high = axis
-    return f"{low * (high / low) ** share:.2g}"
+    value = low ** (1 - share) * high**share
+    if isinstance(low, int) and isinstance(high, int):
+        return str(round(value))
+    return f"{min(max(float(f'{value:.2g}'), low), high):g}"
 
 
 def _name(point):
@@ -121,13 +126,26 @@ def _record(arguments):
         if any(word.split("=")[0] == option for word in words):
             why = "the sweep gives its values" if option in points[0] else "each run of a sweep is a new one"
             raise UsageError(f"mcnn sweep: leave out {option} after --: {why}")
-    parsed = [_parsed([*words, *_words(point)]) for point in points]
-    held_out = []
-    if parsed[0].holdout is None:
-        parsed[0].holdout = 1  # --early-stop asks for one
-        count = len(train.planned(parsed[0]).source.open(train=True).labels)
-        held_out = ["--holdout", str(max(count // _HELD_OUT, 1))]
+    held_out, plans = [], _plans(points, words)
+    if _parsed(words).holdout is None:
+        held_out = ["--holdout", str(max(len(plans[0].source.open(train=True).labels) // _HELD_OUT, 1))]
     return {"words": words, "holdout": held_out, "points": points, "diverged": {}}
+
+
+def _plans(points, words):
+    """Return the `Plan` of each run, so that what does not fit is known before the first one is trained."""
+    folders, plans = {}, []
+    for point in points:
+        other = folders.setdefault(_name(point).casefold(), point)
+        if other is not point:
+            both = " and ".join(" ".join(_words(one)) for one in (other, point))
+            raise UsageError(f"mcnn sweep: rename one of {both}: both would train into the folder {_name(point)}")
+        arguments = _parsed([*words, *_words(point)])
+        arguments.holdout = arguments.holdout or 1  # --early-stop asks for one
+        with contextlib.redirect_stderr(io.StringIO()):  # each run says what it is when it begins
+            plan = train.planned(arguments)
+        plans.append(plan)
+    return plans
 
 
 def _words(point):

@@ -1,5 +1,7 @@
 """The loss that a training minimises: cross-entropy, with label smoothing and weights of the classes."""
 
+import math
+
 import numpy as np
 
 from minitorch_cnn import ops
@@ -61,6 +63,7 @@ def _class_weights(given, labels, classes):
     weight = np.asarray(given, np.float64)
     if weight.shape != (classes,):
         raise ValueError(f"Trainer: class_weights - expected {classes} numbers, one per class, got {len(weight)}")
+    weight = np.ldexp(weight, -math.frexp(weight.max())[1])  # at most 1, so that no sum overflows; an exact factor
     mean = weight[labels].mean()
     if not mean:
         raise ValueError("Trainer: class_weights - expected a positive one for a class that has images, got 0 for all")

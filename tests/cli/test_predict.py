@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 import pytest
 from PIL import Image
@@ -30,6 +31,20 @@ def test_predictions_are_those_of_the_model(mcnn, trained, images):
         for path, answer, row in zip(images, judged.predictions, judged.probabilities, strict=False)
     ]
     assert out.splitlines() == expected
+
+
+@pytest.mark.posix
+def test_every_answer_is_one_row_of_three_cells(mcnn, trained, images, tmp_path):
+    names = ["a\tb.png", "a\nb.png", "-x.png", "é\u2028.png", os.fsdecode(b"\xff.png")]
+    for name in names:
+        shutil.copy(images[0], tmp_path / name)
+    code, out, err = mcnn("predict", "--model", trained, *(tmp_path / name for name in names))
+    rows = [line.split("\t") for line in out.split("\n")[:-1]]
+    assert code == 0 and len(rows) == 5 and {len(row) for row in rows} == {3}, err
+    assert [row[0].rpartition("/")[2] for row in rows[:3]] == [r"a\tb.png", r"a\nb.png", "-x.png"]
+    assert {tuple(row[1:]) for row in rows} == {tuple(rows[0][1:])}
+    _, out, _ = mcnn("predict", "--model", trained, "--json", tmp_path / names[1])
+    assert json.loads(out)[0]["file"].endswith("/a\nb.png")
 
 
 def test_json(mcnn, trained, images):

@@ -78,9 +78,18 @@ def test_what_is_drawn_for_an_option_does_not_depend_on_the_others(mcnn):
     assert not set(rates) & set(decays)  # options with the same range have draws of their own
 
 
+def test_whole_numbers_are_drawn_between_whole_numbers_and_nothing_leaves_its_range(mcnn):
+    sizes = {name.removeprefix("batch-size=") for name in points(mcnn, "--batch-size", "3..9", "--random", 30)}
+    assert sizes == set("3456789")
+    rates = points(mcnn, "--lr", "0.123..0.124", "--random", 3)
+    assert all(0.123 <= float(name.removeprefix("lr=")) <= 0.124 for name in rates)
+    assert points(mcnn, "--lr", "1e-300..1e300", "--random", 2)  # the ratio of the ends is no float
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--model", "a/b.py:N,a_b.py:N"), "rename one of --model=a/b.py:N and --model=a_b.py:N: both"),
         ((), "give the values of an option, such as --lr"),
         (("--lr", "0.1,"), "--lr - expected different values with commas between them, got '0.1,'"),
         (("--lr", "1,1"), "--lr - expected different values"),
@@ -95,6 +104,11 @@ def test_what_is_drawn_for_an_option_does_not_depend_on_the_others(mcnn):
 def test_what_does_not_fit_is_said_before_anything_is_trained(mcnn, words, message):
     code, _, err = mcnn("sweep", *words, *REST)
     assert code == 2 and message in err and not os.path.exists("runs")
+
+
+def test_a_value_that_only_a_later_run_has_is_checked_before_the_first_one(mcnn):
+    code, _, err = mcnn("sweep", "--recipe", "mlp,nosuch", "--", "--data", "shapes10")
+    assert code == 2 and "--recipe: name - expected one of" in err and not os.path.exists("runs")
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"words": [1]}', '{"words": [], "holdout": [], "points": [3]}'])

@@ -116,6 +116,16 @@ def test_balanced_weights_give_each_class_the_same_share(recipe):
     assert loss.weight[labels].mean() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("factor", [1e-300, 1e307])
+def test_the_scale_of_weights_does_not_matter(recipe, factor):
+    labels = np.array([0] * 30 + [1] * 10 + [2])
+    plain, scaled = (
+        objective.Objective(dataclasses.replace(recipe, class_weights=weights), labels, 3).weight
+        for weights in ((3.0, 0.0, 7.0), (3 * factor, 0.0, 7 * factor))
+    )
+    np.testing.assert_allclose(scaled, plain, rtol=1e-6)
+
+
 def test_the_sum_over_parts_does_not_depend_on_the_parts(recipe):
     draw = np.random.default_rng(0)
     logits, labels = draw.standard_normal((12, 3)), draw.integers(0, 3, 12)

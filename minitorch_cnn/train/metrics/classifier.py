@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any, Self
+from unicodedata import category
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from minitorch_cnn.train.metrics.views import list_views, view
 from minitorch_cnn.train.network import Model
 from minitorch_cnn.types import Array, Path
 
+_CONTROL = {"Cc", "Zl", "Zp", "Cs"}  # control characters, what else ends a line, and bytes that are no text
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
 
@@ -38,6 +40,10 @@ class Prediction:
     label: str
     probability: float
     probabilities: dict[str, Any]
+
+    def __str__(self) -> str:
+        r"""File, class and probability as a row of a table, with tabs between them; a tab in a name is ``\t``."""
+        return "\t".join(map(_in_a_cell, (self.file, self.label, f"{self.probability:.4f}")))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -375,6 +381,11 @@ class Classifier:
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
             yield Prediction(str(path), best, named[best], named)
+
+
+def _in_a_cell(text):
+    """Return a text whose tabs, ends of lines and other control characters are written as in Python."""
+    return "".join(c.encode("unicode_escape").decode() if category(c) in _CONTROL else c for c in text)
 
 
 def _share_right(logits, labels):
