@@ -45,6 +45,7 @@ def main(argv=None):
     """
     command = "mcnn"
     try:
+        streams.escape_unknown()
         words = sys.argv[1:] if argv is None else argv
         if not words:
             all_commands().print_help()

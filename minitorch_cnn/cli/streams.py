@@ -1,6 +1,7 @@
 """Standard output and standard error, which may be closed, full, or a pipe that nobody reads any more."""
 
 import contextlib
+import io
 import os
 import sys
 
@@ -12,6 +13,12 @@ def say(text):
     if sys.stderr is not None:  # else `print` would take standard output
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             print(text, file=sys.stderr, flush=True)
+
+
+def escape_unknown():
+    """Let standard output write what its encoding lacks as ``\\udcff``, such as in names of files that are no text."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def print_json(value):

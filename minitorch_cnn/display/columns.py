@@ -1,5 +1,15 @@
 """Tables of plain text."""
 
+import unicodedata
+
+_ESCAPED = {"Cc", "Zl", "Zp", "Cs"}  # control characters, what else ends a line, and bytes that are no text
+
+
+def cell(text):
+    """Return a text for a cell: tabs, ends of lines and what cannot be shown are written as in Python."""
+    escaped = (c.encode("unicode_escape").decode() if unicodedata.category(c) in _ESCAPED else c for c in text)
+    return "".join(escaped)
+
 
 def table(rows, right=()):
     """Return rows of text as lines of aligned columns, two spaces between them; those in ``right`` end together."""

@@ -1,13 +1,14 @@
 """What fails outside while a training runs: a sentence, how to continue, and exit code 1."""
 
 import errno
+import io
 import shutil
 import sys
 
 import pytest
 
 from minitorch_cnn import data, train
-from minitorch_cnn.cli import errors
+from minitorch_cnn.cli import errors, main
 from minitorch_cnn.train import Checkpoints
 
 TRAIN = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 3, "--workers", 0, "--run", "run")
@@ -91,3 +92,13 @@ def test_sentences_of_errors():
     assert errors.sentence(OSError("worse")) == "worse"
     missing = OSError(errno.ENOENT, "No such file or directory", "a.png")
     assert errors.sentence(missing) == "a.png: No such file or directory"
+
+
+@pytest.mark.parametrize(("encoding", "written"), [("utf-8", "é\\udcff"), ("ascii", r"\xe9\udcff")])
+def test_output_escapes_what_its_encoding_lacks(monkeypatch, encoding, written):
+    """A name of a file need not be text, and the output of `mcnn predict > FILE` may be ASCII."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["list"]) == 0
+    print("é\udcff", flush=True)
+    assert output.buffer.getvalue().decode(encoding).splitlines()[-1] == written

@@ -6,14 +6,13 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any, Self
-from unicodedata import category
 
 import numpy as np
 
 from minitorch_cnn import arguments, data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data.samples import as_arrays
-from minitorch_cnn.display import html
+from minitorch_cnn.display import columns, html
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
@@ -24,7 +23,6 @@ from minitorch_cnn.train.metrics.views import list_views, view
 from minitorch_cnn.train.network import Model
 from minitorch_cnn.types import Array, Path
 
-_CONTROL = {"Cc", "Zl", "Zp", "Cs"}  # control characters, what else ends a line, and bytes that are no text
 _BATCH = 256  # images a forward pass; a fixed number, so that the sums are always the same
 
 
@@ -43,7 +41,7 @@ class Prediction:
 
     def __str__(self) -> str:
         r"""File, class and probability as a row of a table, with tabs between them; a tab in a name is ``\t``."""
-        return "\t".join(map(_in_a_cell, (self.file, self.label, f"{self.probability:.4f}")))
+        return "\t".join(map(columns.cell, (self.file, self.label, f"{self.probability:.4f}")))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,19 +256,16 @@ class Classifier:
             raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
         if len(dataset.images) == 0:
             raise ClassifierError("evaluate: dataset - expected at least one image, got none")
-        ranks = ranks or SingleProcess()
-        count = len(dataset.images)
+        ranks, count = ranks or SingleProcess(), len(dataset.images)
         first, end = (_BATCH * i for i in ranks.share(-(-count // _BATCH)))  # the batches of one process
         both = np.zeros((2, count, len(self.classes)), np.float32)
-        mine = self._logits_of_views(dataset.images[first:end], views)
-        both[:, first:end] = self._with_a_logit_for_each_class(mine)
+        both[:, first:end] = self._with_a_logit_for_each_class(self._logits_of_views(dataset.images[first:end], views))
         both = ranks.sum(both)
         logits = Tensor(both[0])
-        probabilities = ops.softmax(logits).data
         return Evaluation(
             loss=ops.cross_entropy(logits, dataset.labels).item(),
             accuracy=_share_right(both[0], dataset.labels),
-            probabilities=probabilities,
+            probabilities=ops.softmax(logits).data,
             views=views,
             plain_accuracy=_share_right(both[1], dataset.labels),
         )
@@ -381,11 +376,6 @@ class Classifier:
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
             yield Prediction(str(path), best, named[best], named)
-
-
-def _in_a_cell(text):
-    """Return a text whose tabs, ends of lines and other control characters are written as in Python."""
-    return "".join(c.encode("unicode_escape").decode() if category(c) in _CONTROL else c for c in text)
 
 
 def _share_right(logits, labels):
