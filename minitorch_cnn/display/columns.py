@@ -2,7 +2,7 @@
 
 import unicodedata
 
-_ESCAPED = {"Cc", "Zl", "Zp", "Cs"}  # control characters, what else ends a line, and bytes that are no text
+_ESCAPED = {"Cc", "Zl", "Zp", "Cs"}  # control characters, what else ends a line, and bytes that are not text
 
 
 def cell(text):

@@ -96,7 +96,7 @@ def test_sentences_of_errors():
 
 @pytest.mark.parametrize(("encoding", "written"), [("utf-8", "é\\udcff"), ("ascii", r"\xe9\udcff")])
 def test_output_escapes_what_its_encoding_lacks(monkeypatch, encoding, written):
-    """A name of a file need not be text, and the output of `mcnn predict > FILE` may be ASCII."""
+    """A file name need not be text, and the output of `mcnn predict > FILE` may be ASCII."""
     output = io.TextIOWrapper(io.BytesIO(), encoding)
     monkeypatch.setattr(sys, "stdout", output)
     assert main(["list"]) == 0

@@ -83,7 +83,7 @@ def test_whole_numbers_are_drawn_between_whole_numbers_and_nothing_leaves_its_ra
     assert sizes == set("3456789")
     rates = points(mcnn, "--lr", "0.123..0.124", "--random", 3)
     assert all(0.123 <= float(name.removeprefix("lr=")) <= 0.124 for name in rates)
-    assert points(mcnn, "--lr", "1e-300..1e300", "--random", 2)  # the ratio of the ends is no float
+    assert points(mcnn, "--lr", "1e-300..1e300", "--random", 2)  # the ratio of the ends is not finite
 
 
 @pytest.mark.parametrize(
