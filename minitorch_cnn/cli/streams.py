@@ -16,7 +16,7 @@ def say(text):
 
 
 def escape_unknown():
-    """Let standard output write what its encoding lacks as ``\\udcff``, such as in names of files that are not valid text."""
+    """Let standard output write what its encoding lacks, such as in names that are not valid text, as ``\\udcff``."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 

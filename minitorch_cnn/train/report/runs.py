@@ -91,7 +91,7 @@ class Runs:
     def _rows(self):
         rows = [("run", "model", "dataset", "epochs", "accuracy", "judged by", "time", "date")]
         for name, run in zip(self._names, self.runs, strict=True):
-            epochs = f"{run.epochs}" if run.finished else f"{run.epochs} of {run.planned:g}"
+            epochs = f"{run.epochs}" if run.finished else f"{min(run.epochs, run.planned):g} of {run.planned:g}"
             accuracy = "-" if run.accuracy is None else f"{run.accuracy:.2%}"
             date = run.date.strftime("%Y-%m-%d %H:%M")
             time = duration(run.seconds)

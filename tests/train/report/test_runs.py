@@ -154,3 +154,9 @@ def test_no_runs(tmp_path):
 def test_long_settings_are_cut():
     assert module._shown(list(range(100))) == "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11..."
     assert (module._shown(None), module._shown(0.00133043), module._shown(2)) == ("-", "0.00133043", "2")
+
+
+def test_a_shorter_last_epoch_is_not_more_than_was_planned(folder):
+    (run,) = train.runs(folder / "sweep" / "c").runs
+    last = dataclasses.replace(run, epochs=4, planned=3.5)
+    assert "  3.5 of 3.5  " in str(module.Runs([last], []))
