@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr_
     from minitorch_cnn.rng import manual_seed
     from minitorch_cnn.tensor import Tensor
     from minitorch_kernels.runtime.memory import release_memory
+    from minitorch_kernels.runtime.precision import get_precision, precision, set_precision
     from minitorch_kernels.runtime.threads import get_num_threads, num_threads, set_num_threads
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "enable_grad",
     "explain",
     "get_num_threads",
+    "get_precision",
     "manual_seed",
     "models",
     "nn",
@@ -34,8 +36,10 @@ __all__ = [
     "num_threads",
     "ops",
     "optim",
+    "precision",
     "release_memory",
     "set_num_threads",
+    "set_precision",
     "testing",
     "train",
     "weights",
@@ -48,9 +52,12 @@ _DEFINED_IN = {
     "enable_grad": "minitorch_cnn.autograd",
     "no_grad": "minitorch_cnn.autograd",
     "get_num_threads": "minitorch_kernels.runtime.threads",
+    "get_precision": "minitorch_kernels.runtime.precision",
     "num_threads": "minitorch_kernels.runtime.threads",
+    "precision": "minitorch_kernels.runtime.precision",
     "release_memory": "minitorch_kernels.runtime.memory",
     "set_num_threads": "minitorch_kernels.runtime.threads",
+    "set_precision": "minitorch_kernels.runtime.precision",
 }
 
 if not TYPE_CHECKING:  # a type checker would believe that it finds every misspelt name

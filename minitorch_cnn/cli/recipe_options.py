@@ -20,6 +20,7 @@ ONE_VALUE = (
     "resized_crop",
     "erase",
     "rand_augment",
+    "precision",
 )  # a number or a word without commas; `mcnn sweep` tries several
 FIELDS = *ONE_VALUE, "class_weights", "early_stop", "keep_best"  # of `Recipe`, and of the parsed arguments
 
@@ -45,6 +46,11 @@ def add_recipe_options(parser):
         type=_class_weights,
         metavar="W",
         help="balanced: classes of few images count more; or one number per class, such as 1,2,0.5",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        help="of large products: bf16 is faster on processors with AVX512_BF16, and has 8 bits (default: float32)",
     )
     _add_augmentation(parser)
     parser.add_argument(

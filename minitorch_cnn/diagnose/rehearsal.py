@@ -6,6 +6,7 @@ import time
 
 from minitorch_cnn import data, rng
 from minitorch_cnn.train import setup
+from minitorch_kernels.runtime.precision import precision
 
 BATCHES = 4  # the first brings memory and compiled kernels, and is not timed
 _ENOUGH = 3.0  # seconds, for two steps or more
@@ -22,7 +23,7 @@ class Copy:
     """
 
     def __init__(self, trainer):
-        self._loss, self._loader = trainer.loss, trainer.loader
+        self._loss, self._loader, self._precision = trainer.loss, trainer.loader, trainer.recipe.precision
         self.model = copy.deepcopy(trainer.model).train()
         self._optimizer = setup.optimizer(trainer.recipe, self.model)
 
@@ -35,7 +36,8 @@ class Copy:
     def learn(self, x, labels):
         """Take a step."""
         self._optimizer.zero_grad()
-        loss, _ = self._loss(self.model(x), labels)
+        with precision(self._precision):
+            loss, _ = self._loss(self.model(x), labels)
         loss.backward()
         self._optimizer.step()
 

@@ -129,6 +129,7 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
         dilation=tuple(dilation),
         groups=groups,
         dtype=x.dtype,
+        precision=kernels.runtime.precision.get_precision(),
     )
     if name == "reference" or name in _registered:
         return problem, _own_rows(_reference() if name == "reference" else _registered[name])

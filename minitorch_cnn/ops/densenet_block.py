@@ -47,10 +47,11 @@ class _Arrays(NamedTuple):
     training: bool
     hyper: dict[str, Any]
 
-    @property
-    def pointwise(self):
+    def pointwise(self, x):
+        """Return whether `activated_product` computes the convolution of x: 1 x 1 filters, products in float32."""
         plain = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
-        return self.weight.shape[2:] == (1, 1) and self.hyper == plain
+        fits = self.weight.shape[2:] == (1, 1) and self.hyper == plain
+        return fits and self.convolution(x[..., : self.weight.shape[1]]).forward.name != "bf16"
 
     def convolution(self, x):
         """Return the algorithm for this convolution of maps (N, H, W, C)."""
@@ -175,7 +176,7 @@ def _infer(block, stages):
     """Return the new maps of a layer in inference; a batch norm after a 1 x 1 convolution is folded into it."""
     maps, active = block, False
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
-        if stage.pointwise and not active:
+        if not active and stage.pointwise(maps):
             weight, bias = stage.weight[:, :, 0, 0], stage.bias
             if following is not None:
                 weight = weight * following.scale[:, None]
@@ -201,7 +202,7 @@ def _learn(block, arguments, statistics):
     for one in arguments:
         stage = _arrays(maps, *one, statistics=statistics if maps is block else None)
         active = None
-        if maps is block and stage.pointwise:
+        if maps is block and stage.pointwise(maps):
             weight = stage.weight[:, :, 0, 0]
             out = kernels.conv.densenet_block.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
         else:

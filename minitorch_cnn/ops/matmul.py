@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
 
-def _product(a, b):
+def _product(multiply, a, b):
     """Multiply matrices over the last two axes; the result does not depend on the number of threads."""
     if a.ndim == b.ndim == 2:
-        return kernels.gemm.matmul.matmul(a, b)
+        return multiply(a, b)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (np.broadcast_to(m, (*batch, *m.shape[-2:])) for m in (a, b))
     out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     for i in np.ndindex(*batch):
-        out[i] = kernels.gemm.matmul.matmul(a[i], b[i])  # (M, K) @ (K, N) -> (M, N)
+        out[i] = multiply(a[i], b[i])  # (M, K) @ (K, N) -> (M, N)
     return out
 
 
-def _second_gradient(a, grad_out, *, transposed):
+def _second_gradient(a, grad_out, *, multiply, transposed):
     """Return a.T @ grad_out, the gradient of b; ``transposed`` if b has the memory layout of its transpose."""
     if transposed:
-        return _product(grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # ((N, M) @ (M, K)).T
-    return _product(a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N)
+        return _product(multiply, grad_out.swapaxes(-1, -2), a).swapaxes(-1, -2)  # ((N, M) @ (M, K)).T
+    return _product(multiply, a.swapaxes(-1, -2), grad_out)  # (K, M) @ (M, N)
 
 
 _sample_gradient = sums_over_samples(_second_gradient)  # the rows of two matrices are samples
@@ -70,7 +70,8 @@ class MatMul(Function):
         need_a, need_b = ctx.needs_grad
         ctx.save(a if need_b else None, b if need_a else None)  # the gradient of each reads the other
         ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # weights of linear layers, and their gradient
-        return _product(a, b)
+        ctx.multiply = kernels.gemm.select.choose(b, kernels.runtime.precision.get_precision())
+        return _product(ctx.multiply, a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -78,10 +79,11 @@ class MatMul(Function):
         need_a, need_b = ctx.needs_grad
         grad_a = grad_b = None
         if need_a:
-            grad_a = unbroadcast(_product(grad_out, b.swapaxes(-1, -2)), ctx.shapes[0])  # (M, N) @ (N, K) -> (M, K)
+            grad_a = _product(ctx.multiply, grad_out, b.swapaxes(-1, -2))  # (M, N) @ (N, K) -> (M, K)
+            grad_a = unbroadcast(grad_a, ctx.shapes[0])
         if need_b:
             gradient = _sample_gradient if a.ndim == grad_out.ndim == 2 else _second_gradient
-            grad_b = unbroadcast(gradient(a, grad_out, transposed=ctx.transposed), ctx.shapes[1])
+            grad_b = unbroadcast(gradient(a, grad_out, multiply=ctx.multiply, transposed=ctx.transposed), ctx.shapes[1])
         return grad_a, grad_b
 
 

@@ -15,6 +15,7 @@ _CHOICES = {  # of fields that take one of a few values
     "crop_mode": ("zero", "reflect"),
     "flip": (False, True, "alternating"),
     "views": VIEWS,
+    "precision": ("float32", "bf16"),
 }
 _OPTIONAL = ("image_size", "dropout", "freeze_until", "whiten_bias_epochs", "early_stop")  # may be None
 _LEAST = {  # of fields that are integers
@@ -138,6 +139,8 @@ class Recipe:
         The decay of an average of the weights, see `optim.EMA`, that takes their place at the end; 0: none.
     views : 1, 2 or 6
         How many views of each image are averaged when the model is judged, see `Classifier.evaluate`.
+    precision : "float32" or "bf16"
+        Of large products in the steps of the training, see `set_precision`. The model is judged in float32.
 
     Raises
     ------
@@ -187,6 +190,7 @@ class Recipe:
     resized_crop: float = 0.0
     erase: float = 0.0
     rand_augment: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for field in ("name", "model", "dataset", "freeze_until"):

@@ -11,6 +11,7 @@ from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
+from minitorch_kernels.runtime import precision
 from minitorch_kernels.runtime.dry_run import dry_run
 
 PLATEAU = {"factor": 0.2, "patience": 2}
@@ -52,10 +53,18 @@ def options(recipe, ranks, given):
     for name in ("sync_bn", "save_epochs"):
         if not isinstance(given[name], (bool, np.bool_)):
             raise TypeError(f"Trainer: {name} - expected True or False, got {given[name]!r}")
+    _check_precision(recipe)
     checked = {name: int(given[name]) for name in ("seed", "holdout", "accumulate", "first_epoch")}
     checked |= {name: bool(given[name]) for name in ("sync_bn", "save_epochs")}
     checked["source"] = None if source is None else os.fspath(source)
     return {name: checked[name] for name in given}
+
+
+def _check_precision(recipe):
+    """Raise ValueError if this processor cannot train in the precision of a recipe, or another one was asked for."""
+    name, present = precision.checked("Recipe: precision", recipe.precision), precision.get_precision()
+    if present == "bf16" != name:
+        raise ValueError(f"Trainer: recipe - expected precision='bf16', which set_precision has set, got {name!r}")
 
 
 def callback(on_epoch):

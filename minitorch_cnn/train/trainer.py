@@ -24,6 +24,7 @@ from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, saved_elsewhere
 from minitorch_cnn.types import Array, Path
+from minitorch_kernels.runtime.precision import precision
 
 
 class Trainer:
@@ -66,8 +67,7 @@ class Trainer:
     first_epoch : int, >= 0
         How many epochs an earlier run has done, see `train.more`.
     on_epoch : callable or None
-        Called on rank 0 after every epoch with the trainer and the epoch's line of ``run.jsonl``, a dict: for a
-        chart or a log of your own; see `LiveChart`.
+        Called on rank 0 after every epoch with the trainer and its line of ``run.jsonl``, a dict; see `LiveChart`.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class Trainer:
         totals = np.zeros(3)  # sum of the losses, right answers, images
         for part in setup.parts(len(labels), self.accumulate):
             x, answers = Tensor(images.data[part]), labels[part]
-            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)):
+            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)), precision(self.recipe.precision):
                 logits = self.trainable(x)
                 loss, count = self.loss(logits, answers)
                 self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))

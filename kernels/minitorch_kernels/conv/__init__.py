@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
+    from minitorch_kernels.conv import bf16 as bf16
     from minitorch_kernels.conv import borders as borders
     from minitorch_kernels.conv import densenet_block as densenet_block
     from minitorch_kernels.conv import depthwise as depthwise

@@ -23,7 +23,7 @@ from minitorch_kernels.conv.borders import output_size, pad, taps_of_phase
 from minitorch_kernels.gemm.matmul import indirect_gemm
 from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.simd import nr
+from minitorch_kernels.runtime.simd import nr, sum_dtype
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 
@@ -100,7 +100,7 @@ def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_
     per_group = -(-columns // width)
     packed = memory.empty((groups, per_group, k_terms, width), a.dtype)
     _pack_weight(weight, np.array(taps, np.int64), packed)
-    init = np.zeros((groups, per_group * width), a.dtype)
+    init = np.zeros((groups, per_group * width), out.dtype)
     if bias is not None:
         init[:, :columns] = bias.reshape(groups, columns)
     k_runs, blocks = _tap_runs(tuple(tap_offsets), inner, width)
@@ -117,7 +117,7 @@ def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, 
 
     Parameters
     ----------
-    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
+    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32, float64 or pairs of bf16 (`conv.bf16`)
     weight : ndarray, shape (C_out, C_in/groups, KH, KW)
     bias : ndarray, shape (C_out,), or None
     stride, dilation : (int, int)
@@ -137,7 +137,7 @@ def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, 
     out_channels, _, kernel_height, kernel_width = weight.shape
     images, height, width, channels = x.shape
     out_height, out_width = output_size((height, width), weight.shape[2:], stride, padding, dilation)
-    out = memory.empty((images, out_height, out_width, out_channels), x.dtype)
+    out = memory.empty((images, out_height, out_width, out_channels), sum_dtype(x.dtype))
     if out.size == 0:
         return out
     padded = pad(x, padding)
@@ -160,7 +160,7 @@ def conv2d_backward_input_indirect(grad_out, weight, *, input_size, stride, padd
 
     Parameters
     ----------
-    grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous, float32 or float64
+    grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous, float32, float64 or pairs of bf16
     weight : ndarray, shape (C_out, C_in/groups, KH, KW)
     input_size : (H, W)
     stride, padding, dilation, groups
@@ -178,7 +178,7 @@ def conv2d_backward_input_indirect(grad_out, weight, *, input_size, stride, padd
     images, out_height, out_width, out_channels = grad_out.shape
     group_channels, kernel_height, kernel_width = weight.shape[1:]
     channels = group_channels * groups
-    grad_x = memory.empty((images, height, width, channels), grad_out.dtype)
+    grad_x = memory.empty((images, height, width, channels), sum_dtype(grad_out.dtype))
     if grad_x.size == 0:
         return grad_x
     rows = [taps_of_phase(r, padding[0], kernel_height, sh, dh) for r in range(min(sh, height))]

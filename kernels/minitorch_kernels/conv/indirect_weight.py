@@ -35,7 +35,7 @@ from minitorch_kernels.gemm.pack import copy_mr, copy_vector, cut_k_runs, gather
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
-from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
+from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr, sum_dtype
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 from minitorch_kernels.runtime.views import flat
 
@@ -346,7 +346,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
 
     Parameters
     ----------
-    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
+    x : ndarray, shape (N, H, W, C_in), C-contiguous, float32, float64 or pairs of bf16 (`conv.bf16`)
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
     kernel_size : (KH, KW)
     stride, padding, dilation, groups
@@ -366,7 +366,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
     padded = pad(x, padding)
     images, height, width, channels = padded.shape
     inner, columns = channels // groups, out_channels // groups
-    grad_weight = np.zeros((out_channels, inner, kernel_height * kernel_width), x.dtype)
+    grad_weight = np.zeros((out_channels, inner, kernel_height * kernel_width), sum_dtype(x.dtype))
     if 0 in (grad_out.size, grad_weight.size):
         return grad_weight.reshape(out_channels, inner, *kernel_size)
     panel, k_terms = nr(x.dtype, columns), kernel_height * kernel_width * inner
@@ -382,7 +382,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
     x_steps = height * width * channels, sh * width * channels, sw * channels
     per_chunk = _images_per_chunk(padded, grad_out)
     k_runs, blocks, parts = _pixel_runs(images, (out_height, out_width), x_steps, splits, per_chunk)
-    sums = memory.empty((splits, groups * per_group, k_terms, panel), x.dtype)
+    sums = memory.empty((splits, groups * per_group, k_terms, panel), grad_weight.dtype)
     firsts = [(g, first) for g in range(groups) for first in range(0, columns, panel)]
     panels = np.array([(g * inner, g * columns + first, min(panel, columns - first)) for g, first in firsts])
     how = Product(
@@ -394,6 +394,6 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
         contiguous=1,
     )
     tables = Tables(a_row_offsets, c_row_offsets, k_runs, k_runs[1], blocks, parts, panels)
-    _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, x.dtype), tables, how)
+    _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, sums.dtype), tables, how)
     _unpack_weight(sums, grad_weight, columns)
     return grad_weight.reshape(out_channels, inner, *kernel_size)

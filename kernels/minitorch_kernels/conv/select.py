@@ -5,13 +5,14 @@ takes the first row that has a function for it, supports the problem and is fast
 differ in which dimension fills the lanes of a vector register. The results of all rows agree up to rounding.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.conv import empty, im2col, indirect, indirect_weight, small_cin, small_cout
+from minitorch_kernels.conv import bf16, empty, im2col, indirect, indirect_weight, small_cin, small_cout
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.conv.winograd import correlate as winograd
 from minitorch_kernels.conv.winograd import outliers
@@ -21,6 +22,7 @@ from minitorch_kernels.conv.winograd import weight as winograd_weight
 from minitorch_kernels.runtime import simd
 
 PRODUCTS = ("forward", "backward_input", "backward_weight")
+_BF16_PRODUCTS = 16  # that a rounded element has to take part in, measured on AVX-512
 
 
 class Problem(NamedTuple):
@@ -38,6 +40,7 @@ class Problem(NamedTuple):
     dilation: tuple
     groups: int
     dtype: np.dtype
+    precision: str = "float32"  # of the products, see `runtime.precision`
 
     def empty(self):
         """Return True where the output or the input has no elements."""
@@ -90,6 +93,19 @@ def _compiled(problem):
 
 def _always(problem):
     return True
+
+
+def _bf16_supports(problem):
+    asked = problem.precision == "bf16" and problem.dtype == np.float32
+    return asked and problem.groups == 1 and (problem.kernel_size == (1, 1) or problem.stride != (1, 1))
+
+
+def _bf16_is_faster(problem):
+    """Return True if rounding the images and the outputs takes less time than the products in bf16 save."""
+    channels, filters = problem.in_channels, problem.out_channels
+    inputs, outputs, taps = (math.prod(pair) for pair in (problem.input_size, problem.output_size, problem.kernel_size))
+    products = outputs * filters * channels * taps
+    return products >= _BF16_PRODUCTS * (inputs * channels + outputs * filters)
 
 
 def _depthwise_supports(problem):
@@ -185,6 +201,16 @@ EMPTY = Row(
 
 TABLE = (
     EMPTY,
+    Row(
+        "bf16",
+        "direct",
+        _bf16_supports,
+        _bf16_is_faster,
+        "the precision is bf16, and one instruction adds two products to each sum",
+        bf16.conv2d_forward_bf16,
+        bf16.conv2d_backward_input_bf16,
+        bf16.conv2d_backward_weight_bf16,
+    ),
     Row(
         "depthwise",
         "direct",

@@ -23,7 +23,7 @@ from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, panel_table, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.simd import nr, supports
+from minitorch_kernels.runtime.simd import nr, sum_dtype, supports
 from minitorch_kernels.runtime.threads import parallel_kernel
 
 MC = 32 * MR  # rows of C in a task: their packed or gathered A stays in the second-level cache
@@ -40,7 +40,7 @@ def indirect_gemm(
 
     Parameters
     ----------
-    a, c, init : ndarray, 1-D, the same dtype
+    a, c, init : ndarray, 1-D, the same dtype; or a and ``packed`` pairs of bf16, c and init float32
         ``init`` holds what the sums begin with, one panel of columns after the other.
     packed : ndarray, shape (panels, K, NR), or (K, panels, NR): B where it lies
     b_step : int
@@ -65,7 +65,7 @@ def indirect_gemm(
         last = min(first + MC, rows)
         b_offset, init_offset, a_offset, c_offset, columns = panels[task % len(panels)]
         narrow = columns < width  # the last columns of C: a whole tile would overwrite its neighbours
-        scratch, scratch_rows = np.empty(MC * width if narrow else 0, a.dtype), np.empty(MC, np.int64)
+        scratch, scratch_rows = np.empty(MC * width if narrow else 0, c.dtype), np.empty(MC, np.int64)
         for i in range(MC):
             scratch_rows[i] = i * width
         target, target_rows = (scratch, scratch_rows) if narrow else (c, c_row_offsets[first:last])
@@ -149,7 +149,7 @@ def matmul(a, b):
 
     Parameters
     ----------
-    a : ndarray, shape (M, K), float32 or float64, any strides
+    a : ndarray, shape (M, K), float32, float64 or pairs of bf16 (`gemm.bf16`), any strides
     b : ndarray, shape (K, N), the same dtype, any strides
 
     Returns
@@ -169,7 +169,7 @@ def matmul(a, b):
     if rows < min(k_terms, columns) and b.T.flags.c_contiguous and not b.flags.c_contiguous:
         return np.ascontiguousarray(matmul(b.T, a.T).T)
     if 0 in (rows, k_terms, columns):
-        return np.zeros((rows, columns), a.dtype)
+        return np.zeros((rows, columns), sum_dtype(a.dtype))
     width = nr(a.dtype, columns)
     in_place = rows <= MR and columns % width == 0 and b.flags.c_contiguous  # each element of B is read once
     if in_place:
@@ -177,8 +177,8 @@ def matmul(a, b):
     else:
         packed, b_step = memory.empty((-(-columns // width), k_terms, width), a.dtype), width
         pack_b(b, packed)
-    c = memory.empty((rows, columns), a.dtype)
-    flat_a, init = np.ascontiguousarray(a).reshape(-1), np.zeros(width, a.dtype)
+    c = memory.empty((rows, columns), sum_dtype(a.dtype))
+    flat_a, init = np.ascontiguousarray(a).reshape(-1), np.zeros(width, c.dtype)
     plan = _product_plan(rows, k_terms, columns, width, in_place)
     indirect_gemm(flat_a, packed, b_step, c.reshape(-1), init, *plan, columns <= width)
     return c

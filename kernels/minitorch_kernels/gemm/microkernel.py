@@ -93,7 +93,7 @@ def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, 
 
     Parameters
     ----------
-    a, b, c, init : ndarray, 1-D, the same dtype
+    a, b, c, init : ndarray, 1-D, the same dtype; or a and b pairs of bf16, see `gemm.bf16`, c and init float32
         B, C and init are read and written NR elements at a time.
     a_row_offsets, c_row_offsets : int64 ndarray, 1-D
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
@@ -142,7 +142,7 @@ def microkernel_depthwise(typingctx, a, b, c, init, a_row_offsets, c_row_offsets
 
 def _broadcast_element(emit, pointer, vectors):
     """Load one element of A and copy it into all lanes."""
-    return [emit.broadcast(emit.builder.load(pointer))] * vectors
+    return [emit.broadcast(emit.load_element(pointer))] * vectors
 
 
 def _load_vectors(emit, pointer, vectors):
@@ -242,7 +242,8 @@ class _Tile:
         updated = []
         for m, row in enumerate(rows):
             factors = self.load_a(ir, ir.at(row, a_index), vectors)
-            updated += [ir.fma(factors[q], columns[q], accumulators[m * vectors + q]) for q in range(vectors)]
+            sums = accumulators[m * vectors : (m + 1) * vectors]
+            updated += [ir.multiply_add(*terms) for terms in zip(factors, columns, sums, strict=True)]
         prefetched = [builder.add(index, tile["prefetch_step"]) for index in prefetched]
         return [builder.add(a_index, tile["a_step"]), builder.add(b_index, tile["b_step"]), *prefetched, *updated]
 

@@ -2,7 +2,7 @@
 
 The compiler, if there is one (`compiler`), compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads
 (`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`, `collector`), vector instructions (`simd`), other
-views of arrays (`views`).
+views of arrays (`views`), the precision of products (`precision`).
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import jit as jit
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import parallel as parallel
+    from minitorch_kernels.runtime import precision as precision
     from minitorch_kernels.runtime import simd as simd
     from minitorch_kernels.runtime import threads as threads
     from minitorch_kernels.runtime import views as views

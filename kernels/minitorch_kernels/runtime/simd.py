@@ -14,11 +14,21 @@ import platform
 
 import numpy as np
 
-from minitorch_kernels.runtime.compiler import cgutils, config, ir, jit_enabled, llvm
+from minitorch_kernels.runtime.compiler import cgutils, config, ir, jit_enabled, llvm, types
 
 _AVX512_NAMES = ("skylake-avx512", "cascadelake", "cooperlake", "icelake", "sapphire", "granite")
 _AVX512_NAMES += ("znver4", "znver5", "x86-64-v4")
 _AVX2_NAMES = ("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3", "x86-64-v3")
+
+
+_BF16_NAMES = ("cooperlake", "sapphire", "granite", "znver4", "znver5")
+
+
+def _features():
+    """Return the features of the x86 processor that Numba compiles for, by name."""
+    if config.CPU_FEATURES:
+        return {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
+    return llvm.get_host_cpu_features()
 
 
 def host_vectors():
@@ -35,22 +45,35 @@ def host_vectors():
         if any(name in config.CPU_NAME for name in _AVX512_NAMES):
             return 64, 32, True
         return (32, 16, True) if any(name in config.CPU_NAME for name in _AVX2_NAMES) else (16, 16, False)
-    if config.CPU_FEATURES:
-        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",")}
-    else:
-        features = llvm.get_host_cpu_features()
+    features = _features()
     if features.get("avx512f"):
         return 64, 32, True
     return (32, 16, True) if features.get("avx2") and features.get("fma") else (16, 16, False)
 
 
+def host_bf16():
+    """Return True if the processor that Numba compiles for multiplies bf16, by AVX512_BF16 of x86."""
+    if not llvm or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    if config.CPU_NAME and not config.CPU_FEATURES:
+        return any(name in config.CPU_NAME for name in _BF16_NAMES)
+    return all(_features().get(name) for name in ("avx512f", "avx512bf16"))
+
+
 VECTOR_BYTES, REGISTERS, FMA = host_vectors()
+BF16 = host_bf16()
 VECTORS = 2  # vectors in a row of a micro-kernel's tile, unless one holds all columns
+PAIR = np.dtype(np.uint32)  # two bf16 in the bits of one element, see `gemm.bf16`
 
 
 def supports(dtype):
-    """Return True where the micro-kernels run: compiled code, and float32 or float64."""
-    return jit_enabled() and np.dtype(dtype) in (np.float32, np.float64)
+    """Return True where the micro-kernels run: compiled code, and float32, float64 or, with `BF16`, `PAIR`."""
+    return jit_enabled() and np.dtype(dtype) in (np.float32, np.float64, *[PAIR] * BF16)
+
+
+def sum_dtype(dtype):
+    """Return the dtype of sums of products: float32 for pairs of bf16, else the dtype of the factors."""
+    return np.dtype(np.float32) if dtype == PAIR else dtype
 
 
 def lanes(dtype):
@@ -65,10 +88,11 @@ def nr(dtype, columns=None):
 
 
 class VectorIR:
-    """Writes the few instructions that a micro-kernel is made of."""
+    """Writes the few instructions that a micro-kernel is made of; a `PAIR` travels in a lane of float32."""
 
     def __init__(self, context, builder, dtype):
-        self.context, self.builder, self.element = context, builder, context.get_data_type(dtype)
+        self.context, self.builder, self.pairs = context, builder, dtype == types.uint32
+        self.element = context.get_data_type(types.float32 if self.pairs else dtype)
         self.lanes, self.integer = VECTOR_BYTES * 8 // dtype.bitwidth, ir.IntType(64)
         self.vector = ir.VectorType(self.element, self.lanes)
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
@@ -93,6 +117,9 @@ class VectorIR:
     def _vector_pointer(self, pointer, q):
         shifted = self.at(pointer, self.int64(q * self.lanes))
         return self.builder.bitcast(shifted, self.vector.as_pointer())
+
+    def load_element(self, pointer):
+        return self.builder.load(self.builder.bitcast(pointer, self.element.as_pointer()))
 
     def load_vector(self, pointer, q):
         value = self.builder.load(self._vector_pointer(pointer, q))
@@ -138,6 +165,16 @@ class VectorIR:
         if not FMA:
             return self.builder.fadd(self.builder.fmul(x, y), z)
         return self.builder.call(self.fma_function, [x, y, z])
+
+    def multiply_add(self, x, y, z):
+        """Return x * y + z; of pairs, z plus both products."""
+        if not self.pairs:
+            return self.fma(x, y, z)
+        bits = ir.VectorType(ir.IntType(32), self.lanes)
+        kind = ir.FunctionType(self.vector, [self.vector, bits, bits])
+        name = "llvm.x86.avx512bf16.dpbf16ps.512"
+        dot_product = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(dot_product, [z, *(self.builder.bitcast(factor, bits) for factor in (x, y))])
 
     def combination(self, factors, values):
         """Return the sum of factor * value; factors 0, 1 and -1 cost no multiplication."""
