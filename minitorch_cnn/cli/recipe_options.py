@@ -84,13 +84,26 @@ def _add_augmentation(parser):
 
 
 def recipe_changes(arguments):
-    """Return the fields of `Recipe` that the command line sets; raise UsageError if they need --holdout."""
+    """Return the fields of `Recipe` that the command line sets; raise UsageError if one needs what is not there."""
     if arguments.holdout is None and (arguments.early_stop or arguments.keep_best):
         option = "--early-stop" if arguments.early_stop else "--keep-best"
         prog = arguments.parser.prog
         raise UsageError(f"{prog}: add --holdout N to {option}: it judges each epoch by N training images held out")
+    if arguments.precision is not None:
+        _check_precision(arguments)
     given = {name: getattr(arguments, name) for name in FIELDS}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_precision(arguments):
+    import minitorch_cnn
+
+    try:
+        with minitorch_cnn.precision(arguments.precision):
+            pass
+    except ValueError as error:
+        prog = arguments.parser.prog
+        raise UsageError(f"{prog}: leave out --precision {arguments.precision} on this machine: {error}") from error
 
 
 def _class_weights(text):

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+import minitorch_cnn as mt
 from minitorch_cnn import arguments, data, nn, optim
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
-from minitorch_kernels.runtime import precision
 from minitorch_kernels.runtime.dry_run import dry_run
 
 PLATEAU = {"factor": 0.2, "patience": 2}
@@ -62,9 +62,11 @@ def options(recipe, ranks, given):
 
 def _check_precision(recipe):
     """Raise ValueError if this processor cannot train in the precision of a recipe, or another one was asked for."""
-    name, present = precision.checked("Recipe: precision", recipe.precision), precision.get_precision()
-    if present == "bf16" != name:
-        raise ValueError(f"Trainer: recipe - expected precision='bf16', which set_precision has set, got {name!r}")
+    with mt.precision(recipe.precision):
+        pass
+    if mt.get_precision() == "bf16" != recipe.precision:
+        expected = "precision='bf16', which set_precision has set"
+        raise ValueError(f"Trainer: recipe - expected {expected}, got {recipe.precision!r}")
 
 
 def callback(on_epoch):

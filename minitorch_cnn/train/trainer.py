@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+import minitorch_cnn as mt
 from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.ops.reproducible_sum import in_blocks
@@ -24,7 +25,6 @@ from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, saved_elsewhere
 from minitorch_cnn.types import Array, Path
-from minitorch_kernels.runtime.precision import precision
 
 
 class Trainer:
@@ -232,7 +232,7 @@ class Trainer:
         totals = np.zeros(3)  # sum of the losses, right answers, images
         for part in setup.parts(len(labels), self.accumulate):
             x, answers = Tensor(images.data[part]), labels[part]
-            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)), precision(self.recipe.precision):
+            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)), mt.precision(self.recipe.precision):
                 logits = self.trainable(x)
                 loss, count = self.loss(logits, answers)
                 self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))

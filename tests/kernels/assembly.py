@@ -6,6 +6,7 @@ import re
 import numba
 import pytest
 
+MULTIPLY_ADD = "vfmadd|vdpbf16ps"
 reads_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 
 
@@ -13,7 +14,7 @@ def inner_loops(assembly):
     """Return the blocks of instructions that multiply and add and then jump back to their beginning."""
     found = []
     for label, block in re.findall(r"^(\.L\w+):\n((?:\t.*\n)+)", assembly, re.MULTILINE):
-        if "vfmadd" in block and re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE):
+        if re.search(MULTIPLY_ADD, block) and re.search(rf"\tj\w+\s+{re.escape(label)}$", block, re.MULTILINE):
             found.append(block)
     return found
 

@@ -4,8 +4,6 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
-from minitorch_kernels.runtime import simd
-
 _precision = "float32"  # set by set_precision
 _precision_here = contextvars.ContextVar("precision", default=None)  # set by precision, for one thread or task
 
@@ -15,13 +13,14 @@ def get_precision() -> str:
     return _precision_here.get() or _precision
 
 
-def checked(owner, name):
-    """Return the name of a precision; raise ValueError if there is none of this name, or not on this processor."""
+def _checked(function, name):
+    from minitorch_kernels.runtime import simd  # not earlier: it loads Numba, which `get_precision` does not need
+
     if name not in ("float32", "bf16"):
-        raise ValueError(f"{owner} - expected 'float32' or 'bf16', got {name!r}")
+        raise ValueError(f"{function}: name - expected 'float32' or 'bf16', got {name!r}")
     if name == "bf16" and not simd.supports(simd.PAIR):
         expected = "'float32' on a processor without AVX512_BF16, or where nothing is compiled"
-        raise ValueError(f"{owner} - expected {expected}, got 'bf16'")
+        raise ValueError(f"{function}: name - expected {expected}, got 'bf16'")
     return name
 
 
@@ -43,7 +42,7 @@ def set_precision(name: str) -> None:
         If it is another name; if it is "bf16" and the processor has no instruction for it (AVX512_BF16 of x86).
     """
     global _precision
-    _precision = checked("set_precision: name", name)
+    _precision = _checked("set_precision", name)
 
 
 @contextlib.contextmanager
@@ -59,7 +58,7 @@ def precision(name: str) -> Iterator[None]:
     ValueError
         As `set_precision`.
     """
-    token = _precision_here.set(checked("precision: name", name))
+    token = _precision_here.set(_checked("precision", name))
     try:
         yield
     finally:

@@ -25,13 +25,14 @@ class Layer:
     stride: int = 1
     padding: int = 1
     groups: int = 1
+    precision: str = "float32"
 
     def problem(self, dtype=np.float32):
         pairs = [(n, n) for n in (self.size, self.kernel, self.stride)]
         padding = (self.padding,) * 4
         out = borders.output_size(*pairs, padding, (1, 1))
         sizes = self.images, self.images, self.channels, self.filters, pairs[0], out, *pairs[1:], padding
-        return select.Problem(*sizes, (1, 1), self.groups, np.dtype(dtype))
+        return select.Problem(*sizes, (1, 1), self.groups, np.dtype(dtype), self.precision)
 
 
 def family(name):
@@ -66,6 +67,12 @@ def choose_on(monkeypatch):
         (Layer(groups=64), "depthwise"),
         (Layer(images=0), "empty"),
         (Layer(filters=0), "empty"),
+        (Layer(precision="bf16"), "winograd"),
+        (Layer(kernel=1, padding=0, precision="bf16"), "bf16"),
+        (Layer(stride=2, precision="bf16"), "bf16"),
+        (Layer(filters=0, stride=2, precision="bf16"), "empty"),
+        (Layer(stride=2, groups=2, precision="bf16"), "indirect"),
+        (Layer(channels=16, filters=32, kernel=1, padding=0, stride=2, precision="bf16"), "indirect"),  # few products
     ],
 )
 def test_the_first_row_that_is_faster_is_taken(choose_on, processor, layer, name):

@@ -25,7 +25,7 @@ from minitorch_kernels.gemm.microkernel import (
 from minitorch_kernels.gemm.pack import copy_mr, copy_vector, gather_half_mr, gather_mr
 from minitorch_kernels.runtime import simd
 from minitorch_kernels.runtime.simd import VECTOR_BYTES, lanes, nr
-from tests.kernels.assembly import compiled_loops, inner_loops, reads_x86
+from tests.kernels.assembly import MULTIPLY_ADD, compiled_loops, inner_loops, reads_x86
 
 needs_tile = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 DTYPES = [np.float32, np.float64]
@@ -202,19 +202,20 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
         (indirect_weight._chunk_product, np.float32),
         (depthwise._filter_tiles, np.float32),
         (depthwise._sum_images, np.float32),
+        *[(kernel, simd.PAIR) for kernel in (matmul.indirect_gemm, indirect_weight._chunk_product) if simd.BF16],
     ],
 )
 def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
-    f, i = numba.from_dtype(np.dtype(dtype)), numba.int64
+    f, s, i = *map(numba.from_dtype, (np.dtype(dtype), np.dtype(simd.sum_dtype(dtype)))), numba.int64
     tables = i[::1], i[::1], i[:, ::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]
     signatures = {
         matmul.indirect_gemm: (
-            *(f[::1], f[:, :, ::1], i, f[::1], f[::1]),
+            *(f[::1], f[:, :, ::1], i, s[::1], s[::1]),
             *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
         ),
         indirect_weight._chunk_product: (
-            *(f[::1], f[::1], f[:, :, :, ::1], f[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),
+            *(f[::1], f[::1], s[:, :, :, ::1], s[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),
             *(numba.types.NamedUniTuple(i, 6, indirect_weight.Product), numba.boolean[::1], i),
         ),
         depthwise._filter_tiles: (
@@ -229,7 +230,7 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     loops = compiled_loops(kernel, signatures[kernel])
     assert loops
     for loop in loops:
-        assert len(re.findall("vfmadd", loop)) % HALF_MR == 0
+        assert len(re.findall(MULTIPLY_ADD, loop)) % HALF_MR == 0
         vectors = [line for line in loop.splitlines() if re.search(r"%[xyz]mm\d", line)]
         assert not [line for line in vectors if re.search(r"\(%rsp", line)]
         if kernel in (matmul.indirect_gemm, indirect_weight._chunk_product):  # channel by channel, memory is slower

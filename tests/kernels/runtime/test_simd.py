@@ -40,6 +40,26 @@ def test_registers_follow_the_processor_that_numba_compiles_for(monkeypatch, mac
     assert simd.host_vectors() == expected
 
 
+@pytest.mark.parametrize(
+    ("machine", "name", "features", "expected"),
+    [
+        ("arm64", None, None, False),
+        ("x86_64", "znver4", "", True),
+        ("AMD64", "sapphirerapids", "", True),
+        ("x86_64", "haswell", "", False),
+        ("x86_64", "icelake-server", "", False),  # has AVX-512 without these instructions
+        ("x86_64", None, "+avx512f,+avx512bf16", True),
+        ("x86_64", None, "+avx512f,-avx512bf16", False),
+        ("x86_64", None, "-avx512f,+avx512bf16", False),
+    ],
+)
+def test_which_processors_multiply_bf16(monkeypatch, machine, name, features, expected):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(simd.config, "CPU_NAME", name)
+    monkeypatch.setattr(simd.config, "CPU_FEATURES", features)
+    assert simd.host_bf16() == expected
+
+
 def test_without_a_wish_the_machine_itself_is_asked(monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(simd.config, "CPU_NAME", None)
