@@ -236,7 +236,9 @@ def _given_choices(arguments):
 
 def _refuse_other_choices(arguments, settings):
     """Raise UsageError if --resume auto comes with settings that differ from those of the run in the folder."""
-    recipe = settings["recipe"]
+    from minitorch_cnn import train
+
+    recipe = dataclasses.asdict(train.Recipe(**settings["recipe"]))  # an older run has no values for newer fields
     names = {"recipe": recipe["name"], "model": recipe["name"], "run_folder": arguments.run_folder}
     run = {**recipe, **settings, "lr": recipe["peak_lr"], **names}
     for name, option, value in _given_choices(arguments):

@@ -12,6 +12,7 @@ import pytest
 
 from minitorch_cnn import nn, train, weights
 from minitorch_cnn.cli import training
+from minitorch_kernels.runtime import simd
 
 SHORT = ("--recipe", "mlp", "--data", "shapes10", "--epochs", "1", "--workers", "0")
 
@@ -299,3 +300,21 @@ def test_options_change_the_recipe(mcnn):
     assert "epochs=2)" in mcnn("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", "2.0", "--show-code")[1]
     code, _, err = mcnn("train", "--data", "shapes10", "--label-smoothing", 1)
     assert code == 2 and "--label-smoothing: expected a number from 0 to below 1, got '1'" in err
+
+
+@pytest.mark.skipif(not simd.BF16, reason="this processor has no AVX512_BF16")
+def test_a_training_in_bf16_is_recorded_and_continued(mcnn, monkeypatch):
+    stop_after(monkeypatch, 2)
+    assert mcnn("train", *SHORT, "--precision", "bf16")[0] == 130
+    monkeypatch.undo()
+    code, _, err = mcnn("train", "--run", "runs/mlp-1", "--resume", "auto", *SHORT, "--precision", "float32")
+    assert code == 2 and "leave out --precision: the run in runs/mlp-1 began with bf16, not float32" in err
+    assert mcnn("train", "--resume", "runs/mlp-1")[0] == 0
+    assert result_of("runs/mlp-1")["settings"]["recipe"]["precision"] == "bf16"
+
+
+def test_a_processor_without_bf16_trains_in_float32_alone(mcnn, monkeypatch):
+    monkeypatch.setattr(simd, "BF16", False)
+    code, out, err = mcnn("train", *SHORT, "--precision", "bf16")
+    assert code == 2 and out == "" and "mcnn train: leave out --precision bf16 on this machine: " in err
+    assert mcnn("train", *SHORT, "--precision", "float32")[0] == 0

@@ -74,6 +74,7 @@ def test_unknown_names():
         ({"dropout": 1.5}, "dropout - expected 0 to 1, got 1.5"),
         ({"image_size": 0}, "image_size - expected an integer of at least 1, got 0"),
         ({"optimizer": "lion"}, "optimizer - expected 'adam', 'sgd' or 'muon', got 'lion'"),
+        ({"precision": "float16"}, "precision - expected 'float32' or 'bf16', got 'float16'"),
         ({"weight_decay": -1}, "weight_decay - expected at least 0, got -1"),
     ],
 )

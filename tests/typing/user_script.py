@@ -86,3 +86,6 @@ if __name__ == "__main__":
     mt.set_num_threads(1)
     with mt.num_threads(1):
         mt.release_memory()
+    mt.set_precision("float32")
+    with mt.precision(mt.get_precision()):
+        print(net(Tensor(np.zeros((1, 3, 32, 32), np.float32))).shape)
