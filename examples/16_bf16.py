@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 16. Eight bits of significand
 #
-# A float32 has 24 bits of significand. A *bf16* has the same exponent and 8 bits. Processors that multiply bf16 do twice
-# as many products in the same time, and networks still learn. This chapter shows what 8 bits do to a number, to a sum
-# and to a weight, and why the sum and the weight stay in float32.
+# A float32 has 24 bits of significand. A *bf16* has the same exponent and 8 bits. Processors that multiply bf16 do
+# twice as many products in the same time, and networks still learn. This chapter shows what 8 bits do to a number, to
+# a sum and to a weight, and why the sum and the weight stay in float32.
 
 # %%
 import argparse
@@ -39,8 +39,7 @@ for x in (np.pi, 255.5, 257.0, 1e-30, 1e30):
 #
 # Add 1 again and again, and round each sum to bf16. The sum stops at 256: 257 lies half way between 256 and 258, and
 # rounds to the even one. So a sum of thousands of products, as in a convolution, must not be kept in bf16. The
-# instruction of the processor rounds the factors alone. It adds their products in float32, where a sum of ones goes on to
-# 16,777,216.
+# processor therefore multiplies bf16 but adds the products in float32, where a sum of ones goes on to 16,777,216.
 
 # %%
 COUNT = 600
@@ -59,9 +58,9 @@ print(f"{COUNT} ones: {in_bf16[-1]:.0f} in bf16, {in_float32[-1]:.0f} in float32
 
 # %%
 def errors(terms):
-    """Return the relative errors of 20 random sums of products: rounded factors, and rounded factors and sums."""
+    """Return the relative errors of 40 random sums of products: rounded factors, and rounded factors and sums."""
     exact, factors, both = [], [], []
-    for _ in range(20):
+    for _ in range(40):
         a, b = rng.standard_normal((2, terms)).astype(np.float32)
         products = [round_to_bf16(x) * round_to_bf16(y) for x, y in zip(a, b, strict=True)]
         total = np.float32(0)
@@ -92,7 +91,7 @@ rounded_weight, master = [np.float32(1)], [np.float32(1)]
 for _ in range(STEPS):
     rounded_weight.append(round_to_bf16(rounded_weight[-1] - STEP))
     master.append(master[-1] - STEP)
-print(f"after {STEPS} steps of {STEP}: {rounded_weight[-1]:.3f} in bf16, {master[-1]:.3f} in float32")
+print(f"after {STEPS} steps of {STEP:g}: {rounded_weight[-1]:.3f} in bf16, {master[-1]:.3f} in float32")
 
 # %%
 with figures.style():
@@ -102,10 +101,11 @@ with figures.style():
     sums.plot(in_bf16, label="bf16")
     sums.set(xlabel="ones added", ylabel="sum")
     sums.set_title("a sum stalls at 256", fontsize=figures.HEADING)
-    products.plot(TERMS, measured[:, 0], marker="o", label="sums in float32")
-    products.plot(TERMS, measured[:, 1], marker="o", label="sums in bf16")
-    products.set(xlabel="products in a sum", ylabel="relative error", xscale="log", yscale="log")
+    products.plot(TERMS, 100 * measured[:, 0], marker="o", label="sums in float32")
+    products.plot(TERMS, 100 * measured[:, 1], marker="o", label="sums in bf16")
+    products.set(xlabel="products in a sum", ylabel="error in per cent", xscale="log", yscale="log", ylim=(0.05, 8))
     products.set_xticks(TERMS, [str(terms) for terms in TERMS])
+    products.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
     products.minorticks_off()
     products.set_title("factors in bf16", fontsize=figures.HEADING)
     weights.plot(master, label="float32")
@@ -120,8 +120,8 @@ figure
 # %% [markdown]
 # ## In a network
 #
-# `mt.precision("bf16")` rounds the factors of large products: 1 x 1 and strided convolutions, fully connected layers and
-# their gradients. Everything else is float32. The processor must have the instruction; another one says so.
+# `mt.precision("bf16")` rounds the factors of large products: 1 x 1 and strided convolutions, fully connected layers
+# and their gradients. Everything else is float32. A processor without the instruction raises an error.
 
 # %%
 x, weight = rng.standard_normal((8, 64, 16, 16), np.float32), rng.standard_normal((128, 64, 1, 1), np.float32)
@@ -136,6 +136,6 @@ except ValueError as error:
 # %% [markdown]
 # ## Try it
 #
-# Where does the sum stall if you add 3 again and again? How large must a gradient be, at a learning rate of 0.1, to move a
-# bf16 weight of 0.05? float16 has 11 bits of significand and 5 of exponent: which of the three pictures gets better with
-# it, and which numbers of the first table are lost?
+# Where does the sum stall if you add 3 again and again? How large must a gradient be, at a learning rate of 0.1, to
+# move a bf16 weight of 0.05? float16 has 11 bits of significand and 5 of exponent: which of the three pictures gets
+# better with it, and which numbers of the first table are lost?

@@ -304,13 +304,14 @@ def test_options_change_the_recipe(mcnn):
 
 @pytest.mark.skipif(not simd.BF16, reason="this processor has no AVX512_BF16")
 def test_a_training_in_bf16_is_recorded_and_continued(mcnn, monkeypatch):
-    stop_after(monkeypatch, 2)
-    assert mcnn("train", *SHORT, "--precision", "bf16")[0] == 130
-    monkeypatch.undo()
-    code, _, err = mcnn("train", "--run", "runs/mlp-1", "--resume", "auto", *SHORT, "--precision", "float32")
-    assert code == 2 and "leave out --precision: the run in runs/mlp-1 began with bf16, not float32" in err
-    assert mcnn("train", "--resume", "runs/mlp-1")[0] == 0
-    assert result_of("runs/mlp-1")["settings"]["recipe"]["precision"] == "bf16"
+    words = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", "3", "--workers", "0", "--run", "run")
+    with monkeypatch.context() as pressed:
+        stop_after(pressed, 2)
+        assert mcnn(*words, "--precision", "bf16")[0] == 130
+    code, _, err = mcnn(*words, "--resume", "auto", "--precision", "float32")
+    assert code == 2 and "leave out --precision: the run in run began with bf16, not float32" in err
+    assert mcnn("train", "--resume", "run")[0] == 0
+    assert result_of("run")["settings"]["recipe"]["precision"] == "bf16"
 
 
 def test_a_processor_without_bf16_trains_in_float32_alone(mcnn, monkeypatch):

@@ -22,7 +22,8 @@ def layer(images, channels, filters, kernel, stride, padding, size=9):
     rng, hyper = np.random.default_rng(0), {"stride": (stride,) * 2, "padding": (padding,) * 4}
     hyper |= {"dilation": (1, 1), "groups": 1}
     out = (size + 2 * padding - kernel) // stride + 1
-    shapes = (images, channels, size, size), (filters, channels, kernel, kernel), (filters,), (images, filters, out, out)
+    shapes = (images, channels, size, size), (filters, channels, kernel, kernel), (filters,)
+    shapes += ((images, filters, out, out),)
     return *(rng.standard_normal(shape).astype(np.float32) for shape in shapes), hyper
 
 
