@@ -1,32 +1,13 @@
 """`mcnn`: the command line. Each command is a few calls of the library; --show-code prints them.
 
-Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers at once.
+Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers at once. Nearly all is imported inside
+`main`, where Ctrl-C is one line, and no traceback.
 """
 
+import os
 import sys
 
-from minitorch_cnn.cli import (
-    chapters,
-    completion,
-    data,
-    doctor,
-    errors,
-    exercise,
-    explain,
-    explore,
-    export,
-    gradcheck,
-    launch,
-    lecture,
-    network,
-    predict,
-    race,
-    runs,
-    streams,
-    sweep,
-    train,
-    transfer,
-)
+from minitorch_cnn.cli import errors, streams
 from minitorch_cnn.cli.parser import Parser
 
 
@@ -56,6 +37,7 @@ def main(argv=None):
             print(arguments.code(arguments), end="")
             code = 0
         else:
+            _check_variables()
             code = arguments.run(arguments)
         if sys.stdout is not None:  # closed before this process began
             sys.stdout.flush()
@@ -81,6 +63,26 @@ def main(argv=None):
 def all_commands():
     """Return the parser of all commands."""
     import minitorch_cnn
+    from minitorch_cnn.cli import (
+        chapters,
+        completion,
+        data,
+        doctor,
+        exercise,
+        explain,
+        explore,
+        export,
+        gradcheck,
+        launch,
+        lecture,
+        network,
+        predict,
+        race,
+        runs,
+        sweep,
+        train,
+        transfer,
+    )
 
     parser = Parser(
         prog="mcnn",
@@ -93,6 +95,13 @@ def all_commands():
     for family in (*training, network, explain, explore, lecture, chapters, export, gradcheck, exercise, completion):
         family.add_commands(commands)
     return parser
+
+
+def _check_variables():
+    """Refuse what Numba would refuse when it is imported, without a word of the variable."""
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not threads.isdecimal() or int(threads) == 0:
+        raise errors.UsageError(f"mcnn: set NUMBA_NUM_THREADS to at least 1, or unset it: it is {threads!r}")
 
 
 def _parse(argv):

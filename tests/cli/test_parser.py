@@ -115,3 +115,28 @@ def test_a_closed_pipe_is_no_traceback(trained):
     command = f"{shlex.quote(sys.executable)} -m minitorch_cnn predict --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["explain", "train", "transfer"])
+def test_ctrl_c_while_commands_are_imported(module):
+    """Nearly all time before a command begins goes into imports."""
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'minitorch_cnn.cli.{module}':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from minitorch_cnn.cli import main\n"
+        "sys.exit(main(['list']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "mcnn: stopped\n")
+
+
+@pytest.mark.parametrize("threads", ["0", "abc", "", "-1", "1.5"])
+def test_a_number_of_threads_that_numba_refuses(mcnn, monkeypatch, threads):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    code, out, err = mcnn("summary", "mlp")
+    assert (code, out) == (2, "")
+    assert err == f"mcnn: set NUMBA_NUM_THREADS to at least 1, or unset it: it is {threads!r}\n"
