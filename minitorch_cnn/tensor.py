@@ -15,6 +15,7 @@ from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, Varia
 from minitorch_cnn.autograd.shape_only import refuse_values
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Axis, Operand, Shape
+from minitorch_kernels.runtime import memory
 
 
 class Tensor(interchange.Interchange, habits.TensorHints, Variable):
@@ -46,6 +47,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
     """
 
     add_arrays = staticmethod(ops.arithmetic.add_arrays)
+    _unshared = staticmethod(memory.unshared)
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: DTypeLike | None = None):
         if isinstance(data, Variable):

@@ -48,7 +48,8 @@ class Variable:
     data: np.ndarray[Any, np.dtype[Any]]
     grad: np.ndarray[Any, np.dtype[Any]] | None
     node: Node | None
-    add_arrays = staticmethod(operator.add)  # adds two gradients; `Tensor` has a function that is faster
+    add_arrays = staticmethod(operator.add)  # adds two gradients; `Tensor` has functions that are faster
+    _unshared = staticmethod(lambda array: array if array.base is None else np.array(array))  # a view is copied
 
     def __init__(self, data: Any, requires_grad: bool = False):
         self.data, self.grad, self.node = data, None, None
@@ -139,7 +140,8 @@ class Variable:
     def _add_gradient(self, grad, on_leaf=None):
         """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None means no gradient."""
         if grad is not None:
-            self.grad = np.asarray(grad if self.grad is None else self.grad + grad)  # a sum of scalars is not an array
+            # A sum of scalars is not an array.
+            self.grad = np.asarray(self._unshared(grad) if self.grad is None else self.grad + grad)
             if on_leaf:
                 on_leaf(self)
 
@@ -196,8 +198,8 @@ class Node:
 
 
 def _owned(grad, arrays):
-    """Return ``grad`` itself if it is not a view and occurs once in ``arrays``, otherwise a copy."""
-    return grad if grad.base is None and [grad is array for array in arrays].count(True) == 1 else np.array(grad)
+    """Return ``grad`` itself if it occurs once in ``arrays``, otherwise a copy."""
+    return grad if [grad is array for array in arrays].count(True) == 1 else np.array(grad)
 
 
 def topological_order(root: Node | Variable) -> list[Node | Variable]:

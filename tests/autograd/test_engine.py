@@ -11,6 +11,7 @@ import pytest
 
 from minitorch_cnn import autograd, tensor
 from minitorch_cnn.autograd import Function, GraphError, TraceError, Variable, no_grad
+from minitorch_kernels.runtime import memory
 
 
 class Multiply(Function):
@@ -97,6 +98,28 @@ def test_leaves_never_share_a_gradient_array():
     Add.apply(a, b).backward()
     a.grad[0] = 99
     assert b.grad == [1.0]
+
+
+class Turned(Function):
+    """x.T, whose gradient lies in recycled memory."""
+
+    forward = staticmethod(lambda ctx, x: x.T)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        block = memory.empty(grad_out.shape, grad_out.dtype)
+        block[...] = grad_out
+        Turned.address, Turned.held = block.ctypes.data, block if Turned.hold else None
+        return block.T
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_view_of_recycled_memory_is_copied_only_where_somebody_else_holds_the_memory(hold):
+    Turned.hold, a = hold, tensor.Tensor(np.ones((128, 256)), requires_grad=True)
+    grad = np.arange(128 * 256.0).reshape(256, 128)
+    Turned.apply(a).backward(grad)
+    assert (a.grad.ctypes.data == Turned.address) is not hold
+    np.testing.assert_array_equal(a.grad, grad.T)
 
 
 def test_the_callers_gradient_array_is_not_taken_over():

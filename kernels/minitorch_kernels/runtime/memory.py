@@ -24,6 +24,8 @@ _SMALLEST = 1 << 16  # below this, malloc hands out warm memory by itself
 _HUGE_PAGE = 1 << 21
 _SHELF_LIMIT = 2  # times the most that was ever in use at once
 _SLACK = 2.0  # a block may be larger than asked for by this factor, so that maps of many sizes share blocks
+# Not shared with a forked child, which would write to its parent's arrays. Linux has huge pages only for such memory.
+_PRIVATE = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE}
 
 _lock = threading.RLock()  # a token may die, and so give back, while its own thread is taking
 _shelf = {}  # bytes -> blocks of that size, free to use
@@ -62,6 +64,18 @@ def empty_like(array):
     return empty(array.shape, array.dtype)
 
 
+def unshared(array):
+    """Return an array that no other array shares its memory with: ``array`` itself where that is known, else a copy.
+
+    It is known of an array that owns its memory, and of the only array in a block.
+    """
+    if array.base is None:
+        return array
+    of_block = any(id(reference) in _handed_out for reference in weakref.getweakrefs(array.base))
+    alone = sys.getrefcount(array.base) == 2  # the array's reference, and that of this call
+    return array if of_block and alone else np.array(array)
+
+
 def release_memory() -> None:
     """Give all memory that is not in use back to the operating system."""
     global _shelved_bytes, _peak_used_bytes
@@ -80,7 +94,7 @@ def _take(size):
     global _used_bytes, _peak_used_bytes
     with _lock:
         fitting = min((s for s in _shelf if size <= s <= size * _SLACK), default=None)
-        block = mmap.mmap(-1, size) if fitting is None else _from_shelf(fitting)
+        block = mmap.mmap(-1, size, **_PRIVATE) if fitting is None else _from_shelf(fitting)
         _used_bytes += len(block)
         _peak_used_bytes = max(_peak_used_bytes, _used_bytes)
     if fitting is None and size >= _HUGE_PAGE and sys.platform == "linux":

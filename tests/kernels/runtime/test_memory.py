@@ -1,6 +1,7 @@
 """Recycled memory: reused when nothing refers to it any more, and never before."""
 
 import gc
+import os
 import weakref
 
 import numpy as np
@@ -117,3 +118,31 @@ def test_arrays_leave_no_cycle_behind():
         assert dead() is None
     finally:
         gc.enable()
+
+
+def test_an_array_alone_in_its_memory_is_not_copied():
+    whole = memory.empty(SHAPE, np.float32)
+    assert memory.unshared(whole) is whole
+    turned = whole.T
+    assert memory.unshared(turned) is not turned and not np.shares_memory(memory.unshared(whole), whole)
+    del whole
+    assert memory.unshared(turned) is turned
+    owner = np.zeros(3)
+    assert memory.unshared(owner) is owner and memory.unshared(owner[:2]).base is None
+
+
+def test_a_view_of_memory_from_elsewhere_is_copied():
+    buffer = bytearray(1 << 17)
+    view = np.frombuffer(buffer, np.uint8)[1:]
+    assert not np.shares_memory(memory.unshared(view), view)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_write_to_the_memory_of_its_parent():
+    array = memory.empty(SHAPE, np.float32)
+    array[...] = 1
+    child = os.fork()
+    if child == 0:
+        array[...] = 7
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0 and (array == 1).all()

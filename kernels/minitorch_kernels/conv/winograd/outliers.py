@@ -261,12 +261,13 @@ def add_large(maps, split, out, padding, transposed):
     padding : (top, bottom, left, right)
     transposed : bool
     """
+    if not len(split.large):
+        return
     o, c, u, v = split.indices
     if transposed:
         last_row, last_column = split.rest.shape[2] - 1, split.rest.shape[3] - 1
         o, c, u, v = c, o, last_row - u, last_column - v
-    if len(split.large):
-        _add_products(maps, out, split.large, np.array([o, c, u - padding[0], v - padding[2]]))
+    _add_products(maps, out, split.large, np.array([o, c, u - padding[0], v - padding[2]]))
 
 
 def find(maps, weight, terms, memo=None):
@@ -287,10 +288,8 @@ def find(maps, weight, terms, memo=None):
     ndarray of int64; all images where the filters do not fit
     """
     memo = memo or Memo()
-    split = memo.of(weight, split_filters)
-    if not split.fits:
-        return np.arange(len(maps))
-    excluded, others = np.zeros(len(maps), np.bool_), np.full(len(maps), max(1.0, split.largest))
+    largest = np.maximum(1.0, memo.of(weight, split_filters).largest)  # a NaN stays, and no image fits
+    excluded, others = np.zeros(len(maps), np.bool_), np.full(len(maps), largest)
     _exclude(maps, memo.of(maps, measure), others, excluded, *_limits(maps.dtype, terms))
     return np.flatnonzero(excluded)
 

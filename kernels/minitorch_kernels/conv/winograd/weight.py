@@ -7,7 +7,8 @@ micro-kernel. It proceeds in chunks of tiles, small enough that both operands st
 
 Small sums exist once for each range of tiles. Each task takes some ranges, and the sums of all ranges are added at the
 end; until then, no core reads what another has written. Large sums exist only once: for each chunk, the tasks first
-share out the tiles to transform, then the sums to compute.
+share out the tiles to transform, then the sums to compute. Each chunk reads and writes all sums. Where they are too
+large for the caches, that takes longer than reading operands from the last-level cache, and chunks are larger.
 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308.
 """
@@ -41,7 +42,9 @@ from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel, 
 from minitorch_kernels.runtime.views import flat
 
 _SHARE = 8  # tiles that a task transforms
-_CHUNK = 64  # tiles whose transforms stay in the second-level cache; fewer would read and write the sums more often
+_CHUNK = 64  # tiles at most, whose transforms stay in the second-level cache
+_LARGE_CHUNK = 256  # where sums are larger than _LARGE: they are then read and written less often
+_LARGE = 1 << 23  # bytes
 _SMALL = 1 << 20  # bytes: sums up to this size exist once for each range
 _SUMS_BYTES = 1 << 21  # of all ranges, which have to be added
 _FEWEST_RANGES = 8  # of tiles, if there are enough tiles
@@ -189,7 +192,7 @@ def _store_filters(filters, grad_weight, column, first, grid):
 
 @parallel_kernel(tasks=lambda grad_weight, grid: grid.panels * -(-grad_weight.shape[1] // _RUN))
 def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
-    """Add sums (ranges, 36 planes of P * rows * NR), transformed, into grad_weight (O, C, KH, KW).
+    """Store sums (ranges, 36 planes of P * rows * NR), added and transformed, in grad_weight (O, C, KH, KW).
 
     Parallel over panels and runs of a few channels.
     """
@@ -248,14 +251,19 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     return by_definition + _gradient(x[rest], grad_out[rest], kernel_size, padding, outliers.Memo())
 
 
+def _chunk_size(tiles, sums_bytes):
+    """Return how many of the tiles to take at a time, so that all chunks have about the same size."""
+    most = _LARGE_CHUNK if sums_bytes > _LARGE else _CHUNK
+    return -(-tiles // -(-tiles // most))
+
+
 def _gradient(x, grad_out, kernel_size, padding, memo):
     """Return `conv2d_backward_weight_winograd`, right if all images fit; what it finds out about x goes to ``memo``."""
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
-    grad_weight = np.zeros((out_channels, inner, *kernel_size), x.dtype)
     if not (x.size and grad_out.size):
-        return grad_weight
+        return np.zeros((out_channels, inner, *kernel_size), x.dtype)
     pixels, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
     channels, (down, across) = pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
     total = len(x) * down * across
@@ -270,7 +278,7 @@ def _gradient(x, grad_out, kernel_size, padding, memo):
         down=down,
         across=across,
         channels=channels,
-        tiles=min(_CHUNK, -(-total // ranges)),
+        tiles=_chunk_size(-(-total // ranges), size * x.itemsize),
         panels=panels,
         width=width,
         lanes=lanes,
@@ -285,5 +293,6 @@ def _gradient(x, grad_out, kernel_size, padding, memo):
     offsets = Offsets(c_rows, c_rows, ONE_RUN)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
     add_up(Images(pixels, memo.to_fill(x)), grad_out, inputs, grads, sums, offsets, total, grid)
+    grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight

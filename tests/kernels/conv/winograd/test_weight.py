@@ -32,6 +32,18 @@ def test_threads_do_not_change_a_bit(same_bits_for_any_threads, large_winograd):
     )
 
 
+def test_the_size_of_chunks_does_not_change_a_bit(monkeypatch):
+    monkeypatch.setattr(winograd_weight, "_SMALL", 0)  # one set of sums
+    x, grad_out = np.random.default_rng(0).standard_normal((2, 3, 22, 22, 16)).astype(np.float32)
+    keywords = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
+    expected = gradient(x, grad_out, **keywords)
+    for large in (0, 1 << 40):
+        monkeypatch.setattr(winograd_weight, "_LARGE", large)
+        for tiles in (1, 30, 107, 108):
+            monkeypatch.setattr(winograd_weight, "_CHUNK", tiles)
+            np.testing.assert_array_equal(gradient(x, grad_out, **keywords), expected)
+
+
 def test_nothing_is_read_or_written_outside_the_arrays(guarded, large_winograd):
     for problem in large_winograd:
         for dtype in (np.float32, np.float64):
