@@ -30,12 +30,12 @@ def _terms(blocks):
     return int(((blocks[:, 1] - blocks[:, 0]) * blocks[:, 2]).sum())
 
 
-def _winograd(maps):
-    """Return the products of Winograd's algorithm from the images and what is as large as the output, ``maps``."""
+def _winograd(output):
+    """Return the products of Winograd's algorithm, from the images and what ``output`` finds: maps of its size."""
 
     def products(a):
         count, _, _, channels = a["images"].pixels.shape
-        return 36 * count * a["grid"].down * a["grid"].across * channels * a[maps].shape[3]
+        return 36 * count * a["grid"].down * a["grid"].across * channels * output(a).shape[3]
 
     return products
 
@@ -56,10 +56,10 @@ PRODUCTS = {
         len(a["tables"].a_row_offsets) * _terms(a["tables"].blocks) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
     "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "correlate._by_tiles": _winograd("out"),
-    "panels._by_panels": _winograd("out"),
-    "weight._sum_together": _winograd("grad_out"),
-    "weight._sum_apart": _winograd("grad_out"),
+    "correlate._by_tiles": _winograd(lambda a: a["outputs"].maps),
+    "panels._by_panels": _winograd(lambda a: a["outputs"].maps),
+    "weight._sum_together": _winograd(lambda a: a["grad_out"]),
+    "weight._sum_apart": _winograd(lambda a: a["grad_out"]),
 }
 
 

@@ -9,7 +9,7 @@ Why it is faster
     Steps 1 to 8 made the multiplications faster; this step avoids three quarters of them. GFLOP/s still count those
     of the definition, so the share of the peak can exceed 100 %.
 What it costs
-    The transforms, which are worthwhile where many channels share them, and about two more digits of rounding error.
+    The transforms, which are worthwhile where many channels share them, and rounding errors up to twice as large.
     It works only for 3 x 3 and 5 x 5 filters with stride 1; for all others, this step is step 8.
 Source
     Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015), arXiv 1509.09308. The matrices are built in

@@ -177,7 +177,7 @@ class VectorIR:
         return self.builder.call(dot_product, [z, *(self.builder.bitcast(factor, bits) for factor in (x, y))])
 
     def combination(self, factors, values):
-        """Return the sum of factor * value; factors 0, 1 and -1 cost no multiplication."""
+        """Return the sum of factor * value, not all factors 0; factors 0, 1 and -1 cost no multiplication."""
         pairs = [(factor, value) for factor, value in zip(factors, values, strict=True) if factor]
         pairs.sort(key=lambda pair: pair[0] != 1)  # begin with a factor of 1, if there is one
         (first, total), *rest = pairs

@@ -21,7 +21,6 @@ from minitorch_kernels.conv.winograd.tiles import (
     transform_run,
     transform_tile,
 )
-from minitorch_kernels.conv.winograd.transform import TILE
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
@@ -44,7 +43,7 @@ def is_faster(tiles, channels, out_channels):
 
 
 @compiled
-def _multiply(inputs, filters, products, init, offsets, panel, first, grid):
+def _multiply(inputs, filters, products, zeros, offsets, first, grid):
     """Multiply all tiles by some channels, from ``first`` on, of one panel of filters."""
     in_step, filter_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA
     product_step, width = len(products) // TILE_AREA, grid.width
@@ -60,13 +59,12 @@ def _multiply(inputs, filters, products, init, offsets, panel, first, grid):
                 b_offset=e * filter_step,
                 b_step=width,
                 c_offset=e * product_step,
-                # Element (1, 1) takes part in every output, times 1: there the bias is added, once.
-                init_offset=(panel + 1) * width if e == TILE + 1 else 0,
+                init_offset=0,
                 accumulate=min(first, 1),
                 width=width,
             )
             a_rows, c_rows, k_runs = offsets
-            microkernel(inputs, filters, products, init, a_rows, c_rows, k_runs, tile)
+            microkernel(inputs, filters, products, zeros, a_rows, c_rows, k_runs, tile)
 
 
 @parallel_task
@@ -79,10 +77,10 @@ def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
 
 
 @parallel_task
-def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, scratch, grid):
+def _multiply_panels(first_task, end_task, filters, inputs, outputs, offsets, scratch, grid):
     """Compute some panels of filters in each task; there are as many tasks as there is scratch memory for."""
     width, channels = grid.width, grid.channels
-    threads, flat_out = len(scratch), flat(out)
+    threads, zeros = len(scratch), np.zeros(width, inputs.dtype)
     filter_size = TILE_AREA * plane(min(_K_TERMS, channels) * width, grid.lanes)
     product_size = TILE_AREA * plane(grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
@@ -93,32 +91,32 @@ def _multiply_panels(first_task, end_task, filters, inputs, init, out, offsets, 
             for c in range(0, channels, _K_TERMS):
                 for first in range(c, min(c + _K_TERMS, channels), RUN):
                     transform_run(filters, transformed, p, first, (first - c) * width, grid)
-                _multiply(inputs, transformed, products, init, offsets, p, c, grid)
+                _multiply(inputs, transformed, products, zeros, offsets, c, grid)
             for t in range(grid.tiles):
-                transform_back(products, flat_out, out.shape, aside, place(t, grid), p, t * width, grid)
+                transform_back(products, outputs, aside, place(t, grid), p, t * width, grid)
 
 
 @team_kernel
-def _by_panels(team, images, filters, inputs, init, out, offsets, scratch, grid):
-    """Compute out (N, OH, OW, O) panel by panel of filters; C and O are multiples of a vector.
+def _by_panels(team, images, filters, inputs, outputs, offsets, scratch, grid):
+    """Compute `Outputs` panel by panel of filters; C and O are multiples of a vector.
 
-    ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``init`` holds a panel of zeros, then the
-    bias; ``scratch`` (threads, S) holds some channels' transformed filters, a panel's products and a pixel.
+    ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``scratch`` (threads, S) holds some channels'
+    transformed filters, a panel's products and a pixel.
     """
     zeros = np.zeros(grid.channels, inputs.dtype)
     _transform_tiles(team, -(-grid.tiles // _SHARE), (images, inputs, zeros, grid))
-    _multiply_panels(team, len(scratch), (filters, inputs, init, out, offsets, scratch, grid))
+    _multiply_panels(team, len(scratch), (filters, inputs, outputs, offsets, scratch, grid))
 
 
-def fill_by_panels(images, filters, init, out, grid):
-    """Fill out (N, OH, OW, O) with the cross-correlation of images and filters, see `correlate.correlate`."""
-    channels, total, lanes = grid.channels, grid.tiles, grid.lanes
-    inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), out.dtype)
+def fill_by_panels(images, filters, outputs, grid):
+    """Fill `Outputs` with the cross-correlation of images and filters, see `correlate.correlate`."""
+    channels, total, lanes, dtype = grid.channels, grid.tiles, grid.lanes, outputs.maps.dtype
+    inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), dtype)
     planes = plane(min(_K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
-    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), out.dtype)
+    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), dtype)
     rows = np.arange(total)
     offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
-    _by_panels(images, filters, inputs, init, out, offsets, scratch, grid)
+    _by_panels(images, filters, inputs, outputs, offsets, scratch, grid)
 
 
 def conv2d_forward_panels(x, weight, bias=None, **hyper):

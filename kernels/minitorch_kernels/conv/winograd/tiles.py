@@ -12,6 +12,7 @@ from minitorch_kernels.conv.winograd.outliers import Measures, measure_rows
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, to_filter, to_inputs, to_outputs
 from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import compiled
+from minitorch_kernels.runtime.views import flat
 
 TILE_AREA = TILE * TILE
 RUN = 8  # channels whose filters are transformed together
@@ -39,6 +40,13 @@ class Images(NamedTuple):
 
     pixels: np.ndarray  # (N, H, W, C)
     measures: Measures  # to fill, integers
+
+
+class Outputs(NamedTuple):
+    """Maps to compute, and what is added to each of their pixels."""
+
+    maps: np.ndarray  # (N, OH, OW, O)
+    bias: np.ndarray  # (P * NR,)
 
 
 class Filters(NamedTuple):
@@ -111,13 +119,13 @@ def transform_tile(x, shape, inputs, zeros, origin, to, grid):
 
 
 @compiled
-def transform_back(products, out, shape, aside, origin, panel, start, grid):
-    """Transform a tile's products with one panel of filters into ``out``, flat of ``shape`` (N, OH, OW, O).
+def transform_back(products, outputs, aside, origin, panel, start, grid):
+    """Transform a tile's products with one panel of filters into `Outputs`.
 
-    The products are 36 vectors, one in each plane, which begin at ``start`` there; ``origin`` is the `place` in
-    ``out``.
+    The products are 36 vectors, one in each plane, which begin at ``start`` there; ``origin`` is the `place` of the
+    tile's outputs; ``aside`` takes those outside.
     """
-    (_, height, width, channels), (n, i, j), step = shape, origin, len(products) // TILE_AREA
+    (_, height, width, channels), (n, i, j), step = outputs.maps.shape, origin, len(products) // TILE_AREA
     placement = Placement(
         source_offset=start,
         source_row=TILE * step,
@@ -128,7 +136,8 @@ def transform_back(products, out, shape, aside, origin, panel, start, grid):
     )
     vectors = min(grid.width, channels - panel * grid.width) // grid.lanes
     inside = Inside(0, height - i, 0, width - j)
-    to_outputs(products, out, aside, placement, inside, vectors, grid.static_kernel_size)
+    maps, bias = flat(outputs.maps), outputs.bias[panel * grid.width :]
+    to_outputs(products, maps, aside, bias, placement, inside, vectors, grid.static_kernel_size)
 
 
 def tiles_along(height, width, kernel):

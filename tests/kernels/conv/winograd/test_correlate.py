@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels.conv.winograd import correlate as winograd
+from minitorch_kernels.conv.winograd import panels
 from minitorch_kernels.runtime import simd
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
@@ -101,3 +102,22 @@ def test_it_is_taken_where_patches_are_many_and_well_filled():
     assert winograd.is_faster(8, (27, 27), 64, 192, 5)  # the second of AlexNet
     assert not winograd.is_faster(128, (1, 1), 256, 256, 5)  # a quarter of each tile is used
     assert not winograd.is_faster(128, (16, 16), 16, 32, 5)  # too few channels share a transformed tile
+
+
+@pytest.mark.parametrize(("side", "bar"), [(3, 1.3e-6), (5, 1.6e-6)])
+def test_the_points_keep_rounding_errors_small(side, bar):
+    # Relative to the root of the number of terms; with the points 0, 1, -1, 2 and -2 they are above 1.9e-6.
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 16, 16, 128)).astype(np.float32)
+    weight = rng.standard_normal((32, 128, side, side)).astype(np.float32)
+    hyper = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    got, exact = (winograd.conv2d_forward_winograd(x.astype(t), weight.astype(t), **hyper) for t in ("f4", "f8"))
+    assert np.sqrt(np.mean((got - exact) ** 2)) < bar * np.sqrt(128 * side * side)
+
+
+def test_a_bias_is_added_exactly():
+    bias = np.array([0.1, np.inf, -np.inf, np.nan, 3e38] + [0] * 11, np.float32)
+    hyper = {"stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
+    x, weight = np.zeros((1, 9, 9, 16), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    for function in (winograd.conv2d_forward_winograd, panels.conv2d_forward_panels):
+        np.testing.assert_array_equal(function(x, weight, bias, **hyper), np.broadcast_to(bias, x.shape))
