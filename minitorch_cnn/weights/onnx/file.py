@@ -123,7 +123,8 @@ def load_onnx(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     except Exception as error:  # the package raises errors of many kinds
         raise WeightFileError(f"{path} - expected an ONNX file, got one that cannot be read: {error}") from error
     if text is None:
-        raise WeightFileError(f"{path} - expected an ONNX file that minitorch_cnn wrote, got one of {_producer(made)}")
+        expected = "an ONNX file with the metadata that save_onnx writes"
+        raise WeightFileError(f"{path} - expected {expected}, got one of {_producer(made)} without them")
     if not isinstance(metadata, dict) or properties.get(_DIGEST) != digest:
         expected = "constants and metadata as save_onnx wrote them, with their sha256"
         raise WeightFileError(f"{path} - expected {expected}, got others: the file is damaged, was changed, or is old")

@@ -297,7 +297,7 @@ def test_wrong_metadata_and_wrong_files_are_named(runtime, tmp_path):
         weights.load_onnx(path)
     other = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], []), producer_name="else")
     path.write_bytes(other.SerializeToString())
-    with pytest.raises(weights.WeightFileError, match="expected an ONNX file that minitorch_cnn wrote, got one of el"):
+    with pytest.raises(weights.WeightFileError, match="with the metadata that save_onnx writes, got one of else"):
         weights.load_onnx(path)
 
 
