@@ -6,6 +6,10 @@ import os
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
+_OPTIONS = {  # what begins an error of the library, and the option that it is about
+    "hold_out: count": "--holdout",
+    "Trainer: class_weights": "--class-weights",
+}
 
 
 class UsageError(Exception):
@@ -21,6 +25,8 @@ def usage(prog, error):
     from minitorch_cnn import train
 
     text = str(error)
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option, 1) if text.startswith(argument) else text
     if isinstance(error, train.OwnNetworkError):
         option = "--model" if prog == "mcnn train" else "--network"
         text = f"name your network by {option} FILE:NAME, such as {error.place} ({text})"

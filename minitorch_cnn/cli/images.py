@@ -108,7 +108,8 @@ def source(text, unverified, size=None, skip_broken=False):
         return Source(files.name, None, not unverified)
     if text is None:
         return None
-    raise UsageError(f"mcnn: download {files.title} with `{files.command}` first: it is not in {folder}")
+    here = f"; the folder {text} here is --data ./{text}" if os.path.isdir(text) else ""
+    raise UsageError(f"mcnn: download {files.title} with `{files.command}` first: it is not in {folder}{here}")
 
 
 def _of_path(text, unverified, size, skip_broken):

@@ -154,6 +154,8 @@ def planned(arguments):
     if arguments.find_lr is not None:
         find_rate.refuse_others(arguments)
     options = training.given({"workers": arguments.workers})
+    if arguments.model is not None and arguments.model.endswith(".py"):
+        raise UsageError(f"mcnn train: name the class or function in the file, too: --model {arguments.model}:NAME")
     if is_own(arguments.model):
         options["model"] = arguments.model
     elif arguments.model is not None and arguments.recipe is not None:

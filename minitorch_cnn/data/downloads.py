@@ -15,10 +15,20 @@ OFFICIAL: dict[str, Official] = {
 
 
 def recognised(root: Path) -> Official | None:
-    """Return the dataset that lies in or around a folder or archive, or None."""
+    """Return the dataset that lies in or around a folder or archive, or None.
+
+    Where several have files of these names and none is the genuine one, the names of the folders decide.
+    """
     place = pathlib.Path(root)
     found = [files for files in OFFICIAL.values() if files.is_in(place)]
-    return next((files for files in found if files.is_genuine(files.find(place))), found[0] if found else None)
+    named = [files for files in found if _letters(files.name) in _letters(str(place.resolve()))]
+    likely = max(named or found[:1], key=lambda files: len(files.name), default=None)
+    return next((files for files in found if files.is_genuine(files.find(place))), likely)
+
+
+def _letters(name):
+    """Return a name without what people write in several ways: Fashion-MNIST, fashion_mnist, FashionMNIST."""
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def fetch(

@@ -52,7 +52,7 @@ class IdxFiles(Official):
 
     def find(self, root):
         root = pathlib.Path(root)
-        if root.is_file():
+        if root.is_file() and root.name.removesuffix(".gz") in (*_NAMES[True], *_NAMES[False]):
             root = root.parent
         for place in (root, *(root / inside for inside in self.around)):
             if all(_path(place, name) for name in _NAMES[True]) or all(_path(place, name) for name in _NAMES[False]):
@@ -134,7 +134,7 @@ MNIST_FILES = IdxFiles(
     classes=tuple("0123456789"),
     mean=0.13066,
     std=0.30811,
-    around=("mnist", "MNIST/raw"),
+    around=("mnist", "MNIST/raw", "raw"),
 )
 
 FASHION_MNIST_FILES = IdxFiles(
@@ -158,7 +158,7 @@ FASHION_MNIST_FILES = IdxFiles(
     classes=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     mean=0.28604,
     std=0.35302,
-    around=("fashion_mnist", "FashionMNIST/raw"),
+    around=("fashion_mnist", "FashionMNIST/raw", "raw"),
 )
 
 
@@ -168,7 +168,7 @@ def MNIST(root: Path | None = None, train: bool = True, verify: bool = True) -> 
     Parameters
     ----------
     root : str, Path or None
-        The folder with the files, or the folder around ``mnist`` or ``MNIST/raw``; None means where
+        The folder with the files, or the folder around ``mnist``, ``MNIST/raw`` or ``raw``; None means where
         ``fetch(dataset="mnist")`` puts them.
     train : bool
         The 60,000 training images, or the 10,000 test images.
@@ -200,7 +200,7 @@ def FashionMNIST(root: Path | None = None, train: bool = True, verify: bool = Tr
     Parameters
     ----------
     root, train, verify
-        As for `MNIST`; the folders around are ``fashion_mnist`` and ``FashionMNIST/raw``.
+        As for `MNIST`; the folders inside are ``fashion_mnist``, ``FashionMNIST/raw`` and ``raw``.
 
     Returns
     -------

@@ -142,5 +142,5 @@ def refuse(title: str, name: str, expected: str, got: str, kind: str = "content 
     """Return the error for images that are not the genuine ones."""
     return DatasetError(
         f"{title}: {name}{kind} - expected {expected}, got {got}; these are not the genuine images (a copy through "
-        "JPEG, for example, costs accuracy); verify=False or --unverified takes them"
+        "JPEG, for example, costs accuracy); `mcnn train --data FOLDER --unverified`, or verify=False, takes them"
     )

@@ -147,7 +147,10 @@ def _refuse(error):
 def why_none(folder):
     """Return why `files_in` finds nothing in a folder: a clause for the end of a message."""
     ends = {path.suffix for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    return f": Pillow reads no files here that end in {', '.join(sorted(ends)[:_NAMED])}" if ends else ": it is empty"
+    if ends == {""}:
+        return ": the names of its files do not end as those of pictures do, such as .png"
+    ends = sorted(ends - {""})[:_NAMED]
+    return f": Pillow reads no files here that end in {', '.join(ends)}" if ends else ": it is empty"
 
 
 def pixels(image):

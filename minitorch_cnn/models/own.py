@@ -46,7 +46,8 @@ def find(place):
     """Return the class or function at ``FILE:NAME``; raises like `from_file`."""
     path, _, name = str(place).rpartition(":")
     if not (path.endswith(".py") and pathlib.Path(path).is_file()):
-        raise ValueError(f"from_file: place - expected FILE:NAME of a Python file, got {str(place)!r}")
+        absent = f"; there is no file {path}" if path.endswith(".py") else ""
+        raise ValueError(f"from_file: place - expected FILE:NAME of a Python file, got {str(place)!r}{absent}")
     module = run_file(path)
     found = getattr(module, name, None)
     if not callable(found) or isinstance(found, Module):

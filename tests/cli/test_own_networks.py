@@ -139,7 +139,7 @@ def test_a_run_where_a_name_is_expected(mcnn, trained):
     [
         ("own.py:broken", "got ValueError: not today"),
         ("own.py:absent", "expected a class or function 'absent' in own.py"),
-        ("absent.py:Net", "expected FILE:NAME of a Python file, got 'absent.py:Net'"),
+        ("absent.py:Net", "of a Python file, got 'absent.py:Net'; there is no file absent.py"),
     ],
 )
 def test_what_makes_no_network(mcnn, own_folder, name, message):

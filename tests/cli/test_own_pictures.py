@@ -156,3 +156,15 @@ def test_a_table_of_pictures(mcnn, pets, tmp_path):
     table.write_text(table.read_text(encoding="utf-8") + "\nlost.png,disk\n", encoding="utf-8")
     code, _, err = mcnn("train", "--data", table)
     assert code == 2 and "1 of 81 files are not in" in err and "line 82: lost.png" in err
+
+
+def test_mistakes_are_told_by_their_options(mcnn, pets, own_folder):
+    (own_folder / "mnist").mkdir()
+    for words, told in (
+        (("--data", "mnist"), "; the folder mnist here is --data ./mnist"),
+        (("--data", pets, "--model", "net.py"), "name the class or function in the file, too: --model net.py:NAME"),
+        (("--data", pets, "--holdout", 5000), "mcnn train: --holdout - expected 1 to "),
+        (("--data", pets, "--class-weights", "1,2,3,4,5,6,7,8,9"), "--class-weights - expected "),
+    ):
+        code, out, err = mcnn(*TRAIN, *words, "--epochs", 1)
+        assert code == 2 and not out and told in err, err

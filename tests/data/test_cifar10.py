@@ -115,7 +115,7 @@ def test_one_changed_pixel_is_noticed_and_taken_only_on_demand(tmp_path, records
     records["data_batch_3"][7, 1000] ^= 1
     place = write_binary(tmp_path, records)
     with pytest.raises(
-        DatasetError, match="content digest - expected .*, got .*verify=False or --unverified takes them"
+        DatasetError, match="content digest - expected .*, got .*--unverified`, or verify=False, takes them"
     ):
         CIFAR10(place)
     assert not CIFAR10(place, verify=False).verified

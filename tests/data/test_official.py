@@ -184,7 +184,7 @@ def test_other_files_of_the_format_are_taken_only_on_demand(served):
     (served / "mnist" / "train-labels-idx1-ubyte.gz").write_bytes(
         gzip.compress(idx_bytes(np.arange(7, dtype=np.uint8)))
     )
-    with pytest.raises(DatasetError, match="md5 of the contents - expected .* verify=False or --unverified takes them"):
+    with pytest.raises(DatasetError, match="md5 of the contents - expected .* or verify=False, takes them"):
         MNIST(served)
     dataset = MNIST(served, verify=False)
     assert not dataset.verified
@@ -277,3 +277,19 @@ def test_wrong_arguments(call, error, message):
 def test_every_dataset_is_exported():
     for files_of_one in OFFICIAL.values():
         assert callable(getattr(data, files_of_one.function)) and files_of_one.function in data.__all__
+
+
+def test_a_file_beside_the_data_is_not_the_data(tmp_path):
+    idx_files(tmp_path / "mnist", 1)
+    (tmp_path / "pets.zip").write_bytes(b"PK")
+    assert recognised(tmp_path / "pets.zip") is None
+    assert recognised(tmp_path).name == "mnist"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("FashionMNIST/raw", "fashion_mnist"), ("fashion-mnist", "fashion_mnist"), ("x/raw", "mnist")]
+)
+def test_names_of_folders_decide_where_no_file_is_genuine(tmp_path, folder, name):
+    idx_files(tmp_path / folder, 1)
+    assert recognised(tmp_path / folder).name == name
+    assert recognised(tmp_path / folder.removesuffix("/raw")).name == name
