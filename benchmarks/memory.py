@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
     parser.add_argument("--growth", type=int, metavar="N", help="instead, compare step N, above 50, with step 50")
     options = parser.parse_args()
+    options.precision = "float32"
     options.mode, options.size, options.seconds = "training", 32, 0.0  # of `zoo`: a call measures one step
     if options.growth:
         options.before = lambda: None

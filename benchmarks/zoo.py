@@ -3,9 +3,11 @@
     python benchmarks/zoo.py --peer torch                       networks for CIFAR, training
     python benchmarks/zoo.py --peer torch --size 224            ResNet-18, VGG-D, AlexNet, DenseNet-121, batch 8
     python benchmarks/zoo.py --peer torch --only resnet20 --mode inference
+    python benchmarks/zoo.py --peer torch --only resnet50 --size 224 --precision bf16
     python benchmarks/zoo.py --peer torch --earlier ../before --only vgg_d --size 224 --mode training
 
-PyTorch runs the same operations with the same weights, made from the trace of our model.
+PyTorch runs the same operations with the same weights, made from the trace of our model. With ``--precision bf16`` it
+runs forward under its own autocast to bfloat16, and we run ours with `set_precision`.
 """
 
 import argparse
@@ -19,6 +21,8 @@ import _peers
 import _race
 import _twin
 import numpy as np
+
+from minitorch_cnn import train
 
 CIFAR = (
     *("cifar4", "lenet5_cifar", "vgg_a_lrn_cifar", *(f"vgg_{x}{bn}_cifar" for x in "abcde" for bn in ("", "_bn"))),
@@ -54,6 +58,8 @@ def ours(options):
 
     if options.threads:
         mt.set_num_threads(options.threads)
+    if options.precision != "float32":  # an earlier checkout may have no other
+        mt.set_precision(options.precision)
     pixels, labels = batch(options)
     options.before()
     x, model = Tensor(pixels.transpose(0, 3, 1, 2)), model_of(options)
@@ -86,10 +92,11 @@ def torch_side(mode):
         twin = _twin.twin(torch, model_of(options), tuple(x.shape))
         options.before()
         model, x = _peers.in_mode(torch, mode, twin, x)
+        rounded = torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.precision == "bf16")
         if options.mode == "inference":
 
             def run():
-                with torch.inference_mode():
+                with torch.inference_mode(), rounded:
                     model(x)
 
             return measuring(run, options)
@@ -97,7 +104,9 @@ def torch_side(mode):
 
         def step():
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(x), labels).backward()
+            with rounded:
+                loss = torch.nn.functional.cross_entropy(model(x), labels)
+            loss.backward()
             optimizer.step()
 
         return measuring(step, options)
@@ -113,7 +122,7 @@ def measuring(run, options):
         while count == 0 or time.perf_counter() - start < options.seconds:
             run()
             count += 1
-        return {f"{options.one} {options.mode}": (time.perf_counter() - start) / count}
+        return {f"{options.one} {options.mode} {options.precision}": (time.perf_counter() - start) / count}
 
     return measure
 
@@ -125,15 +134,17 @@ def main():
     parser.add_argument("--mode", choices=["training", "inference"], help="(default: training; at 224 both)")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, metavar="N", help="images (default: 128, 32 above 1 GMAC, 8 at 224)")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32", help="(default: float32)")
     parser.add_argument("--seconds", type=float, default=0.5, metavar="S", help="at least, of a measurement")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.before = lambda: None  # called when all is imported: for measurements of memory
     if options.one:
         sides = {_race.OURS: ours} | {mode: torch_side(mode) for mode in _peers.TORCH_MODES}
-        _race.run(f"zoo_{options.one}_{options.mode}_{options.size}", options, sides, warm_up=1)
+        _race.run(record_name(options, options.one, options.mode), options, sides, warm_up=1)
         return
     imagenet = options.size >= 200
+    print(f"products in {options.precision} on {train.environment()['cpu']}", flush=True)
     ratios = {}
     for name in options.only or (IMAGENET if imagenet else CIFAR):
         for mode in [options.mode] if options.mode else ["training", "inference"] if imagenet else ["training"]:
@@ -148,15 +159,21 @@ def main():
         print(f"the smallest of the ratios, best peer / ours:\nratio {min(known):.2f}")
 
 
+def record_name(options, name, mode):
+    """Return the name of a race's files."""
+    return f"{'bf16_' * (options.precision == 'bf16')}zoo_{name}_{mode}_{options.size}"
+
+
 def race(options, name, mode, count):
     """Race one network in a process of its own; return its ratio, 0 without a peer, None where it failed."""
     command = [sys.executable, __file__, "--one", name, "--mode", mode, "--size", options.size, "--batch", count]
     command += ["--rounds", options.rounds, "--threads", options.threads, "--out", options.out]
+    command += ["--precision", options.precision]
     command += ["--seconds", options.seconds, *(["--peer", options.peer] if options.peer else [])]
     command += ["--earlier", options.earlier] if options.earlier else []
     if subprocess.run([str(word) for word in command], check=False).returncode:
         return None
-    (row,) = json.loads((pathlib.Path(options.out) / f"zoo_{name}_{mode}_{options.size}.json").read_text())["rows"]
+    (row,) = json.loads((pathlib.Path(options.out) / f"{record_name(options, name, mode)}.json").read_text())["rows"]
     return row["ratio"] or 0
 
 
