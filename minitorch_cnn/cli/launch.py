@@ -15,7 +15,7 @@ from minitorch_cnn.cli.streams import say
 from minitorch_cnn.processes import ASK_TO_STOP, STOP_SIGNALS, module_command, module_environment
 
 _FINAL = (0, EXIT_USAGE, EXIT_DIVERGED, EXIT_STOPPED)  # exit codes after which another attempt ends the same way
-_ASK_AGAIN = 10.0  # seconds
+_ASK_AGAIN = 30.0  # seconds: long enough for a rank that has saved to say so and end, even on a busy machine
 
 
 def add_commands(commands):
