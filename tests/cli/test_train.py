@@ -267,7 +267,7 @@ def test_a_finished_run_is_trained_further(mcnn, trained):
         (("--early-stop", "2"), "add --holdout N to --early-stop"),
         (("--keep-best",), "add --holdout N to --keep-best"),
         (("--class-weights", "1,x"), "expected balanced, or one number per class with commas between them, got '1,x'"),
-        (("--class-weights", "1,2", *SHORT), "class_weights - expected 10 numbers, one per class, got 2"),
+        (("--class-weights", "1,2", *SHORT), "--class-weights - expected 10 numbers, one per class, got 2"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(mcnn, trained, words, says):
