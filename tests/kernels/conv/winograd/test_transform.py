@@ -21,11 +21,19 @@ def test_a_row_of_outputs_takes_six_products(side):
     np.testing.assert_allclose(A[side].T @ ((G[side] @ g) * (B.T @ d)), np.correlate(d, g), atol=1e-13)
 
 
-def test_the_matrices_are_those_of_the_paper():
-    powers = [[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]]
-    np.testing.assert_array_equal(A[3], powers)
-    filters = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
-    np.testing.assert_allclose(G[3], np.array(filters) / 24, rtol=1e-15)
+def test_the_matrices_evaluate_polynomials_at_the_points():
+    powers = [[1, p, p**2, p**3] for p in (0, 0.75, -0.75, 1.5, -1.5)]
+    np.testing.assert_array_equal(A[3], [*powers, [0, 0, 0, 1]])
+    for k, point in enumerate((0, 0.75, -0.75, 1.5, -1.5)):  # a column of B is 0 at all points but its own
+        values = [np.polyval(B[::-1, k], p) for p in (0, 0.75, -0.75, 1.5, -1.5)]
+        assert [p for p, value in zip((0, 0.75, -0.75, 1.5, -1.5), values, strict=True) if value] == [point]
+        np.testing.assert_allclose(G[5][k] * values[k], [point**j for j in range(5)], rtol=1e-14)
+
+
+@pytest.mark.parametrize("matrix", [A[3], A[5], B])
+def test_entries_are_exact_in_half_of_the_bits_of_float32(matrix):
+    np.testing.assert_array_equal(matrix * 1024, np.round(matrix * 1024))
+    assert np.abs(matrix).max() < 4
 
 
 @pytest.mark.parametrize("side", KERNELS)
@@ -42,7 +50,9 @@ def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
 def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
     transform = two_sided_transform({3: matrix}, edge)
-    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
+    if edge == "target":
+        return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], a[6], (0, 0, 0)))
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[4], a[5], a[6], (0, 0, 0)))
 
 
 TRANSFORMS = {
@@ -80,8 +90,9 @@ def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     inside[max(0, bounds[0]) : max(0, bounds[1]), max(0, bounds[2]) : max(0, bounds[3])] = True
     if edge == "source":
         x = np.where(inside[:size, :size, None], x, 0)
-    apply(source, target, np.zeros(channels, dtype), Placement(*from_where, *to_where), Inside(*bounds), count)
-    expected = np.einsum("iu,uvc,jv->ijc", matrix, x.astype(np.float64), matrix)
+    aside, bias = np.zeros(channels, dtype), rng.standard_normal(channels).astype(dtype)
+    apply(source, target, aside, bias, Placement(*from_where, *to_where), Inside(*bounds), count)
+    expected = np.einsum("iu,uvc,jv->ijc", matrix, x.astype(np.float64), matrix) + (bias if edge == "target" else 0)
     written = inside[:rows, :rows] if edge == "target" else np.ones((rows, rows), bool)
     np.testing.assert_allclose(target[write][written], expected[written], atol=2e-3 if dtype == np.float32 else 1e-10)
     before[write[written]] = target[write[written]]
