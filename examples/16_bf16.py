@@ -14,7 +14,7 @@ import numpy as np
 import minitorch_cnn as mt
 from minitorch_cnn import Tensor, ops
 from minitorch_cnn.display import figures
-from minitorch_kernels.reference import round_to_bf16
+from minitorch_kernels.gemm.bf16 import round_to_bf16
 
 parser = argparse.ArgumentParser(description="What 8 bits of significand do to numbers, sums and weights.")
 parser.add_argument("--out", default="pictures", metavar="DIR", help="folder of the pictures (default: pictures)")

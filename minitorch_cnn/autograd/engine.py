@@ -140,8 +140,7 @@ class Variable:
     def _add_gradient(self, grad, on_leaf=None):
         """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None means no gradient."""
         if grad is not None:
-            # A sum of scalars is not an array.
-            self.grad = np.asarray(self._unshared(grad) if self.grad is None else self.grad + grad)
+            self.grad = np.asarray(self._unshared(grad) if self.grad is None else self.grad + grad)  # a scalar, too
             if on_leaf:
                 on_leaf(self)
 

@@ -100,3 +100,16 @@ def pair(array, axis):
 def matmul_bf16(a, b):
     """Multiply two matrices, rounded to bf16; parameters and result as those of `matmul`, float32."""
     return matmul(pair(a, 1), pair(b, 0))
+
+
+def round_to_bf16(x):
+    """Return the number with 8 bits of significand that is nearest to a float32; of two equally near the even one.
+
+    Between 2**e and 2**(e + 1) such numbers lie 2**(e - 7) apart, and below 2**-126 as far as just above it.
+    """
+    if not math.isfinite(x):
+        return np.float32(x)
+    exponent = math.frexp(x)[1] - 1  # 2**exponent <= |x| < 2**(exponent + 1)
+    step = 2.0 ** (max(exponent, -126) - 7)
+    nearest = round(float(x) / step) * step  # Python's `round` takes the even one of two
+    return np.float32(math.copysign(math.inf if abs(nearest) >= 2.0**128 else nearest, x))

@@ -184,7 +184,8 @@ def _resize(rng, name):
     if options["mode"] != "nearest":
         options[_pick(rng, ["antialias", "align_corners"])] = bool(rng.integers(2))
     if rng.integers(2):
-        return [_images(rng)], lambda x: ops.resize(x, scale_factor=float(rng.uniform(1, 2.5)), **options)
+        options["scale_factor"] = float(rng.uniform(1, 2.5))
+        return [_images(rng)], lambda x: ops.resize(x, **options)
     size = _ints(rng, 1, 9, 2)
     return [_images(rng)], lambda x: ops.resize(x, size, **options)
 

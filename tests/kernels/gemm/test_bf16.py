@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels.gemm import bf16, matmul, select
-from minitorch_kernels.reference import round_to_bf16
+from minitorch_kernels.gemm.bf16 import round_to_bf16
 from minitorch_kernels.runtime import simd
 
 floats = st.floats(width=32)
