@@ -25,7 +25,9 @@ _HUGE_PAGE = 1 << 21
 _SHELF_LIMIT = 2  # times the most that was ever in use at once
 _SLACK = 2.0  # a block may be larger than asked for by this factor, so that maps of many sizes share blocks
 # Not shared with a forked child, which would write to its parent's arrays. Linux has huge pages only for such memory.
-_PRIVATE = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE}
+_PRIVATE = {}
+if sys.platform != "win32":
+    _PRIVATE["flags"] = mmap.MAP_PRIVATE
 
 _lock = threading.RLock()  # a token may die, and so give back, while its own thread is taking
 _shelf = {}  # bytes -> blocks of that size, free to use
