@@ -1,6 +1,6 @@
 """The roofline of this machine, and each network on it: is its training step bound by arithmetic or by memory?
 
-    python benchmarks/roofline.py --peer torch                   races the networks first, about 20 minutes
+    python benchmarks/roofline.py --peer torch                   races the networks first, about 10 minutes
     python benchmarks/roofline.py --records benchmark-results    from the records that `zoo.py` left there
 
 The model is that of Williams, Waterman and Patterson (2009): a computation that needs I floating-point operations for
@@ -121,12 +121,13 @@ def chart(path, peak, bandwidth, rows):
     for height, style, text in ((peak, "-", "peak"), (4 * peak, "--", "peak with Winograd's products, 1 in 4")):
         corner = max(left, height / bandwidth)
         axes.plot([left, corner, max(right, corner)], [left * bandwidth, height, height], "k" + style, lw=1.2)
-        axes.annotate(f"{text}: {height:.0f} GFLOP/s", (right, height), (0, 4), textcoords="offset points", ha="right")
+        axes.annotate(f"{text}: {height:.0f} GFLOP/s", (right, height), (-6, 4), textcoords="offset points", ha="right")
     for k, row in enumerate(rows):
         speeds = [speed for speed in (row["torch"], row["ours"]) if speed]
         axes.plot([row["intensity"]] * len(speeds), speeds, "-o", color=f"C{k}", mfc="white")
         axes.plot(row["intensity"], row["ours"], "o", color=f"C{k}")
         beside = {"xytext": (0, 7), "textcoords": "offset points", "rotation": 90, "ha": "center", "va": "bottom"}
+        beside["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a roof may pass through the name
         axes.annotate(row["name"], (row["intensity"], row["ours"]), color=f"C{k}", **beside)
     axes.set(xscale="log", yscale="log", xlim=(left, right))
     axes.set_xlabel("floating-point operations for each byte of memory traffic")
