@@ -140,7 +140,7 @@ class Variable:
     def _add_gradient(self, grad, on_leaf=None):
         """Add an array that nobody else holds to ``grad``, and tell ``on_leaf``; None means no gradient."""
         if grad is not None:
-            self.grad = np.asarray(self._unshared(grad) if self.grad is None else self.grad + grad)  # a scalar, too
+            self.grad = np.asarray(self._unshared(grad) if self.grad is None else self.grad + grad)  # not a scalar
             if on_leaf:
                 on_leaf(self)
 

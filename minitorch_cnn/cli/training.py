@@ -234,7 +234,7 @@ def summary(result, folder):
 
 def code(imports, threads, lines, place, tested):
     """Return the Python of a training: ``lines`` make the trainer, the rest is the same for all."""
-    kind, test_set, opened = ("test", place.code(train=False), []) if tested else ("holdout", "", [])
+    kind, test_set, opened = "test" if tested else "holdout", place.code(train=False) if tested else "", []
     if tested and place.is_own:
         test_set, opened = "test_set", [f"test_set = {test_set}  # before pictures come or go"]
     tail = [

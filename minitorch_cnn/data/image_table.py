@@ -10,7 +10,6 @@ They are read as `listing` says.
 import codecs
 import contextlib
 import csv
-import difflib
 import glob
 import io
 import itertools
@@ -20,6 +19,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from minitorch_cnn import arguments
 from minitorch_cnn.data import listing
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
 from minitorch_cnn.types import Path, Size
@@ -273,9 +273,6 @@ def _numbers(names):
 
 def _unknown(file, row, classes):
     """Return the error for a test row of a class that no training row has."""
-    near = difflib.get_close_matches(row.label, classes, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     named = listing.several([repr(name) for name in classes])
-    return DatasetError(
-        f"{file}:{row.line} - expected a label that training rows have, {named}, got {row.label!r}{hint}"
-    )
+    got = f"{row.label!r}{arguments.hint(row.label, classes)}"
+    return DatasetError(f"{file}:{row.line} - expected a label that training rows have, {named}, got {got}")

@@ -26,6 +26,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import copy_channels, flatten_pixels
 from minitorch_kernels.runtime.simd import nr, supports
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
+from minitorch_kernels.runtime.views import flat
 
 _CHUNK = 16 * MR  # pixels that are normalised, then multiplied
 
@@ -47,7 +48,7 @@ def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
     ``offsets`` are those of the pixels of a chunk in ``scratch`` (threads, chunk * C) and in ``out``.
     """
     count, channels, step = len(x), len(layer.scale), out.shape[1]
-    chunks, threads, flat = -(-count // _CHUNK), len(scratch), out.reshape(-1)
+    chunks, threads, flat_out = -(-count // _CHUNK), len(scratch), flat(out)
     for thread in range(first_task, end_task):
         activated = scratch[thread]
         for chunk in range(thread, chunks, threads):
@@ -55,10 +56,10 @@ def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
             for i in range(first, end):
                 y = activated[(i - first) * channels : (i - first + 1) * channels]
                 activate(x[i], layer.scale, layer.shift, y)
-            multiply_rows(activated, layer.packed, flat, layer.init, offsets, end - first, 0, first * step)
+            multiply_rows(activated, layer.packed, flat_out, layer.init, offsets, end - first, 0, first * step)
             if layer.relu:
                 for i in range(first * step, end * step):
-                    flat[i] = 0 if flat[i] <= 0 else flat[i]
+                    flat_out[i] = 0 if flat_out[i] <= 0 else flat_out[i]
 
 
 def put_channels(maps, block, first):

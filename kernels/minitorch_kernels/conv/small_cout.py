@@ -21,6 +21,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.views import flat
 
 
 class Lines(NamedTuple):
@@ -87,7 +88,7 @@ def _filter_lines(
                         width=lines.panel,
                     )
                     microkernel(filters, image, sums, zeros, a_row_offsets, c_row_offsets, k_runs, tile)
-            row = out[n, i].reshape(-1)
+            row = flat(out[n, i])
             for o in range(out_channels):
                 finished, shift = sums[o * lines.row : o * lines.row + out_width], bias[o]
                 for j in range(out_width):

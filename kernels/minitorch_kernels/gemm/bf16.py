@@ -16,7 +16,7 @@ as many terms. `simd.PAIR` is the dtype of pairs.
 
 The instruction takes denormal numbers, those below 1.2e-38, for zeros.
 
-Sources: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training", https://arxiv.org/abs/1905.12322,
+Source: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training", https://arxiv.org/abs/1905.12322,
 abstract (bf16 products, sums in float32, no change of the hyperparameters).
 """
 

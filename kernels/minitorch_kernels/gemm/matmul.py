@@ -25,6 +25,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import nr, sum_dtype, supports
 from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.views import flat
 
 MC = 32 * MR  # rows of C in a task: their packed or gathered A stays in the second-level cache
 
@@ -114,7 +115,7 @@ def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset):
     (panels * NR,) is too; ``a_offset`` and ``c_offset`` are added to the offsets of the rows.
     """
     panels, k_terms_of_b, width = packed.shape
-    flat = packed.reshape(-1)
+    flat_packed = flat(packed)
     for p in range(panels):
         for block in range(len(offsets.blocks)):
             first_run, end_run, k_terms = offsets.blocks[block]
@@ -133,7 +134,7 @@ def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset):
                     accumulate=min(block, 1),
                     width=width,
                 )
-                microkernel(a, flat, c, init, offsets.a_rows, offsets.c_rows, offsets.k_runs, tile)
+                microkernel(a, flat_packed, c, init, offsets.a_rows, offsets.c_rows, offsets.k_runs, tile)
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,8 @@ def flat_bits(typing_context, array):
 
 def _flat_of(array, dtype):
     """Return the signature and the code of a flat view of an array type, with another element type of the same size."""
+    if array.layout != "C":
+        raise TypeError(f"flat: array - expected a C-contiguous one, got {array}")
     view = types.Array(dtype, 1, "C", readonly=not array.mutable)
 
     def generate(context, builder, signature, arguments):

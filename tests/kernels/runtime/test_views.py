@@ -46,3 +46,9 @@ def test_a_view_keeps_its_memory_alive():
     array = np.arange(1 << 16, dtype=np.float64).reshape(256, 256)
     views = [flat_copy(array) for _ in range(8)]
     assert all((view == array.reshape(-1)).all() for view in views)
+
+
+@pytest.mark.parametrize("part", [np.s_[:, ::2], np.s_[:, 1:]])
+def test_an_array_with_gaps_has_no_flat_view(part):
+    with pytest.raises(Exception, match="expected a C-contiguous one"):
+        negate(np.ones((4, 6), np.float32)[part])

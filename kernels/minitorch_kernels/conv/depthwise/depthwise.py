@@ -29,6 +29,7 @@ from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel_depthwise
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.simd import lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.views import flat
 
 _PIECES = 16  # pieces of rows in a task
 _TILES = 16  # tiles in a task
@@ -147,7 +148,7 @@ def conv2d_forward_depthwise(x, weight, bias=None, *, stride, padding, dilation,
 def _spread_rows(first_task, end_task, grad_out, filters, out, vectors, sizes):
     """Fill out (N, H, W, C) from gradients of (N, OH, OW, C), flat, by `spread`; parallel over pairs of rows."""
     (_, height, width, channels), (out_height, out_width, _) = out.shape, sizes
-    pairs, line, out_line, flat = -(-height // 2), width * channels, out_width * channels, out.reshape(-1)
+    pairs, line, out_line, flat_out = -(-height // 2), width * channels, out_width * channels, flat(out)
     for task in range(first_task, end_task):
         n, a = task // pairs, task % pairs
         upper, first = (n * out_height + a) * out_line, (n * height + 2 * a) * line
@@ -163,7 +164,7 @@ def _spread_rows(first_task, end_task, grad_out, filters, out, vectors, sizes):
             ahead=2 * line,
         )
         for channel in vectors:
-            spread(grad_out, filters, flat, pair, channel, channels)
+            spread(grad_out, filters, flat_out, pair, channel, channels)
 
 
 def _spreads(kernel_size, stride, padding, dilation):
@@ -196,7 +197,7 @@ def _sum_images(
     Parallel over splits of the images' pieces; each task owns its part of ``sums``.
     """
     splits, _, taps, width = sums.shape
-    flat = sums.reshape(-1)
+    flat_sums = flat(sums)
     for split in range(first_task, end_task):
         sums[split] = 0
         for share in range(bounds[split], bounds[split + 1]):
@@ -218,7 +219,7 @@ def _sum_images(
                         accumulate=1,
                         width=width,
                     )
-                    microkernel_depthwise(x, grad_out, flat, zeros, tap_rows, sum_rows, k_runs, tile)
+                    microkernel_depthwise(x, grad_out, flat_sums, zeros, tap_rows, sum_rows, k_runs, tile)
 
 
 @parallel_kernel(tasks=lambda sums: len(sums))
@@ -227,7 +228,7 @@ def _sum_rows(first_task, end_task, x, grad_out, sums, rows, x_rows, row_sums, b
 
     Parallel over splits of the images' rows; each task owns its part of ``sums``.
     """
-    flat, size, image = sums.reshape(-1), sums.shape[2] * sums.shape[3], images.image
+    flat_sums, size, image = flat(sums), sums.shape[2] * sums.shape[3], images.image
     for split in range(first_task, end_task):
         sums[split] = 0
         for share in range(bounds[split], bounds[split + 1]):
@@ -247,9 +248,9 @@ def _sum_rows(first_task, end_task, x, grad_out, sums, rows, x_rows, row_sums, b
             for k in range(len(vectors)):
                 to = (split * len(vectors) + k) * size
                 if stride == 1:
-                    sums_1(x, grad_out, flat, row, inputs, targets, to, vectors[k])
+                    sums_1(x, grad_out, flat_sums, row, inputs, targets, to, vectors[k])
                 else:
-                    sums_2(x, grad_out, flat, row, inputs, targets, to, vectors[k])
+                    sums_2(x, grad_out, flat_sums, row, inputs, targets, to, vectors[k])
 
 
 def conv2d_backward_weight_depthwise(x, grad_out, *, kernel_size, stride, padding, dilation, groups):

@@ -21,7 +21,7 @@ Each transform is M x M^T with a small matrix M. `two_sided_transform` writes it
 time; the entries of M become constants of the instructions. Points in pairs of p and -p save a quarter of them: an
 even and an odd part of a polynomial give its value at both, see `_products`.
 
-Sources: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308,
+Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308,
 section 4.3.
 """
 
