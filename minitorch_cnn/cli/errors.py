@@ -11,6 +11,22 @@ _OPTIONS = {  # what begins an error of the library, and the option that it is a
     "Trainer: class_weights": "--class-weights",
 }
 
+_ADVICE = {  # what to do about an error of the operating system
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "check the path: a part of it is a file, not a folder",
+    errno.EISDIR: "give a file, not a folder",
+    errno.EEXIST: "choose a name that is free",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EACCES: "choose another place, or ask for the right to use this one",
+    errno.EPERM: "choose another place, or ask for the right to use this one",
+    errno.EROFS: "choose a folder that can be written",
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the quota of this user is full: free some space",
+    errno.EFBIG: "allow larger files, by ulimit -f",
+    errno.EMFILE: "allow more open files, by ulimit -n, or take fewer workers",
+    errno.ENFILE: "close other programs: the machine has no more open files",
+}
+
 
 class UsageError(Exception):
     """Bad input: one line on standard error, exit code 2."""
@@ -79,15 +95,17 @@ def sentence(error):
         return f"the memory that this process may use is not enough: take smaller images or batches ({reason})"
     if isinstance(error, FileNotFoundError) and not _current_folder_exists():
         return "go into another folder: the current one was removed"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full: free some space ({error.filename or error.strerror})"
-    if _names_a_folder(error):
-        if is_run(str(error.filename)):
-            return run_in_place_of_pictures(error.filename)
-        return f"{error.filename}: {os.strerror(errno.EISDIR)}"
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    if not isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    code = errno.EISDIR if _names_a_folder(error) else error.errno
+    if code == errno.EISDIR and is_run(str(error.filename)):
+        return run_in_place_of_pictures(error.filename)
+    reason = os.strerror(code) if code == errno.EISDIR else error.strerror
+    if not reason:
+        return str(error) or type(error).__name__
+    told = f"{error.filename}: {reason}" if error.filename else reason
+    advice = _ADVICE.get(code) if reason == os.strerror(code) else None  # else the text is one of ours
+    return f"{advice} ({told})" if advice else told
 
 
 def is_run(path):

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import shutil
 import sys
 
@@ -30,7 +31,7 @@ def fail_at_step(monkeypatch, number, fail):
     [
         (data.WorkerError("worker 0 (pid 7) was killed"), "worker 0 (pid 7) was killed"),
         (MemoryError(), "the memory that this process may use is not enough: take smaller images or batches"),
-        (OSError(errno.ENOSPC, "No space left on device", "run/x"), "the disk is full: free some space (run/x)"),
+        (OSError(errno.ENOSPC, "No space left on device", "run/x"), "the disk is full: free some space (run/x: "),
     ],
 )
 def test_the_command_to_continue_with_is_told(mcnn, monkeypatch, error, message):
@@ -83,7 +84,7 @@ def test_a_run_that_is_training_is_not_resumed(mcnn, trained):
 def test_a_folder_in_place_of_a_file(tmp_path):
     with pytest.raises((IsADirectoryError, PermissionError)) as refused:  # on POSIX, on Windows
         tmp_path.read_bytes()
-    assert errors.sentence(refused.value) == f"{tmp_path}: Is a directory"
+    assert errors.sentence(refused.value) == f"give a file, not a folder ({tmp_path}: Is a directory)"
     (tmp_path / "model.safetensors").touch()
     assert f"give the run by --model {tmp_path}: a picture" in errors.sentence(refused.value)
 
@@ -91,7 +92,11 @@ def test_a_folder_in_place_of_a_file(tmp_path):
 def test_sentences_of_errors():
     assert errors.sentence(OSError("worse")) == "worse"
     missing = OSError(errno.ENOENT, "No such file or directory", "a.png")
-    assert errors.sentence(missing) == "a.png: No such file or directory"
+    assert errors.sentence(missing) == "check the name (a.png: No such file or directory)"
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert errors.sentence(full) == f"the disk is full: free some space ({os.strerror(errno.ENOSPC)})"
+    assert errors.sentence(OSError(errno.EIO, "worse", "b.png")) == "b.png: worse"
+    assert errors.sentence(OSError(errno.ENOSPC, "repeat later")) == "repeat later"
 
 
 @pytest.mark.parametrize(("encoding", "written"), [("utf-8", "é\\udcff"), ("ascii", r"\xe9\udcff")])

@@ -86,7 +86,7 @@ def test_a_run_goes_on_with_other_classes(mcnn, trained, own_folder, monkeypatch
 
 def test_bad_input_leaves_no_folder(mcnn, resnet20, own_folder):
     for words, message in (
-        (("--weights", "none.pth"), "mcnn transfer: none.pth: No such file"),
+        (("--weights", "none.pth"), "mcnn transfer: check the name (none.pth: No such file"),
         (("--model", "resnet32"), "expected the weights of resnet32"),
         (("--model", "resnet1"), "got 'resnet1'; did you mean"),
         (("--freeze-until", "layer9"), "freeze: until - expected one of conv1"),
