@@ -1,6 +1,5 @@
 """Argument checks of optimisers, schedules, data and files; ``owner`` is the name in the message."""
 
-import difflib
 import math
 import numbers
 import os
@@ -82,9 +81,3 @@ def instance(owner, kind, **named):
     for name, value in named.items():
         if not isinstance(value, kind):
             raise TypeError(f"{owner}: {name} - expected an object of {kind.__name__}, got {type(value).__name__}")
-
-
-def hint(name, known):
-    """Return "; did you mean ...?" for the nearest of the known names, or nothing if none is near."""
-    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -3,9 +3,10 @@
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import DOWNLOADS, Source, source
 from minitorch_cnn.cli.options import add_output_option, run_code
-from minitorch_cnn.cli.parser import Parser, hint, integer, set_command
+from minitorch_cnn.cli.parser import Parser, integer, set_command
 from minitorch_cnn.cli.training import arguments_code
 from minitorch_cnn.display import figures
+from minitorch_cnn.hints import hint
 
 
 def add_commands(commands):

@@ -4,8 +4,9 @@ import argparse
 
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import is_own
-from minitorch_cnn.cli.parser import hint, set_command
+from minitorch_cnn.cli.parser import set_command
 from minitorch_cnn.cli.streams import print_json
+from minitorch_cnn.hints import hint
 
 _SHAPE = 2, 3, 6, 6  # of an input, where none is given
 

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.parser import hint
+from minitorch_cnn.hints import hint
 from minitorch_cnn.io.streams import bar_width
 
 DOWNLOADS = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # what `mcnn data get` gets

@@ -8,8 +8,9 @@ import pathlib
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.images import Source, recorded_source, source
-from minitorch_cnn.cli.parser import hint, integer, positive, set_command
+from minitorch_cnn.cli.parser import integer, positive, set_command
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.hints import hint
 
 # ---------------------------------------------------------------------------------- networks
 

@@ -1,11 +1,11 @@
 """Command lines: parsing, one-line errors, and hints where a name is nearly right."""
 
 import argparse
-import difflib
 import math
 import textwrap
 
 from minitorch_cnn.cli.errors import UsageError
+from minitorch_cnn.hints import hint
 
 SEEDS = 2**64 - 1  # the largest seed
 
@@ -58,13 +58,6 @@ class Parser(argparse.ArgumentParser):
         what = "option" if first.startswith("-") else "argument"
         near = hint(first, options) if what == "option" else ""
         self.error(f"unknown {what} {first}{near or f'; see {self.prog} --help'}")
-
-
-def hint(name, known):
-    """Return "; did you mean ...?" for the nearest known name, or nothing; there are no hints for numbers."""
-    names = [choice for choice in known if isinstance(choice, str)] if isinstance(name, str) else []
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) if names else []
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def integer(least, most=1_000_000):

@@ -19,9 +19,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minitorch_cnn import arguments
 from minitorch_cnn.data import listing
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError
+from minitorch_cnn.hints import hint
 from minitorch_cnn.types import Path, Size
 
 ENDS = (".csv", ".tsv", ".txt")  # of the names of tables
@@ -274,5 +274,5 @@ def _numbers(names):
 def _unknown(file, row, classes):
     """Return the error for a test row of a class that no training row has."""
     named = listing.several([repr(name) for name in classes])
-    got = f"{row.label!r}{arguments.hint(row.label, classes)}"
+    got = f"{row.label!r}{hint(row.label, classes)}"
     return DatasetError(f"{file}:{row.line} - expected a label that training rows have, {named}, got {got}")

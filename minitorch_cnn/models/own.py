@@ -5,7 +5,6 @@ is kept in the user's folder, and from then on the same code runs again where a 
 """
 
 import contextlib
-import difflib
 import importlib.util
 import inspect
 import pathlib
@@ -13,6 +12,7 @@ import sys
 import traceback
 import weakref
 
+from minitorch_cnn.hints import hint
 from minitorch_cnn.io import files
 from minitorch_cnn.nn import Module
 
@@ -53,9 +53,8 @@ def find(place):
     if not callable(found) or isinstance(found, Module):
         got = "none" if found is None else f"an object of {type(found).__name__}"
         known = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"from_file: place - expected a class or function {name!r} in {path}, got {got}{hint}")
+        got += hint(name, known)
+        raise ValueError(f"from_file: place - expected a class or function {name!r} in {path}, got {got}")
     return found
 
 

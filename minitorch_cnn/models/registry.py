@@ -2,12 +2,12 @@
 
 import builtins
 import contextlib
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from minitorch_cnn import rng
+from minitorch_cnn.hints import hint
 from minitorch_cnn.nn.module import Module
 
 _models = {}
@@ -106,9 +106,9 @@ def native_input(name: str) -> tuple[int, int]:
 
 def _find(function, name):
     if name not in _models:
-        near = difflib.get_close_matches(str(name).lower(), _models, n=1, cutoff=0.0)
+        near = hint(str(name).lower(), _models)
         expected = f"expected one of {', '.join(list())}"
-        raise ValueError(f"{function}: name - {expected}, got {name!r}; did you mean {near[0]!r}?")
+        raise ValueError(f"{function}: name - {expected}, got {name!r}{near}")
     return _models[name]
 
 

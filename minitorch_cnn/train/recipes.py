@@ -6,11 +6,11 @@ recipe("resnet32")            the recipe for a network, by its family
 """
 
 import dataclasses
-import difflib
 import math
 from typing import Any
 
 from minitorch_cnn import arguments, models
+from minitorch_cnn.hints import hint
 from minitorch_cnn.train.recipe_fields import OLDER_NAMES, Recipe
 
 _CIFAR4 = Recipe("cifar4")
@@ -206,9 +206,8 @@ def recipe(name: str, **changes: Any) -> Recipe:
     arguments.instance("recipe", str, name=name)
     networks = models.list()
     if name not in RECIPES and name not in networks:
-        near = difflib.get_close_matches(str(name), [*RECIPES, *networks], n=1, cutoff=0.0)[0]
         expected = f"expected one of {', '.join(RECIPES)}, or a network of models.list()"
-        raise ValueError(f"recipe: name - {expected}, got {name!r}; did you mean {near!r}?")
+        raise ValueError(f"recipe: name - {expected}, got {name!r}{hint(name, [*RECIPES, *networks])}")
     known = [field.name for field in dataclasses.fields(Recipe)]
     changes = {OLDER_NAMES.get(field, field): value for field, value in changes.items()}
     if unknown := sorted(changes.keys() - set(known)):

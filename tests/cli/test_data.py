@@ -127,7 +127,7 @@ def test_show_draws_the_augmentation_of_the_recipe(mcnn, pets):
     code, out, _ = mcnn("data", "show", pets, "--augmented", "--recipe", "resnet20", "--show-code")
     assert code == 0 and "recipe = train.recipe('resnet20')" in out and "transforms=train.augmentation(recipe)" in out
     code, _, err = mcnn("data", "show", pets, "--augmented", "--recipe", "cifa4")
-    assert code == 2 and "no recipe is called 'cifa4'; did you mean cifar4?" in err
+    assert code == 2 and "no recipe is called 'cifa4'; did you mean 'cifar4'?" in err
     code, _, err = mcnn("data", "show", pets, "--recipe", "cifar4")
     assert code == 2 and "add --augmented to --recipe" in err
 

@@ -44,7 +44,7 @@ def test_mutants_as_json_and_one_that_is_missed(mcnn, monkeypatch):
 def test_an_unknown_family(mcnn):
     code, out, err = mcnn("gradcheck", "convv")
     assert code == 2 and not out
-    assert "family - expected one of conv, pool, norm" in err and "got 'convv'; did you mean conv?" in err
+    assert "family - expected one of conv, pool, norm" in err and "got 'convv'; did you mean 'conv'?" in err
 
 
 def test_the_code_that_does_the_same_runs(mcnn, capsys):

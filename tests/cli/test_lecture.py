@@ -56,7 +56,7 @@ def test_mistakes_are_named(mcnn, own_folder, monkeypatch):
     code, _, err = mcnn("lecture", "-o", "page.pdf")
     assert code == 2 and "-o - expected a file name that ends in .html, got 'page.pdf'" in err
     code, _, err = mcnn("lecture", "bild", "a")
-    assert code == 2 and "did you mean build?" in err
+    assert code == 2 and "did you mean 'build'?" in err
     monkeypatch.setitem(sys.modules, "markdown_it", None)
     code, _, err = mcnn("lecture", "build", "a")
     assert code == 2 and "install what lectures need: pip install 'minitorch-cnn[lecture]'" in err

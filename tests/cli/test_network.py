@@ -39,7 +39,7 @@ def test_json(mcnn):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (("resnet19",), "mcnn summary: no network is called 'resnet19'; did you mean resnet9"),
+        (("resnet19",), "mcnn summary: no network is called 'resnet19'; did you mean 'resnet9'"),
         (("vgg_a", "--image-size", 16), "mcnn summary: VGG: image_size - expected at least 32"),
     ],
 )
@@ -84,7 +84,7 @@ def test_the_poster_and_the_chart(mcnn, own_folder, monkeypatch):
         (("lenet5", "--poster"), "give one of NAME, --poster and --efficiency"),
         (("--poster",), "add -o FILE.png or .svg or .pdf: --poster is a picture"),
         (("lenet5", "-o", "a.jpg"), "-o - expected a file name that ends in .png or .svg or .pdf, got 'a.jpg'"),
-        (("lenet6",), "no network is called 'lenet6'; did you mean lenet5? `mcnn list`"),
+        (("lenet6",), "no network is called 'lenet6'; did you mean 'lenet5'? `mcnn list`"),
         (("vgg_a", "--image-size", 16), "mcnn topology: VGG: image_size - expected at least 32"),
         (("lenet5", "-o", "nowhere/a.png"), "make the folder 'nowhere' first"),
     ],

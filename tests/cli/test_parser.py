@@ -52,12 +52,12 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
             "trian",
             "expected one of doctor, data, train, launch, sweep, runs, transfer, predict, eval, race, list, "
             "topology, summary, explain, explore, lecture, chapters, export, gradcheck, exercise, completion, "
-            "got 'trian'; did you mean train?",
+            "got 'trian'; did you mean 'train'?",
         ),
-        ("--verson", "mcnn: unknown option --verson; did you mean --version?"),
+        ("--verson", "mcnn: unknown option --verson; did you mean '--version'?"),
         ("eval --views 8", "mcnn eval: argument --views: expected one of 1, 2, 6, got 8"),
         ("train --epochs=--", "--epochs: expected a value, got '--'"),
-        ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean --epochs?"),
+        ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean '--epochs'?"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
         ("train --epochs 0", "--epochs: expected a number of at least 1, got '0'"),
@@ -82,7 +82,7 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
         ("data", "mcnn data: the following arguments are required: ACTION"),
         ("data check nowhere", "mcnn data check: CIFAR-10: expected cifar-10-batches-bin or"),
         ("data get --from nowhere", "mcnn data get: fetch: source - expected an archive or a folder, got 'nowhere'"),
-        ("summary resnt20", "no network is called 'resnt20'; did you mean resnet20? `mcnn list` prints their names"),
+        ("summary resnt20", "no network is called 'resnt20'; did you mean 'resnet20'? `mcnn list` prints their names"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(mcnn, words, message):

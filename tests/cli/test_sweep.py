@@ -125,7 +125,7 @@ def test_options_of_train_that_a_sweep_sets_itself(mcnn):
     for option in ("--run", "--resume", "--more", "--find-lr"):
         code, _, err = mcnn("sweep", "--lr", "1", "--", f"{option}=a")
         assert code == 2 and f"leave out {option} after --: each run of a sweep is a new one" in err
-    assert "unknown option --epoch; did you mean --epochs?" in mcnn("sweep", "--lr", "1", "--", "--epoch", 1)[2]
+    assert "unknown option --epoch; did you mean '--epochs'?" in mcnn("sweep", "--lr", "1", "--", "--epoch", 1)[2]
 
 
 def test_a_sweep_in_which_all_diverge(mcnn, monkeypatch):

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from minitorch_cnn.arguments import hint
 from minitorch_cnn.explain.lecture import kinds
 from minitorch_cnn.explain.lecture.errors import LectureError
 from minitorch_cnn.explain.lecture.structures import costs, principal_filters, structure
+from minitorch_cnn.hints import hint
 
 
 @dataclasses.dataclass(frozen=True)

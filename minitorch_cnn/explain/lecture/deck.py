@@ -11,6 +11,7 @@ from minitorch_cnn.explain.lecture import blocks, networks
 from minitorch_cnn.explain.lecture.errors import LectureError
 from minitorch_cnn.explain.lecture.text import Slide, read_slides
 from minitorch_cnn.explain.page import document
+from minitorch_cnn.hints import hint
 from minitorch_cnn.types import Path
 
 SOURCES = pathlib.Path(__file__).parent / "sources"
@@ -150,7 +151,7 @@ def _settings(folder):
     for name, value in settings.items():
         kind = kinds.get(name)
         if kind is None:
-            got = f"{name!r}{arguments.hint(name, kinds)}"
+            got = f"{name!r}{hint(name, kinds)}"
             raise LectureError(_place(folder, name), f"settings - expected {', '.join(kinds)}, got {got}")
         texts = [value] if kind is str else [*value.values()] if isinstance(value, dict) else [None]
         if not all(isinstance(text, str) for text in texts):
@@ -160,7 +161,7 @@ def _settings(folder):
     for word, translation in settings.get("words", {}).items():
         if word not in known:
             expected = "expected a label of the figures; the deck.toml of `mcnn lecture new` lists them"
-            problem = f"words - {expected}, got {word!r}{arguments.hint(word, known)}"
+            problem = f"words - {expected}, got {word!r}{hint(word, known)}"
             raise LectureError(_place(folder, word, "words"), problem)
         if not translation.strip():
             raise LectureError(_place(folder, word, "words"), f"words: {word} - expected a translation, got nothing")

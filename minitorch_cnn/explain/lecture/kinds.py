@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable, Collection
 from typing import Any
 
-from minitorch_cnn import arguments, models
+from minitorch_cnn import models
+from minitorch_cnn.hints import hint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Kind:
     def hint(self, value):
         """Return "; did you mean ...?" for the first word of a value that is not a choice, or nothing."""
         words, choices = value if isinstance(value, list) else [value], self.choices()
-        return next((arguments.hint(word, choices) for word in words if word not in choices), "")
+        return next((hint(word, choices) for word in words if word not in choices), "")
 
 
 def whole(least, most):

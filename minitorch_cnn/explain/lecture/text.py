@@ -14,8 +14,8 @@ import re
 import tomllib
 from typing import Any
 
-from minitorch_cnn.arguments import hint
 from minitorch_cnn.explain.lecture.errors import LectureError
+from minitorch_cnn.hints import hint
 
 BLOCKS = ("figure", "formula", "notes")
 LANGUAGES = ("python", "bash", "console", "text", "json", "toml", "c", "cpp", "julia", "matlab", "r")  # of programs

@@ -4,9 +4,9 @@ Layers are named by module paths, which every operation of a trace carries. So a
 a module computes between its parts is visible too.
 """
 
-import difflib
 
 from minitorch_cnn.explain.trace.semantics import keeps_place
+from minitorch_cnn.hints import hint
 from minitorch_cnn.nn.tracing import evaluating, traced
 
 
@@ -64,9 +64,8 @@ class Replay:
         """
         if layer not in self.modules:
             known = [path for path in self.modules if path]
-            near = difflib.get_close_matches(str(layer), known, n=1, cutoff=0.0)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"explain: layer - expected a module's path, got {layer!r}{hint}")
+            near = hint(str(layer), known, cutoff=0.0)  # the last part of a path is often given alone
+            raise ValueError(f"explain: layer - expected a module's path, got {layer!r}{near}")
         if layer == "":
             return self.end
         inside = [i for i, r in enumerate(self.records) if f"{r.path}.".startswith(f"{layer}.")]

@@ -102,7 +102,7 @@ def test_images_as_the_model_takes_them(network):
             ("field", "lenet5", "conv9", 0, 0),
             "mcnn explain field: explain: layer - expected a module's path, got 'conv9'",
         ),
-        (("growth", "lenet"), "no network is called 'lenet'; did you mean lenet5?"),
+        (("growth", "lenet"), "no network is called 'lenet'; did you mean 'lenet5'?"),
         (("matrix", "--groups", 2), "mcnn explain matrix: Conv2d: in_channels - expected a multiple of groups 2"),
         (
             ("filters", "--model", "model.safetensors", "-o", "a.jpg"),
