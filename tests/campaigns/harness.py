@@ -41,34 +41,33 @@ class Length:
         return full if self.full else short
 
 
-def sources():
-    """Return a digest of everything that a result depends on."""
-    folders = ("minitorch_cnn", "kernels", "tests/campaigns", "tests/explain/page")
-    files = sorted(path for folder in folders for kind in ("*.py", "*.mjs") for path in (ROOT / folder).rglob(kind))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+def sources(paths):
+    """Return a digest of the Python and JavaScript files at these paths, and of those in folders among them."""
+    files = {ROOT / path for path in paths}
+    files |= {file for folder in files for kind in ("*.py", "*.mjs") for file in folder.rglob(kind)}
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files) if file.is_file())).hexdigest()
 
 
 class Progress:
     """What a campaign at full length has seen so far: named values, kept in a file beside the record.
 
-    A stopped run continues from it, as long as no source has changed.
+    A stopped run continues from it, as long as no file at ``paths`` has changed: all that its results depend on.
     """
 
-    def __init__(self, length, **begin):
+    def __init__(self, length, paths=("minitorch_cnn", "kernels", "tests/campaigns"), **begin):
         record = length.record if length.full else None
         self._path = record and record.with_name(f"{record.name}.progress")
-        self._sources, self._names = sources(), tuple(begin)
+        self._names, digest = tuple(begin), sources(paths)
         kept = json.loads(self._path.read_text()) if self._path and self._path.is_file() else {}
-        if kept.get("sources") != self._sources:
-            kept = {}
+        self._kept = kept if kept.get("sources") == digest else {"sources": digest}
         for name, value in begin.items():
-            setattr(self, name, type(value)(kept.get(name, value)))
+            setattr(self, name, type(value)(self._kept.get(name, value)))
 
     def save(self):
         """Write the file, if there is a record."""
         if self._path:
-            kept = {name: getattr(self, name) for name in self._names}
-            self._path.write_text(json.dumps({"sources": self._sources, **kept}))
+            self._kept |= {name: getattr(self, name) for name in self._names}
+            self._path.write_text(json.dumps(self._kept))
 
 
 def main(description, checks):

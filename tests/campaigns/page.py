@@ -22,6 +22,14 @@ from tests.explain.page.test_engine import ROUNDING, known, random_network, requ
 
 NEAR = 1e-6  # of the largest element of a map: how far float32 sums in two orders lie apart
 MOST_WEIGHTS, MOST_PRODUCTS = 15e6, 1.2e9  # beyond, a page is too large or too slow
+SIZES = 3  # of images, for each network
+DEPENDS = (  # what a result depends on: the kernels and what calls them, the engine, and how both are compared
+    "kernels",
+    *(f"minitorch_cnn/{name}" for name in ("autograd", "ops", "tensor.py", "nn", "models", "explain/trace")),
+    *(f"minitorch_cnn/explain/page/{name}" for name in ("engine", "description.py")),
+    *(f"tests/explain/page/{name}" for name in ("engine.py", "random_operations.py", "run.mjs", "test_engine.py")),
+    "tests/campaigns/page.py",
+)
 
 
 def compared(cases, **options):
@@ -30,14 +38,18 @@ def compared(cases, **options):
 
 
 def operations(length):
-    """Bar 32: random hyper-parameters."""
-    refused = 0
-    for name in DRAW:
-        cases = [random_case(name, length.rng) for _ in range(length(3, 200))]
+    """Bar 32: random hyper-parameters. ``alone`` has how many cases of an operation the page refused by name."""
+    progress = harness.Progress(length, DEPENDS, alone={})
+    for index, name in enumerate(DRAW):
+        if name in progress.alone:
+            continue
+        rng = np.random.default_rng([length.seed, index])
+        cases = [random_case(name, rng) for _ in range(length(3, 200))]
         fit = [case for case in cases if known(case[0], case[1].shape)]
-        refused += len(cases) - len(fit)
         compared(fit, rounding=ROUNDING)
-    count = len(DRAW) * length(3, 200)
+        progress.alone[name] = len(cases) - len(fit)
+        progress.save()
+    count, refused = len(DRAW) * length(3, 200), sum(progress.alone.values())
     return f"{len(DRAW)} operations, {count - refused} cases, {refused} refused by name", refused == 0
 
 
@@ -72,37 +84,44 @@ def agreeing(case):
     return None
 
 
-def sizes(length):
-    """Yield the names of the zoo, each with a size of images: near its own, or small ones."""
+def cases(length):
+    """Yield the names of the zoo, each with sizes of images: near its own, or small ones; the last are spare."""
     for name in models.list() if length.full else ["lenet5", "resnet20"]:
         _, side = models.native_input(name)
-        yield from ((name, size) for size in ((64, 80, 96) if side > 64 else (side, side + 4, side + 16)))
+        yield name, (64, 80, 96, 72, 48) if side > 64 else (side, side + 4, side + 16, side + 8, side - 4)
+
+
+def outcome(case):
+    """Return a record of one case: its weights, what `agreeing` returned or in which way it differs."""
+    found = {"weights": sum(p.data.size for p in case[0].parameters()), "close": None}
+    try:
+        found["close"] = agreeing(case)
+    except AssertionError as error:  # the next network is compared all the same
+        found["differs"] = str(error)
+    return found
 
 
 def networks(length):
-    """Bar 32: the zoo. ``seen`` has what became of a network at a size: weights, and what `agreeing` returned."""
-    progress = harness.Progress(length, seen={})
-    for name, size in sizes(length):
-        key = f"{name}, {size} pixels"
-        if key in progress.seen:
-            continue
-        case, outcome = fitting(name, size, seed=0), "does not fit"
-        progress.seen[key] = None
-        if case:
-            progress.seen[key] = found = {"weights": sum(p.data.size for p in case[0].parameters()), "close": None}
-            try:
-                found["close"], outcome = agreeing(case), "agrees"
-            except AssertionError as error:  # the next network is compared all the same
-                found["differs"] = outcome = f"differs: {error}"
-        progress.save()
-        print(f"{key}: {outcome}", flush=True)
-    cases = {key: found for key, found in progress.seen.items() if found}
-    names = [key.split(",")[0] for key in cases]
-    few = [name for name in dict.fromkeys(names) if names.count(name) < 3]
-    pinned = [found["close"] for found in cases.values() if found["close"] is not None]
-    different = [key for key, found in cases.items() if "differs" in found]
-    largest = max(found["weights"] for found in cases.values()) / 1e6
-    figure = f"{len(set(names))} networks of up to {largest:.1f} million weights, {len(cases)} cases, {len(pinned)} of "
+    """Bar 32: the zoo. ``seen`` has the `outcome` of a network at a size, or None if it does not fit a page."""
+    progress = harness.Progress(length, DEPENDS, seen={})
+    few = []
+    for name, sizes in cases(length):
+        count = 0
+        for size in sizes:
+            key = f"{name}, {size} pixels"
+            if count < SIZES and key not in progress.seen:
+                case = fitting(name, size, seed=0)
+                progress.seen[key] = case and outcome(case)
+                progress.save()
+                print(f"{key}: {progress.seen[key] or 'does not fit'}", flush=True)
+            count += progress.seen.get(key) is not None
+        few += [f"{name} ({count})"] if 0 < count < SIZES else []
+    found = {key: one for key, one in progress.seen.items() if one}
+    names = {key.split(",")[0] for key in found}
+    pinned = [one["close"] for one in found.values() if one["close"] is not None]
+    different = [key for key, one in found.items() if "differs" in one]
+    largest = max(one["weights"] for one in found.values()) / 1e6
+    figure = f"{len(names)} networks of up to {largest:.1f} million weights, {len(found)} cases, {len(pinned)} of "
     figure += f"which agree at the maps of the kernels: {sum(pinned)} elements at 0 up to rounding"
     figure += f"; fewer than three sizes: {', '.join(few) or 'none'}; different: {'; '.join(different) or 'none'}"
     return figure, not different
