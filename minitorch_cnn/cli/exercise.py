@@ -8,6 +8,7 @@ import threading
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import check_output
 from minitorch_cnn.cli.parser import positive, set_command
+from minitorch_cnn.display import shell
 
 
 def add_commands(commands):
@@ -51,7 +52,7 @@ def _start(arguments):
         path = exercises.start(arguments.name, arguments.output)
     except ValueError as error:
         raise UsageError(f"mcnn exercise start: {str(error).removeprefix('exercise: ')}") from error
-    print(f"{path}: write forward and backward, then run: mcnn exercise check {path}")
+    print(f"{path}: write forward and backward, then run: {shell.line('mcnn', 'exercise', 'check', path)}")
 
 
 def _start_code(arguments):

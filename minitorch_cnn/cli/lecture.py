@@ -3,6 +3,7 @@
 from minitorch_cnn.cli.errors import UsageError
 from minitorch_cnn.cli.options import check_output, model_path, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
+from minitorch_cnn.display import shell
 
 IMAGES = 24  # test images of a run in the page
 
@@ -53,7 +54,8 @@ def _new(arguments):
         explain.copy_lecture(arguments.folder)
     except ValueError as error:
         raise UsageError(f"mcnn lecture new: {str(error).removeprefix('copy_lecture: ')}") from error
-    print(f"{arguments.folder}: edit the .md files, then run: mcnn lecture build {arguments.folder}")
+    build = shell.line("mcnn", "lecture", "build", arguments.folder)
+    print(f"{arguments.folder}: edit the .md files, then run: {build}")
 
 
 def _new_code(arguments):

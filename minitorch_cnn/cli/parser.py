@@ -40,9 +40,11 @@ class Parser(argparse.ArgumentParser):
         print(message, end="", file=file, flush=True)
 
     def _get_values(self, action, arg_strings):
-        """Refuse ``--option=--``, of which argparse would make an empty list."""
+        """Refuse ``--option=--``, of which argparse would make an empty list, and what an unset variable leaves."""
         if action.option_strings and arg_strings == ["--"]:
             raise argparse.ArgumentError(action, "expected a value, got '--'")
+        if "" in arg_strings and action.nargs != argparse.PARSER:  # a command checks its own words
+            raise argparse.ArgumentError(action, "expected a value, got '': is a variable unset?")
         return super()._get_values(action, arg_strings)
 
     def _check_value(self, action, value):
@@ -56,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         first = extras[0].split("=")[0]
         what = "option" if first.startswith("-") else "argument"
-        near = hint(first, options) if what == "option" else ""
+        near = "; put it before --" if first in options else hint(first, options) if what == "option" else ""
         self.error(f"unknown {what} {first}{near or f'; see {self.prog} --help'}")
 
 

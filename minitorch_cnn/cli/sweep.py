@@ -14,6 +14,7 @@ from minitorch_cnn.cli.errors import EXIT_DIVERGED, EXIT_STOPPED, UsageError, ex
 from minitorch_cnn.cli.parser import Parser, integer, set_command
 from minitorch_cnn.cli.recipe_options import ONE_VALUE
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.display import shell
 
 _SWEPT = "lr", *ONE_VALUE, "epochs", "recipe", "model", "image_size", "seed"  # options of `mcnn train`
 _KEPT = "--run", "--resume", "--more", "--find-lr"  # options of `mcnn train` that a sweep sets itself, or cannot use
@@ -169,7 +170,7 @@ def _run(arguments):
         _write(folder, record)
     for number, point in enumerate(record["points"], 1):
         if _train(folder, record, point, f"run {number} of {len(record['points'])}: {_name(point)}") == EXIT_STOPPED:
-            say(f"the sweep is stopped; continue with: mcnn sweep --resume {folder}")
+            say(f"the sweep is stopped; continue with: {shell.line('mcnn', 'sweep', '--resume', folder)}")
             return EXIT_STOPPED
     return _conclude(folder, record)
 
@@ -245,7 +246,7 @@ def _conclude(folder, record):
         return EXIT_DIVERGED
     (best,) = [point for point in record["points"] if _name(point) == finished[0].path.name]
     say(f"curves of all: {os.path.join(folder, _CHART)}")
-    say(f"to train with the best settings: mcnn train {' '.join([*record['words'], *_words(best)])}")
+    say(f"to train with the best settings: {shell.line('mcnn', 'train', *record['words'], *_words(best))}")
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
 from minitorch_cnn.cli.streams import say
+from minitorch_cnn.display import shell
 
 _ADDRESS_SPACE = 700 * 1024 * 1024  # bytes; most of it is reserved by libraries and threads, and never used
 
@@ -116,10 +117,8 @@ def train_to_the_end(command, make, place, tested, alone=True):
             if alone and not trainer.recipe.cache_features:
                 _say_how_long(trainer)
             if not trainer.fit():
-                say(
-                    f"stopped after batch {trainer.progress.step} and saved; continue with: mcnn train --resume "
-                    f"{folder}"
-                )
+                resumed = shell.line("mcnn", "train", "--resume", folder)
+                say(f"stopped after batch {trainer.progress.step} and saved; continue with: {resumed}")
                 return EXIT_STOPPED
             if tested and test_set is None:
                 test_set = place.open(train=False)
@@ -204,13 +203,14 @@ def _telling_how_to_continue(trainer):
     try:
         yield
     except train.FolderGoneError as error:
-        raise FailedError(f"{error}; continue with: mcnn train --resume {error.rescued}") from error
+        resumed = shell.line("mcnn", "train", "--resume", error.rescued)
+        raise FailedError(f"{error}; continue with: {resumed}") from error
     except (OSError, MemoryError, ImportError, data.WorkerError) as error:
         path, checkpoints = trainer.folder.path, trainer.checkpoints.paths()
         text = errors.sentence(error)
         if checkpoints:
             step = int(checkpoints[0].stem.partition("-")[2])
-            text += f"; step {step} is saved, continue with: mcnn train --resume {path}"
+            text += f"; step {step} is saved, continue with: {shell.line('mcnn', 'train', '--resume', path)}"
         raise FailedError(text) from error
 
 

@@ -107,7 +107,7 @@ class Official:
         parts = self.parts(place)
         for part in parts:
             target = folder / part.name
-            if part.resolve() == target.resolve():
+            if os.path.realpath(part) == os.path.realpath(target):  # unlike resolve, it takes links to themselves
                 continue
             if part.is_file():
                 shutil.copy2(part, target)

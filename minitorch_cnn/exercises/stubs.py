@@ -2,6 +2,7 @@
 
 import pathlib
 
+from minitorch_cnn.display import shell
 from minitorch_cnn.exercises.tasks import TASKS
 from minitorch_cnn.io import files
 
@@ -12,7 +13,7 @@ _TEXT = '''"""Exercise: {name}
 {shapes}
 
 Write forward and backward with NumPy alone; loops are welcome, speed does not count.
-Then: mcnn exercise check {file}
+Then: {check}
 """
 
 import numpy as np  # noqa: F401
@@ -60,7 +61,7 @@ def start(name, path=None):
         name=name,
         formula=task.formula,
         shapes=task.shapes,
-        file=path.name,
+        check=shell.line("mcnn", "exercise", "check", path.name),
         arguments=", ".join([*task.inputs, *task.hyper]),
         returns=task.returns,
         gradients=", ".join(task.gradients),

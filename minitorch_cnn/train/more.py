@@ -9,6 +9,7 @@ from typing import Any
 
 from minitorch_cnn import arguments
 from minitorch_cnn.data import Dataset
+from minitorch_cnn.display import shell
 from minitorch_cnn.train import best, continuing, network, state
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
@@ -68,7 +69,7 @@ def more(
     if not best.at_end(recipe, progress, kept.get("first_epoch", 0)):
         raise RunFolderError(
             f"{earlier} - expected a run at its end, got one with {progress.epoch} of {recipe.epochs} epochs; resume "
-            f"it first: mcnn train --resume {earlier}"
+            f"it first: {shell.line('mcnn', 'train', '--resume', earlier)}"
         )
     rate = recipe.peak_lr if peak_lr is None else peak_lr
     recipe = dataclasses.replace(recipe, epochs=progress.epoch + epochs, peak_lr=rate)

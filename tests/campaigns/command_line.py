@@ -188,9 +188,10 @@ def _wrong(words, code, out, err):
     if code not in CODES:
         return f"exit code {code!r}"
     try:
-        if code == 0 and "--show-code" in words:
+        options = words[: words.index("--")] if "--" in words else words
+        if code == 0 and "--show-code" in options:
             compile(out, "shown", "exec")
-        elif code == 0 and "--json" in words:
+        elif code == 0 and "--json" in options:
             json.loads(out, parse_constant=lambda text: int(text))  # NaN is not JSON
     except (SyntaxError, ValueError) as error:
         return f"{type(error).__name__}: {error} in {out[:200]!r}"

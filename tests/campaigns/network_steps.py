@@ -20,7 +20,7 @@ def interpolated(x, size, mode, align_corners):
     for axis, out in zip((2, 3), size, strict=True):
         length = x.shape[axis]
         step = (length - 1) / max(out - 1, 1) if align_corners else length / out
-        weights = torch.tensor(line_of(length, out, step, mode, False, align_corners))
+        weights = torch.tensor(line_of(length, out, step, mode, False, align_corners)).to(x.dtype)
         products = x.movedim(axis, -1)[..., None, :] * weights
         x = torch.where(weights == 0, torch.zeros((), dtype=x.dtype), products).sum(-1).movedim(-1, axis)
     return x
@@ -226,7 +226,7 @@ def norm(net, shape):
         net.kept.extend(a.numpy() for a in statistics)
         if pool > 1 and not training and not x.isfinite().all():
             return pooled_norm(x, *statistics, p[gamma], p[beta], pool)
-        if kind in ("relu", "residual") and not training and not x.isfinite().all():
+        if kind != "plain" and not training and not x.isfinite().all():
             return active_norm(x, *statistics, p[gamma], p[beta], x if kind == "residual" else 0.0)
         out = out if kind == "plain" else F.relu(out + x if kind == "residual" else out)
         return max_pool(out, (pool, pool), (pool, pool), (0, 0)) if pool > 1 else out

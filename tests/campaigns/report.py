@@ -53,7 +53,7 @@ BARS = {  # what each requires
 }
 
 
-CHECKS = dict.fromkeys(BARS, 1) | {7: 2, 12: 2, 13: 2, 14: 2, 15: 3, 16: 13, 19: 3, 31: 2, 32: 2}  # of each bar
+CHECKS = dict.fromkeys(BARS, 1) | {7: 2, 9: 2, 12: 2, 13: 2, 14: 2, 15: 3, 16: 13, 19: 3, 31: 2, 32: 2}  # of each bar
 PROMISES = {  # of bars that belong together
     "A worker process that is killed, crashes, fails or hangs gives one error that names the worker, its process, the "
     "cause and the sample; no process and no memory is left": (12,),

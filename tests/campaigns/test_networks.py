@@ -63,6 +63,16 @@ def test_a_planted_fault_is_found(monkeypatch, name):
     assert seen(150)
 
 
+@pytest.mark.parametrize("make", dict.fromkeys(network_steps.STEPS), ids=lambda make: make.__name__)
+def test_the_other_side_keeps_the_precision(make, monkeypatch):
+    monkeypatch.setattr(network_steps, "STEPS", (make,))
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        net = networks.Net(rng, 2)
+        inputs = (rng.standard_normal(shape).astype(np.float32) for shape in (net.shape, net.out_shape))
+        assert {a.dtype for a in net.expected(*inputs, net.weights, torch.float32)} == {np.dtype(np.float32)}
+
+
 def test_pixels_that_winograd_spreads_are_found(monkeypatch):
     monkeypatch.setattr(network_steps, "STEPS", (network_steps.conv,))
     assert not seen(25)

@@ -39,6 +39,7 @@ def test_the_code_names_every_network(mcnn, own_folder, trained):
     assert code == 0 and "pages['yours'] = explain.explore(classifier, images, labels)" in out
     assert "page = explain.build_lecture(pages=pages)" in out
     assert mcnn("lecture", "--show-code")[1].count("explore") == 0
+    assert "argument DIR: expected a value" in mcnn("lecture", "build", "", "--show-code")[2]  # not the shipped one
 
 
 def test_mistakes_are_named(mcnn, own_folder, monkeypatch):

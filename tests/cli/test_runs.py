@@ -23,5 +23,6 @@ def test_what_is_wrong_is_said(mcnn):
     code, _, err = mcnn("runs")
     assert code == 2 and "name a folder of runs: there is no folder runs here" in err
     assert mcnn("runs", "nothing")[0] == 2
+    assert mcnn("runs", "")[2].startswith("mcnn runs: argument FOLDER: expected a value, got ''")
     assert "compare: folders - expected two different runs" in mcnn("runs", "a", "a")[2]
     assert "ends in .png or .svg" in mcnn("runs", "a", "b", "-o", "a.txt")[2]

@@ -7,6 +7,7 @@ train.compare("runs/mlp-1", "runs/mlp-2")       the same for these, with the set
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,7 @@ def compare(*folders: Path) -> Runs:
     """
     for folder in folders:
         arguments.path("compare", folder=folder)
-    if len({pathlib.Path(folder).resolve() for folder in folders}) != max(len(folders), 2):
+    if len({os.path.realpath(folder) for folder in folders}) != max(len(folders), 2):
         raise ValueError(f"compare: folders - expected two different runs or more, got {', '.join(map(str, folders))}")
     return Runs([_read(RunFolder.open(folder).path) for folder in folders], [])
 

@@ -147,6 +147,9 @@ def test_no_runs(tmp_path):
         train.runs(3)
     with pytest.raises(ValueError, match="compare: folders - expected two different runs or more"):
         train.compare("a", "a")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(train.RunFolderError, match="loop - expected the folder of an earlier run"):
+        train.compare(tmp_path / "loop", tmp_path / "a")
     with pytest.raises(TypeError, match="compare: folder - expected a string or a Path, got 3"):
         train.compare("a", 3)
 
