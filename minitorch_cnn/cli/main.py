@@ -8,7 +8,6 @@ import os
 import sys
 
 from minitorch_cnn.cli import errors, streams
-from minitorch_cnn.cli.parser import Parser
 
 
 def main(argv=None):
@@ -83,6 +82,7 @@ def all_commands():
         train,
         transfer,
     )
+    from minitorch_cnn.cli.parser import Parser
 
     parser = Parser(
         prog="mcnn",

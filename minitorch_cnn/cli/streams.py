@@ -5,8 +5,6 @@ import io
 import os
 import sys
 
-from minitorch_cnn.io import json_text
-
 
 def say(text):
     """Write a line to standard error, or drop it if it cannot be written: the work itself continues."""
@@ -23,6 +21,8 @@ def escape_unknown():
 
 def print_json(value):
     """Print JSON; NaN and infinities become null, and an entry "not_finite" next to them tells which they were."""
+    from minitorch_cnn.io import json_text
+
     print(json_text.dumps(value, indent=2))
 
 

@@ -111,10 +111,11 @@ def faults(surrounding, code, told, folder, before):
     """Return what is wrong with the end of a command, a list of sentences."""
     found = []
     action = surrounding.later and surrounding.later[1]
-    own = "minitorch_cnn" in told or "KeyboardInterrupt" not in told  # else Ctrl-C came while Python itself started
-    if "Traceback" in told and own:
+    before_us = "KeyboardInterrupt" in told and "minitorch_cnn/" not in told  # Ctrl-C while Python itself started
+    if "Traceback" in told and not before_us:
         found.append("a traceback")
-    early = code in (-signal.SIGINT, -signal.SIGTERM) and surrounding.later and surrounding.later[0] < 1
+    soon = surrounding.later and surrounding.later[0] < 1
+    early = code in (-signal.SIGINT, -signal.SIGTERM) and (before_us or soon)
     if code not in CODES and not early:
         found.append(f"exit code {code}")
     heard = not {"stdout", "stderr"} & surrounding.streams.keys()
