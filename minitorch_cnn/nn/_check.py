@@ -22,9 +22,9 @@ def non_negative_int(layer, **named):
 
 
 def between(layer, low, high, **named):
-    """Raise ValueError unless every named argument is a number in [low, high]."""
+    """Raise ValueError unless every named argument is a number in [low, high], not True or False."""
     for name, value in named.items():
-        if not isinstance(value, numbers.Real) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
             raise ValueError(f"{layer}: {name} - expected a number from {low} to {high}, got {value!r}")
 
 

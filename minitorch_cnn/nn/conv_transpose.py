@@ -109,13 +109,23 @@ class ConvTranspose2d(Module):
             return ""
         return f"{layer} expects {self.in_channels} channels: use {layer}({shape[1]}, {self.out_channels}, ...)"
 
-    def _settings(self):
+    def _settings(self, x, output_size):
+        """Return the keywords of the operation."""
         names = ("stride", "padding", "output_padding", "dilation", "groups", "algorithm")
-        return {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in names}
+        if output_size is None:
+            return settings
+        if isinstance(output_size, (tuple, list)):
+            sides = output_size[2:] if len(output_size) == x.ndim else output_size
+            output_size = sides[0] if len(sides) == 1 == x.ndim - 2 else sides
+        return settings | {"output_padding": 0, "output_size": output_size}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the larger maps of feature maps x, (N, C_in, H, W)."""
-        return ops.conv_transpose2d(x, self.weight, self.bias, **self._settings())
+    def forward(self, x: Tensor, output_size: Size | Shape | None = None) -> Tensor:
+        """Return the larger maps of feature maps x, (N, C_in, H, W).
+
+        ``output_size`` is (OH, OW), or a whole shape such as ``images.shape``; it replaces ``output_padding``.
+        """
+        return ops.conv_transpose2d(x, self.weight, self.bias, **self._settings(x, output_size))
 
 
 class ConvTranspose1d(ConvTranspose2d):
@@ -152,6 +162,6 @@ class ConvTranspose1d(ConvTranspose2d):
         non_negative_int(layer, output_padding=output_padding)
         return (sizes["kernel_size"],)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the longer signals of signals x, (N, C_in, W)."""
-        return ops.conv_transpose1d(x, self.weight, self.bias, **self._settings())
+    def forward(self, x: Tensor, output_size: Size | Shape | None = None) -> Tensor:
+        """Return the longer signals of signals x, (N, C_in, W); for ``output_size`` see `ConvTranspose2d.forward`."""
+        return ops.conv_transpose1d(x, self.weight, self.bias, **self._settings(x, output_size))

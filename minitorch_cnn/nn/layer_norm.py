@@ -5,6 +5,7 @@ import numpy as np
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
+from minitorch_cnn.nn.norm import RunningStatistics
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import ShapeError, batch_hint
 from minitorch_cnn.tensor import Tensor
@@ -69,7 +70,7 @@ class GroupNorm(Module):
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, eps=self.eps)
 
 
-class InstanceNorm2d(Module):
+class InstanceNorm2d(RunningStatistics):
     """Normalise each channel of each image by itself.
 
     Parameters
@@ -77,8 +78,13 @@ class InstanceNorm2d(Module):
     num_features : int, >= 1
         C.
     eps : float, > 0
+    momentum : float, 0 to 1, or None
+        The weight of the new batch in the running statistics. None weights all batches equally.
     affine : bool
         Learn weight and bias; otherwise they are 1 and 0.
+    track_running_stats : bool
+        Follow the mean of the images' means and of their variances. Evaluation then normalises all images with these
+        running statistics, as batch norm does.
 
     Returns
     -------
@@ -94,20 +100,20 @@ class InstanceNorm2d(Module):
 
     Notes
     -----
-    There are no running statistics: training and evaluation do the same.
+    Without running statistics, training and evaluation do the same.
     """
 
-    num_features: int
     weight: Parameter | None  # (C,)
     bias: Parameter | None  # (C,)
 
     _axes = "(N, C, H, W)"
 
-    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False):
-        layer = type(self).__name__
-        positive_int(layer, num_features=num_features)
-        arguments.positive(layer, eps=eps)
-        self.num_features, self.eps, self.affine = num_features, eps, bool(affine)
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
+        track_running_stats: bool = False
+    ):
+        super().__init__(num_features, eps, momentum, track_running_stats)
+        self.affine = bool(affine)
         self.weight, self.bias = _affine(num_features, affine)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +122,11 @@ class InstanceNorm2d(Module):
             expected = f"{self._axes} with {self.num_features} channels"
             got = f"{x.shape}{batch_hint(x.shape, axes=self._axes.count(',') + 1)}"
             raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {got}")
-        return ops.group_norm(x, self.num_features, self.weight, self.bias, eps=self.eps)
+        hyper = self.settings()
+        out = ops.instance_norm(x, self.weight, self.bias, self.running_mean, self.running_var, **hyper)
+        if hyper["training"]:
+            self.count_batch(x)
+        return out
 
 
 class InstanceNorm1d(InstanceNorm2d):
@@ -124,7 +134,7 @@ class InstanceNorm1d(InstanceNorm2d):
 
     Parameters
     ----------
-    num_features, eps, affine
+    num_features, eps, momentum, affine, track_running_stats
         As in `InstanceNorm2d`.
 
     Returns

@@ -13,7 +13,65 @@ from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Shape
 
 
-class BatchNorm2d(Module):
+class RunningStatistics(Module):
+    """Base of norms that can follow mean and variance of each channel over the training, for evaluation.
+
+    running = (1 - momentum) * running + momentum * new
+
+    Parameters
+    ----------
+    num_features : int, >= 1
+        C.
+    eps : float, > 0
+    momentum : float, 0 to 1, or None
+        The weight of the new batch in the running statistics. None weights all batches equally.
+    track_running_stats : bool
+        False keeps no running statistics.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of its range.
+    """
+
+    num_features: int
+    eps: float
+    momentum: float | None
+    running_mean: Array | None  # (C,)
+    running_var: Array | None  # (C,)
+    num_batches_tracked: Array | None  # (), int64; counts training batches
+
+    def __init__(self, num_features: int, eps: float, momentum: float | None, track_running_stats: bool):
+        layer = type(self).__name__
+        positive_int(layer, num_features=num_features)
+        if momentum is not None:
+            between(layer, 0, 1, momentum=momentum)
+        if not eps > 0:
+            raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.track_running_stats = bool(track_running_stats)
+        if not track_running_stats:
+            self.running_mean = self.running_var = self.num_batches_tracked = None
+            return
+        self.register_buffer("running_mean", np.zeros(num_features, np.float32))
+        self.register_buffer("running_var", np.ones(num_features, np.float32))
+        self.register_buffer("num_batches_tracked", np.array(0, np.int64))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keywords of the operation for the next call."""
+        training = (self.training and not self.frozen) or self.running_mean is None
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1.0 if self.running_mean is None else 1 / (int(self.num_batches_tracked) + 1)
+        return {"training": training, "momentum": momentum, "eps": self.eps}
+
+    def count_batch(self, x: Tensor) -> None:
+        """Count a batch that has updated the running statistics."""
+        if self.running_mean is not None and not x.traced:
+            self.num_batches_tracked += 1
+
+
+class BatchNorm2d(RunningStatistics):
     """Normalise each channel over batch and pixels, then scale and shift it.
 
     out[n, c, i, j] = (x[n, c, i, j] - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]
@@ -55,14 +113,8 @@ class BatchNorm2d(Module):
     Source: Ioffe and Szegedy 2015, algorithm 1, arXiv 1502.03167.
     """
 
-    num_features: int
-    eps: float
-    momentum: float | None
     weight: Parameter | None  # (C,), gamma of the paper
     bias: Parameter | None  # (C,), beta of the paper
-    running_mean: Array | None  # (C,)
-    running_var: Array | None  # (C,)
-    num_batches_tracked: Array | None  # (), int64; counts training batches
 
     _axes = {4: "(N, C, H, W)"}
 
@@ -70,38 +122,12 @@ class BatchNorm2d(Module):
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool | str = True,
         track_running_stats: bool = True
     ):
-        layer = type(self).__name__
-        positive_int(layer, num_features=num_features)
-        if momentum is not None:
-            between(layer, 0, 1, momentum=momentum)
-        if not eps > 0:
-            raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
+        super().__init__(num_features, eps, momentum, track_running_stats)
         if isinstance(affine, str) and affine != "bias":
-            raise ValueError(f"{layer}: affine - expected True, False or 'bias', got {affine!r}")
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+            raise ValueError(f"{type(self).__name__}: affine - expected True, False or 'bias', got {affine!r}")
         self.affine = affine if affine == "bias" else bool(affine)
-        self.track_running_stats = bool(track_running_stats)
         self.weight = Parameter(np.ones(num_features, np.float32)) if self.affine is True else None
         self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
-        if not track_running_stats:
-            self.running_mean = self.running_var = self.num_batches_tracked = None
-            return
-        self.register_buffer("running_mean", np.zeros(num_features, np.float32))
-        self.register_buffer("running_var", np.ones(num_features, np.float32))
-        self.register_buffer("num_batches_tracked", np.array(0, np.int64))
-
-    def settings(self) -> dict[str, Any]:
-        """Return the keywords of `ops.batch_norm` for the next call."""
-        training = (self.training and not self.frozen) or self.running_mean is None
-        momentum = self.momentum
-        if momentum is None:
-            momentum = 1.0 if self.running_mean is None else 1 / (int(self.num_batches_tracked) + 1)
-        return {"training": training, "momentum": momentum, "eps": self.eps}
-
-    def count_batch(self, x: Tensor) -> None:
-        """Count a batch that has updated the running statistics."""
-        if self.running_mean is not None and not x.traced:
-            self.num_batches_tracked += 1
 
     def suggest_fix(self, shape: Shape) -> str:
         """Return the layer that fits these channels."""

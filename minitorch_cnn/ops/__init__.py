@@ -37,7 +37,7 @@ from minitorch_cnn.ops.element_loss import (
 )
 from minitorch_cnn.ops.fused import batch_norm_relu
 from minitorch_cnn.ops.indexing import broadcast_to, flip, index, split
-from minitorch_cnn.ops.layer_norm import group_norm, layer_norm, rms_norm
+from minitorch_cnn.ops.layer_norm import group_norm, instance_norm, layer_norm, rms_norm
 from minitorch_cnn.ops.loss import cross_entropy, nll_loss
 from minitorch_cnn.ops.matmul import linear, matmul
 from minitorch_cnn.ops.movement import concat, flatten, reshape, stack, transpose
@@ -91,6 +91,7 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "huber_loss",
+    "instance_norm",
     "index",
     "l1_loss",
     "layer_norm",

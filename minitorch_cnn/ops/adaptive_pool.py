@@ -69,37 +69,36 @@ class AdaptiveAvgPool2d(Function):
         return nchw(grad_x.astype(grad_out.dtype, copy=False))
 
 
-def _largest_of_bins(x, output_size):
-    """Return the maximum of each bin of (N, C, H, W), and its row * W + column; both (N, OH, OW, C)."""
-    pixels = nhwc(x)
-    batch, height, width, channels = pixels.shape
-    out = np.empty((batch, *output_size, channels), x.dtype)
-    source = np.empty(out.shape, np.int64)
-    for i, j, (rows, columns) in _bins((height, width), output_size):
-        pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
-        window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails for an empty batch
-        winner = window.argmax(1)  # the first maximum, or the first NaN
-        out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
-        row, column = divmod(winner, columns.stop - columns.start)
-        source[:, i, j] = (rows.start + row) * width + columns.start + column
-    return out, source
-
-
 class AdaptiveMaxPool2d(Function):
-    """The largest value of each bin of a grid over the image."""
+    """The largest value of each bin of a grid over the image.
+
+    ``indices`` is an int64 array (N, C, OH, OW) to fill with row * W + column of each maximum, if anybody asks for it.
+    """
 
     rule = "the gradient goes to the first largest value of each bin"
     reads, kind, label = Resampled(bins), "pool", "max"
 
     @staticmethod
-    def output_shape(x, *, output_size):
+    def output_shape(x, *, output_size, indices=None):
         return _adaptive_output_shape("adaptive_max_pool2d", x, output_size)
 
     @staticmethod
-    def forward(ctx, x, *, output_size):
-        out, source = _largest_of_bins(x, output_size)
+    def forward(ctx, x, *, output_size, indices=None):
+        pixels = nhwc(x)
+        batch, height, width, channels = pixels.shape
+        out = np.empty((batch, *output_size, channels), x.dtype)
+        source = np.empty(out.shape, np.int64)
+        for i, j, (rows, columns) in _bins((height, width), output_size):
+            pixels_of_bin = (rows.stop - rows.start) * (columns.stop - columns.start)
+            window = pixels[:, rows, columns].reshape(batch, pixels_of_bin, channels)  # -1 fails for an empty batch
+            winner = window.argmax(1)  # the first maximum, or the first NaN
+            out[:, i, j] = np.take_along_axis(window, winner[:, None], 1)[:, 0]
+            row, column = divmod(winner, columns.stop - columns.start)
+            source[:, i, j] = (rows.start + row) * width + columns.start + column
         ctx.input_size = x.shape[2:]
         ctx.save(source)
+        if indices is not None:
+            indices[...] = nchw(source)
         return nchw(out)
 
     @staticmethod
@@ -154,7 +153,7 @@ def adaptive_max_pool2d(
     output_size : int or (int or None, int or None)
         None keeps the length of that axis.
     return_indices : bool
-        Return also where each maximum was. Costs a second pass over x.
+        Return also where each maximum was.
 
     Returns
     -------
@@ -168,11 +167,11 @@ def adaptive_max_pool2d(
     """
     tensors("adaptive_max_pool2d", x=x)
     output_size = pair_or_kept(output_size, "adaptive_max_pool2d: output_size", x.data.shape[2:])
-    out = AdaptiveMaxPool2d.apply(x, output_size=output_size)
-    if return_indices:
-        values("adaptive_max_pool2d: return_indices", x=x)
-        return out, nchw(_largest_of_bins(x.data, output_size)[1])
-    return out
+    if not return_indices:
+        return AdaptiveMaxPool2d.apply(x, output_size=output_size)
+    values("adaptive_max_pool2d: return_indices", x=x)
+    indices = np.empty((*x.data.shape[:2], *output_size), np.int64)
+    return AdaptiveMaxPool2d.apply(x, output_size=output_size, indices=indices), indices
 
 
 def _maps(op, x):

@@ -49,16 +49,12 @@ class ConvTranspose2d(Function):
         channels = weight[1] * groups
         if bias not in (None, (channels,)):
             raise ShapeError(f"conv_transpose2d: bias - expected shape {(channels,)}, got {bias}")
-        sides = []
-        for i, name in enumerate(("height", "width")):
-            before, after = padding[2 * i : 2 * i + 2]
-            extent = dilation[i] * (weight[2 + i] - 1) + 1
-            sides.append((x[2 + i] - 1) * stride[i] + extent + output_padding[i] - before - after)
-            if not x[2 + i] or sides[i] < 1:
-                raise ShapeError(
-                    f"conv_transpose2d: {name} - expected at least 1 pixel of output for an input of {x[2 + i]}, "
-                    f"got {sides[i]}"
-                )
+        smallest = _smallest_size(x[2:], weight[2:], stride, padding, dilation)
+        sides = [least + extra for least, extra in zip(smallest, output_padding, strict=True)]
+        for name, length, side in zip(("height", "width"), x[2:], sides, strict=True):
+            if not length or side < 1:
+                expected = f"at least 1 pixel of output for an input of {length}"
+                raise ShapeError(f"conv_transpose2d: {name} - expected {expected}, got {side}")
         return x[0], channels, *sides
 
     @staticmethod
@@ -105,9 +101,26 @@ def _trimmed(padding, output_padding, stride):
     return tuple(sides), tuple(left)
 
 
+def _smallest_size(size, kernel_size, stride, padding, dilation):
+    """Return the (OH, OW) that images of ``size`` get without output padding."""
+    sides = zip(size, kernel_size, stride, dilation, padding[::2], padding[1::2], strict=True)
+    return tuple((n - 1) * step + gap * (k - 1) + 1 - before - after for n, k, step, gap, before, after in sides)
+
+
+def _extra_pixels(output_size, smallest, stride):
+    """Return the output padding that gives an output size."""
+    extra = tuple(side - least for side, least in zip(output_size, smallest, strict=True))
+    if not all(0 <= more < step for more, step in zip(extra, stride, strict=True)):
+        largest = tuple(least + step - 1 for least, step in zip(smallest, stride, strict=True))
+        expected = f"{smallest} to {largest} for these images, kernels and strides"
+        raise ValueError(f"conv_transpose2d: output_size - expected {expected}, got {output_size}")
+    return extra
+
+
 def conv_transpose2d(
     x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size = 0,
-    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto"
+    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto",
+    output_size: Size | None = None
 ) -> Tensor:
     """Spread every pixel of feature maps over a window, times a kernel: the input gradient of `conv2d`.
 
@@ -133,6 +146,9 @@ def conv_transpose2d(
         Output channels of group g see only input channels of group g.
     algorithm : str
         As in `conv2d`.
+    output_size : int, (int, int) or None, pixels
+        OH and OW: says in place of ``output_padding`` which of the sizes it is, such as that of the images before the
+        strided convolution that this one turns round.
 
     Returns
     -------
@@ -143,7 +159,8 @@ def conv_transpose2d(
     TypeError
         If an argument is not a Tensor, or dtypes differ.
     ValueError
-        If a keyword is out of its range.
+        If a keyword is out of its range, there are both an output size and an output padding, or the size is not one of
+        those that the images could have had.
     ShapeError
         If channels, groups or bias do not fit, or nothing of the output is left.
 
@@ -162,16 +179,24 @@ def conv_transpose2d(
     conv_algorithms.check(algorithm)
     if isinstance(padding, str):
         raise ValueError(f"{op}: padding - expected integers, got {padding!r}")
-    padding, output_padding = _trimmed(
-        padding4(padding, f"{op}: padding"), pair(output_padding, f"{op}: output_padding", minimum=0), stride
-    )
+    padding = padding4(padding, f"{op}: padding")
+    output_padding = pair(output_padding, f"{op}: output_padding", minimum=0)
+    if output_size is not None:
+        if any(output_padding):
+            raise ValueError(f"{op}: output_padding - expected 0 with an output_size, got {output_padding}")
+        output_size = pair(output_size, f"{op}: output_size")
+        if x.data.ndim == weight.data.ndim == 4:  # other shapes are refused below
+            smallest = _smallest_size(x.data.shape[2:], weight.data.shape[2:], stride, padding, dilation)
+            output_padding = _extra_pixels(output_size, smallest, stride)
+    padding, output_padding = _trimmed(padding, output_padding, stride)
     hyper = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
     return ConvTranspose2d.apply(x, weight, bias, **hyper, groups=groups, algorithm=algorithm)
 
 
 def conv_transpose1d(
     x: Operand, weight: Operand, bias: Operand | None = None, *, stride: Size = 1, padding: Size = 0,
-    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto"
+    output_padding: Size = 0, dilation: Size = 1, groups: int = 1, algorithm: str = "auto",
+    output_size: int | None = None
 ) -> Tensor:
     """Spread every sample of signals over a window, times a kernel: `conv_transpose2d` on images one pixel high.
 
@@ -188,6 +213,7 @@ def conv_transpose1d(
     dilation : int, samples, >= 1
     groups, algorithm
         As in `conv_transpose2d`.
+    output_size : int or None, samples
 
     Returns
     -------
@@ -216,5 +242,6 @@ def conv_transpose1d(
         dilation=(1, pair(dilation, f"{op}: dilation")[1]),
         groups=groups,
         algorithm=algorithm,
+        output_size=None if output_size is None else (1, pair(output_size, f"{op}: output_size")[1]),
     )
     return reshape(out, (out.data.shape[0], out.data.shape[1], out.data.shape[3]))

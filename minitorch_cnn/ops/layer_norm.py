@@ -12,9 +12,10 @@ from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
+from minitorch_cnn.ops.norm import batch_norm
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, SamePlace
 from minitorch_cnn.shapes import ShapeError
-from minitorch_cnn.types import Operand, Shape
+from minitorch_cnn.types import Array, Operand, Shape
 
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
@@ -160,6 +161,70 @@ def group_norm(
     arguments.integer("group_norm", least=1, groups=groups)
     _check_eps("group_norm", eps)
     return GroupNorm.apply(x, weight, bias, groups=int(groups), eps=float(eps))
+
+
+def instance_norm(
+    x: Operand, weight: Operand | None = None, bias: Operand | None = None, running_mean: Array | None = None,
+    running_var: Array | None = None, *, training: bool = True, momentum: float = 0.1, eps: float = 1e-5
+) -> Tensor:
+    """Normalise each channel of each image by itself, or in evaluation by running statistics.
+
+    out[n, c, i, j] = (x[n, c, i, j] - mean[n, c]) / sqrt(var[n, c] + eps) * weight[c] + bias[c]
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C, W) or (N, C, H, W)
+    weight, bias : Tensor, shape (C,), or None
+        None means 1 and 0.
+    running_mean, running_var : ndarray, shape (C,), or None
+        Used in evaluation; updated in place in training.
+    training : bool
+        Use mean and variance of each image; otherwise the running statistics, as `batch_norm` does.
+    momentum : float, 0..1
+        running = (1 - momentum) * running + momentum * new, with the mean of the images' means and variances as new
+    eps : float, > 0
+
+    Returns
+    -------
+    Tensor, the shape of x
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a Tensor, evaluation lacks statistics, or momentum or eps is out of range.
+    ShapeError
+        If x has no pixels, a channel of it has a single value, or another shape is not (C,).
+
+    Notes
+    -----
+    The image is normalised with the biased variance. The running variance uses the unbiased one, which divides by
+    H*W - 1; it costs two more passes. A batch without images leaves the statistics as they are.
+    """
+    tensors("instance_norm", x=x)
+    arguments.number("instance_norm", least=0, most=1, momentum=momentum)
+    shape = x.data.shape
+    if len(shape) not in (3, 4):
+        raise ShapeError(f"instance_norm: x - expected (N, C, W) or (N, C, H, W), got shape {shape}")
+    if not training:
+        return batch_norm(x, weight, bias, running_mean, running_var, training=False, eps=eps)
+    for name, array in (("running_mean", running_mean), ("running_var", running_var)):
+        if (array is None) != (running_mean is None) or (array is not None and array.shape != shape[1:2]):
+            got = None if array is None else array.shape
+            raise ShapeError(f"instance_norm: {name} - expected shape {shape[1:2]}, one per channel, got {got}")
+    out = group_norm(x, shape[1], weight, bias, eps=eps)
+    if running_mean is not None and shape[0] and not x.traced:
+        _follow(x.data, running_mean, running_var, momentum)
+    return out
+
+
+def _follow(x, running_mean, running_var, momentum):
+    """Move running statistics towards the mean over the images of their means and unbiased variances."""
+    axes, values = tuple(range(2, x.ndim)), math.prod(x.shape[2:])
+    with np.errstate(all="ignore"):  # infinities and NaN are values too
+        mean = _mean(x, axes)
+        var = _mean((x - mean) ** 2, axes) * (values / (values - 1))
+        for running, new in ((running_mean, mean), (running_var, var)):
+            running[...] = (1 - momentum) * running + momentum * new.reshape(x.shape[:2]).mean(0)
 
 
 def layer_norm(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,22 @@ from minitorch_cnn.types import Operand, Size
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
-MODES = ("bilinear", "nearest", "bicubic", "linear")
-_HALF_WIDTH = {"bilinear": 1, "bicubic": 2}  # input pixels on each side of the centre, where the weight becomes 0
-_SIGNALS = "; mode 'linear' takes signals (N, C, W)"
+
+class _Mode(NamedTuple):
+    """What a mode takes, and how far it reads."""
+
+    axes: tuple[int, ...]  # of x: 3 for signals, 4 for images
+    half_width: int  # input pixels on each side of the centre, where the weight becomes 0; 0 takes one pixel as it is
+
+
+_MODES = {
+    "bilinear": _Mode((4,), 1),
+    "nearest": _Mode((4, 3), 0),
+    "bicubic": _Mode((4,), 2),
+    "linear": _Mode((3,), 1),
+}
+MODES = tuple(_MODES)
+_AXES = {3: "3 axes (N, C, W)", 4: "4 axes (N, C, H, W)"}
 _FINEST = 10**6  # denominator of a scale factor: 0.1 means a tenth, not the float beside it
 
 
@@ -45,10 +58,10 @@ def spacing(size, out_size, align_corners=False, factor=None):
 def interpolation_weights(size, out_size, mode, antialias, align_corners=False, factor=None):
     """Return (output, input, weight), three arrays with an element for each pair of pixels that belong together.
 
-    The centre of output pixel i lies at (i + 1/2) * spacing - 1/2 in input pixels, or at i * spacing with
-    ``align_corners``. "nearest" reads the pixel at floor(i * spacing). The other modes weight the pixels near the
-    centre by a function of the distance. With ``antialias``, that function is as much wider as the image shrinks, and
-    pixels outside the image have no weight; without it, the border pixel is repeated there.
+    The centre of output pixel i lies at (i + start) * spacing - start in input pixels, see `_start`. "nearest" reads
+    the pixel at floor(i * spacing). The other modes weight the pixels near the centre by a function of the distance.
+    With ``antialias``, that function is as much wider as the image shrinks, and pixels outside the image have no
+    weight; without it, the border pixel is repeated there.
 
     The pairs are in the order of the outputs, then of the inputs. They are the elements other than 0 of the matrix
     (out_size, size) of the map, which itself would need out_size * size elements.
@@ -56,10 +69,10 @@ def interpolation_weights(size, out_size, mode, antialias, align_corners=False, 
     outputs, step = np.arange(out_size), spacing(size, out_size, align_corners, factor)
     if mode == "nearest":
         return outputs, (outputs * step.numerator // step.denominator).clip(max=size - 1), np.ones(out_size)
-    start = 0.0 if align_corners else 0.5
+    start = _start(antialias, align_corners)
     centre = (outputs + start) * float(step) - start
     stretch = max(float(step), 1.0) if antialias else 1.0
-    width = _HALF_WIDTH[mode] * stretch
+    width = _MODES[mode].half_width * stretch
     read = np.floor(centre - width).astype(int)[:, None] + np.arange(math.ceil(2 * width) + 2)  # (OUT, taps)
     nearness = _nearness(mode, antialias, np.abs(read - centre[:, None]) / stretch)
     if antialias:
@@ -69,6 +82,14 @@ def interpolation_weights(size, out_size, mode, antialias, align_corners=False, 
     weights = np.bincount(where, nearness[i, tap])
     i, j = np.divmod(pairs, size)
     return i, j, weights / np.bincount(i, weights)[i]
+
+
+def _start(antialias, align_corners):
+    """Return where the first output pixel has its centre, in output pixels: at the corner, or half a pixel inside.
+
+    With both options it is inside, as in PyTorch: then ``align_corners`` sets the distance of pixels alone.
+    """
+    return 0.0 if align_corners and not antialias else 0.5
 
 
 def _nearness(mode, antialias, distance):
@@ -122,9 +143,9 @@ def _taps(axis, length, out_length, hyper):
         period, step = out_length, round(out_length * distance)
     if hyper["mode"] == "nearest":
         return tuple((math.floor(i * distance),) for i in range(period)), step
-    start = 0 if aligned else Fraction(1, 2)
+    start = Fraction(_start(hyper["antialias"], aligned))
     stretch = max(distance, 1) if hyper["antialias"] else 1
-    width = _HALF_WIDTH[hyper["mode"]] * stretch
+    width = _MODES[hyper["mode"]].half_width * stretch
     found = []
     for centre in [(i + start) * distance - start for i in range(period)]:
         near = range(math.floor(centre - width) + 1, math.ceil(centre + width))
@@ -183,7 +204,8 @@ def resize(
         Otherwise the pixels between those that are read are lost.
     align_corners : bool
         Put the centres of the four output pixels in the corners on those of the input, in place of the outer edges of
-        these pixels. The distance of pixels is then (H - 1) / (OH - 1), not H / OH.
+        these pixels. The distance of pixels is then (H - 1) / (OH - 1), not H / OH. With antialias, only this distance
+        changes, as in PyTorch: the corners do not meet.
     scale_factor : float or (float, float), above 0
         OH = floor(H * factor) and OW = floor(W * factor), where the distance of pixels is 1 / factor; 1 along an axis
         that keeps its length. For H / OH, give the size.
@@ -198,8 +220,8 @@ def resize(
         If x is not a Tensor, the size is not an integer or a pair of integers, there are both a size and a factor, or
         neither.
     ValueError
-        If the mode is unknown, the size or the factor is not positive, the factor leaves no pixel, or two of mode
-        "nearest", antialias and align_corners are combined.
+        If the mode is unknown, the size or the factor is not positive, the factor leaves no pixel, or antialias or
+        align_corners comes with mode "nearest".
     ShapeError
         If x does not have four axes, or three with the modes of signals, or has no pixels.
 
@@ -209,33 +231,44 @@ def resize(
     Cost: N*C*(OH*W*K + OH*OW*K) multiply-adds, where K pixels are read along an axis: 1, 2 or 4, more with antialias.
     """
     tensors("resize", x=x)
-    if mode not in MODES:
-        raise ValueError(f"resize: mode - expected one of {', '.join(map(repr, MODES))}, got {mode!r}")
-    for name, flag in (("antialias", antialias), ("align_corners", align_corners)):
-        if flag and mode == "nearest":
-            raise ValueError(f"resize: {name} - expected False for mode 'nearest', got True")
-    if antialias and align_corners:
-        raise ValueError("resize: antialias - expected False with align_corners, got True")
-    shape, one_axis = x.data.shape, not isinstance(scale_factor if size is None else size, (tuple, list))
-    if len(shape) not in {"linear": (3,), "nearest": (3, 4) if one_axis else (4,)}.get(mode, (4,)):
-        expected = "3 axes (N, C, W)" if mode == "linear" else "4 axes (N, C, H, W)"
-        hint = "" if mode == "linear" else f"{batch_hint(shape)}{_SIGNALS if len(shape) == 3 else ''}"
-        raise ShapeError(f"resize: x - expected {expected} for mode {mode!r}, got shape {shape}{hint}")
+    shape, options = x.data.shape, {"antialias": bool(antialias), "align_corners": bool(align_corners)}
+    sides = isinstance(scale_factor if size is None else size, (tuple, list))
+    _check_mode(mode, shape, sides, options)
     if len(shape) == 3:
         x = reshape(x, (*shape[:2], 1, shape[2]))
         size, scale_factor = (None if value is None else (1, value) for value in (size, scale_factor))
-    size, factors = size_or_factors("resize", size, scale_factor)
-    lengths = x.data.shape[2:]
-    if size is None:
-        size = tuple(int(length * factor) for length, factor in zip(lengths, factors, strict=True))
-        if any(out == 0 < length for out, length in zip(size, lengths, strict=True)):
-            expected = "factors that leave at least one pixel"
-            raise ValueError(f"resize: scale_factor - expected {expected}, got {scale_factor!r} for {lengths} pixels")
-        kept = zip(lengths, size, factors, strict=True)
-        factors = tuple(None if out == length else factor for length, out, factor in kept)
-    options = {"antialias": bool(antialias), "align_corners": bool(align_corners), "factors": factors}
-    out = Resize.apply(x, size=size, mode="bilinear" if mode == "linear" else mode, **options)
+    size, factors = _size_and_factors(x.data.shape[2:], size, scale_factor)
+    mode = "bilinear" if mode == "linear" else mode
+    out = Resize.apply(x, size=size, mode=mode, factors=factors, **options)
     return out if len(shape) == 4 else reshape(out, (*shape[:2], size[1]))
+
+
+def _check_mode(mode, shape, sides, options):
+    """Raise unless a mode takes x of this shape and these options; ``sides`` means that height and width are given."""
+    if mode not in MODES:
+        raise ValueError(f"resize: mode - expected one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    for name, flag in options.items():
+        if flag and not _MODES[mode].half_width:
+            raise ValueError(f"resize: {name} - expected False for mode {mode!r}, got True")
+    images, *signals = _MODES[mode].axes
+    if len(shape) != images and (sides or len(shape) not in signals):
+        hint = batch_hint(shape) if images == 4 else ""
+        if len(shape) == 3:
+            hint += "; mode 'linear' takes signals (N, C, W)"
+        raise ShapeError(f"resize: x - expected {_AXES[images]} for mode {mode!r}, got shape {shape}{hint}")
+
+
+def _size_and_factors(lengths, size, scale_factor):
+    """Return the size of the output and the factor of each axis, None for one that keeps its length."""
+    size, factors = size_or_factors("resize", size, scale_factor)
+    if size is not None:
+        return size, factors
+    size = tuple(int(length * factor) for length, factor in zip(lengths, factors, strict=True))
+    if any(out == 0 < length for out, length in zip(size, lengths, strict=True)):
+        expected = "factors that leave at least one pixel"
+        raise ValueError(f"resize: scale_factor - expected {expected}, got {scale_factor!r} for {lengths} pixels")
+    kept = zip(lengths, size, factors, strict=True)
+    return size, tuple(None if out == length else factor for length, out, factor in kept)
 
 
 def size_or_factors(owner, size, scale_factor):

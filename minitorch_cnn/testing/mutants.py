@@ -11,9 +11,10 @@ from minitorch_cnn.testing.gradcheck import gradcheck
 from minitorch_cnn.testing.mutant import Mutant
 from minitorch_cnn.testing.mutants_of_functions import FUNCTIONS
 from minitorch_cnn.testing.mutants_of_layers import LAYERS
+from minitorch_cnn.testing.mutants_of_resize import RESIZE
 from minitorch_cnn.testing.report import GradcheckError
 
-_MUTANTS = (*LAYERS, *FUNCTIONS)
+_MUTANTS = (*LAYERS, *FUNCTIONS, *RESIZE)
 CHECKS = {
     "full": {"mode": "full"},
     "random": {"mode": "random"},

@@ -311,12 +311,6 @@ FUNCTIONS = (
         ("pad: repeated edge forgotten", lambda right, ctx, g: g[2:5].copy()),
     ),
     *family(
-        "movement",
-        "resize.Resize",
-        (lambda x: ops.resize(x, (4, 6)), normal(1, 1, 4, 4)),
-        ("resize: spread evenly", changed(lambda grad: grad**0 * grad.mean())),
-    ),
-    *family(
         "loss",
         "loss.CrossEntropy",
         (lambda x: ops.cross_entropy(x, _LABELS, label_smoothing=0.1), _ROWS),

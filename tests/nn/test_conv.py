@@ -71,3 +71,20 @@ def test_conv1d_refuses_bad_arguments():
 def test_an_unknown_algorithm_is_refused_on_call():
     with pytest.raises(ValueError, match="algorithm - expected one of auto, .*, got 'fft'"):
         nn.Conv2d(1, 1, 1, algorithm="fft")(Tensor(np.zeros((1, 1, 2, 2), np.float32)))
+
+
+def test_a_transposed_convolution_gives_the_size_that_the_images_had():
+    images = Tensor(np.zeros((2, 3, 7, 8), np.float32))
+    down, up = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1)
+    maps = down(images)
+    assert up(maps).shape == (2, 3, 7, 7)
+    for size in (images.shape, (7, 8), [7, 8]):
+        assert up(maps, output_size=size).shape == images.shape
+    assert up(maps, output_size=8).shape == (2, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"output_size - expected \(7, 7\) to \(8, 8\) for these .*, got \(7, 9\)"):
+        up(maps, output_size=(7, 9))
+    with pytest.raises(TypeError, match="output_size - expected an int or two ints, got"):
+        up(maps, output_size=(7, 8, 9))
+    signals = nn.ConvTranspose1d(4, 3, 3, stride=2, output_padding=1)
+    for size in (10, (10,), (2, 3, 10)):
+        assert signals(Tensor(np.zeros((2, 4, 4), np.float32)), output_size=size).shape == (2, 3, 10)

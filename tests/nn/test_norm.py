@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitorch_cnn import nn
+from minitorch_cnn import explain, nn
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
@@ -36,6 +36,29 @@ def test_evaluation_uses_and_keeps_the_running_statistics():
     x = maps()
     np.testing.assert_allclose(layer(x).data, (x.data - 2) / 2, rtol=1e-5, atol=1e-6)
     assert (layer.running_mean == 2).all() and layer.num_batches_tracked == 0
+
+
+def test_instance_norm_follows_the_images_and_uses_their_statistics_in_evaluation():
+    x = Tensor(np.random.default_rng(0).normal(3, 2, (4, 2, 5, 6)))
+    layer = nn.InstanceNorm2d(2, momentum=None, track_running_stats=True).double()
+    for image in x.data:
+        layer(Tensor(image[None]))
+    np.testing.assert_allclose(layer.running_mean, x.data.mean((0, 2, 3)))
+    np.testing.assert_allclose(layer.running_var, x.data.var((2, 3), ddof=1).mean(0))
+    assert layer.num_batches_tracked == 4
+    layer.eval()
+    before, alone = layer.running_mean.copy(), layer(Tensor(x.data[:1])).data
+    np.testing.assert_array_equal(layer(x).data[:1], alone)
+    np.testing.assert_array_equal(layer.running_mean, before)
+    assert list(layer.state_dict()) == ["running_mean", "running_var", "num_batches_tracked"]
+    assert not nn.InstanceNorm2d(2).state_dict()
+
+
+def test_a_batch_without_images_or_values_leaves_the_statistics_of_instance_norm():
+    layer = nn.InstanceNorm1d(2, track_running_stats=True)
+    layer(Tensor(np.zeros((0, 2, 3), np.float32)))
+    explain.summary(layer, (2, 2, 3))
+    np.testing.assert_array_equal(layer.running_var, [1, 1])
 
 
 def test_a_frozen_layer_behaves_as_in_evaluation_during_training():
@@ -84,6 +107,7 @@ def test_the_number_of_channels_is_checked():
     [
         (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features - expected at least 1, got 0"),
         (lambda: nn.BatchNorm1d("3"), TypeError, "BatchNorm1d: num_features - expected an integer, got '3'"),
+        (lambda: nn.InstanceNorm2d(3, 1e-5, True), ValueError, "InstanceNorm2d: momentum - expected a number from"),
         (lambda: nn.BatchNorm2d(3, eps=0), ValueError, "BatchNorm2d: eps - expected a positive number, got 0"),
         (
             lambda: nn.BatchNorm2d(3, momentum=2),

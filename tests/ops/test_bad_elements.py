@@ -18,7 +18,7 @@ NOT_COMPARED = {  # finite numbers do not show all that NaN may change, or are r
 NAIVE = {  # operations whose truth multiplies NaN by the zeros of padding, of labels and of a matrix, or orders it last
     *("cross_entropy", "log_softmax", "nll_loss", "resize", "softmax", "topk", "binary_cross_entropy"),
     *("conv1d", "conv2d", "convolve", "conv_transpose1d", "conv_transpose2d", "dense_block"),
-    *("batch_norm", "batch_norm_relu", "sync_batch_norm"),  # it multiplies an infinite gamma last
+    *("batch_norm", "batch_norm_relu", "sync_batch_norm", "instance_norm"),  # it multiplies an infinite gamma last
 }
 
 

@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from minitorch_cnn import Tensor, nn, ops
@@ -189,17 +189,66 @@ def batch_norms(channels, tracked, momentum, eps):
     mine, other = nn.BatchNorm1d(channels, **hyper).double(), torch.nn.BatchNorm1d(channels, **hyper).double()
     mine._axes = {2: "", 3: "", 4: ""}
     other._check_input_dim = lambda x: None
+    return in_training_and_evaluation(mine), in_training_and_evaluation(other)
 
-    def run(layer):
-        def call(x):
-            layer.train()
-            total = layer(x) + layer(x * 2.0)
-            layer.eval()
-            return total + layer(x)
 
-        return call
+def in_training_and_evaluation(layer):
+    def call(x):
+        layer.train()
+        total = layer(x) + layer(x * 2.0)
+        layer.eval()
+        return total + layer(x)
 
-    return run(mine), run(other)
+    return call
+
+
+@thousand
+@given(
+    seed=SEEDS, images=st.integers(1, 3), channels=st.integers(1, 3), flat=st.booleans(), data=st.data(),
+    affine=st.booleans(), tracked=st.booleans(), momentum=st.floats(0, 1), eps=st.sampled_from([1e-5, 0.1])
+)  # fmt: skip
+def test_instance_norm_with_running_statistics(seed, images, channels, flat, data, affine, tracked, momentum, eps):
+    rng, kind = np.random.default_rng(seed), f"InstanceNorm{1 if flat else 2}d"
+    sides = data.draw(st.tuples(*[st.integers(1, 4)] * (1 if flat else 2)).filter(lambda sides: np.prod(sides) > 1))
+    mine, other = (
+        getattr(package, kind)(channels, eps, momentum, affine, tracked).double() for package in (nn, torch.nn)
+    )
+    if affine:
+        for name in ("weight", "bias"):
+            values = rng.standard_normal(channels)
+            getattr(mine, name).data[...] = values
+            getattr(other, name).data = torch.tensor(values)
+    x = rng.standard_normal((images, channels, *sides)) + rng.integers(-3, 4)
+    same(in_training_and_evaluation(mine), in_training_and_evaluation(other), x)
+    if tracked:
+        close(mine.running_mean, other.running_mean)
+        close(mine.running_var, other.running_var)
+    assert set(mine.state_dict()) == set(other.state_dict())
+
+
+@thousand
+@given(
+    seed=SEEDS, height=st.integers(1, 9), width=st.integers(1, 9), data=st.data(), aligned=st.booleans(),
+    mode=st.sampled_from(["nearest", "bilinear", "bicubic", "linear"]), antialias=st.booleans()
+)  # fmt: skip
+def test_resize(seed, height, width, data, aligned, mode, antialias):
+    flat = mode == "linear"
+    hyper, least = {"mode": mode}, 1
+    if mode != "nearest":
+        hyper |= {"align_corners": aligned, "antialias": antialias and not flat}
+    if hyper.get("antialias"):
+        height, width, least = height + 1, width + 1, 2  # of images one pixel wide PyTorch reads the wrong rows
+    if data.draw(st.booleans()):  # fractions that floats hold exactly: of others, PyTorch takes the float
+        hyper["scale_factor"] = data.draw(st.integers(8, 24)) / 8
+    else:
+        sizes = data.draw(st.tuples(*[st.integers(least, 12)] * (1 if flat else 2)))
+        hyper["size"] = sizes[0] if flat else sizes
+    x = np.random.default_rng(seed).standard_normal((2, 2, *((width,) if flat else (height, width))))
+    if "scale_factor" in hyper:  # PyTorch's modes differ in what kept axes do, and nearest to twice ignores the factor
+        changed = [int(n * hyper["scale_factor"]) - n for n in x.shape[2:]]
+        assume(all(changed) and min(x.shape[2:]) >= least or hyper["scale_factor"] == 1)
+        assume(mode != "nearest" or hyper["scale_factor"] == 2 or not np.equal(changed, x.shape[2:]).any())
+    same(lambda x: ops.resize(x, **hyper), lambda x: functional.interpolate(x, **hyper), x)
 
 
 @thousand
@@ -231,3 +280,29 @@ def test_transposed_convolution(seed, images, groups, flat, data):
         lambda *t: getattr(functional, name)(*t, groups=groups, **hyper),
         x, weight, *bias
     )  # fmt: skip
+
+
+@thousand
+@given(seed=SEEDS, flat=st.booleans(), whole=st.booleans(), data=st.data())
+def test_output_size_of_transposed_convolution(seed, flat, whole, data):
+    axes = 1 if flat else 2
+
+    def sizes(low, high):
+        drawn = data.draw(st.tuples(*[st.integers(low, high)] * axes))
+        return drawn[0] if flat else drawn
+
+    hyper = {"stride": sizes(1, 3), "padding": sizes(0, 1), "dilation": sizes(1, 2), "output_padding": sizes(0, 0)}
+    arguments = 2, 3, sizes(2, 4)
+    ours, theirs = (getattr(package, f"ConvTranspose{axes}d")(*arguments, **hyper) for package in (nn, torch.nn))
+    theirs.double().load_state_dict({name: torch.tensor(array) for name, array in ours.double().state_dict().items()})
+    x = np.random.default_rng(seed).standard_normal((2, 2, *np.atleast_1d(sizes(2, 5))))
+    extra = data.draw(st.tuples(*[st.integers(-1, 3)] * axes))
+    size = tuple(side + more for side, more in zip(ours(Tensor(x)).shape[2:], extra, strict=True))
+    given_size = (2, 3, *size) if whole else size
+    if not all(0 <= more < step for more, step in zip(extra, np.atleast_1d(hyper["stride"]), strict=True)):
+        with pytest.raises(ValueError, match=r"output_size - expected .* to .* for these images|at least 1, got"):
+            ours(Tensor(x), given_size)
+        with pytest.raises(ValueError, match="requested an output size"):
+            theirs(torch.tensor(x), given_size)
+        return
+    same(lambda x: ours(x, given_size), lambda x: theirs(x, given_size), x)

@@ -20,8 +20,8 @@ def group_norm(num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
 
 def instance_norm(layer):
     def make(num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *, bias=True):
-        absent(no_bias=not bias, track_running_stats=track_running_stats)
-        return layer(num_features, eps, affine)
+        absent(no_bias=not bias)
+        return layer(num_features, eps, momentum, affine, track_running_stats)
 
     return make
 

@@ -217,8 +217,8 @@ def interpolate(
 def instance_norm(
     x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
 ):
-    absent(track_running_stats=running_mean is not None)
-    return ops.group_norm(x, x.shape[1], weight, bias, eps=eps)
+    mean, var = (None if t is None else t.data for t in (running_mean, running_var))
+    return ops.instance_norm(x, weight, bias, mean, var, training=use_input_stats, momentum=momentum, eps=eps)
 
 
 def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):

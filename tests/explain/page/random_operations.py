@@ -157,6 +157,15 @@ def _norm(rng, name):
     return arrays, lambda x, *more: getattr(ops, name)(x, first, *more, eps=eps)
 
 
+def _instance_norm(rng, name):
+    x = _normal(rng, (*_ints(rng, 1, 3, 2), *_ints(rng, 2, 5, int(rng.integers(1, 3)))))
+    channels, eps = x.shape[1], float(rng.uniform(1e-3, 0.2))
+    statistics = _normal(rng, channels), _positive(rng, channels)
+    arrays = [x, *(_normal(rng, channels) for _ in range(_pick(rng, [0, 2])))]
+    options = {"training": bool(rng.integers(2)), "eps": eps}
+    return arrays, lambda x, w=None, b=None: ops.instance_norm(x, w, b, *statistics, **options)
+
+
 def _batch_norm(rng, name):
     x = _normal(rng, (*_ints(rng, 1, 3, 2), *_ints(rng, 4, 7, 2)))
     channels, eps = x.shape[1], float(rng.uniform(1e-5, 0.2))
@@ -182,7 +191,7 @@ def _local_response_norm(rng, name):
 def _resize(rng, name):
     options = {"mode": _pick(rng, ["bilinear", "nearest", "bicubic"])}
     if options["mode"] != "nearest":
-        options[_pick(rng, ["antialias", "align_corners"])] = bool(rng.integers(2))
+        options |= {name: bool(rng.integers(2)) for name in ("antialias", "align_corners")}
     if rng.integers(2):
         options["scale_factor"] = float(rng.uniform(1, 2.5))
         return [_images(rng)], lambda x: ops.resize(x, **options)
@@ -279,6 +288,7 @@ DRAW = {
     **dict.fromkeys(["concat", "stack"], _joined),
     **dict.fromkeys(["gather", "index"], _selected),
     **dict.fromkeys(["matmul", "linear"], _product),
+    "instance_norm": _instance_norm,
     "local_response_norm": _local_response_norm,
     "resize": _resize,
     "pad": _pad,

@@ -113,6 +113,16 @@ def run_group_norm(x, weight=None, bias=None, *, groups, **hyper):
     return ops.group_norm(x, groups, weight, bias, **hyper)
 
 
+def instance_norm(x, weight=None, bias=None, *, training=True, momentum=0.1, eps=1e-5):
+    if not training:
+        return batch_norm(x, weight, bias, training=False, eps=eps)
+    return group_norm(x, weight, bias, groups=3, eps=eps)
+
+
+def run_instance_norm(x, weight=None, bias=None, **hyper):
+    return ops.instance_norm(x, weight, bias, MEAN.copy(), VAR.copy(), **hyper)
+
+
 def over_last(centred):
     def truth(x, weight=1, bias=0, *, shape, eps=1e-5):
         axes = tuple(range(-(1 if isinstance(shape, int) else len(shape)), 0))
@@ -161,6 +171,30 @@ ROWS = {
             (lambda: ops.group_norm(tensor(2, 4), 2, eps=-1), ValueError, "group_norm: eps - expected a positive num"),
         ],
         run=run_group_norm,
+    ),
+    "instance_norm": Op(
+        instance_norm,
+        [
+            sample(normal(*shape), *affine, eps=eps, training=training)
+            for shape in ((2, 3, 4), (2, 3, 3, 4))
+            for affine, eps in (((), 0.1), (AFFINE, 1e-5))
+            for training in (True, False)
+        ]
+        + [sample(normal(0, 3, 2, 2), *AFFINE), sample(normal(1, 3, 1, 1), training=False)],
+        [
+            *bare("instance_norm"),
+            (lambda: ops.instance_norm(tensor(2, 3)), ShapeError, "instance_norm: x - expected (N, C, W) or (N, C, H,"),
+            (lambda: ops.instance_norm(tensor(2, 3, 1)), ShapeError, "group_norm: x - expected more than one value"),
+            (lambda: run_instance_norm(tensor(2, 4, 2)), ShapeError, "instance_norm: running_mean - expected shape"),
+            (
+                lambda: ops.instance_norm(tensor(2, 3, 2), None, None, MEAN.copy()),
+                ShapeError,
+                "instance_norm: running_var - expected shape (3,), one per channel, got None",
+            ),
+            (lambda: run_instance_norm(tensor(2, 3, 2), momentum=2), ValueError, "momentum - expected 0 to 1, got 2"),
+            (lambda: ops.instance_norm(tensor(2, 3, 2), training=False), ValueError, "expected arrays for evaluation"),
+        ],
+        run=run_instance_norm,
     ),
     "layer_norm": Op(
         over_last(True),

@@ -81,8 +81,9 @@ def conv_errors(name, x, weight):
 
 
 def conv_transpose2d(
-    x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, algorithm="auto"
-):
+    x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1, algorithm="auto",
+    output_size=None
+):  # fmt: skip
     (top, bottom, left, right), stride, dilation, extra = four(padding), two(stride), two(dilation), two(output_padding)
     count, inside = weight.shape[1], x.shape[1] // groups
     each = zip(x.shape[2:], stride, dilation, weight.shape[2:], extra, strict=True)
@@ -92,11 +93,20 @@ def conv_transpose2d(
         group = slice(c // inside * count, c // inside * count + count)
         pixel = i * stride[0] + u * dilation[0], j * stride[1] + v * dilation[1]
         out[:, group, *pixel] += x[:, c, i, j, None] * weight[c, :, u, v]
+    if output_size is not None:
+        lengths = (side + gone for side, gone in zip(two(output_size), (top + bottom, left + right), strict=True))
+        grown = np.zeros((*out.shape[:2], *lengths))
+        grown[:, :, : out.shape[2], : out.shape[3]] = out
+        out = grown
     out = out[:, :, top : out.shape[2] - bottom, left : out.shape[3] - right]
     return out if bias is None else out + bias[:, None, None]
 
 
-def conv_transpose1d(x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, **hyper):
+def conv_transpose1d(
+    x, weight, bias=None, *, stride=1, padding=0, output_padding=0, dilation=1, output_size=None, **hyper
+):
+    if output_size is not None:
+        hyper["output_size"] = (1, output_size)
     hyper |= {"stride": (1, stride), "padding": (0, 0, *two(padding)), "output_padding": (0, output_padding)}
     return conv_transpose2d(x[:, :, None], weight[:, :, None], bias, dilation=(1, dilation), **hyper)[:, :, 0]
 
@@ -115,6 +125,14 @@ def transposed_errors(name, x, weight):
         (lambda: op(tensor(*x), tensor(*weight), padding=9), ShapeError, "expected at least 1 pixel of output for an"),
         (lambda: op(tensor(*x), tensor(*weight), output_padding=2), ValueError, "output_padding - expected less than"),
         (lambda: op(tensor(*x), tensor(*weight), algorithm="fft"), ValueError, "algorithm - expected one of auto,"),
+        (lambda: op(tensor(*x), tensor(*weight), output_size=99), ValueError, "conv_transpose2d: output_size - expec"),
+        (lambda: op(tensor(*x), tensor(*weight), output_size="7"), TypeError, "output_size - expected an int or two"),
+        (
+            lambda: op(tensor(*x), tensor(*weight), stride=2, output_padding=1, output_size=9),
+            ValueError,
+            "conv_transpose2d: output_padding - expected 0 with an output_size, got",
+        ),
+        (lambda: op(tensor(2), tensor(*weight), output_size=7), ShapeError, f"{name}: x - expected {len(x)} axes"),
     ]
 
 
@@ -129,12 +147,15 @@ TRANSPOSED = [
     sample(SMALL, normal(4, 1, 1, 1), groups=4, stride=2, output_padding=1),
     sample(SMALL, normal(4, 2, 4, 4), stride=2, padding=1, algorithm="im2col"),
     sample(normal(0, 4, 3, 2), SPREAD, normal(3), stride=2),
+    sample(SMALL, SPREAD, normal(3), stride=2, padding=1, output_size=(6, 4)),
+    sample(SMALL, SPREAD, stride=(2, 3), padding=(0, 1, 2, 0), output_size=(7, 4)),
 ]
 TRANSPOSED_1D = [
     sample(normal(2, 4, 5), normal(4, 3, 3)),
     sample(normal(2, 4, 5), normal(4, 3, 3), normal(3)),
     sample(normal(2, 4, 5), normal(4, 3, 3), stride=2, padding=1, output_padding=1),
     sample(normal(2, 4, 5), normal(4, 3, 2), stride=3, output_padding=2),
+    sample(normal(2, 4, 5), normal(4, 3, 2), stride=3, output_size=15),
     sample(normal(2, 4, 5), normal(4, 3, 3), dilation=2, padding=(2, 1)),
     sample(normal(2, 4, 5), normal(4, 1, 3), groups=2),
     sample(normal(2, 4, 1), normal(4, 1, 3), groups=4),
@@ -314,7 +335,7 @@ def line_of(length, out, step, mode, antialias, align_corners):
     """Return the matrix (out, length) of a resize along one axis; ``step`` is the distance of output pixels."""
     matrix, stretch = np.zeros((out, length)), max(1, step) if antialias else 1
     for i in range(out):
-        centre = i * step if align_corners else (i + 0.5) * step - 0.5
+        centre = i * step if align_corners and not antialias else (i + 0.5) * step - 0.5
         for j in range(-3 * length - 3, 4 * length + 3):
             distance = abs(j - centre) / stretch
             if mode == "nearest":
@@ -336,7 +357,7 @@ def resize(x, size=None, *, mode="bilinear", antialias=False, align_corners=Fals
         out = math.floor(length * given) if size is None else given
         step = 1 / given if size is None else length / out
         if align_corners:
-            step = (length - 1) / max(out - 1, 1)
+            step = (length - 1) / (out - 1) if out > 1 else 0
         matrix = line_of(length, out, step, mode, antialias, align_corners)
         x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
     return x
@@ -377,6 +398,10 @@ ROWS = {
             *(sample(normal(1, 2, 6, 5), at=(size,), antialias=True) for size in (2, (3, 7))),
             *(sample(normal(1, 2, 4, 5), at=(size,), mode="bicubic") for size in (3, (8, 5), (1, 7))),
             sample(normal(1, 2, 6, 5), at=(3,), mode="bicubic", antialias=True),
+            *(
+                sample(normal(1, 2, 6, 5), at=((2, 3),), mode=mode, antialias=True, align_corners=True)
+                for mode in ("bilinear", "bicubic")
+            ),
             *(
                 sample(normal(1, 2, 4, 5), at=(size,), mode=mode, align_corners=True)
                 for size, mode in (((1, 7), "bilinear"), ((5, 2), "bicubic"))
