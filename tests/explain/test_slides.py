@@ -60,6 +60,8 @@ FIGURES = {
     "lenet5": lambda: _topology("lenet5"),
     "resnet20": lambda: _topology("resnet20"),
     "graph of lenet5": lambda: _graph("lenet5"),
+    "graph of resnet20": lambda: _graph("resnet20"),
+    "graph of densenet121": lambda: _graph("densenet121"),
     "shift": lambda: explain.shift_sensitivity().figure(),
     "field": lambda: explain.receptive_field(
         models.create("resnet20"), "layer2.1", 7, 2, input_shape=(1, 3, 32, 32)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minitorch_cnn.autograd import GraphError, Node, Variable, topological_order
+from minitorch_cnn.explain.network.boxes import longest_path
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Module
 
@@ -20,6 +21,7 @@ class Operation:
     inputs: tuple[int, ...]  # indices of the operations that it reads
     leaves: tuple[str, ...]  # names of the parameters and inputs that it reads and that get a gradient
     rule: str
+    kind: str  # "conv", "norm" and so on: `Function.kind`
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,7 @@ class Graph(Picture):
     @property
     def main_path(self) -> list[int]:
         """The operations on the longest path to the result; others lie on shortcuts and side branches."""
-        depth = []
-        for operation in self.operations:
-            depth.append(1 + max((depth[i] for i in operation.inputs), default=0))
-        path = [len(self.operations) - 1]
-        while inputs := self.operations[path[-1]].inputs:
-            path.append(max(inputs, key=lambda i: depth[i]))
-        return path[::-1]
+        return longest_path([operation.inputs for operation in self.operations])
 
     def figure(self) -> "Figure":
         """Return the drawing as a matplotlib Figure: forward along the arrows, backward against them."""
@@ -97,7 +93,8 @@ def graph(result: Variable, model: Module | None = None) -> Graph:
             views[node] = leaves
             continue
         numbers[node] = len(operations)
-        operations.append(Operation(node.function.__name__, node.path, inputs, leaves, node.function.rule))
+        function = node.function
+        operations.append(Operation(function.__name__, node.path, inputs, leaves, function.rule, function.kind))
     return Graph(operations)
 
 

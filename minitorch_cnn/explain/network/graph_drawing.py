@@ -1,13 +1,30 @@
 """The graph of autograd as a picture: boxes in the order in which they ran, in rows from left to right."""
 
-import dataclasses
+from dataclasses import dataclass
 
 from minitorch_cnn.display import figures
-from minitorch_cnn.explain.network.repeats import Step, fold
+from minitorch_cnn.explain.network.boxes import layers, longest_path, single
 
-_ROW, _ROWS = 7, 4  # boxes in a row, rows of a slide
-_WIDEST = 15  # characters below a box
-_HALF = 0.17  # height of half a box; rows are 1 apart
+_LETTERS = 100  # below all boxes of a row
+_WIDTH, _LINE, _MARGIN = 0.44, 0.06, 0.05  # half a box, half a line in it, half its margins; boxes are 1 apart
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where boxes lie."""
+
+    columns: int
+    rows: int  # of a slide
+    top: float = 0.17  # half the height of the highest box
+
+    def place(self, number):
+        """Return (x, y) of a box."""
+        row, column = divmod(number, self.columns)
+        return column, -row
+
+
+_SHORT = _Grid(7, 4)  # a box for each operation
+_LONG = _Grid(8, 3, _MARGIN + 3 * _LINE)  # a box for each layer
 
 
 @figures.style()
@@ -22,115 +39,105 @@ def draw(graph):
     -------
     matplotlib.figure.Figure
         Operations as boxes, parameters as labels below; arrows in the direction of the forward pass. Those off
-        the longest path, as at a shortcut, have another colour. If a graph has more than four rows, blocks that
-        repeat are drawn once with their count; what is still longer is higher than a slide.
+        the longest path, as at a shortcut, have another colour. If a graph has more than four rows, a layer is one box,
+        and blocks that repeat are drawn once with their count; what is still longer is higher than a slide.
     """
-    frames = []
-    if len(graph.operations) > _ROW * _ROWS:
-        graph, frames = _folded(graph)
-    count = len(graph.operations)
-    rows = -(-count // _ROW)
+    boxes, frames, grid = single(graph), [], _SHORT
+    if len(boxes) > grid.columns * grid.rows:
+        (boxes, frames), grid = layers(graph), _LONG
+    rows = -(-len(boxes) // grid.columns)
     figure = figures.blank(
-        "The graph of operations, forward along the arrows", slides=max(1, (rows + 0.8) / (_ROWS + 0.8))
+        "The graph of operations, forward along the arrows", slides=max(1, (rows + 0.8) / (grid.rows + 0.8))
     )
     axes = figure.subplots()
-    places = [_place(number) for number in range(count)]
-    path = graph.main_path
+    path = longest_path([box.inputs for box in boxes])
     main, branches = set(zip(path, path[1:], strict=False)), False
-    for number, operation in enumerate(graph.operations):
-        _box(axes, *places[number], operation, last=number == count - 1)
-        for i in operation.inputs:
+    for number, box in enumerate(boxes):
+        _box(axes, grid, number, box, last=number == len(boxes) - 1)
+        for i in box.inputs:
             branches |= (i, number) not in main
-            _arrow(axes, places[i], places[number], main=(i, number) in main, neighbours=number - i == 1)
+            _arrow(axes, grid, (boxes, i, number), main=(i, number) in main)
     for frame in frames:
-        _frame(axes, frame, graph.operations[frame.last])
-    axes.set_xlim(-0.6, _ROW - 0.4)
-    axes.set_ylim(0.35 - max(rows, 2), 0.55)
+        _frame(axes, grid, frame, boxes[frame.last])
+    axes.set_xlim(-0.5, grid.columns - 0.42)
+    axes.set_ylim(0.45 - max(rows, 2), 0.28 + grid.top)
     axes.axis("off")
     _legend(figure, branches, frames)
     return figure
 
 
-def _folded(graph):
-    """Return a graph in which one block stands for all that repeat it, and the frames around these."""
-    steps = []
-    for operation in graph.operations:
-        names = tuple(leaf.rpartition(".")[2] for leaf in operation.leaves)
-        steps.append(Step((operation.op, names), operation.inputs, operation.path))
-    kept, inputs, frames = fold(steps)
-    operations = [dataclasses.replace(graph.operations[i], inputs=reads) for i, reads in zip(kept, inputs, strict=True)]
-    return dataclasses.replace(graph, operations=operations), frames
+def _half(box):
+    """Return half the height of a box."""
+    return max(_SHORT.top, _MARGIN + _LINE * len(box.operations))
 
 
-def _frame(axes, frame, last):
+def _frame(axes, grid, frame, last):
     """Draw the ground of a block that stands for several, in each of its rows, and their count at its last box."""
     from matplotlib.patches import FancyBboxPatch
 
-    places = [_place(number) for number in range(frame.first, frame.last + 1)]
+    places = [grid.place(number) for number in range(frame.first, frame.last + 1)]
     for row in sorted({y for _, y in places}, reverse=True):
         columns = [x for x, y in places if y == row]
         corner, width = (min(columns) - 0.47, row - 0.5), max(columns) - min(columns) + 0.94
-        style = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": "#E3E8EE", "ec": "none", "zorder": 0}
-        axes.add_patch(FancyBboxPatch(corner, width, 0.5 + _HALF + 0.06, **style))
+        style = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": figures.GROUND, "ec": "none", "zorder": 0}
+        axes.add_patch(FancyBboxPatch(corner, width, 0.5 + grid.top + 0.06, **style))
     (x, y), text = places[-1], f"\N{MULTIPLICATION SIGN} {frame.count}"
-    lines = 2 if last.leaves else 0  # below the names of what the box reads
-    below = y - _HALF - 0.03 - 0.12 * lines
+    below = y - _half(last) - 0.03 - 0.12 * len(last.label)
     axes.text(x, below, text, ha="center", va="top", fontsize=figures.LABEL, weight="bold", zorder=4)
 
 
-def _place(number):
-    """Return (x, y) of a box."""
-    row, column = divmod(number, _ROW)
-    return column, -row
-
-
-def _colour(operation, last):
+def _colour(box, last):
     if last:
         return figures.ORANGE
-    if operation.leaves:
-        return figures.BLUE
-    return figures.SOFT
+    return figures.BLUE if box.label else figures.SOFT
 
 
-def _box(axes, x, y, operation, last):
+def _box(axes, grid, number, box, last):
     from matplotlib.patches import FancyBboxPatch
 
+    (x, y), half = grid.place(number), _half(box)
     style = {"boxstyle": "round,pad=0,rounding_size=0.06", "ec": "none", "zorder": 3}
-    fill = _colour(operation, last)
-    axes.add_patch(FancyBboxPatch((x - 0.42, y - _HALF), 0.84, 2 * _HALF, fc=fill, **style))
-    text = {"ha": "center", "fontsize": figures.SMALL, "zorder": 4}
-    axes.text(x, y, operation.op, va="center", color="white", **text)
-    inside = f"{operation.path}." if operation.path else ""
-    names = ", ".join(leaf.removeprefix(inside) for leaf in operation.leaves)
-    below = "\n".join(filter(None, [_shortened(operation.path), names])) if names else ""
-    axes.text(x, y - _HALF - 0.03, below, va="top", color=figures.BLUE, linespacing=1.1, **text)
+    axes.add_patch(FancyBboxPatch((x - _WIDTH, y - half), 2 * _WIDTH, 2 * half, fc=_colour(box, last), **style))
+    text = {"ha": "center", "fontsize": figures.SMALL, "zorder": 4, "linespacing": 1.1}
+    axes.text(x, y, "\n".join(box.names), va="center", color="white", **text)
+    below = "\n".join(_shortened(line, _LETTERS // grid.columns) for line in box.label)
+    axes.text(x, y - half - 0.03, below, va="top", color=figures.BLUE, **text)
 
 
-def _shortened(path):
-    """Return a path as far as it fits below a box: its end."""
-    return path if len(path) <= _WIDEST else f"\N{HORIZONTAL ELLIPSIS}{path[1 - _WIDEST :]}"
+def _shortened(path, widest):
+    """Return a path as far as it fits below a box: its last parts."""
+    if len(path) <= widest:
+        return path
+    left = path[1 - widest :]
+    whole = left if path[-len(left) - 1] == "." else left.partition(".")[2]  # parts, if one fits
+    return f"\N{HORIZONTAL ELLIPSIS}{whole or left}"
 
 
-def _arrow(axes, start, end, main, neighbours):
+def _arrow(axes, grid, link, main):
+    """Draw the arrow of a link: (boxes, index of the one that is read, index of the one that reads)."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
-    (x0, y0), (x1, y1) = start, end
-    line = {"arrowstyle": "-|>", "mutation_scale": 16, "lw": 2, "zorder": 2}
-    line |= {"color": figures.SOFT} if main else {"color": figures.YELLOW, "zorder": 5}
-    if y0 == y1 and neighbours:
-        axes.add_patch(FancyArrowPatch((x0 + 0.42, y0), (x1 - 0.42, y1), shrinkA=0, shrinkB=0, **line))
+    boxes, first, second = link
+    (x0, y0), (x1, y1) = grid.place(first), grid.place(second)
+    top = y1 + _half(boxes[second])
+    line = {"arrowstyle": "-|>", "mutation_scale": 13, "lw": 2, "zorder": 2}
+    line |= {"ec": figures.SOFT} if main else {"ec": figures.YELLOW, "zorder": 5}
+    line["fc"] = line["ec"]  # of the head
+    if y0 == y1 and second - first == 1:
+        axes.add_patch(FancyArrowPatch((x0 + _WIDTH, y0), (x1 - _WIDTH, y1), shrinkA=0, shrinkB=0, **line))
         return
     if y0 == y1:  # over the boxes between
-        points = [(x0, y0 + _HALF), (x0, y0 + 0.5), (x1, y1 + 0.5), (x1, y1 + _HALF)]
+        high = y0 + grid.top + 0.22
+        x0, x1 = x0 + 0.2, x1 - 0.2
+        points = [(x0, y0 + _half(boxes[first])), (x0, high), (x1, high), (x1, top)]
         path = Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
     else:  # to a lower row: along the gap above it
-        shift = 0.05 if main else -0.05
-        right, gap = x0 + 0.5 + shift, y1 + 0.33 + shift
-        path = Path(
-            [(x0 + 0.42, y0 + shift), (right, y0 + shift), (right, gap), (x1 + shift, gap), (x1 + shift, y1 + _HALF)]
-        )
-    axes.add_patch(FancyArrowPatch(path=path, fc="none", **line))
+        shift = 0.04 if main else -0.04
+        right, gap = x0 + 0.5 + shift, y1 + grid.top + 0.2 + shift
+        start, end = (x0 + _WIDTH, y0 + shift), (x1 + shift, top)
+        path = Path([start, (right, start[1]), (right, gap), (end[0], gap), end])
+    axes.add_patch(FancyArrowPatch(path=path, **line))
 
 
 def _legend(figure, branches, frames):
@@ -142,8 +149,8 @@ def _legend(figure, branches, frames):
         Patch(fc=figures.BLUE, label="reads parameters (their names below)"),
         Patch(fc=figures.SOFT, label="other operations"),
     ]
+    if frames:
+        marks.insert(2, Patch(fc=figures.GROUND, label="a block that repeats, and how often"))
     if branches:
         marks.append(Line2D([], [], color=figures.YELLOW, label="shortcut or side branch"))
-    if frames:
-        marks.append(Patch(fc="#E3E8EE", label="a block that repeats, and how often"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=2, fontsize=figures.LABEL)
+    figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize=figures.SMALL)

@@ -43,29 +43,30 @@ def fold(steps: Sequence[Step]) -> tuple[list[int], list[tuple[int, ...]], list[
     """
     stands = list(range(len(steps)))  # which step stands for each
     blocks = []
-    _fold(steps, 0, len(steps), stands, blocks)
+    alike = [(step.kind, *(i - read for read in step.inputs)) for i, step in enumerate(steps)]
+    paths = [step.path.split(".") for step in steps]
+    _fold((alike, paths), 0, len(steps), stands, blocks)
     kept = [i for i, other in enumerate(stands) if i == other]
     number = {i: at for at, i in enumerate(kept)}
     inputs = [tuple(dict.fromkeys(number[stands[i]] for i in steps[at].inputs)) for at in kept]
     return kept, inputs, [Frame(number[first], number[last], count) for first, last, count in sorted(blocks)]
 
 
-def _fold(steps, begin, end, stands, blocks):
+def _fold(known, begin, end, stands, blocks):
     """Fold the block that repeats most often between two indices, then those before and after it."""
-    first, period, count = _best(steps, begin, end)
+    first, period, count = _best(*known, begin, end)
     if count < 2:
         return
     for i in range(first + period, first + period * count):
         stands[i] = first + (i - first) % period
     blocks.append((first, first + period - 1, count))
-    _fold(steps, begin, first, stands, blocks)
-    _fold(steps, first + period * count, end, stands, blocks)
+    _fold(known, begin, first, stands, blocks)
+    _fold(known, first + period * count, end, stands, blocks)
 
 
-def _best(steps, begin, end):
+def _best(alike, paths, begin, end):
     """Return (first index, length, count) of the block that repeats most often, of several the longest; else a 0."""
     best, most = (begin, 1, 0), (2, 1)  # drawing a single step once instead of twice saves nothing
-    alike = [(step.kind, *(i - read for read in step.inputs)) for i, step in enumerate(steps)]
     for period in range(1, (end - begin) // 2 + 1):
         i = begin
         while i + period < end:
@@ -75,14 +76,14 @@ def _best(steps, begin, end):
             count = length // period + 1
             if (count, period) > most:
                 starts = range(i, i + length % period + 1)
-                best = (min(starts, key=lambda start: _shared(steps, start + period)), period, count)
+                best = (min(starts, key=lambda start: _shared(paths, start + period)), period, count)
                 most = (count, period)
             i += length + 1
     return best
 
 
-def _shared(steps, at):
+def _shared(paths, at):
     """Return how many names the paths of a step and of the one before begin with: few where a block begins."""
-    before, after = (steps[i].path.split(".") for i in (at - 1, at))
+    before, after = paths[at - 1], paths[at]
     differ = (k for k, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1])
     return next(differ, min(len(before), len(after)))

@@ -127,7 +127,7 @@ def _draw_frame(axes, places, count):
     if not places:
         return
     (left, right), lowest = (edge(x for x, _ in places) for edge in (min, max)), min(y for _, y in places)
-    style = {"boxstyle": "round,pad=0,rounding_size=0.2", "fc": "#EEF1F4", "ec": figures.SOFT, "zorder": 0}
+    style = {"boxstyle": "round,pad=0,rounding_size=0.2", "fc": figures.GROUND, "ec": "none", "zorder": 0}
     axes.add_patch(FancyBboxPatch((left - 0.45, lowest - 0.95), right - left + 0.9, 1.9 - lowest, **style))
     text = {"ha": "center", "va": "bottom", "fontsize": figures.LABEL, "weight": "bold", "zorder": 5}
     axes.text((left + right) / 2, lowest - 0.92, f"\N{MULTIPLICATION SIGN} {count}", **text)

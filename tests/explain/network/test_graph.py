@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, autograd, explain, models, nn, ops
-from minitorch_cnn.explain.network import graph_drawing
+from minitorch_cnn.explain.network import boxes, graph_drawing
 
 
 def images(shape=(2, 3, 6, 6)):
@@ -61,7 +61,7 @@ def test_the_drawing_names_every_operation_in_rows_from_left_to_right(tmp_path):
     axes = graph.figure().axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert texts.count("MatMul") == 5 and "3\nbias" in texts
-    assert [graph_drawing._place(number) for number in (0, 6, 7, 13)] == [(0, 0), (6, 0), (0, -1), (6, -1)]
+    assert [graph_drawing._SHORT.place(number) for number in (0, 6, 7, 13)] == [(0, 0), (6, 0), (0, -1), (6, -1)]
     graph.save(tmp_path / "graph.svg")
     assert (tmp_path / "graph.svg").read_bytes().count(b">MatMul</text>") == 5
 
@@ -76,6 +76,43 @@ def test_the_longest_path_is_the_main_one_and_the_legend_names_what_is_drawn():
     assert "shortcut or side branch" in labels
     chain = explain.graph(ops.sum(nn.Linear(4, 4)(images((2, 4)))))
     assert len(chain.figure().legends[0].get_texts()) == 3
+
+
+def test_in_a_long_graph_a_layer_is_one_box():
+    def box_names(model, shape):
+        graph = explain.graph(ops.mean(model(images(shape))), model)
+        assert all(set(box.inputs) <= set(range(at)) for at, box in enumerate(boxes.single(graph)))
+        found, frames = boxes.layers(graph)
+        assert all(set(box.inputs) <= set(range(at)) for at, box in enumerate(found))
+        return [" ".join(box.names) for box in found], [frame.count for frame in frames]
+
+    names, counts = box_names(models.create("resnet20"), (2, 3, 8, 8))
+    block = ["Conv2d BatchNorm ReLU", "Conv2d BatchNorm", "Add ReLU"]
+    assert names == [block[0], *block, "Index Pad", *block, *block, *block, "Mean", "MatMul Add", "Mean"]
+    assert counts == [3, 2]
+    names, counts = box_names(models.create("densenet121", image_size=32), (2, 3, 32, 32))
+    assert counts == [6, 12, 24, 16] and names.count("BatchNorm ReLU Conv2d") == 4 * 2 + 3
+    assert names[:2] == ["Conv2d BatchNorm ReLU", "MaxPool2d"]
+
+
+def test_what_something_else_reads_ends_a_box():
+    conv, norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+    inside = conv(images())
+    graph = explain.graph(ops.sum(ops.add(ops.relu(norm(inside)), inside)))
+    assert [" ".join(box.names) for box in boxes.layers(graph)[0]] == ["Conv2d", "BatchNorm ReLU", "Add", "Sum"]
+
+
+@pytest.mark.parametrize(
+    "path, widest, shown",
+    [
+        ("layer1.0", 12, "layer1.0"),
+        ("features.denseblock1.denselayer1", 12, "…denselayer1"),
+        ("a.layer.conv", 8, "…conv"),
+        ("averyverylongname", 8, "…ongname"),
+    ],
+)
+def test_long_paths_are_shown_from_a_part_on(path, widest, shown):
+    assert graph_drawing._shortened(path, widest) == shown
 
 
 def test_blocks_that_repeat_are_drawn_once_with_their_count():
