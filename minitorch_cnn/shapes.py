@@ -41,8 +41,8 @@ def pair(value, name, minimum=1):
     ValueError
         If an integer is below ``minimum``.
     """
-    values = (value, value) if _is_int(value) else value
-    if not isinstance(values, (tuple, list)) or len(values) != 2 or not all(map(_is_int, values)):
+    values = (value, value) if (same := _is_int(value)) else value
+    if not same and not (isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_int, value))):
         raise TypeError(f"{name} - expected an int or two ints, got {value!r}")
     if minimum is not None and min(values) < minimum:
         raise ValueError(f"{name} - expected at least {minimum}, got {value!r}")

@@ -1,6 +1,7 @@
 """Rejects modules and parameters that are not attributes of a module: they would be neither trained nor saved."""
 
 from collections import UserDict, UserList, deque
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +11,6 @@ from minitorch_cnn.nn.parameter import Parameter
 _DICTS = (dict, UserDict, MappingProxyType)
 _VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
 _CONTAINERS = (list, tuple, set, frozenset, deque, UserList, *_VIEWS, *_DICTS)
-_PLAIN = {bool, int, float, str, type(None)}  # checked first: most values are of these types
 
 
 def parts_within(value, kinds):
@@ -28,14 +28,18 @@ def parts_within(value, kinds):
     return found
 
 
+@cache
+def _may_hold_parts(kind):
+    """Return True for the types of containers and arrays; looked up, as every step asks about every attribute."""
+    return issubclass(kind, (np.ndarray, *_CONTAINERS))
+
+
 def _items(value):
     """Return the elements of a container; nothing for any other object."""
-    if type(value) in _PLAIN:
+    if not _may_hold_parts(type(value)):
         return ()
     if isinstance(value, np.ndarray):
         return value.ravel().tolist() if value.dtype == object else ()
-    if not isinstance(value, _CONTAINERS):
-        return ()
     return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
 
 

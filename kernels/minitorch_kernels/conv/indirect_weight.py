@@ -270,16 +270,18 @@ def _pixel_runs(images, out_size, x_steps, splits, images_per_chunk):
     return np.concatenate(all_runs, 1), np.concatenate(all_blocks), parts
 
 
-def _adjacent_first(offsets):
-    """Return an order of the rows in which as many tiles as possible read adjacent elements.
+@lru_cache(maxsize=512)
+def _window_rows(kernel_size, steps, inner):
+    """Return the offsets of a window's elements, and an order in which as many tiles as possible read adjacent ones.
 
-    One instruction copies such a tile; others are gathered element by element. With 3 channels, a row of the window
-    has 9 elements: one tile of 8, and one element for the last tile, which is gathered.
+    One instruction copies such a tile; others are gathered. A row of 9 elements gives one tile of 8, and one element.
     """
+    taps = [np.arange(size) * step for size, step in zip((*kernel_size, inner), (*steps, 1), strict=True)]
+    offsets = sum(np.ix_(*taps)).reshape(-1)
     runs = np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) != 1) + 1)
     whole = [len(run) // MR * MR for run in runs]
     parts = [run[:end] for run, end in zip(runs, whole, strict=True)]
-    return np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
+    return offsets, np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
 
 
 def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, dtype):
@@ -371,9 +373,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
         return grad_weight.reshape(out_channels, inner, *kernel_size)
     panel, k_terms = nr(x.dtype, columns), kernel_height * kernel_width * inner
     per_group = -(-columns // panel)
-    u, v, c = np.ogrid[:kernel_height, :kernel_width, :inner]
-    taps = ((u * dh * width + v * dw) * channels + c).reshape(-1)
-    order = _adjacent_first(taps)
+    taps, order = _window_rows(tuple(kernel_size), (dh * width * channels, dw * channels), inner)
     a_row_offsets, c_row_offsets = whole_tiles(taps[order]), whole_tiles(order * panel)
     in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
     tasks = groups * -(-len(a_row_offsets) // _ROW_GROUP)

@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.layers.batch_norm import batch_norm_coefficients, sums_and_products
+from minitorch_kernels.layers.batch_norm import add_chunks, batch_norm_coefficients, sums_and_products
 from minitorch_kernels.layers.pool import max_pool2d_backward
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.parallel import parallel_task
+from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 
 _BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 
@@ -93,7 +94,7 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
                 winner[c] = np.int32(won[c])
 
 
-@parallel_kernel(tasks=lambda sums: len(sums))
+@parallel_task
 def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
     """Sums of grad where out > 0 or NaN, and of that times the deviation, of each chunk of pixels; all (M, C).
 
@@ -119,6 +120,13 @@ def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, product
             for c in range(channels):
                 sums[chunk, c] += total[c]
                 products[chunk, c] += product[c]
+
+
+@team_kernel
+def _sums(team, grad, out, deviations, mean, partials, totals):
+    """Fill ``totals`` (2, C) with the sums of `_chunk_sums` over all pixels; ``partials`` has those of the chunks."""
+    _chunk_sums(team, partials.shape[1], (grad, out, deviations, mean, partials[0], partials[1]))
+    add_chunks(partials, totals)
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
@@ -244,10 +252,10 @@ def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, g
 
     The statistics were those of ``count`` pixels.
     """
-    grad_beta, products = sums_and_products(_chunk_sums, (grad_out, out, deviations), mean)
+    grad_beta, products = sums_and_products(_sums, (grad_out, out, deviations), mean)
     if not training and not np.isfinite(products).all():  # 0, where ReLU stops the gradient, times infinity is NaN
         passed_deviations = np.where(out <= 0, mean, deviations[:, : out.shape[1]])
-        grad_beta, products = sums_and_products(_chunk_sums, (grad_out, out, passed_deviations), mean)
+        grad_beta, products = sums_and_products(_sums, (grad_out, out, passed_deviations), mean)
     coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
     if not training:  # the statistics are constants, through which no gradient flows
         coefficients = coefficients[0], np.zeros_like(coefficients[0]), np.zeros_like(coefficients[0])

@@ -21,15 +21,14 @@ import numpy as np
 from minitorch_kernels.conv import indirect
 from minitorch_kernels.conv.winograd import outliers, tiles
 from minitorch_kernels.conv.winograd.tiles import (
-    ONE_RUN,
     RUN,
     TILE_AREA,
     Filters,
     Grid,
     Images,
-    Offsets,
     Outputs,
     measure_rows_of_tiles,
+    offsets_of,
     place,
     plane,
     transform_back,
@@ -39,7 +38,6 @@ from minitorch_kernels.conv.winograd.tiles import (
 )
 from minitorch_kernels.conv.winograd.transform import KERNELS
 from minitorch_kernels.gemm.microkernel import KC, MR, Tile, microkernel
-from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import compiled
@@ -151,8 +149,7 @@ def fill_by_tiles(images, filters, outputs, grid):
     grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, dtype.itemsize))
     transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), dtype)
     _transform_filters(filters, transformed, grid)
-    rows = np.arange(grid.tiles)
-    offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
+    offsets = offsets_of(grid.tiles, channels, grid.width)
     planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
     scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), dtype)
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)

@@ -115,6 +115,15 @@ def _column_fits(maps, n, w, least):
 
 
 @compiled
+def _at_least_one(values):
+    """Return the largest of some values and 1, float64; NaN if one of them is."""
+    largest, numbers = 1.0, True
+    for value in values:
+        largest, numbers = max(largest, np.float64(value)), numbers and value == value
+    return largest if numbers else np.nan
+
+
+@compiled
 def _fits(maps, measures, n, other, limit, most_ratio):
     """Return whether image n fits Winograd's algorithm; ``other`` is the largest value that it is multiplied with.
 
@@ -135,15 +144,14 @@ def _fits(maps, measures, n, other, limit, most_ratio):
 
 @parallel_kernel(tasks=lambda maps: len(maps))
 def _exclude(first_task, end_task, maps, measures, others, excluded, limit, most_ratio):
-    """Set ``excluded[n]`` where image n does not fit; ``others`` are the values for `_fits`, one for each image."""
+    """Set ``excluded[n]`` where image n does not fit.
+
+    ``others`` are the largest values that it is multiplied with: a row for each image, or one for all of them.
+    """
     for n in range(first_task, end_task):
-        if not _fits(maps, measures, n, others[n], limit, most_ratio):
+        other = _at_least_one(others[min(n, len(others) - 1)])
+        if not _fits(maps, measures, n, other, limit, most_ratio):
             excluded[n] = True
-
-
-def _largest(measures):
-    """Return the largest element of each image, float64, at least 1; NaN where an image holds one."""
-    return measures.rows.max(axis=1, initial=1.0).astype(np.float64)
 
 
 class Memo:
@@ -169,10 +177,11 @@ class Memo:
 
     def to_fill(self, maps):
         """Return `Measures` of maps (N, H, W, C) that a kernel must fill now; none, of no images, if they are known."""
-        if self.knows(maps):
+        key = self._key(maps)
+        if key in self._kept:
             return _empty(maps[:0])
         measures = _empty(maps)
-        self._kept[self._key(maps)] = maps, measures.view(maps.dtype)
+        self._kept[key] = maps, measures.view(maps.dtype)
         return measures
 
     @staticmethod
@@ -222,7 +231,7 @@ def _measure_filters(weight):
     rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
     measures, excluded = Measures(rows, np.zeros((count, height * width), weight.dtype)), np.zeros(count, np.bool_)
     filters = weight.reshape(count, inner, height * width, 1)
-    _exclude(filters, measures, np.ones(count), excluded, *_limits(weight.dtype, 1))
+    _exclude(filters, measures, np.ones((1, 1), weight.dtype), excluded, *_limits(weight.dtype, 1))
     return np.nan if excluded.any() else float(rows.max(initial=0))
 
 
@@ -288,10 +297,10 @@ def find(maps, weight, terms, memo=None):
     ndarray of int64; all images where the filters do not fit
     """
     memo = memo or Memo()
-    largest = np.maximum(1.0, memo.of(weight, split_filters).largest)  # a NaN stays, and no image fits
-    excluded, others = np.zeros(len(maps), np.bool_), np.full(len(maps), largest)
-    _exclude(maps, memo.of(maps, measure), others, excluded, *_limits(maps.dtype, terms))
-    return np.flatnonzero(excluded)
+    largest = np.array([[memo.of(weight, split_filters).largest]], maps.dtype)  # with NaN no image fits
+    excluded = np.zeros(len(maps), np.bool_)
+    _exclude(maps, memo.of(maps, measure), largest, excluded, *_limits(maps.dtype, terms))
+    return excluded.nonzero()[0]
 
 
 def find_pairs(x, grad_out, memo=None):
@@ -309,6 +318,6 @@ def find_pairs(x, grad_out, memo=None):
     """
     memo, limits, excluded = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size), np.zeros(len(x), np.bool_)
     of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
-    _exclude(x, of_x, _largest(of_grad), excluded, *limits)  # an image is multiplied with its own gradient alone
-    _exclude(grad_out, of_grad, _largest(of_x), excluded, *limits)
-    return np.flatnonzero(excluded)
+    _exclude(x, of_x, of_grad.rows, excluded, *limits)  # an image is multiplied with its own gradient alone
+    _exclude(grad_out, of_grad, of_x.rows, excluded, *limits)
+    return excluded.nonzero()[0]

@@ -10,11 +10,10 @@ import numpy as np
 
 from minitorch_kernels.conv.winograd.correlate import conv2d_backward_input_winograd, conv2d_forward_winograd
 from minitorch_kernels.conv.winograd.tiles import (
-    ONE_RUN,
     RUN,
     TILE_AREA,
-    Offsets,
     measure_rows_of_tiles,
+    offsets_of,
     place,
     plane,
     transform_back,
@@ -22,7 +21,6 @@ from minitorch_kernels.conv.winograd.tiles import (
     transform_tile,
 )
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
-from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.parallel import parallel_task
@@ -114,9 +112,7 @@ def fill_by_panels(images, filters, outputs, grid):
     inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), dtype)
     planes = plane(min(_K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
     scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), dtype)
-    rows = np.arange(total)
-    offsets = Offsets(whole_tiles(rows * channels), whole_tiles(rows * grid.width), ONE_RUN)
-    _by_panels(images, filters, inputs, outputs, offsets, scratch, grid)
+    _by_panels(images, filters, inputs, outputs, offsets_of(total, channels, grid.width), scratch, grid)
 
 
 def conv2d_forward_panels(x, weight, bias=None, **hyper):

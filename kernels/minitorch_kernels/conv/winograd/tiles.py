@@ -4,12 +4,14 @@ Tiles are numbered image by image, row by row. Transformed tiles are stored as 3
 tile, and so are transformed filters.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from minitorch_kernels.conv.winograd.outliers import Measures, measure_rows
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, to_filter, to_inputs, to_outputs
+from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.views import flat
@@ -62,6 +64,13 @@ class Offsets(NamedTuple):
     a_rows: np.ndarray
     c_rows: np.ndarray
     k_runs: np.ndarray
+
+
+@lru_cache(maxsize=256)
+def offsets_of(count, a_step, c_step):
+    """Return the `Offsets` of ``count`` rows, so far apart in A and in C."""
+    rows = np.arange(count)
+    return Offsets(whole_tiles(rows * a_step), whole_tiles(rows * c_step), ONE_RUN)
 
 
 @compiled

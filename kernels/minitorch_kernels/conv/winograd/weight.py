@@ -20,12 +20,11 @@ import numpy as np
 from minitorch_kernels.conv import indirect_weight
 from minitorch_kernels.conv.winograd import outliers, tiles
 from minitorch_kernels.conv.winograd.tiles import (
-    ONE_RUN,
     TILE_AREA,
     Grid,
     Images,
-    Offsets,
     measure_rows_of_tiles,
+    offsets_of,
     place,
     plane,
     transform_tile,
@@ -289,8 +288,7 @@ def _gradient(x, grad_out, kernel_size, padding, memo):
     sums = memory.empty((ranges, size), x.dtype)
     threads = (min(get_num_threads(), ranges),) if apart else ()
     inputs, grads = (memory.empty((*threads, length), x.dtype) for length in (inputs, grads))
-    c_rows = np.arange(rows) * width
-    offsets = Offsets(c_rows, c_rows, ONE_RUN)  # A is packed, so its rows need no offsets
+    offsets = offsets_of(rows, width, width)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
     add_up(Images(pixels, memo.to_fill(x)), grad_out, inputs, grads, sums, offsets, total, grid)
     grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
