@@ -5,6 +5,7 @@ optimisers that write to the memory add 1 to it. A node remembers the counters o
 notices when one of them was overwritten.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,22 @@ def check_gradients(node, grads):
         expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (node.expected, got))
         raise ValueError(f"{node.function.__name__}.backward: expected gradients of {expected}, got {got}")
     return grads
+
+
+def _references():
+    array = np.empty(0)
+    return sys.getrefcount(array)
+
+
+_ALONE = _references()  # what `owned` counts for an array that nothing but its variable holds
+
+
+def owned(grads, wanted):
+    """Return the arrays of a list as a tuple: where ``wanted``, a copy of each that anything else holds.
+
+    A backward may return an array that it keeps for the next time, or the gradient of its output.
+    """
+    for i in [i for i, grad in enumerate(grads) if wanted[i] and grad is not None]:
+        grad, grads[i] = grads[i], None
+        grads[i] = grad if sys.getrefcount(grad) <= _ALONE else np.array(grad)
+    return tuple(grads)

@@ -182,23 +182,12 @@ class Node:
         if (variable := self.retained and self.retained()) is not None:
             variable._add_gradient(np.array(grad_out))
         with np.errstate(all="ignore"):
-            grads = checks.check_gradients(self, self.function.backward(self.ctx, grad_out))
-        arrays = (grad_out, *self.ctx.saved, *grads)
-        return tuple(
-            [
-                _owned(grad, arrays) if isinstance(edge, Variable) and grad is not None else grad
-                for edge, grad in zip(self.edges, grads, strict=True)
-            ]
-        )
+            grads = list(checks.check_gradients(self, self.function.backward(self.ctx, grad_out)))
+        return checks.owned(grads, [isinstance(edge, Variable) for edge in self.edges])
 
     def free(self) -> None:
         """Drop the saved arrays and the edges to earlier nodes."""
         self.ctx, self.edges = None, []
-
-
-def _owned(grad, arrays):
-    """Return ``grad`` itself if it occurs once in ``arrays``, otherwise a copy."""
-    return grad if [grad is array for array in arrays].count(True) == 1 else np.array(grad)
 
 
 def topological_order(root: Node | Variable) -> list[Node | Variable]:

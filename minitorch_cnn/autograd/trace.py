@@ -168,6 +168,7 @@ class BackwardStep:
     def of(cls, node: "Node", grad_out: np.ndarray[Any, np.dtype[Any]], grads: tuple[Any, ...]) -> Self:
         """Return the step that a node of the graph made."""
         algorithm = getattr(node.ctx, "algorithm", None)
+        grads = tuple([None if grad is None else np.array(grad) for grad in grads])  # leaves change theirs in place
         return cls(node.function.__name__, node.path, node.function.rule, grad_out, grads, algorithm)
 
 

@@ -122,6 +122,33 @@ def test_a_view_of_recycled_memory_is_copied_only_where_somebody_else_holds_the_
     np.testing.assert_array_equal(a.grad, grad.T)
 
 
+class Slope(Function):
+    """Twice x, with the slope in an array that is kept: in the context, or for all calls."""
+
+    shared = np.empty(3)
+
+    @staticmethod
+    def forward(ctx, x, where):
+        ctx.slope = np.full(3, 2.0) if where == "context" else Slope.shared
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        ctx.slope[...] = 2 * grad_out
+        return ctx.slope
+
+
+@pytest.mark.parametrize("where", ["context", "class"])
+def test_an_array_that_backward_keeps_is_not_taken_over(where):
+    first, second = (Variable(np.ones(3), requires_grad=True) for _ in range(2))
+    out = Slope.apply(first, where=where)
+    out.backward(np.ones(3), retain_graph=True)
+    first.grad *= 10
+    assert (out.node.ctx.slope == 2).all()
+    Slope.apply(second, where=where).backward(np.full(3, 3.0))
+    assert (first.grad == 20).all() and (second.grad == 6).all()
+
+
 def test_the_callers_gradient_array_is_not_taken_over():
     a, mine = leaf(1.0), np.ones(1)
     Add.apply(a, leaf(1.0)).backward(mine)
@@ -312,6 +339,13 @@ def test_backward_trace_tells_the_story():
     assert steps[1].rule == Multiply.rule
     np.testing.assert_allclose(steps[1].grad_out, np.exp(4.0))
     np.testing.assert_allclose(steps[1].grads[0], 2 * np.exp(4.0))
+
+
+def test_what_a_leaf_does_to_its_gradient_does_not_change_the_trace():
+    x = leaf(1.0)
+    (step,) = Exp.apply(x).backward(trace=True)
+    x.grad *= 10
+    np.testing.assert_array_equal(step.grads[0], np.exp(x.data))
 
 
 def test_a_gradient_that_backward_withholds_stops_there():
