@@ -39,7 +39,7 @@ from minitorch_kernels.conv.winograd.tiles import (
 from minitorch_kernels.conv.winograd.transform import KERNELS
 from minitorch_kernels.gemm.microkernel import KC, MR, Tile, microkernel
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.chunks import with_channels
+from minitorch_kernels.runtime.chunks import chunk_bounds, with_channels
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
@@ -106,10 +106,10 @@ def _multiply(inputs, filters, products, zeros, offsets, count, grid):
 def _by_tiles(first_task, end_task, images, filters, outputs, offsets, scratch, grid):
     """Compute `Outputs` block by block of tiles; C and O are multiples of a vector.
 
-    ``scratch`` (threads, S) holds a block of transformed tiles, their products and a pixel.
+    ``scratch`` (threads, S) holds a block of transformed tiles, their products and a pixel. Each thread has as many
+    tiles as the others, side by side, so that it reads few pixels that another one reads too.
     """
     width, total = grid.width, len(outputs.maps) * grid.down * grid.across
-    blocks, threads = -(-total // grid.tiles), len(scratch)
     x, zeros = flat(images.pixels), np.zeros(width, outputs.maps.dtype)
     in_step = plane(grid.tiles * grid.channels, grid.lanes)
     product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
@@ -117,9 +117,9 @@ def _by_tiles(first_task, end_task, images, filters, outputs, offsets, scratch, 
         inputs = scratch[thread, : TILE_AREA * in_step]
         products = scratch[thread, TILE_AREA * in_step : TILE_AREA * (in_step + product_step)]
         aside = scratch[thread, TILE_AREA * (in_step + product_step) :]
-        for block in range(thread, blocks, threads):
-            first = block * grid.tiles
-            count = min(grid.tiles, total - first)
+        begin, end = chunk_bounds(thread, len(scratch), total)
+        for first in range(begin, end, grid.tiles):
+            count = min(grid.tiles, end - first)
             aside[:] = 0
             measure_rows_of_tiles(images, first, first + count, grid)
             for t in range(count):
