@@ -20,7 +20,14 @@ class Parser(argparse.ArgumentParser):
         Command lines that run as they stand; the help ends with them.
     options
         As for `argparse.ArgumentParser`.
+
+    Attributes
+    ----------
+    more_options : str
+        Where a command takes options of another one, for the message about one that it does not know.
     """
+
+    more_options = ""
 
     def __init__(self, *args, description="", examples=(), **options):
         super().__init__(
@@ -58,7 +65,8 @@ class Parser(argparse.ArgumentParser):
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         first = extras[0].split("=")[0]
         what = "option" if first.startswith("-") else "argument"
-        near = "; put it before --" if first in options else hint(first, options) if what == "option" else ""
+        near = hint(first, options, 0.7) or self.more_options if what == "option" else ""
+        near = "; put it before --" if first in options else near
         self.error(f"unknown {what} {first}{near or f'; see {self.prog} --help'}")
 
 

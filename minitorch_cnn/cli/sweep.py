@@ -36,6 +36,7 @@ def add_commands(commands):
             "mcnn sweep --lr 1e-4..1e-1 --random 5 -- --recipe mlp --data shapes10",
         ),
     )
+    parser.more_options = "; options of mcnn train come after --, as in the examples of mcnn sweep --help"
     for name in _SWEPT:
         option = _option(name)
         parser.add_argument(option, metavar="V,V", help=f"values of {option}; LOW..HIGH with --random")

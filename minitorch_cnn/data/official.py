@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pathlib
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -109,10 +108,10 @@ class Official:
             target = folder / part.name
             if os.path.realpath(part) == os.path.realpath(target):  # unlike resolve, it takes links to themselves
                 continue
-            if part.is_file():
-                shutil.copy2(part, target)
-            else:
-                shutil.copytree(part, target, dirs_exist_ok=True)
+            for path in [part] if part.is_file() else [path for path in sorted(part.rglob("*")) if path.is_file()]:
+                inside = target / path.relative_to(part)
+                inside.parent.mkdir(parents=True, exist_ok=True)
+                files.copy(path, inside)
         return folder / parts[0].name if parts == [place] else folder
 
     def _check(self, place):

@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import secrets
+import shutil
 import stat
 import sys
 import time
@@ -100,6 +101,21 @@ def _write_aside(path, data):
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def copy(source, target):
+    """Copy a file with its times, all or nothing; of an error on the way, the message names the target."""
+    target = pathlib.Path(target)
+    aside = temporary(target)
+    try:
+        shutil.copy2(source, aside)
+        _replace(aside, target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            error.filename, error.filename2 = str(target), None
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def temporary(path):

@@ -208,7 +208,8 @@ def check_same_data(train_set, chosen, caller):
     for key, got in data_digests(train_set).items():
         if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
             expected = f"{chosen['dataset']} of digest {chosen[key]}"
-            raise ValueError(f"{caller}: train_set - expected {expected}, got {train_set.name} of {got}")
+            got = f"{train_set.name} of {got}: images were added, removed or changed since"
+            raise ValueError(f"{caller}: train_set - expected {expected}, got {got}")
 
 
 def snapshot(state, settings):

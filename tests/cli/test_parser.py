@@ -58,6 +58,8 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
         ("eval --views 8", "mcnn eval: argument --views: expected one of 1, 2, 6, got 8"),
         ("train --epochs=--", "--epochs: expected a value, got '--'"),
         ("train --epoch 3", "mcnn train: unknown option --epoch; did you mean '--epochs'?"),
+        ("sweep --lr 1,2 --data pets", "mcnn sweep: unknown option --data; options of mcnn train come after --"),
+        ("predict --run r", "mcnn predict: unknown option --run; see mcnn predict --help"),
         ("train --zzz", "mcnn train: unknown option --zzz; see mcnn train --help"),
         ("summary -- mlp --json", "mcnn summary: unknown option --json; put it before --"),
         ("train --run=", "mcnn train: argument --run: expected a value, got '': is a variable unset?"),

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.server
+import pathlib
 import tarfile
 import threading
 
@@ -150,6 +151,19 @@ def test_a_full_disk(mirror, name, monkeypatch):
     monkeypatch.setattr(files, "_copy", full)
     with pytest.raises(files.DownloadError, match="the disk is full; free some space and repeat"):
         fetch(dataset=name)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_an_import_on_a_full_disk_leaves_no_part_of_a_file(served, name, tmp_path, monkeypatch):
+    def full(source, target):
+        pathlib.Path(target).write_bytes(b"a part")
+        raise OSError(28, "No space left on device", str(source))
+
+    monkeypatch.setattr(files.shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fetch(served / OFFICIAL[name].subfolder, tmp_path / "there", dataset=name)
+    assert str(tmp_path / "there") in caught.value.filename
+    assert not [path for path in (tmp_path / "there").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("name", READ)
