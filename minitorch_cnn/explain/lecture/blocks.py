@@ -17,6 +17,7 @@ class Block:
     arguments: dict[str, tuple[kinds.Kind, Any]]
     more: Callable[[dict[str, Any]], Any] = lambda arguments: None
     networks: bool = False  # whether it shows a trained network, named by the argument ``network``
+    check: Callable[[dict[str, Any]], tuple[str, str] | None] = lambda arguments: None  # (argument, expected) if wrong
 
 
 WINDOW = {
@@ -29,6 +30,28 @@ IMAGE = [[0, 0, 0, 9, 9, 9], [0, 0, 0, 9, 9, 9], [0, 0, 9, 9, 9, 9], [0, 9, 9, 9
 EDGE = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 NETWORK = {"network": (kinds.TEXT, "yours")}
 
+
+
+def _window_fits(arguments):
+    size, (rows, columns) = kinds.shape(arguments["input"]), kinds.shape(arguments["kernel"])
+    if rows > size[0] or columns > size[1]:
+        return "kernel", f"at most the {size[0]} rows and {size[1]} columns of the input"
+    return None
+
+
+def _pooling_fits(arguments):
+    rows, columns = kinds.shape(arguments["input"])
+    most = columns if rows == 1 else min(rows, columns)
+    if not arguments["whole_map"] and arguments["kernel_size"] > most:
+        return "kernel_size", f"at most {most}, for an input of {rows} x {columns}"
+    return None
+
+
+def _impulse_fits(arguments):
+    odd = all(length % 2 for length in kinds.shape(arguments["kernel"]))
+    return None if odd else ("kernel", "1 or 3 rows and columns, which have one in the middle")
+
+
 FIGURES = {
     "window": Block(
         {
@@ -37,9 +60,10 @@ FIGURES = {
             "stride": (kinds.whole(1, 4), 1),
             "padding": (kinds.whole(0, 2), 0),
             "operation": (kinds.one_of("cross-correlation", "convolution"), "cross-correlation"),
-        }
+        },
+        check=_window_fits,
     ),
-    "impulse": Block({"kernel": (kinds.grid(3, 3), [[1, 2, 3], [4, 5, 6], [7, 8, 9]])}),
+    "impulse": Block({"kernel": (kinds.grid(3, 3), [[1, 2, 3], [4, 5, 6], [7, 8, 9]])}, check=_impulse_fits),
     "filter": Block({"kernel": (kinds.grid(5, 5), EDGE), **NETWORK}, networks=True),
     "arithmetic": Block(
         {
@@ -69,7 +93,8 @@ FIGURES = {
             "stride": (kinds.whole(1, 4), 2),
             "kind": (kinds.one_of("max", "average"), "max"),
             "whole_map": (kinds.TRUTH, False),
-        }
+        },
+        check=_pooling_fits,
     ),
     "layers": Block(
         {
@@ -85,11 +110,13 @@ FIGURES = {
     "shortcuts": Block({"depth": (kinds.whole(2, 40), 20)}),
     "dense": Block({"layers": (kinds.whole(2, 6), 4), "growth": (kinds.whole(1, 48), 12)}),
     "costs": Block({}, lambda arguments: costs()),
-    "ladder": Block({"steps": (kinds.table(name=str, accuracy=kinds.NUMBER, minutes=kinds.NUMBER, command=str), None)}),
+    "ladder": Block(
+        {"steps": (kinds.table(name="six layers", accuracy=91.2, minutes=3, command="mcnn train"), None)}
+    ),
     "transfer": Block(
         {
             "network": (kinds.known_networks(1), ["resnet18"]),
-            "results": (kinds.table(name=str, accuracy=kinds.NUMBER, minutes=kinds.NUMBER), None),
+            "results": (kinds.table(name="all layers", accuracy=91.2, minutes=3), None),
         },
         lambda arguments: structure(arguments["network"][0]),
     ),
@@ -113,7 +140,8 @@ def content(figure, networks):
     Raises
     ------
     LectureError
-        If there is no such figure, or an argument is missing, unknown or of another kind.
+        If there is no such figure, or an argument is missing, unknown, of another kind, or does not
+        fit the others.
     """
     if figure.name not in FIGURES:
         near = hint(figure.name, FIGURES)
@@ -137,4 +165,8 @@ def content(figure, networks):
         expected = f"expected one of {', '.join(networks)}"
         got = f"{arguments['network']!r}{hint(arguments['network'], networks)}"
         raise LectureError(figure.place("network"), f"figure {figure.name}: network - {expected}, got {got}")
+    if problem := block.check(arguments):
+        name, expected = problem
+        told = f"figure {figure.name}: {name} - expected {expected}, got {arguments[name]!r}"
+        raise LectureError(figure.place(name), told)
     return {"name": figure.name, "arguments": arguments, "more": block.more(arguments)}

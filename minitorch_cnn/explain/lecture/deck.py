@@ -2,20 +2,15 @@
 
 import html
 import pathlib
-import re
 import shutil
-import tomllib
 
 from minitorch_cnn import arguments
 from minitorch_cnn.explain.lecture import blocks, networks
 from minitorch_cnn.explain.lecture.errors import LectureError
+from minitorch_cnn.explain.lecture.settings import SOURCES, place, read_settings
 from minitorch_cnn.explain.lecture.text import Slide, read_slides
 from minitorch_cnn.explain.page import document
-from minitorch_cnn.hints import hint
 from minitorch_cnn.types import Path
-
-SOURCES = pathlib.Path(__file__).parent / "sources"
-SETTINGS = "deck.toml"
 
 
 class Lecture:
@@ -72,11 +67,11 @@ def lecture_runs(folder: Path | None = None) -> dict[str, pathlib.Path]:
     """
     folder = _folder("lecture_runs", folder)
     runs = {}
-    for name, path in _settings(folder).get("networks", {}).items():
+    for name, path in read_settings(folder).get("networks", {}).items():
         runs[name] = folder / path
         if not runs[name].exists():
             expected = f"expected a run's folder or model file, seen from {folder}"
-            raise LectureError(_place(folder, name, "networks"), f"networks: {name} - {expected}, got {str(path)!r}")
+            raise LectureError(place(folder, name, "networks"), f"networks: {name} - {expected}, got {str(path)!r}")
     return runs
 
 
@@ -104,7 +99,7 @@ def build_lecture(folder: Path | None = None, pages: dict | None = None) -> Lect
         If markdown-it-py is not installed.
     """
     folder = _folder("build_lecture", folder)
-    settings, own = _settings(folder), {name: page.content for name, page in (pages or {}).items()}
+    settings, own = read_settings(folder), {name: page.content for name, page in (pages or {}).items()}
     slides = [slide for path in sorted(folder.glob("*.md")) for slide in read_slides(path)]
     if not slides:
         raise LectureError(folder, "slides - expected at least one in files that end with .md, got none")
@@ -125,53 +120,10 @@ def _folder(where, folder):
         return SOURCES
     arguments.path(where, folder=folder)
     if not pathlib.Path(folder).is_dir():
-        raise LectureError(folder, "folder - expected the folder of a lecture, got something else")
+        got = "a file" if pathlib.Path(folder).exists() else "no such folder"
+        told = "expected the folder of a lecture, which `mcnn lecture new` makes"
+        raise LectureError(folder, f"folder - {told}, got {got}")
     return pathlib.Path(folder)
-
-
-def _place(folder, name, table=None):
-    """Return deck.toml and the line in it that begins with a name of a table, such as ``title =`` or ``[words]``."""
-    begins = re.compile(rf"""\s*\[?\s*["']?{re.escape(name)}["']?\s*[\]=]""")
-    lines = (folder / SETTINGS).read_text(encoding="utf-8").splitlines()
-    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*\[\s*{table}\s*\]", line)), 0)
-    found = (i for i, line in enumerate(lines[start:], start + 1) if begins.match(line))
-    return f"{SETTINGS}:{next(found, start + 1)}"
-
-
-def _settings(folder):
-    """Return deck.toml: title, lang, [words] and [networks], all of them optional."""
-    path = folder / SETTINGS
-    if not path.exists():
-        return {}
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LectureError(SETTINGS, f"TOML - {error}") from error
-    kinds = {"title": str, "lang": str, "words": dict, "networks": dict}
-    for name, value in settings.items():
-        kind = kinds.get(name)
-        if kind is None:
-            got = f"{name!r}{hint(name, kinds)}"
-            raise LectureError(_place(folder, name), f"settings - expected {', '.join(kinds)}, got {got}")
-        texts = [value] if kind is str else [*value.values()] if isinstance(value, dict) else [None]
-        if not all(isinstance(text, str) for text in texts):
-            expected = "a text" if kind is str else "a table of texts"
-            raise LectureError(_place(folder, name), f"{name} - expected {expected}, got {value!r}")
-    known = known_words()
-    for word, translation in settings.get("words", {}).items():
-        if word not in known:
-            expected = "expected a label of the figures; the deck.toml of `mcnn lecture new` lists them"
-            problem = f"words - {expected}, got {word!r}{hint(word, known)}"
-            raise LectureError(_place(folder, word, "words"), problem)
-        if not translation.strip():
-            raise LectureError(_place(folder, word, "words"), f"words: {word} - expected a translation, got nothing")
-    return settings
-
-
-def known_words():
-    """Return the labels of the figures that ``[words]`` may translate: those that the shipped deck.toml lists."""
-    listed = (SOURCES / SETTINGS).read_text(encoding="utf-8")
-    return re.findall(r'^# "?(.*?)"? = ""$', listed, re.MULTILINE)
 
 
 def _page(settings, slides, content):

@@ -1,6 +1,8 @@
 """What the argument of a figure may be: a description for messages, and a test."""
 
 import dataclasses
+import json
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -59,33 +61,38 @@ def grid(rows, columns):
     return Kind(f"{size} below 1000, such as [[1, 2], [3, 4]]" if rows > 1 else f"{size}, such as [[1, 2, 3]]", fits)
 
 
+def shape(rows):
+    """Return the counts of rows and columns of a grid."""
+    return len(rows), len(rows[0])
+
+
 def known_networks(most):
     """Return the kind of lists of names of networks."""
 
     def fits(value):
         return isinstance(value, list) and 1 <= len(value) <= most and all(name in models.list() for name in value)
 
-    return Kind(f"a list of 1 to {most} names of `mcnn list`", fits, models.list)
+    count = f"1 to {most} names of `mcnn list`" if most > 1 else 'one name of `mcnn list`, such as ["resnet18"]'
+    return Kind(f"a list of {count}", fits, models.list)
 
 
-def table(**columns):
-    """Return the kind of a list of tables, each with the same entries of given types."""
+def table(**example):
+    """Return the kind of a list of tables with the entries of an example: texts, and numbers of at least 0."""
 
     def fits(value):
-        return (
-            isinstance(value, list)
-            and bool(value)
-            and all(
-                isinstance(row, dict)
-                and row.keys() == columns.keys()
-                and all(isinstance(row[k], t) for k, t in columns.items())
-                for row in value
-            )
-        )
+        return isinstance(value, list) and bool(value) and all(map(row_fits, value))
 
-    return Kind(f"a list of tables with {', '.join(columns)}", fits)
+    def row_fits(row):
+        return isinstance(row, dict) and row.keys() == example.keys() and all(map(entry_fits, row.values(), row))
+
+    def entry_fits(entry, name):
+        if isinstance(example[name], str):
+            return isinstance(entry, str)
+        return type(entry) in (int, float) and 0 <= entry < math.inf
+
+    row = ", ".join(f"{name} = {json.dumps(entry)}" for name, entry in example.items())
+    return Kind(f"a list of tables with {', '.join(example)}, such as [{{ {row} }}]", fits)
 
 
-NUMBER = (int, float)
 TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("a text", lambda value: isinstance(value, str))

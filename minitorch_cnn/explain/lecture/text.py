@@ -6,14 +6,12 @@ named by a language, such as ``python``, a program. A list whose items begin wit
 are put into the page.
 """
 
-import base64
 import dataclasses
 import html
-import mimetypes
 import re
-import tomllib
 from typing import Any
 
+from minitorch_cnn.explain.lecture import pictures, settings
 from minitorch_cnn.explain.lecture.errors import LectureError
 from minitorch_cnn.hints import hint
 
@@ -63,7 +61,8 @@ def read_slides(path):
     Raises
     ------
     LectureError
-        If a slide has no heading, a block is not known or no TOML, or a picture is not a file of the folder.
+        If a slide has no heading, or a second one; a block is not known, has no end or is not valid TOML; a slide has two
+        figures; or a picture is not a file of the folder.
     ModuleNotFoundError
         If markdown-it-py is not installed.
     """
@@ -73,12 +72,8 @@ def read_slides(path):
         told = "install what lectures need: pip install 'minitorch-cnn[lecture]' (there is no markdown-it-py here)"
         raise ModuleNotFoundError(told, name=error.name) from error
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LectureError(path.name, f"text - expected Markdown in UTF-8, got {error.reason}") from error
     slides, part = [], []
-    for token in [*markdown.parse(text), None]:
+    for token in [*markdown.parse(settings.read_text(path)), None]:
         if token is not None and token.type != "hr":
             part.append(token)
         elif part:
@@ -96,14 +91,20 @@ def _slide(markdown, path, tokens):
     for token in tokens:
         if token.type == "bullet_list_open" and token.markup == "+":
             token.attrSet("class", "steps")
+        if token.type == "heading_open":
+            _check_heading(token, first, path.name)
+        if token.type == "fence":
+            _check_end(token, path.name)
         for child in token.children or ():
-            if child.type == "image":
-                _embed(child, path, token.map[0] + 1)
+            pictures.embed(child, path, token.map[0] + 1)
         kind = token.info.split()[:1] if token.type == "fence" else []
         if kind == ["notes"]:
             notes += markdown.render(token.content)
         elif kind == ["figure"]:
             figures.append(_figure(token, path.name))
+            if len(figures) > 1:
+                told = f"expected one figure on a slide, got two: {figures[0].name} and {figures[1].name}"
+                raise LectureError(figures[1].place(), f"figure - {told}; a line --- begins the next slide")
         elif kind == ["formula"]:
             token.type, token.content = "html_block", _formula(token.content)
             shown.append(token)
@@ -117,6 +118,26 @@ def _slide(markdown, path, tokens):
     return Slide(tokens[1].content, body, notes, figures)
 
 
+def _check_heading(token, first, file):
+    """Refuse a heading that was meant as the end of a slide, or as the beginning of the next."""
+    place = f"{file}:{token.map[1]}"
+    if token.markup == "-":  # Markdown makes a heading of a line of text that stands directly above ---
+        raise LectureError(place, "slide - expected an empty line before ---, which ends a slide, got text above it")
+    if token is not first and token.tag == "h1":
+        told = "expected a line --- between empty lines before the next slide, got a second heading with one #"
+        raise LectureError(place, f"slide - {told}; headings within a slide begin with ##")
+
+
+def _check_end(token, file):
+    """Refuse a block without its last line: it takes the rest of the file, or the slides before the next block."""
+    lines, begin = token.content.splitlines(), token.map[0] + 1
+    inside = next((i for i, line in enumerate(lines, begin + 1) if line.startswith(token.markup)), None)
+    if inside is not None or token.map[1] - token.map[0] != len(lines) + 2:
+        got = "the end of the file" if inside is None else f"another block in line {inside}"
+        problem = f"expected a line {token.markup} that ends it, got {got}"
+        raise LectureError(f"{file}:{begin}", f"block {token.info.strip()} - {problem}".replace("  ", " "))
+
+
 def _formula(text):
     lines = "<br>".join(html.escape(line) for line in text.strip().splitlines())
     return f'<p class="formula">{lines}</p>\n'
@@ -127,20 +148,5 @@ def _figure(token, file):
     words = token.info.split()
     if len(words) != 2:
         raise LectureError(f"{file}:{line}", f'figure - expected one name, as in "figure window", got {token.info!r}')
-    try:
-        arguments = tomllib.loads(token.content)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        inside = int(found[1]) if found else len(token.content.splitlines())
-        raise LectureError(f"{file}:{line + inside}", f"figure {words[1]}: TOML - {error}") from error
+    arguments = settings.parse(token.content, lambda inside: f"{file}:{line + inside}", f"figure {words[1]}: ")
     return Figure(words[1], arguments, token.content, file, line)
-
-
-def _embed(image, path, line):
-    """Put a picture into the page, which has no network."""
-    source = image.attrGet("src")
-    file = path.parent / source
-    kind = mimetypes.guess_type(source)[0] or ""
-    if not kind.startswith("image/") or not file.is_file():
-        raise LectureError(f"{path.name}:{line}", f"picture - expected a picture in {path.parent}, got {source!r}")
-    image.attrSet("src", f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}")

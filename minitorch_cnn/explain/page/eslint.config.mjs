@@ -2,7 +2,7 @@
 
 const names = [
   "Blob", "Event", "IntersectionObserver", "ImageData", "URL", "WorkerGlobalScope", "Worker", "atob", "clearInterval", "createImageBitmap", "document",
-  "getComputedStyle", "navigator", "performance", "self", "setInterval", "setTimeout", "window",
+  "getComputedStyle", "navigator", "performance", "reportError", "self", "setInterval", "setTimeout", "window",
 ];
 
 export default [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, explain, ops
-from minitorch_cnn.explain.lecture.deck import known_words
+from minitorch_cnn.explain.lecture.settings import known_words
 
 pytestmark = pytest.mark.slow  # the networks of every figure are counted
 
@@ -241,3 +241,15 @@ def test_the_page_is_an_html_file(page, tmp_path):
     made = explain.Lecture(page.read_text(encoding="utf-8"), [])
     with pytest.raises(ValueError, match="Lecture.save: path - expected a name that ends with .html, got"):
         made.save(tmp_path / "lecture.pdf")
+
+
+def test_a_figure_that_fails_stops_no_other(browser, tmp_path):
+    (tmp_path / "a.md").write_text("# A\n\n```figure window\n```\n\n---\n\n# B\n\n```figure pooling\n```\n")
+    made = explain.build_lecture(tmp_path)
+    page = tmp_path / "a.html"
+    page.write_text(made.html.replace('"name":"window"', '"name":"unknown"'), encoding="utf-8")
+    browser.open(page)
+    browser.wait("await deck.ready;")
+    shown = browser.run("[...document.querySelectorAll('.figure')].map((f) => f.textContent)")
+    assert shown[0].startswith("figure unknown: ") and "max(" in shown[1]
+    assert len(browser.errors()) == 1

@@ -4,10 +4,11 @@ import base64
 import re
 
 import pytest
+from PIL import Image
 
 from minitorch_cnn.explain import lecture
 from minitorch_cnn.explain.lecture import blocks
-from minitorch_cnn.explain.lecture.deck import known_words
+from minitorch_cnn.explain.lecture.settings import known_words
 from minitorch_cnn.explain.lecture.text import read_slides
 
 pytest.importorskip("markdown_it")
@@ -37,11 +38,11 @@ def test_slides_end_at_a_rule_and_have_notes_and_figures(read):
 
 def test_a_picture_is_no_text(tmp_path):
     (tmp_path / "02.md").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(lecture.LectureError, match="^02.md: text - expected Markdown in UTF-8, got invalid start byte"):
+    with pytest.raises(lecture.LectureError, match="^02.md:1: text - expected UTF-8, got .*: byte 0x89"):
         read_slides(tmp_path / "02.md")
     (tmp_path / "02.md").write_text("# One")
-    (tmp_path / "deck.toml").write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(lecture.LectureError, match="^deck.toml: TOML - "):
+    (tmp_path / "deck.toml").write_bytes("# ä\ntitle = 'Größe'\n".encode("latin-1").replace(b"\xe4", b"a"))
+    with pytest.raises(lecture.LectureError, match="^deck.toml:2: text - expected UTF-8, got .*: byte 0xf6"):
         lecture.lecture_runs(tmp_path)
 
 
@@ -56,9 +57,45 @@ def test_a_program_is_shown(read):
 
 
 def test_pictures_travel_in_the_page(read, tmp_path):
-    (tmp_path / "dot.png").write_bytes(b"dot")
-    (slide,) = read("# P\n\n![a dot](dot.png)\n")
-    assert f'src="data:image/png;base64,{base64.b64encode(b"dot").decode()}"' in slide.body
+    for name, kind in {"dot.png": "png", "Größe 1%.JPG": "jpeg", "a b.webp": "webp"}.items():
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+        (slide,) = read(f"# P\n\n![a dot](<{name}>)\n")
+        sent = base64.b64encode((tmp_path / name).read_bytes()).decode()
+        assert f'src="data:image/{kind};base64,{sent}"' in slide.body
+    (slide,) = read("# P\n\n![a dot](a%20b.webp) ![Größe](Größe%201%25.JPG)\n")
+    assert slide.body.count("data:image/") == 2
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    assert "data:image/svg+xml;base64," in read("# P\n\n![x](a.svg)\n")[0].body
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.png", b"text", "got another or a damaged file, 'a.png'"),
+        ("a.svg", b"<svg", "got another or a damaged file, 'a.svg'"),
+        ("a.svg", b"<html/>", "got another or a damaged file, 'a.svg'"),
+        ("a.tiff", None, "got another or a damaged file, 'a.tiff'"),  # Pillow reads it, browsers do not
+        ("half.png", None, "got another or a damaged file, 'half.png'"),
+        ("a b.png", None, "expected a name with spaces in angle brackets, <a b.png>, got 'a b.png'"),
+    ],
+)
+def test_what_browsers_do_not_show_is_refused(read, tmp_path, name, content, says):
+    if content is None:
+        Image.effect_noise((40, 40), 50).save(tmp_path / name)
+    if name == "half.png":
+        content = (tmp_path / name).read_bytes()[:700]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(lecture.LectureError, match=rf"^02.md:3: picture - .*{says}"):
+        read(f"# P\n\n![x]({name})\n")
+
+
+def test_a_mark_before_the_text_and_ends_of_lines_of_windows(tmp_path):
+    (tmp_path / "02.md").write_bytes("\ufeff# Größe\r\n\r\n```figure window\r\nstride = 2\r\n```\r\n".encode())
+    (slide,) = read_slides(tmp_path / "02.md")
+    assert slide.title == "Größe" and slide.figures[0].arguments == {"stride": 2}
+    (tmp_path / "deck.toml").write_bytes("\ufefftitle = 'x'\r\n[networks]\r\n".encode())
+    assert lecture.lecture_runs(tmp_path) == {}
 
 
 MISTAKES = {
@@ -81,7 +118,20 @@ MISTAKES = {
     ),
     "missing": (
         "# A\n\n```figure ladder\n```\n",
-        "02.md:3: figure ladder: steps - expected a list of tables with name, accuracy, minutes, command, got nothing",
+        "02.md:3: figure ladder: steps - expected a list of tables with name, accuracy, minutes, command, "
+        'such as [{ name = "six layers", accuracy = 91.2, minutes = 3, command = "mcnn train" }], got nothing',
+    ),
+    "text for a number": (
+        '# A\n\n```figure transfer\n[[results]]\nname = "a"\naccuracy = "91 %"\nminutes = 1\n```\n',
+        "02.md:4: figure transfer: results - expected a list of tables with name, accuracy, minutes, such as",
+    ),
+    "negative time": (
+        '# A\n\n```figure transfer\nresults = [{ name = "a", accuracy = 91, minutes = -1 }]\n```\n',
+        "02.md:4: figure transfer: results - expected a list of tables with name, accuracy, minutes, such as",
+    ),
+    "one network": (
+        '# A\n\n```figure transfer\nnetwork = "resnet18"\n```\n',
+        '02.md:4: figure transfer: network - expected a list of one name of `mcnn list`, such as ["resnet18"], got',
     ),
     "grid": (
         "# A\n\n```figure window\ninput = [[1], [1, 2]]\n```\n",
@@ -101,7 +151,55 @@ MISTAKES = {
         "02.md:4: figure layers: networks - expected a list of 1 to 6 names of `mcnn list`, "
         "got ['vgg_z']; did you mean 'vgg_e'?",
     ),
-    "toml": ("# A\n\n```figure window\nkernel = 3\nstride =\n```\n", "02.md:5: figure window: TOML - Invalid value"),
+    "toml": (
+        "# A\n\n```figure window\nkernel = 3\nstride =\n```\n",
+        "02.md:5: figure window: TOML - .*, got 'stride ='",
+    ),
+    "no quotes": (
+        "# A\n\n```figure network\n\nnetwork = yours\n```\n",
+        '02.md:5: figure network: TOML - expected name = value, each name once, texts in "quotes" and lists in '
+        "[brackets], got 'network = yours' (Invalid value",
+    ),
+    "twice": (
+        "# A\n\n```figure window\nstride = 1\nstride = 2\n```\n",
+        "02.md:5: figure window: TOML - expected name = value, each name once, .*, got 'stride = 2'",
+    ),
+    "open list": (
+        "# A\n\n```figure window\ninput = [[1, 2],\n```\n",
+        "02.md:4: figure window: TOML - .*, got 'input = [[1, 2],'",
+    ),
+    "kernel too large": (
+        "# A\n\n```figure window\npadding = 1\ninput = [[1, 2], [3, 4]]\n```\n",
+        "02.md:3: figure window: kernel - expected at most the 2 rows and 2 columns of the input, got [[1, 0, -1], ",
+    ),
+    "window too large": (
+        "# A\n\n```figure pooling\nkernel_size = 5\n```\n",
+        "02.md:4: figure pooling: kernel_size - expected at most 4, for an input of 4 x 4, got 5",
+    ),
+    "even kernel": (
+        "# A\n\n```figure impulse\nkernel = [[1, 2], [3, 4]]\n```\n",
+        "02.md:4: figure impulse: kernel - expected 1 or 3 rows and columns, .*, got [[1, 2], [3, 4]]",
+    ),
+    "block without end": (
+        "# A\n\n```figure window\nstride = 1\n\n---\n\n# B\n",
+        "02.md:3: block figure window - expected a line ``` that ends it, got the end of the file",
+    ),
+    "block that takes the next": (
+        "# A\n\n```notes\nSay it.\n\n---\n\n# B\n\n```figure window\n```\n",
+        "02.md:3: block notes - expected a line ``` that ends it, got another block in line 10",
+    ),
+    "two figures": (
+        "# A\n\n```figure window\n```\n\n```figure impulse\n```\n",
+        "02.md:6: figure - expected one figure on a slide, got two: window and impulse",
+    ),
+    "second heading": (
+        "# A\n\nx\n\n# B\n",
+        "02.md:5: slide - expected a line --- between empty lines before the next slide, got a second heading",
+    ),
+    "rule below text": (
+        "# A\n\nx\n---\n# B\n",
+        "02.md:4: slide - expected an empty line before ---, which ends a slide, got text above it",
+    ),
     "two names": ("# A\n\n```figure a b\n```\n", '02.md:3: figure - expected one name, as in "figure window", got'),
     "block": (
         "# A\n\n```figur\n```\n",
@@ -113,7 +211,7 @@ MISTAKES = {
     ),
     "picture": (
         "# A\n\n![x](http://a.org/x.png)\n",
-        "02.md:3: picture - expected a picture in .*, got 'http://a.org/x.png'",
+        "02.md:3: picture - expected a file, its path seen from .*, got 'http://a.org/x.png'",
     ),
 }
 
@@ -131,9 +229,12 @@ def test_a_mistake_is_named_with_its_line(read, text, message):
     ("text", "message"),
     [
         ("title = 3", "deck.toml:1: title - expected a text, got 3"),
-        ("[words]\ninput = 1", "deck.toml:1: words - expected a table of texts, got"),
+        ("[words]\n\ninput = 1", "deck.toml:3: words: input - expected a text in quotes, got 1"),
+        ("words = 'x'", "deck.toml:1: words - expected a table, \\[words\\], with texts, got 'x'"),
+        ("lang = 'Deutsch'", "deck.toml:1: lang - expected a code of a language, such as \"en\", .*, got 'Deutsch'"),
         ("name = 'x'", "deck.toml:1: settings - expected title, lang, words, networks, got 'name'"),
-        ("title =", "deck.toml: TOML - Invalid value"),
+        ("title =", "deck.toml:1: TOML - .*, got 'title ='"),
+        ("title = 'x'\n[words]\nall = 'alle", "deck.toml:3: TOML - .*, got \"all = 'alle\""),
         ("[networks]\nmine = 'none'", "deck.toml:2: networks: mine - expected a run's folder or model file, seen from"),
         ("titel = 'x'", "deck.toml:1: settings - expected .*, got 'titel'; did you mean 'title'\\?"),
         (
@@ -167,8 +268,11 @@ def test_an_empty_folder_and_a_file_are_no_lecture(tmp_path):
         lecture.LectureError, match="slides - expected at least one in files that end with .md, got none"
     ):
         lecture.build_lecture(tmp_path)
-    with pytest.raises(lecture.LectureError, match="folder - expected the folder of a lecture, got something else"):
+    with pytest.raises(lecture.LectureError, match="folder - expected the folder of a lecture, .*, got no such"):
         lecture.build_lecture(tmp_path / "none")
+    (tmp_path / "a.md").write_text("# A")
+    with pytest.raises(lecture.LectureError, match="folder - expected the folder of a lecture, .*, got a file"):
+        lecture.build_lecture(tmp_path / "a.md")
 
 
 def test_every_figure_of_the_page_has_a_block():

@@ -76,7 +76,7 @@ export class Stage {
           await this.figures[name](boxes[i], given, this, more);
         } catch (error) {
           boxes[i].textContent = `figure ${name}: ${error.message}`;
-          throw error;
+          reportError(error); // not thrown: the figures of later slides have to be made, too
         }
       }),
     );
