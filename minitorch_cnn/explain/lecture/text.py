@@ -61,8 +61,8 @@ def read_slides(path):
     Raises
     ------
     LectureError
-        If a slide has no heading, or a second one; a block is not known, has no end or is not valid TOML; a slide has two
-        figures; or a picture is not a file of the folder.
+        If a slide has no heading or two, or two figures; a block is unknown, has no end, or is not valid TOML; or a
+        picture is not a file of the folder.
     ModuleNotFoundError
         If markdown-it-py is not installed.
     """
