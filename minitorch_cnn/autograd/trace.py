@@ -48,14 +48,30 @@ class setting(contextlib.ContextDecorator):
     def __init__(self, variable: ContextVar[Any], value: Any):
         self.variable, self.value, self._entered = variable, value, []
 
+    def _prepare(self):
+        """Return what the variable becomes, and what ``with ... as`` names."""
+        return self.value, self.value
+
     def __enter__(self) -> Any:
-        self._entered.append(_Block(self.variable, self.variable.get()))
-        _blocks.set((*_blocks.get(), self._entered[-1]))
-        self.variable.set(self.value)
-        return self.value
+        value, named = self._prepare()
+        block = _Block(self.variable, self.variable.get())
+        try:
+            _blocks.set((*_blocks.get(), block))
+            self.variable.set(value)
+            self._entered.append(block)
+            return named
+        except BaseException:  # Ctrl-C, after which nobody calls __exit__
+            _end(block)
+            raise
 
     def __exit__(self, *error: object) -> None:
-        _end(self._entered.pop())
+        try:
+            _end(self._entered[-1])
+        except BaseException:  # Ctrl-C in the middle
+            _end(self._entered[-1])
+            raise
+        finally:
+            self._entered.pop()
 
     def _recreate_cm(self):
         return type(self)(self.variable, self.value)
@@ -181,9 +197,9 @@ class trace(setting):
     def __init__(self):
         super().__init__(_records, ())
 
-    def __enter__(self) -> list[Record]:
-        self.value = (*_records.get(), [])
-        return super().__enter__()[-1]
+    def _prepare(self):
+        records = []
+        return (*_records.get(), records), records
 
     def _recreate_cm(self):
         return type(self)()

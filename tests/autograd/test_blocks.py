@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from minitorch_cnn import Tensor, ops
 from minitorch_cnn.autograd import enable_grad, is_grad_enabled, no_grad, trace
+from minitorch_cnn.autograd.trace import setting
 
 
 def inside(block):
@@ -127,3 +129,61 @@ def test_a_trace_inside_a_trace_records_into_both():
         ops.sqrt(x)
     assert [record.op.__name__ for record in outer] == ["ReLU", "Exp", "Sqrt"]
     assert [record.op.__name__ for record in inner] == ["Exp"]
+
+
+class InterruptedAt:
+    """A context variable, where Ctrl-C comes right after its value was set for the n-th time."""
+
+    def __init__(self, count):
+        self.kept, self.left = contextvars.ContextVar("kept", default="before"), count
+
+    def get(self):
+        return self.kept.get()
+
+    def set(self, value):
+        self.kept.set(value)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_while_a_block_begins_or_ends(count):
+    variable = InterruptedAt(count)
+    block = setting(variable, "inside")
+    with pytest.raises(KeyboardInterrupt), block:
+        pass
+    assert (variable.left, variable.get()) == (-1, "before")
+    with block as value:
+        assert variable.get() == value == "inside"
+    assert variable.get() == "before"
+
+
+@pytest.mark.parametrize("make", [no_grad, trace])
+def test_ctrl_c_at_any_line_of_a_block(make):
+    """Between the lines, Python looks for signals."""
+
+    def interrupt(frame, event, argument):
+        if frame.f_code.co_filename != sys.modules[setting.__module__].__file__:
+            return None
+        first = frame.f_code is setting.__exit__.__code__ and frame.f_lineno == frame.f_code.co_firstlineno + 1
+        lines.append(frame.f_lineno)
+        if event == "line" and len(lines) == stop and not first:  # before its first line, nobody can help
+            raise KeyboardInterrupt
+        return interrupt
+
+    for stop in range(1, 60):
+        lines, before = [], sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            with make():
+                pass
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        x = Tensor(np.ones(2), requires_grad=True)
+        with trace() as records:
+            assert ops.exp(x).requires_grad
+        assert len(records) == 1
+    assert len(lines) < stop  # all lines were tried
