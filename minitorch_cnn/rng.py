@@ -45,11 +45,12 @@ def undrawn_weights() -> Iterator[None]:
     The random stream does not advance. Use it for models whose weights nobody reads, or that are all written later:
     drawing the 143 million weights of VGG-E takes seconds, making the model without them takes milliseconds.
     """
-    token = _weights_are_drawn.set(False)
+    before = _weights_are_drawn.get()
     try:
+        _weights_are_drawn.set(False)
         yield
     finally:
-        _weights_are_drawn.reset(token)
+        _weights_are_drawn.set(before)
 
 
 def weights_are_drawn() -> bool:

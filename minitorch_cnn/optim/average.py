@@ -133,8 +133,8 @@ class EMA(WeightAverage):
     def applied(self) -> Iterator[None]:
         """Return a context in which the model has the averaged weights."""
         own = {path: array for path, array in self.model.state_dict().items() if path in self.arrays}
-        self._put(self.arrays)
         try:
+            self._put(self.arrays)
             yield
         finally:
             self._put(own)

@@ -79,6 +79,24 @@ def test_saved_and_loaded_the_next_steps_have_the_same_bits(make):
         np.testing.assert_array_equal(array, other.state_dict()[path])
 
 
+def test_ctrl_c_while_the_average_is_put_into_the_model(monkeypatch):
+    net = model()
+    average = optim.EMA(net)
+    moved(net, 1)
+    own, put = {path: array.copy() for path, array in floats(net).items()}, average._put
+
+    def interrupted(arrays):
+        put(arrays)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(average, "_put", interrupted)
+    with pytest.raises(KeyboardInterrupt), average.applied():
+        pass
+    for path, array in floats(net).items():
+        np.testing.assert_array_equal(array, own[path])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
