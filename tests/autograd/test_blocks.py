@@ -160,7 +160,7 @@ def test_ctrl_c_while_a_block_begins_or_ends(count):
 
 
 def interrupted_block(make, stop):
-    """Run a block with Ctrl-C at its ``stop``-th line, and return how many lines ran; Python looks for signals there."""
+    """Run a block with Ctrl-C at its ``stop``-th line, where Python looks for signals; return how many lines ran."""
 
     def look(frame, event, argument):
         if frame.f_code.co_filename != sys.modules[setting.__module__].__file__:
