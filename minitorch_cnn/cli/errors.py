@@ -45,7 +45,7 @@ def usage(prog, error):
         text = text.replace(argument, option, 1) if text.startswith(argument) else text
     if isinstance(error, train.OwnNetworkError):
         option = "--model" if prog == "mcnn train" else "--network"
-        text = f"name your network by {option} FILE:NAME, such as {error.place} ({text})"
+        text = f"name your network by {option} FILE:NAME, such as {error.place}: {error.reason}"
     return UsageError(f"{prog}: {text}")
 
 

@@ -1,9 +1,13 @@
 """`mcnn lecture`: a deck of slides in one file, from the text that is shipped or from your own."""
 
-from minitorch_cnn.cli.errors import UsageError
-from minitorch_cnn.cli.options import check_output, model_path, run_code, test_source
+import argparse
+import pathlib
+
+from minitorch_cnn.cli.errors import UsageError, sentence
+from minitorch_cnn.cli.options import check_output, classifier_code, is_own, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
 from minitorch_cnn.display import shell
+from minitorch_cnn.hints import hint
 
 IMAGES = 24  # test images of a run in the page
 
@@ -42,9 +46,28 @@ def _add_options(parser):
     parser.add_argument(
         "--run", dest="model", metavar="RUN", help="a trained network for the figures (default: a small one)"
     )
+    parser.add_argument(
+        "--network",
+        dest="own",
+        action="append",
+        type=_own,
+        default=[],
+        metavar="NAME=FILE:NAME",
+        help="the class or function of your own network, where its file was moved or changed since its run; before =, "
+        "its name in deck.toml, or yours for the network of --run",
+    )
     parser.add_argument("-o", dest="output", metavar="FILE", default="lecture.html", help="(default: lecture.html)")
     parser.set_defaults(kinds=(".html",), folder=None, data=None, network=None, unverified=False, skip_broken=False)
     set_command(parser, _build, _build_code)
+
+
+def _own(text):
+    """Parse the name of a network of the lecture, and where its code is."""
+    name, _, place = text.partition("=")
+    if not (name and is_own(place)):
+        expected = "expected the network's name in deck.toml and its file, such as pets=own.py:Net"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}")
+    return name, place
 
 
 def _new(arguments):
@@ -76,21 +99,45 @@ def _build(arguments):
 def _build_code(arguments):
     """Return the program: the networks of the figures first, then the page."""
     from minitorch_cnn.explain import lecture
+    from minitorch_cnn.explain.lecture import settings
 
     runs = {name: str(path) for name, path in lecture.lecture_runs(arguments.folder).items()}
+    folder = pathlib.Path(arguments.folder or "")
+    places = {name: f"{settings.place(folder, name, 'networks')}: networks: {name}" for name in runs}
     if arguments.model is not None:
-        runs["yours"] = arguments.model
+        runs["yours"], places["yours"] = arguments.model, "--run"
+    own = dict(arguments.own)
+    if unknown := next((name for name in own if name not in runs), None):
+        known = ", ".join(runs) or "none, as there is neither [networks] nor --run"
+        got = f"{unknown!r}{hint(unknown, runs)}"
+        raise UsageError(f"{arguments.parser.prog}: --network - expected one of {known}, got {got}")
     lines = "pages = {}\n" if runs else ""
     for name, run in runs.items():
-        arguments.model = run
-        lines += (
-            f"classifier = train.Classifier.load({model_path(arguments)!r})\n"
-            f"test_set = {test_source(arguments).code(train=False)}\n"
-            f"images, labels = test_set.images[:{IMAGES}], test_set.labels[:{IMAGES}]\n"
-            f"pages[{name!r}] = explain.explore(classifier, images, labels)\n"
-        )
+        arguments.model, arguments.network = run, own.get(name)
+        lines += _network_code(arguments, name, places[name])
     given = [repr(arguments.folder)] if arguments.folder else []
     given += ["pages=pages"] if runs else []
     imports = "data, explain, train" if runs else "explain"
     built = f"page = explain.build_lecture({', '.join(given)})\npage.save({arguments.output!r})\n"
     return f"from minitorch_cnn import {imports}\n\n{lines}{built}"
+
+
+def _network_code(arguments, name, place):
+    """Return the program that loads a network and its test images; ``place`` begins the message of an error."""
+    from minitorch_cnn import train
+
+    prog = arguments.parser.prog
+    try:
+        loaded, test_set = classifier_code(arguments), test_source(arguments).code(train=False)
+    except (UsageError, ValueError, OSError) as error:
+        cause = error.__cause__
+        problem = sentence(error).removeprefix(f"{prog}: ")
+        if isinstance(cause, train.OwnNetworkError):
+            problem = f"expected --network {name}={cause.place}, got none: {cause.reason}"
+        raise UsageError(f"{prog}: {place} - {problem}") from error
+    return (
+        f"classifier = {loaded}\n"
+        f"test_set = {test_set}\n"
+        f"images, labels = test_set.images[:{IMAGES}], test_set.labels[:{IMAGES}]\n"
+        f"pages[{name!r}] = explain.explore(classifier, images, labels)\n"
+    )

@@ -24,13 +24,15 @@ class OwnNetworkError(ValueError):
 
     Attributes
     ----------
+    reason : str
+        Why it cannot.
     place : str
         What the record names, ``FILE:NAME``, or an example.
     """
 
-    def __init__(self, message: str, place: str = "own.py:Net"):
-        super().__init__(message)
-        self.place = place
+    def __init__(self, expected: str, reason: str, place: str = "own.py:Net"):
+        super().__init__(f"{expected}: {reason}; got None")
+        self.reason, self.place = reason, place
 
 
 def describe(model, name, sizes):
@@ -213,22 +215,23 @@ def _of_own(model, factory, arguments, sizes):
 def _known(architecture, caller):
     """Return the recorded class or function, if it is the one that was trained and no other code has to run."""
     factory, name = architecture["factory"], architecture["name"]
-    asked = f"{caller}: model - expected model=, a network like {name}: "
+    asked = f"{caller}: model - expected model=, a network like {name}"
     if factory is None:
-        raise OwnNetworkError(asked + "the run was given a network, and how it was made is not recorded; got None")
+        raise OwnNetworkError(asked, "the run was given a network, and how it was made is not recorded")
     place = f"{factory.get('file') or 'own.py'}:{factory['name']}"
     if found := _imported(factory):
         if _source(found) == factory.get("source"):
             return found
-        raise OwnNetworkError(asked + "its source has changed since the run; got None", place)
+        raise OwnNetworkError(asked, "its source has changed since the run", place)
+    why = ""
     if factory.get("file") and factory.get("file_sha256"):
         if found := own.find_known(factory["file"], factory["name"], factory["file_sha256"]):
             return found
         if os.path.isfile(factory["file"]):
-            asked += "its file has changed since the run, or you have not run it on this computer yet; "
+            why = "its file has changed since the run, or you have not run it on this computer yet; "
         else:
-            asked += f"its file is no longer at {factory['file']}; "
-    raise OwnNetworkError(asked + "code of your own runs only where you name it; got None", place)
+            why = f"its file is no longer at {factory['file']}; "
+    raise OwnNetworkError(asked, why + "code of your own runs only where you name it", place)
 
 
 def _imported(factory):

@@ -58,6 +58,18 @@ def test_mistakes_are_named(mcnn, own_folder, monkeypatch):
     assert code == 2 and "-o - expected a file name that ends in .html, got 'page.pdf'" in err
     code, _, err = mcnn("lecture", "bild", "a")
     assert code == 2 and "did you mean 'build'?" in err
+    (own_folder / "a" / "deck.toml").write_text('[networks]\n\npets = "deck.toml"\n')
+    code, _, err = mcnn("lecture", "build", "a")
+    assert code == 2 and err.startswith("mcnn lecture build: deck.toml:3: networks: pets - ") and "safetensors" in err
+    code, _, err = mcnn("lecture", "build", "a", "--network", "pet=own.py:Net")
+    assert code == 2 and "--network - expected one of pets, got 'pet'; did you mean 'pets'?" in err
+    code, _, err = mcnn("lecture", "--network", "pet=own.py:Net")
+    assert code == 2 and "--network - expected one of none" in err
+    code, _, err = mcnn("lecture", "build", "a", "--network", "own.py:Net")
+    assert code == 2 and "such as pets=own.py:Net, got 'own.py:Net'" in err
+    code, _, err = mcnn("lecture", "--run", "none")
+    assert code == 2 and err.startswith("mcnn lecture: --run - ") and "none" in err
+    (own_folder / "a" / "deck.toml").unlink()
     monkeypatch.setitem(sys.modules, "markdown_it", None)
     code, _, err = mcnn("lecture", "build", "a")
     assert code == 2 and "install what lectures need: pip install 'minitorch-cnn[lecture]'" in err

@@ -102,6 +102,17 @@ def test_other_code_runs_only_where_it_is_named(mcnn, own_run, own_folder, monke
     name = "other.py:Net" if change == "gone" else "own.py:Net"
     code, out, err = mcnn("predict", "image.png", "--model", own_run, "--network", name)
     assert code == 0 and "image.png" in out, err
+    pytest.importorskip("markdown_it")
+    (own_folder / "deck").mkdir()
+    (own_folder / "deck" / "a.md").write_text('# A\n\n```figure filters\nnetwork = "mine"\n```\n')
+    (own_folder / "deck" / "deck.toml").write_text('[networks]\nmine = "../run"\n')
+    forget_own_files()
+    if change != "never run here":  # by now it has been
+        code, _, err = mcnn("lecture", "build", "deck")
+        place = "mcnn lecture build: deck.toml:2: networks: mine"
+        assert code == 2 and f"{place} - expected --network mine={file}:Net, got none: {why}" in err
+    code, out, err = mcnn("lecture", "build", "deck", "--network", f"mine={name}")
+    assert code == 0 and "1 slides" in out, err
 
 
 def test_a_run_of_ones_own_network_goes_on(mcnn, own_run):
