@@ -74,7 +74,7 @@ def first_gradient(variable, grad):
 def saved_versions(ctx: Any, variables: list[Any]) -> list[tuple[Any, int]]:
     """Return (counter, its value now) of each variable whose memory ``ctx`` has saved."""
     arrays = [a for a in ctx.saved if isinstance(a, np.ndarray)]
-    held = [v for v in variables if True in [np.may_share_memory(v.data, a) for a in arrays]]
+    held = [v for v in variables if True in [v.data is a or np.may_share_memory(v.data, a) for a in arrays]]
     return [(v._version, v.version) for v in held]
 
 
@@ -105,7 +105,7 @@ def check_gradients(node, grads):
         raise TypeError(f"{node.function.__name__}.backward: result - expected {expected}, got {got}")
     got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
     fits = len(got) == len(node.expected)
-    if not fits or False in [g in (None, e) for g, e in zip(got, node.expected, strict=True)]:
+    if not fits or False in [g is None or g == e for g, e in zip(got, node.expected, strict=True)]:
         expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (node.expected, got))
         raise ValueError(f"{node.function.__name__}.backward: expected gradients of {expected}, got {got}")
     return grads

@@ -142,11 +142,11 @@ class Optimizer:
                 position += 1
         for parameter, state, group in jobs:
             # Kernels work on contiguous arrays; both of these are views in the usual case.
-            form = self._form(parameter.shape)
-            array = np.ascontiguousarray(parameter.data).reshape(form)
-            self._update(array, np.ascontiguousarray(parameter.grad).reshape(form), state, group)
-            if not np.may_share_memory(array, parameter.data):
-                parameter.data[...] = array.reshape(parameter.shape)
+            data, form = parameter.data, self._form(parameter.data.shape)
+            contiguous = np.ascontiguousarray(data)
+            self._update(contiguous.reshape(form), np.ascontiguousarray(parameter.grad).reshape(form), state, group)
+            if contiguous is not data:
+                data[...] = contiguous.reshape(data.shape)
             parameter.bump_version()
 
     def _form(self, shape):
@@ -154,15 +154,15 @@ class Optimizer:
         return (-1,)
 
     def _check_arrays(self, position, parameter):
-        expected = (parameter.shape, parameter.dtype)
-        got = (parameter.grad.shape, parameter.grad.dtype)
-        if got != expected:
+        data, grad = parameter.data, parameter.grad
+        if (grad.shape, grad.dtype) != (data.shape, data.dtype):
+            expected, got = ((array.shape, array.dtype) for array in (data, grad))
             raise ValueError(f"{self._name}: gradient of parameter {position} - expected {expected}, got {got}")
         for key, kept in self.state.get(position, {}).items():
-            if isinstance(kept, np.ndarray) and (kept.size, kept.dtype) != (parameter.size, parameter.dtype):
+            if isinstance(kept, np.ndarray) and (kept.size, kept.dtype) != (data.size, data.dtype):
                 raise ValueError(
-                    f"{self._name}: {key} of parameter {position} - expected {parameter.size} elements of "
-                    f"{parameter.dtype}, got {kept.size} of {kept.dtype}; the parameter changed, make a new optimiser"
+                    f"{self._name}: {key} of parameter {position} - expected {data.size} elements of "
+                    f"{data.dtype}, got {kept.size} of {kept.dtype}; the parameter changed, make a new optimiser"
                 )
 
     # -------------------------------------------------------------------- saving and loading
