@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 
 from minitorch_cnn.cli import train, training
 from minitorch_cnn.cli.errors import EXIT_DIVERGED, EXIT_STOPPED, UsageError, explain
@@ -128,9 +129,9 @@ def _record(arguments):
         if any(word.split("=")[0] == option for word in words):
             why = "the sweep gives its values" if option in points[0] else "each run of a sweep is a new one"
             raise UsageError(f"mcnn sweep: leave out {option} after --: {why}")
-    held_out, plans = [], _plans(points, words)
+    held_out, images = [], _check(points, _plans(points, words))
     if _parsed(words).holdout is None:
-        held_out = ["--holdout", str(max(len(plans[0].source.open(train=True).labels) // _HELD_OUT, 1))]
+        held_out = ["--holdout", str(max(images // _HELD_OUT, 1))]
     return {"words": words, "holdout": held_out, "points": points, "diverged": {}}
 
 
@@ -148,6 +149,22 @@ def _plans(points, words):
             plan = train.planned(arguments)
         plans.append(plan)
     return plans
+
+
+def _check(points, plans):
+    """Make the trainer of each run, which refuses what does not fit; return how many images there are to learn from."""
+    from minitorch_cnn import rng
+
+    sets = {}
+    for point, plan in zip(points, plans, strict=True):
+        if plan.source not in sets:
+            sets[plan.source] = plan.source.open(train=True)
+        try:
+            with tempfile.TemporaryDirectory() as folder, rng.undrawn_weights():
+                plan.trainer(sets[plan.source], os.path.join(folder, "run"))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"mcnn sweep: {' '.join(_words(point))}: {error}") from error
+    return len(next(iter(sets.values())).labels)
 
 
 def _words(point):

@@ -111,6 +111,16 @@ def test_a_value_that_only_a_later_run_has_is_checked_before_the_first_one(mcnn)
     assert code == 2 and "--recipe: name - expected one of" in err and not os.path.exists("runs")
 
 
+def test_a_network_that_only_a_later_run_has_is_made_before_the_first_one(mcnn):
+    code, _, err = mcnn("sweep", "--image-size", "32,2", "--", "--data", "shapes10")
+    assert (code, err) == (
+        2,
+        "mcnn sweep: --image-size=2: Cifar4: image_size - expected at least 16 for four poolings by 2, got 2\n",
+    )
+    code, _, err = mcnn("sweep", "--batch-size", "8,999999", "--", "--data", "shapes10")
+    assert code == 2 and err.startswith("mcnn sweep: --batch-size=999999: ") and not os.path.exists("runs")
+
+
 @pytest.mark.parametrize("text", [None, "{", '{"words": [1]}', '{"words": [], "holdout": [], "points": [3]}'])
 def test_a_folder_that_holds_no_sweep(mcnn, text):
     os.mkdir("other")
