@@ -114,3 +114,11 @@ def test_a_classifier_says_what_its_metadata_lack():
         train.Classifier(None, {})
     with pytest.raises(TypeError, match="Classifier: metadata - expected a dict of facts"):
         train.Classifier(None, None)
+
+
+@pytest.mark.parametrize("folder", [None, 3, b"run"])
+def test_a_folder_that_is_no_path_is_named(folder):
+    with pytest.raises(TypeError, match="Trainer: folder - expected a string or a Path, got"):
+        train.RunFolder.create(folder)
+    with pytest.raises(TypeError, match="run: folder - expected a string or a Path, got"):
+        train.RunFolder.open(folder)

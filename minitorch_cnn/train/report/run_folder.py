@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any, Self
 
+from minitorch_cnn import arguments
 from minitorch_cnn.display import html
 from minitorch_cnn.io import files, json_text, record
 from minitorch_cnn.train.report.lock import FolderLock, RunFolderError
@@ -72,9 +73,12 @@ class RunFolder:
 
         Raises
         ------
+        TypeError
+            If ``path`` is not a path.
         RunFolderError
             If something is there already: runs are never overwritten.
         """
+        arguments.path("Trainer", folder=path)
         path = pathlib.Path(path)
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} - expected a new or empty folder, got a file")
@@ -95,9 +99,12 @@ class RunFolder:
 
         Raises
         ------
+        TypeError
+            If ``path`` is not a path.
         RunFolderError
             If there is no such folder.
         """
+        arguments.path("run", folder=path)
         if not pathlib.Path(path).is_dir():
             raise RunFolderError(f"{path} - expected the folder of an earlier run, got no folder")
         return cls(path)
