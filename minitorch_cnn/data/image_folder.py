@@ -153,4 +153,5 @@ def _classes(base):
         hint = f"; there are several in {inside[0]}" if inside else ""
         raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}{hint}")
     listing.check_told_apart(base, names)
+    listing.warn_of_capitals(base, names)
     return names

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import unicodedata
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -85,6 +86,17 @@ def check_told_apart(source, names, form=visible):
             raise DatasetError(
                 f"{source} - expected names of classes that a reader can tell apart, got {other!a} and {name!a}"
             )
+
+
+def warn_of_capitals(source, names):
+    """Warn of the first two classes that differ in capital letters alone: Windows and macOS make one folder of them."""
+    seen = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            told = f"the classes {other!r} and {name!r} differ in capital letters alone and are learned as two"
+            warnings.warn(f"{source}: {told}", stacklevel=2)
+            return
 
 
 def check(owner, source, train, options):

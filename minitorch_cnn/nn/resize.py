@@ -1,6 +1,6 @@
 """Resizing images as a layer."""
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import one_of
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.ops.resize import MODES, size_or_factors
@@ -45,6 +45,7 @@ class Resize(Module):
     ):
         size_or_factors("Resize", size, scale_factor)
         one_of("Resize", MODES, mode=mode)
+        arguments.flag("Resize", antialias=antialias, align_corners=align_corners)
         self.size, self.mode, self.antialias = size, mode, bool(antialias)
         self.align_corners, self.scale_factor = bool(align_corners), scale_factor
 

@@ -12,7 +12,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
-from minitorch_cnn.ops.norm import batch_norm
+from minitorch_cnn.ops.norm import batch_norm, check_statistics
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, SamePlace
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Operand, Shape
@@ -191,7 +191,8 @@ def instance_norm(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not a Tensor, evaluation lacks statistics, or momentum or eps is out of range.
+        If an argument is not a Tensor, statistics are not ndarrays of floats, evaluation lacks them, or an option is
+        out of range.
     ShapeError
         If x has no pixels, a channel of it has a single value, or another shape is not (C,).
 
@@ -201,7 +202,9 @@ def instance_norm(
     H*W - 1; it costs two more passes. A batch without images leaves the statistics as they are.
     """
     tensors("instance_norm", x=x)
+    check_statistics("instance_norm", running_mean=running_mean, running_var=running_var)
     arguments.number("instance_norm", least=0, most=1, momentum=momentum)
+    arguments.flag("instance_norm", training=training)
     shape = x.data.shape
     if len(shape) not in (3, 4):
         raise ShapeError(f"instance_norm: x - expected (N, C, W) or (N, C, H, W), got shape {shape}")

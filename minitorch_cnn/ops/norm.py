@@ -25,6 +25,14 @@ def _pixels(x):
     return nhwc(x.reshape(*x.shape[:2], *(1,) * (4 - x.ndim), *x.shape[2:]))
 
 
+def check_statistics(op, **named):
+    """Raise TypeError unless every named argument is None or an ndarray of floats: integers would round all to 0."""
+    for name, array in named.items():
+        if array is not None and (not isinstance(array, np.ndarray) or array.dtype.kind != "f"):
+            got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{op}: {name} - expected an ndarray of floats or None, got {got}")
+
+
 def batch_norm_shape(x, weight, bias, running_mean, running_var):
     """Return the shape of x; raise unless all other shapes are (C,)."""
     if not 2 <= len(x) <= 4:
@@ -134,6 +142,7 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
     """Raise unless these are valid arguments of `batch_norm`."""
     tensors("batch_norm", x=x)
     optional_tensors("batch_norm", weight=weight, bias=bias)
+    check_statistics("batch_norm", running_mean=running_mean, running_var=running_var)
     if not 0 <= momentum <= 1:
         raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
     if not eps > 0:
@@ -179,7 +188,7 @@ def batch_norm(
     Raises
     ------
     TypeError
-        If an argument is not a Tensor.
+        If an argument is not a Tensor, or not an ndarray of floats.
     ShapeError
         If x has no channel axis, or another shape is not (C,).
     ValueError

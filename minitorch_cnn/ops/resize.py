@@ -52,7 +52,10 @@ def spacing(size, out_size, align_corners=False, factor=None):
     """
     if align_corners:
         return Fraction(size - 1, out_size - 1) if out_size > 1 else Fraction(0)
-    return Fraction(size, out_size) if factor is None else 1 / Fraction(factor).limit_denominator(_FINEST)
+    if factor is None:
+        return Fraction(size, out_size)
+    written = Fraction(factor).limit_denominator(_FINEST)
+    return 1 / written if written else Fraction(1 / factor).limit_denominator(_FINEST)
 
 
 def interpolation_weights(size, out_size, mode, antialias, align_corners=False, factor=None):
@@ -218,7 +221,7 @@ def resize(
     ------
     TypeError
         If x is not a Tensor, the size is not an integer or a pair of integers, there are both a size and a factor, or
-        neither.
+        neither, or an option is not True or False.
     ValueError
         If the mode is unknown, the size or the factor is not positive, the factor leaves no pixel, or antialias or
         align_corners comes with mode "nearest".
@@ -231,16 +234,26 @@ def resize(
     Cost: N*C*(OH*W*K + OH*OW*K) multiply-adds, where K pixels are read along an axis: 1, 2 or 4, more with antialias.
     """
     tensors("resize", x=x)
-    shape, options = x.data.shape, {"antialias": bool(antialias), "align_corners": bool(align_corners)}
-    sides = isinstance(scale_factor if size is None else size, (tuple, list))
-    _check_mode(mode, shape, sides, options)
+    shape, options = x.data.shape, {"antialias": antialias, "align_corners": align_corners}
+    arguments.flag("resize", **options)
+    given = scale_factor if size is None else size
+    _check_mode(mode, shape, isinstance(given, (tuple, list)) and len(given) > 1, options)
     if len(shape) == 3:
         x = reshape(x, (*shape[:2], 1, shape[2]))
-        size, scale_factor = (None if value is None else (1, value) for value in (size, scale_factor))
+        size, scale_factor = _of_signal("size", size), _of_signal("scale_factor", scale_factor)
     size, factors = _size_and_factors(x.data.shape[2:], size, scale_factor)
     mode = "bilinear" if mode == "linear" else mode
     out = Resize.apply(x, size=size, mode=mode, factors=factors, **options)
     return out if len(shape) == 4 else reshape(out, (*shape[:2], size[1]))
+
+
+def _of_signal(name, value):
+    """Return the size or factor of a signal, a number or a tuple of one, as that of an image one pixel high."""
+    if not isinstance(value, (tuple, list)):
+        return None if value is None else (1, value)
+    if len(value) != 1:
+        raise TypeError(f"resize: {name} - expected one number for signals, got {value!r}")
+    return (1, value[0])
 
 
 def _check_mode(mode, shape, sides, options):

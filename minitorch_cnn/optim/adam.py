@@ -72,6 +72,9 @@ class Adam(Optimizer):
         if len(betas) != 2 or not all(isinstance(beta, numbers.Real) and 0 <= beta < 1 for beta in betas):
             raise ValueError(f"{self._name}: betas - expected two numbers from 0 to below 1, got {betas!r}")
 
+    def _expected_state(self, options):
+        return (*self._kept, "largest") if options["amsgrad"] else self._kept
+
     def _update(self, parameter, grad, state, group):
         if not state:
             state.update(step=0, m=np.zeros_like(parameter), v=np.zeros_like(parameter))

@@ -219,7 +219,9 @@ class Optimizer:
         for options in saved["groups"].values():
             self._check_group(options)
         self._check_shapes(saved.get("shapes", self._shapes()))  # files of older versions lack them
-        state = {key: self._checked_state(str(key), kept) for key, kept in saved.get("state", {}).items()}
+        state = {
+            key: self._checked_state(str(key), kept, saved["groups"]) for key, kept in saved.get("state", {}).items()
+        }
         self.state = {int(key): kept for key, kept in state.items()}
         for number, group in enumerate(self.param_groups):
             group.update(saved["groups"][str(number)])
@@ -238,13 +240,26 @@ class Optimizer:
         """Return the options of a saved group, also of a file from before one of them existed."""
         return {**{name: value for name, value in self._defaults.items() if name in self._added_options}, **options}
 
-    def _checked_state(self, position, kept):
+    def _expected_state(self, options):
+        """Return the names of what a parameter keeps under the options of its group."""
+        return self._kept
+
+    def _options_of(self, position, groups):
+        """Return the options of the group to which the parameter at a position belongs."""
+        for number, group in enumerate(self.param_groups):
+            if position < len(group["params"]):
+                return groups[str(number)]
+            position -= len(group["params"])
+        raise IndexError(position)
+
+    def _checked_state(self, position, kept, groups):
         """Return a copy of a parameter's saved state; raise ValueError unless it fits this optimiser."""
         parameters = self._parameters()
         if not position.isdecimal() or not int(position) < len(parameters):
             raise ValueError(f"{self._name}: saved - expected positions below {len(parameters)}, got {position}")
-        if self._kept is not None and sorted(set(kept) - set(self._kept_sometimes)) != sorted(self._kept):
-            expected, got = ", ".join(self._kept), ", ".join(map(str, kept))
+        needed = self._expected_state(self._options_of(int(position), groups))
+        if needed is not None and sorted({*kept} - ({*self._kept_sometimes} - {*needed})) != sorted(needed):
+            expected, got = ", ".join(needed), ", ".join(map(str, kept))
             raise ValueError(f"{self._name}: saved state of parameter {position} - expected {expected}, got {got}")
         parameter = parameters[int(position)]
         for name, value in kept.items():

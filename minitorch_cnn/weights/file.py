@@ -207,13 +207,19 @@ def check_state_dict(function, state_dict):
             raise ValueError(f"{function}: state_dict - expected names in UTF-8, got {name!a} ({error})") from error
 
 
-def as_text(function, metadata):
-    """Return metadata, a dict or None, as JSON; raise TypeError in the name of a function if JSON cannot hold it."""
+def as_text(function, metadata, *, standard=False):
+    """Return metadata, a dict or None, as JSON; raise TypeError in the name of a function if JSON cannot hold it.
+
+    Python writes and reads NaN and infinities, which the standard lacks; with ``standard`` they raise ValueError.
+    """
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict):
         raise TypeError(f"{function}: metadata - expected a dict, got {type(metadata).__name__}")
     try:
-        return json.dumps(_plain(function, metadata, "metadata"))
+        return json.dumps(_plain(function, metadata, "metadata"), allow_nan=not standard)
+    except ValueError as error:
+        expected = "finite numbers, as other programs cannot read NaN and infinities"
+        raise ValueError(f"{function}: metadata - expected {expected}, got {metadata!r:.200}") from error
     except RecursionError as error:
         raise TypeError(f"{function}: metadata - expected what JSON can hold, got a dict that holds itself") from error
 

@@ -49,19 +49,24 @@ def draw(shape):
 
 
 def zoo(length):
-    """Every network, one at a time; the short form takes some of the small ones."""
+    """Every network, one at a time, so that a stopped run continues; the short form takes some of the small ones."""
     names = [name for name in models.list() if small(name)][::10] if not length.full else models.list()
-    wrong, remarks = [], set()
+    progress = harness.Progress(length, done=[], wrong=[], remarks=[])
     for name in names:
+        if name in progress.done:
+            continue
         channels, side = models.native_input(name)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "m.onnx")
             try:
                 requires_equal(onnxruntime, path, models.create(name).eval(), draw((1, channels, side, side)))
-                remarks.add(opened([path]))
+                progress.remarks = sorted({*progress.remarks, opened([path])})
             except (AssertionError, ValueError, RuntimeError) as error:
-                wrong.append(f"{name}: {str(error)[:200]}")
-    return f"{len(names) - len(wrong)} of {len(names)} networks, {', '.join(remarks)}{''.join(wrong)}", not wrong
+                progress.wrong.append(f"; {name}: {str(error)[:200]}")
+        progress.done.append(name)
+        progress.save()
+    right = len(names) - len(progress.wrong)
+    return f"{right} of {len(names)} networks, {', '.join(progress.remarks)}{''.join(progress.wrong)}", not progress.wrong
 
 
 def at_random(length):

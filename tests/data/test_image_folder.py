@@ -332,6 +332,17 @@ def test_a_list_tells_whether_a_seed_has_divided_it(tmp_path, parts, drawn):
     assert image_folder.list_folder(tmp_path / "pets", listing.Options()).drawn is drawn
 
 
+def test_classes_that_differ_in_capital_letters_alone_are_two_and_a_warning_says_so(tmp_path):
+    for name in ("cat", "dog", "Cat", "Dog"):
+        for i in range(2):
+            draw(tmp_path / name / f"{i}.png")
+    if len(list(tmp_path.iterdir())) == 2:
+        pytest.skip("names of files differ in more than capital letters here")
+    with pytest.warns(UserWarning, match="the classes 'Cat' and 'cat' differ in capital letters alone") as caught:
+        assert data.ImageFolder(tmp_path).classes == ("Cat", "Dog", "cat", "dog")
+    assert len(caught) == 1
+
+
 def test_classes_and_parts_that_a_reader_takes_for_one_are_refused(pets, tmp_path):
     draw(pets / "dog\u200b" / "0.png")
     with pytest.raises(data.DatasetError, match=r"a reader can tell apart, got 'dog' and 'dog\\u200b'"):

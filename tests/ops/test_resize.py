@@ -173,6 +173,10 @@ def test_what_cannot_be_resized():
         ops.resize(x, scale_factor=(1, 0))
     with pytest.raises(ValueError, match=r"scale_factor - expected a number or two numbers, got \(1, 2, 3\)"):
         ops.resize(x, scale_factor=(1, 2, 3))
+    with pytest.raises(TypeError, match="resize: antialias - expected True or False, got 'no'"):
+        ops.resize(x, 2, antialias="no")
+    with pytest.raises(TypeError, match=r"resize: size - expected one number for signals, got \(2, 2\)"):
+        ops.resize(Tensor(np.zeros((1, 1, 2))), (2, 2), mode="linear")
     with pytest.raises(ValueError, match=r"factors that leave at least one pixel, got 0.4 for \(2, 2\) pixels"):
         ops.resize(x, scale_factor=0.4)
 
@@ -183,3 +187,11 @@ def test_an_axis_that_a_factor_leaves_as_long_as_it_was_stays_as_it_is(normal, m
     np.testing.assert_array_equal(ops.resize(Tensor(x), scale_factor=1.1, mode=mode).data, x)
     wider = ops.resize(Tensor(x), scale_factor=(1.1, 2), mode=mode).data
     np.testing.assert_allclose(wider, ops.resize(Tensor(x), (7, 10), mode=mode).data, atol=1e-12)
+
+
+def test_a_signal_takes_a_tuple_of_one_and_a_factor_below_a_millionth():
+    x = Tensor(np.arange(4.0).reshape(1, 1, 4))
+    for mode in ("linear", "nearest"):
+        np.testing.assert_array_equal(ops.resize(x, (8,), mode=mode).data, ops.resize(x, 8, mode=mode).data)
+    long = Tensor(np.zeros((1, 1, 20_000_000), np.float32))
+    assert ops.resize(long, scale_factor=1e-7, mode="nearest").shape == (1, 1, 2)

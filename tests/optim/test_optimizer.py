@@ -444,6 +444,20 @@ def test_a_group_added_later_learns_and_a_wrong_one_changes_nothing(make):
     assert other.param_groups[1]["lr"] == 0.5
 
 
+def test_amsgrad_needs_its_maxima():
+    params = parameters()
+    optimizer = optim.Adam(params[:1], amsgrad=True)
+    optimizer.add_param_group({"params": params[1:], "amsgrad": False})
+    run(optimizer, params, 2)
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict(saved)
+    del saved["state"]["0"]["largest"]
+    with pytest.raises(ValueError, match="saved state of parameter 0 - expected step, m, v, largest, got step, m, v"):
+        optimizer.load_state_dict(saved)
+    saved["groups"]["0"]["amsgrad"] = False
+    optimizer.load_state_dict(saved)
+
+
 def test_a_file_from_before_amsgrad_is_read():
     params = parameters()
     optimizer = optim.Adam(params)

@@ -55,7 +55,8 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     ShapeError
         If the model does not take inputs of this shape.
     TypeError, ValueError
-        If ``metadata`` is not a dict that JSON can hold, or ``input_shape`` no tuple of integers >= 0.
+        If ``metadata`` is not a dict that JSON can hold, NaN and infinities excluded, or ``input_shape`` no tuple of
+        integers >= 0.
     OSError
         If the file cannot be written.
 
@@ -66,7 +67,7 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     """
     onnx = _onnx("save_onnx")
     arguments.path("save_onnx", path=path)
-    text = as_text("save_onnx", metadata)
+    text = as_text("save_onnx", metadata, standard=True)
     x, records, output = _traced(model, input_shape)
     _check_output(x, records, output)
     _check_steady(x, records, output, _traced(model, input_shape))

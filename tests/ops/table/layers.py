@@ -87,6 +87,13 @@ def bn_errors(run, name):
     ]
 
 
+LISTS = (
+    lambda: ops.batch_norm(tensor(2, 3), None, None, [0, 0, 0], VAR, training=True),
+    TypeError,
+    "batch_norm: running_mean - expected an ndarray of floats or None, got list",
+)
+
+
 def run_dropout(x, p, **hyper):
     rng.manual_seed(4)
     return ops.dropout(x, p, **hyper)
@@ -191,6 +198,12 @@ ROWS = {
                 ShapeError,
                 "instance_norm: running_var - expected shape (3,), one per channel, got None",
             ),
+            (
+                lambda: ops.instance_norm(tensor(2, 3, 2), None, None, np.zeros(3, int), np.ones(3)),
+                TypeError,
+                "instance_norm: running_mean - expected an ndarray of floats or None, got int64",
+            ),
+            (lambda: ops.instance_norm(tensor(2, 3, 2), training="no"), TypeError, "training - expected True or False"),
             (lambda: run_instance_norm(tensor(2, 3, 2), momentum=2), ValueError, "momentum - expected 0 to 1, got 2"),
             (lambda: ops.instance_norm(tensor(2, 3, 2), training=False), ValueError, "expected arrays for evaluation"),
         ],
@@ -250,7 +263,7 @@ ROWS = {
         ],
         run=run_dense_block,
     ),
-    "batch_norm": Op(batch_norm, BN, bn_errors(run_batch_norm, "batch_norm"), run=run_batch_norm),
+    "batch_norm": Op(batch_norm, BN, [*bn_errors(run_batch_norm, "batch_norm"), LISTS], run=run_batch_norm),
     "batch_norm_relu": Op(
         batch_norm_relu,
         FUSED,

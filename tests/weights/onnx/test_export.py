@@ -292,6 +292,8 @@ def test_wrong_metadata_and_wrong_files_are_named(runtime, tmp_path):
         weights.save_onnx(path, model, (1, 3), [])
     with pytest.raises(TypeError, match="save_onnx: metadata - expected what JSON can hold, got"):
         weights.save_onnx(path, model, (1, 3), {"a": object()})
+    with pytest.raises(ValueError, match="save_onnx: metadata - expected finite numbers, as other programs cannot"):
+        weights.save_onnx(path, model, (1, 3), {"a": [1, float("nan")]})
     path.write_bytes(b"no such file")
     with pytest.raises(weights.WeightFileError, match="expected an ONNX file, got one that cannot be read"):
         weights.load_onnx(path)
