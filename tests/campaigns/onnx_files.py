@@ -65,8 +65,8 @@ def zoo(length):
                 progress.wrong.append(f"; {name}: {str(error)[:200]}")
         progress.done.append(name)
         progress.save()
-    right = len(names) - len(progress.wrong)
-    return f"{right} of {len(names)} networks, {', '.join(progress.remarks)}{''.join(progress.wrong)}", not progress.wrong
+    figure = f"{len(names) - len(progress.wrong)} of {len(names)} networks, {', '.join(progress.remarks)}"
+    return figure + "".join(progress.wrong), not progress.wrong
 
 
 def at_random(length):
