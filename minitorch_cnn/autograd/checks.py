@@ -86,6 +86,10 @@ def check_leaf(leaf):
         raise GraphError(f"backward: grad - expected None or an array {data.shape} of {data.dtype}, got {got}")
 
 
+class GradientCountError(ValueError):
+    """A backward that returns more or fewer gradients than forward has inputs."""
+
+
 def check_node(node):
     """Raise GraphError if the backward of a node cannot run any more."""
     name = node.function.__name__ + (f" in {node.path}" if node.path else "")
@@ -103,9 +107,11 @@ def check_gradients(node, grads):
     if wrong := [grad for grad in grads if grad is not None and not isinstance(grad, _ARRAYS)]:
         expected, got = "an array or None for each input", type(wrong[0]).__name__
         raise TypeError(f"{node.function.__name__}.backward: result - expected {expected}, got {got}")
+    if len(grads) != len(node.expected):
+        expected = f"one gradient for each input of forward, {len(node.expected)}"
+        raise GradientCountError(f"{node.function.__name__}.backward: expected {expected}, got {len(grads)}")
     got = [None if grad is None else (grad.shape, grad.dtype) for grad in grads]
-    fits = len(got) == len(node.expected)
-    if not fits or False in [g is None or g == e for g, e in zip(got, node.expected, strict=True)]:
+    if False in [g is None or g == e for g, e in zip(got, node.expected, strict=True)]:
         expected, got = ([p and (p[0], str(p[1])) for p in pairs] for pairs in (node.expected, got))
         raise ValueError(f"{node.function.__name__}.backward: expected gradients of {expected}, got {got}")
     return grads

@@ -28,7 +28,7 @@ def _export(arguments):
     try:
         any_batch = run_code(arguments)["any_batch"]
     except ImportError as error:
-        raise UsageError(f"mcnn export: install the package onnx first: pip install onnx ({error})") from error
+        raise UsageError("mcnn export: install the package onnx first: pip install onnx") from error
     size = pathlib.Path(arguments.output).stat().st_size / 1e6
     images = "any number of images" if any_batch else "one image"
     print(f"{arguments.output} - {size:.1f} MB, takes {images} at a time")

@@ -85,7 +85,8 @@ def _own(arguments):
     except ShapeError as error:
         raise UsageError(f"mcnn gradcheck: give the shape that it takes by --shape N,C,H,W: {error}") from error
     except ValueError as error:
-        raise UsageError(f"mcnn gradcheck: {error}") from error
+        advice = "give --shape once for each input: " if "inputs - expected one for each" in str(error) else ""
+        raise UsageError(f"mcnn gradcheck: {advice}{error}") from error
     if arguments.json:
         print_json({"passed": passed, "name": arguments.family, "says": says})
     else:

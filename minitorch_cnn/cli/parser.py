@@ -23,11 +23,12 @@ class Parser(argparse.ArgumentParser):
 
     Attributes
     ----------
-    more_options : str
-        Where a command takes options of another one, for the message about one that it does not know.
+    more_options, more_arguments : str
+        Where a command takes options of another one, or what is often written as an argument, for the message about
+        one that it does not know.
     """
 
-    more_options = ""
+    more_options = more_arguments = ""
 
     def __init__(self, *args, description="", examples=(), **options):
         super().__init__(
@@ -65,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         first = extras[0].split("=")[0]
         what = "option" if first.startswith("-") else "argument"
-        near = hint(first, options, 0.7) or self.more_options if what == "option" else ""
+        near = hint(first, options, 0.7) or self.more_options if what == "option" else self.more_arguments
         near = "; put it before --" if first in options else near
         self.error(f"unknown {what} {first}{near or f'; see {self.prog} --help'}")
 

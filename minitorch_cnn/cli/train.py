@@ -44,6 +44,7 @@ def add_commands(commands):
             "mcnn train --data shapes10 --find-lr",
         ),
     )
+    parser.more_arguments = "; write --model before a network, --data before images"
     parser.add_argument(
         "--recipe",
         metavar="R",

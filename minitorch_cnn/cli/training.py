@@ -224,9 +224,11 @@ def summary(result, folder):
     last = result.get("kept_epoch", result["epochs"])  # older results have none
     kept = "" if last == result["epochs"] else f" (kept: epoch {last})"
     unverified = "" if result["verified"] else " (unverified images)"
+    recipe, model = result["recipe"], result.get("model")
+    usual = model in (None, recipe, result.get("settings", {}).get("recipe", {}).get("model"))
     return (
         f"{kind} accuracy {accuracy:.2%}{seen}, loss {loss:.4f}: "
-        f"{result['recipe']} on {result['dataset']}{unverified}, "
+        f"{recipe if usual else f'{model} by {recipe}'} on {result['dataset']}{unverified}, "
         f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)}{kept} in {result['seconds']:.0f} s, "
         f"seed {result['seed']}; {os.path.join(folder, 'result.json')}"
     )

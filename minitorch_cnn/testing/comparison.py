@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minitorch_cnn.autograd import Node, no_grad
+from minitorch_cnn.autograd.checks import GradientCountError
 from minitorch_cnn.testing import diagnosis
 from minitorch_cnn.testing.report import CheckedTensor, GradcheckError
 
@@ -33,8 +34,9 @@ def gradients(out, checked, grad_out):
         try:
             out.backward(grad_out, retain_graph=True)
         except ValueError as error:  # such as the engine's own check of what a backward returns
-            remark = "looks like a missing sum over the batch or another axis that forward repeated, or a transpose"
-            raise GradcheckError(f"backward gave what does not fit: {error}; {remark}") from error
+            remark = "; looks like a missing sum over the batch or another axis that forward repeated, or a transpose"
+            cause = "" if isinstance(error, GradientCountError) else remark
+            raise GradcheckError(f"backward gave what does not fit: {error}{cause}") from error
     # Where the output does not depend on an input, its gradient is zero.
     return {name: np.zeros(t.shape) if t.grad is None else np.array(t.grad) for name, t in checked.items()}
 

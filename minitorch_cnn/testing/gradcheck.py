@@ -8,12 +8,14 @@ The modes differ in what v and u are: all unit vectors, some of them, or random 
 """
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minitorch_cnn import arguments, rng
+from minitorch_cnn.autograd import Function
 from minitorch_cnn.nn import Module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.testing.comparison import SAMPLES, Settings, compare, gradients
@@ -73,7 +75,8 @@ def gradcheck(
     TypeError
         If an input or the output is not a Tensor, or another argument is not a number.
     ValueError
-        If there is nothing to compare, the mode is unknown, or a number is out of its range.
+        If there is nothing to compare, the function takes more or fewer inputs, the mode is unknown, or a number is
+        out of its range.
 
     Notes
     -----
@@ -85,6 +88,7 @@ def gradcheck(
     for position, value in enumerate(inputs):
         if not isinstance(value, Tensor):
             raise TypeError(f"gradcheck: inputs[{position}] - expected a Tensor, got {type(value).__name__}")
+    _check_count(function, inputs)
     if mode not in SAMPLES:
         raise ValueError(f"gradcheck: mode - expected 'full', 'random' or 'projection', got {mode!r}")
     arguments.number("gradcheck", least=0, atol=atol, rtol=rtol)
@@ -117,6 +121,24 @@ def gradcheck(
         shapes = ", ".join(str(row.shape) for row in rows)
         raise ValueError(f"gradcheck: inputs - expected at least one derivative to compare, got none for {shapes}")
     return report
+
+
+def _check_count(function, inputs):
+    """Raise unless what is called takes that many inputs: a function, or the forward of a Module or Function."""
+    owner, forward, given = getattr(function, "__self__", None), function, [None] * len(inputs)
+    if isinstance(function, Module):
+        forward = function.forward
+    elif isinstance(owner, type) and issubclass(owner, Function):
+        forward, given = owner.forward, [None, *given]  # the first is ctx
+    try:
+        signature = inspect.signature(forward)
+    except ValueError:  # some that are written in C have none
+        return
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        told = f"expected one for each argument of {forward.__qualname__}{signature}, got {len(inputs)}"
+        raise ValueError(f"gradcheck: inputs - {told} ({error})") from error
 
 
 def _float64_copies(function, inputs, which):

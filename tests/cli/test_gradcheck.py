@@ -81,12 +81,15 @@ def test_a_function_of_your_own(mcnn, own_folder):
 
 def test_what_does_not_fit_is_refused(mcnn, own_folder):
     layer = "from minitorch_cnn import nn\ndef make(): return nn.Conv2d(1, 1, 3)\n"
-    (own_folder / "mine.py").write_text(MINE + layer)
+    two = MINE.replace("Double", "Times").replace("ctx, x", "ctx, x, w")
+    (own_folder / "mine.py").write_text(MINE + layer + two)
     for words, says in (
         (("mine.py:Single",), "expected a class or function 'Single' in mine.py, got none"),
         (("mine.py:make",), "give the shape that it takes by --shape N,C,H,W: "),
         (("mine.py:Double", "--shape", "2,x"), "expected lengths with commas between them, such as 2,3,6,6, got '2,x'"),
         (("mine.py:Double", "--mutants"), "leave out --mutants"),
+        (("mine.py:Times", "--shape", "2,3"), "give --shape once for each input: gradcheck: inputs - expected one for"),
+        (("mine.py:Double", "--shape", "2,3", "--shape", "3"), "of Double.forward(ctx, x), got 2 (too many"),
         (("conv", "--shape", "2,3"), "leave out --shape, or name your own layer"),
         (("none.py:Double",), "expected FILE:NAME of a Python file, got 'none.py:Double'"),
     ):

@@ -64,7 +64,7 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
         ("summary -- mlp --json", "mcnn summary: unknown option --json; put it before --"),
         ("train --run=", "mcnn train: argument --run: expected a value, got '': is a variable unset?"),
         ("transfer --weights=", "mcnn transfer: argument --weights: expected a value, got '': is a variable unset?"),
-        ("train shapes10", "mcnn train: unknown argument shapes10; see mcnn train --help"),
+        ("train shapes10", "mcnn train: unknown argument shapes10; write --model before a network, --data before"),
         ("train --epochs 0", "--epochs: expected a number of at least 1, got '0'"),
         (f"train --epochs {10**40}", "--epochs: expected a number of at most 1,000,000, got '1000"),
         ("train --epochs two", "--epochs: expected a number of at least 1, got 'two'"),

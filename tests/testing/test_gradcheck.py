@@ -84,6 +84,17 @@ def test_a_gradient_of_another_shape_is_caught():
         gradcheck(cube(lambda grad_out, x: right(grad_out, x)[:1]), Tensor(X))
 
 
+def test_a_gradient_too_many_is_no_matter_of_shapes():
+    with pytest.raises(GradcheckError, match="expected one gradient for each input of forward, 1, got 2$"):
+        gradcheck(cube(lambda grad_out, x: (right(grad_out, x), grad_out)), Tensor(X))
+
+
+@pytest.mark.parametrize("function", [ops.linear, nn.Linear(3, 3), lambda x, weight: x, cube(right)])
+def test_another_count_of_inputs_is_named(function):
+    with pytest.raises(ValueError, match=r"gradcheck: inputs - expected one for each argument of \S+\(.*, got [04] \("):
+        gradcheck(function, *[Tensor(X)] * (0 if function is ops.linear else 4))
+
+
 def test_a_backward_that_is_not_deterministic_is_caught():
     draws = np.random.default_rng(0)
     with pytest.raises(GradcheckError, match="input 0: backward gave other bits the second time"):
