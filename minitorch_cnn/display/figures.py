@@ -23,7 +23,7 @@ PINK, SKY = "#CC79A7", "#56B4E9"
 # What the same thing has in every picture and page; dark enough for text on white.
 INPUT, KERNEL, OUTPUT, GRADIENT = "#00664D", "#8A3FFC", "#A83C00", "#A3195B"
 INK, SOFT, WRONG = "#1B1F24", "#57606A", "#B00020"
-GROUND = "#E3E8EE"  # behind what belongs together, such as a block that repeats
+GROUND = "#E3E8EE"  # below what belongs together, such as a block that repeats
 
 SLIDE = (40 / 3, 7.5)  # inches; 1280 by 720 pixels
 TITLE, HEADING, LABEL, SMALL = 24, 18, 16, 14  # points; the last is the smallest of all
