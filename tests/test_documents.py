@@ -76,6 +76,9 @@ def desk(tmp_path, monkeypatch):
     model = models.create("mlp", num_classes=2, image_size=8)
     train.Classifier(model, metadata).save(tmp_path / "runs" / "mlp-1" / "model.safetensors")
     explain.copy_lecture(tmp_path / "my-lecture")
+    for path in DOCUMENTS:
+        for _, text in blocks(path, "py"):  # files of the user's own
+            (tmp_path / re.match(r"# (\w+\.py)\n", text)[1]).write_text(text)
     monkeypatch.chdir(tmp_path)
 
 
