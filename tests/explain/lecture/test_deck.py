@@ -243,6 +243,26 @@ def test_the_page_is_an_html_file(page, tmp_path):
         made.save(tmp_path / "lecture.pdf")
 
 
+def test_long_headings_and_texts_are_set_smaller(browser, tmp_path):
+    long = "Strategien gegen die Überanpassung an wenige Bilder: Vergrößerung der Daten, Dropout, Gewichtsabnahme"
+    (tmp_path / "a.md").write_text(
+        f"# {long}\n\n" + "Text mit Wörtern. " * 34 + "\n\n```figure window\n```\n\n---\n\n"
+        "# Kurz\n\nText.\n\n```figure pooling\n```\n\n---\n\n# Viel\n\n" + "Noch ein Satz mit Wörtern. " * 80 + "\n",
+        encoding="utf-8",
+    )
+    explain.build_lecture(tmp_path).save(tmp_path / "a.html")
+    browser.open(tmp_path / "a.html")
+    browser.wait("await deck.ready;")
+    found = browser.wait(
+        f"{LOOK} const found = [];"
+        "for (let i = 0; i < 3; i++) { deck.show(i); found.push(...problemsOf(deck.slides[i])); } return found;"
+    )
+    assert found == []
+    size = "parseFloat(getComputedStyle(deck.slides[{}].querySelector('{}')).fontSize)"
+    assert 18 <= browser.run(size.format(0, "h1")) < 40 == browser.run(size.format(1, "h1"))
+    assert all(18 <= browser.run(size.format(i, "p")) < 22 for i in (0, 2)) and browser.run(size.format(1, "p")) == 22
+
+
 def test_a_figure_that_fails_stops_no_other(browser, tmp_path):
     (tmp_path / "a.md").write_text("# A\n\n```figure window\n```\n\n---\n\n# B\n\n```figure pooling\n```\n")
     made = explain.build_lecture(tmp_path)

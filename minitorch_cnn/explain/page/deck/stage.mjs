@@ -9,7 +9,8 @@ import { Speaker } from "./speaker.mjs";
 
 const WIDTH_UPRIGHT = 560,
   WIDTH_STAGE = 1280,
-  HEIGHT_STAGE = 720;
+  HEIGHT_STAGE = 720,
+  SMALLEST = 18;
 const KEYS = [
   ["\u2192 PageDown Space", "next step or slide"],
   ["\u2190 PageUp", "back"],
@@ -24,6 +25,17 @@ const KEYS = [
   ["Esc", "leave a figure"],
   ["?", "this list"],
 ];
+
+// Set a long heading above a figure, and a long text, in smaller letters: down to 18 pixels, the least that a hall reads.
+function fit(slide) {
+  const text = slide.querySelector(".text"),
+    heading = text.firstElementChild;
+  const shrink = (element, from, tooLarge) => {
+    for (let size = from; size >= SMALLEST && tooLarge(); size--) element.style.fontSize = `${size}px`;
+  };
+  shrink(heading, 39, () => slide.matches(".with-figure") && heading.offsetHeight > 74);
+  shrink(text, 21, () => text.offsetTop + text.scrollHeight > 680);
+}
 
 export class Stage {
   constructor(content, figures, source) {
@@ -59,6 +71,8 @@ export class Stage {
     this.read();
     this.built = this.slides.map(() => false);
     await this.build(this.index);
+    await Promise.allSettled([...document.images].map((image) => image.decode())); // their heights count
+    this.slides.forEach(fit);
     for (const [i] of this.slides.entries()) {
       await pause(0);
       await this.build(i);
