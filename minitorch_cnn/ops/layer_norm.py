@@ -211,9 +211,8 @@ def instance_norm(
     if not training:
         return batch_norm(x, weight, bias, running_mean, running_var, training=False, eps=eps)
     for name, array in (("running_mean", running_mean), ("running_var", running_var)):
-        if (array is None) != (running_mean is None) or (array is not None and array.shape != shape[1:2]):
-            got = None if array is None else array.shape
-            raise ShapeError(f"instance_norm: {name} - expected shape {shape[1:2]}, one per channel, got {got}")
+        if array is not None and array.shape != shape[1:2]:
+            raise ShapeError(f"instance_norm: {name} - expected shape {shape[1:2]}, one per channel, got {array.shape}")
     out = group_norm(x, shape[1], weight, bias, eps=eps)
     if running_mean is not None and shape[0] and not x.traced:
         _follow(x.data, running_mean, running_var, momentum)

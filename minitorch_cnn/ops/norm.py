@@ -26,8 +26,10 @@ def _pixels(x):
 
 
 def check_statistics(op, **named):
-    """Raise TypeError unless every named argument is None or an ndarray of floats: integers would round all to 0."""
+    """Raise unless all named arguments are ndarrays of floats, or all None: integers would round all to 0."""
     for name, array in named.items():
+        if array is None and [other for other in named.values() if other is not None]:
+            raise ValueError(f"{op}: {name} - expected an array, as the other statistics are, got None")
         if array is not None and (not isinstance(array, np.ndarray) or array.dtype.kind != "f"):
             got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(f"{op}: {name} - expected an ndarray of floats or None, got {got}")
@@ -147,7 +149,7 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
         raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
     if not eps > 0:
         raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
-    if not training and (running_mean is None or running_var is None):
+    if not training and running_mean is None:
         raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
     if training and x.data.ndim > 1:
         check_values(x.data.shape)

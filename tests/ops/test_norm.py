@@ -160,7 +160,12 @@ def call(shape=(4, 3), **changes):
         (lambda: call(weight=np.ones(3)), TypeError, "batch_norm: weight - expected a Tensor, got ndarray"),
         (lambda: call(momentum=1.5), ValueError, "momentum - expected 0 to 1, got 1.5"),
         (lambda: call(eps=0.0), ValueError, "eps - expected a positive number, got 0.0"),
-        (lambda: call(training=False, running_mean=None), ValueError, "expected arrays for evaluation, got None"),
+        (
+            lambda: call(training=False, running_mean=None, running_var=None),
+            ValueError,
+            "running_mean - expected arrays for evaluation, got None",
+        ),
+        (lambda: call(running_var=None), ValueError, "running_var - expected an array, as the other statistics are"),
         (lambda: call(shape=(1, 3, 1, 1)), ValueError, "expected more than one value per channel in training"),
         (lambda: ops.local_response_norm(Tensor([1.0]), 5), ShapeError, "local_response_norm: x - expected at least 3"),
         (lambda: ops.local_response_norm(Tensor([1.0]), 0), ValueError, "size - expected an integer >= 1, got 0"),
