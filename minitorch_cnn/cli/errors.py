@@ -51,6 +51,9 @@ def usage(prog, error):
 
 def explain(error):
     """Return (exit code, one sentence) for an error that this program does not cause, else (None, None)."""
+    if isinstance(error, MemoryError):  # nothing more can be imported
+        return EXIT_FAILED, sentence(error)
+
     from minitorch_cnn import data, nn, train, weights
     from minitorch_cnn.explain.lecture.errors import LectureError
     from minitorch_cnn.models import own

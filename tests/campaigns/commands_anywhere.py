@@ -114,12 +114,12 @@ def faults(surrounding, code, told, folder, before):
     before_us = "KeyboardInterrupt" in told and "minitorch_cnn/" not in told  # Ctrl-C while Python itself started
     if "Traceback" in told and not before_us:
         found.append("a traceback")
-    soon = surrounding.later and surrounding.later[0] < 1
-    early = code in (-signal.SIGINT, -signal.SIGTERM) and (before_us or soon)
-    if code not in CODES and not early:
+    soon = action and surrounding.later[0] < 1
+    ended = (code == -signal.SIGINT and (before_us or soon)) or (code == -signal.SIGTERM and action)  # by the signal
+    if code not in CODES and not ended:
         found.append(f"exit code {code}")
     heard = not {"stdout", "stderr"} & surrounding.streams.keys()
-    if code and heard and not early and not told.strip():
+    if code and heard and not ended and not told.strip():
         found.append("not a word")
     after, allowed = digests(folder), surroundings.CHANGED_MEANWHILE.get(action, ())
     changed = [name for name, digest in before.items() if after.get(name) != digest and name not in allowed]

@@ -1,5 +1,6 @@
 """What fails outside while a training runs: a sentence, how to continue, and exit code 1."""
 
+import builtins
 import errno
 import io
 import os
@@ -87,6 +88,16 @@ def test_a_folder_in_place_of_a_file(tmp_path):
     assert errors.sentence(refused.value) == f"give a file, not a folder ({tmp_path}: Is a directory)"
     (tmp_path / "model.safetensors").touch()
     assert f"give the run by --model {tmp_path}: a picture" in errors.sentence(refused.value)
+
+
+def test_memory_that_is_short_is_told_without_more_memory(monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "__import__", refuse)
+        code, text = errors.explain(MemoryError())
+    assert code == 1 and text.startswith("the memory that this process may use is not enough: take smaller images")
 
 
 def test_sentences_of_errors():
