@@ -1,9 +1,11 @@
 """Times of the explorer in Chromium, and the moving picture of it in the README.
 
+    python benchmarks/explorer.py                                   # of cifar4 and ResNet-18, with random weights
     mcnn explore --model runs/cifar4-1 -o explorer.html
-    python benchmarks/explorer.py explorer.html                                   # prints the times
+    python benchmarks/explorer.py explorer.html                     # of a page, with its film
     python benchmarks/explorer.py explorer.html --gif examples/gallery/explorer.gif
 
+It prints a table with the bar that cifar4 is measured by. Times do not depend on the weights.
 Needs chromium and chromedriver. A time is the fastest of ten, or of what fits into 8 seconds. The longest task of each
 view is that of the browser's own tracing, while the mouse hovers over all of the view and its wheel scrolls all boxes.
 On a busy machine a task also waits; its time on the processor does not count that.
@@ -18,8 +20,18 @@ import tempfile
 from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from minitorch_cnn import data, explain, models, train
 from tests.explain.browser import started
 
+NETWORKS = "cifar4", "resnet18_cifar"
+BARS = {  # what is measured: at most, unit
+    "page": (9, "MB"),
+    "first picture after opening": (1000, "ms"),
+    "forward": (150, "ms"),
+    "forward and backward": (500, "ms"),
+    "longest task": (100, "ms"),
+    "its time on the processor": (100, "ms"),
+}
 WIDTH, HEIGHT, WAIT = 1280, 720, 1100  # of the page, pixels; of a frame, milliseconds
 TIMES = """
 const best = async (act) => {
@@ -81,14 +93,22 @@ def opened(browser, path):
     return browser.wait("await explorer.ready; return performance.now();")
 
 
+def made(name, folder):
+    """Write the page of a network with random weights and ten images, and return its path."""
+    shapes = data.Shapes10(train=False, size=10)
+    facts = {"architecture": {"name": name, "image_size": 32}, "classes": list(shapes.classes)}
+    found = train.Classifier(models.create(name).eval(), facts | {"mean": [0.5] * 3, "std": [0.25] * 3})
+    path = pathlib.Path(folder) / f"{name}.html"
+    explain.explore(found, shapes.images, labels=shapes.labels, title=name).save(path)
+    return path
+
+
 def times(browser, path):
-    """Yield (what, figure, unit)."""
+    """Return figures by what is measured."""
     ready = min(opened(browser, path) for _ in range(3))
     forward, both = browser.wait(TIMES)
-    yield "page", path.stat().st_size / 1e6, "MB"
-    yield "first picture after opening", ready, "ms"
-    yield "forward", forward, "ms"
-    yield "forward and backward", both, "ms"
+    figures = path.stat().st_size / 1e6, ready, forward, both
+    return dict(zip(BARS, figures, strict=False))
 
 
 def wander(browser):
@@ -133,25 +153,40 @@ def film(browser, path, target, width=680):
     print(f"{target}: {len(frames)} frames, {target.stat().st_size / 1e6:.2f} MB")
 
 
+def measured(path):
+    """Return all figures of a page by what is measured, and print the longest tasks of each view."""
+    with tempfile.TemporaryDirectory() as profile, started(profile) as browser:
+        figures = times(browser, path)
+    longest = []
+    print(f"{path.stem}: longest task in ms (its most time on the processor), of scrolling and hovering, to show it:")
+    with tempfile.TemporaryDirectory() as profile, started(profile, tracing=True) as browser:
+        for view, *tasks in fluidity(browser, path):
+            shown, wandering = (tuple(map(max, zip(*some, strict=True))) for some in tasks)
+            longest.append(wandering)
+            texts = [f"{wall:.0f} ({busy:.0f})" for wall, busy in (wandering, shown)]
+            print(f"   {view}: {texts[0]}, {texts[1]}", flush=True)
+    return figures | dict(zip(list(BARS)[4:], map(max, zip(*longest, strict=True)), strict=True))
+
+
+def table(figures):
+    """Print the figures of several pages by name, and the bars."""
+    print(f"\n| | at most | {' | '.join(figures)} |\n|---|---|{'---|' * len(figures)}")
+    for what, (bar, unit) in BARS.items():
+        print(f"| {what} | {bar} {unit} | {' | '.join(f'{of[what]:.4g} {unit}' for of in figures.values())} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("pages", type=pathlib.Path, nargs="*", metavar="PAGE")
     parser.add_argument("--gif", type=pathlib.Path, metavar="FILE")
     options = parser.parse_args()
-    path = options.page.resolve()
-    with tempfile.TemporaryDirectory() as profile, started(profile) as browser:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [path.resolve() for path in options.pages] or [made(name, folder) for name in NETWORKS]
         if options.gif:
-            film(browser, path, options.gif)
+            with started(folder) as browser:
+                film(browser, paths[0], options.gif)
             return
-        for what, figure, unit in times(browser, path):
-            print(f"{what}: {figure:.1f} {unit}", flush=True)
-    with tempfile.TemporaryDirectory() as profile, started(profile, tracing=True) as browser:
-        print("longest task in ms (its most time on the processor), while scrolling and hovering, and to show it:")
-        for view, *tasks in fluidity(browser, path):
-            figures = [
-                f"{wall:.0f} ({busy:.0f})" for wall, busy in (map(max, zip(*some, strict=True)) for some in tasks)
-            ]
-            print(f"{view}: {figures[1]}, {figures[0]}", flush=True)
+        table({path.stem: measured(path) for path in paths})
 
 
 if __name__ == "__main__":

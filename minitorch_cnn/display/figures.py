@@ -27,7 +27,7 @@ GROUND = "#E3E8EE"  # below what belongs together, such as a block that repeats
 
 SLIDE = (40 / 3, 7.5)  # inches; 1280 by 720 pixels
 TITLE, HEADING, LABEL, SMALL = 24, 18, 16, 14  # points; the last is the smallest of all
-INSET = (0.012, 0.02, 0.976, 0.96)  # left, bottom, width, height: the margin where panels stand close together
+_INSET = (0.012, 0.02, 0.976, 0.96)  # left, bottom, width, height: what remains inside the margin of a slide
 KINDS = (".png", ".svg", ".pdf")
 _DPI = 96
 _STYLE = {
@@ -87,7 +87,7 @@ def _slide():
     return Slide
 
 
-def blank(title: str = "", *, slides: float = 1) -> "Figure":
+def blank(title: str = "", *, slides: float = 1, pads: tuple[float, float] | None = None) -> "Figure":
     """Return a matplotlib Figure of the size of a slide, empty but for its title; a notebook shows it.
 
     Parameters
@@ -95,6 +95,8 @@ def blank(title: str = "", *, slides: float = 1) -> "Figure":
     title : str
     slides : float, >= 1
         The height in slides, for what would be too small on one.
+    pads : (float, float) or None
+        Inches between panels that stand closer together than usual: beside, and one above the other.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -102,7 +104,11 @@ def blank(title: str = "", *, slides: float = 1) -> "Figure":
         figure = _slide()(figsize=(SLIDE[0], SLIDE[1] * slides), layout="constrained")
         FigureCanvasAgg(figure)
         if title:
-            figure.suptitle(title)
+            figure.suptitle(title, y=sum(_INSET[1::2]) if pads else None)
+        if pads:  # a title would stand that close to the edge, too, if matplotlib placed it
+            left, bottom, width, height = _INSET
+            height -= 1.3 * TITLE / 72 / figure.get_figheight() if title else 0
+            figure.get_layout_engine().set(w_pad=pads[0], h_pad=pads[1], rect=(left, bottom, width, height))
     return figure
 
 

@@ -89,8 +89,7 @@ class Attribution(Picture):
         count, signed = min(len(self.heat), _MOST), self.heat.min() < 0
         across = min(count, _ACROSS)
         down = -(-count // across)
-        drawing = figures.blank()
-        drawing.get_layout_engine().set(w_pad=0.05, h_pad=0.05, rect=figures.INSET)
+        drawing = figures.blank(f"{self.method[0].upper()}{self.method[1:]}", pads=(0.05, 0.05))
         grid = drawing.subplots(2 * down, across, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
@@ -109,7 +108,6 @@ class Attribution(Picture):
             below.imshow(self.heat[number] / largest, vmax=1, interpolation="nearest", **colours)
         meaning = "prediction, probability" if self.labels is None else "truth, then prediction and its probability"
         some = "" if count == len(self.heat) else f"; the first {count} of {len(self.heat)} images"
-        drawing.suptitle(f"{self.method[0].upper()}{self.method[1:]}")
         drawing.supxlabel(f"above each image: {meaning}{some}", fontsize=figures.LABEL)
         return drawing
 

@@ -80,8 +80,8 @@ class Patches(Picture):
         """Return the drawing: a row for each unit, a score in each patch, hatched padding."""
         shown = min(len(self.units), _ROWS)
         count = self.scores.shape[1]
-        drawing = figures.blank()
-        drawing.get_layout_engine().set(w_pad=0.03, h_pad=0.03, rect=figures.INSET)
+        more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
+        drawing = figures.blank(f"Top-activating patches of {named(self.layer)}{more}", pads=(0.03, 0.03))
         grid = drawing.subplots(shown, count, squeeze=False)
         for i, row in enumerate(grid):
             for rank, axes in enumerate(row):
@@ -90,12 +90,10 @@ class Patches(Picture):
                     self._draw(axes, i, rank)
                 if rank == 0:
                     axes.set_ylabel(f"unit {self.units[i]}", rotation=0, ha="right", va="center")
-        more = f" (the first {shown} of {len(self.units)})" if shown < len(self.units) else ""
         side = max(self.boxes[0, 0, 2:] - self.boxes[0, 0, :2])
         cut = ""
         if side > max(self.dataset.images.shape[1:3]):
             cut = f"; the receptive field, {side} x {side} pixels, is larger than the image, which is shown whole"
-        drawing.suptitle(f"Top-activating patches of {named(self.layer)}{more}")
         drawing.supxlabel(f"in each patch: the activation{cut}", fontsize=figures.SMALL)
         return drawing
 

@@ -43,8 +43,7 @@ def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     """
     from matplotlib.patches import Patch
 
-    figure = figures.blank("Famous networks, one pattern", slides=max(1, len(networks) / 6))
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.04, rect=figures.INSET)
+    figure = figures.blank("Famous networks, one pattern", slides=max(1, len(networks) / 6), pads=(0.1, 0.04))
     axes = figure.subplots(len(networks), 3, width_ratios=(1.3, 3.6, 3.3))
     patterns = []
     for (name, title, year), (left, middle, right) in zip(networks, axes, strict=True):
