@@ -13,8 +13,8 @@ Where the images have few channels, as in a first layer, each gradient takes par
 takes most of the time. Then B is not packed: the micro-kernel reads the gradients where they are, all panels of a
 pixel one after the other, and prefetches those of the next block meanwhile.
 
-`conv2d_backward_weight_small_cout` is for few filters (six in LeNet-5), which would leave lanes empty. The operands
-swap roles: row = output channel, column = element in a row of the window, whose KW * C elements are contiguous.
+`conv2d_backward_weight_small_cout` is for few filters, which would leave lanes empty. The operands swap roles:
+row = output channel, column = element in a row of the window, whose KW * C elements are contiguous.
 """
 
 from functools import lru_cache
@@ -320,14 +320,10 @@ def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, paddi
     per_chunk = _images_per_chunk(padded, grad_out)
     (starts, pixels), blocks, parts = _pixel_runs(images, (out_height, out_width), x_steps, splits, per_chunk)
     k_runs = np.stack([pixels * out_channels, starts])
-    panels = np.array(
-        [(0, u * dilation[0] * line + p * panel, 0) for u in range(kernel_size[0]) for p in range(per_row)]
-    )
+    panels = np.array([(0, u * dilation[0] * line + p * panel, 0) for u, p in np.ndindex(kernel_size[0], per_row)])
     a_row_offsets, c_row_offsets = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
     sums = memory.empty((splits, len(panels), out_channels, panel), padded.dtype)
-    how = Product(
-        a_step=out_channels, b_width=b_step, per_group=len(panels), together=len(panels), in_place=1, contiguous=0
-    )
+    how = Product(out_channels, b_step, len(panels), len(panels), in_place=1, contiguous=0)
     tables = Tables(a_row_offsets, c_row_offsets, k_runs, starts // b_step, blocks, parts, panels)
     _weight_product(grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype), tables, how)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
@@ -339,6 +335,11 @@ def _images_per_chunk(padded, grad_out):
     """Return how many images, with their gradients, stay in the second-level cache, but at least KC output pixels."""
     image_bytes = (padded[0].size + grad_out[0].size) * padded.itemsize
     return max(1, _CHUNK_BYTES // image_bytes, -(-KC // (grad_out.shape[1] * grad_out.shape[2])))
+
+
+def reads_in_place(columns, out_channels, dtype):
+    """Return True where the gradients need not be packed; ``columns`` are the output channels of a group."""
+    return columns % nr(dtype, columns) == 0 and out_channels * np.dtype(dtype).itemsize <= _NARROW_BYTES
 
 
 def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
@@ -375,7 +376,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
     per_group = -(-columns // panel)
     taps, order = _window_rows(tuple(kernel_size), (dh * width * channels, dw * channels), inner)
     a_row_offsets, c_row_offsets = whole_tiles(taps[order]), whole_tiles(order * panel)
-    in_place = columns % panel == 0 and out_channels * x.itemsize <= _NARROW_BYTES
+    in_place = reads_in_place(columns, out_channels, x.dtype)
     tasks = groups * -(-len(a_row_offsets) // _ROW_GROUP)
     splits = min(images, max(1, _TASKS // tasks))
     shares = 1 if in_place else min(per_group, -(-_TASKS // (tasks * splits)))  # of a group's panels

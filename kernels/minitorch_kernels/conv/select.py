@@ -188,6 +188,15 @@ def _small_cin_is_faster(problem):
     return small_cin.is_faster(problem, small_cout=_small_cout_input_is_faster(problem))
 
 
+def _small_cin_weight_supports(problem):
+    return _small_cin_supports(problem) and problem.dilation[1] == 1
+
+
+def _small_cin_weight_is_faster(problem):
+    filters = problem.out_channels
+    return small_cin.weight_is_faster(problem, indirect_weight.reads_in_place(filters, filters, problem.dtype))
+
+
 EMPTY = Row(
     "empty",
     "",
@@ -261,6 +270,14 @@ TABLE = (
         _small_cout_input_is_faster,
         "few channels come out of the input gradient, so the lanes hold neighbouring pixels",
         backward_input=small_cout.conv2d_backward_input_small_cout,
+    ),
+    Row(
+        "small_cin",
+        "direct",
+        _small_cin_weight_supports,
+        _small_cin_weight_is_faster,
+        "images with few channels, so the lanes hold whole windows",
+        backward_weight=small_cin.conv2d_backward_weight_small_cin,
     ),
     Row(
         "small_cout",

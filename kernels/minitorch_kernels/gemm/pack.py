@@ -12,6 +12,7 @@ import numpy as np
 
 from minitorch_kernels.gemm.microkernel import HALF_MR, KC, MR
 from minitorch_kernels.runtime.compiler import intrinsic, ir, types
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.simd import VectorIR
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -66,22 +67,28 @@ def panel_table(columns, k_terms, width, in_place=False):
 # --------------------------------------------------------------------------------- packing B
 
 
+@compiled
+def _pack_line(elements, line):
+    """Copy a part of a row of B, and put zeros after the last column."""
+    for j in range(len(elements)):
+        line[j] = elements[j]
+    for j in range(len(elements), len(line)):
+        line[j] = 0
+
+
 @parallel_kernel(tasks=lambda packed: len(packed))
 def _pack_b(first_task, end_task, b, transposed, packed):
     """Copy B (K, N), or its transpose (N, K), into panels (P, K, NR); parallel over panels."""
-    k_terms, columns = (b.shape[1], b.shape[0]) if transposed else (b.shape[0], b.shape[1])
-    panels, _, width = packed.shape
+    _, k_terms, width = packed.shape
     for p in range(first_task, end_task):
-        first, panel = p * width, packed[p]
-        valid = min(width, columns - first)
-        for k in range(k_terms):
-            for j in range(width):
-                if j >= valid:
-                    panel[k, j] = 0
-                elif transposed:
-                    panel[k, j] = b[first + j, k]
-                else:
-                    panel[k, j] = b[k, first + j]
+        first, end, panel = p * width, (p + 1) * width, packed[p]  # the slices end with the last column
+        if transposed:
+            rows = b[first:end]
+            for k in range(k_terms):
+                _pack_line(rows[:, k], panel[k])
+        else:
+            for k in range(k_terms):
+                _pack_line(b[k, first:end], panel[k])
 
 
 def pack_b(b, packed):

@@ -3,6 +3,7 @@
 All arrays are flat, C-contiguous and of one dtype. Each element is updated independently of the others.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ def _adam(begin, end, parameter, grad, mean, square, step):
         parameter[i] = parameter[i] * step.shrink - change
 
 
+@lru_cache(maxsize=64)
 def _of_dtype(step, dtype):
     """Return the constants of a step in this dtype, so that float32 arithmetic stays float32."""
     return type(step)(*map(dtype.type, step))

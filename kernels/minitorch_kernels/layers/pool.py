@@ -116,6 +116,17 @@ def _max_backward(first_task, end_task, grad_out, argmax, window, grad_x):
                     _add_to_winner(grad_out[n, i, j], argmax[n, i, j], position, pixel)
 
 
+@compiled
+def _add_line(line, total, is_first):
+    """total += line, or total = line for the first one, before which total holds arbitrary values."""
+    if is_first:
+        for k in range(len(total)):
+            total[k] = line[k]
+    else:
+        for k in range(len(total)):
+            total[k] += line[k]
+
+
 @parallel_kernel(tasks=lambda x: len(x))
 def _average_forward(first_task, end_task, x, lines, starts, shares, out):
     """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
@@ -130,11 +141,8 @@ def _average_forward(first_task, end_task, x, lines, starts, shares, out):
         for i in range(out_height):
             row_above = i * lines.row_stride - lines.top
             first, end = max(0, row_above), min(height, row_above + lines.height)
-            inside[:] = 0
             for h in range(first, end):
-                row = x[n, h]
-                for k in range(width):
-                    inside[k] += row[k]
+                _add_line(x[n, h], inside, h == first)
             result, share = out[n, i], shares[i]
             for k in range(line):
                 total[k] = sums[starts[k]]
@@ -157,20 +165,21 @@ def _average_backward(first_task, end_task, grad_out, window, sources, shares, g
     _, height, width = grad_x.shape
     for n in range(first_task, end_task):
         parts, line = np.zeros(out_line + 1), np.empty(width)
-        grad_x[n] = 0
+        written = 0  # rows of this image that hold a gradient
         for i in range(out_height):
             grad, share = grad_out[n, i], shares[i]
             for k in range(out_line):
                 parts[k] = grad[k] * share[k]
-            line[:] = 0
             for t in range(len(sources)):
                 source = sources[t]
                 for k in range(width):
-                    line[k] += parts[source[k]]
-            for h in range(max(0, i * sh - top), min(height, i * sh - top + kernel_height)):
-                row = grad_x[n, h]
-                for k in range(width):
-                    row[k] += line[k]
+                    line[k] = parts[source[k]] + (line[k] if t else 0.0)
+            first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
+            grad_x[n, written:first] = 0
+            for h in range(first, end):
+                _add_line(line, grad_x[n, h], h >= written)
+            written = max(written, end)
+        grad_x[n, written:] = 0
 
 
 def _channels(pixels, channels):

@@ -58,7 +58,7 @@ def empty(shape, dtype):
     token = np.frombuffer(block, np.uint8)
     reference = weakref.ref(token, _give_back)
     _handed_out[id(reference)] = reference, block
-    return token[:size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, token)
 
 
 def empty_like(array):
@@ -73,9 +73,9 @@ def unshared(array):
     """
     if array.base is None:
         return array
-    of_block = any(id(reference) in _handed_out for reference in weakref.getweakrefs(array.base))
     alone = sys.getrefcount(array.base) == 2  # the array's reference, and that of this call
-    return array if of_block and alone else np.array(array)
+    of_block = alone and any(id(reference) in _handed_out for reference in weakref.getweakrefs(array.base))
+    return array if of_block else np.array(array)
 
 
 def release_memory() -> None:
@@ -95,7 +95,7 @@ def statistics():
 def _take(size):
     global _used_bytes, _peak_used_bytes
     with _lock:
-        fitting = min((s for s in _shelf if size <= s <= size * _SLACK), default=None)
+        fitting = size if size in _shelf else min((s for s in _shelf if size <= s <= size * _SLACK), default=None)
         block = mmap.mmap(-1, size, **_PRIVATE) if fitting is None else _from_shelf(fitting)
         _used_bytes += len(block)
         _peak_used_bytes = max(_peak_used_bytes, _used_bytes)

@@ -204,8 +204,13 @@ def num_threads(count: int) -> Iterator[None]:
 
 def _team_for(arrays):
     """Return the team for a call on these arguments: one thread if waking another would take longer than the work."""
-    small = sum([array.nbytes for array in arrays if type(array) is np.ndarray]) <= _SMALL_BYTES
-    return team(1 if small else get_num_threads())
+    size = 0
+    for array in arrays:
+        if type(array) is np.ndarray:
+            size += array.nbytes
+            if size > _SMALL_BYTES:  # the first array has often decided
+                return team(get_num_threads())
+    return team(1)
 
 
 def _without(function, count):
@@ -235,7 +240,7 @@ def parallel_kernel(*, tasks):
         positions = [names.index(name) for name in inspect.signature(tasks).parameters]
 
         def count(args):
-            return tasks(*[args[position] for position in positions])
+            return tasks(*map(args.__getitem__, positions))
 
         if not jit_enabled():
             return functools.wraps(function)(lambda *args: function(0, count(args), *args))

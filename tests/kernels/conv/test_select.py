@@ -80,9 +80,9 @@ def test_the_first_row_that_is_faster_is_taken(choose_on, processor, layer, name
 
 
 @pytest.mark.parametrize(("processor", "names"), [
-    ("avx512", ("small_cout", "small_cout", "small_cout")),
-    ("avx2", ("small_cout", "small_cin", "small_cout")),
-    ("neon", ("indirect", "small_cin", "small_cout")),  # six filters fill a vector of four lanes
+    ("avx512", ("small_cout", "small_cout", "small_cin")),
+    ("avx2", ("small_cout", "small_cin", "small_cin")),
+    ("neon", ("indirect", "small_cin", "small_cin")),  # six filters fill a vector of four lanes
 ])  # fmt: skip
 def test_a_first_layer_with_few_filters(choose_on, processor, names):
     layer = Layer(channels=1, filters=6, size=32, kernel=5, padding=0)
@@ -101,14 +101,23 @@ def product_on(choose_on, product, layer):
 
 
 @pytest.mark.parametrize(("channels", "filters", "kernel", "names"), [
-    (1, 8, 3, ("small_cout", "indirect", "small_cout")), (6, 16, 5, ("small_cout", "indirect", "small_cout")),
+    (4, 8, 3, ("small_cout", "indirect", "small_cout")), (6, 16, 5, ("small_cout", "indirect", "small_cout")),
     (8, 8, 3, ("small_cout", "indirect", "indirect")), (1, 32, 3, ("indirect", "indirect", "small_cout")),
-    (3, 16, 3, ("indirect",) * 3), (3, 64, 7, ("indirect",) * 3),
+    (3, 16, 3, ("small_cin", "indirect", "indirect")), (3, 64, 7, ("indirect",) * 3),
 ])  # fmt: skip
 def test_rows_that_would_be_gathered_count_in_the_choice_of_a_weight_gradient(
     choose_on, channels, filters, kernel, names
 ):
     layer = Layer(channels=channels, filters=filters, size=32, kernel=kernel, padding=0, stride=2)
+    assert product_on(choose_on, "backward_weight", layer) == names
+
+
+@pytest.mark.parametrize(("channels", "filters", "kernel", "names"), [
+    (1, 6, 5, ("small_cin",) * 3), (1, 32, 5, ("indirect",) * 3), (1, 96, 5, ("small_cin",) * 3),
+    (3, 96, 3, ("small_cin", "indirect", "indirect")), (8, 8, 3, ("small_cout", "indirect", "indirect")),
+])  # fmt: skip
+def test_weight_gradients_go_by_windows_where_these_are_small(choose_on, channels, filters, kernel, names):
+    layer = Layer(channels=channels, filters=filters, size=32, kernel=kernel, padding=0)
     assert product_on(choose_on, "backward_weight", layer) == names
 
 

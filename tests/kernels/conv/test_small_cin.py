@@ -1,9 +1,9 @@
-"""The input gradient of images with few channels: the textbook's results for any number of threads."""
+"""The gradients of a convolution of few channels: the textbook's results for any number of threads."""
 
 import numpy as np
 import pytest
 
-from minitorch_kernels.conv import small_cin
+from minitorch_kernels.conv import indirect_weight, small_cin
 from minitorch_kernels.runtime import simd
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no regist
 DTYPES = np.float32, np.float64
 
 
-spread = small_cin.conv2d_backward_input_small_cin
+spread, gradient = small_cin.conv2d_backward_input_small_cin, small_cin.conv2d_backward_weight_small_cin
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,17 @@ def problems(many_convolutions, large_convolutions):
     return found
 
 
-def test_the_textbook_agrees(problems):
+@pytest.fixture(scope="module")
+def narrow(problems):
+    """Those that the weight gradient supports: adjacent columns in a row of the window."""
+    return [p for p in problems if p.hyper["dilation"][1] == 1]
+
+
+def test_the_textbook_agrees(problems, narrow):
     for problem in problems:
         problem.check(input_gradient=spread)
+    for problem in narrow:
+        problem.check(weight_gradient=gradient)
 
 
 def test_more_filters_than_a_block_of_terms():
@@ -39,10 +47,37 @@ def test_threads_do_not_change_a_bit(same_bits_for_any_threads, problems):
     same_bits_for_any_threads(lambda: [p.input_gradient(spread, dtype) for p in problems[-12:] for dtype in DTYPES])
 
 
+def test_threads_do_not_change_a_bit_of_the_weight_gradient(same_bits_for_any_threads, narrow):
+    same_bits_for_any_threads(lambda: [p.weight_gradient(gradient, dtype) for p in narrow[-12:] for dtype in DTYPES])
+
+
+def test_the_weight_gradient_has_the_bits_of_the_indirect_one(narrow):
+    """Both add up the pixels of 16 ranges of images in order, so the choice between them is one of speed alone."""
+    small = [p for p in narrow if np.prod(p.weight_shape[1:]) <= 128]
+    for problem in small[-40:]:
+        for dtype in DTYPES:
+            got = problem.weight_gradient(gradient, dtype)
+            expected = problem.weight_gradient(indirect_weight.conv2d_backward_weight_indirect, dtype)
+            np.testing.assert_array_equal(got, expected)
+
+
 def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
     for problem in problems[-60:]:
         for dtype in DTYPES:
             assert np.isfinite(problem.input_gradient(spread, dtype, guarded.hold)).all(), repr(problem)
+
+
+def test_the_weight_gradient_reads_and_writes_nothing_outside_the_arrays(guarded, narrow):
+    for problem in narrow[-60:]:
+        for dtype in DTYPES:
+            assert np.isfinite(problem.weight_gradient(gradient, dtype, guarded.hold)).all(), repr(problem)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_reach_the_weights_of_their_products(poisoned, value):
+    for problem in poisoned(value):
+        if problem.hyper["groups"] == 1 and problem.hyper["dilation"][1] == 1:
+            problem.check_poison(weight_gradient=gradient)
 
 
 def test_an_infinite_gradient_reaches_its_own_window_alone():
