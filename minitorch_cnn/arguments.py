@@ -66,6 +66,7 @@ def _real(owner, name, value):
 
 def array(owner, name, value, dtype=None):
     """Return ``value`` as an ndarray of numbers; the error names the argument, such as one with rows of two lengths."""
+    unmasked(owner, name, value)
     try:
         converted = np.asarray(value, dtype)
     except (TypeError, ValueError) as error:
@@ -74,6 +75,13 @@ def array(owner, name, value, dtype=None):
     if converted.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: {name} - expected numbers, got dtype {converted.dtype}")
     return converted
+
+
+def unmasked(owner, name, value):
+    """Raise TypeError if elements of a masked array are masked: as an array, it would show what lies below the mask."""
+    if hasattr(value, "filled") and np.ma.is_masked(value):
+        expected = "an array without masked elements"
+        raise TypeError(f"{owner}: {name} - expected {expected}, got {np.ma.count_masked(value)}; use filled()")
 
 
 def instance(owner, kind, **named):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minitorch_cnn import habits, interchange, ops
+from minitorch_cnn import arguments, habits, interchange, ops
 from minitorch_cnn.autograd import FLOAT_DTYPES, BackwardStep, GraphError, Variable, is_grad_enabled
 from minitorch_cnn.autograd.shape_only import refuse_values
 from minitorch_cnn.shapes import ShapeError
@@ -358,6 +358,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
 def _as_numbers(data, dtype):
     """Return data as an array of numbers; Python floats become float32."""
+    arguments.unmasked("Tensor", "data", data)
     try:
         array = np.asarray(data)
     except ValueError as error:

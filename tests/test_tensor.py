@@ -38,6 +38,11 @@ def test_shape_ndim_size_len():
         (lambda: Tensor(None), TypeError, "expected numbers, got dtype object"),
         (lambda: Tensor([[1.0], [1.0, 2.0]]), ValueError, "Tensor: data - expected rows of one length, got list"),
         (lambda: Tensor([1.0], dtype="real"), TypeError, "Tensor: dtype - expected one of NumPy's, .*, got 'real'"),
+        (
+            lambda: Tensor(np.ma.array([1.0, 2.0], mask=[0, 1])),
+            TypeError,
+            "Tensor: data - expected an array without masked elements, got 1",
+        ),
         (lambda: Tensor([1.0], dtype=complex), TypeError, "Tensor: dtype - expected numbers, got dtype complex128"),
         (lambda: Tensor([1j], dtype=np.float32), TypeError, "Tensor: data - expected numbers, got dtype complex128"),
         (lambda: Tensor([1, 2], requires_grad=True), TypeError, "expected floating data, got dtype int64"),

@@ -88,6 +88,7 @@ class Labels:
     """
 
     def __init__(self, op, name, labels, shape, weight, ignore_index, smoothing=0.0):
+        arguments.unmasked(op, "labels", labels)
         array = np.asarray(labels.data if isinstance(labels, Variable) else labels)
         if array.dtype.kind not in "iu":
             raise TypeError(f"{op}: labels - expected integers, the index of each class, got dtype {array.dtype}")

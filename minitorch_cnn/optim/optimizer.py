@@ -155,8 +155,8 @@ class Optimizer:
 
     def _check_arrays(self, position, parameter):
         data, grad = parameter.data, parameter.grad
-        if (grad.shape, grad.dtype) != (data.shape, data.dtype):
-            expected, got = ((array.shape, array.dtype) for array in (data, grad))
+        if not isinstance(grad, np.ndarray) or (grad.shape, grad.dtype) != (data.shape, data.dtype):
+            expected, got = (data.shape, data.dtype), (getattr(grad, "shape", grad), getattr(grad, "dtype", None))
             raise ValueError(f"{self._name}: gradient of parameter {position} - expected {expected}, got {got}")
         for key, kept in self.state.get(position, {}).items():
             if isinstance(kept, np.ndarray) and (kept.size, kept.dtype) != (data.size, data.dtype):

@@ -218,6 +218,9 @@ def test_a_misshapen_gradient_is_refused_before_anything_moves():
     ):
         optimizer.step()
     assert all(np.array_equal(a, b) for a, b in zip(before, values(params), strict=True))
+    params[1].grad = 1.0
+    with pytest.raises(ValueError, match=r"SGD: gradient of parameter 1 - expected .*, got \(1.0, None\)"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize(

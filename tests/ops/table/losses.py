@@ -56,6 +56,7 @@ def label_errors(name, argument):
             ValueError,
             f"{name}: labels - expected 0 to 2 for 3 classes, got -1 at position (0, 1, 1)",
         ),
+        (lambda: op(tensor(2, 3), np.ma.array([0, 1], mask=[0, 1])), TypeError, f"{name}: labels - "),
         (lambda: op(tensor(3, 3), [0.0] * 3), TypeError, f"{name}: labels - expected integers"),
         (lambda: op(tensor(3, 3), LABELS, reduction="max"), ValueError, f"{name}: reduction - expected one of"),
         (lambda: op(tensor(3, 3), LABELS, reduction=["sum"]), ValueError, f"{name}: reduction - expected one of"),
