@@ -226,9 +226,10 @@ def batch_norm_stats(x):
     _, (rows,) = side_by_side(flatten_pixels(x))
     mean, var = memory.empty((2, x.shape[3]), np.float64)
     _moments(rows, _partials(rows), mean, var)
-    if not np.isfinite(var).all():
-        pixels = flatten_pixels(x).astype(np.float64)
-        mean, var = pixels.mean(0), pixels.var(0)
+    bad = ~np.isfinite(var)
+    if bad.any():  # the other channels keep their bits
+        pixels = flatten_pixels(x)[:, bad].astype(np.float64)
+        mean[bad], var[bad] = pixels.mean(0), pixels.var(0)
     return mean.astype(x.dtype), var
 
 
