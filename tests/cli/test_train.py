@@ -302,7 +302,7 @@ def test_options_change_the_recipe(mcnn):
     assert code == 2 and "--label-smoothing: expected a number from 0 to below 1, got '1'" in err
 
 
-@pytest.mark.skipif(not simd.BF16, reason="this processor has no AVX512_BF16")
+@pytest.mark.skipif(not simd.supports(simd.PAIR), reason="no AVX512_BF16, or nothing is compiled")
 def test_a_training_in_bf16_is_recorded_and_continued(mcnn, monkeypatch):
     words = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", "3", "--workers", "0", "--run", "run")
     with monkeypatch.context() as pressed:

@@ -107,3 +107,19 @@ def test_numba_is_missed_elsewhere_unless_plain_python_is_asked_for(tmp_path, di
         assert done.stdout == "False\n"
     else:
         assert "ImportError: minitorch_kernels: expected Numba, which compiles the kernels: install it" in done.stderr
+
+
+def test_plain_python_adds_as_accurately_as_kernels_and_starts_no_threads():
+    code = """
+import threading
+import numpy as np
+from minitorch_kernels.layers import batch_norm, reduction
+
+row = np.ones(5000, np.float32)
+row[0] = 1 << 24
+print(int(reduction.sum_over(row, (0,)).item()) - (1 << 24))
+batch_norm.batch_norm_stats(np.ones((40, 8, 8, 16), np.float32))
+print(threading.active_count())
+"""
+    done = python("-c", code, simulated="", NUMBA_DISABLE_JIT="1")
+    assert done.stdout == "4999\n1\n" and not done.stderr

@@ -28,7 +28,7 @@ _SMALL = 1 << 11  # elements that NumPy adds faster than a kernel is called
 @compiled(reorder=True)
 def _row_sum(row):
     """Return the sum of a row."""
-    total = 0.0
+    total = np.float64(0)  # also in plain Python, where 0.0 + a float32 is a float32
     for k in range(len(row)):
         total += row[k]
     return total

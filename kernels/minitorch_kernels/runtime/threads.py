@@ -289,6 +289,8 @@ def team_kernel(function):
     callable
         ``.entry`` is the compiled function.
     """
+    if not jit_enabled():
+        return functools.wraps(function)(lambda *args: function(team(1), *args))
     dispatcher = entry(function)
 
     @functools.wraps(function)

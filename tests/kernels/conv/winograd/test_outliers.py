@@ -11,7 +11,7 @@ from minitorch_kernels.runtime.simd import supports
 HYPER = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
 BAD = [np.inf, -np.inf, np.nan, 1e38, -1e30, 1e6, 1e4]
 
-needs_tile = pytest.mark.skipif(not supports(np.dtype(np.float32)), reason="no register tile fits this processor")
+pytestmark = pytest.mark.skipif(not supports(np.dtype(np.float32)), reason="no register tile fits this processor")
 
 
 def normal(*shape, seed=0):
@@ -40,7 +40,6 @@ def same(got, want, far):
     np.testing.assert_array_equal(np.isfinite(got)[fits], np.isfinite(want)[fits])
 
 
-@needs_tile
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("channels", [slice(0, 1), slice(None)], ids=["one channel", "all channels"])
 @pytest.mark.parametrize("size", [12, 6])
@@ -56,7 +55,6 @@ def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels
         same(grad, exact(reference.conv2d_backward_input, nchw(x), w, input_size=(size, size)), far)
 
 
-@needs_tile
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("which", [0, 1], ids=["image", "gradient"])
 def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(value, which):
@@ -70,7 +68,6 @@ def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(
     same(got, want, far)
 
 
-@needs_tile
 @pytest.mark.parametrize("value", BAD[:4])
 def test_a_bad_weight_spoils_its_filter_alone(value):
     x, w = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1)
@@ -97,7 +94,6 @@ def test_measures_of_images(dtype, shape):
         np.testing.assert_array_equal(outliers.measure(x).rows[:, -1], abs(value))
 
 
-@needs_tile
 @pytest.mark.parametrize("size", [(1, 3), (4, 4), (9, 14)])
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (3, 1), (3, 2), (5, 0), (5, 4)])
 @pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
@@ -185,7 +181,6 @@ def no_definition(monkeypatch):
     monkeypatch.setattr(weight.indirect_weight, "conv2d_backward_weight_indirect", lambda *_, **__: pytest.fail("used"))
 
 
-@needs_tile
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("scale", [1e-9, 1e-4])
 def test_filters_that_begin_as_the_identity_exclude_no_image(monkeypatch, kernel, scale):
@@ -199,7 +194,6 @@ def test_filters_that_begin_as_the_identity_exclude_no_image(monkeypatch, kernel
     np.testing.assert_allclose(grad, x, atol=200 * scale + 2e-6)
 
 
-@needs_tile
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [(1, 2), (9, 6)])
 @pytest.mark.parametrize(
@@ -235,7 +229,6 @@ def test_outputs_that_do_not_see_a_large_weight_have_none_of_its_rounding_errors
     close(got, reference.conv2d_backward_input, nchw(grad.astype(np.float64)), wide[1], input_size=size)
 
 
-@needs_tile
 def test_filters_of_many_large_weights_are_left_to_the_definition():
     x, w = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1)
     w[:, :3, 0, 0] *= 1e6
@@ -252,7 +245,6 @@ def test_a_bad_pixel_excludes_its_own_image_from_the_weight_gradient_and_no_othe
     assert outliers.find_pairs(*maps).tolist() == [1]
 
 
-@needs_tile
 def test_large_maps_times_small_factors_do_not_overflow_on_the_way():
     x, w = normal(2, 8, 8, 16) * np.float32(1e37), normal(16, 16, 3, 3, seed=1) * np.float32(1e-20)
     out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
@@ -265,7 +257,6 @@ def test_large_maps_times_small_factors_do_not_overflow_on_the_way():
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
 
 
-@needs_tile
 def test_a_weight_gradient_computes_no_image_twice_that_is_known_beforehand(monkeypatch):
     x, grad, computed = normal(3, 8, 8, 16), normal(3, 8, 8, 16, seed=1), []
     spoil(x, np.inf)
