@@ -30,9 +30,12 @@ class OwnNetworkError(ValueError):
         What the record names, ``FILE:NAME``, or an example.
     """
 
-    def __init__(self, expected: str, reason: str, place: str = "own.py:Net"):
-        super().__init__(f"{expected}: {reason}; got None")
+    def __init__(self, expected: str, reason: str = "", place: str = "own.py:Net"):
+        super().__init__(expected, reason, place)  # all of them, so that a copy has them, too
         self.reason, self.place = reason, place
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.reason}; got None" if self.reason else self.args[0]
 
 
 def describe(model, name, sizes):
