@@ -26,7 +26,7 @@ const KEYS = [
   ["?", "this list"],
 ];
 
-// Set a long heading above a figure, and a long text, in smaller letters: down to 18 pixels, the least that a hall reads.
+// Set a long heading above a figure, and a long text, in smaller letters, but no smaller than 18 pixels.
 function fit(slide) {
   const text = slide.querySelector(".text"),
     heading = text.firstElementChild;
