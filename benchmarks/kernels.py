@@ -14,7 +14,6 @@ import functools
 import importlib
 import inspect
 import json
-import math
 import pathlib
 import pkgutil
 import statistics
@@ -56,7 +55,9 @@ PRODUCTS = {
     "indirect_weight._weight_product": lambda a: (
         len(a["tables"].a_row_offsets) * _terms(a["tables"].blocks) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
-    "small_cin._sum_products": lambda a: a["grad_out"].size * math.prod(a["shape"][k] for k in (3, 8, 9)),
+    "small_cin._sum_products": lambda a: (
+        a["grad_out"].size * a["shape"].channels * a["shape"].height * a["shape"].width
+    ),
     "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
     "correlate._by_tiles": _winograd(lambda a: a["outputs"].maps),
     "panels._by_panels": _winograd(lambda a: a["outputs"].maps),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import between, positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
@@ -18,20 +18,7 @@ class RunningStatistics(Module):
 
     running = (1 - momentum) * running + momentum * new
 
-    Parameters
-    ----------
-    num_features : int, >= 1
-        C.
-    eps : float, > 0
-    momentum : float, 0 to 1, or None
-        The weight of the new batch in the running statistics. None weights all batches equally.
-    track_running_stats : bool
-        False keeps no running statistics.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of its range.
+    The arguments are those of `BatchNorm2d`.
     """
 
     num_features: int
@@ -46,8 +33,7 @@ class RunningStatistics(Module):
         positive_int(layer, num_features=num_features)
         if momentum is not None:
             between(layer, 0, 1, momentum=momentum)
-        if not eps > 0:
-            raise ValueError(f"{layer}: eps - expected a positive number, got {eps!r}")
+        arguments.positive(layer, eps=eps)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.track_running_stats = bool(track_running_stats)
         if not track_running_stats:

@@ -1,6 +1,5 @@
 """Rejects modules and parameters that are not attributes of a module: they would be neither trained nor saved."""
 
-import functools
 from collections import UserDict, UserList, deque
 from functools import cache
 from types import MappingProxyType
@@ -42,12 +41,6 @@ def _items(value):
     if isinstance(value, np.ndarray):
         return value.ravel().tolist() if value.dtype == object else ()
     return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
-
-
-@functools.lru_cache(maxsize=256)
-def _is_container(kind):
-    """Return True for the types of containers, also the abstract ones, which Python takes long to recognise."""
-    return issubclass(kind, _CONTAINERS)
 
 
 def check(owner, value, kinds):

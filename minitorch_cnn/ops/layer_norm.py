@@ -12,7 +12,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
-from minitorch_cnn.ops.norm import batch_norm, check_statistics
+from minitorch_cnn.ops.norm import batch_norm, check_per_channel, check_statistics
 from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, SamePlace
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Array, Operand, Shape
@@ -210,9 +210,9 @@ def instance_norm(
         raise ShapeError(f"instance_norm: x - expected (N, C, W) or (N, C, H, W), got shape {shape}")
     if not training:
         return batch_norm(x, weight, bias, running_mean, running_var, training=False, eps=eps)
-    for name, array in (("running_mean", running_mean), ("running_var", running_var)):
-        if array is not None and array.shape != shape[1:2]:
-            raise ShapeError(f"instance_norm: {name} - expected shape {shape[1:2]}, one per channel, got {array.shape}")
+    if running_mean is not None:
+        statistics = {"running_mean": running_mean.shape, "running_var": running_var.shape}
+        check_per_channel("instance_norm", shape[1:2], **statistics)
     out = group_norm(x, shape[1], weight, bias, eps=eps)
     if running_mean is not None and shape[0] and not x.traced:
         _follow(x.data, running_mean, running_var, momentum)

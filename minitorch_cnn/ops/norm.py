@@ -39,12 +39,16 @@ def batch_norm_shape(x, weight, bias, running_mean, running_var):
     """Return the shape of x; raise unless all other shapes are (C,)."""
     if not 2 <= len(x) <= 4:
         raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
-    statistics = [None if r is None else r.shape for r in (running_mean, running_var)]
-    names = ("weight", "bias", "running_mean", "running_var")
-    for name, shape in zip(names, (weight, bias, *statistics), strict=True):
-        if shape is not None and shape != x[1:2]:
-            raise ShapeError(f"batch_norm: {name} - expected shape {x[1:2]}, one per channel, got {shape}")
+    means, variances = (None if array is None else array.shape for array in (running_mean, running_var))
+    check_per_channel("batch_norm", x[1:2], weight=weight, bias=bias, running_mean=means, running_var=variances)
     return x
+
+
+def check_per_channel(op, expected, **shapes):
+    """Raise ShapeError unless every shape that is not None is the expected one, (C,)."""
+    for name, shape in shapes.items():
+        if shape not in (None, expected):
+            raise ShapeError(f"{op}: {name} - expected shape {expected}, one per channel, got {shape}")
 
 
 def _values(pixels):

@@ -31,7 +31,6 @@ EDGE = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 NETWORK = {"network": (kinds.TEXT, "yours")}
 
 
-
 def _window_fits(arguments):
     size, (rows, columns) = kinds.shape(arguments["input"]), kinds.shape(arguments["kernel"])
     if rows > size[0] or columns > size[1]:

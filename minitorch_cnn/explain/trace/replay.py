@@ -4,7 +4,6 @@ Layers are named by module paths, which every operation of a trace carries. So a
 a module computes between its parts is visible too.
 """
 
-
 from minitorch_cnn.explain.trace.semantics import keeps_place
 from minitorch_cnn.hints import hint
 from minitorch_cnn.nn.tracing import evaluating, traced
