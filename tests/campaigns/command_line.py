@@ -1,21 +1,20 @@
 """Bad command lines by the thousand: every command answers in a sentence and with an exit code, never by a traceback.
 
-    python -m tests.campaigns.command_line --tries 10000 --seed 0 --log lines.jsonl
+    python -m tests.campaigns.command_line --tries 10000 --log lines.jsonl --json FILE
     python -m tests.campaigns.command_line --only "explain conv" --try 1234         # one line again, with its end
 
 Every try runs `main` in a process that has imported all and was forked for some hundred tries. Training is real and
-stopped by Ctrl-C after two steps; downloads and measurements are left out; one picture of 20 is really drawn. A try
-fails if it ends by a traceback, by another exit code, with an error that names nothing, is not a sentence or too long,
-after more than LIMIT seconds, or if it leaves half-written files or changes those that it was not asked to write. The
-log has a line for each finished part: with the same log, tries that are in it are not repeated.
+stopped by Ctrl-C after two steps; downloads and measurements are left out; one picture of 20 is really drawn, and
+notebooks are written without results. A try fails if it ends by a traceback, by another exit code, with an error that
+names nothing, is not a sentence or too long, after more than LIMIT seconds, or if it leaves half-written files or
+changes those that it was not asked to write. The log has a line for each finished part: with the same log, tries that
+are in it are not repeated.
 """
 
 import argparse
 import collections
 import contextlib
 import ctypes
-import dataclasses
-import functools
 import io
 import itertools
 import json
@@ -32,16 +31,11 @@ import time
 import traceback
 
 import numpy as np
-from PIL import Image
 
-from minitorch_cnn import data, explain, train
-from minitorch_cnn.cli import doctor, ladder, main, race
-from minitorch_cnn.diagnose import measure
-from minitorch_cnn.display import figures
-from minitorch_cnn.testing import mutants
-from minitorch_cnn.train import setup
+from minitorch_cnn.cli import main
 from minitorch_kernels.runtime import jit
 from tests.campaigns import bad_inputs, harness
+from tests.campaigns.tiny_work import tiny_work
 from tests.campaigns.typed_lines import commands, line
 
 CODES = {0, 1, 2, 3, 130}
@@ -56,66 +50,6 @@ RAW = re.compile(
 
 class TooLong(BaseException):
     """A try took longer than LIMIT."""
-
-
-@contextlib.contextmanager
-def tiny_work():
-    """Leave out what takes long or asks the network; the command line up to there stays what it is."""
-
-    def no_measurement(*arguments, **options):
-        raise ValueError("leave it out: no measurements in this campaign")
-
-    def no_download(*arguments, **options):
-        raise OSError("repeat with a network: there is none in this campaign")
-
-    @functools.cache
-    def shapes(train=True, size=None, draw=data.Shapes10):
-        return draw(train=train, size=16)
-
-    def without_workers(recipe, images, ranks, workers, seed, batches=setup.batches):
-        batches(recipe, images, ranks, workers, seed)  # refuses what cannot be
-        return batches(recipe, images, ranks, 0, seed)
-
-    drawings, buffer = itertools.count(), io.BytesIO()
-    Image.new("RGB", (300, 300)).save(buffer, "PNG")
-
-    def seldom_drawn(figure, kind, encoded=figures.encoded):
-        return encoded(figure, kind) if next(drawings) % 20 == 0 else buffer.getvalue()
-
-    replaced = [
-        (train.Trainer, "step", bad_inputs.stop_after_two_steps(train.Trainer.step)),
-        (setup, "batches", without_workers),
-        (sys.modules["minitorch_cnn.io.files"], "download", no_download),
-        (doctor, "_report", lambda: None),
-        (mutants, "select", lambda family=None: []),
-        (mutants, "trial", lambda family=None: []),
-        (explain, "gradient_norms", no_measurement),
-        (explain, "shift_sensitivity", no_measurement),
-        (ladder, "run", lambda arguments: print("{}")),
-        (measure, "peak_gflops", lambda: 100.0),
-        (
-            sys.modules["minitorch_cnn.cli.main"],
-            "all_commands",
-            functools.cache(sys.modules["minitorch_cnn.cli.main"].all_commands),
-        ),
-        (figures, "encoded", seldom_drawn),
-        (race, "_SECONDS", 0),
-        (race, "_LOOP_PRODUCTS", 3000),
-        (race, "_SIZES", {"batch": 2, "channels": 3, "filters": 4, "size": 6, "kernel": 3, "stride": 1}),
-        (data, "Shapes10", shapes),
-    ]
-    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-    recipes = dict(train.RECIPES)
-    for owner, name, value in replaced:
-        setattr(owner, name, value)
-    for name, recipe in recipes.items():
-        train.RECIPES[name] = dataclasses.replace(recipe, batch_size=8)
-    try:
-        yield
-    finally:
-        train.RECIPES.update(recipes)
-        for owner, name, value in kept:
-            setattr(owner, name, value)
 
 
 def tree():
@@ -366,6 +300,22 @@ def table(records):
     return lines
 
 
+def bar(records, options):
+    """Return the record of bar 34."""
+    lines, faults = sum(record["tries"] for record in records), sum(len(record["faults"]) for record in records)
+    count = len({record["command"] for record in records})
+    full = options.tries >= 10_000 and options.only is None and tuple(options.share) == (0, 1)
+    return {
+        "bar": 34,
+        "what": "bad command lines",
+        "figure": f"{count} commands, {lines} lines, {faults} faults",
+        "passed": not faults,
+        "seconds": round(sum(record["seconds"] for record in records), 1),
+        "full": full,
+        "command": f"python -m tests.campaigns.command_line --tries {options.tries} --seed {options.seed}",
+    }
+
+
 def run(arguments=None):
     """Run the campaign from the command line; exit code 1 if there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -373,6 +323,7 @@ def run(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", metavar="COMMAND", help="only commands that begin with these words")
     parser.add_argument("--log", metavar="FILE", help="append what is done, and leave out what it has already")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="write the record for report.py there")
     parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("I", "N"), help="the I-th of N shares")
     parser.add_argument("--try", dest="number", type=int, metavar="I", help="run one line of --only, and print its end")
     options = parser.parse_args(arguments)
@@ -386,9 +337,11 @@ def run(arguments=None):
         return 0
     records = campaign(options.tries, options.seed, options.only, options.log, share=options.share)
     print("\n".join(table(records)))
-    faults = sum(len(record["faults"]) for record in records)
-    print(f"seed {options.seed}: {sum(record['tries'] for record in records)} lines, {faults} faults")
-    return 1 if faults else 0
+    told = bar(records, options)
+    print(f"seed {options.seed}: {told['figure']}")
+    if options.json:
+        options.json.write_text(json.dumps([told], indent=1) + "\n")
+    return 0 if told["passed"] else 1
 
 
 if __name__ == "__main__":

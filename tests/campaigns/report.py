@@ -50,6 +50,7 @@ BARS = {  # what each requires
     32: "the engine of the page, forward and backward within 1e-4 of the largest of the kernels: every operation with "
     "200 random hyper-parameters, the zoo at three sizes of images",
     33: "every command in 100 hostile surroundings: works, or ends with a sentence; no traceback, nothing lost",
+    34: "10,000 bad lines for every command: an exit code and a sentence, no traceback, nothing half-written",
 }
 
 

@@ -53,7 +53,9 @@ def test_promises_are_kept_by_figures_of_full_length_alone(report):
 
 def test_every_command_of_the_figures_is_there(report):
     for record in json.loads(report.FIGURES.read_text()):
-        assert (FOLDER.parents[1] / record["command"].split()[1]).is_file(), record
+        _, script, module, *_ = [*record["command"].split(), ""]
+        path = f"{module.replace('.', '/')}.py" if script == "-m" else script
+        assert (FOLDER.parents[1] / path).is_file(), record
 
 
 def test_only_what_passed_whole_and_at_full_length_is_met(report):
