@@ -3,12 +3,14 @@
 import contextlib
 import itertools
 import os
+import signal
 import sys
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
 from minitorch_cnn.cli.streams import say
 from minitorch_cnn.display import shell
+from minitorch_cnn.processes import ASK_TO_STOP
 
 _ADDRESS_SPACE = 700 * 1024 * 1024  # bytes; most of it is reserved by libraries and threads, and never used
 
@@ -117,6 +119,8 @@ def train_to_the_end(command, make, place, tested, alone=True):
             if alone and not trainer.recipe.cache_features:
                 _say_how_long(trainer)
             if not trainer.fit():
+                # `mcnn launch` repeats its request after a while, which would end this process before it has said so.
+                signal.signal(ASK_TO_STOP, signal.SIG_IGN)
                 resumed = shell.line("mcnn", "train", "--resume", folder)
                 say(f"stopped after batch {trainer.progress.step} and saved; continue with: {resumed}")
                 return EXIT_STOPPED

@@ -1,12 +1,14 @@
 """Commands in this process, in a folder of their own, on few images."""
 
 import os
+import signal
 
 import pytest
 
 from minitorch_cnn import data
 from minitorch_cnn.cli import main
 from minitorch_cnn.data import shapes10
+from minitorch_cnn.processes import ASK_TO_STOP
 from minitorch_kernels.runtime import jit
 
 
@@ -26,7 +28,9 @@ def own_folder(tmp_path, monkeypatch):
         return shapes10.Shapes10(train=train, size=size or (256 if train else 64))
 
     monkeypatch.setattr(data, "Shapes10", few)
-    return tmp_path
+    handler = signal.getsignal(ASK_TO_STOP)
+    yield tmp_path
+    signal.signal(ASK_TO_STOP, handler)  # a training that stops, ignores the signal from then on
 
 
 @pytest.fixture

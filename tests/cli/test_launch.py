@@ -11,10 +11,14 @@ import time
 
 import pytest
 
-from minitorch_cnn.cli import launch
+from minitorch_cnn import train
+from minitorch_cnn.cli import launch, training
+from minitorch_cnn.processes import ASK_TO_STOP
 from tests.train.distributed.test_ranks import needs_mpi
 
-TRAIN = ("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 2, "--workers", 0)
+# On a busy machine a rank may keep the others waiting for longer than a minute.
+TRAIN = ("train", "--recipe", "mlp", "--data", "shapes10", "--workers", 0, "--rank-timeout", 600)
+SHORT = (*TRAIN, "--epochs", 2)
 # In the place of `python -m minitorch_cnn`: `mcnn` that trains on few images, and fails as often as it is told.
 FAILING = """
 import os, pathlib, signal, sys
@@ -58,7 +62,7 @@ def weights_of(folder):
     return json.loads(pathlib.Path(folder, "result.json").read_text())["weights_sha256"]
 
 
-def launched(mcnn, *options, run="run", words=TRAIN):
+def launched(mcnn, *options, run="run", words=SHORT):
     return mcnn("launch", *options, "--", *words, "--run", run)
 
 
@@ -87,7 +91,7 @@ def test_errors_that_stay_are_not_tried_again(mcnn, fails):
 
 def test_a_folder_is_chosen_where_none_is_given(mcnn, fails):
     fails(1)
-    assert mcnn("launch", "--", *TRAIN)[0] == 0
+    assert mcnn("launch", "--", *SHORT)[0] == 0
     assert pathlib.Path("runs/launch-1/result.json").exists()
 
 
@@ -114,7 +118,7 @@ def test_without_mpi_the_message_says_what_to_install(mcnn, monkeypatch):
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=needs_mpi)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(own_folder, ranks, number):
-    words = [*map(str, TRAIN[:5]), "--epochs", "30", "--workers", "0", "--run", "run"]
+    words = [*map(str, TRAIN), "--epochs", "300", "--run", "run"]
     command = [sys.executable, "-m", "minitorch_cnn", "launch", "-n", str(ranks), "--", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not list(pathlib.Path("run").glob("checkpoint-*.safetensors")):
@@ -122,7 +126,7 @@ def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(ow
             time.sleep(0.02)
         time.sleep(0.5)
         os.killpg(process.pid, number)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=900)
     assert process.returncode == 130 and "and saved" in err, err
     assert len(list(pathlib.Path("run").glob("checkpoint-*.safetensors"))) == 2
 
@@ -140,3 +144,11 @@ def test_a_request_that_was_missed_is_repeated(mcnn, own_folder, monkeypatch):
     asking.start()
     assert launched(mcnn)[0] == 130
     asking.join()
+
+
+def test_a_training_that_has_saved_hears_no_more_requests(mcnn, monkeypatch):
+    said = []
+    monkeypatch.setattr(train.Trainer, "fit", lambda _: False)
+    monkeypatch.setattr(training, "say", lambda text: said.append((text, signal.getsignal(ASK_TO_STOP))))
+    assert mcnn(*SHORT, "--run", "run")[0] == 130
+    assert "and saved" in said[-1][0] and said[-1][1] == signal.SIG_IGN

@@ -79,10 +79,11 @@ def write(trainer, eval_set, kind):
         "environment": environment(),
     }
     folder.write_result(result)
+    result = trainer.ranks.first(result)  # before the pictures, for which the other ranks need not wait
     title = f"{trainer.recipe.name} on {settings['dataset']}, seed {trainer.seed}"
     test_accuracy = judged.accuracy if kind == "test" else None
     figures.save(plots.curves(progress.history, title, test_accuracy, kept["epoch"]), folder.curves)
     classes = classifier.classes
     figures.save(plots.confusion(eval_set.labels, judged.predictions, classes), folder.confusion)
     figures.save(plots.mistakes(eval_set.images, eval_set.labels, judged.probabilities, classes), folder.mistakes)
-    return trainer.ranks.first(result)
+    return result

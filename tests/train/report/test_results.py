@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import train
+from minitorch_cnn.display import figures
 from minitorch_cnn.train import machine
 from minitorch_cnn.train.report import plots
 
@@ -76,6 +77,21 @@ def test_pictures_have_the_size_of_a_slide(start, test_set):
     for path in (trainer.folder.curves, trainer.folder.confusion, trainer.folder.mistakes):
         with Image.open(path) as image:
             assert image.size == (1280, 720) and len(image.convert("RGB").getcolors(1 << 20)) > 10
+
+
+def test_other_ranks_have_the_result_before_the_pictures_are_drawn(start, test_set, monkeypatch):
+    events = []
+
+    class Noting(train.SingleProcess):
+        def exchange(self, fact):
+            events.extend(["result"] * (isinstance(fact, dict) and "test_accuracy" in fact))
+            return [fact]
+
+    monkeypatch.setattr(figures, "save", lambda *_: events.append("picture"))
+    trainer = start(ranks=Noting())
+    trainer.fit()
+    trainer.final_eval(test_set)
+    assert events == ["result", "picture", "picture", "picture"]
 
 
 RESULT = {"recipe": "mlp", "dataset": "shapes10", "verified": True, "epochs": 1, "seed": 0, "seconds": 1.5}
