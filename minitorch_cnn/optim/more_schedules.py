@@ -1,6 +1,7 @@
 """Further schedules: exponential, lines, a user's own factor, warm restarts, and one that follows a measurement."""
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -168,7 +169,7 @@ class ReduceLROnPlateau(Schedule):
     patience : int, >= 0
         Steps without improvement that are borne.
     threshold : float, >= 0
-        What counts as better: by this share of the best measurement.
+        What counts as better: by this share of the size of the best measurement.
     cooldown : int, >= 0
         Steps after a reduction in which no step counts as one without improvement.
     min_lr : float, >= 0
@@ -180,7 +181,8 @@ class ReduceLROnPlateau(Schedule):
 
     Notes
     -----
-    The rule is that of PyTorch's class of this name, with a relative threshold. NaN is never better.
+    The rule is that of PyTorch's class of this name, with a relative threshold, but for measurements below 0, where
+    PyTorch takes a slightly worse one for better. NaN is never better.
     """
 
     needs_measurement = True
@@ -235,8 +237,10 @@ class ReduceLROnPlateau(Schedule):
             raise
 
     def _judge(self, measurement):
-        change = 1 - self.threshold if self.mode == "min" else 1 + self.threshold
-        better = measurement < self.best * change if self.mode == "min" else measurement > self.best * change
+        away = math.copysign(self.threshold, self.best)  # from 0: below it, a lower measurement has the larger size
+        change = 1 - away if self.mode == "min" else 1 + away
+        bar = self.best * change if math.isfinite(self.best) else self.best
+        better = measurement < bar if self.mode == "min" else measurement > bar
         self.best, self.waited = (measurement, 0) if better else (self.best, self.waited + 1)
         if self.cooling:
             self.cooling, self.waited = self.cooling - 1, 0
@@ -252,6 +256,9 @@ class ReduceLROnPlateau(Schedule):
         """Continue from the result of `state_dict`; see `Schedule.load_state_dict`."""
         names = ("best", "waited", "cooling", "reductions")
         _check.mapping(self._name, "saved", saved, "step", *names)
+        _check.integer(f"{self._name}: saved", least=0, **{name: saved[name] for name in names[1:]})
+        if isinstance(saved["best"], bool) or not isinstance(saved["best"], numbers.Real):
+            raise TypeError(f"{self._name}: saved - expected a number as best, got {saved['best']!r:.60}")
         before = {name: getattr(self, name) for name in names}
         vars(self).update({name: saved[name] for name in names})
         try:

@@ -47,9 +47,19 @@ class Schedule:
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._set(0)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        current = _in_charge.get(self.optimizer, lambda: None)()
+        if current is None or current is state.get("schedule"):  # a copy of both; what `WarmupLR` wraps came before it
+            _in_charge[self.optimizer] = weakref.ref(self)
+
     @property
     def _name(self):
         return type(self).__name__
+
+    @property
+    def _kind(self):
+        return self._name
 
     def _take_charge(self, optimizer, other):
         """Become the schedule of an optimiser; raise ValueError if it has one that is not ``other``."""
@@ -81,8 +91,8 @@ class Schedule:
         self._set(self.steps + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return ``{"step": number of steps done, "base_lrs": the rates that the factor multiplies}``."""
-        return {"step": self.steps, "base_lrs": list(self.base_lrs)}
+        """Return ``{"step": number of steps done, "base_lrs": rates that the factor multiplies, "kind": class}``."""
+        return {"step": self.steps, "base_lrs": list(self.base_lrs), "kind": self._kind}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from the result of `state_dict`, independently of the optimiser's rates when this schedule was made.
@@ -95,16 +105,19 @@ class Schedule:
         Raises
         ------
         TypeError
-            If ``saved`` is not a dict, or the step is not an integer.
+            If ``saved`` is not a dict, or the step or a rate is not a number.
         ValueError
-            If the step is missing, or there is not one rate per group.
+            If the step is missing, there is not one rate per group, or it is the state of another kind of schedule.
         """
         _check.mapping(self._name, "saved", saved, "step")
+        if (kind := saved.get("kind", self._kind)) != self._kind:  # older versions did not record it
+            raise ValueError(f"{self._name}: saved - expected the state of {self._kind}, got that of {kind}")
         _check.integer(f"{self._name}: saved", least=0, step=saved["step"])
-        rates = list(saved.get("base_lrs", self.base_lrs))
-        if len(rates) != len(self.base_lrs):
-            raise ValueError(f"{self._name}: saved - expected {len(self.base_lrs)} base_lrs, got {len(rates)}")
-        self.base_lrs = rates
+        rates = saved.get("base_lrs", self.base_lrs)
+        if not isinstance(rates, (list, tuple)) or len(rates) != len(self.base_lrs):
+            raise ValueError(f"{self._name}: saved - expected {len(self.base_lrs)} base_lrs, got {rates!r:.60}")
+        _check.number(f"{self._name}: saved", least=0, **{f"base_lrs[{i}]": rate for i, rate in enumerate(rates)})
+        self.base_lrs = list(rates)
         self._set(saved["step"])
 
     def _set(self, step):
@@ -307,6 +320,10 @@ class WarmupLR(Schedule):
         self.schedule, self.warmup_steps = schedule, warmup_steps
         self._take_charge(schedule.optimizer, other=schedule)
         self._set(0)
+
+    @property
+    def _kind(self):
+        return f"{self._name} of {self.schedule._kind}"
 
     @property
     def base_lrs(self) -> list[float]:

@@ -75,6 +75,43 @@ def test_a_plateau_is_that_of_pytorch(mode):
         assert math.isclose(rates(mine)[0], theirs.param_groups[0]["lr"], rel_tol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("mode", "measured", "reductions"),
+    [  # a step is better if it lies beyond the best one by a tenth of its size
+        ("min", [-1.0, -0.95], 1),
+        ("min", [-1.0, -1.05, -1.11], 1),
+        ("max", [-1.0, -1.05], 1),
+        ("max", [-1.0, -0.95, -0.89], 1),
+        ("min", [1.0, 0.95, 0.89], 1),
+        ("min", [0.0, -1e-9, -1.0], 0),
+        ("max", [-1.0, 0.0, 0.1], 0),
+    ],
+)
+def test_a_plateau_of_negative_measurements(mode, measured, reductions):
+    schedule = optim.ReduceLROnPlateau(optimizer(), mode, threshold=0.1, patience=0)
+    for one in measured:
+        schedule.step(one)
+    assert schedule.reductions == reductions
+
+
+def test_the_first_measurement_is_the_best_one_at_any_threshold():
+    schedule = optim.ReduceLROnPlateau(optimizer(), threshold=1.0, patience=0)
+    schedule.step(0.5)
+    assert (schedule.best, schedule.reductions) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"), [("best", "x", TypeError), ("best", True, TypeError), ("waited", -1, ValueError),
+    ("cooling", None, TypeError), ("reductions", 1.5, TypeError)],
+)
+def test_a_state_of_a_plateau_with_another_value_is_refused(name, value, error):
+    schedule = optim.ReduceLROnPlateau(optimizer())
+    saved = {**schedule.state_dict(), name: value}
+    with pytest.raises(error, match=f"ReduceLROnPlateau: saved.*{name}"):
+        schedule.load_state_dict(saved)
+    assert schedule.state_dict()["best"] == math.inf
+
+
 @pytest.mark.oracle
 def test_the_others_are_those_of_pytorch():
     torch = pytest.importorskip("torch")

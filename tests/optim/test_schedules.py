@@ -1,6 +1,9 @@
 """Schedules: their formulas, PyTorch's sequences, and that they depend on the step alone."""
 
+import copy
 import gc
+import math
+import pickle
 
 import numpy as np
 import pytest
@@ -48,7 +51,7 @@ def test_loading_goes_to_the_step(make, step):
     for _ in range(step):
         walked.step()
     loaded.load_state_dict(walked.state_dict())
-    assert walked.state_dict() == {"step": step, "base_lrs": [BASE]}
+    assert walked.state_dict() == {"step": step, "base_lrs": [BASE], "kind": walked._kind}
     assert loaded.optimizer.param_groups[0]["lr"] == walked.optimizer.param_groups[0]["lr"]
 
 
@@ -216,6 +219,30 @@ def test_a_group_that_was_added_later_is_refused_by_name():
     assert schedule.steps == 0
 
 
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_of_optimiser_and_schedule_has_one_schedule_too(how):
+    first, second = how((made := optimizer(), optim.StepLR(made, 2)))
+    with pytest.raises(ValueError, match="expected one without a schedule, got one whose learning rates StepLR writes"):
+        optim.CosineLR(first, 5)
+    warm = how(optim.WarmupLR(optim.CosineLR(optimizer(), 10), 2))
+    for _ in range(5):
+        warm.step()
+    assert warm.optimizer.param_groups[0]["lr"] == warm.lr(5)[0]
+    with pytest.raises(ValueError, match="expected step\\(\\) on WarmupLR"):
+        warm.schedule.step()
+    shallow = copy.copy(second)
+    second.step()  # still in charge
+    with pytest.raises(ValueError, match="expected step\\(\\) on StepLR"):
+        shallow.step()
+
+
+def test_warm_up_does_not_take_the_state_of_what_it_wraps():
+    warm, plain = optim.WarmupLR(optim.CosineLR(optimizer(), 10), 4), optim.CosineLR(optimizer(), 10)
+    for schedule, other in ((warm, plain), (plain, warm)):
+        with pytest.raises(ValueError, match="saved - expected the state of"):
+            schedule.load_state_dict(other.state_dict())
+
+
 @pytest.mark.parametrize(
     ("saved", "error", "message"),
     [
@@ -223,7 +250,11 @@ def test_a_group_that_was_added_later_is_refused_by_name():
         ({}, ValueError, "StepLR: saved - expected 'step', got an empty dict without 'step'"),
         ({"step": 1.5}, TypeError, "StepLR: saved: step - expected an integer, got 1.5"),
         ({"step": -1}, ValueError, "StepLR: saved: step - expected at least 0, got -1"),
-        ({"step": 1, "base_lrs": [1.0, 2.0]}, ValueError, "StepLR: saved - expected 1 base_lrs, got 2"),
+        ({"step": 1, "base_lrs": [1.0, 2.0]}, ValueError, r"StepLR: saved - expected 1 base_lrs, got \[1.0, 2.0\]"),
+        ({"step": 1, "base_lrs": None}, ValueError, "StepLR: saved - expected 1 base_lrs, got None"),
+        ({"step": 1, "base_lrs": ["1"]}, TypeError, r"StepLR: saved: base_lrs\[0\] - expected a number, got '1'"),
+        ({"step": 1, "base_lrs": [math.nan]}, ValueError, r"base_lrs\[0\] - expected at least 0, got nan"),
+        ({"step": 1, "kind": "CosineLR"}, ValueError, "expected the state of StepLR, got that of CosineLR"),
     ],
 )
 def test_a_state_that_is_none_is_refused(saved, error, message):
