@@ -87,8 +87,13 @@ class WeightAverage:
         self.arrays = {path: saved["arrays"][path].copy() for path in self.arrays}
 
     def _follow(self, keep):
-        """Move the average: keep * average + (1 - keep) * model."""
-        now = self.model.state_dict()
+        """Move the average: keep * average + (1 - keep) * model; raise ValueError if that has other weights by now."""
+        now = {path: array for path, array in self.model.state_dict().items() if array.dtype.kind == "f"}
+        for path in self.arrays.keys() | now.keys():
+            expected, got = (of[path].shape if path in of else None for of in (self.arrays, now))
+            if expected != got:
+                expected = f"{path} of shape {expected}, as when the average was made"
+                raise ValueError(f"{type(self).__name__}: model - expected {expected}, got {got}; make a new average")
         for path, array in self.arrays.items():  # in float64: float32 would lose the last digits of small moves
             difference = array - now[path].astype(np.float64)
             array[...] = now[path] + keep * difference

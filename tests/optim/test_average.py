@@ -118,6 +118,25 @@ def test_bad_arguments_are_refused(call, error, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: nn.Linear(2, 1), r"1.weight of shape \(3, 2\), as when .*, got \(1, 2\)|1.bias .* got \(1,\)"),
+        (lambda: nn.Identity(), "got None; make a new average"),
+        (lambda: nn.Sequential(nn.Linear(2, 3)), "expected 1.* of shape"),
+    ],
+)
+@pytest.mark.parametrize("make", [optim.EMA, lambda net: optim.Lookahead(net, 9, every=1)])
+def test_a_layer_that_was_replaced_needs_a_new_average(make, layer, message):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
+    average = make(net)
+    before = average.state_dict()["arrays"]
+    net[1] = layer()
+    with pytest.raises(ValueError, match=message):
+        average.step()
+    assert all(np.array_equal(array, before[path]) for path, array in average.arrays.items())
+
+
 def test_an_average_that_keeps_nothing_is_the_model_and_equal_numbers_stay():
     model = nn.Linear(2, 1, bias=False)
     average = optim.EMA(model, 0.0)
