@@ -77,9 +77,14 @@ def array(owner, name, value, dtype=None):
     return converted
 
 
+def is_masked(value):
+    """Return whether elements of a masked array are masked."""
+    return hasattr(value, "filled") and np.ma.is_masked(value)
+
+
 def unmasked(owner, name, value):
     """Raise TypeError if elements of a masked array are masked: as an array, it would show what lies below the mask."""
-    if hasattr(value, "filled") and np.ma.is_masked(value):
+    if is_masked(value):
         expected = "an array without masked elements"
         raise TypeError(f"{owner}: {name} - expected {expected}, got {np.ma.count_masked(value)}; use filled()")
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import FLOAT_DTYPES
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
     module : Module
     arrays : dict of str to ndarray
         By dotted path. float16, float32 and float64 are converted into the module's dtype; any other difference
-        of dtype is an error. ``num_batches_tracked``, which old files do not have, may be absent.
+        of dtype is an error. ``num_batches_tracked``, which old files do not have, may be absent. Of the names of a
+        parameter that several modules share, one is enough; arrays under several of them must be equal.
     strict : bool
         False allows missing and unexpected keys; shapes must still match.
 
@@ -91,13 +93,18 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
             f"load_state_dict: arrays - expected a dict of arrays, got {type(arrays).__name__}; "
             "weights.load and weights.load_pth read files"
         )
+    _check.flag("load_state_dict", strict=strict)
     found = list(entries(module))
     own = {key: array for key, array, _ in found}
-    missing = [key for key in own if key not in arrays and not key.endswith("num_batches_tracked")]
+    given = {id(array): key for key, array, _ in reversed(found) if key in arrays}  # the first name that is given
+    absent = [key for key, array, _ in found if id(array) not in given]
+    missing = [key for key in absent if not key.endswith("num_batches_tracked")]
     unexpected = [key for key in arrays if key not in own]
     faults = [f"missing {key}" for key in missing] + [f"unexpected {key}" for key in unexpected] if strict else []
     for key in own.keys() & arrays.keys():
         faults += _difference(key, own[key], arrays[key])
+    if not faults:
+        faults += _contradictions(own, given, arrays)
     if faults:
         faults.sort()
         shown, left = faults[:_SHOWN], len(faults) - _SHOWN
@@ -124,4 +131,23 @@ def _difference(key, own, given):
         return [f"{key}: expected shape {own.shape}, got {given.shape}"]
     if given.dtype != own.dtype and not (given.dtype in (np.float16, *FLOAT_DTYPES) and own.dtype in FLOAT_DTYPES):
         return [f"{key}: expected dtype {own.dtype}, got {given.dtype}"]
+    if _check.is_masked(given):
+        return [f"{key}: expected an array without masked elements, got one with a mask; use filled()"]
+    if given.dtype.itemsize > own.dtype.itemsize and given.size:
+        largest = np.abs(np.asarray(given)[np.isfinite(given)]).max(initial=0)
+        if largest > np.finfo(own.dtype).max:
+            return [f"{key}: expected numbers that {own.dtype} can hold, got {largest}"]
     return []
+
+
+def _contradictions(own, given, arrays):
+    """Return a sentence for each further name of a shared parameter whose array is not that of the first name.
+
+    The last one would win without a word, in a file of a network in which both names have weights of their own.
+    """
+    firsts = [(key, given[id(array)]) for key, array in own.items() if key in arrays]
+    return [
+        f"{key}: expected the array of {first}, which this module shares, got another one"
+        for key, first in firsts
+        if key != first and not np.array_equal(arrays[key], arrays[first], equal_nan=True)
+    ]

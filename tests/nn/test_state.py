@@ -125,6 +125,62 @@ def test_a_shared_module_appears_under_each_of_its_names():
     assert nn.Sequential(layer, nn.ReLU(), layer).load_state_dict(model.state_dict()) == ([], [])
 
 
+def tied():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    return nn.Sequential(first, nn.BatchNorm1d(2), second)
+
+
+def test_weights_that_are_not_shared_do_not_go_into_a_module_that_shares_them():
+    model, norm = tied(), nn.BatchNorm1d(2)
+    before, loose = model.state_dict(), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2)).state_dict()
+    for strict in (True, False):
+        with pytest.raises(nn.StateDictError, match="2.weight: expected the array of 0.weight, which this"):
+            model.load_state_dict(loose, strict)
+    assert equal(before, model.state_dict())
+    twice = nn.Sequential(norm, norm)
+    arrays = twice.state_dict()
+    arrays["1.running_mean"] += 1
+    with pytest.raises(nn.StateDictError, match="1.running_mean: expected the array of 0.running_mean"):
+        twice.load_state_dict(arrays)
+
+
+@pytest.mark.parametrize("absent", ["0.weight", "2.weight"])
+def test_one_name_of_a_shared_parameter_is_enough(absent):
+    model = tied()
+    arrays = model.state_dict()
+    arrays["0.weight"] += 1
+    arrays["2.weight"] = arrays["0.weight"]
+    shared = arrays.pop(absent) * np.float32(1)
+    assert model.load_state_dict(arrays) == ([], [])
+    np.testing.assert_array_equal(model[2].weight.data, shared)
+    with pytest.raises(nn.StateDictError, match=r"(?s)missing 0.weight.*missing 2.weight"):
+        model.load_state_dict({key: array for key, array in arrays.items() if not key.endswith("weight")})
+
+
+def test_shared_weights_with_nan_are_loaded():
+    model = tied()
+    model[0].weight.data[0, 0] = np.nan
+    assert model.load_state_dict(model.state_dict()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ma.masked_array(np.ones((2, 2)), np.eye(2, dtype=bool)), "weight: expected an array without masked elem"),
+        (np.array([[1, 2], [3, -1e300]]), r"weight: expected numbers that float32 can hold, got 1e\+300"),
+    ],
+)
+def test_numbers_that_would_be_lost_are_refused(weight, message):
+    model = nn.Linear(2, 2, bias=False)
+    before = model.state_dict()
+    with pytest.raises(nn.StateDictError, match=message):
+        model.load_state_dict({"weight": weight})
+    assert equal(before, model.state_dict())
+    model.load_state_dict({"weight": np.ma.array([[1, 2], [3, np.inf]])})
+    assert np.isinf(model.weight.data[1, 1])
+
+
 def test_loading_between_forward_and_backward_is_noticed():
     model = net()
     out = model(Tensor(np.ones((2, 3), np.float32))).sum()
