@@ -16,6 +16,9 @@ class HookHandle:
     """
 
     def __init__(self, hooks, hook):
+        if not callable(hook):
+            got = type(hook).__name__
+            raise TypeError(f"register_forward_hook: hook - expected a function of (module, inputs, output), got {got}")
         self._hooks, self._number = hooks, next(_numbers)
         hooks[self._number] = hook
 

@@ -110,9 +110,6 @@ class Module(habits.ModuleHints):
         -----
         A layer with a hook does not run fused with its neighbours; see `nn.fuse`.
         """
-        if not callable(hook):
-            got = type(hook).__name__
-            raise TypeError(f"register_forward_hook: hook - expected a function of (module, inputs, output), got {got}")
         if "forward_hooks" not in vars(self):
             vars(self)["forward_hooks"] = {}
         return hooks.HookHandle(self.forward_hooks, hook)
@@ -131,7 +128,7 @@ class Module(habits.ModuleHints):
                 raise TypeError(f"{owner}: value - expected a {kind.__name__} or None in place of one, got {got}")
         if name in self._buffer_names and not isinstance(value, np.ndarray):
             raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
-        registration.check(owner, value, (Parameter, Module))
+        registration.check(owner, name, value, (Parameter, Module))
         if isinstance(value, Module) and any(module is self for module in value.modules()):
             raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")
         super().__setattr__(name, value)
@@ -149,8 +146,11 @@ class Module(habits.ModuleHints):
         ------
         TypeError
             If ``array`` is not an ndarray.
+        ValueError
+            If ``name`` is empty, has a dot, or is that of something else.
         """
-        self._buffer_names = (*self._buffer_names, name)
+        registration.check_buffer(self, name, array, Module)
+        self._buffer_names = (*dict.fromkeys((*self._buffer_names, name)),)
         setattr(self, name, array)
 
     def _own_parameters(self):

@@ -43,10 +43,31 @@ def _items(value):
     return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
 
 
-def check(owner, value, kinds):
-    """Raise TypeError if a value is a container with modules or parameters in it."""
+def check(owner, name, value, kinds):
+    """Raise if a value is a container with modules or parameters in it, or one of these whose name is taken."""
     if parts_within(value, kinds):
         raise TypeError(_message(owner, value))
+    if isinstance(value, kinds):
+        _check_name(owner, name, kinds[-1])
+
+
+def check_buffer(module, name, array, kind):
+    """Raise unless a module may keep this array under this name."""
+    if not isinstance(name, str):
+        raise TypeError(f"register_buffer: name - expected a string, got {name!r}")
+    owner = f"{type(module).__name__}.{name}"
+    _check_name(owner, name, kind)
+    if name in vars(module) and name not in module._buffer_names:
+        got = type(vars(module)[name]).__name__
+        raise ValueError(f"{owner}: name - expected one that is free, got that of a {got}")
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(array).__name__}")
+
+
+def _check_name(owner, name, module_class):
+    """Raise ValueError for a name that would hide a method of all modules, or that a path cannot hold."""
+    if not name or "." in name or hasattr(module_class, name):
+        raise ValueError(f"{owner}: name - expected one without dots that no module has already, got {name!r}")
 
 
 def check_attributes(module, kinds):

@@ -258,6 +258,31 @@ def test_a_buffer_is_an_array():
         module.register_buffer("mean", 1.0)
 
 
+@pytest.mark.parametrize("name", ["", "a.b", "weight", "forward", "training", "named_modules", 3])
+def test_a_buffer_takes_the_name_of_nothing_else(name):
+    module = nn.Linear(2, 2)
+    before = list(module.state_dict())
+    with pytest.raises((TypeError, ValueError), match="name - expected"):
+        module.register_buffer(name, np.ones(2, np.float32))
+    assert list(module.state_dict()) == before and callable(module.forward) and module.training is True
+
+
+def test_a_buffer_that_is_registered_again_is_replaced():
+    module = nn.Module()
+    for value in (0, 1):
+        module.register_buffer("mean", np.full(2, value))
+    assert [(name, array.tolist()) for name, array in module.named_buffers()] == [("mean", [1, 1])]
+
+
+@pytest.mark.parametrize("part", [nn.ReLU(), nn.Parameter([1.0])], ids=["module", "parameter"])
+@pytest.mark.parametrize("name", ["train", "parameters", "children", "frozen", "a.b", ""])
+def test_a_part_takes_no_name_that_every_module_has(part, name):
+    module = nn.Module()
+    with pytest.raises(ValueError, match="name - expected one without dots that no module has already"):
+        setattr(module, name, part)
+    assert not list(module.parameters()) and not list(module.children())
+
+
 def test_calling_a_module_without_forward_raises():
     with pytest.raises(NotImplementedError, match="Module: forward - expected a method, got none"):
         nn.Module()(images())
