@@ -27,7 +27,10 @@ def close(found, expected, what, rounding):
     """Require equality to 1e-4 of the largest element, and to what float32 rounds away on the way to it."""
     assert found.shape == expected.shape, what
     atol = 1e-4 * np.abs(expected).max(initial=0) + rounding
-    np.testing.assert_allclose(found, expected, rtol=0, atol=atol, err_msg=str(what))
+    try:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+    except AssertionError as error:  # only now: the text of a deep network takes longer than the comparison
+        raise AssertionError(f"{what}: {error}") from None
 
 
 def requires_equal(cases, folder, rounding=1e-7, pin=False):
