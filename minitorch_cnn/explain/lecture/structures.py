@@ -6,7 +6,7 @@ from minitorch_cnn import data, models
 from minitorch_cnn.explain.network.poster import DENSENETS, FAMOUS, RESNETS
 from minitorch_cnn.explain.network.summary import summary
 from minitorch_cnn.explain.network.topology import topology
-from minitorch_cnn.explain.page.content import encoded
+from minitorch_cnn.explain.page.packing import encoded
 
 
 def structure(name):

@@ -17,6 +17,7 @@ from minitorch_cnn.hints import hint
 
 BLOCKS = ("figure", "formula", "notes")
 LANGUAGES = ("python", "bash", "console", "text", "json", "toml", "c", "cpp", "julia", "matlab", "r")  # of programs
+MOST_LINES, WIDE, NARROW = 22, 105, 32  # of a program, and the characters of a line: alone on a slide, beside a figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +62,8 @@ def read_slides(path):
     Raises
     ------
     LectureError
-        If a slide has no heading or two, or two figures; a block is unknown, has no end, or is not valid TOML; or a
-        picture is not a file of the folder.
+        If a slide has no heading or two, or two figures; a block is unknown, has no end, or is not valid TOML; a
+        program is higher than a slide; or a picture is not a file of the folder.
     ModuleNotFoundError
         If markdown-it-py is not installed.
     """
@@ -87,7 +88,7 @@ def _slide(markdown, path, tokens):
     if first.type != "heading_open":
         expected = 'expected a heading such as "# Pooling" at the beginning'
         raise LectureError(f"{path.name}:{first.map[0] + 1}", f"slide - {expected}, got {first.type.split('_')[0]}")
-    shown, notes, figures = [], "", []
+    shown, notes, figures, programs = [], "", [], []
     for token in tokens:
         if token.type == "bullet_list_open" and token.markup == "+":
             token.attrSet("class", "steps")
@@ -114,6 +115,9 @@ def _slide(markdown, path, tokens):
             raise LectureError(f"{path.name}:{token.map[0] + 1}", problem)
         else:
             shown.append(token)
+            programs += [token] if token.type in ("fence", "code_block") else []
+    for token in programs:
+        _check_length(token, NARROW if figures else WIDE, path.name)
     body = markdown.renderer.render(shown, markdown.options, {})
     return Slide(tokens[1].content, body, notes, figures)
 
@@ -136,6 +140,14 @@ def _check_end(token, file):
         got = "the end of the file" if inside is None else f"another block in line {inside}"
         problem = f"expected a line {token.markup} that ends it, got {got}"
         raise LectureError(f"{file}:{begin}", f"block {token.info.strip()} - {problem}".replace("  ", " "))
+
+
+def _check_length(token, width, file):
+    """Refuse a program that is higher than a slide."""
+    lines = sum(max(1, -(-len(line) // width)) for line in token.content.splitlines())
+    if lines > MOST_LINES:
+        told = f"expected at most {MOST_LINES} lines of {width} characters, got {lines}"
+        raise LectureError(f"{file}:{token.map[0] + 1}", f"program - {told}; divide it among several slides")
 
 
 def _formula(text):

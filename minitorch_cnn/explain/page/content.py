@@ -1,16 +1,13 @@
 """A network with images as data for a page: its graph, weights in base64, and what the kernels computed."""
 
-import base64
-
-import numpy as np
-
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.explain.network.topology import layers
 from minitorch_cnn.explain.page.description import describe
+from minitorch_cnn.explain.page.packing import encoded, packed, rounded_bits
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 
-FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them in half precision
+FLOAT32_LIMIT = 12_000_000  # bytes of weights; beyond that the page gets them rounded
 
 
 def network_content(model, x, images, labels, facts, limit=None):
@@ -27,7 +24,7 @@ def network_content(model, x, images, labels, facts, limit=None):
     facts : dict
         "classes", "mean" and "std".
     limit : int or None
-        Bytes of weights beyond which they travel in half precision; None takes FLOAT32_LIMIT.
+        Bytes of weights beyond which they are rounded to 16 bits; None takes FLOAT32_LIMIT.
 
     Returns
     -------
@@ -40,14 +37,16 @@ def network_content(model, x, images, labels, facts, limit=None):
         If the page cannot compute an operation of the model.
     """
     description = describe(model, (1, *x.shape[1:]))
-    weights, half = _encoded(description.constants, FLOAT32_LIMIT if limit is None else limit)
+    constants = description.constants
+    few = sum(array.nbytes for array in constants) <= (FLOAT32_LIMIT if limit is None else limit)
+    bits = [32 if few else rounded_bits(array, 16) for array in constants]
     with evaluating(model), no_grad():
         outputs = model(Tensor(x)).data
     return facts | {
         "graph": description.graph,
         "layers": _layers(description.replay),
-        "half": half,
-        "weights": weights,
+        "bits": bits,
+        "weights": encoded(packed(constants, bits)),
         "images": [
             {"pixels": encoded(image), "label": label, "output": output.tolist()}
             for image, label, output in zip(images, labels, outputs, strict=True)
@@ -72,15 +71,3 @@ def _layers(replay):
         if record.op.kind != "view":
             layer["shown"] = variable
     return found
-
-
-def _encoded(constants, limit):
-    """Return all constants in one base64 text, and whether they are float16."""
-    every = np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in constants)])
-    half = every.nbytes > limit and np.abs(every).max() <= np.finfo(np.float16).max
-    return encoded(every.astype(np.float16) if half else every), bool(half)
-
-
-def encoded(array):
-    """Return the bytes of an array in base64."""
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()

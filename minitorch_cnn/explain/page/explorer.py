@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minitorch_cnn.train import Classifier
 
 FILM_LIMIT = 9_000_000  # bytes of a page with a film
-FILM_FLOAT32_LIMIT = 3_000_000  # bytes of weights beyond which such a page gets them in half precision
+FILM_FLOAT32_LIMIT = 3_000_000  # bytes of weights beyond which such a page gets them rounded
 
 
 class Explorer:
@@ -26,12 +26,13 @@ class Explorer:
     content : dict
         What the page knows: the network, its weights, the images.
     html : str
-    half_precision : bool
-        Whether the weights are float16 in the page, with relative rounding errors of up to 2**-11.
+    rounded : bool
+        Whether the weights are integers of 16 bits in the page, times a scale for each filter: to keep it small, they
+        are rounded by at most 2**-16 of the largest weight of the filter.
     """
 
     def __init__(self, content: dict[str, Any]):
-        self.content, self.html, self.half_precision = content, _page(content), content["half"]
+        self.content, self.html, self.rounded = content, _page(content), min(content["bits"], default=32) < 32
 
     def save(self, path: Path) -> None:
         """Write the page to a file; ValueError if its name does not end with .html."""

@@ -8,13 +8,13 @@ import numpy as np
 
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.explain.features.epochs import load_state, saved_states
-from minitorch_cnn.explain.page.content import encoded
 from minitorch_cnn.explain.page.description import describe
+from minitorch_cnn.explain.page.packing import encoded, packed, rounded_bits
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 
 MOST_FRAMES = 24
-SMALL, LARGE = 256, 100_000  # arrays up to SMALL elements stay float32, beyond LARGE they get 4 bits an element
+LARGE = 100_000  # elements of an array beyond which each gets 4 bits instead of 8
 
 
 def film_content(folder, model, x, room):
@@ -48,19 +48,21 @@ def film_content(folder, model, x, room):
         expected = "the folder of a run with weights of several epochs (train with --save-epochs)"
         raise ValueError(f"explore: run - expected {expected}, got {str(folder)!r}")
     accuracies, shape = _accuracies(folder), (1, *x.shape[1:])
-    size = len(encoded(_packed(describe(model, shape).constants)[1]))
+    constants = describe(model, shape).constants
+    bits = [bits_of(array) for array in constants]
+    size = len(encoded(packed(constants, bits)))
     count = min(len(states), MOST_FRAMES, room // size)
     if count < 1:
         raise ValueError(f"explore: run - expected weights of at most {room:,} bytes for a frame, got {size:,}")
-    frames, bits = [], []
+    frames = []
     for index in np.linspace(0, len(states) - 1, count).round().astype(int) if count > 1 else [0]:
         title, path, prefix = states[index]
         model.load_state_dict(load_state(path, prefix))
-        bits, packed = _packed(describe(model, shape).constants)
+        weights = encoded(packed(describe(model, shape).constants, bits))
         with evaluating(model), no_grad():
             outputs = model(Tensor(x)).data.tolist()
         frame = {"title": title, "accuracy": accuracies.get(title), "outputs": outputs}
-        frames.append(frame | {"weights": encoded(packed)})
+        frames.append(frame | {"weights": weights})
     return {"bits": bits, "frames": frames}
 
 
@@ -77,22 +79,4 @@ def _accuracies(folder):
 
 def bits_of(array):
     """Return how many bits an element of an array gets in a film."""
-    return 32 if array.size <= SMALL or array.ndim < 2 else 8 if array.size <= LARGE else 4
-
-
-def _packed(arrays):
-    """Return the bits of each array, and the bytes of all: float32, or a scale for each row and then integers."""
-    parts = []
-    for array in arrays:
-        bits = bits_of(array)
-        if bits == 32:
-            parts.append(np.frombuffer(np.float32(array).tobytes(), np.uint8))
-            continue
-        rows, most = array.reshape(len(array), -1), 2 ** (bits - 1) - 1
-        scale = np.float32(np.abs(rows).max(1) / most)
-        codes = np.round(rows / np.where(scale == 0, 1, scale)[:, None]).astype(np.int8).ravel()
-        if bits == 4:
-            codes = (np.resize(codes, codes.size + codes.size % 2) + 8).astype(np.uint8)
-            codes = codes[::2] | codes[1::2] << 4
-        parts += [np.frombuffer(scale.tobytes(), np.uint8), codes.view(np.uint8)]
-    return [bits_of(array) for array in arrays], np.concatenate(parts)
+    return rounded_bits(array, 8 if array.size <= LARGE else 4)

@@ -263,6 +263,32 @@ def test_long_headings_and_texts_are_set_smaller(browser, tmp_path):
     assert all(18 <= browser.run(size.format(i, "p")) < 22 for i in (0, 2)) and browser.run(size.format(1, "p")) == 22
 
 
+def test_what_is_longer_than_a_slide_scrolls_below_its_heading(browser, tmp_path):
+    many = "".join(f"Sentence {i} of a text that has no end.\n\n" for i in range(40))
+    code = "```python\n" + "x = 1\n" * 22 + "```\n"
+    (tmp_path / "a.md").write_text(
+        f"# A\n\n{many}---\n\n# B\n\n{many}```figure window\n```\n\n---\n\n# C\n\n{code}"
+        f"\n---\n\n# D\n\n```figure pooling\n```\n\n{code}"
+    )
+    explain.build_lecture(tmp_path).save(tmp_path / "a.html")
+    browser.open(tmp_path / "a.html")
+    browser.wait("await deck.ready;")
+    found = browser.wait(
+        "const box = (e) => e.getBoundingClientRect();"
+        "return deck.slides.map((slide) => {"
+        "  const long = slide.querySelector('.long'), stage = box(slide), scale = stage.width / 1280;"
+        "  const end = (box(long ?? slide.querySelector('.text')).bottom - stage.top) / scale;"
+        "  const sizes = [...slide.querySelectorAll('.text p, .text code')].map((e) => getComputedStyle(e).fontSize);"
+        "  return [Boolean(long), end, Math.min(...sizes.map(parseFloat)), long?.scrollHeight > long?.clientHeight];"
+        "});"
+    )
+    assert [slide[0] for slide in found] == [slide[3] for slide in found] == [True, True, False, False]
+    assert all(end <= 681 and size >= 18 for _, end, size, _ in found)
+    browser.wait("deck.show(1); deck.slides[1].querySelector('.long').focus();")
+    browser.press("ArrowDown")
+    assert browser.run("deck.index") == 1  # the key scrolls the text
+
+
 def test_a_figure_that_fails_stops_no_other(browser, tmp_path):
     (tmp_path / "a.md").write_text("# A\n\n```figure window\n```\n\n---\n\n# B\n\n```figure pooling\n```\n")
     made = explain.build_lecture(tmp_path)

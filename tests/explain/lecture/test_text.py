@@ -56,6 +56,18 @@ def test_a_program_is_shown(read):
     assert '<pre><code class="language-python">x &lt; 1\n</code></pre>' in slide.body
 
 
+def test_a_program_that_is_higher_than_a_slide_is_refused_with_its_line(read):
+    lines, wide = "x = 1\n" * 22, "x = 1  # " + 30 * "a" + "\n"
+    assert read(f"# P\n\n```python\n{lines}```\n\n---\n\n# Q\n\n```python\n{wide * 22}```\n")
+    for text, line, told in (
+        (f"# P\n\n```python\n{lines}y\n```\n", 3, "22 lines of 105 characters, got 23"),
+        ("# P\n\n" + "    x = 1\n" * 30, 3, "22 lines of 105 characters, got 30"),
+        (f"# P\n\n```figure window\n```\n\n```text\n{wide * 12}```\n", 6, "22 lines of 32 characters, got 24"),
+    ):
+        with pytest.raises(lecture.LectureError, match=f"^02.md:{line}: program - expected at most {told}; divide it"):
+            read(text)
+
+
 def test_pictures_travel_in_the_page(read, tmp_path):
     for name, kind in {"dot.png": "png", "Größe 1%.JPG": "jpeg", "a b.webp": "webp"}.items():
         Image.new("RGB", (2, 2)).save(tmp_path / name)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import Tensor, explain, models, nn, no_grad, ops, train
+from minitorch_cnn.explain.page.packing import rounded_bits
 from minitorch_cnn.explain.trace.replay import Replay
 from tests.explain.page.engine import from_kernels
 
@@ -241,22 +242,31 @@ def test_without_a_worker_the_page_computes_by_itself(page):
     page.errors()  # of the script that is not one
 
 
-def test_half_precision_and_grey_images(browser, tmp_path, monkeypatch):
+def test_rounded_weights_and_grey_images(browser, tmp_path, monkeypatch):
     from minitorch_cnn.explain.page import content
 
     monkeypatch.setattr(content, "FLOAT32_LIMIT", 1000)
     grey = classifier("lenet5", channels=1)
+    grey.model.conv2.weight.data[0] = 0  # a row without a scale
     made = explain.explore(grey, pictures(1, channels=1))
-    assert made.half_precision
+    assert made.rounded and set(made.content["bits"]) == {16, 32}
     opened(browser, tmp_path, made)
-    exact = kernels_output(grey, grey.normalised(pictures(1, channels=1)))
-    np.testing.assert_allclose(output(browser), exact, atol=5e-3 * np.abs(exact).max())
-    assert "half precision" in browser.run("document.getElementById('status').textContent")
-    halves = np.array([0, -0.0, 1, -2.5, 65504, 6e-8, 3e-5, np.inf, np.nan], np.float16)
-    bits = halves.view(np.uint16).tolist()
-    found = browser.wait("return given[0].map(fromHalf).map(String);", bits)
-    np.testing.assert_array_equal([float(text.replace("Infinity", "inf")) for text in found], halves.astype(float))
+    close(output(browser), kernels_output(grey, grey.normalised(pictures(1, channels=1))))
+    assert "rounded to 16 bits" in browser.run("document.getElementById('status').textContent")
+    for number, entry in enumerate(made.content["graph"]["constants"], 1):
+        if made.content["bits"][number - 1] == 16:
+            exact = grey.model.state_dict()[entry["name"]]
+            found = browser.wait(f"return [...explorer.session.value({-number}).data];")
+            step = np.abs(exact.reshape(len(exact), -1)).max(1) / (2**15 - 1)
+            off = np.abs(np.reshape(found, exact.shape) - exact).reshape(len(exact), -1).max(1)
+            assert (off <= 0.51 * step).all()  # half a step, and how float32 rounds it
     assert browser.errors() == []
+
+
+def test_weights_that_are_not_finite_are_not_rounded():
+    bad = np.ones((20, 20))
+    bad[3, 4] = np.inf
+    assert [rounded_bits(array, 16) for array in (np.ones((20, 20)), bad, np.ones(400))] == [16, 32, 32]
 
 
 def test_shortcuts_and_concatenations_are_drawn(browser, tmp_path):

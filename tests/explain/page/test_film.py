@@ -28,7 +28,7 @@ def test_the_film_shows_every_epoch_and_then_the_finished_network(browser, tmp_p
     monkeypatch.setattr(explorer, "FILM_FLOAT32_LIMIT", 1000)
     found, folder = run
     made = explain.explore(found, pictures(2, channels=1), run=folder)
-    assert len(made.html) < 9e6 and made.half_precision
+    assert len(made.html) < 9e6 and made.rounded
     opened(browser, tmp_path, made)
     finished = output(browser)
     for index, text in enumerate(("epoch 1: 20.0% of the training images right", "epoch 2: 40.0% of the training im")):

@@ -21,6 +21,7 @@ _TITLE, _TEXT, _EQUATION, _SMALLEST = 30, 19, 21, 18  # pixels of letters; numbe
 _LINES = 3  # of an equation
 _DIGITS = 4  # of a number in a cell, fewer where they do not fit
 _GAP = 0.4  # cells between planes
+_WIDTHS = {".": 0.32, "\N{MINUS SIGN}": 0.84, "+": 0.84, "\N{INFINITY}": 0.84}  # of letters, in ems; digits have 0.64
 _BETWEEN = 76  # pixels between grids
 _HEADING = 22
 
@@ -218,8 +219,8 @@ def _digits(grid, side, smallest):
     """Return (digits of the numbers in a grid, pixels of their letters): as many digits as can be read."""
     values = {*grid.values.ravel().tolist(), *([grid.fill] if any(grid.padding) else [])}
     for digits in range(_DIGITS, 0, -1):
-        longest = max(len(_number(value, digits)) for value in values)
-        size = side * min(0.5, 1.35 / longest)
+        widest = max(sum(_WIDTHS.get(letter, 0.64) for letter in _number(value, digits)) for value in values)
+        size = side * min(0.5, 0.82 / widest)  # with a margin to the edges of the cell
         if size >= smallest:
             break
     return digits, size

@@ -151,7 +151,7 @@ class FieldFigure extends Live {
     this.canvas = enlarged(360, 360, "the picture with the receptive field");
     this.map = enlarged(260, 260, "a map; click a unit or move with the arrow keys");
     this.map.tabIndex = 0;
-    this.frame = drawn("rect", { fill: "none", stroke: "var(--output)", "stroke-width": 4 });
+    this.frame = drawn("rect", { fill: "none", stroke: "var(--output)", "stroke-width": 4, class: "field" });
     const overlay = drawn("svg", { width: 360, height: 360, style: "position:absolute;left:0;top:0" }, this.frame);
     const stand = make("div", { className: "stand" }, this.canvas, overlay);
     this.said = make("p", { className: "say" });

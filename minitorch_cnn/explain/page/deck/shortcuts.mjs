@@ -3,6 +3,7 @@
 import { Graph, finish } from "../engine/graph.mjs";
 import { Tensor, sizeOf } from "../engine/tensor.mjs";
 import { make } from "../views/dom.mjs";
+import { short } from "../views/paint.mjs";
 import { controls, counted, drawn, generator, movable, picture, plain, slider, walked } from "./controls.mjs";
 
 const CHANNELS = 8,
@@ -64,7 +65,7 @@ export function shortcutsFigure(box, { depth }, deck) {
     const lines = [false, true].map((shortcuts) => gradientNorms(state.depth, shortcuts, state.scale));
     holder.replaceChildren(normsDrawing(lines, deck));
     const [without, among] = lines.map(([first], i) => {
-      const shown = make("b", { textContent: first.toExponential(1).replace("-", "\u2212") });
+      const shown = make("b", { textContent: short(first, 2) });
       shown.style.color = LINES[Boolean(i)][0];
       return shown;
     });

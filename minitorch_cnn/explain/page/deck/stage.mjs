@@ -10,6 +10,7 @@ import { Speaker } from "./speaker.mjs";
 const WIDTH_UPRIGHT = 560,
   WIDTH_STAGE = 1280,
   HEIGHT_STAGE = 720,
+  TEXT_END = 680, // where the text of a slide ends
   SMALLEST = 18;
 const KEYS = [
   ["\u2192 PageDown Space", "next step or slide"],
@@ -26,7 +27,8 @@ const KEYS = [
   ["?", "this list"],
 ];
 
-// Set a long heading above a figure, and a long text, in smaller letters, but no smaller than 18 pixels.
+// Set a long heading above a figure, and a long text, in smaller letters, but no smaller than 18 pixels; what is still
+// longer scrolls below the heading.
 function fit(slide) {
   const text = slide.querySelector(".text"),
     heading = text.firstElementChild;
@@ -34,7 +36,14 @@ function fit(slide) {
     for (let size = from; size >= SMALLEST && tooLarge(); size--) element.style.fontSize = `${size}px`;
   };
   shrink(heading, 39, () => slide.matches(".with-figure") && heading.offsetHeight > 74);
-  shrink(text, 21, () => text.offsetTop + text.scrollHeight > 680);
+  const tooLong = () => text.offsetTop + text.scrollHeight > TEXT_END;
+  shrink(text, 21, tooLong);
+  if (!tooLong()) return;
+  const rest = make("div", { className: "long", tabIndex: 0 });
+  rest.append(...[...text.children].slice(1));
+  text.append(rest);
+  const top = rest.offsetTop + (rest.offsetParent === text ? text.offsetTop : 0);
+  rest.style.maxHeight = `${TEXT_END - top}px`;
 }
 
 export class Stage {
@@ -72,7 +81,9 @@ export class Stage {
     this.built = this.slides.map(() => false);
     await this.build(this.index);
     await Promise.allSettled([...document.images].map((image) => image.decode())); // their heights count
+    document.body.classList.remove("upright"); // there slides scroll
     this.slides.forEach(fit);
+    this.scale();
     for (const [i] of this.slides.entries()) {
       await pause(0);
       await this.build(i);
@@ -208,7 +219,7 @@ export class Stage {
   // A figure keeps the keys that it uses; PageUp and PageDown, which a clicker sends, always move the deck.
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || document.getElementById("help").open) return;
-    const inFigure = event.target.closest?.(".figure, #walk"),
+    const inFigure = event.target.closest?.(".figure, .long, #walk"),
       typing = event.target.matches?.("input, select, textarea");
     if (event.key === "Escape") {
       document.activeElement?.blur();

@@ -137,8 +137,9 @@ function bars(svg, { title, layers, params, macs }, { measure, row, top, height,
 }
 
 export function millions(value) {
-  if (value >= 1e9) return `${(value / 1e9).toFixed(1)} G`;
-  return value >= 1e5 ? `${(value / 1e6).toFixed(1)} M` : counted(value);
+  const tenths = (unit) => Math.round((10 * value) / unit) / 10;
+  if (value >= 1e9) return `${tenths(1e9)} G`;
+  return value >= 1e5 ? `${tenths(1e6)} M` : counted(value);
 }
 
 // Layers of all networks in rows, aligned by the size of the maps; a pooling ends each stage.

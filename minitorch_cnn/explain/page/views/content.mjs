@@ -8,26 +8,32 @@ export function bytesOf(text) {
   return out;
 }
 
-// A number of half precision: 1 bit of sign, 5 of exponent, 10 of mantissa.
-export function fromHalf(bits) {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, mantissa = bits & 1023;
-  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
-  return sign * (exponent ? 2 ** (exponent - 15) * (1 + mantissa / 1024) : 2 ** -14 * (mantissa / 1024));
-}
-
-// Many of them: a table of all 65,536 is several times as fast.
-function fromHalves(numbers) {
-  const table = Float32Array.from({ length: 65536 }, (_, bits) => fromHalf(bits));
-  const out = new Float32Array(numbers.length);
-  for (let i = 0; i < numbers.length; i++) out[i] = table[numbers[i]];
-  return out;
-}
-
-export function constantsOf({ graph, weights, half }) {
-  const bytes = bytesOf(weights);
-  const numbers = half ? fromHalves(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
+// Arrays as packing.py wrote them: float32, or a scale for each row and then integers of 16, 8 or 4 bits.
+export function arraysOf(text, bits, shapes) {
+  const bytes = bytesOf(text);
   let at = 0;
-  return graph.constants.map(({ shape }) => new Tensor(shape, numbers.slice(at, (at += sizeOf(shape)))));
+  const next = (count) => bytes.slice(at, (at += count));
+  const floats = (count) => new Float32Array(next(4 * count).buffer);
+  const codes = {
+    16: (size) => new Int16Array(next(2 * size).buffer),
+    8: (size) => new Int8Array(next(size).buffer),
+    4: (size) => {
+      const pairs = next(Math.ceil(size / 2));
+      return Int8Array.from({ length: size }, (_, k) => ((pairs[k >> 1] >> (4 * (k & 1))) & 15) - 8);
+    },
+  };
+  return shapes.map((shape, i) => {
+    const size = sizeOf(shape);
+    if (bits[i] === 32) return floats(size);
+    const scales = floats(shape[0]), out = Float32Array.from(codes[bits[i]](size)), inRow = size / shape[0];
+    for (let k = 0; k < size; k++) out[k] *= scales[Math.floor(k / inRow)];
+    return out;
+  });
+}
+
+export function constantsOf({ graph, weights, bits }) {
+  const shapes = graph.constants.map(({ shape }) => shape);
+  return arraysOf(weights, bits, shapes).map((data, i) => new Tensor(shapes[i], data));
 }
 
 export function softmax(logits) {

@@ -42,10 +42,10 @@ class Explorer {
     await this.show(0);
     if (this.content.film) this.film = new Film(find("film"), this);
     saveButtons(find("save"), () => this.pictures(), this.content.title);
-    const { images, graph, half } = this.content, found = this.session.value(graph.output).data;
+    const { images, graph, bits } = this.content, found = this.session.value(graph.output).data;
     const difference = Math.max(...images[0].output.map((value, i) => Math.abs(value - found[i])));
     const relative = difference / largestOf(images[0].output);
-    const precision = half ? "; weights in half precision" : "";
+    const precision = Math.min(...bits) < 32 ? "; weights rounded to 16 bits" : "";
     this.checked = `same as the kernels to ${short(relative)} of the largest output${precision}`;
     this.status(worker ? "" : "; this browser computes in the page itself");
   }
@@ -155,6 +155,7 @@ class Explorer {
     this.network.reveal(index);
     this.network.cards[index].focus({ preventScroll: true });
     this.paint();
+    this.revealMap();
   }
 
   chooseUnit(unit) {
@@ -163,6 +164,15 @@ class Explorer {
     this.unit = { channel: clip(unit.channel, channels), y: clip(unit.y, height), x: clip(unit.x, width) };
     if (this.mode === "gradient" && this.target.what === "unit") this.setMode("gradient");
     else this.paintLayer();
+    this.revealMap();
+  }
+
+  // Scroll to the chosen map, unless it can be seen.
+  revealMap() {
+    const box = find("maps-frame"), { columns, high, gap } = this.grid;
+    const top = Math.floor(this.unit.channel / columns) * (high + gap);
+    if (top >= box.scrollTop && top + high <= box.scrollTop + box.clientHeight) return;
+    box.scrollTop = top - (box.clientHeight - high) / 2;
   }
 
   paint() {

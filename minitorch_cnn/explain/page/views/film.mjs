@@ -1,35 +1,18 @@
 // The training as a film: the weights of several epochs in turn, then those of the finished network.
 
-import { bytesOf } from "./content.mjs";
+import { arraysOf } from "./content.mjs";
 import { button, make } from "./dom.mjs";
 import { largestOf, short } from "./paint.mjs";
 import { pause } from "./session.mjs";
-import { sizeOf } from "../engine/tensor.mjs";
 
 const WAIT = 900; // milliseconds between two frames
-
-// The arrays of a frame, as film.py wrote them: float32, or a scale for each row and then integers of 8 or 4 bits.
-export function arraysOf(text, bits, shapes) {
-  const bytes = bytesOf(text), view = new DataView(bytes.buffer);
-  let at = 0;
-  const floats = (count) => Float32Array.from({ length: count }, () => view.getFloat32((at += 4) - 4, true));
-  return shapes.map((shape, i) => {
-    const size = sizeOf(shape);
-    if (bits[i] === 32) return floats(size);
-    const scales = floats(shape[0]), first = at, inRow = size / shape[0];
-    at += bits[i] === 8 ? size : Math.ceil(size / 2);
-    const nibble = (k) => ((bytes[first + (k >> 1)] >> (4 * (k & 1))) & 15) - 8;
-    const code = bits[i] === 8 ? (k) => view.getInt8(first + k) : nibble;
-    return Float32Array.from({ length: size }, (_, k) => code(k) * scales[Math.floor(k / inRow)]);
-  });
-}
 
 export class Film {
   constructor(box, view) {
     const { film, graph } = view.content, shapes = graph.constants.map(({ shape }) => shape);
     Object.assign(this, { view, frames: film.frames, playing: false });
     this.finished = view.session.constants.map(({ data }) => data.slice());
-    this.arrays = (frame) => arraysOf(frame.weights, film.bits, shapes);
+    this.arrays = ({ weights }) => arraysOf(weights, film.bits, shapes);
     this.at = this.frames.length;
     this.slider = make("input", { type: "range", min: 0, max: this.at, step: 1, value: this.at });
     this.slider.setAttribute("aria-label", "time of the training");

@@ -27,7 +27,7 @@ export function showAnswer(list, probabilities, classes, label, count = 5) {
   const order = probabilities.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, count);
   list.replaceChildren(...order.map((i) => {
     const name = make("span", { textContent: classes[i] });
-    const item = make("li", {}, name, `${(100 * probabilities[i]).toFixed(1)} %`);
+    const item = make("li", {}, name, make("span", { textContent: `${(100 * probabilities[i]).toFixed(1)} %` }));
     item.style.setProperty("--share", `${100 * probabilities[i]}%`);
     item.classList.toggle("right", i === label);
     return item;

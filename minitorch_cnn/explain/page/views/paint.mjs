@@ -122,10 +122,11 @@ export function short(value, digits = 3) {
   return text.replaceAll("-", "\u2212");
 }
 
-// A table cell for a number, in its colour.
+// A table cell for a number, in its colour; small ones with one digit, so that columns stay narrow.
 export function numberCell(value, largest, kind = "value") {
-  const cell = document.createElement("td"), colour = colourOf(value / largest, kind);
-  cell.textContent = short(value, 2);
+  const cell = document.createElement("td"), colour = colourOf(value / largest, kind), size = Math.abs(value);
+  const tiny = size > 0 && size < 1e-3;
+  cell.textContent = tiny ? value.toExponential(0).replaceAll("-", "\u2212") : short(value, size < 0.01 ? 1 : 2);
   cell.style.background = css(colour);
   cell.style.color = inkOn(colour);
   return cell;
