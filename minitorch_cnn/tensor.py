@@ -208,10 +208,14 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
                     raise GraphError(
                         f"{what}: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient"
                     )
+        values = _array(values)
+        if self.dtype.kind in "iu" and np.asarray(values).dtype.kind in "fc":  # fractions would be cut off
+            raise TypeError(f"{what}: expected integers, as the Tensor is {self.dtype}, got {np.asarray(values).dtype}")
         try:
-            write(self.data, _array(values))
-        except (TypeError, ValueError, IndexError) as error:
-            raise type(error)(f"{what}: expected one that fits shape {self.shape} and {self.dtype}: {error}") from None
+            write(self.data, values)
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            kind = next(kind for kind in (TypeError, IndexError, ValueError, OverflowError) if isinstance(error, kind))
+            raise kind(f"{what}: expected one that fits shape {self.shape} and {self.dtype}: {error}") from None
         self.bump_version()
         return self
 
@@ -344,7 +348,8 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
     def transpose(self, *axes: int | Shape) -> Tensor:
         """See `ops.transpose`; takes the axes one by one or as a tuple."""
-        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
+        together = len(axes) == 1 and not isinstance(axes[0], (int, np.integer))  # an axis may be 0, which is false
+        return ops.transpose(self, axes[0] if together else axes or None)
 
     @property
     def T(self) -> Tensor:

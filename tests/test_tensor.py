@@ -150,6 +150,34 @@ def test_in_place_methods_change_the_memory_and_its_version():
     assert x.version == 6
 
 
+@pytest.mark.parametrize(
+    ("dtype", "write", "error", "message"),
+    [
+        (np.int64, lambda x: x.fill_(1.5), TypeError, "fill_: expected integers, as the Tensor is int64, got float64"),
+        (np.int64, lambda x: x.__setitem__(0, 1.7), TypeError, "item assignment: expected integers"),
+        (np.int64, lambda x: x.copy_([1.5, 2.0]), TypeError, "copy_: expected integers"),
+        (np.int64, lambda x: x.add_(np.float32(0.5)), TypeError, "add_: expected integers"),
+        (np.int64, lambda x: x.mul_(0.5), TypeError, "mul_: expected integers"),
+        (np.int64, lambda x: x.fill_(1j), TypeError, "fill_: expected integers"),
+        (np.float32, lambda x: x.add_(1j), TypeError, r"add_: expected one that fits shape \(2,\) and float32"),
+        (np.uint8, lambda x: x.fill_(300), OverflowError, r"fill_: expected one that fits shape \(2,\) and uint8"),
+        (np.uint8, lambda x: x.__setitem__(0, -1), OverflowError, "item assignment: expected one that fits"),
+        (np.bool_, lambda x: x.add_(1), TypeError, "add_: expected one that fits"),
+    ],
+)
+def test_a_write_that_would_lose_a_part_of_a_number_is_refused(dtype, write, error, message):
+    x = Tensor(np.array([0, 1], dtype))
+    with pytest.raises(error, match=message):
+        write(x)
+    assert x.data.tolist() == [0, 1] and x.version == 0
+
+
+def test_an_axis_0_is_an_axis_to_transpose():
+    x = Tensor([1.0, 2.0])
+    assert x.transpose(0).shape == (2,) and x.transpose(np.int64(0)).shape == (2,)
+    assert Tensor([[1.0, 2.0]]).transpose().shape == Tensor([[1.0, 2.0]]).transpose(None).shape == (2, 1)
+
+
 def test_in_place_on_a_tensor_with_gradient_needs_no_grad():
     x = Tensor([1.0], requires_grad=True)
     with pytest.raises(GraphError, match=r"fill_: expected a Tensor without a gradient, or no_grad\(\)"):

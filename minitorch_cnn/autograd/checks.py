@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd.shape_only import TraceError
 
 _ARRAYS = (np.ndarray, np.generic)
@@ -65,10 +66,22 @@ def first_gradient(variable, grad):
         raise GraphError(f"backward: expected a variable of floating numbers, got {data.dtype}")
     if grad is None and data.size != 1:
         raise ValueError(f"backward: grad - expected an array of shape {data.shape}, got None")
-    grad = np.ones_like(data) if grad is None else np.array(grad, data.dtype)
+    grad = np.ones_like(data) if grad is None else _as_gradient(grad, data.dtype)
     if grad.shape != data.shape:
         raise ValueError(f"backward: grad - expected shape {data.shape}, got {grad.shape}")
     return grad
+
+
+def _as_gradient(grad, dtype):
+    """Return a given gradient as a new array of a dtype; raise unless it has real numbers, none of them masked."""
+    arguments.unmasked("backward", "grad", grad)
+    try:
+        array = np.array(grad)
+    except ValueError as error:
+        raise ValueError(f"backward: grad - expected rows of one length, got {type(grad).__name__}: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"backward: grad - expected real numbers, got dtype {array.dtype}")
+    return array.astype(dtype, copy=False)
 
 
 def saved_versions(ctx: Any, variables: list[Any]) -> list[tuple[Any, int]]:

@@ -200,6 +200,8 @@ def transpose(x: Operand, axes: Axis = None) -> Tensor:
     """
     _check.tensors("transpose", x=x)
     ndim = x.data.ndim
+    if axes is not None and not np.iterable(axes):
+        raise TypeError(f"transpose: axes - expected a tuple of all axes in their new order, got {axes!r}")
     order = tuple(reversed(range(ndim))) if axes is None else tuple(single_axis("transpose", a, ndim) for a in axes)
     if sorted(order) != list(range(ndim)):
         raise ShapeError(f"transpose: axes - expected each of the {ndim} axes once, got {axes}")
@@ -232,10 +234,7 @@ def concat(tensors: Sequence[Operand], axis: int = 1) -> Tensor:
     -----
     Gradients: each Tensor gets its slice of grad_out.
     """
-    parts = tuple(tensors)
-    if not parts:
-        raise ValueError("concat: tensors - expected at least one Tensor, got none")
-    _check.tensors("concat", **{f"tensors[{i}]": part for i, part in enumerate(parts)})
+    parts = _several("concat", tensors)
     if len(dtypes := {str(part.data.dtype) for part in parts}) > 1:
         raise TypeError(f"concat: tensors - expected one dtype, got {', '.join(sorted(dtypes))}")
     return Concat.apply(*parts, axis=single_axis("concat", axis, parts[0].data.ndim))
@@ -262,13 +261,21 @@ def stack(tensors: Sequence[Operand], axis: int = 0) -> Tensor:
     -----
     Gradients: each Tensor gets its slice of grad_out.
     """
-    parts = tuple(tensors)
-    if not parts:
-        raise ValueError("stack: tensors - expected at least one Tensor, got none")
-    _check.tensors("stack", **{f"tensors[{i}]": part for i, part in enumerate(parts)})
+    parts = _several("stack", tensors)
     shape = parts[0].data.shape
     for i, part in enumerate(parts):
         if part.data.shape != shape:
             raise ShapeError(f"stack: tensors[{i}] - expected shape {shape} like the first, got {part.data.shape}")
     axis = single_axis("stack", axis, len(shape) + 1)
     return concat([reshape(part, (*shape[:axis], 1, *shape[axis:])) for part in parts], axis)
+
+
+def _several(op, tensors):
+    """Return a sequence of Tensors as a tuple; raise unless it is one and holds at least one."""
+    if not np.iterable(tensors):
+        raise TypeError(f"{op}: tensors - expected a sequence of Tensors, got {type(tensors).__name__}")
+    parts = tuple(tensors)
+    if not parts:
+        raise ValueError(f"{op}: tensors - expected at least one Tensor, got none")
+    _check.tensors(op, **{f"tensors[{i}]": part for i, part in enumerate(parts)})
+    return parts

@@ -243,6 +243,7 @@ def _plain(function, value, where):
 
 def _stored_form(name, array):
     """Return an array as the file holds it; safetensors itself writes other memory orders wrongly."""
+    arguments.unmasked("weights.save", name, array)
     if name == "__metadata__":
         raise ValueError("weights.save: state_dict - expected other names than '__metadata__', which the format uses")
     if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:

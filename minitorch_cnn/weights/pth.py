@@ -230,6 +230,7 @@ def save_pth(path: Path, state_dict: Mapping[str, Any]) -> None:
     check_state_dict("save_pth", state_dict)
     tensors, storages = {}, []
     for name, array in state_dict.items():
+        arguments.unmasked("save_pth", repr(name), array)
         dtype = array.dtype.newbyteorder("=") if isinstance(array, np.ndarray) else None
         if dtype not in _STORAGES:
             got = dtype or type(array).__name__
