@@ -17,7 +17,8 @@ from minitorch_cnn.types import Array, Path, Size
 
 _SIXTEEN_BITS = {"PNG", "TIFF", "PPM", "JPEG2000"}  # formats whose 16-bit grey values fill 0..65535
 _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
-_WHITE_IS_ZERO, _UNSIGNED = 0, 1  # values of the last two
+_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2  # values of the last two
+_PRIMARIES = 0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06  # of sRGB: white, red, green and blue, (x, y) each
 _NAMED = 5  # ends of files in a message
 
 
@@ -46,8 +47,8 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     Raises
     ------
     PictureError
-        If the file is not a picture or is damaged, or its values have no stated range: floats, integers of 32 bits,
-        and those of 16 bits that do not fill 0..65535.
+        If the file is not a picture or is damaged, its values have no stated range (floats, signed integers, 32 bits,
+        and 16 bits that do not fill 0..65535), or a PNG has other primaries than sRGB and no profile.
     OSError
         If it cannot be read.
     TypeError
@@ -57,8 +58,8 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
 
     Notes
     -----
-    16 bits become 8 by rounding v / 257. A colour profile in the file is applied with LittleCMS. A CMYK picture without
-    one becomes (255 - c) (255 - k) / 255, and so on.
+    16 bits become 8 by rounding v / 257. A colour profile in the file is applied with LittleCMS; without one, the gamma
+    of a PNG is, and a CMYK picture becomes (255 - c) (255 - k) / 255, and so on.
     """
     arguments.path("read_picture", path=path)
     if size is not None:
@@ -181,6 +182,11 @@ def _as_seen(image):
     from PIL import ImageOps
 
     _check_transparency(image)
+    _check_signs(image)
+    if image.format == "TIFF":  # of a turned one, Pillow maps the pixels of a file that it has a name for wrongly
+        name, image.filename = image.filename, ""
+        image.load()
+        image.filename = name
     return _red_green_blue(ImageOps.exif_transpose(image), image)
 
 
@@ -224,11 +230,17 @@ def _check_transparency(file):
         raise PictureError(f"expected a transparent colour of 1 or 8 bits a channel, got one in a PNG of kind {stored}")
 
 
+def _check_signs(file):
+    """Raise PictureError for a TIFF whose values are not unsigned; Pillow reads those of 8 bits as if they were."""
+    if file.mode[0] not in "IF" and _SIGNED in getattr(file, "tag_v2", {}).get(_FORMAT, ()):
+        raise PictureError(f"expected unsigned values, got {file.format} with signed integers (mode {file.mode})")
+
+
 def _in_srgb(image):
-    """Return an image in mode RGB, converted to sRGB by the colour profile in its file."""
+    """Return an image in mode RGB, converted to sRGB by the colour profile in its file, or by the gamma of a PNG."""
     profile = image.info.get("icc_profile")
     if not profile:
-        return image.convert("RGB")
+        return _by_gamma(image.convert("RGB"), image.info)
     from PIL import ImageCms
 
     try:
@@ -243,3 +255,17 @@ def _in_srgb(image):
         return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError) as error:
         raise PictureError(f"expected a colour profile that can be applied, got {error}") from error
+
+
+def _by_gamma(image, info):
+    """Return an RGB image converted to sRGB as the chunks of a PNG without a profile say."""
+    gamma = info.get("gamma")
+    if not gamma or "srgb" in info:
+        return image
+    if not np.allclose(info.get("chromaticity", _PRIMARIES), _PRIMARIES, atol=0.01):
+        raise PictureError("expected the primaries of sRGB or a colour profile, got a PNG with primaries of its own")
+    if abs(gamma - 1 / 2.2) < 0.01:  # means sRGB itself
+        return image
+    light = (np.arange(256) / 255) ** (1 / gamma)
+    shown = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return image.point(np.rint(255 * shown).astype(int).tolist() * 3)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from minitorch_cnn import data
+from minitorch_cnn.data import pictures
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))  # (48, 64), from black to white
 COLOURS = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 60)], axis=-1)  # (48, 64, 3)
@@ -82,11 +83,12 @@ def test_tiff_of_sixteen_bits_in_both_byte_orders_and_with_white_as_zero(saved, 
             np.testing.assert_array_equal(data.read_picture(saved(content, "picture.tif")), grey(expected))
 
 
-def tiff(values, order="<", *, bits, photometric=1, kind=1):
+def tiff(values, order="<", *, bits, photometric=1, kind=1, orientation=1):
     """Return an uncompressed grey TIFF of one strip; ``kind`` 1 is unsigned, 2 signed, 3 float."""
     height, width = values.shape
     content = values.astype(values.dtype.newbyteorder(order)).tobytes()
     tags = [(256, 3, width), (257, 3, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 0)]
+    tags += [(274, 3, orientation)]
     tags += [(277, 3, 1), (278, 3, height), (279, 4, len(content)), (339, 3, kind)]
     begin = 8 + 2 + 12 * len(tags) + 4
     lines = b""
@@ -96,6 +98,56 @@ def tiff(values, order="<", *, bits, photometric=1, kind=1):
         lines += struct.pack(f"{order}HH", value, 0) if size == 3 else struct.pack(f"{order}I", value)
     mark = b"II*\0" if order == "<" else b"MM\0*"
     return mark + struct.pack(f"{order}IH", 8, len(tags)) + lines + bytes(4) + content
+
+
+TURNED = [  # by the value of the tag of the orientation, from 1
+    lambda x: x, lambda x: x[:, ::-1], lambda x: x[::-1, ::-1], lambda x: x[::-1],
+    lambda x: x.T, lambda x: x[::-1].T, lambda x: x[::-1, ::-1].T, lambda x: x[:, ::-1].T,
+]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_uncompressed_tiff_is_turned_as_its_tag_says(saved, orientation, bits):
+    """Pillow maps such a file by the size of the upright picture, which garbles one that lies on its side."""
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    stored = values if bits == 8 else values.astype(np.uint16) * 257
+    path = saved(tiff(stored, bits=bits, orientation=orientation), "a.tif")
+    np.testing.assert_array_equal(data.read_picture(path), grey(TURNED[orientation - 1](values)))
+    with Image.open(path) as image:  # one that is opened already, such as of a dataset of another library
+        np.testing.assert_array_equal(pictures.pixels(image)[..., 0], TURNED[orientation - 1](values))
+        assert image.filename == str(path)
+
+
+def test_signed_integers_of_eight_bits_are_refused(saved):
+    with pytest.raises(data.PictureError, match="expected unsigned values, got TIFF with signed integers .mode L"):
+        data.read_picture(saved(tiff(np.array([[-128, 127]], np.int8), bits=8, kind=2), "a.tif"))
+
+
+def test_the_gamma_of_a_png_is_applied(saved):
+    """An encoded value v means light v ** (1 / gamma); the expected values follow from the formula of sRGB."""
+
+    def read(**chunks):
+        return data.read_picture(saved(png(8, 0, bytes([0, 64, 128, 255]), **chunks)))[0, :, 0].tolist()
+
+    assert read(gAMA=struct.pack(">I", 100_000)) == [0, 137, 188, 255]  # light itself
+    assert read(gAMA=struct.pack(">I", 45_455)) == [0, 64, 128, 255]  # means sRGB
+    assert read(gAMA=struct.pack(">I", 0)) == [0, 64, 128, 255]  # means nothing
+    assert read(sRGB=b"\0", gAMA=struct.pack(">I", 100_000)) == [0, 64, 128, 255]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    iccp = b"sRGB\0\0" + zlib.compress(profile)
+    assert read(iCCP=iccp, gAMA=struct.pack(">I", 100_000)) == [0, 64, 128, 255]  # the profile says more
+    assert read(gAMA=struct.pack(">I", 45_455), cHRM=struct.pack(">8I", *SRGB)) == [0, 64, 128, 255]
+
+
+SRGB = 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000
+
+
+def test_primaries_without_a_profile_are_refused(saved):
+    adobe = struct.pack(">8I", *SRGB[:4], 21_000, 71_000, *SRGB[6:])
+    path = saved(png(8, 2, bytes([200, 10, 10]), gAMA=struct.pack(">I", 45_455), cHRM=adobe))
+    with pytest.raises(data.PictureError, match="expected the primaries of sRGB or a colour profile, got a PNG with"):
+        data.read_picture(path)
 
 
 def test_sixteen_bits_of_colour(saved):
