@@ -200,13 +200,15 @@ def receptive_field(
     Source: Luo, Li, Urtasun and Zemel 2016, "Understanding the Effective Receptive Field in Deep
     Convolutional Neural Networks", section 3.
     """
+    arguments.integer("receptive_field", least=-math.inf, y=y, x=x, **({} if channel is None else {"channel": channel}))
     one = (1, *input_shape[1:])
     replay = Replay(model, one)
     end = replay.last_op(layer)
     output = replay.records[end].output
     masks = _unit_masks(output.shape, y, x, channel)
     fields = receptive_fields(replay.records, replay.x)
-    field = fields[id(output)]
+    if (field := fields.get(id(output))) is None:
+        raise ValueError(f"receptive_field: layer - expected one that depends on the image, got {layer!r}")
     return UnitField(
         model=replay.name,
         layer=layer,
@@ -243,7 +245,8 @@ def _unit_masks(shape, y, x, channel):
 
 
 def _effective(model, layer, masks, shape, images, dtype):
-    if isinstance(images, int):
+    if np.ndim(images) == 0:
+        arguments.integer("receptive_field", least=0, images=images)
         if images == 0:
             return None
         images = np.random.Generator(np.random.PCG64(0)).standard_normal((images, *shape[1:]))

@@ -8,11 +8,13 @@ from minitorch_cnn.display import html
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.trace.semantics import covers_maps, macs_of
 from minitorch_cnn.io import json_text
-from minitorch_cnn.nn import Module
+from minitorch_cnn.nn import Module, Parameter
 from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.ops.reads import UNKNOWN
 from minitorch_cnn.ops.reduce import Mean
 from minitorch_cnn.types import Shape
+
+_NO_PIXEL = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Layer:
     macs: int | str  # "not known" if one of its operations does not declare them
     flops: int | str
     activation_bytes: int  # that all its operations write
-    receptive_field: tuple[int, ...] | str | None  # (h, w), pixels; None where it sees the whole image; or "not known"
+    # (h, w), pixels, 0 where it does not depend on the image; None where it sees the whole image; or "not known"
+    receptive_field: tuple[int, ...] | str | None
     jump: tuple[int, ...] | str | None
     frozen: bool
     algorithm: dict[str, Any] | None = None  # of a convolution: for each product, the name of its kernel and the reason
@@ -88,7 +91,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
     layers, seen = [], set()
     for group in _groups(records, modules):
         path, module, last = group[0].path, modules[group[0].path], group[-1]
-        own = [p for p in module.parameters() if id(p) not in seen] if _is_layer(module) else []
+        own = [p for p in _parameters(group, module) if id(p) not in seen]
         seen.update(map(id, own))
         macs = _macs(group)
         field = fields.get(id(last.output))
@@ -101,8 +104,8 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
                 macs=macs,
                 flops=macs if macs == UNKNOWN else 2 * macs,
                 activation_bytes=sum(_bytes(record, dtype) for record in group),
-                receptive_field=field and field.size,
-                jump=field and field.jump,
+                receptive_field=field.size if field else _NO_PIXEL,
+                jump=field.jump if field else _NO_PIXEL,
                 frozen=bool(own) and not any(p.requires_grad for p in own),
                 algorithm=_algorithm(group),
             )
@@ -116,7 +119,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
         trainable=sum(p.size for p in parameters if p.requires_grad),
         macs=macs,
         flops=2 * macs,
-        receptive_field=_last_map(records, fields),
+        receptive_field=_last_map(records, fields, x),
         inference_bytes=_most_alive(records, x, dtype),
         training_bytes=sum(_bytes(r, dtype) for r in records) + max((_bytes(r, dtype) for r in records), default=0),
     )
@@ -133,6 +136,12 @@ def _groups(records, modules):
         group.append(record)
     if group:
         yield group
+
+
+def _parameters(group, module):
+    """Return the parameters of a row, each once: those that a layer has, and those that its operations read."""
+    read = [v for record in group for v in record.inputs if isinstance(v, Parameter)]
+    return list({id(p): p for p in [*(module.parameters() if _is_layer(module) else []), *read]}.values())
 
 
 def _is_layer(module):
@@ -156,7 +165,7 @@ def _algorithm(group):
     return {product: chosen._asdict() for product, chosen in found[-1]._asdict().items()} if found else None
 
 
-def _last_map(records, fields):
+def _last_map(records, fields, x):
     """Return the size of the field of the last maps, or of the last output if there are none.
 
     Maps of one pixel that see the whole image come from a global pooling and do not count.
@@ -168,7 +177,10 @@ def _last_map(records, fields):
         and (field := fields.get(id(record.output)))
         and not (field.whole and math.prod(record.output.shape[2:]) == 1)
     ]
-    return sizes[-1] if sizes else fields[id(records[-1].output)].size if records else None
+    if sizes:
+        return sizes[-1]
+    last = fields.get(id(records[-1].output if records else x))
+    return last.size if last else _NO_PIXEL
 
 
 def _bytes(record, dtype):
@@ -237,11 +249,14 @@ def _totals(summary):
     """Return the line above the table and those below it."""
     shape = " x ".join(map(str, summary.input_shape))
     frozen = summary.params - summary.trainable
+    idle = summary.params - sum(layer.params for layer in summary.layers)
     unknown = sum(layer.macs == UNKNOWN for layer in summary.layers)
     without = f", not counting {unknown} layer{'s' * (unknown > 1)} with unknown counts" if unknown else ""
     return [
         f"{summary.model}, input {shape}",
-        f"parameters   {summary.params:,}" + (f", {frozen:,} of them frozen" if frozen else ""),
+        f"parameters   {summary.params:,}"
+        + (f", {frozen:,} of them frozen" if frozen else "")
+        + (f", {idle:,} of them in no row: what has them does not run" if idle else ""),
         f"MACs         {summary.macs:,} ({_large(summary.macs)}MAC, {_large(summary.flops)}FLOP){without}",
         f"memory       {_megabytes(summary.inference_bytes)} of maps in inference, "
         f"{_megabytes(summary.training_bytes)} in training",

@@ -197,6 +197,14 @@ def test_bad_input(arguments, message):
             return self.parts[0](x)
 
     layer, y, x, *channel = arguments
+    for wrong in (0.5, True, "0", None):  # half a row would select nothing and say that it sees no pixel
+        with pytest.raises(TypeError, match="receptive_field: y - expected an integer, got"):
+            explain.receptive_field(Half(), "parts.0", wrong, 0, input_shape=(1, 1, 6, 6))
+        if wrong is not None:
+            with pytest.raises(TypeError, match="receptive_field: channel - expected an integer, got"):
+                explain.receptive_field(Half(), "parts.0", 0, 0, input_shape=(1, 1, 6, 6), channel=wrong)
+    with pytest.raises(ValueError, match="receptive_field: images - expected at least 0, got -1"):
+        explain.receptive_field(Half(), "parts.0", 0, 0, input_shape=(1, 1, 6, 6), images=-1)
     options = {"channel": channel[0]} if channel else {}
     with pytest.raises(ValueError, match=message):
         explain.receptive_field(Half(), f"parts.{layer}", y, x, input_shape=(1, 1, 6, 6), **options)

@@ -31,6 +31,61 @@ def test_operations_between_layers_are_rows_too():
     assert table["fc", "Linear"].params == 650 and table["fc", "Linear"].macs == 640
 
 
+class Parts(nn.Module):
+    """A function of parts: modules and parameters."""
+
+    def __init__(self, function, **parts):
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def ones(*shape):
+    return nn.Parameter(np.ones(shape, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("function", "parts", "counts"),
+    [
+        (lambda m, x: m.conv(x) * m.scale, {"scale": ones(1, 4, 1, 1)}, [112, 4]),  # of a module with layers inside
+        (lambda m, x: ops.conv2d(x, m.conv.weight, m.conv.bias), {}, [112]),  # of a layer that does not run itself
+        (lambda m, x: m.conv(m.same(x)), {"same": nn.Conv2d(3, 3, 1)}, [12, 112]),
+        (lambda m, x: m.conv(x) + ops.conv2d(x, m.conv.weight), {}, [112, 0, 0]),  # once
+    ],
+)
+def test_the_rows_have_all_parameters(function, parts, counts):
+    table = explain.summary(Parts(function, conv=nn.Conv2d(3, 4, 3), **parts), (1, 3, 8, 8))
+    assert [layer.params for layer in table.layers] == counts and sum(counts) == table.params
+    assert "in no row" not in str(table)
+
+
+def test_parameters_of_what_does_not_run_are_told_apart():
+    model = Parts(lambda m, x: m.conv(x), conv=nn.Conv2d(3, 4, 3), head=nn.Linear(10, 10)).freeze()
+    table = explain.summary(model, (1, 3, 8, 8))
+    expected = "parameters   222, 222 of them frozen, 110 of them in no row: what has them does not run"
+    assert table.params == 222 and expected in str(table)
+
+
+def test_what_does_not_depend_on_the_image_sees_no_pixel():
+    """Not the whole image, which an empty entry means."""
+
+    def standardised(m, x):
+        return ops.conv2d(x, m.conv.weight - ops.mean(m.conv.weight, (1, 2, 3), keepdims=True))
+
+    table = explain.summary(Parts(standardised, conv=nn.Conv2d(3, 4, 3)), (1, 3, 8, 8))
+    assert [layer.receptive_field for layer in table.layers] == [(0, 0), (0, 0), (3, 3)]
+    assert table.receptive_field == (3, 3)
+    constant = Parts(lambda m, x: m.scale * 2.0, scale=ones(1, 3, 8, 8))
+    assert explain.summary(constant, (1, 3, 8, 8)).receptive_field == (0, 0)
+    assert "each element sees 0 pixels" in str(explain.summary(constant, (1, 3, 8, 8)))
+    with pytest.raises(ValueError, match="receptive_field: layer - expected one that depends on the image, got ''"):
+        explain.receptive_field(constant, "", 0, 0, input_shape=(1, 3, 8, 8))
+    assert explain.summary(nn.Identity(), (1, 3, 8, 8)).receptive_field == (1, 1)
+
+
 def test_a_layer_that_runs_twice_has_its_parameters_once():
     class Twice(nn.Module):
         def __init__(self):
