@@ -35,6 +35,7 @@ MODULE = {
     "cpu": _CPU,
     "requires_grad_": "use freeze(...), or set requires_grad of its parameters",
     "register_forward_pre_hook": "use register_forward_hook(...) of the module before it",
+    "register_full_backward_hook": "use backward(trace=True), which returns the gradients of every operation",
 }
 
 

@@ -71,7 +71,7 @@ def _run(arguments):
 def _own(arguments):
     """Check a layer of the user's own; exit code 1 if it fails."""
     from minitorch_cnn.shapes import ShapeError
-    from minitorch_cnn.testing import GradcheckError
+    from minitorch_cnn.testing import GradcheckError, InputCountError
 
     if arguments.mutants:
         raise UsageError("mcnn gradcheck: leave out --mutants: mistakes are planted in operations of the library alone")
@@ -84,9 +84,10 @@ def _own(arguments):
         passed, says = False, str(error)
     except ShapeError as error:
         raise UsageError(f"mcnn gradcheck: give the shape that it takes by --shape N,C,H,W: {error}") from error
+    except InputCountError as error:
+        raise UsageError(f"mcnn gradcheck: give --shape once for each input: {error}") from error
     except ValueError as error:
-        advice = "give --shape once for each input: " if "inputs - expected one for each" in str(error) else ""
-        raise UsageError(f"mcnn gradcheck: {advice}{error}") from error
+        raise UsageError(f"mcnn gradcheck: {error}") from error
     if arguments.json:
         print_json({"passed": passed, "name": arguments.family, "says": says})
     else:

@@ -152,6 +152,5 @@ def _classes(base):
         inside = [base / name for name in names if len([f for f in _folders(base / name) if pictures.files_in(f)]) > 1]
         hint = f"; there are several in {inside[0]}" if inside else ""
         raise DatasetError(f"{base} - expected a folder for each of at least two classes, found {found}{hint}")
-    listing.check_told_apart(base, names)
-    listing.warn_of_capitals(base, names)
+    listing.check_names(base, names)
     return names

@@ -255,8 +255,7 @@ def _class_names(file, rows):
     names = sorted({row.label for row in rows})
     if len(names) < 2:
         raise DatasetError(f"{file} - expected at least two classes to train with, got {', '.join(names)} alone")
-    listing.check_told_apart(file, names)
-    listing.warn_of_capitals(file, names)
+    listing.check_names(file, names)
     sizes = _numbers(names)
     if sizes:
         listing.check_told_apart(file, names, sizes.get)  # 1 and 01 are one class

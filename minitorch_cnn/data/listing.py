@@ -88,8 +88,12 @@ def check_told_apart(source, names, form=visible):
             )
 
 
-def warn_of_capitals(source, names):
-    """Warn of the first two classes that differ in capital letters alone: Windows and macOS make one folder of them."""
+def check_names(source, names):
+    """Raise DatasetError if names of classes look alike; warn of the first two that differ in capital letters alone.
+
+    Windows and macOS make one folder of the latter.
+    """
+    check_told_apart(source, names)
     seen = {}
     for name in names:
         other = seen.setdefault(name.casefold(), name)

@@ -2,6 +2,8 @@
 
 import itertools
 
+from minitorch_cnn.autograd import Variable
+
 _numbers = itertools.count()
 
 
@@ -33,9 +35,18 @@ class HookHandle:
         self.remove()
 
 
-def run(module, inputs, output):
-    """Return the output after all hooks of a module, in the order of their registration."""
+def run(module, path, inputs, output):
+    """Return the output after all hooks of a module, in the order of their registration.
+
+    Raises
+    ------
+    TypeError
+        If a hook returns neither a Tensor, nor the type of the output, nor None: the next layer could only guess why.
+    """
     for hook in tuple(module.forward_hooks.values()):
         changed = hook(module, inputs, output)
+        if changed is not None and not isinstance(changed, (Variable, type(output))):
+            owner, got = f"{type(module).__name__} {path}".strip(), type(changed).__name__
+            raise TypeError(f"{owner}: result of its forward hook - expected a Tensor, or None to keep it, got {got}")
         output = output if changed is None else changed
     return output

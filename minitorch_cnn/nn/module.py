@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from minitorch_cnn import habits
+from minitorch_cnn import arguments, habits
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, module_call, setting
 from minitorch_cnn.nn import describe, hooks, registration, state
 from minitorch_cnn.nn.parameter import Parameter
@@ -80,7 +80,7 @@ class Module(habits.ModuleHints):
         outer, call.path = call.path, path
         try:
             output = self.forward(*inputs, **hyper)
-            return hooks.run(self, inputs, output) if self.forward_hooks else output
+            return hooks.run(self, path, inputs, output) if self.forward_hooks else output
         except LayerShapeError:
             raise  # a module inside this one has already said where
         except ShapeError as error:
@@ -94,7 +94,7 @@ class Module(habits.ModuleHints):
         Parameters
         ----------
         hook : callable
-            ``hook(module, inputs, output)``. What it returns replaces the output, unless it is None.
+            ``hook(module, inputs, output)``. A Tensor that it returns replaces the output; None keeps it.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class Module(habits.ModuleHints):
         Raises
         ------
         TypeError
-            If ``hook`` is not callable.
+            If ``hook`` is not callable; on call, if it returns something else.
 
         Notes
         -----
@@ -221,6 +221,7 @@ class Module(habits.ModuleHints):
 
     def train(self, mode: bool = True) -> Self:
         """Set ``training`` everywhere and return this module."""
+        arguments.flag("train", mode=mode)
         for module in self.modules():
             module.training = bool(mode)
         return self

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from minitorch_cnn.testing.against import ComparisonError, compare
-from minitorch_cnn.testing.gradcheck import gradcheck
+from minitorch_cnn.testing.gradcheck import InputCountError, gradcheck
 from minitorch_cnn.testing.own import from_file
 from minitorch_cnn.testing.report import CheckedTensor, GradcheckError, GradcheckReport
 
@@ -13,6 +13,7 @@ __all__ = [
     "ComparisonError",
     "GradcheckError",
     "GradcheckReport",
+    "InputCountError",
     "compare",
     "from_file",
     "gradcheck",

@@ -22,6 +22,10 @@ from minitorch_cnn.testing.comparison import SAMPLES, Settings, compare, gradien
 from minitorch_cnn.testing.report import GradcheckError, GradcheckReport
 
 
+class InputCountError(ValueError):
+    """The function takes another number of inputs than `gradcheck` was given."""
+
+
 def gradcheck(
     function: Callable[..., Any],
     *inputs: Tensor,
@@ -74,8 +78,10 @@ def gradcheck(
         shape or dtype. The message is a sentence with both numbers and what the mistake looks like.
     TypeError
         If an input or the output is not a Tensor, or another argument is not a number.
+    InputCountError
+        If the function takes more or fewer inputs.
     ValueError
-        If there is nothing to compare, the function takes more or fewer inputs, the mode is unknown, or a number is
+        If there is nothing to compare, the mode is unknown, or a number is
         out of its range.
 
     Notes
@@ -95,6 +101,8 @@ def gradcheck(
     arguments.number("gradcheck", least=0, most=1, max_kinks=max_kinks)
     arguments.number("gradcheck", eps=eps)
     arguments.positive("gradcheck", eps=eps)
+    if training is not None:
+        arguments.flag("gradcheck", training=training)
     if samples is not None:
         arguments.integer("gradcheck", least=1, samples=samples)
     settings = Settings(mode, eps, atol, rtol, SAMPLES[mode] if samples is None else samples, max_kinks)
@@ -138,7 +146,7 @@ def _check_count(function, inputs):
         signature.bind(*given)
     except TypeError as error:
         told = f"expected one for each argument of {forward.__qualname__}{signature}, got {len(inputs)}"
-        raise ValueError(f"gradcheck: inputs - {told} ({error})") from error
+        raise InputCountError(f"gradcheck: inputs - {told} ({error})") from error
 
 
 def _float64_copies(function, inputs, which):

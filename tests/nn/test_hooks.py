@@ -42,6 +42,31 @@ def test_a_layer_with_a_hook_is_not_fused(number):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("result", [3, "x", 0.5, np.ones(2), [1], False])
+def test_a_hook_that_returns_no_tensor_is_named_with_its_module(result):
+    model = nn.Sequential(nn.Identity(), nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    with model[1][0].register_forward_hook(lambda *_: result):
+        told = f"result of its forward hook - expected a Tensor, .* got {type(result).__name__}"
+        with pytest.raises(TypeError, match=f"^Linear 1.0: {told}"):
+            model(Tensor(np.ones((1, 2), np.float32)))
+        with pytest.raises(TypeError, match="^Linear: result of its forward hook - expected a Tensor"):
+            model[1][0](Tensor(np.ones((1, 2), np.float32)))
+    assert model(Tensor(np.ones((1, 2), np.float32))).shape == (1, 2)
+
+
+def test_a_hook_may_change_what_is_no_tensor_into_its_kind_or_a_tensor():
+    pool = nn.MaxPool2d(2, return_indices=True)
+    with pool.register_forward_hook(lambda module, inputs, output: (output[0] * 2.0, output[1])):
+        values, indices = pool(X)
+    plain = pool(X)
+    np.testing.assert_array_equal(values.data, 2 * plain[0].data)
+    np.testing.assert_array_equal(indices, plain[1])
+    with pool.register_forward_hook(lambda module, inputs, output: output[0]):
+        np.testing.assert_array_equal(pool(X).data, plain[0].data)
+    with pool.register_forward_hook(lambda module, inputs, output: 1), pytest.raises(TypeError, match="got int"):
+        pool(X)
+
+
 def test_a_hook_must_be_callable():
     with pytest.raises(TypeError, match="register_forward_hook: hook - expected a function of .*, got str"):
         nn.Identity().register_forward_hook("print")
