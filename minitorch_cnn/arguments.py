@@ -35,11 +35,13 @@ def integer(owner, *, least, **named):
             raise ValueError(f"{owner}: {name} - expected at least {least}, got {value!r}")
 
 
-def flag(owner, **named):
-    """Raise unless every named argument is True or False: a text such as "no" would count as True."""
+def flag(owner, *, also=None, **named):
+    """Raise unless every named argument is True, False or the text ``also``: another text would count as True."""
     for name, value in named.items():
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{owner}: {name} - expected True or False, got {value!r}")
+        known = isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and value == also)
+        if not known:
+            expected = "True or False" if also is None else f"True, False or {also!r}"
+            raise TypeError(f"{owner}: {name} - expected {expected}, got {value!r:.60}")
 
 
 def path(owner, **named):

@@ -54,6 +54,8 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
             raise TypeError("Tensor: data - expected an array, got a Tensor; use detach() for one outside the graph")
         plain = type(data) is np.ndarray and dtype is None and data.dtype in FLOAT_DTYPES  # as operations return it
         array = data if plain else _as_numbers(data, dtype)
+        if requires_grad is not False:
+            arguments.flag("Tensor", requires_grad=requires_grad)
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(f"Tensor: requires_grad - expected floating data, got dtype {array.dtype}")
         super().__init__(array, requires_grad)
@@ -334,6 +336,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
     def _index_of(self, name, axis, keepdims):
         self._needs_values(f"{name}()")
+        arguments.flag(name, keepdims=keepdims)
         lengths = self.shape
         if axis is not None:
             axis = ops.movement.single_axis(name, axis, max(self.ndim, 1))  # a scalar has axis 0, as for NumPy

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minitorch_cnn import habits
+from minitorch_cnn import arguments, habits
 from minitorch_cnn.autograd import checks
 from minitorch_cnn.autograd.trace import BackwardStep, as_traced, module_path, note, setting, traced_output
 
@@ -113,6 +113,7 @@ class Variable:
         GraphError, TraceError, ValueError
             If nothing requires a gradient, or the graph or ``grad`` does not fit. No gradient has changed then.
         """
+        arguments.flag("backward", retain_graph=retain_graph, trace=trace)
         root = self.node or self
         grads, steps = {root: checks.first_gradient(self, grad)}, []
         order = topological_order(root)

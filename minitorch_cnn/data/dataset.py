@@ -73,9 +73,11 @@ class ArrayDataset:
         mean, std = _numbers(self.mean, self.std, images.shape[3])
         if not isinstance(self.name, str):
             raise DatasetError(f"name - expected a string, got {self.name!r}")
+        arguments.flag("ArrayDataset", verified=self.verified)
         images, labels = images.view(), labels.astype(np.int64)
         images.flags.writeable = labels.flags.writeable = False
         changes = {"images": images, "labels": labels, "classes": classes, "mean": mean, "std": std}
+        changes["verified"] = bool(self.verified)
         for name, value in changes.items():
             object.__setattr__(self, name, value)
         if not self.digest:

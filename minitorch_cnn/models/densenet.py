@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
@@ -157,6 +157,7 @@ class DenseNet(nn.Module):
         bottleneck: bool = True,
         theta: float = 0.5,
     ):
+        arguments.flag("DenseNet", bottleneck=bottleneck)
         least = 2 ** (len(counts) - 1) * (4 if stem == "imagenet" else 1)
         if image_size < least:
             raise ValueError(f"DenseNet: image_size - expected at least {least}, got {image_size}")

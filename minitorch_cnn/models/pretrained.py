@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from minitorch_cnn import nn, weights
+from minitorch_cnn import arguments, nn, weights
 from minitorch_cnn.io import files
 from minitorch_cnn.models.registry import create, native_input
 from minitorch_cnn.types import Path
@@ -189,6 +189,7 @@ def resnet18(pretrained: bool = False, path: Path | None = None, **options: Any)
     ValueError, WeightFileError, OSError
         As `load_pretrained`.
     """
+    arguments.flag("resnet18", pretrained=pretrained)
     if not pretrained and path is None:
         return create("resnet18", **options)
     if options:

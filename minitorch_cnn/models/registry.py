@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from minitorch_cnn import rng
+from minitorch_cnn import arguments, rng
 from minitorch_cnn.hints import hint
 from minitorch_cnn.nn.module import Module
 
@@ -78,6 +78,7 @@ def create(
         If there is no such model; the message suggests the nearest name.
     """
     build = _find("create", name)
+    arguments.flag("create", drawn=drawn)
     given = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     with contextlib.nullcontext() if drawn else rng.undrawn_weights():
         return build(**{key: value for key, value in given.items() if value is not None}, **options)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.nn import Module
@@ -174,6 +174,7 @@ class ResNet(nn.Module):
         option: str = "B",
         zero_init_residual: bool = False,
     ):
+        arguments.flag("ResNet", zero_init_residual=zero_init_residual)
         least = 32 if stem == "imagenet" else 2 ** (len(counts) - 1)
         if image_size < least:
             raise ValueError(f"ResNet: image_size - expected at least {least}, got {image_size}")

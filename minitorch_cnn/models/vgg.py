@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
@@ -80,6 +80,7 @@ class VGG(nn.Module):
         batch_norm: bool = False,
         cifar: bool = False,
     ):
+        arguments.flag("VGG", batch_norm=batch_norm, cifar=cifar)
         if image_size < 32:
             raise ValueError(f"VGG: image_size - expected at least 32 for five poolings by 2, got {image_size}")
         self.features = _features(configuration, in_channels, batch_norm)

@@ -2,7 +2,7 @@
 
 import math
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import one_of, positive_int
 from minitorch_cnn.nn.module import Module
@@ -36,6 +36,7 @@ class _Convolution(Module):
             if channels % groups:
                 raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
         one_of(layer, ops.conv.PADDING_MODES, padding_mode=padding_mode)
+        arguments.flag(layer, bias=bias, flip_kernel=flip_kernel)
         taps = self._check_sizes(layer, kernel_size, stride, padding, dilation)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups

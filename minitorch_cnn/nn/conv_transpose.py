@@ -2,7 +2,7 @@
 
 import math
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn import init
 from minitorch_cnn.nn._check import non_negative_int, positive_int
 from minitorch_cnn.nn.module import Module
@@ -76,6 +76,7 @@ class ConvTranspose2d(Module):
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
+        arguments.flag(layer, bias=bias)
         sizes = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
         taps = self._check_sizes(layer, padding, output_padding, **sizes)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size

@@ -48,7 +48,7 @@ def _arguments(module):
             continue
         value = kept[name]
         if name == "bias":  # the argument says whether there is one, the attribute is the parameter
-            value = value is not None
+            value = value is not None or kept.get("weight", 0) is None  # without a weight, affine=False says it
         if isinstance(value, (Variable, np.ndarray)) or hasattr(value, "named_children") or value is argument.default:
             continue
         if argument.default is argument.empty:

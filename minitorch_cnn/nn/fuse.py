@@ -8,7 +8,7 @@ one operation with fewer passes over memory, here and where they are neighbours 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn.activation import ReLU
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
@@ -37,6 +37,7 @@ def fuse(model: M, fused: bool = True) -> M:
     -----
     A traced model still runs operation by operation, so that the trace shows each of them.
     """
+    arguments.flag("fuse", fused=fused)
     for module in model.modules():
         module.fused = bool(fused)
     return model

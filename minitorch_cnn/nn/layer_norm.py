@@ -1,22 +1,13 @@
 """Normalisation within each image; for the formulas see `ops.group_norm`, `ops.layer_norm` and `ops.rms_norm`."""
 
-import numpy as np
-
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
-from minitorch_cnn.nn.norm import RunningStatistics
+from minitorch_cnn.nn.norm import RunningStatistics, affine_parameters
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.shapes import ShapeError, batch_hint
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Shape
-
-
-def _affine(shape, wanted=True):
-    """Return weight 1 and bias 0 of a shape, or None twice."""
-    if not wanted:
-        return None, None
-    return Parameter(np.ones(shape, np.float32)), Parameter(np.zeros(shape, np.float32))
 
 
 class GroupNorm(Module):
@@ -30,6 +21,8 @@ class GroupNorm(Module):
     eps : float, > 0
     affine : bool
         Learn weight and bias; otherwise they are 1 and 0.
+    bias : bool
+        False learns the weight alone.
 
     Returns
     -------
@@ -53,15 +46,18 @@ class GroupNorm(Module):
     weight: Parameter | None  # (C,)
     bias: Parameter | None  # (C,)
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
+    ):
         positive_int("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         arguments.positive("GroupNorm", eps=eps)
+        arguments.flag("GroupNorm", affine=affine, bias=bias)
         if num_channels % num_groups:
             raise ValueError(
                 f"GroupNorm: num_channels - expected a multiple of num_groups {num_groups}, got {num_channels}"
             )
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, bool(affine)
-        self.weight, self.bias = _affine(num_channels, affine)
+        self.weight, self.bias = affine_parameters(num_channels, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, of the same shape."""
@@ -85,6 +81,8 @@ class InstanceNorm2d(RunningStatistics):
     track_running_stats : bool
         Follow the mean of the images' means and of their variances. Evaluation then normalises all images with these
         running statistics, as batch norm does.
+    bias : bool
+        False learns the weight alone.
 
     Returns
     -------
@@ -110,11 +108,12 @@ class InstanceNorm2d(RunningStatistics):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
-        track_running_stats: bool = False
+        track_running_stats: bool = False, *, bias: bool = True
     ):
         super().__init__(num_features, eps, momentum, track_running_stats)
+        arguments.flag(type(self).__name__, affine=affine, bias=bias)
         self.affine = bool(affine)
-        self.weight, self.bias = _affine(num_features, affine)
+        self.weight, self.bias = affine_parameters(num_features, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, of the same shape."""
@@ -134,7 +133,7 @@ class InstanceNorm1d(InstanceNorm2d):
 
     Parameters
     ----------
-    num_features, eps, momentum, affine, track_running_stats
+    num_features, eps, momentum, affine, track_running_stats, bias
         As in `InstanceNorm2d`.
 
     Returns
@@ -186,9 +185,9 @@ class LayerNorm(Module):
     ):
         shape = _shape("LayerNorm", normalized_shape)
         arguments.positive("LayerNorm", eps=eps)
+        arguments.flag("LayerNorm", elementwise_affine=elementwise_affine, bias=bias)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
-        self.weight, learned = _affine(shape, elementwise_affine)
-        self.bias = learned if bias else None
+        self.weight, self.bias = affine_parameters(shape, elementwise_affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, of the same shape."""
@@ -227,8 +226,9 @@ class RMSNorm(Module):
         shape = _shape("RMSNorm", normalized_shape)
         if eps is not None:
             arguments.positive("RMSNorm", eps=eps)
+        arguments.flag("RMSNorm", elementwise_affine=elementwise_affine)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
-        self.weight, _ = _affine(shape, elementwise_affine)
+        self.weight, _ = affine_parameters(shape, elementwise_affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised, of the same shape."""

@@ -44,6 +44,7 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         positive_int("Linear", in_features=in_features, out_features=out_features)
+        arguments.flag("Linear", bias=bias)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter.empty(out_features, in_features)
         self.bias = Parameter.empty(out_features) if bias else None

@@ -13,6 +13,12 @@ from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Shape
 
 
+def affine_parameters(shape, affine=True, bias=True):
+    """Return weight 1 and bias 0 of a shape, None for one that is not learned; ``affine`` "bias" leaves the weight."""
+    weight = Parameter(np.ones(shape, np.float32)) if affine and affine != "bias" else None
+    return weight, Parameter(np.zeros(shape, np.float32)) if affine and bias else None
+
+
 class RunningStatistics(Module):
     """Base of norms that can follow mean and variance of each channel over the training, for evaluation.
 
@@ -34,6 +40,7 @@ class RunningStatistics(Module):
         if momentum is not None:
             between(layer, 0, 1, momentum=momentum)
         arguments.positive(layer, eps=eps)
+        arguments.flag(layer, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.track_running_stats = bool(track_running_stats)
         if not track_running_stats:
@@ -79,6 +86,8 @@ class BatchNorm2d(RunningStatistics):
     track_running_stats : bool
         False keeps no running statistics: evaluation uses those of the batch as well, so the result of an image
         depends on the other images of its batch.
+    bias : bool
+        False learns the weight alone.
 
     Returns
     -------
@@ -106,14 +115,16 @@ class BatchNorm2d(RunningStatistics):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool | str = True,
-        track_running_stats: bool = True
+        track_running_stats: bool = True, *, bias: bool = True
     ):
+        layer = type(self).__name__
         super().__init__(num_features, eps, momentum, track_running_stats)
-        if isinstance(affine, str) and affine != "bias":
-            raise ValueError(f"{type(self).__name__}: affine - expected True, False or 'bias', got {affine!r}")
+        arguments.flag(layer, also="bias", affine=affine)
+        arguments.flag(layer, bias=bias)
+        if affine == "bias" and not bias:
+            raise ValueError(f"{layer}: bias - expected True where affine is 'bias', got False")
         self.affine = affine if affine == "bias" else bool(affine)
-        self.weight = Parameter(np.ones(num_features, np.float32)) if self.affine is True else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.weight, self.bias = affine_parameters(num_features, self.affine, bias)
 
     def suggest_fix(self, shape: Shape) -> str:
         """Return the layer that fits these channels."""
@@ -124,16 +135,18 @@ class BatchNorm2d(RunningStatistics):
 
     def forward(self, x: Tensor, relu: bool = False, pool: int = 1, residual: Tensor | None = None) -> Tensor:
         """Return x normalised; with ``relu``, return the result of `ops.batch_norm_relu`."""
+        layer = type(self).__name__
+        arguments.flag(layer, relu=relu)
         if len(x.shape) not in self._axes:
             expected = " or ".join(self._axes.values())
             hint = batch_hint(x.shape)
-            raise ShapeError(f"{type(self).__name__}: x - expected {expected}, got shape {x.shape}{hint}")
-        arguments = x, self.weight, self.bias, self.running_mean, self.running_var
+            raise ShapeError(f"{layer}: x - expected {expected}, got shape {x.shape}{hint}")
+        given = x, self.weight, self.bias, self.running_mean, self.running_var
         hyper = self.settings()
         if relu:
-            out = ops.batch_norm_relu(*arguments, **hyper, pool=pool, residual=residual)
+            out = ops.batch_norm_relu(*given, **hyper, pool=pool, residual=residual)
         else:
-            out = ops.batch_norm(*arguments, **hyper)
+            out = ops.batch_norm(*given, **hyper)
         if hyper["training"]:
             self.count_batch(x)
         return out
@@ -144,7 +157,7 @@ class BatchNorm1d(BatchNorm2d):
 
     Parameters
     ----------
-    num_features, eps, momentum, affine, track_running_stats
+    num_features, eps, momentum, affine, track_running_stats, bias
         As in `BatchNorm2d`.
 
     Returns

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._check import positive_int
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.shape_trace import SMALLER_WINDOW
@@ -57,6 +57,7 @@ class MaxPool2d(Module):
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         pair(dilation, f"{type(self).__name__}: dilation")
+        arguments.flag(type(self).__name__, return_indices=return_indices, ceil_mode=ceil_mode)
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.return_indices, self.ceil_mode = bool(return_indices), bool(ceil_mode)
 
@@ -144,6 +145,7 @@ class AvgPool2d(Module):
         divisor_override: float | None = None,
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
+        arguments.flag(type(self).__name__, count_include_pad=count_include_pad, ceil_mode=ceil_mode)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad, self.ceil_mode = bool(count_include_pad), bool(ceil_mode)
         self.divisor_override = divisor_override
@@ -263,6 +265,7 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
     def __init__(self, output_size: int | tuple[int | None, ...], return_indices: bool = False):
         super().__init__(output_size)
+        arguments.flag(type(self).__name__, return_indices=return_indices)
         self.return_indices = bool(return_indices)
 
     def forward(self, x: Tensor) -> Any:
@@ -323,6 +326,7 @@ class AdaptiveMaxPool1d(AdaptiveAvgPool1d):
 
     def __init__(self, output_size: int, return_indices: bool = False):
         super().__init__(output_size)
+        arguments.flag(type(self).__name__, return_indices=return_indices)
         self.return_indices = bool(return_indices)
 
     def forward(self, x: Tensor) -> Any:

@@ -88,6 +88,7 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
         If keys are missing or unexpected, or arrays do not fit. Its message lists the first differences and counts
         all, its ``differences`` has every one. The module is unchanged.
     """
+    _check.flag("load_state_dict", strict=strict)
     if not isinstance(arrays, Mapping):
         raise TypeError(
             f"load_state_dict: arrays - expected a dict of arrays, got {type(arrays).__name__}; "

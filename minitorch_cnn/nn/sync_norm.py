@@ -27,7 +27,7 @@ class SyncBatchNorm2d(BatchNorm2d):
     total : callable
         Returns the sum of an array over all processes, such as ``train.connect().sum``; by default
         there is only one process. All processes must run the layer equally often and in the same order.
-    track_running_stats : bool
+    track_running_stats, bias
         As in `BatchNorm2d`.
 
     Returns
@@ -53,8 +53,10 @@ class SyncBatchNorm2d(BatchNorm2d):
         affine: bool | str = True,
         total: Callable[[Array], Array] = own_sum,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
         self.total = total
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ def sync_batch_norm(model: M, total: Callable[[Array], Array]) -> M:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is BatchNorm2d:
-                layer = SyncBatchNorm2d(child.num_features, child.eps, child.momentum, child.affine, total)
-                layer.__dict__.update(child.__dict__)
+                layer = SyncBatchNorm2d.__new__(SyncBatchNorm2d)  # no buffers and parameters but those of the child
+                layer.__dict__.update(child.__dict__, total=total)
                 setattr(module, name, layer)
     return model

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors, values
 from minitorch_cnn.ops.pool import in_1d
@@ -166,6 +167,7 @@ def adaptive_max_pool2d(
         As `adaptive_avg_pool2d`.
     """
     tensors("adaptive_max_pool2d", x=x)
+    arguments.flag("adaptive_max_pool2d", return_indices=return_indices)
     output_size = pair_or_kept(output_size, "adaptive_max_pool2d: output_size", x.data.shape[2:])
     if not return_indices:
         return AdaptiveMaxPool2d.apply(x, output_size=output_size)
@@ -258,4 +260,5 @@ def adaptive_max_pool1d(x: Operand, output_size: Size, *, return_indices: bool =
     TypeError, ValueError, ShapeError
         As `adaptive_avg_pool2d`.
     """
+    arguments.flag("adaptive_max_pool1d", return_indices=return_indices)
     return in_1d("adaptive_max_pool1d", adaptive_max_pool2d, x, output_size, return_indices=return_indices)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minitorch_cnn import rng
+from minitorch_cnn import arguments, rng
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
@@ -76,6 +76,7 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     where the weights are scaled in evaluation instead.
     """
     tensors("dropout", x=x)
+    arguments.flag("dropout", training=training)
     if not isinstance(p, numbers.Real) or not 0 <= p <= 1:
         raise ValueError(f"dropout: p - expected a number, 0 <= p <= 1, got {p!r}")
     return Dropout.apply(x, p=float(p)) if training and p > 0 else x

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.movement import reshape
@@ -149,6 +150,7 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
     tensors("batch_norm", x=x)
     optional_tensors("batch_norm", weight=weight, bias=bias)
     check_statistics("batch_norm", running_mean=running_mean, running_var=running_var)
+    arguments.flag("batch_norm", training=training)
     if not 0 <= momentum <= 1:
         raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
     if not eps > 0:

@@ -130,6 +130,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Gradient: grad_out times the product of the other elements, also where elements are 0.
     """
     tensors("prod", x=x)
+    arguments.flag("prod", keepdims=keepdims)
     return Prod.apply(x, axis=several_axes("prod", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
@@ -209,6 +210,7 @@ def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> tuple[T
     axis = single_axis("topk", axis, x.data.ndim)
     length = x.data.shape[axis]
     arguments.integer("topk", least=1, k=k)
+    arguments.flag("topk", largest=largest)
     if k > length:
         raise ValueError(f"topk: k - expected at most {length}, the length of axis {axis}, got {k}")
     if largest:  # ascending from the other end, so that of equal elements the lower index comes first

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors, values
 from minitorch_cnn.ops.arithmetic import mul
@@ -150,6 +151,7 @@ def max_pool2d(
     Ties: the first maximum in row-major order gets the whole gradient. NaN counts as the largest value.
     """
     tensors("max_pool2d", x=x)
+    arguments.flag("max_pool2d", ceil_mode=ceil_mode, return_indices=return_indices)
     hyper, dilation = _window("max_pool2d", kernel_size, stride, padding), pair(dilation, "max_pool2d: dilation")
     if ceil_mode:
         hyper["padding"] = _rounded_up("max_pool2d", x, **hyper, dilation=dilation)
@@ -195,6 +197,7 @@ def avg_pool2d(
         As `max_pool2d`; also if the divisor is 0 or not a number.
     """
     tensors("avg_pool2d", x=x)
+    arguments.flag("avg_pool2d", count_include_pad=count_include_pad, ceil_mode=ceil_mode)
     hyper = _window("avg_pool2d", kernel_size, stride, padding)
     declared = hyper["padding"]
     if ceil_mode:
@@ -273,8 +276,9 @@ def max_pool1d(
     TypeError, ValueError, ShapeError
         As `max_pool2d`.
     """
-    hyper = {"dilation": dilation, "ceil_mode": ceil_mode, "return_indices": return_indices}
-    return in_1d("max_pool1d", max_pool2d, x, kernel_size, (stride, padding), **hyper)
+    flags = {"ceil_mode": ceil_mode, "return_indices": return_indices}
+    arguments.flag("max_pool1d", **flags)
+    return in_1d("max_pool1d", max_pool2d, x, kernel_size, (stride, padding), dilation=dilation, **flags)
 
 
 def avg_pool1d(
@@ -304,5 +308,6 @@ def avg_pool1d(
     TypeError, ValueError, ShapeError
         As `max_pool2d`.
     """
-    hyper = {"count_include_pad": count_include_pad, "ceil_mode": ceil_mode}
-    return in_1d("avg_pool1d", avg_pool2d, x, kernel_size, (stride, padding), **hyper)
+    flags = {"count_include_pad": count_include_pad, "ceil_mode": ceil_mode}
+    arguments.flag("avg_pool1d", **flags)
+    return in_1d("avg_pool1d", avg_pool2d, x, kernel_size, (stride, padding), **flags)

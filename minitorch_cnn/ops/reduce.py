@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import neg
@@ -171,6 +172,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Gradient: grad_out for every term.
     """
     tensors("sum", x=x)
+    arguments.flag("sum", keepdims=keepdims)
     return Sum.apply(x, axis=several_axes("sum", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
@@ -200,6 +202,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Gradient: grad_out / count for every term.
     """
     tensors("mean", x=x)
+    arguments.flag("mean", keepdims=keepdims)
     return Mean.apply(x, axis=several_axes("mean", axis, x.data.ndim), keepdims=bool(keepdims))
 
 
@@ -229,6 +232,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Ties: the first in row-major order gets the whole gradient.
     """
     tensors("max", x=x)
+    arguments.flag("max", keepdims=keepdims)
     return Max.apply(x, axis=_axes_with_elements("max", axis, x.data.shape), keepdims=bool(keepdims))
 
 
@@ -256,6 +260,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Ties: the first in row-major order gets the whole gradient.
     """
     tensors("min", x=x)
+    arguments.flag("min", keepdims=keepdims)
     return neg(Max.apply(neg(x), axis=_axes_with_elements("min", axis, x.data.shape), keepdims=bool(keepdims)))
 
 
@@ -290,6 +295,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float
     mean costs no precision.
     """
     tensors("var", x=x)
+    arguments.flag("var", keepdims=keepdims)
     axes = several_axes("var", axis, x.data.ndim)
     count = _count(x.data.shape, axes)
     if count <= correction:

@@ -33,6 +33,8 @@ class Adam(Optimizer):
     amsgrad : bool
         Divide by the largest v so far, so that the steps of an element never grow: v in the last line is the maximum
         of all v up to now. Slower: it runs in NumPy.
+    maximize : bool
+        Negate the gradient first, to climb; a decay still makes the parameter smaller.
 
     Raises
     ------
@@ -49,7 +51,7 @@ class Adam(Optimizer):
     _decoupled = False
     _kept = ("step", "m", "v")
     _kept_sometimes = ("largest",)
-    _added_options = ("amsgrad",)
+    _added_options = ("amsgrad", "maximize")
 
     def __init__(
         self,
@@ -59,13 +61,15 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        *,
+        maximize: bool = False,
     ):
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, options | {"amsgrad": amsgrad})
+        super().__init__(params, options | {"amsgrad": amsgrad, "maximize": maximize})
 
     def _check_group(self, group):
         _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "eps", "weight_decay")})
-        _check.flag(self._name, amsgrad=group["amsgrad"])
+        _check.flag(self._name, amsgrad=group["amsgrad"], maximize=group["maximize"])
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)):
             raise TypeError(f"{self._name}: betas - expected two numbers from 0 to below 1, got {betas!r}")
@@ -125,7 +129,7 @@ class AdamW(Adam):
     params, lr, betas, eps
         As in `Adam`.
     weight_decay : float, >= 0
-    amsgrad : bool
+    amsgrad, maximize : bool
         As in `Adam`.
 
     Raises
@@ -148,5 +152,7 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         amsgrad: bool = False,
+        *,
+        maximize: bool = False,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

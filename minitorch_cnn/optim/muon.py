@@ -83,6 +83,8 @@ class Muon(SGD):
     weight_decay : float, >= 0
     decoupled : bool
         Decay the parameter itself, not the gradient and through it the velocity.
+    maximize : bool
+        Negate the gradient first, as in `SGD`.
     orthogonal : bool
         Whether matrices and filters are orthogonalised.
     iterations : int, >= 1
@@ -108,12 +110,12 @@ class Muon(SGD):
 
     def __init__(
         self, params: Parameters, lr: float, momentum: float = 0.95, nesterov: bool = True,
-        weight_decay: float = 0.0, decoupled: bool = False, *,
+        weight_decay: float = 0.0, decoupled: bool = False, *, maximize: bool = False,
         orthogonal: bool = True, iterations: int = 5, unit_rows: bool = False
     ):
         options = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         options |= {"decoupled": decoupled, "orthogonal": orthogonal, "iterations": iterations, "unit_rows": unit_rows}
-        Optimizer.__init__(self, params, options)
+        Optimizer.__init__(self, params, options | {"maximize": maximize})
 
     def _check_group(self, group):
         super()._check_group(group)

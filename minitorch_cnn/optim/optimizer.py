@@ -21,7 +21,7 @@ class Optimizer:
         The parameters to learn. A dict is a group with its own values for some options, such as
         ``{"params": [...], "lr": 0.01}``.
     defaults : dict of str to number
-        Options for the groups that do not set their own.
+        Options for the groups that do not set their own. With ``maximize``, `step` negates the gradients first.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Optimizer:
     """
 
     _kept = None  # names of the state that a parameter keeps from step to step; None: not checked
-    _added_options = ()  # options that older files lack
+    _added_options = ("maximize",)  # options that older files lack
     _kept_sometimes = ()  # further names, which depend on the options
 
     def __init__(self, params: Parameters, defaults: dict[str, Any]):
@@ -143,8 +143,8 @@ class Optimizer:
         for parameter, state, group in jobs:
             # Kernels work on contiguous arrays; both of these are views in the usual case.
             data, form = parameter.data, self._form(parameter.data.shape)
-            contiguous = np.ascontiguousarray(data)
-            self._update(contiguous.reshape(form), np.ascontiguousarray(parameter.grad).reshape(form), state, group)
+            contiguous, grad = np.ascontiguousarray(data), np.ascontiguousarray(parameter.grad).reshape(form)
+            self._update(contiguous.reshape(form), -grad if group.get("maximize") else grad, state, group)
             if contiguous is not data:
                 data[...] = contiguous.reshape(data.shape)
             parameter.bump_version()

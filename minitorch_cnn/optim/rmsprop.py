@@ -31,6 +31,8 @@ class RMSprop(Optimizer):
     momentum : float, >= 0
     centered : bool
         Divide by an estimate of the standard deviation instead.
+    maximize : bool
+        Negate the gradient first, to climb; a decay still makes the parameter smaller.
 
     Raises
     ------
@@ -46,10 +48,10 @@ class RMSprop(Optimizer):
 
     def __init__(
         self, params: Parameters, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
-        momentum: float = 0.0, centered: bool = False
+        momentum: float = 0.0, centered: bool = False, *, maximize: bool = False
     ):
         options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
-        super().__init__(params, {**options, "centered": centered})
+        super().__init__(params, {**options, "centered": centered, "maximize": maximize})
 
     def _check_group(self, group):
         names = ("lr", "eps", "weight_decay", "momentum")
@@ -57,7 +59,7 @@ class RMSprop(Optimizer):
         _check.number(self._name, least=0, most=1, alpha=group["alpha"])
         if group["alpha"] == 1:
             raise ValueError(f"{self._name}: alpha - expected 0 to below 1, got 1: the estimate would stay 0")
-        _check.flag(self._name, centered=group["centered"])
+        _check.flag(self._name, centered=group["centered"], maximize=group["maximize"])
 
     def _update(self, parameter, grad, state, group):
         if not state:

@@ -31,6 +31,8 @@ class SGD(Optimizer):
     weight_decay : float, >= 0
     decoupled : bool
         Decay the parameter itself, not the gradient and through it the velocity.
+    maximize : bool
+        Negate the gradient first, to climb; a decay still makes the parameter smaller.
 
     Raises
     ------
@@ -47,16 +49,14 @@ class SGD(Optimizer):
 
     def __init__(
         self, params: Parameters, lr: float, momentum: float = 0.0, nesterov: bool = False,
-        weight_decay: float = 0.0, decoupled: bool = False
+        weight_decay: float = 0.0, decoupled: bool = False, *, maximize: bool = False
     ):
-        options = {"nesterov": nesterov, "weight_decay": weight_decay, "decoupled": decoupled}
+        options = {"nesterov": nesterov, "weight_decay": weight_decay, "decoupled": decoupled, "maximize": maximize}
         super().__init__(params, {"lr": lr, "momentum": momentum, **options})
 
     def _check_group(self, group):
         _check.number(self._name, least=0, **{option: group[option] for option in ("lr", "momentum", "weight_decay")})
-        for option in ("nesterov", "decoupled"):
-            if not isinstance(group[option], (bool, np.bool_)):
-                raise TypeError(f"{self._name}: {option} - expected True or False, got {group[option]!r}")
+        _check.flag(self._name, **{option: group[option] for option in ("nesterov", "decoupled", "maximize")})
         if group["nesterov"] and not group["momentum"]:
             raise ValueError(f"{self._name}: nesterov - expected False where momentum is 0, got True")
 

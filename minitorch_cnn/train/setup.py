@@ -50,9 +50,7 @@ def options(recipe, ranks, given):
     most = recipe.batch_size // ranks.size  # images of the smallest share
     if accumulate > most:
         raise ValueError(f"Trainer: accumulate - expected 1 to {most}, the images of a rank, got {accumulate!r}")
-    for name in ("sync_bn", "save_epochs"):
-        if not isinstance(given[name], (bool, np.bool_)):
-            raise TypeError(f"Trainer: {name} - expected True or False, got {given[name]!r}")
+    arguments.flag("Trainer", **{name: given[name] for name in ("sync_bn", "save_epochs")})
     _check_precision(recipe)
     checked = {name: int(given[name]) for name in ("seed", "holdout", "accumulate", "first_epoch")}
     checked |= {name: bool(given[name]) for name in ("sync_bn", "save_epochs")}

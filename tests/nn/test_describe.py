@@ -9,6 +9,13 @@ def test_a_layer_prints_the_arguments_that_it_was_given():
     assert repr(nn.Dropout()) == "Dropout()"
 
 
+def test_a_norm_prints_what_it_does_not_learn_as_it_was_typed():
+    assert repr(nn.BatchNorm2d(3, bias=False)) == "BatchNorm2d(3, bias=False)  3 parameters"
+    assert repr(nn.BatchNorm2d(3, affine="bias")) == "BatchNorm2d(3, affine='bias')  3 parameters"
+    assert repr(nn.InstanceNorm2d(3)) == "InstanceNorm2d(3)"
+    assert repr(nn.LayerNorm(3, elementwise_affine=False)) == "LayerNorm(3, elementwise_affine=False)"
+
+
 def test_a_layer_with_parameters_prints_their_number():
     assert repr(nn.Conv2d(3, 8, (3, 1), padding=1, bias=False)) == (
         "Conv2d(3, 8, (3, 1), padding=1, bias=False)  72 parameters"

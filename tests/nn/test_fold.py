@@ -16,8 +16,9 @@ def used(model):
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean[...] = rng.standard_normal(module.num_features)
             module.running_var[...] = rng.uniform(0.3, 3, module.num_features)
-            if module.affine:
+            if module.weight is not None:
                 module.weight.data[...] = rng.uniform(-2, 2, module.num_features)
+            if module.bias is not None:
                 module.bias.data[...] = rng.standard_normal(module.num_features)
     return model.eval()
 
@@ -72,11 +73,11 @@ def test_cifar4_loses_all_its_batch_norms(fused):
     same(model, folded)
 
 
-@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("learned", [{}, {"affine": False}, {"affine": "bias"}, {"bias": False}])
 @pytest.mark.parametrize("bias", [True, False])
-def test_with_and_without_biases(affine, bias):
+def test_with_and_without_biases(learned, bias):
     conv = nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3, bias=bias)
-    model = used(nn.Sequential(conv, nn.BatchNorm2d(6, affine=affine), nn.ReLU()).double())
+    model = used(nn.Sequential(conv, nn.BatchNorm2d(6, **learned), nn.ReLU()).double())
     folded = nn.fold_batch_norm(model, SHAPE)
     assert norms_left(folded) == 0
     same(model, folded)

@@ -1,9 +1,11 @@
 """Running statistics, freezing and arguments of the normalisation layers."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from minitorch_cnn import explain, nn
+from minitorch_cnn import explain, nn, weights
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
 
@@ -82,6 +84,34 @@ def test_without_affine_there_are_no_parameters():
     assert not list(layer.parameters())
     assert list(layer.state_dict()) == ["running_mean", "running_var", "num_batches_tracked"]
     assert abs(layer(maps()).data.mean()) < 1e-6
+
+
+def without_bias(package):
+    return package.Sequential(
+        package.Conv2d(3, 4, 3), package.BatchNorm2d(4, bias=False), package.ReLU(),
+        package.GroupNorm(2, 4, bias=False), package.InstanceNorm2d(4, affine=True, bias=False),
+    )
+
+
+def test_norms_without_a_bias_take_weights_of_pytorch(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs torch: pip install 'minitorch-cnn[oracle]'")
+    theirs, ours, x = without_bias(torch.nn).eval(), without_bias(nn).eval(), maps((2, 3, 6, 6))
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter)
+    torch.nn.init.normal_(theirs[1].running_mean)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    ours.load_state_dict(weights.load_pth(tmp_path / "weights.pth"))
+    assert list(ours.state_dict()) == list(theirs.state_dict()) and "1.bias" not in ours.state_dict()
+    expected = theirs(torch.from_numpy(x.data)).detach().numpy()
+    for model in (ours, nn.fuse(ours), pickle.loads(pickle.dumps(ours)), nn.fold_batch_norm(ours, x.shape)):
+        np.testing.assert_allclose(model(x).data, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_bias_that_is_wanted_and_not_wanted_is_refused():
+    with pytest.raises(ValueError, match="BatchNorm1d: bias - expected True where affine is 'bias', got False"):
+        nn.BatchNorm1d(3, affine="bias", bias=False)
+    with pytest.raises(TypeError, match="BatchNorm2d: affine - expected True, False or 'bias', got 'weight'"):
+        nn.BatchNorm2d(3, affine="weight")
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,17 @@ def test_a_model_is_changed_in_place_and_keeps_parameters_and_keys():
     assert list(model.state_dict()) == keys
 
 
+@pytest.mark.parametrize("learned", [{"affine": False}, {"affine": "bias"}, {"bias": False}, {}])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_layer_in_its_place_has_the_same_parameters_and_buffers(learned, tracked):
+    model = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=tracked, **learned))
+    before = model.state_dict()
+    nn.sync_batch_norm(model, lambda array: array)
+    assert list(model.state_dict()) == list(before)
+    x, _ = batch(np.float32)
+    assert model(Tensor(x)).shape == x.shape
+
+
 def test_it_is_not_fused():
     x, _ = batch(np.float32)
     sums = []

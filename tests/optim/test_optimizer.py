@@ -102,6 +102,83 @@ def test_a_step_between_forward_and_backward_is_noticed(make):
         loss.backward()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda params, **more: optim.SGD(params, 0.1, 0.9, weight_decay=0.1, **more),
+        lambda params, **more: optim.SGD(params, 0.1, decoupled=True, weight_decay=0.1, **more),
+        lambda params, **more: optim.Adam(params, weight_decay=0.1, amsgrad=True, **more),
+        lambda params, **more: optim.AdamW(params, weight_decay=0.1, **more),
+        lambda params, **more: optim.RMSprop(params, momentum=0.5, weight_decay=0.1, centered=True, **more),
+        lambda params, **more: optim.Muon(params, 0.1, weight_decay=0.1, **more),
+    ],
+)
+def test_maximize_is_a_step_with_the_gradients_negated(make):
+    climbing, falling = parameters(), parameters()
+    upward, downward = make(climbing, maximize=True), make(falling)
+    for step in range(3):
+        give_gradients(climbing, step)
+        give_gradients(falling, step)
+        for parameter in falling:
+            parameter.grad = np.asarray(-parameter.grad)
+        kept = [parameter.grad.copy() for parameter in climbing]
+        upward.step()
+        downward.step()
+        for parameter, grad in zip(climbing, kept, strict=True):  # the gradient itself stays as it was
+            np.testing.assert_array_equal(parameter.grad, grad)
+    for one, other in zip(climbing, falling, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_maximize_belongs_to_a_group_and_is_saved_with_it():
+    params = parameters()
+    optimizer = optim.SGD([{"params": params[:1], "maximize": True}, {"params": params[1:]}], lr=0.1, momentum=0.9)
+    saved = json.loads(json.dumps(optimizer.state_dict()["groups"]))
+    assert [saved[number]["maximize"] for number in "01"] == [True, False]
+    run(optimizer, params, 2)
+    other = parameters()
+    for parameter, kept in zip(other, params, strict=True):
+        parameter.data = kept.data.copy()
+    again = optim.SGD([{"params": other[:1]}, {"params": other[1:]}], lr=0.1, momentum=0.9)
+    again.load_state_dict(optimizer.state_dict())
+    run(optimizer, params, 2, first=2)
+    run(again, other, 2, first=2)
+    for one, two in zip(params, other, strict=True):
+        np.testing.assert_array_equal(one.data, two.data)
+
+
+@every_optimizer
+def test_a_file_from_before_maximize_is_read(make):
+    params = parameters()
+    optimizer = make(params)
+    run(optimizer, params, 1)
+    saved = optimizer.state_dict()
+    for options in saved["groups"].values():
+        del options["maximize"]
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["maximize"] is False
+    saved["groups"]["0"]["maximize"] = "yes"
+    with pytest.raises(TypeError, match=r"maximize - expected True or False, got 'yes'"):
+        optimizer.load_state_dict(saved)
+
+
+def test_an_optimiser_of_ones_own_may_have_maximize():
+    class Plain(optim.Optimizer):
+        def __init__(self, params, maximize):
+            super().__init__(params, {"maximize": maximize})
+
+        def _check_group(self, group):
+            pass
+
+        def _update(self, parameter, grad, state, group):
+            parameter -= grad
+
+    parameter = nn.Parameter([1.0])
+    parameter.grad = np.array([0.25], np.float32)
+    Plain([parameter], True).step()
+    assert parameter.data == 1.25
+
+
 def test_zero_grad_forgets_gradients():
     params = parameters()
     give_gradients(params, 0)
@@ -161,7 +238,7 @@ def computed():
         (
             lambda p: optim.SGD([{"params": [p], "rate": 1}], lr=0.1),
             ValueError,
-            "SGD: params - expected options among lr, momentum, nesterov, weight_decay, decoupled, got rate",
+            "SGD: params - expected options among lr, momentum, nesterov, weight_decay, decoupled, maximize, got rate",
         ),
         (lambda p: optim.SGD([p], lr=-1), ValueError, "SGD: lr - expected at least 0, got -1"),
         (lambda p: optim.SGD([{"params": [p], "lr": -1}], lr=1), ValueError, "SGD: lr - expected at least 0, got -1"),

@@ -7,21 +7,7 @@ from tests.oracles.torch_calls import absent, sides
 
 def batch_norm(layer):
     def make(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True):
-        absent(no_bias=not bias)
-        return layer(num_features, eps, momentum, affine, track_running_stats=track_running_stats)
-
-    return make
-
-
-def group_norm(num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
-    absent(no_bias=not bias)
-    return nn.GroupNorm(num_groups, num_channels, eps, affine)
-
-
-def instance_norm(layer):
-    def make(num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, *, bias=True):
-        absent(no_bias=not bias)
-        return layer(num_features, eps, momentum, affine, track_running_stats)
+        return layer(num_features, eps, momentum, affine, track_running_stats=track_running_stats, bias=bias)
 
     return make
 
@@ -96,10 +82,10 @@ LAYERS = {
     "ELU": elu,
     "GELU": gelu,
     "Softplus": softplus,
-    "GroupNorm": group_norm,
+    "GroupNorm": nn.GroupNorm,
     "HuberLoss": nn.HuberLoss,
-    "InstanceNorm1d": instance_norm(nn.InstanceNorm1d),
-    "InstanceNorm2d": instance_norm(nn.InstanceNorm2d),
+    "InstanceNorm1d": nn.InstanceNorm1d,
+    "InstanceNorm2d": nn.InstanceNorm2d,
     "L1Loss": nn.L1Loss,
     "LayerNorm": nn.LayerNorm,
     "LeakyReLU": nn.LeakyReLU,

@@ -12,22 +12,25 @@ SHAPES, STEPS = [(3, 4), (5,), ()], 6
 
 def sgd(params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, **others):
     """Ours has no default for lr: the default here is PyTorch's."""
+    maximize = others.pop("maximize", False)
     absent(dampening=dampening or None, **others)
-    return optim.SGD(params, lr, momentum, nesterov, weight_decay)
+    return optim.SGD(params, lr, momentum, nesterov, weight_decay, maximize=maximize)
 
 
 def adam(optimizer):
     def make(params, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **others):
-        options = {name: others.pop(name) for name in ("weight_decay", "amsgrad") if name in others}
+        options = {name: others.pop(name) for name in ("weight_decay", "amsgrad", "maximize") if name in others}
         absent(**others)
         return optimizer(params, lr, betas, eps, **options)
 
     return make
 
 
-def rmsprop(params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, **others):
+def rmsprop(
+    params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, maximize=False, **others
+):
     absent(**others)
-    return optim.RMSprop(params, lr, alpha, eps, weight_decay, momentum, centered)
+    return optim.RMSprop(params, lr, alpha, eps, weight_decay, momentum, centered, maximize=maximize)
 
 
 OPTIMIZERS = {"RMSprop": rmsprop, "SGD": sgd, "Adam": adam(optim.Adam), "AdamW": adam(optim.AdamW)}

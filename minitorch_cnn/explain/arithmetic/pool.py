@@ -3,7 +3,7 @@
 import numpy as np
 
 import minitorch_kernels.reference as textbook
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.explain.arithmetic.conv import incoming_gradient
 from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, agree, numbers
@@ -32,6 +32,7 @@ class _Problem:
             stride = kernel if stride is None else (1, pair(stride, f"{op}: stride")[1])
             padding = (0, 0, *pair(padding, f"{op}: padding", minimum=0))
         self.hyper = ops.pool._window(op, kernel, stride, padding)
+        arguments.flag(op, count_include_pad=count_include_pad)
         self.count_include_pad = bool(count_include_pad)
         self.out_size = ops.pool._window_output_shape(op, (1, *self.x.shape), **self.hyper)[2:]
         self.out_shape = (*([] if plain else [len(self.x)]), *self.out_size[self.signal :])

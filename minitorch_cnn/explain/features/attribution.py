@@ -262,6 +262,7 @@ def grad_cam(
     Localization", equations 1 and 2.
     """
     x = arguments.array("grad_cam", "x", x)
+    arguments.flag("grad_cam", relu=relu)
     replay = Replay(model, x.shape)
     end = replay.last_op(layer, through_activation=True)
     variable = replay.records[end].output

@@ -49,6 +49,7 @@ def write_notebook(chapter: Path, folder: Path, run: bool = True) -> pathlib.Pat
         If nbformat is not installed; to run, nbclient and ipykernel as well.
     """
     arguments.path("write_notebook", chapter=chapter, folder=folder)
+    arguments.flag("write_notebook", run=run)
     source, target = pathlib.Path(chapter), pathlib.Path(folder)
     cells = read_cells(source)
     try:

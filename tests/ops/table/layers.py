@@ -166,7 +166,8 @@ ROWS = {
         [
             sample(normal(*shape), *affine, groups=groups, eps=eps)
             for shape, groups in (((3, 6), 2), ((2, 4, 3), 2), ((2, 4, 2, 3), 4), ((2, 4, 2, 3), 1), ((0, 4, 2, 2), 2))
-            for affine, eps in (((), 0.1), ((normal(shape[1]) + 2, normal(shape[1])), 1e-5))
+            for weight, bias in [(normal(shape[1]) + 2, normal(shape[1]))]
+            for affine, eps in (((), 0.1), ((weight,), 0.1), ((weight, bias), 1e-5))
         ],
         [
             *bare("group_norm", 1),
@@ -184,7 +185,7 @@ ROWS = {
         [
             sample(normal(*shape), *affine, eps=eps, training=training)
             for shape in ((2, 3, 4), (2, 3, 3, 4))
-            for affine, eps in (((), 0.1), (AFFINE, 1e-5))
+            for affine, eps in (((), 0.1), (AFFINE[:1], 0.1), (AFFINE, 1e-5))
             for training in (True, False)
         ]
         + [sample(normal(0, 3, 2, 2), *AFFINE), sample(normal(1, 3, 1, 1), training=False)],
@@ -234,7 +235,7 @@ ROWS = {
         [
             sample(normal(*shape), *affine, training=True, eps=eps)
             for shape in ((2, 3, 3, 4), (1, 3, 2, 2))
-            for affine in (AFFINE, ())
+            for affine in (AFFINE, AFFINE[:1], ())
             for eps in (1e-5, 0.1)
         ],
         bn_errors(run_sync_batch_norm, "sync_batch_norm")[:4],
