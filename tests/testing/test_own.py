@@ -124,7 +124,8 @@ def test_the_summary_line_shows_the_sentence_and_the_traceback_ends_in_the_test(
             gradcheck(Wrong.apply, Tensor(np.ones(2)))
         """
     )
-    result = pytester.runpytest("-rf", "-p", "no:benchmark", "-p", "no:cacheprovider")
+    plugins = ["-p", "no:benchmark", "-p", "no:cacheprovider", "-p", "minitorch_cnn.pytest_plugin"]
+    result = pytester.runpytest("-rf", *plugins)
     text = result.stdout.str()
     assert "FAILED test_it.py::test_mine - GradcheckError: input 0" in text
     assert "testing/gradcheck.py" not in text and "testing/comparison.py" not in text
