@@ -1,7 +1,8 @@
 // The rules for the JavaScript of the pages; run by .ci/run.
 
 const names = [
-  "Blob", "Event", "IntersectionObserver", "ImageData", "URL", "WorkerGlobalScope", "Worker", "atob", "clearInterval", "createImageBitmap", "document",
+  "Blob", "DecompressionStream", "Event", "IntersectionObserver", "ImageData", "Response", "URL", "WorkerGlobalScope",
+  "Worker", "atob", "clearInterval", "createImageBitmap", "document",
   "getComputedStyle", "navigator", "performance", "reportError", "self", "setInterval", "setTimeout", "window",
 ];
 

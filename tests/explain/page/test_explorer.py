@@ -10,6 +10,7 @@ from PIL import Image
 from minitorch_cnn import Tensor, explain, models, nn, no_grad, ops, train
 from minitorch_cnn.explain.page.packing import rounded_bits
 from minitorch_cnn.explain.trace.replay import Replay
+from tests.data.test_pictures import png
 from tests.explain.page.engine import from_kernels
 
 CLASSES = [f"kind {i}" for i in range(10)]
@@ -132,25 +133,53 @@ def test_the_box_on_the_image_is_the_receptive_field(page, cifar4):
         assert found == [[top, bottom], [left, right]]
 
 
-@pytest.mark.parametrize("size", [(48, 40), (32, 32), (20, 31), (100, 32)])
-def test_an_own_picture_gets_the_answer_of_predict(page, cifar4, tmp_path, size):
-    picture = Image.fromarray(np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8))
-    file = io.BytesIO()
-    picture.save(file, "png")
-    (tmp_path / "own.png").write_bytes(file.getvalue())
-    expected = [*cifar4.classify([tmp_path / "own.png"])[0].probabilities.values()]
+def drawn(kind):
+    """Return a picture and how it is saved."""
+    rng, turned = np.random.default_rng(2), Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright
+    colours, deep = (rng.integers(0, most, (40, 52, 4), dtype=np.uint16) for most in (256, 65536))
+    image = Image.fromarray(np.uint8(colours[:, :, :3]))
+    return {
+        "layers.png": (Image.fromarray(np.uint8(colours)), {}),
+        "turned.jpg": (image, {"exif": turned}),
+        "turned.png": (image, {"exif": turned}),
+        "deep.png": (Image.fromarray(deep[:, :, 0]), {}),
+        "smooth.png": (Image.fromarray(np.sort(deep[:, :, 1], axis=0)), {}),
+        "palette.png": (image.quantize(16), {"transparency": 3}),
+        "lossy.webp": (image, {}),
+        "inks.jpg": (image.convert("CMYK"), {}),
+        "few.gif": (image.quantize(16), {}),
+        **{f"{h} x {w}.png": (image.resize((w, h)), {}) for h, w in ((48, 40), (32, 32), (20, 31), (100, 32))},
+    }[kind]
+
+
+FORMS = (
+    *("layers.png", "turned.jpg", "turned.png", "deep.png", "smooth.png", "palette.png", "lossy.webp", "inks.jpg"),
+    *("few.gif", "48 x 40.png", "32 x 32.png", "20 x 31.png", "100 x 32.png"),
+)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_own_picture_gets_the_answer_of_predict(page, cifar4, tmp_path, name):
+    picture, options = drawn(name)
+    picture.save(tmp_path / name, **options)
+    expected = [*cifar4.classify([tmp_path / name])[0].probabilities.values()]
     found = page.wait(
         "const bytes = Uint8Array.from(atob(given[0]), (c) => c.charCodeAt(0));"
-        "await explorer.read(new Blob([bytes], {type: 'image/png'})); return explorer.probabilities;",
-        base64.b64encode(file.getvalue()).decode(),
+        "await explorer.read(new File([bytes], given[1])); return explorer.probabilities;",
+        base64.b64encode((tmp_path / name).read_bytes()).decode(),
+        name,
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 def test_a_file_that_is_no_picture_leaves_all_as_it_was(page):
     before = page.wait("return explorer.probabilities;")
-    page.wait("await explorer.read(new Blob(['no picture']));")
-    assert "open a picture that this browser can read" in page.run("document.getElementById('status').textContent")
+    hidden = png(16, 0, b"\1\2\3\4", tRNS=b"\1\2")  # `mcnn predict` refuses it, too
+    for content, got in ((b"no picture", "The source"), (b"", "an empty file"), (hidden, "a transparent colour of")):
+        page.wait("await explorer.read(new File([Uint8Array.from(given[0])], 'a.png'));", list(content))
+        told = page.run("document.getElementById('status').textContent")
+        assert told.startswith(f"a.png - expected an image that this browser can read, got {got}")
     assert page.wait("return explorer.probabilities;") == before
 
 
@@ -282,8 +311,8 @@ def test_pictures_are_saved_as_they_are_shown(page, tmp_path):
     page.wait("await explorer.setTarget({ what: 'class', label: 1 }); explorer.choose(1);")
     names = page.run("explorer.pictures().map(([name]) => name)")
     assert names == ["maps", "map", "image", "field", "saliency", "Grad-CAM here"]
-    png = page.wait("const [, canvas] = explorer.pictures()[2]; return btoa(String.fromCharCode(...pngOf(canvas)));")
-    with Image.open(io.BytesIO(base64.b64decode(png))) as saved:
+    file = page.wait("const [, canvas] = explorer.pictures()[2]; return btoa(String.fromCharCode(...pngOf(canvas)));")
+    with Image.open(io.BytesIO(base64.b64decode(file))) as saved:
         assert saved.width >= 1000 and saved.width % 32 == 0
         small = np.asarray(saved.convert("RGB"))[16 :: saved.width // 32, 16 :: saved.width // 32]
     np.testing.assert_array_equal(small, pictures()[0])

@@ -97,7 +97,8 @@ class Explorer {
     try {
       await this.look(await readPicture(blob, this.shape));
     } catch (error) {
-      find("status").textContent = `open a picture that this browser can read; got ${error.message}`;
+      const name = blob.name ?? "picture", got = blob.size ? error.message : "an empty file";
+      find("status").textContent = `${name} - expected an image that this browser can read, got ${got}`;
     }
   }
 

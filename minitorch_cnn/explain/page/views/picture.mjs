@@ -1,5 +1,7 @@
 // From any picture to what the network takes, as `mcnn predict` does it: the middle cut out, scaled, normalised.
 
+import { readDeepGrey } from "./png.mjs";
+
 const PRECISION = 22; // bits behind the point of the weights, as in Pillow
 
 // For each output pixel: the first input pixel that it reads, and the weights, integers of 2^-22.
@@ -89,13 +91,21 @@ export function rgbOf(drawable, width, height) {
   return rgb;
 }
 
+// A picture file as RGB bytes: { rgb, width, height }.
+async function decoded(blob) {
+  const deep = await readDeepGrey(new Uint8Array(await blob.arrayBuffer()));
+  if (deep) return deep;
+  const bitmap = await createImageBitmap(blob), { width, height } = bitmap;
+  const rgb = rgbOf(bitmap, width, height);
+  bitmap.close();
+  return { rgb, width, height };
+}
+
 // A picture file, or a blob from the clipboard, as bytes (H, W, C) of the size in `shape`.
 export async function readPicture(blob, shape) {
-  const [, channels, height, width] = shape;
-  const bitmap = await createImageBitmap(blob);
-  const rgb = fitted(rgbOf(bitmap, bitmap.width, bitmap.height), bitmap.width, bitmap.height, width, height);
-  bitmap.close();
-  return channels === 3 ? rgb : greyOf(rgb);
+  const [, channels, outHeight, outWidth] = shape, { rgb, width, height } = await decoded(blob);
+  const pixels = fitted(rgb, width, height, outWidth, outHeight);
+  return channels === 3 ? pixels : greyOf(pixels);
 }
 
 // Draw bytes (H, W, C) into a canvas, one canvas pixel an image pixel.
