@@ -26,16 +26,18 @@ def versions():
 
 def blas():
     """Return name, version, core and threads of the BLAS library that NumPy loaded, as a dict."""
-    import numpy  # noqa: F401 - loads its BLAS
+    import numpy
 
-    for library in threadpoolctl.threadpool_info():
-        if library["user_api"] == "blas":
-            return {
-                "library": library["internal_api"],
-                "version": library["version"],
-                "core": library.get("architecture"),
-                "threads": library["num_threads"],
-            }
+    # NumPy's wheels have it in numpy.libs or numpy/.dylibs. SciPy has another, which Numba loads when it compiles.
+    own = str(pathlib.Path(numpy.__file__).parent)
+    found = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+    for library in sorted(found, key=lambda library: not library["filepath"].startswith(own)):
+        return {
+            "library": library["internal_api"],
+            "version": library["version"],
+            "core": library.get("architecture"),
+            "threads": library["num_threads"],
+        }
     return {"library": None, "version": None, "core": None, "threads": None}
 
 

@@ -1,5 +1,7 @@
 """What a run writes: its pictures, its folder, and what it says about the machine."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -122,6 +124,20 @@ def test_the_machine_is_described():
     assert found["versions"]["numpy"] == np.__version__ and "minitorch-cnn" in found["versions"]
     assert found["threads"] >= 1 and found["cpu"]
     assert set(found["blas"]) == {"library", "version", "core", "threads"}
+
+
+def test_the_blas_is_that_of_numpy_where_scipy_has_another(monkeypatch):
+    def blas(version, folder):
+        path = str(pathlib.Path(np.__file__).parents[1] / folder / "libscipy_openblas.so")
+        return {"user_api": "blas", "internal_api": "openblas", "version": version, "num_threads": 2, "filepath": path}
+
+    others = [{"user_api": "openmp"}, blas("0.3.30", "scipy.libs")]
+    for folder in ("numpy.libs", "numpy/.dylibs"):
+        found = [*others, blas("0.3.31", folder)]
+        monkeypatch.setattr(machine.threadpoolctl, "threadpool_info", lambda found=found: found)
+        assert machine.blas()["version"] == "0.3.31"
+    monkeypatch.setattr(machine.threadpoolctl, "threadpool_info", lambda: others)  # a NumPy of the system
+    assert machine.blas()["version"] == "0.3.30"
 
 
 def test_without_cpuinfo_and_metadata_nothing_fails(monkeypatch):
