@@ -35,7 +35,7 @@ class ArrayDataset:
     labels : integer ndarray, shape (N,), 0 .. number of classes - 1
     classes : sequence of str, all different
     mean : sequence of float, one per channel, 0..1
-    std : sequence of float, one per channel, above 0
+    std : sequence of float, one per channel, above 0 to 1
         What a network's input is normalised with: mean and standard deviation of pixels scaled to 0..1.
     name : str
     digest : str
@@ -207,8 +207,8 @@ def _numbers(mean, std, channels):
             raise DatasetError(f"mean, std - expected {channels} numbers each, got {name} {values!r:.60}")
         if name == "mean" and not all(0 <= value <= 1 for value in listed):
             raise DatasetError(f"mean - expected numbers from 0 to 1, of pixels divided by 255, got {values!r:.60}")
-        if name == "std" and not all(0 < value < math.inf for value in listed):
-            raise DatasetError(f"std - expected positive numbers, got {values!r:.60}")
+        if name == "std" and not all(0 < value <= 1 for value in listed):
+            raise DatasetError(f"std - expected numbers above 0 to 1, of pixels divided by 255, got {values!r:.60}")
     return tuple(map(float, mean)), tuple(map(float, std))
 
 

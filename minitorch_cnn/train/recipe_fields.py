@@ -203,7 +203,7 @@ class Recipe:
             value = getattr(self, field)
             fits = any(type(value) is type(choice) and value == choice for choice in allowed)
             self._keep(field, type(value), fits, _one_of(allowed))
-        self._keep_number("epochs", lambda value: not isinstance(value, bool) and 1 <= value < math.inf, "at least 1")
+        self._keep_number("epochs", lambda value: 1 <= value < math.inf, "at least 1")
         object.__setattr__(self, "epochs", round(self.epochs, 6))  # a smaller rest would be no batch
         if self.epochs == int(self.epochs):
             object.__setattr__(self, "epochs", int(self.epochs))
@@ -237,7 +237,8 @@ class Recipe:
 
     def _keep_number(self, field, fits, expected):
         value = getattr(self, field)
-        self._keep(field, float, isinstance(value, numbers.Real) and fits(value), expected)
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+        self._keep(field, float, is_number and fits(value), expected)
 
     def _keep(self, field, kind, fits, expected):
         """Raise ValueError unless a field fits; keep it as a type of Python, which the record of a run can hold."""

@@ -58,6 +58,13 @@ def options(recipe, ranks, given):
     return {name: checked[name] for name in given}
 
 
+def held_out(images, count):
+    """Return the images to learn from, and those that are held out, or None if there are none; see `data.hold_out`."""
+    if count >= len(images) > 0:
+        raise ValueError(f"Trainer: holdout - expected less than the {len(images)} training images, got {count}")
+    return data.hold_out(images, count) if count else (images, None)
+
+
 def _check_precision(recipe):
     """Raise ValueError if this processor cannot train in the precision of a recipe, or another one was asked for."""
     with mt.precision(recipe.precision):

@@ -119,7 +119,7 @@ class Trainer:
         self.save_every, self.on_epoch = float(save_every), setup.callback(on_epoch)
         self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
         rng.manual_seed(self.seed)
-        kept, self.held_out = data.hold_out(train_set, self.holdout) if self.holdout else (train_set, None)
+        kept, self.held_out = setup.held_out(train_set, self.holdout)
         self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
         self.loss = Objective(recipe, kept.labels, len(train_set.classes))
         model, architecture = network.describe(model, recipe.model, self._sizes())

@@ -66,10 +66,12 @@ def test_a_selection_is_not_the_whole():
         ({"std": (0.5, True, 0.5)}, "mean, std - expected 3 numbers each, got std"),
         ({"mean": (124, 116, 104)}, "mean - expected numbers from 0 to 1, of pixels divided by 255"),
         ({"mean": (0.5, np.nan, 0.5)}, "mean - expected numbers from 0 to 1"),
-        ({"std": (0.5, np.inf, 0.5)}, "std - expected positive numbers"),
-        ({"std": (0.5, np.nan, 0.5)}, "std - expected positive numbers"),
+        ({"std": (0.5, np.inf, 0.5)}, "std - expected numbers above 0 to 1"),
+        ({"std": (0.5, np.nan, 0.5)}, "std - expected numbers above 0 to 1"),
+        ({"std": (63.0, 62.1, 66.7)}, "std - expected numbers above 0 to 1, of pixels divided by 255"),
+        ({"mean": (0,) * 3, "std": (255,) * 3}, "std - expected numbers above 0 to 1, of pixels divided by 255"),
         ({"name": 3}, "name - expected a string, got 3"),
-        ({"std": (0.5, 0.0, 0.5)}, "std - expected positive numbers"),
+        ({"std": (0.5, 0.0, 0.5)}, "std - expected numbers above 0 to 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, message):

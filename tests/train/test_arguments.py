@@ -1,5 +1,6 @@
 """Objects of another kind are refused by the name of the argument, not by an attribute that they lack."""
 
+import numpy as np
 import pytest
 
 from minitorch_cnn import data, models, train
@@ -47,7 +48,31 @@ def test_names_and_paths_of_another_kind():
     for wrong in (None, 3):
         with pytest.raises(TypeError, match="Classifier: paths - expected an iterable of paths, got"):
             classifier().classify(wrong)
-        with pytest.raises(ValueError, match=r"Classifier: images - expected \(N, H, W, 3\)"):
+        with pytest.raises(ValueError, match=r"Classifier: images - expected uint8 \(N, H, W, 3\)"):
             classifier().normalised(wrong)
+    for other in (np.float32, np.float64, np.int64, np.bool_):  # may be scaled, or beyond 255
+        with pytest.raises(ValueError, match=rf"expected uint8 .*, got {np.dtype(other)} \(1, 8, 8, 3\)"):
+            classifier().normalised(np.zeros((1, 8, 8, 3), other))
     with pytest.raises(IndexError, match="select: indices - expected integers, bools or a slice, got x"):
         colours().select("x")
+
+
+def test_the_images_to_hold_out_are_named_as_the_caller_names_them(tmp_path):
+    count = len(colours())
+    with pytest.raises(ValueError, match=f"holdout - expected less than the {count} training images, got {count}"):
+        train.Trainer(RECIPE, colours(), tmp_path / "run", holdout=count)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("mean", "std"), [([125.3] * 3, [0.25] * 3), ([0.5] * 3, [63.0] * 3), ([0] * 3, [255] * 3)])
+def test_mean_and_std_of_pixels_up_to_255_are_refused(mean, std):
+    metadata = {**classifier().metadata, "mean": mean, "std": std}
+    with pytest.raises(ValueError, match="expected 'mean' and 'std' of pixels divided by 255"):
+        train.Classifier(classifier().model, metadata)
+
+
+@pytest.mark.parametrize("field", ["epochs", "peak_lr", "dropout", "mixup", "label_smoothing", "weight_decay", "ema"])
+@pytest.mark.parametrize("value", [True, np.False_])
+def test_true_and_false_are_no_numbers_of_a_recipe(field, value):
+    with pytest.raises(ValueError, match=f"Recipe: {field} - expected"):
+        train.recipe("mlp", **{field: value})

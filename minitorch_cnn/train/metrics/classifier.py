@@ -301,11 +301,10 @@ class Classifier:
         return dataclasses.replace(dataset, images=images, mean=mean, std=self.metadata["std"])
 
     def _check_channels(self, images):
-        expected, shape = len(self.metadata["mean"]), np.shape(images)
-        if len(shape) != 4 or shape[3] != expected:
-            raise ClassifierError(
-                f"Classifier: images - expected (N, H, W, {expected}), the channels of training, got shape {shape}"
-            )
+        channels, array = len(self.metadata["mean"]), np.asarray(images)
+        if array.ndim != 4 or array.shape[3] != channels or array.dtype != np.uint8:  # floats may be scaled already
+            expected = f"uint8 (N, H, W, {channels}), the channels of training"
+            raise ClassifierError(f"Classifier: images - expected {expected}, got {array.dtype} {array.shape}")
 
     def labels(self, dataset: data.Dataset) -> Array:
         """Return the labels of a dataset, or None if its classes are not those of this classifier, in its order."""

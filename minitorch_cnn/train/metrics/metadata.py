@@ -27,6 +27,8 @@ def check_metadata(owner, metadata):
     mean, std, size = metadata["mean"], metadata["std"], metadata.get("input_size")
     if not 0 < len(mean) == len(std) or not all(_is_number(value) for value in (*mean, *std)) or min(std) <= 0:
         raise ValueError(f"{owner} - expected 'mean' and positive 'std' of each channel, got {mean!r:.80}, {std!r:.80}")
+    if not all(0 <= value <= 1 for value in (*mean, *std)):
+        raise ValueError(f"{owner} - expected 'mean' and 'std' of pixels divided by 255, got {mean!r:.80}, {std!r:.80}")
     if not metadata["classes"] or len(set(map(str, metadata["classes"]))) < len(metadata["classes"]):
         raise ValueError(f"{owner} - expected different names as 'classes', got {metadata['classes']!r:.80}")
     fits = isinstance(size, Sequence) and len(size) == 2 and all(map(_is_side, size))
