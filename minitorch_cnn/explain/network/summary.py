@@ -129,6 +129,7 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
 def _further(model, records, seen):
     """Return a row for each module that has parameters which no other row counts: so the rows add up to the total."""
     ran, rows = {record.path for record in records}, []
+    nothing = {"macs": 0, "flops": 0, "activation_bytes": 0, "receptive_field": None, "jump": None}
     for path, module in model.named_modules():
         own = [parameter for _, parameter in module._own_parameters() if id(parameter) not in seen]
         seen.update(map(id, own))
@@ -136,7 +137,7 @@ def _further(model, records, seen):
             note = "own parameters" if path in ran or not _is_layer(module) else "does not run"
             frozen = not any(parameter.requires_grad for parameter in own)
             kind, count = f"{type(module).__name__}, {note}", sum(parameter.size for parameter in own)
-            rows.append(Layer(path, kind, (), count, 0, 0, 0, None, None, frozen))
+            rows.append(Layer(path, kind, (), count, frozen=frozen, **nothing))
     return rows
 
 
