@@ -135,12 +135,24 @@ def encoded(figure: "Figure", kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+def _pages(slides):
+    """Return several figures as the bytes of a PDF file with a page for each."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    buffer = io.BytesIO()
+    with style(), PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+        for slide in slides:
+            pages.savefig(slide, dpi=_DPI)
+    return buffer.getvalue()
+
+
+def save(figure: "Figure | list[Figure]", path: str | os.PathLike[str]) -> None:
     """Write a figure to a file, all or nothing.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
+    figure : matplotlib.figure.Figure or list of Figure
+        Of several, a ``.pdf`` gets a page each.
     path : str or Path
         Ends with ``.png``, 1280 by 720 pixels; ``.svg``, with text as text; or ``.pdf``, with its fonts inside.
 
@@ -156,4 +168,5 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
         raise ValueError(f"figures.save: path - expected the extension {' or '.join(KINDS)}, got {str(path)!r}")
     from minitorch_cnn.io import files  # imports numpy, which the help of a command does not need
 
-    files.atomic_write(path, encoded(figure, kind.removeprefix(".")))
+    content = _pages(figure) if isinstance(figure, list) else encoded(figure, kind.removeprefix("."))
+    files.atomic_write(path, content)

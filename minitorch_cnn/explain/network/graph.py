@@ -52,6 +52,12 @@ class Graph(Picture):
 
         return draw(self)
 
+    def slides(self) -> "list[Figure]":
+        """Return the drawing divided among as many slides as it needs; `save` makes them the pages of a .pdf file."""
+        from minitorch_cnn.explain.network.graph_drawing import draw_slides
+
+        return draw_slides(self)
+
 
 def graph(result: Variable, model: Module | None = None) -> Graph:
     """Read the graph of a Tensor, before backward has freed it.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.network.boxes import layers, longest_path, single
 
+_TITLE = "The graph of operations, forward along the arrows"
 _LETTERS = 100  # below all boxes of a row
 _WIDTH, _LINE, _MARGIN = 0.44, 0.06, 0.05  # half a box, half a line in it, half its margins; boxes are 1 apart
 
@@ -27,7 +28,6 @@ _SHORT = _Grid(7, 4)  # a box for each operation
 _LONG = _Grid(8, 3, _MARGIN + 3 * _LINE)  # a box for each layer
 
 
-@figures.style()
 def draw(graph):
     """Draw a `Graph`.
 
@@ -42,25 +42,51 @@ def draw(graph):
         the longest path, as at a shortcut, have another colour. If a graph has more than four rows, a layer is one box,
         and blocks that repeat are drawn once with their count; what is still longer is higher than a slide.
     """
-    boxes, frames, grid = single(graph), [], _SHORT
-    if len(boxes) > grid.columns * grid.rows:
-        (boxes, frames), grid = layers(graph), _LONG
+    boxes, frames, grid = _laid_out(graph)
     rows = -(-len(boxes) // grid.columns)
-    figure = figures.blank(
-        "The graph of operations, forward along the arrows", slides=max(1, (rows + 0.8) / (grid.rows + 0.8))
-    )
+    slides = max(1, (rows + 0.8) / (grid.rows + 0.8))
+    return _drawn(boxes, frames, grid, figures.blank(_TITLE, slides=slides), range(rows), 0.45 - max(rows, 2))
+
+
+def draw_slides(graph):
+    """Draw a `Graph` as `draw` does, its rows divided among as many slides as they need; return the list of them."""
+    boxes, frames, grid = _laid_out(graph)
+    rows = -(-len(boxes) // grid.columns)
+    if rows <= grid.rows:
+        return [draw(graph)]
+    count = -(-rows // grid.rows)
+    slides = []
+    for first in range(0, rows, grid.rows):
+        title = f"{_TITLE} ({len(slides) + 1} of {count})"
+        shown = range(first, min(first + grid.rows, rows))
+        slides.append(_drawn(boxes, frames, grid, figures.blank(title), shown, 0.5 - grid.rows - first))
+    return slides
+
+
+def _laid_out(graph):
+    """Return the boxes, the frames around those that repeat, and the grid on which they stand."""
+    boxes = single(graph)
+    if len(boxes) <= _SHORT.columns * _SHORT.rows:
+        return boxes, [], _SHORT
+    return *layers(graph), _LONG
+
+
+@figures.style()
+def _drawn(boxes, frames, grid, figure, rows, bottom):
+    """Draw these rows into a figure, down to a height; arrows lead out of it to the boxes of other rows."""
     axes = figure.subplots()
     path = longest_path([box.inputs for box in boxes])
     main, branches = set(zip(path, path[1:], strict=False)), False
     for number, box in enumerate(boxes):
-        _box(axes, grid, number, box, last=number == len(boxes) - 1)
+        if -grid.place(number)[1] in rows:
+            _box(axes, grid, number, box, last=number == len(boxes) - 1)
         for i in box.inputs:
             branches |= (i, number) not in main
             _arrow(axes, grid, (boxes, i, number), main=(i, number) in main)
     for frame in frames:
-        _frame(axes, grid, frame, boxes[frame.last])
+        _frame(axes, grid, frame, boxes[frame.last], rows)
     axes.set_xlim(-0.5, grid.columns - 0.42)
-    axes.set_ylim(0.45 - max(rows, 2), 0.28 + grid.top)
+    axes.set_ylim(bottom, 0.28 + grid.top - rows[0])
     axes.axis("off")
     _legend(figure, branches, frames)
     return figure
@@ -71,17 +97,19 @@ def _half(box):
     return max(_SHORT.top, _MARGIN + _LINE * len(box.operations))
 
 
-def _frame(axes, grid, frame, last):
+def _frame(axes, grid, frame, last, rows):
     """Draw the ground of a block that stands for several, in each of its rows, and their count at its last box."""
     from matplotlib.patches import FancyBboxPatch
 
     places = [grid.place(number) for number in range(frame.first, frame.last + 1)]
-    for row in sorted({y for _, y in places}, reverse=True):
+    for row in sorted({y for _, y in places if -y in rows}, reverse=True):
         columns = [x for x, y in places if y == row]
         corner, width = (min(columns) - 0.47, row - 0.5), max(columns) - min(columns) + 0.94
         style = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": figures.GROUND, "ec": "none", "zorder": 0}
         axes.add_patch(FancyBboxPatch(corner, width, 0.5 + grid.top + 0.06, **style))
     (x, y), text = places[-1], f"\N{MULTIPLICATION SIGN} {frame.count}"
+    if -y not in rows:
+        return
     below = y - _half(last) - 0.03 - 0.12 * len(last.label)
     axes.text(x, below, text, ha="center", va="top", fontsize=figures.LABEL, weight="bold", zorder=4)
 

@@ -1,10 +1,13 @@
 """The graph of autograd, read, named and drawn."""
 
+import re
+
 import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, autograd, explain, models, nn, ops
 from minitorch_cnn.explain.network import boxes, graph_drawing
+from tests.explain import look
 
 
 def images(shape=(2, 3, 6, 6)):
@@ -93,6 +96,21 @@ def test_in_a_long_graph_a_layer_is_one_box():
     names, counts = box_names(models.create("densenet121", image_size=32), (2, 3, 32, 32))
     assert counts == [6, 12, 24, 16] and names.count("BatchNorm ReLU Conv2d") == 4 * 2 + 3
     assert names[:2] == ["Conv2d BatchNorm ReLU", "MaxPool2d"]
+
+
+def test_a_graph_that_is_higher_than_a_slide_is_divided_among_several(tmp_path):
+    model = models.create("resnet50", num_classes=2)
+    graph = explain.graph(ops.sum(model(images((2, 3, 32, 32)))), model)
+    whole, slides = graph.figure(), graph.slides()
+    assert whole.get_figheight() > 7.5 and [slide.get_figheight() for slide in slides] == [7.5, 7.5]
+    texts = [[text.get_text() for text in figure.axes[0].texts] for figure in (whole, *slides)]
+    assert sorted(texts[0]) == sorted(texts[1] + texts[2])  # each box once
+    for number, slide in enumerate(slides, 1):
+        assert slide.get_suptitle().endswith(f"({number} of 2)") and look.faults(slide) == []
+    graph.save(tmp_path / "graph.pdf")
+    assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "graph.pdf").read_bytes())) == 2
+    short = explain.graph(ops.sum(nn.Linear(4, 4)(images((2, 4)))))
+    assert len(short.slides()) == 1
 
 
 def test_what_something_else_reads_ends_a_box():
