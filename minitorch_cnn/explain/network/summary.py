@@ -19,11 +19,11 @@ _NO_PIXEL = (0, 0)
 
 @dataclass(frozen=True)
 class Layer:
-    """One row: a module that ran, or an operation between modules; last, modules with parameters not counted before."""
+    """One row: a module that ran, or an operation between modules."""
 
     name: str  # dotted path; of an operation, that of the module around it
     type: str
-    output_shape: tuple[int, ...]  # () in the last rows, which have nothing but parameters
+    output_shape: tuple[int, ...]
     params: int  # of this row; a layer that runs twice counts once
     macs: int | str  # "not known" if one of its operations does not declare them
     flops: int | str
@@ -110,7 +110,6 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
                 algorithm=_algorithm(group),
             )
         )
-    layers += _further(model, records, seen)
     macs = sum(layer.macs for layer in layers if layer.macs != UNKNOWN)
     return Summary(
         model=type(model).__name__,
@@ -124,21 +123,6 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
         inference_bytes=_most_alive(records, x, dtype),
         training_bytes=sum(_bytes(r, dtype) for r in records) + max((_bytes(r, dtype) for r in records), default=0),
     )
-
-
-def _further(model, records, seen):
-    """Return a row for each module that has parameters which no other row counts: so the rows add up to the total."""
-    ran, rows = {record.path for record in records}, []
-    nothing = {"macs": 0, "flops": 0, "activation_bytes": 0, "receptive_field": None, "jump": None}
-    for path, module in model.named_modules():
-        own = [parameter for _, parameter in module._own_parameters() if id(parameter) not in seen]
-        seen.update(map(id, own))
-        if own:
-            note = "own parameters" if path in ran or not _is_layer(module) else "does not run"
-            frozen = not any(parameter.requires_grad for parameter in own)
-            kind, count = f"{type(module).__name__}, {note}", sum(parameter.size for parameter in own)
-            rows.append(Layer(path, kind, (), count, frozen=frozen, **nothing))
-    return rows
 
 
 def _groups(records, modules):
@@ -225,7 +209,7 @@ def _rows(summary):
                 f"{layer.params:,}" if layer.params else "",
                 layer.macs if layer.macs == UNKNOWN else f"{layer.macs:,}" if layer.macs else "",
                 _megabytes(layer.activation_bytes),
-                _pixels(layer.receptive_field) or "all" * bool(layer.output_shape),
+                _pixels(layer.receptive_field) or "all",
                 _pixels(layer.jump),
                 _kernels(layer.algorithm),
                 "frozen" if layer.frozen else "",

@@ -150,29 +150,6 @@ def test_a_model_without_parameters():
     assert pooled.receptive_field is None and "each element sees all pixels" in str(pooled)
 
 
-class Gated(nn.Module):
-    def __init__(self):
-        self.gate, self.fc, self.unused = nn.Parameter(np.ones(3, np.float32)), nn.Linear(3, 2), nn.Linear(5, 5)
-        self.also_unused = self.unused
-
-    def forward(self, x):
-        return self.fc(x * self.gate)
-
-
-def test_rows_add_up_to_the_total_with_parameters_beside_layers_and_layers_that_do_not_run():
-    got = explain.summary(Gated(), (1, 3))
-    assert [(row.name, row.type, row.params) for row in got.layers if row.params] == [
-        ("fc", "Linear", 8),
-        ("", "Gated, own parameters", 3),
-        ("unused", "Linear, does not run", 30),
-    ]
-    assert sum(row.params for row in got.layers) == got.params == 41
-    model = Gated()
-    model.unused.freeze()
-    last = str(explain.summary(model, (1, 3))).splitlines()[6].split()
-    assert last == ["unused", "Linear,", "does", "not", "run", "30", "0.00", "MB", "frozen"]
-
-
 def test_the_table_lines_up():
     lines = str(explain.summary(models.create("cifar4"), (1, 3, 32, 32))).splitlines()
     assert lines[0] == "Cifar4, input 1 x 3 x 32 x 32"
