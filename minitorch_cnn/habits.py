@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 _CPU = "leave it out: everything is on the CPU"
+_BACKWARD = "use backward(trace=True), which returns the gradients of every operation"
 TENSOR = {
     "view": "use reshape(...)",
     "permute": "use transpose(...)",
@@ -35,7 +36,7 @@ MODULE = {
     "cpu": _CPU,
     "requires_grad_": "use freeze(...), or set requires_grad of its parameters",
     "register_forward_pre_hook": "use register_forward_hook(...) of the module before it",
-    "register_full_backward_hook": "use backward(trace=True), which returns the gradients of every operation",
+    **dict.fromkeys(("register_backward_hook", "register_full_backward_hook"), _BACKWARD),
 }
 
 

@@ -176,6 +176,15 @@ def test_a_flag_is_true_or_false(name):
         assert re.match(rf"{kind}: [\w.]+: {argument.name} - expected .*True.*, got ", refusal(name, value)), value
 
 
+def test_the_mode_of_a_layer_is_true_or_false():
+    layer = nn.BatchNorm2d(3)
+    for value in REFUSED:
+        with pytest.raises(TypeError, match="BatchNorm2d: training - expected True or False, got "):
+            layer.training = value
+    layer.training = np.False_
+    np.testing.assert_array_equal(layer(X).data, layer.eval()(X).data)
+
+
 @pytest.mark.parametrize("name", FLAGS)
 def test_booleans_of_numpy_are_flags_too(name):
     for value in (True, False):

@@ -128,6 +128,8 @@ class Module(habits.ModuleHints):
                 raise TypeError(f"{owner}: value - expected a {kind.__name__} or None in place of one, got {got}")
         if name in self._buffer_names and not isinstance(value, np.ndarray):
             raise TypeError(f"{owner}: value - expected an ndarray for a buffer, got {type(value).__name__}")
+        if name == "training":
+            arguments.flag(type(self).__name__, training=value)
         registration.check(owner, name, value, (Parameter, Module))
         if isinstance(value, Module) and any(module is self for module in value.modules()):
             raise ValueError(f"{owner}: value - expected a module that does not contain this one, got a circle")

@@ -72,7 +72,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for NaN
         for parameter in parameters:
-            parameter.grad = parameter.grad * parameter.grad.dtype.type(factor)
+            parameter.grad = np.asarray(parameter.grad * parameter.grad.dtype.type(factor))  # not a scalar
     return norm
 
 
@@ -95,4 +95,4 @@ def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
     _check.positive("clip_grad_value", clip_value=clip_value)
     for parameter in _with_gradients("clip_grad_value", parameters):
         bound = parameter.grad.dtype.type(clip_value)  # a float64 scalar would make the gradient float64
-        parameter.grad = np.clip(parameter.grad, -bound, bound)
+        parameter.grad = np.asarray(np.clip(parameter.grad, -bound, bound))

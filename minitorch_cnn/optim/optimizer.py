@@ -156,7 +156,7 @@ class Optimizer:
     def _check_arrays(self, position, parameter):
         data, grad = parameter.data, parameter.grad
         _check.unmasked(self._name, f"gradient of parameter {position}", grad)
-        if not isinstance(grad, np.ndarray) or (grad.shape, grad.dtype) != (data.shape, data.dtype):
+        if not isinstance(grad, (np.ndarray, np.generic)) or (grad.shape, grad.dtype) != (data.shape, data.dtype):
             expected, got = (data.shape, data.dtype), (getattr(grad, "shape", grad), getattr(grad, "dtype", None))
             raise ValueError(f"{self._name}: gradient of parameter {position} - expected {expected}, got {got}")
         for key, kept in self.state.get(position, {}).items():

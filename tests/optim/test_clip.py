@@ -18,6 +18,22 @@ def length(params):
     return np.sqrt(sum((p.grad.astype(np.float64) ** 2).sum() for p in params if p.grad is not None))
 
 
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
+def test_the_gradient_of_a_scalar_stays_an_array_that_an_optimiser_takes(clip):
+    parameter = nn.Parameter(1.0)
+    optimizer = optim.SGD([parameter], lr=0.5)
+    for expected in (0.75, 0.5):
+        optimizer.zero_grad()
+        (parameter * parameter).backward()
+        clip([parameter], 0.5)
+        assert isinstance(parameter.grad, np.ndarray) and parameter.grad.shape == ()
+        optimizer.step()
+        assert parameter.data == pytest.approx(expected, abs=1e-5)
+    parameter.grad = parameter.grad * 2  # NumPy makes a scalar of an array without axes
+    optimizer.step()
+    assert parameter.data == pytest.approx(0.0, abs=1e-5)
+
+
 def test_long_gradients_are_scaled_together():
     params = parameters()
     directions, before = [p.grad.copy() for p in params[:2]], length(params)
