@@ -82,6 +82,9 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
         raise PictureError(f"{path} - expected an image that Pillow can read, got {got}") from error
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        expected = f"at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels, as Pillow's MAX_IMAGE_PIXELS allows"
+        raise PictureError(f"{path} - expected {expected}, got more") from error
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise PictureError(f"{path} - expected an image that Pillow can read, got {error!r:.200}") from error
     if size is not None:

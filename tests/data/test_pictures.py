@@ -124,6 +124,14 @@ def test_signed_integers_of_eight_bits_are_refused(saved):
         data.read_picture(saved(tiff(np.array([[-128, 127]], np.int8), bits=8, kind=2), "a.tif"))
 
 
+def test_a_picture_of_too_many_pixels_is_refused_before_it_takes_memory(saved):
+    content = bytearray(png(8, 0, b"\0"))
+    content[16:24] = struct.pack(">II", 60_000, 60_000)  # in the header
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    with pytest.raises(data.PictureError, match="png - expected at most 178,956,970 pixels, as Pillow's .*, got more$"):
+        data.read_picture(saved(bytes(content)))
+
+
 def test_the_gamma_of_a_png_is_applied(saved):
     """An encoded value v means light v ** (1 / gamma); the expected values follow from the formula of sRGB."""
 
