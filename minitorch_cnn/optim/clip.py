@@ -72,7 +72,10 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for NaN
         for parameter in parameters:
-            parameter.grad = np.asarray(parameter.grad * parameter.grad.dtype.type(factor))  # not a scalar
+            grad, kind = parameter.grad, parameter.grad.dtype.type
+            exact = factor < np.finfo(grad.dtype).tiny  # float32 would keep few digits of it, or none
+            scaled = (grad * np.float64(factor)).astype(grad.dtype) if exact else grad * kind(factor)
+            parameter.grad = np.asarray(scaled)  # not a scalar
     return norm
 
 
@@ -94,5 +97,6 @@ def clip_grad_value(parameters: Iterable[Tensor], clip_value: float) -> None:
     """
     _check.positive("clip_grad_value", clip_value=clip_value)
     for parameter in _with_gradients("clip_grad_value", parameters):
-        bound = parameter.grad.dtype.type(clip_value)  # a float64 scalar would make the gradient float64
+        largest = float(np.finfo(parameter.grad.dtype).max)
+        bound = parameter.grad.dtype.type(min(clip_value, largest))  # a float64 scalar would make the gradient float64
         parameter.grad = np.asarray(np.clip(parameter.grad, -bound, bound))

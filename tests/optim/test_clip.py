@@ -132,3 +132,19 @@ def test_the_norm_of_gradients_whose_squares_leave_the_range_of_float64(scale):
     assert optim.clip_grad_norm([a, b], 1.0) == pytest.approx(5 * scale, rel=1e-3)
     if scale > 1:
         np.testing.assert_allclose([a.grad[0], b.grad[0]], [0.6, -0.8])
+
+
+def test_a_factor_below_the_range_of_float32_keeps_its_digits():
+    parameter = nn.Parameter(np.zeros(1000, np.float32))
+    parameter.grad = np.full(1000, 3e38, np.float32)
+    optim.clip_grad_norm([parameter], 1e-3)
+    assert parameter.grad.dtype == np.float32
+    assert np.linalg.norm(parameter.grad.astype(np.float64)) == pytest.approx(1e-3, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_bound_beyond_float32_bounds_nothing_but_infinity():
+    parameter = nn.Parameter([1.0, 2.0])
+    parameter.grad = np.array([5, -np.inf], np.float32)
+    optim.clip_grad_value([parameter], 1e300)
+    assert parameter.grad.tolist() == [5, -float(np.finfo(np.float32).max)]
