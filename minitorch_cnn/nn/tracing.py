@@ -6,7 +6,13 @@ import numpy as np
 
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import no_grad, trace
+from minitorch_cnn.nn.module import Module
 from minitorch_cnn.tensor import Tensor
+
+
+def check_module(owner, model):
+    """Raise TypeError unless a model is a Module."""
+    arguments.instance(owner, Module, model=model)
 
 
 @contextlib.contextmanager
@@ -51,6 +57,7 @@ def traced(model, input_shape):
     TraceError
         If the model reads values, such as for a decision.
     """
+    check_module("trace", model)
     if not isinstance(input_shape, (tuple, list)):
         raise TypeError(f"trace: input_shape - expected a tuple of integers, got {input_shape!r}")
     arguments.integer("trace", least=0, **{f"input_shape[{axis}]": n for axis, n in enumerate(input_shape)})

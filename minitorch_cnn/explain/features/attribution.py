@@ -197,9 +197,8 @@ def occlusion(
     Cost: a forward pass for each position of the square.
     Source: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
     """
-    for name, number in (("size", size), ("stride", stride)):
-        if number < 1:
-            raise ValueError(f"occlusion: {name} - expected at least 1, got {number}")
+    arguments.integer("occlusion", least=1, size=size, stride=stride)
+    arguments.number("occlusion", value=value)
     x = arguments.array("occlusion", "x", x)
     replay = Replay(model, x.shape)
     pixels = Tensor(x.astype(replay.dtype))
@@ -293,6 +292,7 @@ def _logits(function, replay, given):
 
 def _targets(function, logits, target, classes):
     """Return the class of each image, (N,) int64."""
+    _check_classes(function, logits, classes)
     if target is None:
         return logits.argmax(1)
     names = [target] if isinstance(target, str) else target if isinstance(target, (list, tuple)) else []
@@ -312,6 +312,18 @@ def _targets(function, logits, target, classes):
     if targets.dtype.kind not in "iu" or (len(targets) and not 0 <= targets.min() <= targets.max() < logits.shape[1]):
         raise ValueError(f"{function}: target - expected classes 0 to {logits.shape[1] - 1}, got {target!r}")
     return targets
+
+
+def _check_classes(function, logits, classes):
+    """Raise unless names of classes, where there are any, are different strings, one for each logit."""
+    if classes is None:
+        return
+    names = () if isinstance(classes, str) or not np.iterable(classes) else tuple(classes)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{function}: classes - expected a sequence of strings, got {classes!r:.60}")
+    if len(names) != logits.shape[1] or len(set(names)) < len(names):
+        expected = f"{logits.shape[1]} different names, one for each logit"
+        raise ValueError(f"{function}: classes - expected {expected}, got {', '.join(names):.80}")
 
 
 def _labels(function, labels, shape):

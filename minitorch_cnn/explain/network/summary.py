@@ -84,8 +84,8 @@ def summary(model: Module, input_shape: Shape) -> "Summary":
     ShapeError
         If the model does not take inputs of this shape.
     """
-    parameters = list(model.parameters())
     x, records, _ = traced(model, input_shape)
+    parameters = list(model.parameters())
     dtype = x.data.dtype
     fields, modules = receptive_fields(records, x), dict(model.named_modules())
     layers, seen = [], set()

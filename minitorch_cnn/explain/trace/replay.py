@@ -6,7 +6,7 @@ a module computes between its parts is visible too.
 
 from minitorch_cnn.explain.trace.semantics import keeps_place
 from minitorch_cnn.hints import hint
-from minitorch_cnn.nn.tracing import evaluating, traced
+from minitorch_cnn.nn.tracing import check_module, evaluating, traced
 
 
 class Replay:
@@ -26,6 +26,7 @@ class Replay:
     """
 
     def __init__(self, model, input_shape):
+        check_module("explain", model)
         self.modules, self.name = dict(model.named_modules()), type(model).__name__
         with evaluating(model):
             self.x, self.records, self._returned = traced(model, input_shape)
