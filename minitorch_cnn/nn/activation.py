@@ -1,6 +1,8 @@
 """Activation layers; for formulas and gradients see `ops`."""
 
-from minitorch_cnn import ops
+import math
+
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn._docstring import add_sections
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.tensor import Tensor
@@ -45,6 +47,7 @@ class LeakyReLU(_Activation):
     negative_slope: float
 
     def __init__(self, negative_slope: float = 0.01):
+        arguments.number("LeakyReLU", negative_slope=negative_slope)
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,6 +90,7 @@ class Softmax(_Activation):
     axis: int
 
     def __init__(self, axis: int = -1):
+        arguments.integer("Softmax", least=-math.inf, axis=axis)
         self.axis = axis
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,6 +109,7 @@ class LogSoftmax(_Activation):
     axis: int
 
     def __init__(self, axis: int = -1):
+        arguments.integer("LogSoftmax", least=-math.inf, axis=axis)
         self.axis = axis
 
     def forward(self, x: Tensor) -> Tensor:

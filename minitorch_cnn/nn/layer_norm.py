@@ -238,5 +238,7 @@ class RMSNorm(Module):
 def _shape(layer, normalized_shape):
     """Return the shape as a tuple; raise unless it is an integer or integers of at least 1."""
     shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    if not shape:
+        raise ValueError(f"{layer}: normalized_shape - expected at least one axis, got ()")
     positive_int(layer, **{f"normalized_shape[{axis}]": length for axis, length in enumerate(shape)})
     return shape

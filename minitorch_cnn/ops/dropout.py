@@ -77,6 +77,6 @@ def dropout(x: Operand, p: float = 0.5, *, training: bool = True) -> Tensor:
     """
     tensors("dropout", x=x)
     arguments.flag("dropout", training=training)
-    if not isinstance(p, numbers.Real) or not 0 <= p <= 1:
+    if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 <= p <= 1:
         raise ValueError(f"dropout: p - expected a number, 0 <= p <= 1, got {p!r}")
     return Dropout.apply(x, p=float(p)) if training and p > 0 else x

@@ -248,7 +248,8 @@ def cross_entropy(
     """
     tensors("cross_entropy", logits=logits)
     check_reduction("cross_entropy", reduction)
-    if not isinstance(label_smoothing, numbers.Real) or not 0 <= label_smoothing <= 1:
+    is_number = isinstance(label_smoothing, numbers.Real) and not isinstance(label_smoothing, bool)
+    if not is_number or not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing - expected a number, 0 to 1, got {label_smoothing!r}")
     shape, smoothing = logits.data.shape, float(label_smoothing)
     weight = _check_classes("cross_entropy", "logits", shape, weight, ignore_index, logits.data.dtype)
