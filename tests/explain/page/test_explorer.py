@@ -107,6 +107,14 @@ def test_arrow_keys_go_through_layers_maps_and_units(page):
     assert page.run("explorer.unit") == {"channel": 63, "y": 0, "x": 15}
 
 
+def test_numbers_have_few_digits(page):
+    values = [0, 1240, -123.4, 99.95, 0.0456, -3e-4, 12345, 9999.7]
+    found = page.wait("return given[0].map((value) => short(value, 3));", values)
+    assert [text.replace("\u2212", "-") for text in found] == [
+        *("0", "1240", "-123", "100", "0.0456", "-3.0e-4", "1.2e+4", "10000")
+    ]
+
+
 def test_a_unit_is_the_sum_of_its_products(page, cifar4):
     one = cifar4.normalised(pictures())[:1]
     out = ops.conv2d(Tensor(one), cifar4.model.conv1.weight, cifar4.model.conv1.bias, padding=1).data

@@ -118,7 +118,8 @@ export function paintGrid(canvas, tensor, kind, grid) {
 export function short(value, digits = 3) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size >= 1e4 || size < 1e-3 ? value.toExponential(1) : value.toPrecision(digits);
+  let text = size >= 10 ** digits ? String(Math.round(value)) : value.toPrecision(digits);
+  if (size >= 1e4 || size < 1e-3) text = value.toExponential(1);
   return text.replaceAll("-", "\u2212");
 }
 
