@@ -7,7 +7,7 @@ import os
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
 _OPTIONS = {  # what begins an error of the library, and the option that it is about
-    "hold_out: count": "--holdout",
+    "Trainer: holdout": "--holdout",
     "Trainer: accumulate": "--accumulate",
     "Trainer: class_weights": "--class-weights",
     "Trainer: train_set - expected at least one batch": "lower --batch-size, or give more images: expected a batch",

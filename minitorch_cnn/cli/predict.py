@@ -6,6 +6,7 @@ from minitorch_cnn.cli.errors import EXIT_USAGE, UsageError, is_run, run_in_plac
 from minitorch_cnn.cli.images import add_source_options
 from minitorch_cnn.cli.options import add_model_options, check_test_images, classifier_code, run_code, test_source
 from minitorch_cnn.cli.parser import set_command
+from minitorch_cnn.display import figures
 
 
 def add_commands(commands):
@@ -16,15 +17,24 @@ def add_commands(commands):
         description="Print file, class and probability for each image, separated by tabs; a tab or the end of a line "
         "in a name is written as \\t or \\n. Of a folder, all pictures in it and in the folders inside are classified, "
         "sorted by name; files whose names do not end as those of pictures are left out. A picture that cannot be read "
-        "is named on standard error; the others are still classified, and the exit code is 2.",
+        "is named on standard error; the others are still classified, and the exit code is 2. With -o, pictures are "
+        "drawn beside what the network sees of them.",
         examples=(
             "mcnn predict cat.png dog.jpg",
             "mcnn predict holiday > holiday.tsv",
             "mcnn predict --model runs/cifar4-1 --json cat.png",
+            "mcnn predict holiday -o seen.png",
         ),
     )
     text = "a file that Pillow reads, of any size, or a folder of such files"
     predict.add_argument("images", nargs="+", metavar="IMAGE", help=text)
+    predict.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help=f"also draw the pictures as the network sees them: {', '.join(figures.KINDS)} (a .pdf has all of them)",
+    )
+    predict.set_defaults(kinds=figures.KINDS)
 
     evaluate = commands.add_parser(
         "eval",
@@ -58,11 +68,12 @@ def _predict_code(arguments):
     else:
         imports = "import sys\n"
         shown = "for answer in answers:\n    print(answer)\n"
-    library, paths = "train", repr(arguments.images)
+    drawn = arguments.output is not None
+    library, paths = "explain, train" if drawn else "train", repr(arguments.images)
     writer = "from minitorch_cnn.io import json_text\n" if arguments.json else ""
     if any(map(os.path.isdir, arguments.images)):
         imports += "\nimport tqdm\n"
-        library = "data, train"
+        library = f"data, {library}"
         found = f"[{', '.join(_paths_code(arguments, path) for path in arguments.images)}]"
         paths = f'tqdm.tqdm({found}, unit="pictures", leave=False, disable=None, ncols=80)'
     return (
@@ -73,6 +84,15 @@ def _predict_code(arguments):
         f"{shown}"
         "for error in failed:\n"
         '    print(f"mcnn predict: {error}", file=sys.stderr)\n'
+        f"{_drawing_code(arguments.output) if drawn else ''}"
+    )
+
+
+def _drawing_code(output):
+    return (
+        "files = [answer.file for answer in answers]\n"
+        "probabilities = [answer.probabilities for answer in answers]\n"
+        f"explain.seen(files, classifier.read(files), probabilities).save({output!r})\n"
     )
 
 

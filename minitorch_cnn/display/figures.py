@@ -112,6 +112,11 @@ def blank(title: str = "", *, slides: float = 1, pads: tuple[float, float] | Non
     return figure
 
 
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most ``most`` letters; an ellipsis stands for those that are left out."""
+    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def signed() -> "Colormap":
     """Return the colours of signed numbers: blue, white, orange."""
     from matplotlib.colors import LinearSegmentedColormap

@@ -12,6 +12,7 @@ from minitorch_cnn.explain.features.dataset import DatasetView, dataset
 from minitorch_cnn.explain.features.feature_maps import FeatureMaps, feature_maps
 from minitorch_cnn.explain.features.filters import FilterFilm, FilterGrid, filter_film, filters
 from minitorch_cnn.explain.features.patches import Patches, normalised, patches
+from minitorch_cnn.explain.features.seen import SeenPictures, seen
 from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.fields.growth import Growth, field_growth
 from minitorch_cnn.explain.fields.unit import UnitField, receptive_field
@@ -48,6 +49,7 @@ __all__ = [
     "Operation",
     "Patches",
     "Pattern",
+    "SeenPictures",
     "ShiftSensitivity",
     "SideBySide",
     "Stage",
@@ -82,6 +84,7 @@ __all__ = [
     "receptive_field",
     "receptive_fields",
     "saliency",
+    "seen",
     "shared",
     "shift_sensitivity",
     "side_by_side",

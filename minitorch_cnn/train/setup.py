@@ -61,7 +61,7 @@ def options(recipe, ranks, given):
 def held_out(images, count):
     """Return the images to learn from, and those that are held out, or None if there are none; see `data.hold_out`."""
     if count >= len(images) > 0:
-        raise ValueError(f"Trainer: holdout - expected less than the {len(images)} training images, got {count}")
+        raise ValueError(f"Trainer: holdout - expected 0 to {len(images) - 1}, got {count}")
     return data.hold_out(images, count) if count else (images, None)
 
 

@@ -163,7 +163,7 @@ def test_mistakes_are_told_by_their_options(mcnn, pets, own_folder):
     for words, told in (
         (("--data", "mnist"), "; the folder mnist here is --data ./mnist"),
         (("--data", pets, "--model", "net.py"), "name the class or function in the file, too: --model net.py:NAME"),
-        (("--data", pets, "--holdout", 5000), "mcnn train: --holdout - expected 1 to "),
+        (("--data", pets, "--holdout", 5000), "mcnn train: --holdout - expected 0 to "),
         (("--data", pets, "--batch-size", 500), "mcnn train: lower --batch-size, or give more images: expected "),
         (("--data", pets, "--accumulate", 500), "mcnn train: --accumulate - expected 1 to "),
         (("--data", pets, "--class-weights", "1,2,3,4,5,6,7,8,9"), "--class-weights - expected "),

@@ -76,7 +76,7 @@ def test_no_number_is_taken_for_a_misspelt_one(mcnn):
         ("train --recipe cifr4", "did you mean 'cifar4'?"),
         ("train --data nowhere", "mnist, fashion_mnist, a folder or a CSV file, got 'nowhere', which does not exist"),
         ("train --data shapes10 --threads 1000", "--threads - set_num_threads: count - expected 1 to"),
-        ("train --data shapes10 --holdout 256", "--holdout - expected 1 to 255, got 256"),
+        ("train --data shapes10 --holdout 256", "--holdout - expected 0 to 255, got 256"),
         ("train --precision half", "--precision: expected one of float32, bf16, got 'half'"),
         ("train --resume nowhere", "nowhere - expected the folder of an earlier run, got no folder"),
         ("train --resume . --epochs 3", "leave out --epochs: a run that is resumed keeps the one"),

@@ -189,3 +189,19 @@ def test_a_run_may_be_named_without_an_option(mcnn, trained):
     assert code == 2 and "leave out other or run: one model at a time" in err
     code, _, err = mcnn("explain", "saliency", trained, "--model", trained)
     assert code == 2 and f"give the run by --model {trained}: a picture is expected in its place" in err
+
+
+def test_the_pictures_are_drawn_as_the_network_sees_them(mcnn, trained, images, tmp_path):
+    plain = mcnn("predict", "--model", trained, *images[:2])
+    code, out, err = mcnn("predict", "--model", trained, *images[:2], "-o", "seen.png")
+    assert (code, out, err) == (0, plain[1], "wrote seen.png\n")
+    with Image.open("seen.png") as picture:
+        assert picture.size == (1280, 720)
+    pathlib.Path("broken.png").write_text("no picture")
+    code, out, err = mcnn("predict", "--model", trained, "broken.png", images[0], "-o", "one.svg")
+    assert code == 2 and out.startswith("0.png\t") and err.endswith("wrote one.svg\n")
+    code, _, err = mcnn("predict", "--model", trained, "broken.png", "-o", "none.png")
+    assert code == 2 and "files - expected at least one picture, got none" in err
+    assert not pathlib.Path("none.png").exists()
+    code, _, err = mcnn("predict", "--model", trained, images[0], "-o", "seen.txt")
+    assert code == 2 and "-o - expected a file name that ends in .png" in err

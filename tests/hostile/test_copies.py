@@ -143,8 +143,9 @@ def explained(folder):
         *(
             explain.Lecture("page", []),
             explain.BackwardTrace([]),
-            explain.Explorer({"title": "page", "half": False}),
+            explain.Explorer({"title": "page", "bits": []}),
             explain.dataset(images()),
+            explain.seen(["a.png"], images().images[:1], [{"red": 1.0}]),
         ),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]

@@ -59,7 +59,7 @@ def test_names_and_paths_of_another_kind():
 
 def test_the_images_to_hold_out_are_named_as_the_caller_names_them(tmp_path):
     count = len(colours())
-    with pytest.raises(ValueError, match=f"holdout - expected less than the {count} training images, got {count}"):
+    with pytest.raises(ValueError, match=f"holdout - expected 0 to {count - 1}, got {count}"):
         train.Trainer(RECIPE, colours(), tmp_path / "run", holdout=count)
     assert not (tmp_path / "run").exists()
 

@@ -117,8 +117,7 @@ class DatasetView(Picture):
         rows = [shown[first : first + _ACROSS] for first in range(0, len(shown), _ACROSS)]
         down, right = _show(axes, [self.train.images[indices] for indices in rows], below=0.3)
         for i, index in enumerate(shown):
-            name = self.train.classes[self.train.labels[index]]
-            name = name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
+            name = figures.shortened(self.train.classes[self.train.labels[index]], _LETTERS)
             place = (i % _ACROSS + 0.5) * right, (i // _ACROSS + 0.98) * down
             axes.text(*place, name, fontsize=figures.SMALL, ha="center", va="bottom", parse_math=False)
         some = f" (the first {len(shown)} of {len(found)})" if len(found) > len(shown) else ""
