@@ -158,7 +158,7 @@ def test_images_of_more_rows_or_columns_than_sixteen_bits_count(side, workers):
 def test_grey_images_and_those_of_many_channels(workers):
     for channels in (1, 2, 4, 5):
         pixels = np.random.default_rng(channels).integers(0, 256, (5, 4, 6, channels)).astype(np.uint8)
-        mean, std = np.linspace(0.1, 0.9, channels), np.linspace(0.2, 1.5, channels)
+        mean, std = np.linspace(0.1, 0.9, channels), np.linspace(0.2, 0.5, channels)
         dataset = data.ArrayDataset(pixels, np.zeros(5, int), ("a",), mean, std)
         with data.DataLoader(
             dataset, 2, num_workers=workers, transforms=[data.Resize((4, 6)), data.Flip(1.0)]
