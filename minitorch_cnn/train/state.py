@@ -21,6 +21,7 @@ from minitorch_cnn.nn import Module
 from minitorch_cnn.optim.average import WeightAverage
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
+from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.types import Path
 
 # Of a `Trainer`, chosen once.
@@ -359,6 +360,8 @@ class Checkpoints:
             try:
                 state = _join(*weights.load(path))
                 record.check(state, form, "checkpoint")
+                if "recipe" in state.get("settings", ()):
+                    Recipe(**state["settings"]["recipe"])  # refuses a value out of range, and a field it does not know
                 return state, notes
             except (ValueError, KeyError, TypeError) as error:  # the latter two: names of another program
                 notes.append(f"{path.name} is damaged and was skipped ({error})")

@@ -1,5 +1,6 @@
 """Checkpoints: complete or absent, even if the writer dies."""
 
+import dataclasses
 import errno
 import os
 import subprocess
@@ -10,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from minitorch_cnn import weights
+from minitorch_cnn import train, weights
 from minitorch_cnn.train import CheckpointError, Checkpoints
 
 
@@ -78,6 +79,24 @@ def test_none_that_is_whole(tmp_path):
     Checkpoints(tmp_path).save(1, state(1)).write_bytes(b"")
     with pytest.raises(CheckpointError, match="expected a whole checkpoint, got checkpoint-000000001.*is damaged"):
         Checkpoints(tmp_path).load()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"rand_augment": None}, "rand_augment - expected 0 to 10, got None"),
+        ({"speed": 3}, "speed"),
+        ({"epochs": -1}, "epochs - expected"),
+    ],
+)
+def test_a_recipe_that_is_none_is_noticed_when_it_is_read(tmp_path, change, told):
+    recipe = dataclasses.asdict(train.recipe("mlp"))
+    Checkpoints(tmp_path).save(2, {"settings": {"recipe": recipe | change}})
+    with pytest.raises(CheckpointError, match=f"checkpoint-000000002.safetensors is damaged and was skipped .*{told}"):
+        Checkpoints(tmp_path).load({})
+    Checkpoints(tmp_path).save(1, {"settings": {"recipe": recipe}})
+    state, notes = Checkpoints(tmp_path).load({})
+    assert state["settings"]["recipe"]["name"] == "mlp" and len(notes) == 1
 
 
 @pytest.mark.parametrize("rest", [{"step": 1}, {"step": [1]}, {}])
