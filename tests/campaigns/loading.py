@@ -135,7 +135,7 @@ def random_dataset(rng):
     images = rng.integers(0, 256, (count, height, width, channels)).astype(np.uint8)
     classes = [f"class {i}" for i in range(max(count, 1))]
     labels = rng.permutation(count)  # all different: a wrong one cannot hide
-    return data.ArrayDataset(images, labels, classes, rng.uniform(0, 1, channels), rng.uniform(0.1, 2, channels))
+    return data.ArrayDataset(images, labels, classes, rng.uniform(0, 1, channels), rng.uniform(0.1, 1, channels))
 
 
 class Use:
