@@ -201,7 +201,7 @@ BUGS = {  # what is wrong: (where, function, text, what replaces it, ...)
         "order.insert(0, node)",
     ),
     "the gradient that backward is given is not used": (
-        *(checks, "first_gradient", "np.ones_like(data) if grad is None else np.array(grad, data.dtype)"),
+        *(checks, "first_gradient", "np.ones_like(data) if grad is None else _as_gradient(grad, data.dtype)"),
         "np.ones_like(data)",
     ),
     "the graph stays after backward": (Variable, "backward", "if not retain_graph:", "if False:"),
