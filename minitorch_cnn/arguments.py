@@ -66,6 +66,16 @@ def _real(owner, name, value):
         raise TypeError(f"{owner}: {name} - expected a number, got {value!r}")
 
 
+def rows(owner, name, value):
+    """Return ``value`` as an ndarray; the error for masked elements, or rows of two lengths, names the argument."""
+    unmasked(owner, name, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        expected = "rows of one length"
+        raise ValueError(f"{owner}: {name} - expected {expected}, got {type(value).__name__}: {error}") from None
+
+
 def array(owner, name, value, dtype=None):
     """Return ``value`` as an ndarray of numbers; the error names the argument, such as one with rows of two lengths."""
     unmasked(owner, name, value)

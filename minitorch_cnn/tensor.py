@@ -366,11 +366,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
 def _as_numbers(data, dtype):
     """Return data as an array of numbers; Python floats become float32."""
-    arguments.unmasked("Tensor", "data", data)
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"Tensor: data - expected rows of one length, got {type(data).__name__}: {error}") from None
+    array = arguments.rows("Tensor", "data", data)
     try:
         wanted = array.dtype if dtype is None else np.dtype(dtype)
     except TypeError:

@@ -74,14 +74,10 @@ def first_gradient(variable, grad):
 
 def _as_gradient(grad, dtype):
     """Return a given gradient as a new array of a dtype; raise unless it has real numbers, none of them masked."""
-    arguments.unmasked("backward", "grad", grad)
-    try:
-        array = np.array(grad)
-    except ValueError as error:
-        raise ValueError(f"backward: grad - expected rows of one length, got {type(grad).__name__}: {error}") from None
+    array = arguments.rows("backward", "grad", grad)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"backward: grad - expected real numbers, got dtype {array.dtype}")
-    return array.astype(dtype, copy=False)
+    return array.astype(dtype)
 
 
 def saved_versions(ctx: Any, variables: list[Any]) -> list[tuple[Any, int]]:

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 _HERE = Path(__file__).parent
-_INNER = tuple(map(str, (_HERE, _HERE.parent / "tensor.py", _HERE.parent / "interchange.py", Path(np.__file__).parent)))
+_OURS = [_HERE.parent / name for name in ("tensor.py", "interchange.py", "arguments.py")]
+_INNER = tuple(map(str, (_HERE, *_OURS, Path(np.__file__).parent)))
 _OF_SHAPES = (np.shape, np.ndim, np.size)
 _NEW_ARRAYS = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 

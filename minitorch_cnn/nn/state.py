@@ -94,7 +94,6 @@ def load_state_dict(module: "Module", arrays: Mapping[str, Any], strict: bool = 
             f"load_state_dict: arrays - expected a dict of arrays, got {type(arrays).__name__}; "
             "weights.load and weights.load_pth read files"
         )
-    _check.flag("load_state_dict", strict=strict)
     found = list(entries(module))
     own = {key: array for key, array, _ in found}
     given = {id(array): key for key, array, _ in reversed(found) if key in arrays}  # the first name that is given

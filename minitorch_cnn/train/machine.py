@@ -31,14 +31,9 @@ def blas():
     # NumPy's wheels have it in numpy.libs or numpy/.dylibs. SciPy has another, which Numba loads when it compiles.
     own = str(pathlib.Path(numpy.__file__).parent)
     found = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
-    for library in sorted(found, key=lambda library: not library["filepath"].startswith(own)):
-        return {
-            "library": library["internal_api"],
-            "version": library["version"],
-            "core": library.get("architecture"),
-            "threads": library["num_threads"],
-        }
-    return {"library": None, "version": None, "core": None, "threads": None}
+    library = min(found, key=lambda library: not library["filepath"].startswith(own), default={})
+    names = {"library": "internal_api", "version": "version", "core": "architecture", "threads": "num_threads"}
+    return {name: library.get(key) for name, key in names.items()}
 
 
 def cpu():
