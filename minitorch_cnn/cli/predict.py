@@ -92,7 +92,8 @@ def _drawing_code(output):
     return (
         "files = [answer.file for answer in answers]\n"
         "probabilities = [answer.probabilities for answer in answers]\n"
-        f"explain.seen(files, classifier.read(files), probabilities).save({output!r})\n"
+        'size, channels = classifier.input_size, len(classifier.metadata["mean"])\n'
+        f"explain.seen(files, probabilities, size, channels).save({output!r})\n"
     )
 
 

@@ -145,7 +145,7 @@ def explained(folder):
             explain.BackwardTrace([]),
             explain.Explorer({"title": "page", "bits": []}),
             explain.dataset(images()),
-            explain.seen(["a.png"], images().images[:1], [{"red": 1.0}]),
+            explain.seen(["a.png"], [{"red": 1.0}], 8),
         ),
         *(explain.shift_sensitivity(shifts=(1,)), explain.gradient_norms(depths=(8,), kinds=("plain",))),
     ]

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minitorch_cnn import arguments
 from minitorch_cnn.data import read_picture
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
-from minitorch_cnn.types import Array, Path
+from minitorch_cnn.shapes import pair
+from minitorch_cnn.types import Path, Size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,14 +28,17 @@ class SeenPictures(Picture):
     Attributes
     ----------
     files : tuple of str
-    images : uint8 ndarray, shape (N, H, W, C)
     probabilities : tuple of dict
         Class -> probability.
+    size : (int, int), pixels
+        Height and width of what the network gets.
+    channels : 3 or 1
     """
 
     files: tuple[str, ...]
-    images: Array = field(repr=False)
     probabilities: tuple[Mapping[str, float], ...] = field(repr=False)
+    size: tuple[int, int]
+    channels: int
 
     def __str__(self) -> str:
         """Each file with its most probable classes."""
@@ -77,8 +79,7 @@ class SeenPictures(Picture):
 
     def _draw(self, index, whole, small, bars):
         """Draw one picture: as it is, with a frame around what is used of it; as it is seen; and the answer."""
-        image = self.images[index]
-        picture = read_picture(self.files[index], channels=image.shape[2])
+        picture, image = (read_picture(self.files[index], size, self.channels) for size in (None, self.size))
         for axes, pixels in ((whole, picture), (small, image)):
             axes.axis("off")
             step = 1 + max(pixels.shape) // _PIXELS
@@ -119,17 +120,21 @@ def _best(row):
     return sorted(row.items(), key=lambda item: -item[1])[:_BARS]
 
 
-def seen(files: Sequence[Path], images: Array, probabilities: Sequence[Mapping[str, Any]]) -> SeenPictures:
+def seen(
+    files: Sequence[Path], probabilities: Sequence[Mapping[str, Any]], size: Size, channels: int = 3
+) -> SeenPictures:
     """Show picture files beside what a network sees of them.
 
     Parameters
     ----------
     files : sequence of str or Path, N >= 1
-        The pictures; the drawing reads them again.
-    images : uint8 ndarray, shape (N, H, W, C)
-        What the network gets of each, before normalisation: `train.Classifier.read` of the files.
+        The pictures; only the drawing reads them, so that there may be many.
     probabilities : sequence of dict, class -> probability
         The answer to each: `train.Prediction.probabilities`.
+    size : int or (int, int), pixels
+        Height and width of what the network gets: `train.Classifier.input_size`.
+    channels : 3 or 1
+        Colours or grey.
 
     Returns
     -------
@@ -138,19 +143,16 @@ def seen(files: Sequence[Path], images: Array, probabilities: Sequence[Mapping[s
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another kind, there are no files, or not as many images and answers as files.
+        If an argument is of another kind, there are no files, or not as many answers as files.
     """
     if isinstance(files, (str, pathlib.PurePath)):
         raise TypeError(f"seen: files - expected a sequence of paths, got {files!r}")
     names, answers = tuple(map(str, files)), tuple(probabilities)
     if not names:
         raise ValueError("seen: files - expected at least one picture, got none")
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        expected = "uint8 (N, H, W, 3) or (N, H, W, 1)"
-        raise ValueError(f"seen: images - expected {expected}, got {images.dtype} {images.shape}")
-    for argument, count in (("images", len(images)), ("probabilities", len(answers))):
-        if count != len(names):
-            raise ValueError(f"seen: {argument} - expected {len(names)}, one for each file, got {count}")
+    if len(answers) != len(names):
+        raise ValueError(f"seen: probabilities - expected {len(names)}, one for each file, got {len(answers)}")
     arguments.instance("seen", Mapping, **{f"probabilities[{i}]": row for i, row in enumerate(answers)})
-    return SeenPictures(names, images, answers)
+    if channels not in (1, 3):
+        raise ValueError(f"seen: channels - expected 3 or 1, got {channels!r}")
+    return SeenPictures(names, answers, pair(size, "seen: size"), channels)

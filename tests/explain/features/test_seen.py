@@ -23,7 +23,7 @@ def pictures(tmp_path):
 
 def seen(paths, size=4, channels=3):
     images = np.stack([data.read_picture(path, size, channels) for path in paths])
-    return explain.seen(paths, images, [row(0.25, 0.7, 0.01, 0.04)] * len(paths)), images
+    return explain.seen(paths, [row(0.25, 0.7, 0.01, 0.04)] * len(paths), size, channels), images
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -71,13 +71,14 @@ def test_long_names_end_in_an_ellipsis(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "told"),
     [
-        (("a.png", np.zeros((1, 2, 2, 3), np.uint8), [row(1.0)]), TypeError, "files - expected a sequence of paths"),
-        (((), np.zeros((0, 2, 2, 3), np.uint8), []), ValueError, "files - expected at least one picture, got none"),
-        ((["a.png"], np.zeros((1, 2, 2, 3)), [row(1.0)]), ValueError, "images - expected uint8"),
-        ((["a.png"], np.zeros((1, 2, 2, 2), np.uint8), [row(1.0)]), ValueError, "images - expected uint8"),
-        ((["a.png"], np.zeros((2, 2, 2, 3), np.uint8), [row(1.0)]), ValueError, "images - expected 1, one for each"),
-        ((["a.png"], np.zeros((1, 2, 2, 3), np.uint8), []), ValueError, "probabilities - expected 1, one for each"),
-        ((["a.png"], np.zeros((1, 2, 2, 3), np.uint8), [0.5]), TypeError, r"probabilities\[0\] - expected an object"),
+        (("a.png", [row(1.0)], 2), TypeError, "files - expected a sequence of paths"),
+        (((), [], 2), ValueError, "files - expected at least one picture, got none"),
+        ((["a.png"], [], 2), ValueError, "probabilities - expected 1, one for each"),
+        ((["a.png"], [row(1.0)] * 2, 2), ValueError, "probabilities - expected 1, one for each file, got 2"),
+        ((["a.png"], [0.5], 2), TypeError, r"probabilities\[0\] - expected an object"),
+        ((["a.png"], [row(1.0)], 0), ValueError, "seen: size"),
+        ((["a.png"], [row(1.0)], "2"), TypeError, "seen: size"),
+        ((["a.png"], [row(1.0)], 2, 4), ValueError, "channels - expected 3 or 1, got 4"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, kind, told):
