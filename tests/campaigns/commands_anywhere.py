@@ -114,8 +114,8 @@ def faults(surrounding, code, told, folder, before):
     before_us = "KeyboardInterrupt" in told and "minitorch_cnn/" not in told  # Ctrl-C while Python itself started
     if "Traceback" in told and not before_us:
         found.append("a traceback")
-    soon = action and surrounding.later[0] < 1
-    ended = (code == -signal.SIGINT and (before_us or soon)) or (code == -signal.SIGTERM and action)  # by the signal
+    # Python takes its own handlers away at its end, so a signal that comes after all work ends it without a word.
+    ended = code in (-signal.SIGINT, -signal.SIGTERM) and action is not None
     if code not in CODES and not ended:
         found.append(f"exit code {code}")
     heard = not {"stdout", "stderr"} & surrounding.streams.keys()
