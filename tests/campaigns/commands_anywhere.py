@@ -6,6 +6,7 @@ exit code, after more than LIMIT seconds, or if it changes or removes a finished
 Needs root on Linux.
 """
 
+import concurrent.futures
 import hashlib
 import os
 import pathlib
@@ -23,6 +24,8 @@ from PIL import Image
 from surroundings import SURROUNDINGS
 
 LIMIT = 400  # seconds, on a machine that does other work
+AT_ONCE = (os.cpu_count() or 1) + 1  # some surroundings only wait
+SAVED = 60  # pairs after which what was seen is saved
 CODES = 0, 1, 2, 3, 130
 OWN = """
 from minitorch_cnn import nn
@@ -152,15 +155,19 @@ def anywhere(length):
         sources, sound = pathlib.Path(root, "sources"), pathlib.Path(root, "sound")
         copy_sources(sources)
         lay_out(sound, sources)
-        for command, name in pairs[seen.tried : length(8, len(pairs))]:
-            code, found, told = one_try(COMMANDS[command], SURROUNDINGS[name], sound, sources)
-            if code == surroundings.NOT_MADE:
-                seen.not_made.append([command, name])
-            elif found:
-                seen.wrong.append([command, name, found])
-                print(f"{command}, {name}: exit code {code}, {'; '.join(found)}\n{told}", flush=True)
-            seen.tried += 1
-            seen.save()
+        wanted = length(8, len(pairs))
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            while chosen := pairs[seen.tried : min(seen.tried + SAVED, wanted)]:
+                tries = [pool.submit(one_try, COMMANDS[c], SURROUNDINGS[s], sound, sources) for c, s in chosen]
+                for (command, name), done in zip(chosen, tries, strict=True):
+                    code, found, told = done.result()
+                    if code == surroundings.NOT_MADE:
+                        seen.not_made.append([command, name])
+                    elif found:
+                        seen.wrong.append([command, name, found])
+                        print(f"{command}, {name}: exit code {code}, {'; '.join(found)}\n{told}", flush=True)
+                seen.tried += len(chosen)
+                seen.save()
     figure = f"{len(COMMANDS)} commands, {len(SURROUNDINGS)} surroundings, {seen.tried} pairs, {len(seen.wrong)} faults"
     if seen.not_made:
         figure += f", {len(seen.not_made)} surroundings could not be made here"
