@@ -7,6 +7,7 @@ memory: from then on they are read as fast as CIFAR-10, and only the pages in us
 import contextlib
 import hashlib
 import json
+import numbers
 import os
 import pathlib
 import unicodedata
@@ -109,7 +110,7 @@ def check(owner, source, train, options):
     arguments.flag(owner, train=train, skip_broken=options.skip_broken)
     arguments.integer(owner, least=0, seed=options.seed)
     share, channels = options.test_share, options.channels
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < share < 1:
         raise ValueError(f"{owner}: test_share - expected a number above 0 and below 1, got {share!r}")
     if channels not in (1, 3):
         raise ValueError(f"{owner}: channels - expected 3 or 1, got {channels!r}")
@@ -186,7 +187,7 @@ def sizes(listing, step=1):
 
 def divided(count, test_share, seed):
     """Return which of ``count`` pictures of a class train: at least one, if there are two at least one tests."""
-    tests = min(max(round(count * test_share), 1), count - 1)
+    tests = min(max(round(count * float(test_share)), 1), count - 1)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(count)
     return (order >= tests).tolist()
 

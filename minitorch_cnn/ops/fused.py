@@ -123,9 +123,9 @@ def batch_norm_relu(
     Cost: two passes over x forward and slightly more than one backward; the separate operations need five and eight.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
-    if isinstance(pool, bool) or not isinstance(pool, int) or not 1 <= pool <= LARGEST_POOL:
+    if isinstance(pool, bool) or not isinstance(pool, (int, np.integer)) or not 1 <= pool <= LARGEST_POOL:
         raise ValueError(f"batch_norm_relu: pool - expected an integer, 1 to {LARGEST_POOL}, got {pool!r}")
     if residual is not None and pool != 1:
         raise ValueError(f"batch_norm_relu: pool - expected 1 together with a residual, got {pool}")
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
-    return BatchNormReLU.apply(x, weight, bias, residual, training=training, pool=pool, **hyper)
+    return BatchNormReLU.apply(x, weight, bias, residual, training=training, pool=int(pool), **hyper)

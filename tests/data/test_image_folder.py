@@ -76,6 +76,7 @@ def test_the_division_depends_on_the_seed_alone(pets):
     assert tests_of() == tests_of()
     assert any(tests_of(seed=seed) != tests_of() for seed in (1, 2, 3))
     assert len(tests_of(test_share=0.5)) == 5 + 2
+    assert tests_of(test_share=np.float32(0.5)) == tests_of(test_share=0.5)
     assert not tests_of() & {image.tobytes() for image in data.ImageFolder(pets).images}
 
 

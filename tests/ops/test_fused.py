@@ -92,6 +92,7 @@ def test_what_does_not_fit():
         call(weight=Tensor(np.zeros(2, np.float32)))
     with pytest.raises(ValueError, match="batch_norm: running_mean - expected arrays for evaluation, got None"):
         call(training=False)
+    assert call(pool=np.int64(2)).shape == (2, 3, 2, 2)
     for pool in (0, 16, 2.0, True):
         with pytest.raises(ValueError, match="batch_norm_relu: pool - expected an integer, 1 to 15, got"):
             call(pool=pool)
