@@ -179,7 +179,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
     def fill_(self, value: float) -> Self:
         """Set every element; not recorded, so only allowed without gradients."""
-        return self._in_place("fill_", lambda x, values: x.fill(values), value)
+        return self._in_place("fill_", "value", lambda x, values: x.fill(values), value)
 
     def zero_(self) -> Self:
         """Set every element to 0; not recorded."""
@@ -187,22 +187,22 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
 
     def copy_(self, source: Operand) -> Self:
         """Take the values of an array or Tensor of the same shape; not recorded."""
-        if np.shape(source) != self.shape:
-            raise ShapeError(f"copy_: source - expected shape {self.shape}, got {np.shape(source)}")
-        return self._in_place("copy_", lambda x, values: np.copyto(x, values, casting="same_kind"), source)
+        if (got := np.shape(_real("copy_", "source", source))) != self.shape:
+            raise ShapeError(f"copy_: source - expected shape {self.shape}, got {got}")
+        return self._in_place("copy_", "source", lambda x, values: np.copyto(x, values, casting="same_kind"), source)
 
     def add_(self, other: Operand) -> Self:
         """Add an array, Tensor or number; not recorded."""
-        return self._in_place("add_", lambda x, values: np.add(x, values, out=x), other)
+        return self._in_place("add_", "other", lambda x, values: np.add(x, values, out=x), other)
 
     def mul_(self, other: Operand) -> Self:
         """Multiply by an array, Tensor or number; not recorded."""
-        return self._in_place("mul_", lambda x, values: np.multiply(x, values, out=x), other)
+        return self._in_place("mul_", "other", lambda x, values: np.multiply(x, values, out=x), other)
 
     def __setitem__(self, key: Any, value: Operand) -> None:
-        self._in_place("item assignment", lambda x, values: x.__setitem__(_key(key), values), value)
+        self._in_place("item assignment", "value", lambda x, values: x.__setitem__(_key(key), values), value)
 
-    def _in_place(self, what, write, values):
+    def _in_place(self, what, name, write, values):
         self._needs_values(what)
         if is_grad_enabled():
             for tensor in (self, values):
@@ -210,7 +210,7 @@ class Tensor(interchange.Interchange, habits.TensorHints, Variable):
                     raise GraphError(
                         f"{what}: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient"
                     )
-        values = _array(values)
+        values = _real(what, name, values)
         if self.dtype.kind in "iu" and np.asarray(values).dtype.kind in "fc":  # fractions would be cut off
             raise TypeError(f"{what}: expected integers, as the Tensor is {self.dtype}, got {np.asarray(values).dtype}")
         try:
@@ -380,6 +380,12 @@ def _as_numbers(data, dtype):
 
 def _array(value):
     return value.data if isinstance(value, Variable) else value
+
+
+def _real(what, name, value):
+    """Return a number or an array of numbers: NumPy would write None as NaN, and read text as a number."""
+    value = _array(value)
+    return value if isinstance(value, numbers.Real) else arguments.array(what, name, value)
 
 
 def _key(key):

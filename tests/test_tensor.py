@@ -158,8 +158,9 @@ def test_in_place_methods_change_the_memory_and_its_version():
         (np.int64, lambda x: x.copy_([1.5, 2.0]), TypeError, "copy_: expected integers"),
         (np.int64, lambda x: x.add_(np.float32(0.5)), TypeError, "add_: expected integers"),
         (np.int64, lambda x: x.mul_(0.5), TypeError, "mul_: expected integers"),
-        (np.int64, lambda x: x.fill_(1j), TypeError, "fill_: expected integers"),
-        (np.float32, lambda x: x.add_(1j), TypeError, r"add_: expected one that fits shape \(2,\) and float32"),
+        (np.int64, lambda x: x.fill_(1j), TypeError, "fill_: value - expected numbers, got dtype complex128"),
+        (np.float32, lambda x: x.add_(1j), TypeError, "add_: other - expected numbers, got dtype complex128"),
+        (np.float32, lambda x: x.__setitem__(0, np.complex64(1)), TypeError, "value - .* got dtype complex64"),
         (np.uint8, lambda x: x.fill_(300), OverflowError, r"fill_: expected one that fits shape \(2,\) and uint8"),
         (np.uint8, lambda x: x.__setitem__(0, -1), OverflowError, "item assignment: expected one that fits"),
         (np.bool_, lambda x: x.add_(1), TypeError, "add_: expected one that fits"),
@@ -222,7 +223,7 @@ def test_tensors_with_gradients_in_a_list_are_refused_where_a_number_is_wanted()
         (lambda x: x.copy_(1.0), ShapeError, r"copy_: source - expected shape \(2,\), got \(\)"),
         (lambda x: x.add_([1.0, 2.0, 3.0]), ValueError, r"add_: expected one that fits shape \(2,\) and float32: "),
         (lambda x: x.__setitem__(5, 1.0), IndexError, r"item assignment: expected one that fits shape \(2,\)"),
-        (lambda x: x.fill_("a"), ValueError, "fill_: expected one that fits"),
+        (lambda x: x.copy_([1.0, [2.0]]), ValueError, "copy_: source - expected numbers in rows of one length"),
     ],
 )
 def test_a_write_that_does_not_fit_says_so_and_changes_nothing(write, error, message):
@@ -230,6 +231,30 @@ def test_a_write_that_does_not_fit_says_so_and_changes_nothing(write, error, mes
     with pytest.raises(error, match=message):
         write(x)
     assert x.data.tolist() == [1, 2] and x.version == 0
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("value", [None, "3", b"4", np.array("5"), np.datetime64("2020-01-01"), [None, 1.0]], ids=repr)
+def test_what_is_no_number_is_not_written(name, value):
+    """NumPy writes None as NaN, and reads the text "3" as 3."""
+    x = Tensor([1.0, 2.0])
+    write = x.fill_ if name == "fill_" else lambda value: WRITES[name](x, value)
+    with pytest.raises(TypeError, match=rf"{name}: (value|source|other) - expected numbers, got dtype "):
+        write(value)
+    assert x.data.tolist() == [1, 2] and x.version == 0
+
+
+def test_constants_that_the_dtype_cannot_hold_and_tensors_of_others():
+    x = Tensor([1.0, 2.0])
+    with pytest.raises(ValueError, match="mul: b - expected a number that float32 can hold, got one beyond"):
+        x * 10**400
+    for integers in (Tensor(np.array([100], np.int8)), Tensor(np.array([1], np.uint8))):
+        for compute in (lambda x: x + 200, lambda x: -x, lambda x: 300 * x):
+            with pytest.raises(TypeError, match="dtype - expected float32 or float64, the same everywhere, got .*int8"):
+                compute(integers)
+    theirs = type("Tensor", (), {"__module__": "another"})()
+    with pytest.raises(TypeError, match="add: b - expected a Tensor, got that of another; wrap it"):
+        x + theirs
 
 
 def test_read_only_memory_is_named():

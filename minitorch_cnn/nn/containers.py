@@ -91,8 +91,8 @@ class Sequential(ModuleList):
         if len(modules) == 1 and isinstance(modules[0], dict):
             _check.modules("Sequential", Module, *modules[0].values())
             for name, module in modules[0].items():
-                if not name or "." in name or hasattr(self, name):
-                    raise ValueError(f"Sequential: name - expected a new one without dots, got {name!r}")
+                if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
+                    raise ValueError(f"Sequential: name - expected a new string without dots, got {name!r}")
                 setattr(self, name, module)
         else:
             super().__init__(modules)

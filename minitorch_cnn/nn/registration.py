@@ -1,8 +1,9 @@
 """Rejects modules and parameters that are not attributes of a module: they would be neither trained nor saved."""
 
+import dataclasses
 from collections import UserDict, UserList, deque
-from functools import cache
-from types import MappingProxyType
+from functools import cache, partial
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from minitorch_cnn.nn.parameter import Parameter
 
 _DICTS = (dict, UserDict, MappingProxyType)
 _VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
-_CONTAINERS = (list, tuple, set, frozenset, deque, UserList, *_VIEWS, *_DICTS)
+_CONTAINERS = (list, tuple, set, frozenset, deque, UserList, SimpleNamespace, partial, *_VIEWS, *_DICTS)
 
 
 def parts_within(value, kinds):
@@ -30,8 +31,8 @@ def parts_within(value, kinds):
 
 @cache
 def _may_hold_parts(kind):
-    """Return True for the types of containers and arrays; looked up, as every step asks about every attribute."""
-    return issubclass(kind, (np.ndarray, *_CONTAINERS))
+    """Return True for containers, arrays and dataclasses; looked up, as every step asks about every attribute."""
+    return issubclass(kind, (np.ndarray, *_CONTAINERS)) or dataclasses.is_dataclass(kind)
 
 
 def _items(value):
@@ -40,6 +41,12 @@ def _items(value):
         return ()
     if isinstance(value, np.ndarray):
         return value.ravel().tolist() if value.dtype == object else ()
+    if isinstance(value, partial):
+        return (value.func, *value.args, *value.keywords.values())
+    if isinstance(value, SimpleNamespace):
+        return tuple(vars(value).values())
+    if dataclasses.is_dataclass(value):
+        return tuple(getattr(value, field.name, None) for field in dataclasses.fields(value))
     return (*value.keys(), *value.values()) if isinstance(value, _DICTS) else tuple(value)
 
 

@@ -7,7 +7,9 @@ def tensors(op, **named):
     """Raise TypeError unless every named argument is a Tensor."""
     for name, value in named.items():
         if not isinstance(value, Variable):
-            raise TypeError(f"{op}: {name} - expected a Tensor, got {type(value).__name__}; wrap it: Tensor({name})")
+            got = type(value).__name__
+            got = got if got != "Tensor" else f"that of {type(value).__module__}"  # another framework's
+            raise TypeError(f"{op}: {name} - expected a Tensor, got {got}; wrap it: Tensor({name})")
 
 
 def optional_tensors(op, **named):

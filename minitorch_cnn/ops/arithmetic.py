@@ -61,9 +61,17 @@ def two_tensors(op, a, b):
     for i in (0, 1):
         other = pair[1 - i]
         if isinstance(pair[i], numbers.Real) and isinstance(other, Variable):
-            pair[i] = other.result(np.asarray(pair[i], other.data.dtype))
+            pair[i] = other.result(_constant(op, "ab"[i], pair[i], other.data.dtype))
     tensors(op, a=pair[0], b=pair[1])
     return pair
+
+
+def _constant(op, name, value, dtype):
+    """Return a number as an array of a dtype; of its own if that is not floating, which `apply` refuses by name."""
+    try:
+        return np.asarray(value, dtype if dtype.kind == "f" else None)
+    except OverflowError:
+        raise ValueError(f"{op}: {name} - expected a number that {dtype} can hold, got one beyond") from None
 
 
 class Binary(Function):

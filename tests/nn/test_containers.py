@@ -28,9 +28,9 @@ def test_sequential_takes_names():
     assert net(values()).shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "train"])
+@pytest.mark.parametrize("name", ["", "a.b", "train", 1, None])
 def test_sequential_refuses_names_that_cannot_be_paths(name):
-    with pytest.raises(ValueError, match="Sequential: name - expected a new one without dots, got"):
+    with pytest.raises(ValueError, match="Sequential: name - expected a new string without dots, got"):
         nn.Sequential({name: nn.ReLU()})
 
 

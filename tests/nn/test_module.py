@@ -2,7 +2,10 @@
 
 import collections
 import copy
+import dataclasses
+import functools
 import pickle
+import types
 
 import numpy as np
 import pytest
@@ -142,6 +145,12 @@ def layer():
     return nn.Linear(2, 2)
 
 
+@dataclasses.dataclass
+class Pair:
+    first: object
+    second: object
+
+
 UNREGISTERED = {
     "list": lambda part: [part],
     "tuple": lambda part: (1, part),
@@ -154,6 +163,10 @@ UNREGISTERED = {
     "deque": lambda part: collections.deque([part]),
     "nested": lambda part: [[1, {"a": ("b", [part])}]],
     "array of objects": lambda part: np.frompyfunc(lambda _: part, 1, 1)(np.arange(2)),
+    "dataclass": lambda part: Pair(1, [part]),
+    "namespace": lambda part: types.SimpleNamespace(a=part),
+    "bound argument": lambda part: functools.partial(max, part),
+    "bound keyword": lambda part: functools.partial(max, key=part),
 }
 
 
@@ -178,6 +191,8 @@ FILL_LATER = {
     "set": (set(), lambda parts, part: parts.add(part)),
     "list in a list": ([[]], lambda parts, part: parts[0].append(part)),
     "default dict": (collections.defaultdict(list), lambda parts, part: parts["a"].append(part)),
+    "dataclass": (Pair(1, 2), lambda parts, part: setattr(parts, "second", part)),
+    "namespace": (types.SimpleNamespace(), lambda parts, part: setattr(parts, "layer", part)),
 }
 
 
