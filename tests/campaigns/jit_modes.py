@@ -23,6 +23,8 @@ def suite(tests, choice, **settings):
         quiet = ["-W", "ignore::RuntimeWarning", "-p", "no:cacheprovider"]
         command = [sys.executable, "-m", "pytest", "-q", *quiet, "-k", choice, *tests]
         done = subprocess.run(command, cwd=harness.ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        print(done.stdout, done.stderr)
     return done.returncode == 0, re.sub(r" in .*", "", done.stdout.strip().splitlines()[-1])
 
 
