@@ -49,6 +49,8 @@ def path(owner, **named):
     for name, value in named.items():
         if not isinstance(value, (str, os.PathLike)):
             raise TypeError(f"{owner}: {name} - expected a string or a Path, got {value!r:.60}")
+        if "\0" in str(value):
+            raise ValueError(f"{owner}: {name} - expected a path without the character of code 0, got {value!r:.60}")
 
 
 def mapping(owner, name, value, *keys):
@@ -59,6 +61,12 @@ def mapping(owner, name, value, *keys):
     if missing := [key for key in keys if key not in value]:
         got = ", ".join(map(repr, value)) or "an empty dict"
         raise ValueError(f"{owner}: {name} - expected {expected}, got {got} without {', '.join(map(repr, missing))}")
+
+
+def real(owner, **named):
+    """Raise TypeError unless every named argument is a number; NaN and infinities are."""
+    for name, value in named.items():
+        _real(owner, name, value)
 
 
 def _real(owner, name, value):
@@ -105,4 +113,28 @@ def instance(owner, kind, **named):
     """Raise TypeError unless every named argument is an object of a class."""
     for name, value in named.items():
         if not isinstance(value, kind):
-            raise TypeError(f"{owner}: {name} - expected an object of {kind.__name__}, got {type(value).__name__}")
+            got = type(value).__name__
+            if isinstance(value, type):
+                got = f"the class {value.__name__} itself"
+            raise TypeError(f"{owner}: {name} - expected an object of {kind.__name__}, got {got}")
+
+
+def function(owner, **named):
+    """Raise TypeError unless every named argument can be called."""
+    for name, value in named.items():
+        if not callable(value):
+            raise TypeError(f"{owner}: {name} - expected a function, got {value!r:.60}")
+
+
+def listed(owner, name, value):
+    """Return the elements of a sequence or generator as a list, so that they can be read twice; text is none."""
+    if isinstance(value, (str, bytes, bytearray)) or not np.iterable(value):
+        raise TypeError(f"{owner}: {name} - expected a sequence, got {value!r:.60}")
+    return list(value)
+
+
+def one_of(owner, allowed, **named):
+    """Raise ValueError unless every named argument is one of the allowed strings."""
+    for name, value in named.items():
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(f"{owner}: {name} - expected one of {', '.join(map(str, allowed))}, got {value!r:.60}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**31 - 1  # of a size, a stride or a dilation: the kernels multiply two of them in 64 bits
 layout_copies = 0  # number of copies that `nhwc` made; tests read it
 
 
@@ -39,13 +40,15 @@ def pair(value, name, minimum=1):
     TypeError
         If ``value`` is neither an int nor two ints.
     ValueError
-        If an integer is below ``minimum``.
+        If an integer is below ``minimum``, or above `LARGEST`.
     """
     values = (value, value) if (same := _is_int(value)) else value
     if not same and not (isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_int, value))):
         raise TypeError(f"{name} - expected an int or two ints, got {value!r}")
     if minimum is not None and min(values) < minimum:
         raise ValueError(f"{name} - expected at least {minimum}, got {value!r}")
+    if max(values) > LARGEST:
+        raise ValueError(f"{name} - expected at most {LARGEST}, got {value!r}")
     return int(values[0]), int(values[1])
 
 

@@ -71,8 +71,10 @@ class ArrayDataset:
                 f"got {labels.min()} to {labels.max()}"
             )
         mean, std = _numbers(self.mean, self.std, images.shape[3])
-        if not isinstance(self.name, str):
-            raise DatasetError(f"name - expected a string, got {self.name!r}")
+        digest = vars(self)["digest"]
+        for argument, text in (("name", self.name), ("digest", digest)):
+            if not isinstance(text, str):
+                raise DatasetError(f"{argument} - expected a string, got {text!r:.60}")
         arguments.flag("ArrayDataset", verified=self.verified)
         images, labels = images.view(), labels.astype(np.int64)
         images.flags.writeable = labels.flags.writeable = False
@@ -80,7 +82,7 @@ class ArrayDataset:
         changes["verified"] = bool(self.verified)
         for name, value in changes.items():
             object.__setattr__(self, name, value)
-        if not self.digest:
+        if not digest:
             object.__delattr__(self, "digest")  # `__getattr__` computes it: that takes a while for many images
 
     def __getattr__(self, name: str) -> Any:

@@ -70,7 +70,7 @@ def ImageFolder(
     time.
     """
     options = listing.Options(image_size, channels, test_share, seed, skip_broken)
-    listing.check("ImageFolder", {"root": root}, train, options)
+    listing.check("ImageFolder", {"root": root}, train, options, progress)
     found = list_folder(pathlib.Path(root), options)
     return listing.part(found, listing.read(found, options, progress), "folder", train)[0]
 

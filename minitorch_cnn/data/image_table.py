@@ -93,7 +93,7 @@ def ImageTable(
     """
     options = listing.Options(image_size, channels, test_share, seed, skip_broken)
     paths = {"file": file} if root is None else {"file": file, "root": root}
-    listing.check("ImageTable", paths, train, options)
+    listing.check("ImageTable", paths, train, options, progress)
     found = list_table(pathlib.Path(file), options, root)
     return listing.part(found, listing.read(found, options, progress), "table", train)[0]
 

@@ -20,7 +20,7 @@ import numpy as np
 from minitorch_cnn import arguments, shapes
 from minitorch_cnn.data import mapped
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, channel_statistics
-from minitorch_cnn.data.pictures import PictureError, read_picture
+from minitorch_cnn.data.pictures import PictureError, check_channels, read_picture
 from minitorch_cnn.io import files
 
 TRAIN = ("train", "training")
@@ -104,16 +104,17 @@ def check_names(source, names):
             return
 
 
-def check(owner, source, train, options):
+def check(owner, source, train, options, progress):
     """Raise TypeError or ValueError unless the arguments of a reader are what they should be."""
     arguments.path(owner, **source)
     arguments.flag(owner, train=train, skip_broken=options.skip_broken)
     arguments.integer(owner, least=0, seed=options.seed)
+    if progress is not None:
+        arguments.function(owner, progress=progress)
     share, channels = options.test_share, options.channels
     if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < share < 1:
         raise ValueError(f"{owner}: test_share - expected a number above 0 and below 1, got {share!r}")
-    if channels not in (1, 3):
-        raise ValueError(f"{owner}: channels - expected 3 or 1, got {channels!r}")
+    check_channels(owner, channels)
     if options.image_size is not None:
         shapes.pair(options.image_size, f"{owner}: image_size")
 

@@ -64,8 +64,7 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     arguments.path("read_picture", path=path)
     if size is not None:
         size = shapes.pair(size, "read_picture: size")
-    if channels not in (1, 3):
-        raise ValueError(f"read_picture: channels - expected 3 or 1, got {channels!r}")
+    check_channels("read_picture", channels)
     from PIL import Image, ImageOps, UnidentifiedImageError  # here: training does not need it
 
     try:
@@ -90,6 +89,12 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     if size is not None:
         picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
     return np.array(picture) if channels == 3 else np.array(picture.convert("L"))[:, :, None]
+
+
+def check_channels(owner, channels):
+    """Raise ValueError unless pictures are wanted in colours, 3, or grey, 1."""
+    if isinstance(channels, bool) or np.ndim(channels) or channels not in (1, 3):
+        raise ValueError(f"{owner}: channels - expected 3 or 1, got {channels!r}")
 
 
 def find_pictures(folder: Path) -> list[pathlib.Path]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Variable
 from minitorch_cnn.data import mapped, pictures
 from minitorch_cnn.data.dataset import ArrayDataset, DatasetError, channel_statistics
@@ -92,6 +93,9 @@ def read_samples(
     Each item is asked for once, so chance in ``__getitem__`` has the same result in every epoch: random crops and
     flips belong into the ``transforms`` of the loader. Cost: that of all items, one after the other.
     """
+    classes = None if classes is None else arguments.listed("read_samples", "classes", classes)
+    if progress is not None:
+        arguments.function("read_samples", progress=progress)
     return _read("read_samples: dataset", dataset, classes, (mean, std), name, progress)
 
 

@@ -66,7 +66,7 @@ def survey(source: Path, image_size: Size | None = None, progress: Callable[[int
     """
     arguments.path("survey", source=source)
     place, options = pathlib.Path(source), listing.Options(image_size, skip_broken=True)
-    listing.check("survey", {"source": source}, True, options)
+    listing.check("survey", {"source": source}, True, options, progress)
     kind, read = ("table", image_table.list_table) if place.is_file() else ("folder", image_folder.list_folder)
     found = read(place, options)
     pictures = listing.read(found, options, progress)

@@ -67,8 +67,12 @@ def compile(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"compile: model - expected a Module, got {model!r}")
-    if len(shape) != 4 or min(shape) < 1:
+    lengths = arguments.listed("compile", "shape", shape)
+    arguments.integer("compile", least=1, **{f"shape[{axis}]": length for axis, length in enumerate(lengths)})
+    if len(lengths) != 4:
         raise ValueError(f"compile: shape - expected (N, C, H, W), each at least 1, got {shape!r}")
+    if progress is not None:
+        arguments.function("compile", progress=progress)
     if processes is not None:
         arguments.integer("compile", least=1, processes=processes)
     return _compile_calls_of(lambda: _run(copy.deepcopy(model), shape), processes, progress)

@@ -2,7 +2,7 @@
 
 import functools
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
 
@@ -101,8 +101,16 @@ class Air(nn.Module):
         convolutions: int = 2,
         scale: float = 1 / 9,
     ):
+        arguments.integer("Air", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 9:
             raise ValueError(f"Air: image_size - expected at least 9 for three poolings by 2, got {image_size}")
+        arguments.integer("Air", least=0, convolutions=convolutions)
+        arguments.number("Air", scale=scale)
+        widths = tuple(arguments.listed("Air", "widths", widths))
+        if len(widths) != 3:
+            raise ValueError(f"Air: widths - expected three numbers of channels, got {len(widths)}")
+        for width in widths:
+            arguments.integer("Air", least=1, widths=width)
         self.scale = scale
         self.whiten = nn.Conv2d(in_channels, 8 * in_channels, 2)
         channels = (8 * in_channels, *widths)

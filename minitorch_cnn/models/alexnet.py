@@ -1,6 +1,6 @@
 """AlexNet: the winner of ImageNet 2012, and its later single-tower form."""
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
 
@@ -29,7 +29,8 @@ class _AlexNet(nn.Module):
         return self.classifier(ops.flatten(self.avgpool(self.features(x))))
 
 
-def _check(name, image_size):
+def _check(name, num_classes, in_channels, image_size):
+    arguments.integer(name, least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
     if image_size < 63:
         raise ValueError(f"{name}: image_size - expected at least 63 for three poolings, got {image_size}")
 
@@ -65,7 +66,7 @@ class AlexNet(_AlexNet):
     """
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
-        _check("AlexNet", image_size)
+        _check("AlexNet", num_classes, in_channels, image_size)
         features = nn.Sequential(
             nn.Conv2d(in_channels, 64, 11, stride=4, padding=2),
             nn.ReLU(),
@@ -117,7 +118,7 @@ class AlexNet2012(_AlexNet):
     """
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
-        _check("AlexNet2012", image_size)
+        _check("AlexNet2012", num_classes, in_channels, image_size)
 
         def normalised():
             return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)

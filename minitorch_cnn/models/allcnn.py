@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from minitorch_cnn import nn
+from minitorch_cnn import arguments, nn
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
@@ -86,6 +86,7 @@ class AllCNN(_AllConvolutional):
     def __init__(
         self, form: str, num_classes: int = 10, in_channels: int = 3, image_size: int = 32, padding7: int | None = None
     ):
+        arguments.integer("AllCNN", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 9:
             raise ValueError(f"AllCNN: image_size - expected at least 9, got {image_size}")
         padding7 = (0 if form.endswith("c") else 1) if padding7 is None else padding7
@@ -131,6 +132,8 @@ class AllCNNImageNet(_AllConvolutional):
     """
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, image_size: int = 224):
+        sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+        arguments.integer("AllCNNImageNet", least=1, **sizes)
         if image_size < 63:
             raise ValueError(f"AllCNNImageNet: image_size - expected at least 63, got {image_size}")
         layers, channels = [], in_channels

@@ -1,6 +1,6 @@
 """Four convolutions for CIFAR-10: the smallest network here that classifies most images correctly."""
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
 
@@ -29,6 +29,7 @@ class Cifar4(nn.Module):
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32):
+        arguments.integer("Cifar4", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 16:
             raise ValueError(f"Cifar4: image_size - expected at least 16 for four poolings by 2, got {image_size}")
         # No bias: the batch norm that follows would subtract it again.

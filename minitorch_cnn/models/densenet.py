@@ -159,6 +159,7 @@ class DenseNet(nn.Module):
     ):
         arguments.flag("DenseNet", bottleneck=bottleneck)
         least = 2 ** (len(counts) - 1) * (4 if stem == "imagenet" else 1)
+        arguments.integer("DenseNet", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < least:
             raise ValueError(f"DenseNet: image_size - expected at least {least}, got {image_size}")
         self.features, channels = nn.Sequential(), stem_filters

@@ -1,6 +1,6 @@
 """LeNet-5: the first convolutional network that read cheques."""
 
-from minitorch_cnn import nn
+from minitorch_cnn import arguments, nn
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.tensor import Tensor
 
@@ -49,10 +49,11 @@ class LeNet5(nn.Module):
         activation: str = "tanh",
         pool: str = "average",
     ):
+        arguments.integer("LeNet5", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 28:
             raise ValueError(f"LeNet5: image_size - expected at least 28, got {image_size}")
         for argument, value, known in (("activation", activation, _ACTIVATIONS), ("pool", pool, _POOLS)):
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise ValueError(f"LeNet5: {argument} - expected one of {', '.join(known)}, got {value!r}")
         padding = 2 if image_size < 32 else 0
         side = ((image_size + 2 * padding - 4) // 2 - 4) // 2

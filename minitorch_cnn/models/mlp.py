@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from minitorch_cnn import nn
+from minitorch_cnn import arguments, nn
 from minitorch_cnn.models.registry import register
 
 
@@ -31,6 +31,10 @@ class MLP(nn.Sequential):
     def __init__(
         self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32, hidden: Sequence[int] = (512, 256)
     ):
+        arguments.integer("MLP", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
+        hidden = arguments.listed("MLP", "hidden", hidden)
+        for width in hidden:
+            arguments.integer("MLP", least=1, hidden=width)
         widths = (in_channels * image_size * image_size, *hidden, num_classes)
         super().__init__(nn.Flatten())
         for position, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):

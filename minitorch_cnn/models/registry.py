@@ -106,7 +106,7 @@ def native_input(name: str) -> tuple[int, int]:
 
 
 def _find(function, name):
-    if name not in _models:
+    if not isinstance(name, str) or name not in _models:
         near = hint(str(name).lower(), _models)
         expected = f"expected one of {', '.join(list())}"
         raise ValueError(f"{function}: name - {expected}, got {name!r}{near}")

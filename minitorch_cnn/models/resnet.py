@@ -176,6 +176,7 @@ class ResNet(nn.Module):
     ):
         arguments.flag("ResNet", zero_init_residual=zero_init_residual)
         least = 32 if stem == "imagenet" else 2 ** (len(counts) - 1)
+        arguments.integer("ResNet", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < least:
             raise ValueError(f"ResNet: image_size - expected at least {least}, got {image_size}")
         kernel, stride = (7, 2) if stem == "imagenet" else (3, 1)

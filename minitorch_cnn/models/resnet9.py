@@ -1,6 +1,6 @@
 """Nine layers that exceed 90 % on CIFAR-10 within minutes: few shortcuts, wide layers, early pooling."""
 
-from minitorch_cnn import nn, ops
+from minitorch_cnn import arguments, nn, ops
 from minitorch_cnn.models.initialise import he_convolutions
 from minitorch_cnn.models.registry import register
 from minitorch_cnn.models.resnet import BasicBlock
@@ -41,6 +41,7 @@ class ResNet9(nn.Module):
     scale = 1 / 8  # of the logits: otherwise the softmax is confident before it has learned anything
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, image_size: int = 32):
+        arguments.integer("ResNet9", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 8:
             raise ValueError(f"ResNet9: image_size - expected at least 8 for three poolings by 2, got {image_size}")
         self.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)

@@ -81,6 +81,7 @@ class VGG(nn.Module):
         cifar: bool = False,
     ):
         arguments.flag("VGG", batch_norm=batch_norm, cifar=cifar)
+        arguments.integer("VGG", least=1, num_classes=num_classes, in_channels=in_channels, image_size=image_size)
         if image_size < 32:
             raise ValueError(f"VGG: image_size - expected at least 32 for five poolings by 2, got {image_size}")
         self.features = _features(configuration, in_channels, batch_norm)

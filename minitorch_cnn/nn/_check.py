@@ -2,6 +2,8 @@
 
 import numbers
 
+from minitorch_cnn.shapes import LARGEST
+
 
 def positive_int(layer, **named):
     """Raise unless every named argument is an integer of at least 1."""
@@ -10,6 +12,8 @@ def positive_int(layer, **named):
             raise TypeError(f"{layer}: {name} - expected an integer, got {value!r}")
         if value < 1:
             raise ValueError(f"{layer}: {name} - expected at least 1, got {value}")
+        if value > LARGEST:
+            raise ValueError(f"{layer}: {name} - expected at most {LARGEST}, got {value}")
 
 
 def non_negative_int(layer, **named):

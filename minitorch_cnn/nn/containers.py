@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
+import numpy as np
+
 from minitorch_cnn import ops
 from minitorch_cnn.nn import _check
 from minitorch_cnn.nn.fuse import run_in_row
@@ -32,7 +34,7 @@ class ModuleList(Module):
     """
 
     def __init__(self, modules: Iterable[Module] = ()):
-        if not isinstance(modules, Iterable) or isinstance(modules, (set, frozenset)):
+        if not np.iterable(modules) or isinstance(modules, (set, frozenset)):
             expected = "an ordered collection, such as a list"
             raise TypeError(f"{type(self).__name__}: modules - expected {expected}, got {type(modules).__name__}")
         for module in modules:

@@ -37,6 +37,7 @@ class _Convolution(Module):
                 raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
         one_of(layer, ops.conv.PADDING_MODES, padding_mode=padding_mode)
         arguments.flag(layer, bias=bias, flip_kernel=flip_kernel)
+        ops.conv_algorithms.check(algorithm, layer)
         taps = self._check_sizes(layer, kernel_size, stride, padding, dilation)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups

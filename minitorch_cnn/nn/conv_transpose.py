@@ -77,6 +77,7 @@ class ConvTranspose2d(Module):
             if channels % groups:
                 raise ValueError(f"{layer}: {name} - expected a multiple of groups {groups}, got {channels}")
         arguments.flag(layer, bias=bias)
+        ops.conv_algorithms.check(algorithm, layer)
         sizes = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
         taps = self._check_sizes(layer, padding, output_padding, **sizes)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size

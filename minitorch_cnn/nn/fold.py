@@ -5,11 +5,11 @@ from collections import Counter
 
 import numpy as np
 
-from minitorch_cnn import ops
+from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import Variable
 from minitorch_cnn.nn.conv import Conv2d
 from minitorch_cnn.nn.linear import Identity
-from minitorch_cnn.nn.module import M, Parameter
+from minitorch_cnn.nn.module import M, Module, Parameter
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.types import Shape
@@ -46,6 +46,7 @@ def fold_batch_norm(model: M, input_shape: Shape) -> M:
     -----
     Cost: one pass over the weights, computed in float64.
     """
+    arguments.instance("fold_batch_norm", Module, model=model)
     folded = copy.deepcopy(model).eval().freeze()
     _, records, result = traced(folded, input_shape)
     modules = dict(folded.named_modules())

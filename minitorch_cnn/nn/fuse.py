@@ -38,6 +38,7 @@ def fuse(model: M, fused: bool = True) -> M:
     A traced model still runs operation by operation, so that the trace shows each of them.
     """
     arguments.flag("fuse", fused=fused)
+    arguments.instance("fuse", Module, model=model)
     for module in model.modules():
         module.fused = bool(fused)
     return model
@@ -84,8 +85,10 @@ def conv_bn_act(
     After `fuse`, everything after the convolution is one operation if ``act`` is ReLU. A convolution with
     ``algorithm="reference"`` is never fused, so that every step is the textbook's.
     """
-    _check_activation("conv_bn_act", act)
+    _check_parts("conv_bn_act", x, act, conv=conv, bn=bn)
     x = conv(x)
+    if residual is not None:
+        arguments.instance("conv_bn_act", Tensor, residual=residual)
     if residual is not None and residual.shape != x.shape:
         raise ShapeError(f"conv_bn_act: residual - expected shape {x.shape}, got {residual.shape}")
     if _fuses(conv, bn, act, x, pool) and (residual is None or pool == 1):
@@ -133,7 +136,7 @@ def bn_act_conv(
     pixels is left to multiply.
     Source: Huang et al. 2016, section 3, "Composite function", arXiv 1608.06993.
     """
-    _check_activation("bn_act_conv", act)
+    _check_parts("bn_act_conv", x, act, conv=conv, bn=bn, **({} if pool is None else {"pool": pool}))
     if _fuses(conv, bn, act, x):
         x = bn(x, relu=True)
         if _commute(conv, pool):
@@ -209,7 +212,10 @@ def _dense_stage(bn, conv):
     return ops.DenseNetStage(bn.weight, bn.bias, conv.weight, conv.bias, norm, hyper)
 
 
-def _check_activation(function, act):
+def _check_parts(function, x, act, **modules):
+    """Raise TypeError unless the parts of a block can be run one after the other."""
+    arguments.instance(function, Tensor, x=x)
+    arguments.instance(function, Module, **modules)
     if act is not None and not callable(act):
         raise TypeError(f"{function}: act - expected a function, a Module or None, got {act!r}")
 

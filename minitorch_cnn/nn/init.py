@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from minitorch_cnn import rng
+from minitorch_cnn import arguments, rng
 from minitorch_cnn.autograd import Variable, no_grad
 from minitorch_cnn.nn.init_convolution import identity_, patch_whitening_
 from minitorch_cnn.shapes import ShapeError
@@ -75,6 +75,7 @@ def constant_(tensor: Tensor, value: float) -> Tensor:
     TypeError
         If ``tensor`` is not a Tensor.
     """
+    arguments.real("constant_", value=value)
     return _fill("constant_", tensor, value)
 
 
@@ -133,6 +134,8 @@ def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     TypeError
         If ``tensor`` is not a Tensor.
     """
+    arguments.number("uniform_", low=low)
+    arguments.number("uniform_", least=low, high=high)
     return _fill("uniform_", tensor, lambda shape: rng.generator().uniform(low, high, shape))
 
 
@@ -156,16 +159,15 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     ValueError
         If ``std`` is negative.
     """
-    if std < 0:
-        raise ValueError(f"normal_: std - expected at least 0, got {std}")
+    arguments.number("normal_", mean=mean)
+    arguments.number("normal_", least=0, std=std)
     return _fill("normal_", tensor, lambda shape: rng.generator().normal(mean, std, shape))
 
 
 def _kaiming_std(name, tensor, a, mode, nonlinearity):
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"{name}: mode - expected 'fan_in' or 'fan_out', got {mode!r}")
-    if nonlinearity not in _GAINS:
-        raise ValueError(f"{name}: nonlinearity - expected one of {', '.join(_GAINS)}, got {nonlinearity!r}")
+    arguments.number(name, a=a)
+    arguments.one_of(name, ("fan_in", "fan_out"), mode=mode)
+    arguments.one_of(name, _GAINS, nonlinearity=nonlinearity)
     fan = dict(zip(("fan_in", "fan_out"), _fans(name, tensor), strict=True))[mode]
     gain = _GAINS[nonlinearity] or math.sqrt(2 / (1 + a * a))
     return gain / math.sqrt(max(fan, 1))  # a weight without elements has a fan of 0
@@ -246,6 +248,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     -----
     Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
     """
+    arguments.number("xavier_uniform_", least=0, gain=gain)
     bound = gain * math.sqrt(6 / max(sum(_fans("xavier_uniform_", tensor)), 1))
     return uniform_(tensor, -bound, bound)
 
@@ -267,6 +270,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     TypeError, ShapeError
         If ``tensor`` is not a Tensor of at least 2 axes.
     """
+    arguments.number("xavier_normal_", least=0, gain=gain)
     return normal_(tensor, 0, gain * math.sqrt(2 / max(sum(_fans("xavier_normal_", tensor)), 1)))
 
 
@@ -293,7 +297,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     _require_tensor("dirac_", tensor)
     if tensor.data.ndim not in (3, 4):
         raise ShapeError(f"dirac_: tensor - expected 3 or 4 axes of a convolution, got {tensor.shape}")
-    if groups < 1 or tensor.shape[0] % groups:
+    arguments.integer("dirac_", least=1, groups=groups)
+    if tensor.shape[0] % groups:
         raise ShapeError(f"dirac_: groups - expected a divisor of C_out = {tensor.shape[0]}, got {groups}")
     values = np.zeros(tensor.shape)
     centre = tuple(size // 2 for size in tensor.shape[2:])

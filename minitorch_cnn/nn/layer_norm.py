@@ -51,6 +51,7 @@ class GroupNorm(Module):
     ):
         positive_int("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         arguments.positive("GroupNorm", eps=eps)
+        arguments.number("GroupNorm", eps=eps)
         arguments.flag("GroupNorm", affine=affine, bias=bias)
         if num_channels % num_groups:
             raise ValueError(
@@ -185,6 +186,7 @@ class LayerNorm(Module):
     ):
         shape = _shape("LayerNorm", normalized_shape)
         arguments.positive("LayerNorm", eps=eps)
+        arguments.number("LayerNorm", eps=eps)
         arguments.flag("LayerNorm", elementwise_affine=elementwise_affine, bias=bias)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
         self.weight, self.bias = affine_parameters(shape, elementwise_affine, bias)
@@ -226,6 +228,7 @@ class RMSNorm(Module):
         shape = _shape("RMSNorm", normalized_shape)
         if eps is not None:
             arguments.positive("RMSNorm", eps=eps)
+            arguments.number("RMSNorm", eps=eps)
         arguments.flag("RMSNorm", elementwise_affine=elementwise_affine)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
         self.weight, _ = affine_parameters(shape, elementwise_affine)

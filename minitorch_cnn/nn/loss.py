@@ -16,6 +16,11 @@ _REDUCTIONS = ("mean", "sum", "none")
 class _Weighted(Module):
     """A loss with constant weights, kept as buffers under the names of the arguments, and a reduction."""
 
+    def _ignore(self, ignore_index):
+        if ignore_index is not None:
+            arguments.integer(type(self).__name__, least=-(2**63), ignore_index=ignore_index)
+        self.ignore_index: int | None = ignore_index
+
     def _keep(self, reduction, **weights):
         layer = type(self).__name__
         one_of(layer, _REDUCTIONS, reduction=reduction)
@@ -65,7 +70,8 @@ class CrossEntropyLoss(_Weighted):
         ignore_index: int | None = None,
     ):
         between("CrossEntropyLoss", 0, 1, label_smoothing=label_smoothing)
-        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self.label_smoothing = label_smoothing
+        self._ignore(ignore_index)
         self._keep(reduction, weight=weight)
 
     def forward(self, logits: Tensor, labels: ArrayLike) -> Tensor:
@@ -107,7 +113,7 @@ class NLLLoss(_Weighted):
     ignore_index: int | None
 
     def __init__(self, reduction: str = "mean", weight: ArrayLike | None = None, ignore_index: int | None = None):
-        self.ignore_index = ignore_index
+        self._ignore(ignore_index)
         self._keep(reduction, weight=weight)
 
     def forward(self, log_probs: Tensor, labels: ArrayLike) -> Tensor:

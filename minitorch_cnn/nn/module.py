@@ -258,7 +258,7 @@ class Module(habits.ModuleHints):
         """
         modules = dict(self.named_modules())
         if until is not None:
-            if until not in modules or until == "":
+            if not isinstance(until, str) or until not in modules or until == "":
                 raise ValueError(f"freeze: until - expected one of {', '.join(filter(None, modules))}, got {until!r}")
             paths = list(modules)
             last = max(i for i, path in enumerate(paths) if f"{path}.".startswith(f"{until}."))

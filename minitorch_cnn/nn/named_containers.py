@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
+import numpy as np
+
 from minitorch_cnn.nn.module import Module
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.tensor import Tensor
@@ -142,7 +144,7 @@ class ParameterList(Module):
     """
 
     def __init__(self, parameters: Iterable[Any] = ()):
-        if not isinstance(parameters, Iterable) or isinstance(parameters, (set, frozenset)):
+        if not np.iterable(parameters) or isinstance(parameters, (set, frozenset)):
             expected = "an ordered collection, such as a list"
             raise TypeError(f"ParameterList: parameters - expected {expected}, got {type(parameters).__name__}")
         for parameter in parameters:

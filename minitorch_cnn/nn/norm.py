@@ -40,6 +40,7 @@ class RunningStatistics(Module):
         if momentum is not None:
             between(layer, 0, 1, momentum=momentum)
         arguments.positive(layer, eps=eps)
+        arguments.number(layer, eps=eps)
         arguments.flag(layer, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.track_running_stats = bool(track_running_stats)
@@ -207,6 +208,7 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         positive_int("LocalResponseNorm", size=size)
+        arguments.number("LocalResponseNorm", alpha=alpha, beta=beta, k=k)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x: Tensor) -> Tensor:

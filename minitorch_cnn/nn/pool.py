@@ -146,6 +146,8 @@ class AvgPool2d(Module):
     ):
         _check_window(type(self).__name__, kernel_size, stride, padding)
         arguments.flag(type(self).__name__, count_include_pad=count_include_pad, ceil_mode=ceil_mode)
+        if divisor_override is not None:
+            ops.pool.check_divisor(type(self).__name__, divisor_override)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.count_include_pad, self.ceil_mode = bool(count_include_pad), bool(ceil_mode)
         self.divisor_override = divisor_override

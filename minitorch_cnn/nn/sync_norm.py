@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from minitorch_cnn import ops
-from minitorch_cnn.nn.module import M
+from minitorch_cnn import arguments, ops
+from minitorch_cnn.nn.module import M, Module
 from minitorch_cnn.nn.norm import BatchNorm2d
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.tensor import Tensor
@@ -57,6 +57,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         bias: bool = True,
     ):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
+        arguments.function("SyncBatchNorm2d", total=total)
         self.total = total
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,6 +88,8 @@ def sync_batch_norm(model: M, total: Callable[[Array], Array]) -> M:
     Module
         The model itself.
     """
+    arguments.instance("sync_batch_norm", Module, model=model)
+    arguments.function("sync_batch_norm", total=total)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is BatchNorm2d:

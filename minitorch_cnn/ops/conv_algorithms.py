@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.ops.reproducible_sum import block_size
 from minitorch_cnn.shapes import nchw, nhwc
 from minitorch_cnn.types import Array
@@ -86,10 +87,9 @@ def names():
     return ("auto", *_BUILT_IN, *_registered)
 
 
-def check(name):
+def check(name, owner="conv2d"):
     """Raise ValueError unless there is an algorithm of this name."""
-    if name not in names():
-        raise ValueError(f"conv2d: algorithm - expected one of {', '.join(names())}, got {name!r}")
+    arguments.one_of(owner, names(), algorithm=name)
 
 
 def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):

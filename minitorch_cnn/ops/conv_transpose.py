@@ -52,7 +52,9 @@ class ConvTranspose2d(Function):
         smallest = _smallest_size(x[2:], weight[2:], stride, padding, dilation)
         sides = [least + extra for least, extra in zip(smallest, output_padding, strict=True)]
         for name, length, side in zip(("height", "width"), x[2:], sides, strict=True):
-            if not length or side < 1:
+            if not length:
+                raise ShapeError(f"conv_transpose2d: {name} - expected at least 1 pixel of input, got 0")
+            if side < 1:
                 expected = f"at least 1 pixel of output for an input of {length}"
                 raise ShapeError(f"conv_transpose2d: {name} - expected {expected}, got {side}")
         return x[0], channels, *sides

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
@@ -114,7 +115,10 @@ def broadcast_to(x: Operand, shape: int | Shape) -> Tensor:
     Gradient: the sum of grad_out over the repetitions.
     """
     tensors("broadcast_to", x=x)
-    return BroadcastTo.apply(x, shape=tuple(shape))
+    lengths = [shape] if isinstance(shape, (int, np.integer)) else arguments.listed("broadcast_to", "shape", shape)
+    for length in lengths:
+        arguments.integer("broadcast_to", least=0, shape=length)
+    return BroadcastTo.apply(x, shape=tuple(lengths))
 
 
 def flip(x: Operand, axes: Size) -> Tensor:

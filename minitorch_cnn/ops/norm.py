@@ -151,10 +151,9 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
     optional_tensors("batch_norm", weight=weight, bias=bias)
     check_statistics("batch_norm", running_mean=running_mean, running_var=running_var)
     arguments.flag("batch_norm", training=training)
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"batch_norm: momentum - expected 0 to 1, got {momentum}")
-    if not eps > 0:
-        raise ValueError(f"batch_norm: eps - expected a positive number, got {eps}")
+    arguments.number("batch_norm", least=0, most=1, momentum=momentum)
+    arguments.positive("batch_norm", eps=eps)
+    arguments.number("batch_norm", eps=eps)
     if not training and running_mean is None:
         raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
     if training and x.data.ndim > 1:
@@ -268,7 +267,7 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
     Raises
     ------
     TypeError
-        If x is not a Tensor.
+        If x is not a Tensor, or alpha, beta or k is not a number.
     ValueError
         If size is not a positive integer.
     ShapeError
@@ -283,6 +282,7 @@ def local_response_norm(x: Operand, size: int, *, alpha: float = 0.0001, beta: f
     tensors("local_response_norm", x=x)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
         raise ValueError(f"local_response_norm: size - expected an integer >= 1, got {size!r}")
+    arguments.number("local_response_norm", alpha=alpha, beta=beta, k=k)
     shape, hyper = x.data.shape, {"size": int(size), "alpha": float(alpha), "beta": float(beta), "k": float(k)}
     if len(shape) == 4:
         return LocalResponseNorm.apply(x, **hyper)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.indexing import index
@@ -141,8 +142,7 @@ def pad(x: Operand, padding: Any, mode: str = "zero", value: float = 0.0) -> Ten
     Gradient: grad_out without the border; where the border repeats elements, its gradient is added to theirs.
     """
     tensors("pad", x=x)
-    if mode not in MODES:
-        raise ValueError(f"pad: mode - expected one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    arguments.one_of("pad", MODES, mode=mode)
     if not isinstance(value, numbers.Real):
         raise TypeError(f"pad: value - expected a number, got {value!r}")
     if not isinstance(padding, (tuple, list)):

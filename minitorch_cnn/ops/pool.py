@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,6 +162,13 @@ def max_pool2d(
     return out
 
 
+def check_divisor(owner, divisor_override):
+    """Raise unless an average can be taken by this divisor."""
+    arguments.number(owner, divisor_override=divisor_override)
+    if not divisor_override:
+        raise ValueError(f"{owner}: divisor_override - expected a number other than 0, got 0")
+
+
 def avg_pool2d(
     x: Operand, kernel_size: Size, *, stride: Size | None = None, padding: Size | str = 0,
     count_include_pad: bool = True, ceil_mode: bool = False, divisor_override: float | None = None
@@ -203,10 +209,7 @@ def avg_pool2d(
     if ceil_mode:
         hyper["padding"] = _rounded_up("avg_pool2d", x, **hyper)
     if divisor_override is not None:
-        if isinstance(divisor_override, bool) or not isinstance(divisor_override, numbers.Real):
-            raise TypeError(f"avg_pool2d: divisor_override - expected a number, got {divisor_override!r}")
-        if not divisor_override:
-            raise ValueError("avg_pool2d: divisor_override - expected a number other than 0, got 0")
+        check_divisor("avg_pool2d", divisor_override)
         height, width = hyper["kernel_size"]
         return mul(AvgPool2d.apply(x, **hyper, count_include_pad=True), height * width / divisor_override)
     out = AvgPool2d.apply(x, **hyper, count_include_pad=bool(count_include_pad))

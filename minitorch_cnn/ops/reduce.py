@@ -297,6 +297,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, correction: float
     tensors("var", x=x)
     arguments.flag("var", keepdims=keepdims)
     axes = several_axes("var", axis, x.data.ndim)
+    arguments.number("var", correction=correction)
     count = _count(x.data.shape, axes)
     if count <= correction:
         raise ValueError(f"var: x - expected more than {correction} elements along axis {axis}, got {count}")

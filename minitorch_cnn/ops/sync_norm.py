@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minitorch_kernels as kernels
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
 from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace
@@ -105,5 +106,6 @@ def sync_batch_norm(
     Cost: that of `batch_norm`, plus two messages of 3 * C values.
     """
     check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
+    arguments.function("sync_batch_norm", total=total)
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
     return SyncBatchNorm.apply(x, weight, bias, total=total, **hyper)

@@ -38,7 +38,7 @@ class WeightAverage:
     """
 
     def __init__(self, model: "Module"):
-        if not callable(getattr(model, "state_dict", None)):
+        if isinstance(model, type) or not callable(getattr(model, "state_dict", None)):
             raise TypeError(f"{type(self).__name__}: model - expected a Module, got {type(model).__name__}")
         self.model, self.steps = model, 0
         self.arrays: dict[str, Any] = {k: array for k, array in model.state_dict().items() if array.dtype.kind == "f"}

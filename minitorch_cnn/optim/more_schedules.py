@@ -225,9 +225,13 @@ class ReduceLROnPlateau(Schedule):
         ValueError
             If another schedule has taken over this one, or the optimiser's groups have changed.
         """
-        if isinstance(measurement, (str, bool)) or not hasattr(measurement, "__float__") or np.ndim(measurement):
-            raise TypeError(f"ReduceLROnPlateau: measurement - expected a number, got {measurement!r}")
-        measurement = float(measurement)
+        try:
+            number = None if isinstance(measurement, (str, bool)) or np.ndim(measurement) else float(measurement)
+        except (TypeError, ValueError):
+            number = None
+        if number is None:
+            raise TypeError(f"ReduceLROnPlateau: measurement - expected a number, got {measurement!r:.60}")
+        measurement = number
         before = self.best, self.waited, self.cooling, self.reductions
         self._judge(measurement)
         try:

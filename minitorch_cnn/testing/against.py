@@ -54,6 +54,7 @@ def compare(
     """
     __tracebackhide__ = True  # pytest ends its traceback at the line that called this
     arguments.number("compare", least=0, rtol=rtol, atol=atol)
+    arguments.function("compare", layer=layer, reference=reference)
     for position, value in enumerate(inputs):
         if not isinstance(value, Tensor):
             raise TypeError(f"compare: inputs[{position}] - expected a Tensor, got {type(value).__name__}")

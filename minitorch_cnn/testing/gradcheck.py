@@ -94,9 +94,9 @@ def gradcheck(
     for position, value in enumerate(inputs):
         if not isinstance(value, Tensor):
             raise TypeError(f"gradcheck: inputs[{position}] - expected a Tensor, got {type(value).__name__}")
+    arguments.function("gradcheck", function=function)
     _check_count(function, inputs)
-    if mode not in SAMPLES:
-        raise ValueError(f"gradcheck: mode - expected 'full', 'random' or 'projection', got {mode!r}")
+    arguments.one_of("gradcheck", SAMPLES, mode=mode)
     arguments.number("gradcheck", least=0, atol=atol, rtol=rtol)
     arguments.number("gradcheck", least=0, most=1, max_kinks=max_kinks)
     arguments.number("gradcheck", eps=eps)

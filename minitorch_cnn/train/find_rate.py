@@ -113,11 +113,13 @@ def find_rate(
     arguments.instance("find_rate", Trainer, trainer=trainer)
     arguments.positive("find_rate", least=least, most=most)
     arguments.integer("find_rate", least=FEWEST, steps=steps)
+    if on_step is not None:
+        arguments.function("find_rate", on_step=on_step)
     if not least < most < math.inf:
         raise ValueError(f"find_rate: most - expected a finite number above least, {least!r}, got {most!r}")
     if trainer.ranks.size > 1:
         raise ValueError(f"find_rate: trainer - expected one process, got one of {trainer.ranks.size} ranks")
-    rates = np.geomspace(least, most, steps)
+    rates = np.geomspace(float(least), float(most), steps)
     with _left_as_it_was(trainer):
         losses = _sweep(trainer, rates, on_step or (lambda done, count: None))
     smoothed = _smoothed(losses, _WIDTH * steps)

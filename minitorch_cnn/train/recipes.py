@@ -167,7 +167,14 @@ def few_images(recipe: Recipe, count: int) -> dict[str, Any]:
     -------
     dict
         ``batch_size``, ``peak_lr`` or ``sgd_lr_scale``, and ``epochs``, as far as they change.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``recipe`` is not one, or ``count`` not a positive integer.
     """
+    arguments.instance("few_images", Recipe, recipe=recipe)
+    arguments.integer("few_images", least=1, count=count)
     batch = recipe.batch_size
     while batch > 4 and count // batch < _BATCHES:
         batch //= 2

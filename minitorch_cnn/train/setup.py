@@ -119,7 +119,13 @@ def augmentation(recipe: Recipe) -> list[Any]:
     -------
     list of callables
         See `data.transforms`.
+
+    Raises
+    ------
+    TypeError
+        If ``recipe`` is not one.
     """
+    arguments.instance("augmentation", Recipe, recipe=recipe)
     size, jitter = recipe.image_size or 0, recipe.color_jitter
     flip = data.AlternatingFlip if recipe.flip == "alternating" else data.Flip
     steps = [  # whether the recipe wants each, and what makes it

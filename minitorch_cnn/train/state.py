@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn import rng, weights
+from minitorch_cnn import arguments, rng, weights
 from minitorch_cnn.data.dataset import contents_digest
 from minitorch_cnn.io import files, record
 from minitorch_cnn.nn import Module
@@ -301,6 +301,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path):
+        arguments.path("Checkpoints", folder=folder)
         self.folder = pathlib.Path(folder)
         files.remove_stale(self.folder)
         self._known = set(self.paths())

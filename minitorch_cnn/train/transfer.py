@@ -121,6 +121,7 @@ def only_head_learns(model: nn.Module, freeze_until: str | None) -> bool:
     ValueError
         If there is no such layer, or no fully connected one.
     """
+    arguments.instance("only_head_learns", nn.Module, model=model)
     if freeze_until is not None:
         model.freeze(freeze_until)
     head, _ = setup.last_linear(model)
@@ -146,6 +147,7 @@ def replace_head(model: nn.Module, num_classes: int) -> nn.Module:
         If it has no fully connected layer.
     """
     arguments.instance("replace_head", nn.Module, model=model)
+    arguments.integer("replace_head", least=1, num_classes=num_classes)
     path, old = setup.last_linear(model)
     setup.put(model, path, nn.Linear(old.in_features, num_classes))
     return model

@@ -207,9 +207,12 @@ def test_the_arguments_are_checked():
     model = nn.Linear(3, 2)
     with pytest.raises(TypeError, match=r"compile: model - expected a Module, got 'cifar4'"):
         minitorch_cnn.compile("cifar4", SHAPE)
-    for shape in ((3, 8, 8), (0, 3, 8, 8)):
-        with pytest.raises(ValueError, match=r"compile: shape - expected \(N, C, H, W\), each at least 1, got"):
-            minitorch_cnn.compile(model, shape)
+    with pytest.raises(ValueError, match=r"compile: shape - expected \(N, C, H, W\), each at least 1, got"):
+        minitorch_cnn.compile(model, (3, 8, 8))
+    with pytest.raises(ValueError, match=r"compile: shape\[0\] - expected at least 1, got 0"):
+        minitorch_cnn.compile(model, (0, 3, 8, 8))
+    with pytest.raises(TypeError, match="compile: progress - expected a function, got 3"):
+        minitorch_cnn.compile(model, SHAPE, progress=3)
     with pytest.raises(ValueError, match="compile: processes - expected"):
         minitorch_cnn.compile(model, SHAPE, processes=0)
 

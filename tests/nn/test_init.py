@@ -138,7 +138,7 @@ def test_dirac_with_more_outputs_than_inputs_leaves_the_rest_zero():
         (
             lambda: init.kaiming_uniform_(weight(), mode="fan"),
             ValueError,
-            "mode - expected 'fan_in' or 'fan_out', got 'fan'",
+            "mode - expected one of fan_in, fan_out, got 'fan'",
         ),
         (
             lambda: init.kaiming_uniform_(weight(), nonlinearity="selu"),

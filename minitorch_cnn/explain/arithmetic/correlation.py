@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import minitorch_kernels.reference as textbook
-from minitorch_cnn import nn, ops, optim
+from minitorch_cnn import arguments, nn, ops, optim
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.arithmetic.steps import agree, numbers
@@ -195,9 +195,11 @@ def learn_flip(weight: Operand, steps: int = 40, seed: int = 0) -> LearnedFlip:
     Raises
     ------
     TypeError, ValueError
-        If the kernel is not a matrix, or is larger than 12 x 12.
+        If the kernel is not a matrix, or is larger than 12 x 12; if ``steps`` or ``seed`` is not such an integer.
     """
     target = numbers("explain.learn_flip", "weight", weight, (2,))
+    arguments.integer("explain.learn_flip", least=1, steps=steps)
+    arguments.integer("explain.learn_flip", least=0, seed=seed)
     rng = np.random.default_rng(seed)
     x = Tensor(rng.standard_normal((_IMAGES, 1, _SIDE, _SIDE)))
     wanted = ops.conv2d(x, Tensor(target[None, None]))

@@ -182,7 +182,7 @@ def as_matrix(layer: Module, input_shape: Shape) -> ConvMatrix:
     if not isinstance(layer, (Conv1d, Conv2d)):
         raise TypeError(f"as_matrix: layer - expected a Conv1d or Conv2d, got {type(layer).__name__}")
     axes = 3 if isinstance(layer, Conv1d) else 4
-    weight, shape = layer.weight.data, tuple(input_shape)
+    weight, shape = layer.weight.data, tuple(arguments.listed("as_matrix", "input_shape", input_shape))
     expected = (1, layer.in_channels)
     if len(shape) != axes or shape[:2] != expected:
         letters = f"({expected[0]}, {expected[1]}, {'W' if axes == 3 else 'H, W'})"

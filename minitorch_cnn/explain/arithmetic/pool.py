@@ -20,7 +20,7 @@ class _Problem:
     """A pooling with its arguments checked: an image (C, H, W), and sizes in pairs."""
 
     def __init__(self, op, x, kernel, kind, stride, padding, count_include_pad):
-        if kind not in TITLES:
+        if not isinstance(kind, str) or kind not in TITLES:
             raise ValueError(f"{op}: kind - expected 'max' or 'avg', got {kind!r}")
         rows = isinstance(kernel, (tuple, list)) and len(kernel) == 1  # signals of several channels
         x = numbers(op, "x", x, (1, 2) if rows else (1, 2, 3))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_cnn import nn, ops, rng
+from minitorch_cnn import arguments, nn, ops, rng
 from minitorch_cnn.autograd import enable_grad
 from minitorch_cnn.data import Shapes10
 from minitorch_cnn.display import figures, html
@@ -120,12 +120,14 @@ def deep_network(kind: str, depth: int) -> Module:
 
     Raises
     ------
+    TypeError
+        If ``depth`` is not an integer.
     ValueError
         If there is no such kind, or no such network of this depth.
     """
-    if kind not in KINDS:
-        raise ValueError(f"deep_network: kind - expected one of {', '.join(KINDS)}, got {kind!r}")
-    if depth < 8 or (depth - 2) % 6:
+    arguments.one_of("deep_network", KINDS, kind=kind)
+    arguments.integer("deep_network", least=8, depth=depth)
+    if (depth - 2) % 6:
         raise ValueError(f"deep_network: depth - expected 6n + 2, at least 8, got {depth!r}")
     if kind == "dense":
         layers = depth - 4  # without the stem, two transitions and the fully connected layer
@@ -155,8 +157,8 @@ def gradient_norms(depths: Sequence[int] = DEPTHS, kinds: Sequence[str] = KINDS,
 
     Raises
     ------
-    ValueError
-        As `deep_network`.
+    TypeError, ValueError
+        As `deep_network`; also if ``depths`` or ``kinds`` is not a sequence.
 
     Notes
     -----
@@ -166,6 +168,8 @@ def gradient_norms(depths: Sequence[int] = DEPTHS, kinds: Sequence[str] = KINDS,
     Source: He, Zhang, Ren and Sun 2015, arXiv 1512.03385; Yang, Pennington, Rao, Sohl-Dickstein and
     Schoenholz 2019, "A Mean Field Theory of Batch Normalization", arXiv 1902.08129.
     """
+    depths = arguments.listed("gradient_norms", "depths", depths)
+    kinds = arguments.listed("gradient_norms", "kinds", kinds)
     shapes, state = Shapes10(train=True, size=_IMAGES), rng.get_state()
     small = shapes.images[:, ::2, ::2].transpose(0, 3, 1, 2).astype(np.float32) / 255
     x = Tensor((small - small.mean()) / small.std())

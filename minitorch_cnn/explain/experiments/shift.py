@@ -93,19 +93,20 @@ def shift_sensitivity(
     ------
     ShapeError
         If images and filters do not fit, or the image is too small.
-    ValueError
-        If a shift is negative.
+    TypeError, ValueError
+        If a shift is not an integer, or is negative.
     """
     images = _grey_shapes() if images is None else arguments.array("shift_sensitivity", "images", images, np.float32)
     weight = _edge_filters() if weight is None else arguments.array("shift_sensitivity", "weight", weight, np.float32)
-    shifts = tuple(shifts)
-    if not shifts or min(shifts) < 0:
-        raise ValueError(f"shift_sensitivity: shifts - expected pixels of at least 0, got {shifts}")
-    width = images.shape[-1] - max(shifts)
-    if images.ndim != 4 or weight.ndim != 4 or width < weight.shape[3] + 2:
-        expected = (
-            f"images (N, C, H, W) with at least {max(shifts) + weight.shape[-1] + 2} columns and filters of 4 axes"
-        )
+    shifts = tuple(arguments.listed("shift_sensitivity", "shifts", shifts))
+    for shift in shifts:
+        arguments.integer("shift_sensitivity", least=0, shifts=shift)
+    if not shifts:
+        raise ValueError("shift_sensitivity: shifts - expected at least one, got none")
+    width = images.shape[3] - max(shifts) if images.ndim == 4 else 0
+    if weight.ndim != 4 or width < weight.shape[3] + 2:
+        columns = max(shifts) + weight.shape[3] + 2 if weight.ndim == 4 else "a few"
+        expected = f"images (N, C, H, W) with at least {columns} columns and filters of 4 axes"
         raise ShapeError(f"shift_sensitivity: images - expected {expected}, got {images.shape} and {weight.shape}")
     changes = {}
     with no_grad():

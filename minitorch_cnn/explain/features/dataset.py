@@ -195,6 +195,12 @@ def dataset(
     Images count as the same if all pixels are, as they are in the dataset: pictures of a folder after scaling.
     """
     arguments.integer("dataset", least=0, seed=seed)
+    if files is not None:
+        both = arguments.listed("dataset", "files", files)
+        files = tuple(arguments.listed("dataset", "files", part) for part in both)
+    transforms = arguments.listed("dataset", "transforms", transforms)
+    for number, transform in enumerate(transforms):
+        arguments.function("dataset", **{f"transforms[{number}]": transform})
     train = as_arrays("dataset", "train_set", train_set)
     test = None if test_set is None else as_arrays("dataset", "test_set", test_set, train.classes)
     if len(train) == 0:

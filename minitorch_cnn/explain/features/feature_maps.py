@@ -13,6 +13,7 @@ from minitorch_cnn.explain.features.filters import mosaic, named
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.nn import Conv2d, Module
+from minitorch_cnn.nn.tracing import check_module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Operand
 
@@ -117,9 +118,13 @@ def feature_maps(model: Module, image: Operand, layers: Sequence[str] | None = N
 
     Raises
     ------
+    TypeError
+        If ``model`` is not a Module, or ``layers`` not a sequence.
     ValueError
         If there is no such layer, or it does not give maps.
     """
+    check_module("feature_maps", model)
+    layers = None if layers is None else arguments.listed("feature_maps", "layers", layers)
     if np.ndim(image) == 4:
         if not len(image):
             raise ValueError("feature_maps: image - expected at least one image, got none")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.epochs import load_state, saved_states
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.io import files
 from minitorch_cnn.nn import Conv2d, Module
+from minitorch_cnn.nn.tracing import check_module
 from minitorch_cnn.optim.clip import total_norm
 from minitorch_cnn.types import Array, Path
 
@@ -127,6 +129,8 @@ def filters(model: Module, layer: str | None = None) -> FilterGrid:
 
     Raises
     ------
+    TypeError
+        If ``model`` is not a Module.
     ValueError
         If there is no convolution at that path.
     """
@@ -135,10 +139,11 @@ def filters(model: Module, layer: str | None = None) -> FilterGrid:
 
 
 def _convolution(function, model, layer):
+    check_module(function, model)
     known = {path: module for path, module in model.named_modules() if isinstance(module, Conv2d)}
     if layer is None and known:
         layer = next(iter(known))
-    if layer not in known:
+    if not isinstance(layer, str) or layer not in known:
         expected = f"expected one of {', '.join(known)}" if known else "expected a model with a Conv2d"
         raise ValueError(f"{function}: layer - {expected}, got {layer!r}")
     return layer, known[layer]
@@ -188,6 +193,14 @@ class FilterFilm:
         return f'<img alt="{self.layer}" src="data:image/gif;base64,{base64.b64encode(self.gif()).decode()}">'
 
 
+def _frame(frame):
+    """Return (title, weight) of a frame; the weight is None if a run has no such layer."""
+    pair = isinstance(frame, (tuple, list)) and len(frame) == 2
+    if not pair or not isinstance(frame[0], str) or not isinstance(frame[1], (np.ndarray, type(None))):
+        raise TypeError(f"filter_film: frames - expected pairs of a title and an ndarray, got {frame!r:.60}")
+    return frame
+
+
 def filter_film(
     layer: str, folder: Path | None = None, frames: Sequence[tuple[Any, Array]] | None = None
 ) -> FilterFilm:
@@ -209,12 +222,18 @@ def filter_film(
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
         If there is nothing to show.
     """
+    arguments.instance("filter_film", str, layer=layer)
+    if folder is not None:
+        arguments.path("filter_film", folder=folder)
     if frames is None and folder is not None:
         found = saved_states(pathlib.Path(folder))
         frames = [(title, load_state(path, prefix).get(f"{layer}.weight")) for title, path, prefix in found]
+    frames = [] if frames is None else [_frame(one) for one in arguments.listed("filter_film", "frames", frames)]
     if not frames or any(weight is None or weight.ndim != 4 for _, weight in frames):
         raise ValueError(
             f"filter_film: layer - expected a convolution with weights in {folder or 'frames'}, got {layer!r}"

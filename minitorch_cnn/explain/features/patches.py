@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import no_grad
+from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.features.filters import named
@@ -14,13 +16,14 @@ from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import check_module
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from minitorch_cnn.data import ArrayDataset, Dataset
+    from minitorch_cnn.data import Dataset
 
 _ROWS = 8  # units of a figure
 
@@ -166,9 +169,10 @@ def patches(
     detection and semantic segmentation", section 3.1.
     """
     dataset = as_arrays("patches", "dataset", dataset)
-    for name, value in (("k", k), ("batch_size", batch_size), ("dataset", len(dataset))):
-        if value < 1:
-            raise ValueError(f"patches: {name} - expected at least 1, got {value}")
+    check_module("patches", model)
+    arguments.integer("patches", least=1, k=k, batch_size=batch_size)
+    if not len(dataset):
+        raise ValueError("patches: dataset - expected at least one image, got none")
     best = replay = None
     for start in range(0, len(dataset), batch_size):
         pixels = dataset.images[start : start + batch_size]
@@ -184,8 +188,12 @@ def patches(
     if seen.whole or not seen.placed:
         raise ValueError(f"patches: layer - expected one whose units see a part of the image, got {layer!r}")
     scores, indices, places = best
-    units = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS]) if units is None else np.asarray(units, int)
-    if len(units) == 0 or not 0 <= units.min() <= units.max() < len(scores):
+    if units is None:
+        units = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS])
+    else:
+        units = arguments.array("patches", "units", arguments.listed("patches", "units", units))
+    fit = units.size and units.ndim == 1 and units.dtype.kind in "iu"
+    if not fit or not 0 <= units.min() <= units.max() < len(scores):
         raise ValueError(f"patches: units - expected channels 0 to {len(scores) - 1}, got {units.tolist()}")
     width = output.shape[3]
     places = np.stack([places[units] // width, places[units] % width], axis=2)
@@ -193,7 +201,7 @@ def patches(
     return Patches(layer, units, scores[units], indices[units], places, boxes, dataset)
 
 
-def normalised(pixels: Array, dataset: "ArrayDataset") -> Array:
+def normalised(pixels: Array, dataset: ArrayDataset) -> Array:
     """Normalise images as a dataset does.
 
     Parameters
@@ -206,7 +214,17 @@ def normalised(pixels: Array, dataset: "ArrayDataset") -> Array:
     -------
     ndarray, shape (N, C, H, W), float64
         (pixels / 255 - mean) / std
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pixels`` are not such images, or ``dataset`` is not an ArrayDataset.
     """
+    arguments.instance("normalised", ArrayDataset, dataset=dataset)
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != len(dataset.mean):
+        got = f"{pixels.dtype} {pixels.shape}"
+        raise ValueError(f"normalised: pixels - expected uint8 (N, H, W, {len(dataset.mean)}), got {got}")
     return ((pixels / 255 - dataset.mean) / dataset.std).transpose(0, 3, 1, 2)
 
 

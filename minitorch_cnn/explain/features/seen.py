@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minitorch_cnn import arguments
 from minitorch_cnn.data import read_picture
+from minitorch_cnn.data.pictures import check_channels
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.shapes import pair
@@ -145,14 +146,14 @@ def seen(
     TypeError, ValueError
         If an argument is of another kind, there are no files, or not as many answers as files.
     """
-    if isinstance(files, (str, pathlib.PurePath)):
-        raise TypeError(f"seen: files - expected a sequence of paths, got {files!r}")
-    names, answers = tuple(map(str, files)), tuple(probabilities)
+    files, answers = arguments.listed("seen", "files", files), arguments.listed("seen", "probabilities", probabilities)
+    for file in files:
+        arguments.path("seen", files=file)
+    names = tuple(map(str, files))
     if not names:
         raise ValueError("seen: files - expected at least one picture, got none")
     if len(answers) != len(names):
         raise ValueError(f"seen: probabilities - expected {len(names)}, one for each file, got {len(answers)}")
     arguments.instance("seen", Mapping, **{f"probabilities[{i}]": row for i, row in enumerate(answers)})
-    if channels not in (1, 3):
-        raise ValueError(f"seen: channels - expected 3 or 1, got {channels!r}")
-    return SeenPictures(names, answers, pair(size, "seen: size"), channels)
+    check_channels("seen", channels)
+    return SeenPictures(names, tuple(answers), pair(size, "seen: size"), channels)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.result import Picture
@@ -85,9 +86,16 @@ def field_growth(networks: Mapping[str, tuple[Module, Shape]]) -> Growth:
 
     Raises
     ------
+    TypeError
+        If ``networks`` is not a dict of such pairs.
     ShapeError
         If a model does not take inputs of its shape.
     """
+    arguments.instance("field_growth", Mapping, networks=networks)
+    for name, entry in networks.items():
+        if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+            expected = "a Module and its input shape"
+            raise TypeError(f"field_growth: networks[{name!r}] - expected {expected}, got {entry!r:.60}")
     return Growth({name: _steps(Replay(model, shape)) for name, (model, shape) in networks.items()})
 
 

@@ -15,6 +15,7 @@ from minitorch_cnn.explain.fields.formula import Field, receptive_fields
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import check_module
 from minitorch_cnn.ops.reads import UNKNOWN
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Array, Operand, Shape
@@ -201,7 +202,8 @@ def receptive_field(
     Convolutional Neural Networks", section 3.
     """
     arguments.integer("receptive_field", least=-math.inf, y=y, x=x, **({} if channel is None else {"channel": channel}))
-    one = (1, *input_shape[1:])
+    check_module("receptive_field", model)
+    one = (1, *arguments.listed("receptive_field", "input_shape", input_shape)[1:])
     replay = Replay(model, one)
     end = replay.last_op(layer)
     output = replay.records[end].output

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minitorch_cnn import arguments
 from minitorch_cnn.autograd import GraphError, Node, Variable, topological_order
 from minitorch_cnn.explain.network.boxes import longest_path
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Module
+from minitorch_cnn.nn.tracing import check_module
+from minitorch_cnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,9 +79,14 @@ def graph(result: Variable, model: Module | None = None) -> Graph:
 
     Raises
     ------
+    TypeError
+        If ``result`` is not a Tensor, or ``model`` not a Module.
     GraphError
         If there is no graph: nothing needs a gradient, or backward has freed it.
     """
+    arguments.instance("graph", Tensor, result=result)
+    if model is not None:
+        check_module("graph", model)
     root = result.node
     if root is None or root.ctx is None:
         reason = "one without a graph" if root is None else "one whose graph backward has freed; use retain_graph=True"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minitorch_cnn import models
+from minitorch_cnn import arguments, models
 from minitorch_cnn.display import figures
 from minitorch_cnn.explain.network.stages import pattern, shared
 from minitorch_cnn.explain.network.summary import summary
@@ -28,6 +28,13 @@ DENSENETS = {"densenet121": 25.0, "densenet169": 23.6, "densenet201": 22.5, "den
 
 
 @figures.style()
+def _entry(entry):
+    """Return (name, title, year) of a network of the poster."""
+    if not isinstance(entry, (tuple, list)) or len(entry) != 3:
+        raise TypeError(f"poster: networks - expected (name, title, year) of each, got {entry!r:.60}")
+    return entry
+
+
 def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     """Draw networks side by side, with their sizes and the pattern that they share.
 
@@ -40,11 +47,19 @@ def poster(networks: Sequence[tuple[str, str, int]] = FAMOUS) -> "Figure":
     -------
     matplotlib.figure.Figure
         Everything but title and year comes from the traces.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``networks`` holds anything else, or no network.
     """
     from matplotlib.patches import Patch
 
+    networks = [_entry(one) for one in arguments.listed("poster", "networks", networks)]
+    if not networks:
+        raise ValueError("poster: networks - expected at least one, got none")
     figure = figures.blank("Famous networks, one pattern", slides=max(1, len(networks) / 6), pads=(0.1, 0.04))
-    axes = figure.subplots(len(networks), 3, width_ratios=(1.3, 3.6, 3.3))
+    axes = figure.subplots(len(networks), 3, squeeze=False, width_ratios=(1.3, 3.6, 3.3))
     patterns = []
     for (name, title, year), (left, middle, right) in zip(networks, axes, strict=True):
         shape = (1, *_image(name))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minitorch_cnn import arguments
+
 if TYPE_CHECKING:
     from minitorch_cnn.explain.network.topology import Topology
 
@@ -56,7 +58,15 @@ def pattern(topology: "Topology") -> Pattern:
     Pattern
         A stage begins at the first convolution after a pooling, or at one with a stride. A convolution without
         padding, which makes the maps smaller by a few pixels, begins no stage.
+
+    Raises
+    ------
+    TypeError
+        If ``topology`` is not one.
     """
+    from minitorch_cnn.explain.network.topology import Topology
+
+    arguments.instance("pattern", Topology, topology=topology)
     stages, pooled = [], False
     convolutions = side = channels = 0
     halved_by = joined_by = ""
@@ -89,7 +99,15 @@ def shared(patterns: Sequence[Pattern]) -> list[tuple[str, int]]:
     Returns
     -------
     list of (str, int)
+
+    Raises
+    ------
+    TypeError
+        If ``patterns`` is not a sequence of such objects.
     """
+    patterns = arguments.listed("shared", "patterns", patterns)
+    for number, one in enumerate(patterns):
+        arguments.instance("shared", Pattern, **{f"patterns[{number}]": one})
     questions = {
         "the maps get smaller from stage to stage": lambda p: _falls([s.side for s in p.stages]),
         "the number of channels grows": lambda p: p.stages[-1].channels > p.stages[0].channels,

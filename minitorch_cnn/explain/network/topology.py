@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from minitorch_cnn import arguments
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.semantics import call_of, covers_maps, declared, is_window, label
 from minitorch_cnn.nn import Module
@@ -88,6 +89,8 @@ def topology(model: Module, input_shape: Shape, name: str | None = None) -> Topo
         If the model does not take inputs of this shape.
     """
     x, records, _ = traced(model, input_shape)
+    if name is not None:
+        arguments.instance("topology", str, name=name)
     return Topology(name or type(model).__name__, layers(x, records)[0])
 
 

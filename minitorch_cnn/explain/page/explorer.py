@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minitorch_cnn import data
+from minitorch_cnn import arguments, data
 from minitorch_cnn.explain.page import document
 from minitorch_cnn.explain.page.content import network_content
 from minitorch_cnn.explain.page.film import film_content
@@ -81,6 +81,12 @@ def explore(
     The page checks itself: it holds the outputs that the kernels computed for the examples, compares its own with
     them, and says so.
     """
+    if isinstance(classifier, type) or not all(hasattr(classifier, name) for name in ("model", "metadata")):
+        raise TypeError(f"explore: classifier - expected an object of Classifier, got {classifier!r:.60}")
+    if title is not None:
+        arguments.instance("explore", str, title=title)
+    if run is not None:
+        arguments.path("explore", run=run)
     images = _checked(classifier, images)
     labels = _checked_labels(labels, len(images), len(classifier.classes))
     facts = {name: list(classifier.metadata[name]) for name in ("mean", "std")} | {"classes": list(classifier.classes)}

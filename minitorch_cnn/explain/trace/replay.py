@@ -62,7 +62,7 @@ class Replay:
         ValueError
             If there is no such module, or it did not run.
         """
-        if layer not in self.modules:
+        if not isinstance(layer, str) or layer not in self.modules:
             known = [path for path in self.modules if path]
             near = hint(str(layer), known, cutoff=0.0)  # the last part of a path is often given alone
             raise ValueError(f"explain: layer - expected a module's path, got {layer!r}{near}")

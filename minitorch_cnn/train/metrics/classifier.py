@@ -92,6 +92,7 @@ class Classifier:
     """
 
     def __init__(self, model: Module, metadata: dict[str, Any]):
+        arguments.instance("Classifier", Module, model=model)
         check_metadata("Classifier: metadata", metadata)
         self.model = model
         self.metadata = metadata

@@ -58,6 +58,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path):
+        arguments.path("RunFolder", path=path)
         self.path = pathlib.Path(path)
         self.history = self.path / "run.jsonl"
         self.result = self.path / "result.json"

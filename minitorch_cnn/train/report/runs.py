@@ -86,7 +86,9 @@ class Runs:
     """
 
     def __init__(self, runs: list[Run], broken: list[str]):
-        self.runs, self.broken = runs, broken
+        self.runs, self.broken = arguments.listed("Runs", "runs", runs), arguments.listed("Runs", "broken", broken)
+        for number, run in enumerate(self.runs):
+            arguments.instance("Runs", Run, **{f"runs[{number}]": run})
         self._names = _names([run.path.resolve() for run in self.runs])
 
     def _rows(self):

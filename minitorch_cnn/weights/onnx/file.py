@@ -10,7 +10,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Variable
 from minitorch_cnn.io import files
 from minitorch_cnn.nn.state import entries
-from minitorch_cnn.nn.tracing import evaluating, traced
+from minitorch_cnn.nn.tracing import check_module, evaluating, traced
 from minitorch_cnn.types import Array, Path, Shape
 from minitorch_cnn.weights.file import WeightFileError, as_text, digest_of
 from minitorch_cnn.weights.onnx import movement, operators  # noqa: F401 - they register their translations
@@ -67,6 +67,7 @@ def save_onnx(path: Path, model: "Module", input_shape: Shape, metadata: Mapping
     """
     onnx = _onnx("save_onnx")
     arguments.path("save_onnx", path=path)
+    check_module("save_onnx", model)
     text = as_text("save_onnx", metadata, standard=True)
     x, records, output = _traced(model, input_shape)
     _check_output(x, records, output)

@@ -58,3 +58,10 @@ def test_bad_arguments():
         explain.deep_network("wide", 20)
     with pytest.raises(ValueError, match=r"deep_network: depth - expected 6n \+ 2, at least 8, got 21"):
         explain.deep_network("plain", 21)
+
+
+def test_kinds_and_depths_may_be_generators():
+    found = explain.gradient_norms((depth for depth in (8, 14)), (kind for kind in ("plain", "residual")))
+    assert list(found.norms) == [("plain", 8), ("residual", 8), ("plain", 14), ("residual", 14)]
+    with pytest.raises(TypeError, match="gradient_norms: kinds - expected a sequence, got 'plain'"):
+        explain.gradient_norms((8,), "plain")

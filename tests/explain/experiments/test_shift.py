@@ -36,8 +36,10 @@ def test_what_a_window_that_still_sees_the_pixel_does_not_notice():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="shift_sensitivity: shifts - expected pixels of at least 0"):
+    with pytest.raises(ValueError, match="shift_sensitivity: shifts - expected at least 0, got -1"):
         explain.shift_sensitivity(shifts=(-1,))
+    with pytest.raises(ValueError, match="shift_sensitivity: shifts - expected at least one, got none"):
+        explain.shift_sensitivity(shifts=())
     with pytest.raises(ShapeError, match="shift_sensitivity: images - expected images .* at least 35 columns"):
         explain.shift_sensitivity(shifts=(30,))
 

@@ -42,3 +42,11 @@ def test_several_images_have_a_row_each():
     assert len(found.figure().axes) == 2 * len(explain.feature_maps(model, x[0]).figure().axes)
     with pytest.raises(ValueError, match="feature_maps: image - expected at least one image, got none"):
         explain.feature_maps(model, x[:0])
+
+
+def test_layers_may_be_a_generator_and_are_no_text():
+    images = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    found = explain.feature_maps(small(), images, (layer for layer in ("0", "4")))
+    assert [list(one.maps) for one in found.each] == [["0", "4"]] * 2
+    with pytest.raises(TypeError, match="feature_maps: layers - expected a sequence, got '0'"):
+        explain.feature_maps(small(), images, "0")

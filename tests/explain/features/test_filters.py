@@ -85,3 +85,12 @@ def test_bad_input(tmp_path):
     for options in ({"folder": tmp_path}, {}, {"frames": [("first", np.ones(3))]}):
         with pytest.raises(ValueError, match="filter_film: layer - expected a convolution with weights in"):
             explain.filter_film("0", **options)
+
+
+def test_frames_may_be_a_generator_of_titles_and_weights():
+    frames = [("a", np.zeros((4, 3, 3, 3))), ("b", np.ones((4, 3, 3, 3)))]
+    assert str(explain.filter_film("0", frames=iter(frames))) == str(explain.filter_film("0", frames=frames))
+    with pytest.raises(TypeError, match=r"filter_film: frames - expected pairs .*, got \(0, 1\)"):
+        explain.filter_film("0", frames=[(0, 1)])
+    with pytest.raises(TypeError, match="filter_film: layer - expected an object of str, got int"):
+        explain.filter_film(0, frames=frames)

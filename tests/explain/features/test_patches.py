@@ -70,6 +70,7 @@ def test_text_and_picture(channels):
     [
         ("0", {"k": 0}, "patches: k - expected at least 1, got 0"),
         ("0", {"batch_size": 0}, "patches: batch_size - expected at least 1, got 0"),
+        ("0", {"units": [0.5]}, r"patches: units - expected channels 0 to 4, got \[0.5\]"),
         ("0", {"units": [0, 5]}, r"patches: units - expected channels 0 to 4, got \[0, 5\]"),
         ("1", {}, "patches: layer - expected one whose units see a part of the image, got '1'"),
         ("2", {}, r"patches: layer - expected one that gives maps \(N, C, H, W\), got shape \(2, 5\)"),
@@ -79,5 +80,5 @@ def test_bad_input(layer, options, message):
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(ValueError, match=message):
         explain.patches(model, layer, dataset(2), **options)
-    with pytest.raises(ValueError, match="patches: dataset - expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="patches: dataset - expected at least one image, got none"):
         explain.patches(model, "0", dataset(2).select(slice(0)))

@@ -71,7 +71,7 @@ def test_long_names_end_in_an_ellipsis(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "told"),
     [
-        (("a.png", [row(1.0)], 2), TypeError, "files - expected a sequence of paths"),
+        (("a.png", [row(1.0)], 2), TypeError, "files - expected a sequence, got 'a.png'"),
         (((), [], 2), ValueError, "files - expected at least one picture, got none"),
         ((["a.png"], [], 2), ValueError, "probabilities - expected 1, one for each"),
         ((["a.png"], [row(1.0)] * 2, 2), ValueError, "probabilities - expected 1, one for each file, got 2"),

@@ -50,9 +50,6 @@ def test_shortcuts_and_the_end():
 
 
 def test_what_networks_share_is_counted():
-    class Widening:
-        stages = [explain.Stage(1, 8, 4, "", ""), explain.Stage(1, 16, 2, "", "")]
-        mean, full = False, 0
-
-    counts = [count for _, count in explain.shared([of("lenet5"), Widening])]
-    assert counts == [1, 1, 1, 1]
+    widening = explain.Pattern([explain.Stage(1, 8, 4, "", ""), explain.Stage(1, 16, 2, "", "")], False, 0, 2)
+    for networks in ([of("lenet5"), widening], iter([of("lenet5"), widening])):  # a generator is read once
+        assert [count for _, count in explain.shared(networks)] == [1, 1, 1, 1]
