@@ -127,7 +127,7 @@ def function(owner, **named):
 
 
 def listed(owner, name, value):
-    """Return the elements of a sequence or generator as a list, so that they can be read twice; text is none."""
+    """Return the elements of a sequence or generator as a list, so that they can be read twice; text is refused."""
     if isinstance(value, (str, bytes, bytearray)) or not np.iterable(value):
         raise TypeError(f"{owner}: {name} - expected a sequence, got {value!r:.60}")
     return list(value)
