@@ -32,12 +32,13 @@ def main(argv=None):
             return 0
         arguments = _parse(words)
         command = arguments.parser.prog
-        if arguments.show_code:
-            print(arguments.code(arguments), end="")
-            code = 0
-        else:
-            _check_variables()
-            code = arguments.run(arguments)
+        with streams.warnings_in_words():
+            if arguments.show_code:
+                print(arguments.code(arguments), end="")
+                code = 0
+            else:
+                _check_variables()
+                code = arguments.run(arguments)
         if sys.stdout is not None:  # closed before this process began
             sys.stdout.flush()
         return code if isinstance(code, int) else 0

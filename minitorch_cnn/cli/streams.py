@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import pathlib
 import sys
+import warnings
 
 
 def say(text):
@@ -11,6 +13,22 @@ def say(text):
     if sys.stderr is not None:  # else `print` would take standard output
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def warnings_in_words():
+    """Write warnings of the library as a line of their text, without the place in its code, and none of Pillow's.
+
+    Pillow warns of unusual contents of files that it reads nevertheless, in words about its own code.
+    """
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if not category.__module__.startswith("PIL") and "PIL" not in pathlib.PurePath(filename).parts:
+            say(f"mcnn: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def escape_unknown():

@@ -201,6 +201,8 @@ def check_state_dict(function, state_dict):
     for name in state_dict:
         if not isinstance(name, str):
             raise TypeError(f"{function}: state_dict - expected strings as names, got {name!r}")
+        if name == "__metadata__":
+            raise ValueError(f"{function}: state_dict - expected other names than {name!r}, which safetensors uses")
         try:
             name.encode()
         except UnicodeEncodeError as error:
@@ -244,8 +246,6 @@ def _plain(function, value, where):
 def _stored_form(name, array):
     """Return an array as the file holds it; safetensors itself writes other memory orders wrongly."""
     arguments.unmasked("weights.save", name, array)
-    if name == "__metadata__":
-        raise ValueError("weights.save: state_dict - expected other names than '__metadata__', which the format uses")
     if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS or array.dtype.itemsize > 8:
         got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"weights.save: {name} - expected an ndarray of numbers, got {got}")

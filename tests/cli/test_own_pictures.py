@@ -1,11 +1,13 @@
 """From a folder of pictures to a trained, used, explained network."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from minitorch_cnn import train
 from minitorch_cnn.data import shapes10
 
 
@@ -170,3 +172,22 @@ def test_mistakes_are_told_by_their_options(mcnn, pets, own_folder):
     ):
         code, out, err = mcnn(*TRAIN, *words, "--epochs", 1)
         assert code == 2 and not out and told in err, err
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines_and_those_of_pillow_are_not_shown(mcnn, pets, monkeypatch):
+    Image.new("RGB", (50, 50)).save(pets / "disk" / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow warns of up to twice as many
+    with pytest.warns(Image.DecompressionBombWarning):
+        Image.open(pets / "disk" / "large.png").close()
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--epochs", 1, "--run", "run")
+    assert code == 0 and "Warning" not in err, err
+    fit = train.Trainer.fit
+
+    def warned(self):
+        warnings.warn("look at the classes", stacklevel=2)
+        return fit(self)
+
+    monkeypatch.setattr(train.Trainer, "fit", warned)
+    code, _, err = mcnn(*TRAIN, "--data", pets, "--epochs", 1, "--run", "again")
+    assert code == 0 and "mcnn: look at the classes\n" in err and "Warning" not in err, err

@@ -209,7 +209,7 @@ LOOP["a"] = [LOOP]
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("__metadata__", "expected other names than '__metadata__', which the format uses"),
+        ("__metadata__", "expected other names than '__metadata__', which safetensors uses"),
         ("\ud800", r"expected names in UTF-8, got '\\ud800'"),
     ],
 )

@@ -91,6 +91,7 @@ DTYPES = "bool, float16, float32, float64, int16, int32, int64, int8, uint8"
         ({"a": np.zeros(2, np.complex64)}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got complex64"),
         ({"a": np.zeros(2, np.uint16)}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got uint16"),
         ({"a": np.array(["b"])}, TypeError, f"'a' - expected an ndarray of {DTYPES}, got <U1"),
+        ({"__metadata__": np.zeros(2)}, ValueError, "state_dict - expected other names than '__metadata__', which saf"),
     ],
 )
 def test_what_cannot_be_written(path, state, error, message):
