@@ -1,5 +1,8 @@
 """The random stream of initialisers and dropout; `manual_seed` restarts it.
 
+There is one for the program. A training draws from one of its own, see `using`, so that what else the program draws
+meanwhile, such as the weights of another network, does not change it.
+
 Data augmentation does not draw from it: each of its draws depends only on the seed, the epoch and the
 sample.
 """
@@ -13,6 +16,7 @@ import numpy as np
 
 _weights_are_drawn = ContextVar("weights_are_drawn", default=True)
 _generator = np.random.Generator(np.random.PCG64(0))
+_own: ContextVar[np.random.Generator | None] = ContextVar("own", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -27,15 +31,30 @@ def manual_seed(seed: int) -> None:
     ValueError
         If ``seed`` is negative or not an integer.
     """
-    global _generator
+    generator().bit_generator.state = stream(seed).bit_generator.state
+
+
+def stream(seed: int) -> np.random.Generator:
+    """Return a new stream, which begins at ``seed``; errors as `manual_seed`."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"manual_seed: seed - expected an integer >= 0, got {seed!r}")
-    _generator = np.random.Generator(np.random.PCG64(seed))
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 def generator() -> np.random.Generator:
-    """Return the stream, a `numpy.random.Generator`."""
-    return _generator
+    """Return the stream, a `numpy.random.Generator`: that of the program or, inside `using`, another one."""
+    return _own.get() or _generator
+
+
+@contextlib.contextmanager
+def using(own: np.random.Generator) -> Iterator[None]:
+    """Return a context manager inside which this thread draws from a stream of its own."""
+    before = _own.get()
+    try:
+        _own.set(own)
+        yield
+    finally:
+        _own.set(before)
 
 
 @contextlib.contextmanager
@@ -60,7 +79,7 @@ def weights_are_drawn() -> bool:
 
 def get_state() -> Mapping[str, Any]:
     """Return the position in the stream as a dict that can be stored as JSON."""
-    return _generator.bit_generator.state
+    return generator().bit_generator.state
 
 
 def jump(times: int) -> None:
@@ -79,7 +98,7 @@ def jump(times: int) -> None:
     if times < 0:
         raise ValueError(f"jump: times - expected an integer >= 0, got {times!r}")
     if times:
-        set_state(_generator.bit_generator.jumped(times).state)
+        set_state(generator().bit_generator.jumped(times).state)
 
 
 def set_state(state: Mapping[str, Any]) -> None:
@@ -90,10 +109,10 @@ def set_state(state: Mapping[str, Any]) -> None:
     ValueError
         If ``state`` belongs to another kind of stream, or is incomplete.
     """
-    expected = _generator.bit_generator.state["bit_generator"]
+    expected = get_state()["bit_generator"]
     if not isinstance(state, dict) or state.get("bit_generator") != expected:
         raise ValueError(f"set_state: state - expected a dict of a {expected} stream, got {state!r}")
     try:
-        _generator.bit_generator.state = state
+        generator().bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"set_state: state - expected what get_state returned, got {state!r}") from error

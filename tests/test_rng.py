@@ -51,6 +51,20 @@ def test_a_jump_leads_to_another_stream_that_can_be_repeated():
         rng.jump(-1)
 
 
+def test_inside_using_this_thread_draws_from_another_stream():
+    manual_seed(7)
+    expected, own = rng.generator().random(2), rng.stream(3)
+    manual_seed(7)
+    with pytest.raises(KeyError), rng.using(own):
+        first = rng.generator().random()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: rng.generator().random()).result() == expected[0]
+        manual_seed(3)
+        assert rng.generator() is own and rng.generator().random() == first
+        raise KeyError
+    assert rng.generator().random() == expected[1]
+
+
 def test_weights_are_drawn_again_after_the_block_also_after_an_error_in_it():
     assert rng.weights_are_drawn()
     with pytest.raises(KeyError), rng.undrawn_weights():

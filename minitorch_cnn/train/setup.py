@@ -1,5 +1,6 @@
 """The parts of a training that follow from its recipe: augmentation, first weights, optimiser and schedule."""
 
+import contextlib
 import math
 import os
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 
 import minitorch_cnn as mt
-from minitorch_cnn import arguments, data, nn, optim
+from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.nn.tracing import evaluating
+from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_kernels.runtime.dry_run import dry_run
@@ -140,6 +142,13 @@ def augmentation(recipe: Recipe) -> list[Any]:
         (size, lambda: data.Resize((size, size))),  # after the others, because small images are changed faster
     ]
     return [make() for wanted, make in steps if wanted]
+
+
+@contextlib.contextmanager
+def as_chosen(trainer, blocks):
+    """Return a context in which a batch is learned from: in the precision of the recipe, from the trainer's stream."""
+    with in_blocks(blocks), mt.precision(trainer.recipe.precision), rng.using(trainer.state.random):
+        yield
 
 
 def total_steps(epochs, batches):

@@ -139,6 +139,8 @@ class TrainingState:
     schedule : Schedule
     progress : Progress
     average : WeightAverage or None
+    random : numpy.random.Generator
+        The stream that dropout draws from; by default that of the program.
     """
 
     model: Module
@@ -146,6 +148,7 @@ class TrainingState:
     schedule: Schedule
     progress: Progress
     average: WeightAverage | None = None
+    random: np.random.Generator = dataclasses.field(default_factory=rng.generator)
 
     def follow(self) -> None:
         """Let the average of the weights follow a step."""
@@ -230,7 +233,7 @@ def snapshot(state, settings):
     return {
         "settings": settings,
         "progress": dataclasses.asdict(state.progress),
-        "random": rng.get_state(),
+        "random": state.random.bit_generator.state,
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
@@ -246,7 +249,8 @@ def restore(state, saved):
     state.schedule.load_state_dict(saved["schedule"])
     if state.average is not None:
         state.average.load_state_dict(saved["average"])
-    rng.set_state(saved["random"])
+    with rng.using(state.random):
+        rng.set_state(saved["random"])
 
 
 def digest(parameters):

@@ -8,10 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-import minitorch_cnn as mt
 from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.io.streams import NullStream
-from minitorch_cnn.ops.reproducible_sum import in_blocks
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import best, continuing, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
@@ -118,13 +116,14 @@ class Trainer:
         arguments.number("Trainer", least=0, save_every=save_every)
         self.save_every, self.on_epoch = float(save_every), setup.callback(on_epoch)
         self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
-        rng.manual_seed(self.seed)
+        random = rng.stream(self.seed)  # of this training alone
         kept, self.held_out = setup.held_out(train_set, self.holdout)
         self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
         self.loss = Objective(recipe, kept.labels, len(train_set.classes))
-        model, architecture = network.describe(model, recipe.model, self._sizes())
+        with rng.using(random):
+            model, architecture = network.describe(model, recipe.model, self._sizes())
         self.settings = state.settings(recipe, train_set, architecture, options)
-        self.state = self._first_state(nn.fuse(model))
+        self.state = self._first_state(nn.fuse(model), random)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.classifier = setup.checked(Classifier(self.model, self.settings))
         self.trainable = self.model  # what computes the logits of a batch
@@ -143,7 +142,7 @@ class Trainer:
         size, classes = self.recipe.image_size or height, len(self.train_set.classes)
         return {"num_classes": classes, "in_channels": channels, "image_size": size}
 
-    def _first_state(self, model):
+    def _first_state(self, model, random):
         """Return the state before the first step."""
         if self.sync_bn:
             nn.sync_batch_norm(model, self.ranks.sum)
@@ -151,7 +150,7 @@ class Trainer:
         steps = setup.total_steps(self.recipe.epochs - self.first_epoch, len(self.loader))
         optimizer, self.main_group = setup.optimizer(self.recipe, model), setup.main_group(self.recipe, model)
         schedule, average = setup.schedule(self.recipe, optimizer, steps), setup.average(self.recipe, model, steps)
-        return state.TrainingState(model, optimizer, schedule, state.Progress(), average)
+        return state.TrainingState(model, optimizer, schedule, state.Progress(), average, random)
 
     @property
     def model(self) -> nn.Module:
@@ -232,7 +231,7 @@ class Trainer:
         totals = np.zeros(3)  # sum of the losses, right answers, images
         for part in setup.parts(len(labels), self.accumulate):
             x, answers = Tensor(images.data[part]), labels[part]
-            with in_blocks(buckets.blocks_per_rank(self.ranks, self.sync_bn)), mt.precision(self.recipe.precision):
+            with setup.as_chosen(self, buckets.blocks_per_rank(self.ranks, self.sync_bn)):
                 logits = self.trainable(x)
                 loss, count = self.loss(logits, answers)
                 self.stop_at(nan_check.bad_loss(self.trainable, x, loss.item()))
@@ -265,7 +264,8 @@ class Trainer:
         """Hold folder, clock, progress bar and worker processes during a `fit`."""
         with self._locked():
             agreement.at_start(self.ranks, self.settings, self.progress.step, self.parameters)
-            rng.jump(self.ranks.rank)  # each rank has its own dropout
+            with rng.using(self.state.random):
+                rng.jump(self.ranks.rank)  # each rank has its own dropout
             if not self.ranks.first(bool(self.checkpoints.paths())):
                 self.save()  # so that there is one from the first step on
             self._write_history()  # that of a killed run may be a line ahead of its checkpoint

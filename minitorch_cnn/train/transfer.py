@@ -71,8 +71,8 @@ def transfer(
     else:
         got = type(pretrained).__name__
         raise TypeError(f"transfer: pretrained - expected a Pretrained or a Classifier, got {got}")
-    rng.manual_seed(seed)
-    model = replace_head(pretrained.model, len(train_set.classes))
+    with rng.using(rng.stream(seed)):
+        model = replace_head(pretrained.model, len(train_set.classes))
     if recipe.cache_features and recipe.freeze_until is None:
         recipe = dataclasses.replace(recipe, freeze_until=before_head(model))
     train_set = dataclasses.replace(train_set, mean=mean, std=std)

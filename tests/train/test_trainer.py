@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from minitorch_cnn import data, train, weights
+from minitorch_cnn import data, nn, rng, train, weights
 
 
 def digest_of(trainer):
@@ -30,6 +31,30 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(start):
         digests.append((digest_of(trainer), trainer.progress.fingerprint))
     assert digests[0] == digests[1]
     assert digests[0][0] != digests[2][0] and digests[0][1] != digests[2][1]
+
+
+def test_what_else_draws_random_numbers_does_not_change_a_training(start):
+    """Another trainer made before fit(), a network made and trained after an epoch, two trainings in two threads."""
+    alone = start("alone")
+    alone.fit()
+    expected = digest_of(alone)
+    between, around = start("between"), start("around", on_epoch=lambda trainer, record: nn.Linear(5, 5))
+    inside = start("outer", on_epoch=lambda trainer, record: start(f"inner-{record['epoch']}", seed=3).fit())
+    threads = [start("thread-0"), start("thread-1")]
+    start("other", seed=7)
+    for trainer in (between, around, inside):
+        trainer.fit()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(train.Trainer.fit, threads))
+    assert {digest_of(trainer) for trainer in (between, around, inside, *threads)} == {expected}
+
+
+def test_a_training_leaves_the_random_numbers_of_the_program_alone(start):
+    trainer = start()
+    rng.manual_seed(4)
+    before = rng.get_state()
+    trainer.fit()
+    assert rng.get_state() == before
 
 
 def test_workers_do_not_change_the_result(start):
