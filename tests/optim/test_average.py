@@ -54,7 +54,32 @@ def test_ema_follows_the_weights_and_is_applied_for_a_while():
     for path, array in floats(net).items():
         np.testing.assert_array_equal(array, own[path])
     average.finish()
-    np.testing.assert_array_equal(net[1].running_var, average.arrays["1.running_var"])
+    np.testing.assert_array_equal(net[1].running_var, average.arrays["1.running_var"].astype(np.float32))
+
+
+def test_an_average_that_moves_slowly_does_not_stop_on_its_way():
+    """From 1 towards 1.0005 the first move is 5e-8, less than half of the last digit of float32 there."""
+    net = nn.Linear(1, 1)
+    net.weight.data[...] = 1
+    average = optim.EMA(net, 0.9999)
+    net.weight.data[...] = 1.0005
+    for _ in range(2000):
+        average.step()
+    expected = 1.0005 - 0.0005 * 0.9999**2000
+    np.testing.assert_allclose(average.arrays["weight"], expected, rtol=1e-7)
+    average.finish()
+    np.testing.assert_allclose(net.weight.data, expected, rtol=1e-7)
+
+
+def test_an_average_of_an_older_file_in_float32_goes_on():
+    net = nn.Linear(2, 1)
+    average, other = optim.EMA(net), optim.EMA(nn.Linear(2, 1))
+    saved = average.state_dict()
+    saved["arrays"] = {path: array.astype(np.float32) for path, array in saved["arrays"].items()}
+    other.load_state_dict(saved)
+    for path, array in other.arrays.items():
+        assert array.dtype == np.float64
+        np.testing.assert_array_equal(array, average.arrays[path])
 
 
 @pytest.mark.parametrize("make", [lambda net: optim.EMA(net, 0.9), lambda net: optim.Lookahead(net, 9, every=2)])
