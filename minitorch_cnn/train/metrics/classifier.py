@@ -19,7 +19,7 @@ from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
 from minitorch_cnn.train.distributed.ranks import SingleProcess
 from minitorch_cnn.train.metrics.metadata import ENTRIES, check_metadata
-from minitorch_cnn.train.metrics.views import list_views, view
+from minitorch_cnn.train.metrics.views import answers_of, list_views, view
 from minitorch_cnn.train.network import Model
 from minitorch_cnn.types import Array, Path
 
@@ -59,8 +59,8 @@ class Evaluation:
 
     @property
     def predictions(self) -> Array:
-        """The most probable class of each image, (N,) int64."""
-        return self.probabilities.argmax(axis=1)
+        """The most probable class of each image, (N,) int64; -1 where the outputs of the network are not finite."""
+        return answers_of(self.probabilities)
 
     def _repr_html_(self):
         numbers = f"{self.accuracy:.2%}", f"{self.loss:.4f}", f"{len(self.probabilities):,}"
@@ -265,10 +265,10 @@ class Classifier:
         logits = Tensor(both[0])
         return Evaluation(
             loss=ops.cross_entropy(logits, dataset.labels).item(),
-            accuracy=_share_right(both[0], dataset.labels),
+            accuracy=float(np.mean(answers_of(both[0]) == dataset.labels)),
             probabilities=ops.softmax(logits).data,
             views=views,
-            plain_accuracy=_share_right(both[1], dataset.labels),
+            plain_accuracy=float(np.mean(answers_of(both[1]) == dataset.labels)),
         )
 
     def read(self, paths: Iterable[Path]) -> Array:
@@ -376,11 +376,6 @@ class Classifier:
             named = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
             best = self.classes[row.argmax()]
             yield Prediction(str(path), best, named[best], named)
-
-
-def _share_right(logits, labels):
-    """Return the share of right answers; a row with NaN is not an answer, although it has an argmax."""
-    return float(np.mean((logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)))
 
 
 def _several(paths):

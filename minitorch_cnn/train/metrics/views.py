@@ -1,4 +1,4 @@
-"""Test-time augmentation: a network answers for several views of an image, and the mean of its logits counts."""
+"""Answers, and test-time augmentation: a network answers for several views of an image, and their mean counts."""
 
 import numpy as np
 
@@ -34,6 +34,11 @@ def view(x, shift, mirror):
         rows, columns = (_moved(length, shift) for length in x.shape[2:])
         x = x[:, :, rows][..., columns]
     return np.ascontiguousarray(x[..., ::-1]) if mirror else x
+
+
+def answers_of(logits):
+    """Return the index of the largest logit of each row, (N,); -1 for a row with NaN, although it has an argmax."""
+    return np.where(np.isnan(logits).any(axis=1), -1, logits.argmax(axis=1))
 
 
 def _moved(length, shift):

@@ -7,6 +7,7 @@ import numpy as np
 
 from minitorch_cnn.display import figures
 from minitorch_cnn.display.figures import BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
+from minitorch_cnn.train.metrics.views import answers_of
 
 _COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, PINK, SKY  # of runs
 _MARKERS = "o", "s", "^", "D"
@@ -132,6 +133,7 @@ def confusion(labels, predictions, classes):
     Parameters
     ----------
     labels, predictions : ndarray of int, shape (N,)
+        An answer of -1 is none: it counts for its row, and in no column.
     classes : sequence of str
 
     Returns
@@ -140,8 +142,9 @@ def confusion(labels, predictions, classes):
         Row: the true class; column: the answer; number: percent of the row.
     """
     counts = np.zeros((len(classes), len(classes)))
-    np.add.at(counts, (labels, predictions), 1)
-    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    answered = predictions >= 0
+    np.add.at(counts, (labels[answered], predictions[answered]), 1)
+    percent = 100 * counts / np.maximum(np.bincount(labels, minlength=len(classes)), 1)[:, None]
     figure = figures.blank()
     axes = figure.subplots()
     image = axes.imshow(percent, cmap="cividis", vmin=0, vmax=100, aspect="auto")  # even lightness, for all eyes
@@ -171,6 +174,7 @@ def mistakes(images, labels, probabilities, classes):
     images : ndarray of uint8, shape (N, H, W, 3)
     labels : ndarray of int, shape (N,)
     probabilities : ndarray, shape (N, classes)
+        A row of NaN is no answer, and so a mistake.
     classes : sequence of str
 
     Returns
@@ -178,7 +182,7 @@ def mistakes(images, labels, probabilities, classes):
     matplotlib.figure.Figure
         At most 3 rows of 6 images.
     """
-    predictions = probabilities.argmax(axis=1)
+    predictions = answers_of(probabilities)
     sureness = probabilities.max(axis=1)
     wrong = np.flatnonzero(predictions != labels)
     if len(wrong):
@@ -194,5 +198,6 @@ def mistakes(images, labels, probabilities, classes):
     for axes, i in zip(grid.flat, chosen, strict=False):
         axes.imshow(images[i], interpolation="nearest", cmap="gray", vmin=0, vmax=255)
         sure = f"{sureness[i]:.0%}" if sureness[i] < 0.995 else "> 99%"  # a rounded 100% claims too much
-        axes.set_title(f"true {classes[labels[i]]}\n{classes[predictions[i]]} {sure}", fontsize=figures.SMALL)
+        answer = "no answer" if predictions[i] < 0 else f"{classes[predictions[i]]} {sure}"
+        axes.set_title(f"true {classes[labels[i]]}\n{answer}", fontsize=figures.SMALL)
     return figure

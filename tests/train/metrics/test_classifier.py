@@ -141,6 +141,7 @@ def test_nan_is_no_answer(test_set, tmp_path):
     classifier = train.Classifier(Nothing(), FACTS)
     judged = classifier.evaluate(test_set, views=2)
     assert judged.accuracy == judged.plain_accuracy == 0 and np.isnan(judged.loss)
+    np.testing.assert_array_equal(judged.predictions, np.full(len(test_set), -1))
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(train.ClassifierError, match="expected finite outputs, got NaN or infinity for .*a.png"):
         classifier.classify([tmp_path / "a.png"])

@@ -64,6 +64,15 @@ def test_no_mistakes_at_all():
     assert [axes.get_title() for axes in figure.axes[:2]] == ["true cat\ncat 60%", "true cat\ncat > 99%"]
 
 
+def test_an_image_without_an_answer_is_in_no_column_and_a_mistake():
+    labels, probabilities = np.array([0, 0, 1]), np.array([[np.nan, np.nan], [0.9, 0.1], [0.2, 0.8]])
+    axes = plots.confusion(labels, np.array([-1, 0, 1]), ["cat", "dog"]).axes[0]
+    assert sorted(text.get_text() for text in axes.texts) == ["100", "50"]
+    assert axes.get_title() == "66.67% of 3 images are right"
+    figure = plots.mistakes(np.zeros((3, 2, 2, 3), np.uint8), labels, probabilities, ["cat", "dog"])
+    assert figure.axes[0].get_title() == "true cat\nno answer" and figure.axes[1].get_title() == ""
+
+
 def test_labels_of_the_accuracy_are_equally_far_apart():
     history = [record | {"train_accuracy": 0.14 + 0.02 * i} for i, record in enumerate(HISTORY * 3)]
     _, accuracy = plots.curves(history, "a run").axes
