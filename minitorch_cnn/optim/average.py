@@ -42,7 +42,8 @@ class WeightAverage:
         if isinstance(model, type) or not callable(getattr(model, "state_dict", None)):
             raise TypeError(f"{type(self).__name__}: model - expected a Module, got {type(model).__name__}")
         self.model, self.steps = model, 0
-        self.arrays: dict[str, Any] = {path: array.astype(np.float64) for path, array in self._floats().items()}
+        with np.errstate(invalid="ignore"):  # before a resume, weights are arbitrary memory
+            self.arrays: dict[str, Any] = {path: array.astype(np.float64) for path, array in self._floats().items()}
 
     def _floats(self):
         """Return copies of the floating parameters and buffers of the model by dotted path."""
