@@ -133,7 +133,7 @@ def confusion(labels, predictions, classes):
     Parameters
     ----------
     labels, predictions : ndarray of int, shape (N,)
-        An answer of -1 is none: it counts for its row, and in no column.
+        For -1 there is not an answer: it counts for its row, and in no column.
     classes : sequence of str
 
     Returns
@@ -174,7 +174,7 @@ def mistakes(images, labels, probabilities, classes):
     images : ndarray of uint8, shape (N, H, W, 3)
     labels : ndarray of int, shape (N,)
     probabilities : ndarray, shape (N, classes)
-        A row of NaN is no answer, and so a mistake.
+        A row of NaN does not answer, and so is a mistake.
     classes : sequence of str
 
     Returns
