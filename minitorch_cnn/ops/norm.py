@@ -123,15 +123,20 @@ class BatchNorm(Function):
     def forward(ctx, x, weight, bias, *, training, **hyper):
         pixels = _pixels(x)
         mean, inv_std, scale, shift = batch_norm_coefficients(pixels, weight, bias, training=training, **hyper)
+        out = nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
         ctx.training = training
-        if any(ctx.needs_grad):
-            ctx.save(x, mean, inv_std, weight)  # x, not the normalised x, which no other operation needs
-        return nchw(kernels.layers.batch_norm.batch_norm_apply(pixels, scale, shift)).reshape(x.shape)
+        gamma = np.ones_like(mean) if weight is None else weight
+        if any(ctx.needs_grad) and training and weight is None:
+            # The normalised x is the output less the bias, and the next operation often keeps the output as well.
+            center = np.zeros_like(mean) if bias is None else bias.copy()
+            ctx.save(out, center, gamma, inv_std)
+        elif any(ctx.needs_grad):
+            ctx.save(x, mean, inv_std, gamma)  # x, not the normalised x, which no other operation needs
+        return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        x, mean, inv_std, weight = ctx.saved
-        gamma = np.ones_like(mean) if weight is None else weight
+        x, mean, inv_std, gamma = ctx.saved
         pixels, grad_pixels = _pixels(x), _pixels(grad_out)  # (N, H, W, C)
         if ctx.training:
             grad_x, grad_weight, grad_bias = kernels.layers.batch_norm.batch_norm_backward(

@@ -1,6 +1,7 @@
 """Batch normalisation and local response normalisation."""
 
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -78,6 +79,31 @@ def test_agrees_with_pytorch(training, dtype):
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a.grad, b.grad.numpy(), atol=tolerance)
         assert a.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("bias", [None, [0.5, -3.0, 1000.0]])
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (2, 3, 4, 5)])
+def test_a_scale_that_is_not_trained_gives_the_gradients_of_a_scale_of_one(shape, bias):
+    rng, grads = np.random.default_rng(0), []
+    pixels, grad_out = rng.normal(2, 3, shape), rng.normal(size=shape)
+    for weight in (None, Tensor(np.ones(3))):
+        x = Tensor(pixels, requires_grad=True)
+        shift = None if bias is None else Tensor(bias, dtype=np.float64, requires_grad=True)
+        ops.batch_norm(x, weight, shift, None, None, training=True).backward(grad_out)
+        grads.append([x.grad] if bias is None else [x.grad, shift.grad])
+    for got, want in zip(*grads, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+def test_without_a_trained_scale_the_output_is_kept_in_place_of_the_input():
+    x = Tensor(np.random.default_rng(0).normal(size=(2, 3, 4, 4)), requires_grad=True)
+    for weight, alive in ((None, False), (Tensor(np.ones(3)), True)):
+        maps = x + 1.0
+        array = weakref.ref(maps.data)
+        out = ops.batch_norm(maps, weight, None, None, None, training=True)
+        del maps
+        assert (array() is not None) == alive
+        assert out.requires_grad
 
 
 def test_running_statistics_move_by_momentum_and_keep_the_unbiased_variance():
