@@ -147,11 +147,12 @@ def fill_by_tiles(images, filters, outputs, grid):
     threads, channels, lanes, dtype = get_num_threads(), grid.channels, grid.lanes, outputs.maps.dtype
     panel_width = grid.panels * grid.width
     grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, dtype.itemsize))
-    transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), dtype)
+    planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
+    size = TILE_AREA * planes + max(channels, grid.width)
+    whole = (TILE_AREA * plane(channels * panel_width, lanes),)
+    transformed, scratch = memory.together(dtype, whole, (threads, size))
     _transform_filters(filters, transformed, grid)
     offsets = offsets_of(grid.tiles, channels, grid.width)
-    planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
-    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), dtype)
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)
 
 
@@ -226,8 +227,9 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     if not memo.of(weight, outliers.split_filters).fits:
         return indirect.conv2d_forward_indirect(x, weight, bias, **hyper)
     out = correlate(x, weight, bias, out_size, padding, memo=memo, fill=fill)
-    if len(apart := outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)):
-        out[apart] = indirect.conv2d_forward_indirect(x[apart], weight, bias, **hyper)
+    apart = outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)
+    for part, images in outliers.parts(apart, x):
+        out[part] = indirect.conv2d_forward_indirect(images, weight, bias, **hyper)
     return out
 
 
@@ -261,6 +263,7 @@ def conv2d_backward_input_winograd(
     if not memo.of(weight, outliers.split_filters).fits:
         return indirect.conv2d_backward_input_indirect(grad_out, weight, **sizes)
     grad_x = correlate(grad_out, weight, None, input_size, around, memo=memo, transposed=True, fill=fill)
-    if len(apart := outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)):
-        grad_x[apart] = indirect.conv2d_backward_input_indirect(grad_out[apart], weight, **sizes)
+    apart = outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)
+    for part, grads in outliers.parts(apart, grad_out):
+        grad_x[part] = indirect.conv2d_backward_input_indirect(grads, weight, **sizes)
     return grad_x

@@ -37,6 +37,7 @@ from minitorch_kernels.runtime.views import flat_bits
 _GROWTH = 2.0**14  # the most by which the transforms together enlarge a product
 _ERROR = 2.0**-15  # relative error that is allowed in the row or column of the smallest elements
 _MOST_LARGE = 2  # large weights for each filter: more would take longer than the definition
+_PART_BYTES = 1 << 22  # of copies of the images that the definition computes together: fewer would cost more time
 _SAMPLE = 16  # channels of a column's first pixel that are measured together with the rows
 
 
@@ -321,3 +322,17 @@ def find_pairs(x, grad_out, memo=None):
     _exclude(x, of_x, of_grad.rows, excluded, *limits)  # an image is multiplied with its own gradient alone
     _exclude(grad_out, of_grad, of_x.rows, excluded, *limits)
     return excluded.nonzero()[0]
+
+
+def parts(indices, *arrays):
+    """Yield indices of excluded images, some at a time, with a copy of these images of each array (N, ...).
+
+    The definition computes them part by part, so that the copies stay small.
+    """
+    count = max(1, _PART_BYTES // max(1, sum(array[:1].nbytes for array in arrays)))
+    for first in range(0, len(indices), count):
+        part = indices[first : first + count]
+        copies = [memory.empty((len(part), *array.shape[1:]), array.dtype) for array in arrays]
+        for copy, array in zip(copies, arrays, strict=True):
+            np.take(array, part, 0, out=copy, mode="clip")  # the usual mode would copy once more
+        yield part, *copies

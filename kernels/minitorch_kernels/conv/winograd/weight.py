@@ -53,6 +53,14 @@ _FILTERS_WEIGH = 16  # tiles: what transforming the sums costs, see `tiles.is_fa
 _RUN = 8  # channels whose sums are added and transformed together
 
 
+class Pairs(NamedTuple):
+    """Images with the gradients of their outputs, and which of them count."""
+
+    images: Images
+    grad_out: np.ndarray  # (N, OH, OW, O)
+    chosen: np.ndarray  # (M,), int64: indices of images; tiles are numbered through these
+
+
 class Chunk(NamedTuple):
     """Tiles whose transforms stay in the cache until their products are in the sums; all int64."""
 
@@ -67,16 +75,17 @@ def is_faster(images, out_size, channels, out_channels, kernel):
 
 
 @compiled
-def _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid):
+def _transform(pairs, inputs, grads, zeros, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
+    images, grad_out, chosen = pairs
     _, out_height, out_width, out_channels = grad_out.shape
     grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
     x, grad_flat = flat(images.pixels), flat(grad_out)
     begin, end = share
     measure_rows_of_tiles(images, chunk.first + begin, chunk.first + end, grid)
     for t in range(begin, end):
-        origin = place(chunk.first + t, grid)
-        n, i, j = origin
+        m, i, j = place(chunk.first + t, grid)
+        n = chosen[m]
         inside = Inside(0, out_height - i, 0, out_width - j)
         for p in range(grid.panels):
             placement = Placement(
@@ -89,7 +98,7 @@ def _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid):
             )
             vectors = min(grid.width, out_channels - p * grid.width) // grid.lanes
             from_outputs(grad_flat, grads, zeros, placement, inside, vectors, kernel_size)
-        transform_tile(x, images.pixels.shape, inputs, zeros, origin, t * grid.channels, grid)
+        transform_tile(x, images.pixels.shape, inputs, zeros, (n, i, j), t * grid.channels, grid)
 
 
 @compiled
@@ -116,10 +125,10 @@ def _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid):
 
 
 @parallel_task
-def _transform_chunk(first_task, end_task, images, grad_out, inputs, grads, zeros, chunk, grid):
+def _transform_chunk(first_task, end_task, pairs, inputs, grads, zeros, chunk, grid):
     """Transform the tiles of a chunk, some in each task."""
     share = first_task * _SHARE, min(chunk.count, end_task * _SHARE)
-    _transform(images, grad_out, inputs, grads, zeros, chunk, share, grid)
+    _transform(pairs, inputs, grads, zeros, chunk, share, grid)
 
 
 @parallel_task
@@ -130,7 +139,7 @@ def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, offsets, c
 
 
 @team_kernel
-def _sum_together(team, images, grad_out, inputs, grads, sums, offsets, total, grid):
+def _sum_together(team, pairs, inputs, grads, sums, offsets, total, grid):
     """Fill sums (1, 36 planes of P * rows * NR) from ``total`` tiles of the images and of the output's gradients.
 
     ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * NR) hold the transformed tiles of a chunk. All
@@ -140,12 +149,12 @@ def _sum_together(team, images, grad_out, inputs, grads, sums, offsets, total, g
     zeros, own = np.zeros(max(grid.channels, grid.width), sums.dtype), sums[0]
     for first in range(0, total, grid.tiles):
         chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
-        _transform_chunk(team, -(-chunk.count // _SHARE), (images, grad_out, inputs, grads, zeros, chunk, grid))
+        _transform_chunk(team, -(-chunk.count // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
         _multiply_chunk(team, TILE_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
 
 
 @parallel_kernel(tasks=lambda inputs: len(inputs))
-def _sum_apart(first_task, end_task, images, grad_out, inputs, grads, sums, offsets, total, grid):
+def _sum_apart(first_task, end_task, pairs, inputs, grads, sums, offsets, total, grid):
     """Fill sums (ranges, 36 planes of P * rows * NR), each from a range of the ``total`` tiles.
 
     ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * NR) hold the
@@ -159,7 +168,7 @@ def _sum_apart(first_task, end_task, images, grad_out, inputs, grads, sums, offs
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, grid.tiles):
                 chunk = Chunk(first, min(grid.tiles, end - first), min(first - begin, 1))
-                _transform(images, grad_out, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
+                _transform(pairs, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
                 for task in range(TILE_AREA * grid.panels):
                     _multiply(own_inputs, own_grads, sums[part], zeros, offsets, task, chunk, grid)
 
@@ -238,16 +247,16 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     -----
     Cost: as forward. Parallel over ranges of tiles, or over tiles, then over products.
     """
-    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    memo = memo or outliers.Memo()
-    of_all = None if memo.knows(x) else _gradient(x, grad_out, kernel_size, padding, memo)  # measures x
+    memo, everything = memo or outliers.Memo(), np.arange(len(x))
+    of_all = None if memo.knows(x) else _gradient(x, grad_out, everything, kernel_size, padding, memo)  # measures x
     apart = outliers.find_pairs(x, grad_out, memo)
-    if not len(apart):
-        return _gradient(x, grad_out, kernel_size, padding, memo) if of_all is None else of_all
-    sizes = {"kernel_size": kernel_size, **hyper}
-    by_definition = indirect_weight.conv2d_backward_weight_indirect(x[apart], grad_out[apart], **sizes)
-    rest = np.delete(np.arange(len(x)), apart)
-    return by_definition + _gradient(x[rest], grad_out[rest], kernel_size, padding, outliers.Memo())
+    if of_all is not None and not len(apart):
+        return of_all
+    total = _gradient(x, grad_out, np.delete(everything, apart), kernel_size, padding, memo)
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    for _, images, grads in outliers.parts(apart, x, grad_out):
+        total += indirect_weight.conv2d_backward_weight_indirect(images, grads, kernel_size=kernel_size, **hyper)
+    return total
 
 
 def _chunk_size(tiles, sums_bytes):
@@ -256,16 +265,19 @@ def _chunk_size(tiles, sums_bytes):
     return -(-tiles // -(-tiles // most))
 
 
-def _gradient(x, grad_out, kernel_size, padding, memo):
-    """Return `conv2d_backward_weight_winograd`, right if all images fit; what it finds out about x goes to ``memo``."""
+def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
+    """Return `conv2d_backward_weight_winograd` of the ``chosen`` images, right if all of them fit.
+
+    What it finds out about x goes to ``memo``; if x is not known yet, all images are chosen.
+    """
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
-    if not (x.size and grad_out.size):
+    if not (x.size and grad_out.size and len(chosen)):
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
     pixels, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
     channels, (down, across) = pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
-    total = len(x) * down * across
+    total = len(chosen) * down * across
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
     size = TILE_AREA * plane(panels * rows * width, lanes)
     apart, ranges = size * x.itemsize <= _SMALL, 1
@@ -285,12 +297,11 @@ def _gradient(x, grad_out, kernel_size, padding, memo):
     )
     inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
     grads = TILE_AREA * plane(panels * grid.tiles * width, lanes)
-    sums = memory.empty((ranges, size), x.dtype)
     threads = (min(get_num_threads(), ranges),) if apart else ()
-    inputs, grads = (memory.empty((*threads, length), x.dtype) for length in (inputs, grads))
+    sums, inputs, grads = memory.together(x.dtype, (ranges, size), (*threads, inputs), (*threads, grads))
     offsets = offsets_of(rows, width, width)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
-    add_up(Images(pixels, memo.to_fill(x)), grad_out, inputs, grads, sums, offsets, total, grid)
+    add_up(Pairs(Images(pixels, memo.to_fill(x)), grad_out, chosen), inputs, grads, sums, offsets, total, grid)
     grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight

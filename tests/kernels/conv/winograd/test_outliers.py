@@ -245,6 +245,24 @@ def test_a_bad_pixel_excludes_its_own_image_from_the_weight_gradient_and_no_othe
     assert outliers.find_pairs(*maps).tolist() == [1]
 
 
+@pytest.mark.parametrize("bad", [range(40), range(1, 40, 2), [39]])
+def test_however_many_images_are_excluded_each_gets_the_result_of_the_definition(monkeypatch, bad):
+    x, grad, w = normal(40, 6, 6, 16), normal(40, 6, 6, 16, seed=1), normal(16, 16, 3, 3, seed=2)
+    monkeypatch.setattr(outliers, "_PART_BYTES", 14 * x[0].nbytes)  # 14 of either, or 7 of both
+    x[bad, 3, 3, :] *= 1e5
+    grad[bad, 2, 2, :] *= 1e5
+    out = correlate.conv2d_forward_winograd(x, w, None, **HYPER)
+    np.testing.assert_allclose(out[bad], conv2d_forward_indirect(x[bad], w, None, **HYPER), rtol=1e-5, atol=1e-4)
+    grad_x = nchw(correlate.conv2d_backward_input_winograd(grad, w, input_size=(6, 6), **HYPER))
+    want = exact(reference.conv2d_backward_input, nchw(grad), w, input_size=(6, 6))
+    far = np.ones(grad_x.shape, bool)
+    far[:, :, 1:4, 1:4] = False
+    np.testing.assert_allclose(grad_x[far], want[far], rtol=1e-3, atol=1e-3)
+    got = weight.conv2d_backward_weight_winograd(x, grad, kernel_size=(3, 3), **HYPER)
+    want = exact(reference.conv2d_backward_weight, nchw(x), nchw(grad), kernel_size=(3, 3))
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5 * np.abs(want).max())
+
+
 def test_large_maps_times_small_factors_do_not_overflow_on_the_way():
     x, w = normal(2, 8, 8, 16) * np.float32(1e37), normal(16, 16, 3, 3, seed=1) * np.float32(1e-20)
     out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
@@ -261,8 +279,8 @@ def test_a_weight_gradient_computes_no_image_twice_that_is_known_beforehand(monk
     x, grad, computed = normal(3, 8, 8, 16), normal(3, 8, 8, 16, seed=1), []
     spoil(x, np.inf)
     right = weight._gradient
-    monkeypatch.setattr(weight, "_gradient", lambda x, *others: computed.append(len(x)) or right(x, *others))
-    for known, images in ((False, [3, 2]), (True, [2])):
+    monkeypatch.setattr(weight, "_gradient", lambda *all: computed.append(all[2].tolist()) or right(*all))
+    for known, images in ((False, [[0, 1, 2], [0, 2]]), (True, [[0, 2]])):
         computed.clear()
         memo = outliers.Memo()
         if known:
