@@ -59,7 +59,7 @@ COMMANDS = {
     "race": "race conv --batch 1 --channels 2 --filters 2 --size 6",
     "topology": "topology mlp -o drawn.svg",
     "explain": "explain conv --input 4 --kernel 3 -o conv.html",
-    "explain maps": "explain maps 0 --model run -o maps.png",
+    "explain maps": "explain maps pets/cat/0.png --model run -o maps.png",
     "explore": "explore pets/cat/0.png --model run -o explorer.html",
     "lecture": "lecture -o lecture.html",
     "lecture new": "lecture new text",
@@ -110,7 +110,7 @@ def digests(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def faults(surrounding, code, told, folder, before):
+def faults(command, surrounding, code, told, folder, before):
     """Return what is wrong with the end of a command, a list of sentences."""
     found = []
     action = surrounding.later and surrounding.later[1]
@@ -119,7 +119,9 @@ def faults(surrounding, code, told, folder, before):
         found.append("a traceback")
     # Python takes its own handlers away at its end, so a signal that comes after all work ends it without a word.
     ended = code in (-signal.SIGINT, -signal.SIGTERM) and action is not None
-    if code not in CODES and not ended:
+    if code and surrounding is SURROUNDINGS["nothing hostile"] and not command.startswith("data "):
+        found.append(f"exit code {code} where nothing is hostile")
+    elif code not in CODES and not ended:
         found.append(f"exit code {code}")
     heard = not {"stdout", "stderr"} & surrounding.streams.keys()
     if code and heard and not ended and not told.strip():
@@ -134,14 +136,14 @@ def faults(surrounding, code, told, folder, before):
     return found
 
 
-def one_try(words, surrounding, sound, sources):
-    """Run a command in a surrounding; return its exit code, what is wrong, and the last of what it told."""
+def one_try(command, surrounding, sound, sources):
+    """Run a command of COMMANDS in a surrounding; return its exit code, what is wrong, and the last of what it told."""
     with tempfile.TemporaryDirectory(prefix="mcnn-") as root:
         folder = pathlib.Path(root, "übung 1'; x")
         shutil.copytree(sound, folder)
         before = digests(folder)
-        code, out, errors = surroundings.run(words, surrounding, folder, sources, LIMIT)
-        return code, faults(surrounding, code, errors + out, folder, before), (errors or out)[-1500:]
+        code, out, errors = surroundings.run(COMMANDS[command], surrounding, folder, sources, LIMIT)
+        return code, faults(command, surrounding, code, errors + out, folder, before), (errors or out)[-1500:]
 
 
 def anywhere(length):
@@ -158,7 +160,7 @@ def anywhere(length):
         wanted = length(8, len(pairs))
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             while chosen := pairs[seen.tried : min(seen.tried + SAVED, wanted)]:
-                tries = [pool.submit(one_try, COMMANDS[c], SURROUNDINGS[s], sound, sources) for c, s in chosen]
+                tries = [pool.submit(one_try, c, SURROUNDINGS[s], sound, sources) for c, s in chosen]
                 for (command, name), done in zip(chosen, tries, strict=True):
                     code, found, told = done.result()
                     if code == surroundings.NOT_MADE:
