@@ -5,6 +5,7 @@ import glob
 import os
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DIVERGED = 1, 2, 3
+_THREAD = 16 << 20  # bytes of addresses, with its stack
 EXIT_STOPPED = 130  # as a shell reports a process that Ctrl-C ended
 _OPTIONS = {  # what begins an error of the library, and the option that it is about
     "Trainer: holdout": "--holdout",
@@ -95,6 +96,8 @@ def explain(error):
 
 def sentence(error):
     """Return the text of an error of the operating system, with the file if it names one."""
+    if isinstance(error, MemoryError) and str(error).startswith("allow "):  # says itself what to do
+        return str(error)
     if _is_out_of_memory(error):
         reason = str(error) or type(error).__name__
         return f"the memory that this process may use is not enough: take smaller images or batches ({reason})"
@@ -111,6 +114,17 @@ def sentence(error):
     told = f"{error.filename}: {reason}" if error.filename else reason
     advice = _ADVICE.get(code) if reason == os.strerror(code) else None  # else the text is one of ours
     return f"{advice} ({told})" if advice else told
+
+
+def lack_of_addresses():
+    """Return what to do where `ulimit -v` leaves no addresses for one more thread, else None."""
+    from minitorch_kernels.runtime import address_space
+
+    try:
+        address_space.require(_THREAD, "one more thread")
+    except MemoryError as error:
+        return str(error)
+    return None
 
 
 def is_run(path):

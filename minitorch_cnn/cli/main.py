@@ -46,6 +46,9 @@ def main(argv=None):
         streams.say(error)
         return errors.EXIT_USAGE
     except KeyboardInterrupt:
+        if lack := errors.lack_of_addresses():  # OpenBLAS interrupts its own process where no thread can start
+            streams.say(f"{command}: {lack}")
+            return errors.EXIT_FAILED
         streams.say("mcnn: stopped")
         return errors.EXIT_STOPPED
     except BrokenPipeError:  # such as `mcnn predict ... | head -1`

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import os
 import signal
-import sys
 
 from minitorch_cnn.cli import errors
 from minitorch_cnn.cli.errors import EXIT_STOPPED, FailedError
@@ -174,12 +173,10 @@ def _made(command, make, train_set, reporter):
 
 def _check_address_space():
     """Raise FailedError where `ulimit -v` leaves too little: libraries then abort or hang, and say nothing useful."""
-    if sys.platform in ("win32", "emscripten"):  # have no such limit
-        return
-    import resource
+    from minitorch_kernels.runtime import address_space
 
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE:
+    limit = address_space.limit()
+    if limit is not None and limit < _ADDRESS_SPACE:
         raise FailedError(
             f"allow this process more address space by `ulimit -v {_ADDRESS_SPACE // 1024}` or more: it has "
             f"{limit // 1024}, and the compiler and the libraries of training do not fit"

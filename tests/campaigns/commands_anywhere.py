@@ -23,7 +23,7 @@ import surroundings
 from PIL import Image
 from surroundings import SURROUNDINGS
 
-LIMIT = 400  # seconds, on a machine that does other work
+LIMIT = 1500  # seconds: only a hang takes them, even on a machine that does much other work
 AT_ONCE = (os.cpu_count() or 1) + 1  # some surroundings only wait
 SAVED = 60  # pairs after which what was seen is saved
 CODES = 0, 1, 2, 3, 130

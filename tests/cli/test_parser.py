@@ -9,6 +9,7 @@ import pytest
 from minitorch_cnn import cli
 from minitorch_cnn.cli import train
 from minitorch_cnn.cli.main import _parse
+from minitorch_kernels.runtime import address_space
 
 COMMANDS = [(), ("doctor",), ("data",), ("data", "get"), ("data", "check"), ("train",), ("predict",), ("eval",)]
 
@@ -115,11 +116,34 @@ def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 
+def test_a_library_that_interrupts_its_own_process_for_want_of_a_thread(mcnn, monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "planned", interrupted)
+    monkeypatch.setattr(address_space, "left", lambda: 1000)
+    monkeypatch.setattr(address_space, "limit", lambda: 1 << 30)
+    code, out, err = mcnn("train")
+    assert (code, out) == (1, "")
+    assert err.startswith("mcnn train: allow this process more address space by `ulimit -v")
+    assert err.endswith("one more thread may not fit into what is left\n")
+
+
 @pytest.mark.posix
 def test_a_closed_pipe_is_no_traceback(trained):
     command = f"{shlex.quote(sys.executable)} -m minitorch_cnn predict --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_imported_before_ctrl_c_is_one_line():
+    """`typing` would take most of that time."""
+    program = (
+        "import sys\nbefore = set(sys.modules)\nimport minitorch_cnn.cli\n"
+        "print(sorted(name for name in set(sys.modules) - before if name in ('typing', 'numpy', 'argparse')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("module", ["explain", "train", "transfer"])

@@ -2,7 +2,7 @@
 
 The compiler, if there is one (`compiler`), compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads
 (`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`, `collector`), vector instructions (`simd`), other
-views of arrays (`views`), the precision of products (`precision`).
+views of arrays (`views`), the precision of products (`precision`), what `ulimit -v` leaves (`address_space`).
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
+    from minitorch_kernels.runtime import address_space as address_space
     from minitorch_kernels.runtime import chunks as chunks
     from minitorch_kernels.runtime import collector as collector
     from minitorch_kernels.runtime import compile_worker as compile_worker

@@ -44,13 +44,14 @@ try:
         from numba.core.caching import CompileResultCacheImpl, FunctionCache
         from numba.core.codegen import JITCodeLibrary
         from numba.core.compiler import Compiler
+        from numba.core.compiler_lock import global_compiler_lock as compiler_lock
         from numba.core.event import Listener
         from numba.core.registry import CPUDispatcher, cpu_target
         from numba.core.serialize import dumps
         from numba.extending import intrinsic
 except ModuleNotFoundError as error:
     _explain(error)
-    llvmlite = llvm = numba = ir = types = cgutils = config = event = cpu_target = dumps = _Missing()
+    llvmlite = llvm = numba = ir = types = cgutils = config = event = compiler_lock = cpu_target = dumps = _Missing()
     CompileResultCacheImpl = FunctionCache = JITCodeLibrary = Compiler = Listener = CPUDispatcher = object
 
     def intrinsic(function):

@@ -14,7 +14,7 @@ import platform
 import types
 import warnings
 
-from minitorch_kernels.runtime import collector, dry_run
+from minitorch_kernels.runtime import address_space, collector, dry_run
 from minitorch_kernels.runtime.compiler import (
     Compiler,
     CompileResultCacheImpl,
@@ -22,6 +22,7 @@ from minitorch_kernels.runtime.compiler import (
     FunctionCache,
     JITCodeLibrary,
     Listener,
+    compiler_lock,
     config,
     cpu_target,
     dumps,
@@ -44,6 +45,8 @@ _LEVELS = {  # instruction sets, by the name of the processor that has just thes
     "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
     "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
 }
+
+_TO_LOAD, _TO_COMPILE = 48 << 20, 128 << 20  # bytes of addresses that LLVM and the first threads take; measured
 
 _listeners = []
 
@@ -284,7 +287,10 @@ class _Entry(CPUDispatcher):
     """A function that Python calls, for each kind of arguments from the cache or compiled."""
 
     def compile(self, sig):
-        with collector.paused():
+        with compiler_lock, collector.paused():  # or another thread would take what is left meanwhile
+            if address_space.left() is not None:
+                cached = is_cached(self, sig)
+                address_space.require(_TO_LOAD if cached else _TO_COMPILE, "a kernel")
             return super().compile(sig)
 
 

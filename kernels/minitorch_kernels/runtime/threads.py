@@ -45,12 +45,19 @@ class _Helpers:
             while self.started < count:
                 name = f"minitorch-kernels-{self.started + 1}"
                 self.calls.append(threading.Semaphore(0))
-                threading.Thread(target=self._help, args=(self.started,), name=name, daemon=True).start()
+                try:
+                    threading.Thread(target=self._help, args=(self.started,), name=name, daemon=True).start()
+                except RuntimeError as error:
+                    what = "a thread for the kernels cannot start"
+                    raise MemoryError(f"allow this process more memory and threads by `ulimit`: {what}") from error
                 self.started += 1
 
     def _help(self, index):
         while True:
-            parallel.serve(self.board.ctypes.data, index)
+            try:
+                parallel.serve(self.board.ctypes.data, index)
+            except MemoryError:  # no room for what it would run: the thread that asked does the work alone
+                return
             self.sleeping.add(index)
             self.calls[index].acquire()
             self.sleeping.discard(index)

@@ -264,3 +264,39 @@ def test_the_quota_of_a_control_group_of_version_1(tmp_path):
     for text, processors in (("-1\n", float("inf")), ("250000\n", 2.5)):
         (root / "cpu" / "docker" / "cpu.cfs_quota_us").write_text(text)
         assert threads._container_quota(membership, root) == processors
+
+
+@needs_two
+def test_a_helper_that_has_no_room_for_its_code_leaves_the_work_to_others(monkeypatch):
+    """An error in its thread would be a traceback on standard error."""
+
+    def no_room(board, index):
+        raise MemoryError
+
+    monkeypatch.setattr(threads.parallel, "serve", no_room)
+    helpers = threads._Helpers()
+    monkeypatch.setattr(threads, "_helpers", helpers)
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    out = np.zeros(100)
+    with threads.num_threads(2):
+        count_visits(out, -1)
+    for helper in threading.enumerate():
+        if helper.name == "minitorch-kernels-1" and helper is not threading.main_thread():
+            helper.join(0.1)
+    assert helpers.started == 1 and (out == 1).all() and told == []
+
+
+@needs_two
+def test_a_thread_that_cannot_start_is_told(monkeypatch):
+    class Refused:
+        def __init__(self, **options):
+            pass
+
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_helpers", threads._Helpers())
+    monkeypatch.setattr(threads.threading, "Thread", Refused)
+    with threads.num_threads(2), pytest.raises(MemoryError, match="a thread for the kernels cannot start"):
+        count_visits(np.zeros(100), -1)
