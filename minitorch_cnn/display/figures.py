@@ -64,8 +64,17 @@ _STYLE = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Give what is drawn inside the fonts, margins and colours of all pictures; also a decorator, ``@style()``."""
-    import matplotlib
+    """Give what is drawn inside the fonts, margins and colours of all pictures; also a decorator, ``@style()``.
+
+    Raises
+    ------
+    OSError
+        If the user's settings of matplotlib cannot be read: it cannot be imported then.
+    """
+    try:
+        import matplotlib
+    except UnicodeDecodeError as error:
+        raise OSError(f"mend or remove the file matplotlibrc, which matplotlib reads first: {error}") from error
 
     with matplotlib.rc_context(_STYLE):
         yield
@@ -98,9 +107,9 @@ def blank(title: str = "", *, slides: float = 1, pads: tuple[float, float] | Non
     pads : (float, float) or None
         Inches between panels that stand closer together than usual: beside, and one above the other.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     with style():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         figure = _slide()(figsize=(SLIDE[0], SLIDE[1] * slides), layout="constrained")
         FigureCanvasAgg(figure)
         if title:

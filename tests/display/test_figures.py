@@ -1,8 +1,12 @@
 """Pictures: the same bytes for the same figure, whole files or none."""
 
+import subprocess
+import sys
+
 import pytest
 
 from minitorch_cnn.display import figures
+from minitorch_cnn.processes import module_environment
 
 
 def line():
@@ -51,3 +55,17 @@ def test_other_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         figures.save(line(), tmp_path / "nowhere" / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_matplotlib_that_are_no_text_are_named(tmp_path):
+    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 12\n\xff\n")
+    program = """
+from minitorch_cnn.display import figures
+try:
+    figures.blank()
+except OSError as error:
+    print(error)
+"""
+    options = {"cwd": tmp_path, "env": module_environment(), "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", program], **options)
+    assert done.stdout.startswith("mend or remove the file matplotlibrc") and done.returncode == 0, done.stderr

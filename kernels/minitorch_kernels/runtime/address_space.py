@@ -3,7 +3,7 @@
 import mmap
 import sys
 
-_MORE = 512 << 20  # bytes to allow in addition: whatever comes next is to fit as well
+_MORE = 512 << 20  # bytes to allow in addition, so that the next kernels fit as well
 
 
 def limit():
