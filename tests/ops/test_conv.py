@@ -179,6 +179,34 @@ def test_layouts_give_equal_results_and_channels_last_is_not_copied():
     np.testing.assert_array_equal(ops.conv2d(Tensor(strided), weight).data, out.data)
 
 
+def first_pixel_large(shape):
+    """Return images of ones, but for 2**24 in the first pixel: float32 cannot add a 1 to that."""
+    x = np.ones(shape, np.float32)
+    x[0, :, 0, 0] = 2**24
+    return Tensor(x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters"),
+    [
+        ((1, 1, 100, 200), (1, 1, 1, 1)),
+        ((1, 3, 100, 200), (8, 3, 3, 3)),
+        ((1, 32, 100, 200), (2, 32, 1, 1)),
+        ((1, 32, 100, 200), (40, 32, 1, 1)),
+        ((1, 32, 100, 200), (32, 1, 3, 3)),
+        ((1, 32, 100, 200), (32, 1, 5, 5)),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_the_gradient_of_filters_goes_on_growing_with_the_pixels(shape, filters, algorithm):
+    weight = Tensor(np.zeros(filters, np.float32), requires_grad=True)
+    out = ops.conv2d(first_pixel_large(shape), weight, groups=shape[1] // filters[1], algorithm=algorithm)
+    out.backward(np.ones(out.shape, np.float32))
+    pixels = out.shape[2] * out.shape[3]  # the gradients of the first tap see the large pixel, the others do not
+    np.testing.assert_allclose(weight.grad[:, :, 0, 0], 2**24 + pixels - 1, rtol=0, atol=pixels / 4)
+    np.testing.assert_array_equal(weight.grad.reshape(*filters[:2], -1)[:, :, 1:], pixels)
+
+
 def test_no_images_give_no_outputs():
     for algorithm in ALGORITHMS:
         x, weight = (Tensor(np.zeros(s, np.float32), requires_grad=True) for s in ((0, 3, 5, 5), (2, 3, 3, 3)))

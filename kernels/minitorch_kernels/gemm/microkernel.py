@@ -48,7 +48,9 @@ KC = 192  # terms between two loads of the accumulators: KC rows of B, NR wide, 
 class Tile(NamedTuple):
     """Which tile of C a call of the micro-kernel computes, and where its operands lie. All are int64.
 
-    With ``accumulate`` the sums begin with what C holds (beta = 1 in a GEMM), without it with ``init`` (beta = 0).
+    With ``accumulate`` the sums are added to what C holds (beta = 1 in a GEMM), without it they begin with ``init``
+    (beta = 0). They do not begin with what C holds: a float32 sum that has grown large rounds each further term away,
+    and stops growing after 2**24 equal ones. So a long sum is one of blocks, each of which began at 0.
     """
 
     row: int  # index of the tile's first row in a_row_offsets and c_row_offsets
@@ -165,7 +167,7 @@ def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=F
 
 
 class _Tile:
-    """Emits one tile: load the accumulators, loop over runs and terms, store the accumulators."""
+    """Emits one tile: begin the accumulators, loop over runs and terms, store or add the accumulators."""
 
     def __init__(self, emit, load_a, arrays, run_count, tile, packed_a, rows, vectors):
         self.ir, self.builder, self.load_a = emit, emit.builder, load_a
@@ -182,11 +184,9 @@ class _Tile:
             self.a_rows = [ir.at(packed, ir.int64(m)) for m in range(self.rows)]
         else:
             self.a_rows = self._row_pointers(self.a_row_offsets, self.a, tile["a_offset"])
-        carried = [*self.prefetched, *self._first_accumulators(c_rows)]
+        carried = [*self.prefetched, *self._first_accumulators()]
         accumulators = ir.loop(tile["first_run"], tile["end_run"], carried, self._run)[first:]
-        for m, row in enumerate(c_rows):
-            for q in range(self.vectors):
-                ir.store_vector(accumulators[m * self.vectors + q], row, q)
+        self._store(accumulators, [(row, q) for row in c_rows for q in range(self.vectors)])
 
     def _row_pointers(self, offsets, base, offset):
         """Return a pointer to each row of the tile."""
@@ -194,24 +194,26 @@ class _Tile:
         rows = [builder.load(ir.at(offsets, builder.add(first, ir.int64(m)))) for m in range(self.rows)]
         return [ir.at(base, builder.add(row, offset)) for row in rows]
 
-    def _first_accumulators(self, c_rows):
-        """Return the accumulators, loaded from C or from ``init``: one branch a tile."""
-        ir, builder, vectors = self.ir, self.builder, self.vectors
+    def _first_accumulators(self):
+        """Return the accumulators as they begin: ``init``, or zeros for a sum that is added to C."""
+        ir, builder = self.ir, self.builder
         init = ir.at(self.init, self.tile["init_offset"])
-        with builder.if_else(builder.icmp_signed("!=", self.tile["accumulate"], ir.int64(0))) as (from_c, from_init):
-            with from_c:
-                loaded_c = [ir.load_vector(row, q) for row in c_rows for q in range(vectors)]
-                block_c = builder.basic_block
-            with from_init:
-                loaded_init = [ir.load_vector(init, q) for q in range(vectors)]
-                block_init = builder.basic_block
-        accumulators = []
-        for i, value in enumerate(loaded_c):
-            phi = builder.phi(ir.vector)
-            phi.add_incoming(value, block_c)
-            phi.add_incoming(loaded_init[i % vectors], block_init)
-            accumulators.append(phi)
-        return accumulators
+        from_init = builder.icmp_signed("==", self.tile["accumulate"], ir.int64(0))
+        loaded = [ir.load_vector(init, q) for q in range(self.vectors)]
+        return [builder.select(from_init, value, ir.constant(0)) for value in loaded] * self.rows
+
+    def _store(self, accumulators, places):
+        """Store the accumulators in C, or add them to it; all of C is read first, as a row may occur twice."""
+        ir, builder = self.ir, self.builder
+        with builder.if_else(builder.icmp_signed("!=", self.tile["accumulate"], ir.int64(0))) as (to_c, alone):
+            with to_c:
+                pairs = zip(accumulators, places, strict=True)
+                sums = [builder.fadd(value, ir.load_vector(*place)) for value, place in pairs]
+                for value, place in zip(sums, places, strict=True):
+                    ir.store_vector(value, *place)
+            with alone:
+                for value, place in zip(accumulators, places, strict=True):
+                    ir.store_vector(value, *place)
 
     def _run(self, s, carried):
         """Emit the loop over the terms of run s."""

@@ -48,13 +48,13 @@ def cut_k_runs(starts_a, starts_b, length, step_a, step_b):
         count, together = starts.shape[1], KC // length
         blocks = [(i, min(i + together, count), length) for i in range(0, count, together)]
         return starts, np.array(blocks, np.int64).reshape(-1, 3)
-    pieces, blocks = [], []  # several blocks a run
+    pieces, blocks = [np.empty((2, 0), np.int64)], []  # several blocks a run; there may be no run
     steps = np.array([[step_a], [step_b]], np.int64)
     for i in range(starts.shape[1]):
         for first in range(0, length, KC):
             pieces.append(starts[:, i : i + 1] + first * steps)
             blocks.append((len(blocks), len(blocks) + 1, min(KC, length - first)))
-    return np.concatenate(pieces, 1), np.array(blocks, np.int64)
+    return np.concatenate(pieces, 1), np.array(blocks, np.int64).reshape(-1, 3)
 
 
 def panel_table(columns, k_terms, width, in_place=False):

@@ -81,6 +81,14 @@ def test_images_are_cut_into_chunks_that_all_count():
     np.testing.assert_array_equal(gradient(x, grad_out, **keywords).reshape(-1), expected)
 
 
+def test_splits_of_fewer_images_than_others_may_have_an_empty_chunk():
+    """Of 17 images in 16 splits one has two, each a chunk of its own, and a row is longer than a block."""
+    x, grad_out = np.zeros((17, 20, 210, 64), np.float32), np.ones((17, 20, 210, 1), np.float32)
+    x[:, 3, 205, 5] = 1
+    keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    np.testing.assert_array_equal(gradient(x, grad_out, **keywords).reshape(-1), 17 * (np.arange(64) == 5))
+
+
 def test_rows_that_end_as_far_from_the_first_as_adjacent_ones_would():
     """The rows of the tile read elements 0, 1, MR-2, MR-1, and the last again until it is full: not consecutive."""
     channels = MR - 2

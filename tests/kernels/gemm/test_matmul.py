@@ -48,6 +48,15 @@ def test_long_sums_and_many_tiles(dtype, shape):
     agree(matmul.matmul(a, b), expected, shape[1], dtype)
 
 
+@needs_tile
+def test_a_long_sum_goes_on_growing():
+    """Float32 cannot add a 1 to 2**24, so only the terms of the block that holds it may be lost."""
+    a = np.ones((2, 10_000), np.float32)
+    a[:, 0] = 2**24
+    got = matmul.matmul(a, np.ones((10_000, 3), np.float32))
+    np.testing.assert_allclose(got, 2**24 + 9_999, rtol=0, atol=KC)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)])
 def test_empty_matrices(dtype, shape):

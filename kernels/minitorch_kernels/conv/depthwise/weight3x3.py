@@ -106,7 +106,7 @@ def _emit_row(stride, emit, signature, arguments):
         return add(j, totals, PIXELS, taps)
 
     zero, groups = number(0), builder.sdiv(count, number(PIXELS))
-    totals = [emit.load_vector(targets[u], v) for u in taps for v in taps]
+    totals = [emit.constant(0)] * TAPS**2  # not what lies in the targets: see `microkernel.Tile`
     totals = emit.loop_if_any(builder.neg(row["left"]), zero, totals, lambda j, sums: add(j, sums, 1, taps[1:]))
     totals = emit.loop_if_any(zero, groups, totals, group)
     rest = builder.mul(groups, number(PIXELS))
@@ -114,7 +114,8 @@ def _emit_row(stride, emit, signature, arguments):
     end = builder.add(count, row["right"])
     totals = emit.loop_if_any(count, end, totals, lambda j, sums: add(j, sums, 1, taps[:-1]))
     for k, total in enumerate(totals):
-        emit.store_vector(total, targets[k // TAPS], k % TAPS)
+        before = emit.load_vector(targets[k // TAPS], k % TAPS)
+        emit.store_vector(builder.fadd(before, total), targets[k // TAPS], k % TAPS)
 
 
 sums_1, sums_2 = sliding_sums(1), sliding_sums(2)

@@ -21,6 +21,7 @@ import numpy as np
 from minitorch_kernels.conv import indirect
 from minitorch_kernels.conv.winograd import outliers, tiles
 from minitorch_kernels.conv.winograd.tiles import (
+    K_TERMS,
     RUN,
     TILE_AREA,
     Filters,
@@ -37,7 +38,7 @@ from minitorch_kernels.conv.winograd.tiles import (
     whole_vectors,
 )
 from minitorch_kernels.conv.winograd.transform import KERNELS
-from minitorch_kernels.gemm.microkernel import KC, MR, Tile, microkernel
+from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import chunk_bounds, with_channels
 from minitorch_kernels.runtime.jit import compiled
@@ -82,13 +83,13 @@ def _multiply(inputs, filters, products, zeros, offsets, count, grid):
     in_step, k_step, product_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA, len(products) // TILE_AREA
     for task in range(TILE_AREA * panels):
         e, p = task // panels, task % panels
-        for c in range(0, channels, KC):  # a part of the filters that stays in the first-level cache
+        for c in range(0, channels, K_TERMS):  # a part of the filters that stays in the first-level cache
             for i in range(0, count, MR):
                 tile = Tile(
                     row=i,
                     first_run=0,
                     end_run=1,
-                    k_terms=min(KC, channels - c),
+                    k_terms=min(K_TERMS, channels - c),
                     a_offset=e * in_step + c,
                     a_step=1,
                     b_offset=e * k_step + (p * channels + c) * width,

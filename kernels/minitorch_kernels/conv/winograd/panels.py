@@ -10,6 +10,7 @@ import numpy as np
 
 from minitorch_kernels.conv.winograd.correlate import conv2d_backward_input_winograd, conv2d_forward_winograd
 from minitorch_kernels.conv.winograd.tiles import (
+    K_TERMS,
     RUN,
     TILE_AREA,
     measure_rows_of_tiles,
@@ -27,7 +28,6 @@ from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.threads import get_num_threads, team_kernel
 from minitorch_kernels.runtime.views import flat
 
-_K_TERMS = 128  # channels whose filters are transformed, then multiplied
 _SHARE = 8  # tiles that a task transforms
 _MOST = 256  # tiles: with more, their products with a panel of filters no longer stay in the second-level cache
 
@@ -51,7 +51,7 @@ def _multiply(inputs, filters, products, zeros, offsets, first, grid):
                 row=i,
                 first_run=0,
                 end_run=1,
-                k_terms=min(_K_TERMS, grid.channels - first),
+                k_terms=min(K_TERMS, grid.channels - first),
                 a_offset=e * in_step + first,
                 a_step=1,
                 b_offset=e * filter_step,
@@ -79,15 +79,15 @@ def _multiply_panels(first_task, end_task, filters, inputs, outputs, offsets, sc
     """Compute some panels of filters in each task; there are as many tasks as there is scratch memory for."""
     width, channels = grid.width, grid.channels
     threads, zeros = len(scratch), np.zeros(width, inputs.dtype)
-    filter_size = TILE_AREA * plane(min(_K_TERMS, channels) * width, grid.lanes)
+    filter_size = TILE_AREA * plane(min(K_TERMS, channels) * width, grid.lanes)
     product_size = TILE_AREA * plane(grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
         transformed = scratch[thread, :filter_size]
         products = scratch[thread, filter_size : filter_size + product_size]
         aside = scratch[thread, filter_size + product_size :]
         for p in range(thread, grid.panels, threads):
-            for c in range(0, channels, _K_TERMS):
-                for first in range(c, min(c + _K_TERMS, channels), RUN):
+            for c in range(0, channels, K_TERMS):
+                for first in range(c, min(c + K_TERMS, channels), RUN):
                     transform_run(filters, transformed, p, first, (first - c) * width, grid)
                 _multiply(inputs, transformed, products, zeros, offsets, c, grid)
             for t in range(grid.tiles):
@@ -110,7 +110,7 @@ def fill_by_panels(images, filters, outputs, grid):
     """Fill `Outputs` with the cross-correlation of images and filters, see `correlate.correlate`."""
     channels, total, lanes, dtype = grid.channels, grid.tiles, grid.lanes, outputs.maps.dtype
     inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), dtype)
-    planes = plane(min(_K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
+    planes = plane(min(K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
     scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), dtype)
     _by_panels(images, filters, inputs, outputs, offsets_of(total, channels, grid.width), scratch, grid)
 

@@ -18,6 +18,7 @@ from minitorch_kernels.runtime.views import flat
 
 TILE_AREA = TILE * TILE
 RUN = 8  # channels whose filters are transformed together
+K_TERMS = 128  # channels that a sum takes at once, in either order of the loops: so both give the same bits
 ONE_RUN = np.zeros((2, 1), np.int64)  # the terms of a sum, one for each channel, are a single run
 _FEWEST_CHANNELS = {3: 12, 5: 32}  # input channels and filters, at least, by the filters' side
 
