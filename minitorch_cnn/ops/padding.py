@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
@@ -52,8 +53,8 @@ def _add_mirrored(inner, before, after):
 
 
 def _add_repeated(inner, before, after):
-    inner[0] += before.sum(0)
-    inner[-1] += after.sum(0)
+    for edge, border in ((0, before), (-1, after)):
+        inner[edge] += kernels.layers.reduction.sum_over(border, (0,))[0].astype(inner.dtype)
 
 
 def _add_wrapped(inner, before, after):

@@ -49,6 +49,14 @@ def test_pad_is_that_of_pytorch(normal, same_as_torch, mode):
     )
 
 
+def test_a_wide_repeated_border_adds_up_whole():
+    """Float32 cannot add a 1 to 2**24."""
+    x, grad = Tensor(np.zeros((1, 2), np.float32), requires_grad=True), np.ones((5001, 2), np.float32)
+    grad[0] = 2**24
+    ops.pad(x, ((5000, 0), (0, 0)), "replicate").backward(grad)
+    np.testing.assert_array_equal(x.grad, np.full((1, 2), 2**24 + 5000))
+
+
 @pytest.mark.parametrize("mode", ["zero", "reflect"])
 def test_layouts(normal, same_in_every_layout, mode):
     same_in_every_layout(lambda x: ops.pad(x, (0, 1, (1, 2), 2), mode), normal((2, 3, 4, 5)))
