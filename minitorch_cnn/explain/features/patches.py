@@ -189,16 +189,16 @@ def patches(
         raise ValueError(f"patches: layer - expected one whose units see a part of the image, got {layer!r}")
     scores, indices, places = best
     if units is None:
-        units = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS])
+        chosen = np.sort(np.argsort(-scores[:, 0], kind="stable")[:_ROWS])
     else:
-        units = arguments.array("patches", "units", arguments.listed("patches", "units", units))
-    fit = units.size and units.ndim == 1 and units.dtype.kind in "iu"
-    if not fit or not 0 <= units.min() <= units.max() < len(scores):
-        raise ValueError(f"patches: units - expected channels 0 to {len(scores) - 1}, got {units.tolist()}")
+        chosen = arguments.array("patches", "units", arguments.listed("patches", "units", units))
+    fit = chosen.size and chosen.ndim == 1 and chosen.dtype.kind in "iu"
+    if not fit or not 0 <= chosen.min() <= chosen.max() < len(scores):
+        raise ValueError(f"patches: units - expected channels 0 to {len(scores) - 1}, got {chosen.tolist()}")
     width = output.shape[3]
-    places = np.stack([places[units] // width, places[units] % width], axis=2)
+    places = np.stack([places[chosen] // width, places[chosen] % width], axis=2)
     boxes = np.array([[seen.box(*place) for place in row] for row in places.tolist()])
-    return Patches(layer, units, scores[units], indices[units], places, boxes, dataset)
+    return Patches(layer, chosen, scores[chosen], indices[chosen], places, boxes, dataset)
 
 
 def normalised(pixels: Array, dataset: ArrayDataset) -> Array:
