@@ -102,10 +102,14 @@ def all_commands():
 
 
 def _check_variables():
-    """Refuse what Numba would refuse when it is imported, without a word of the variable."""
+    """Refuse what Numba, NumPy or matplotlib would refuse later, without a word of the variable."""
     threads = os.environ.get("NUMBA_NUM_THREADS", "1")
     if not threads.isdecimal() or int(threads) == 0:
         raise errors.UsageError(f"mcnn: set NUMBA_NUM_THREADS to at least 1, or unset it: it is {threads!r}")
+    date = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not date.isdecimal():
+        expected = "a number of seconds, which dates files"
+        raise errors.UsageError(f"mcnn: set SOURCE_DATE_EPOCH to {expected}, or unset it: it is {date!r}")
 
 
 def _parse(argv):

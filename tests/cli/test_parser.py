@@ -169,3 +169,12 @@ def test_a_number_of_threads_that_numba_refuses(mcnn, monkeypatch, threads):
     code, out, err = mcnn("summary", "mlp")
     assert (code, out) == (2, "")
     assert err == f"mcnn: set NUMBA_NUM_THREADS to at least 1, or unset it: it is {threads!r}\n"
+
+
+@pytest.mark.parametrize("date", ["", "x", "-1", "1.5"])
+def test_a_date_of_files_that_is_no_number_is_named(mcnn, monkeypatch, date):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+    code, out, err = mcnn("summary", "mlp")
+    assert (code, out) == (2, "")
+    expected = "a number of seconds, which dates files"
+    assert err == f"mcnn: set SOURCE_DATE_EPOCH to {expected}, or unset it: it is {date!r}\n"
