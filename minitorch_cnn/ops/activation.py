@@ -89,9 +89,9 @@ def sigmoid_array(x):
     return np.where(x < 0, small, 1) / (1 + small)
 
 
-def softplus_array(x):
-    """Return log(1 + exp(x)) for an array, without overflow."""
-    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+def softplus_array(x, beta=1.0):
+    """Return log(1 + exp(beta * x)) / beta for an array; only beta * x may overflow, in an exponential that is 0."""
+    return np.log1p(np.exp(-np.abs(beta * x))) / beta + np.maximum(x, 0)
 
 
 class Sigmoid(Elementwise):

@@ -29,7 +29,7 @@ class Softplus(Elementwise):
     def forward(ctx, x, *, beta):
         ctx.beta = beta
         ctx.save(x)
-        return softplus_array(beta * x) / beta
+        return softplus_array(x, beta)
 
     @staticmethod
     def backward(ctx, grad_out):

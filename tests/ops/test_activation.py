@@ -116,3 +116,11 @@ def test_functions_take_only_floating_tensors(op):
 def test_a_slope_that_is_not_a_number():
     with pytest.raises(TypeError, match="leaky_relu: negative_slope - expected a number, got str"):
         ops.leaky_relu(Tensor([1.0]), "0.1")
+
+
+def test_softplus_does_not_overflow_where_beta_times_x_does():
+    x = Tensor(np.array([3e38, -3e38, np.inf, -np.inf], np.float32), requires_grad=True)
+    out = ops.softplus(x, 2)
+    np.testing.assert_array_equal(out.data, np.array([3e38, 0, np.inf, 0], np.float32))
+    out.backward(np.ones(4, np.float32))
+    np.testing.assert_array_equal(x.grad, [1, 0, 1, 0])
