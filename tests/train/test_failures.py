@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from minitorch_cnn import data, train
+from minitorch_cnn import data, nn, train
 
 
 def test_numbers_of_numpy_and_paths_are_taken(start, recipe):
@@ -111,9 +111,9 @@ def test_images_of_other_channels_and_proportions_are_judged_as_they_were_traine
 
 def test_a_classifier_says_what_its_metadata_lack():
     with pytest.raises(ValueError, match="Classifier: metadata - expected facts with 'architecture', 'classes'"):
-        train.Classifier(None, {})
+        train.Classifier(nn.Flatten(), {})
     with pytest.raises(TypeError, match="Classifier: metadata - expected a dict of facts"):
-        train.Classifier(None, None)
+        train.Classifier(nn.Flatten(), None)
 
 
 @pytest.mark.parametrize("folder", [None, 3, b"run"])

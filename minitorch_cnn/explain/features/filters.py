@@ -196,9 +196,10 @@ class FilterFilm:
 def _frame(frame):
     """Return (title, weight) of a frame; the weight is None if a run has no such layer."""
     pair = isinstance(frame, (tuple, list)) and len(frame) == 2
-    if not pair or not isinstance(frame[0], str) or not isinstance(frame[1], (np.ndarray, type(None))):
+    fits = pair and isinstance(frame[0], (str, int, np.integer)) and isinstance(frame[1], (np.ndarray, type(None)))
+    if not fits:
         raise TypeError(f"filter_film: frames - expected pairs of a title and an ndarray, got {frame!r:.60}")
-    return frame
+    return str(frame[0]), frame[1]
 
 
 def filter_film(
@@ -213,8 +214,8 @@ def filter_film(
     folder : str or Path
         Folder of a run. It gives a frame for each epoch that was saved (``Trainer(save_epochs=True)``), else one
         for each checkpoint and one for the finished model.
-    frames : list of (str, ndarray)
-        Titles and weights, (C_out, C_in, KH, KW) each, instead of a folder.
+    frames : list of (str or int, ndarray)
+        Titles, such as epochs, and weights, (C_out, C_in, KH, KW) each, instead of a folder.
 
     Returns
     -------
