@@ -7,8 +7,8 @@ Everything below is loaded on first use, so that importing this package is quick
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # `typing` would take most of the time before `mcnn` answers to Ctrl-C
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `__getattr__`
     from minitorch_cnn import data, explain, models, nn, ops, optim, testing, train, weights
     from minitorch_cnn.autograd import enable_grad, no_grad
