@@ -30,14 +30,22 @@ def _terms(blocks):
     return int(((blocks[:, 1] - blocks[:, 0]) * blocks[:, 2]).sum())
 
 
-def _winograd(output):
-    """Return the products of Winograd's algorithm, from the images and what ``output`` finds: maps of its size."""
+def _winograd(operands):
+    """Return the products of Winograd's algorithm; ``operands`` finds (images, their pixels, maps of the output)."""
 
     def products(a):
-        count, _, _, channels = a["images"].pixels.shape
-        return 36 * count * a["grid"].down * a["grid"].across * channels * output(a).shape[3]
+        count, pixels, maps = operands(a)
+        return 36 * count * a["grid"].down * a["grid"].across * pixels.shape[3] * maps.shape[3]
 
     return products
+
+
+def _of_maps(a):
+    return len(a["images"].pixels), a["images"].pixels, a["outputs"].maps
+
+
+def _of_pairs(a):
+    return len(a["pairs"].chosen), a["pairs"].images.pixels, a["pairs"].grad_out
 
 
 def _arrays(named):
@@ -59,10 +67,10 @@ PRODUCTS = {
         a["grad_out"].size * a["shape"].channels * a["shape"].height * a["shape"].width
     ),
     "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
-    "correlate._by_tiles": _winograd(lambda a: a["outputs"].maps),
-    "panels._by_panels": _winograd(lambda a: a["outputs"].maps),
-    "weight._sum_together": _winograd(lambda a: a["grad_out"]),
-    "weight._sum_apart": _winograd(lambda a: a["grad_out"]),
+    "correlate._by_tiles": _winograd(_of_maps),
+    "panels._by_panels": _winograd(_of_maps),
+    "weight._sum_together": _winograd(_of_pairs),
+    "weight._sum_apart": _winograd(_of_pairs),
 }
 
 
