@@ -226,7 +226,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("path,label\n" + "".join(rows))
     weights.save("a.safetensors", {"a": ADDED})
     weights.save_pth("a.pth", {"a": ADDED})
-    weights.save_onnx("a.onnx", network(), SHAPE)
 
 
 def given(name):
@@ -250,6 +249,9 @@ def test_every_function_is_tried():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CALLS)
 def test_what_an_argument_cannot_be_is_refused_by_what_is_expected(name, folder):
+    if name.endswith("_onnx"):
+        pytest.importorskip("onnx")
+        weights.save_onnx("a.onnx", network(), SHAPE)
     assert error_of(name, given(name)) is None
     known = inspect.signature(FOUND[name]).parameters
     wanted = list(given(name)) if name in MORE else known
