@@ -10,7 +10,6 @@ The token is the ``base`` of every array cut from the block, so it dies exactly 
 dies, and only then does the block go back on the shelf. Memory that is still in use is never handed out.
 """
 
-import itertools
 import math
 import mmap
 import sys
@@ -23,7 +22,6 @@ from minitorch_kernels.runtime import dry_run
 
 _SMALLEST = 1 << 16  # below this, malloc hands out warm memory by itself
 _HUGE_PAGE = 1 << 21
-_ELEMENTS = 16  # arrays that share a block begin at multiples of this many, so in cache lines of their own
 _SHELF_LIMIT = 2  # times the most that was ever in use at once
 _SLACK = 2.0  # a block may be larger than asked for by this factor, so that maps of many sizes share blocks
 # Not shared with a forked child, which would write to its parent's arrays. Linux has huge pages only for such memory.
@@ -61,18 +59,6 @@ def empty(shape, dtype):
     reference = weakref.ref(token, _give_back)
     _handed_out[id(reference)] = reference, block
     return np.ndarray(shape, dtype, token)
-
-
-def together(dtype, *shapes):
-    """Return `empty` arrays of these shapes that share a block: workspace that is needed at the same time.
-
-    One large block can be where a map of a layer was; of several smaller ones each would need a block of its own.
-    """
-    sizes = [math.prod(shape) for shape in shapes]
-    ends = list(itertools.accumulate(-(-size // _ELEMENTS) * _ELEMENTS for size in sizes))
-    block = empty((ends[-1],), dtype)
-    firsts = [0, *ends[:-1]]
-    return [block[i : i + n].reshape(shape) for i, n, shape in zip(firsts, sizes, shapes, strict=True)]
 
 
 def empty_like(array):

@@ -55,21 +55,6 @@ def test_a_view_keeps_the_memory():
     assert not np.shares_memory(other, view)
 
 
-def test_arrays_together_share_one_block_and_no_element(statistics):
-    shapes = (3, 1000), (0, 5), (64, 1024), (7,)
-    arrays = memory.together(np.float32, *shapes)
-    for value, array in enumerate(arrays):
-        array[...] = value
-    assert [array.shape for array in arrays] == list(shapes)
-    assert all((array == value).all() and address(array) % 64 == 0 for value, array in enumerate(arrays))
-    used, _ = statistics()
-    last = arrays.pop()
-    del arrays, array
-    assert statistics() == (used, 0)
-    del last
-    assert statistics() == (0, used)
-
-
 def test_what_is_held_is_never_handed_out():
     rng = np.random.default_rng(0)
     held = []

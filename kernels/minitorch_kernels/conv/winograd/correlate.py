@@ -149,9 +149,8 @@ def fill_by_tiles(images, filters, outputs, grid):
     panel_width = grid.panels * grid.width
     grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, dtype.itemsize))
     planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
-    size = TILE_AREA * planes + max(channels, grid.width)
-    whole = (TILE_AREA * plane(channels * panel_width, lanes),)
-    transformed, scratch = memory.together(dtype, whole, (threads, size))
+    transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), dtype)
+    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), dtype)
     _transform_filters(filters, transformed, grid)
     offsets = offsets_of(grid.tiles, channels, grid.width)
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)

@@ -298,7 +298,8 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
     grads = TILE_AREA * plane(panels * grid.tiles * width, lanes)
     threads = (min(get_num_threads(), ranges),) if apart else ()
-    sums, inputs, grads = memory.together(x.dtype, (ranges, size), (*threads, inputs), (*threads, grads))
+    sums = memory.empty((ranges, size), x.dtype)
+    inputs, grads = (memory.empty((*threads, length), x.dtype) for length in (inputs, grads))
     offsets = offsets_of(rows, width, width)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
     add_up(Pairs(Images(pixels, memo.to_fill(x)), grad_out, chosen), inputs, grads, sums, offsets, total, grid)
