@@ -10,7 +10,7 @@ import numpy as np
 def number(owner, *, least=-math.inf, most=math.inf, **named):
     """Raise unless every named argument is a finite number from ``least`` to ``most``."""
     for name, value in named.items():
-        _real(owner, name, value)
+        real(owner, **{name: value})
         if not least <= value <= most:
             expected = f"at least {least}" if most == math.inf else f"{least} to {most}"
             raise ValueError(f"{owner}: {name} - expected {expected}, got {value!r}")
@@ -18,12 +18,14 @@ def number(owner, *, least=-math.inf, most=math.inf, **named):
             raise ValueError(f"{owner}: {name} - expected a finite number, got {value!r}")
 
 
-def positive(owner, **named):
-    """Raise unless every named argument is a number above 0; infinity is one."""
+def positive(owner, *, finite=False, **named):
+    """Raise unless every named argument is a number above 0; infinity is one, unless ``finite`` is asked for."""
     for name, value in named.items():
-        _real(owner, name, value)
+        real(owner, **{name: value})
         if not value > 0:
             raise ValueError(f"{owner}: {name} - expected a positive number, got {value!r}")
+        if finite:
+            number(owner, **{name: value})
 
 
 def integer(owner, *, least, **named):
@@ -66,12 +68,8 @@ def mapping(owner, name, value, *keys):
 def real(owner, **named):
     """Raise TypeError unless every named argument is a number; NaN and infinities are."""
     for name, value in named.items():
-        _real(owner, name, value)
-
-
-def _real(owner, name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} - expected a number, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{owner}: {name} - expected a number, got {value!r}")
 
 
 def rows(owner, name, value):

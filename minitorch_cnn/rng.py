@@ -8,7 +8,8 @@ sample.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -46,30 +47,28 @@ def generator() -> np.random.Generator:
     return _own.get() or _generator
 
 
-@contextlib.contextmanager
-def using(own: np.random.Generator) -> Iterator[None]:
+def using(own: np.random.Generator) -> AbstractContextManager[None]:
     """Return a context manager inside which this thread draws from a stream of its own."""
-    before = _own.get()
-    try:
-        _own.set(own)
-        yield
-    finally:
-        _own.set(before)
+    return _holding(_own, own)
 
 
-@contextlib.contextmanager
-def undrawn_weights() -> Iterator[None]:
+def undrawn_weights() -> AbstractContextManager[None]:
     """Return a context manager inside which initialisers draw nothing: a new weight is uninitialised memory.
 
     The random stream does not advance. Use it for models whose weights nobody reads, or that are all written later:
     drawing the 143 million weights of VGG-E takes seconds, making the model without them takes milliseconds.
     """
-    before = _weights_are_drawn.get()
+    return _holding(_weights_are_drawn, False)
+
+
+@contextlib.contextmanager
+def _holding(variable, value):
+    before = variable.get()
     try:
-        _weights_are_drawn.set(False)
+        variable.set(value)
         yield
     finally:
-        _weights_are_drawn.set(before)
+        variable.set(before)
 
 
 def weights_are_drawn() -> bool:

@@ -67,9 +67,9 @@ def compile(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"compile: model - expected a Module, got {model!r}")
-    lengths = arguments.listed("compile", "shape", shape)
-    arguments.integer("compile", least=1, **{f"shape[{axis}]": length for axis, length in enumerate(lengths)})
-    if len(lengths) != 4:
+    shape = tuple(arguments.listed("compile", "shape", shape))
+    arguments.integer("compile", least=1, **{f"shape[{axis}]": length for axis, length in enumerate(shape)})
+    if len(shape) != 4:
         raise ValueError(f"compile: shape - expected (N, C, H, W), each at least 1, got {shape!r}")
     if progress is not None:
         arguments.function("compile", progress=progress)

@@ -50,8 +50,7 @@ class GroupNorm(Module):
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
     ):
         positive_int("GroupNorm", num_groups=num_groups, num_channels=num_channels)
-        arguments.positive("GroupNorm", eps=eps)
-        arguments.number("GroupNorm", eps=eps)
+        arguments.positive("GroupNorm", finite=True, eps=eps)
         arguments.flag("GroupNorm", affine=affine, bias=bias)
         if num_channels % num_groups:
             raise ValueError(
@@ -185,8 +184,7 @@ class LayerNorm(Module):
         self, normalized_shape: int | Shape, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
     ):
         shape = _shape("LayerNorm", normalized_shape)
-        arguments.positive("LayerNorm", eps=eps)
-        arguments.number("LayerNorm", eps=eps)
+        arguments.positive("LayerNorm", finite=True, eps=eps)
         arguments.flag("LayerNorm", elementwise_affine=elementwise_affine, bias=bias)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
         self.weight, self.bias = affine_parameters(shape, elementwise_affine, bias)
@@ -227,8 +225,7 @@ class RMSNorm(Module):
     def __init__(self, normalized_shape: int | Shape, eps: float | None = None, elementwise_affine: bool = True):
         shape = _shape("RMSNorm", normalized_shape)
         if eps is not None:
-            arguments.positive("RMSNorm", eps=eps)
-            arguments.number("RMSNorm", eps=eps)
+            arguments.positive("RMSNorm", finite=True, eps=eps)
         arguments.flag("RMSNorm", elementwise_affine=elementwise_affine)
         self.normalized_shape, self.eps, self.elementwise_affine = normalized_shape, eps, bool(elementwise_affine)
         self.weight, _ = affine_parameters(shape, elementwise_affine)

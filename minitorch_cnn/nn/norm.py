@@ -39,8 +39,7 @@ class RunningStatistics(Module):
         positive_int(layer, num_features=num_features)
         if momentum is not None:
             between(layer, 0, 1, momentum=momentum)
-        arguments.positive(layer, eps=eps)
-        arguments.number(layer, eps=eps)
+        arguments.positive(layer, finite=True, eps=eps)
         arguments.flag(layer, track_running_stats=track_running_stats)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.track_running_stats = bool(track_running_stats)

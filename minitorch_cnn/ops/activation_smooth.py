@@ -121,8 +121,7 @@ def softplus(x: Operand, beta: float = 1.0) -> Tensor:
     Gradient: grad_out * sigmoid(beta * x). It never overflows.
     """
     tensors("softplus", x=x)
-    arguments.positive("softplus", beta=beta)
-    arguments.number("softplus", beta=beta)
+    arguments.positive("softplus", finite=True, beta=beta)
     return Softplus.apply(x, beta=float(beta))
 
 

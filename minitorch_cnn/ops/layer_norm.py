@@ -291,8 +291,7 @@ def rms_norm(x: Operand, shape: int | Shape, weight: Operand | None = None, *, e
 
 
 def _check_eps(op, eps):
-    arguments.positive(op, eps=eps)
-    arguments.number(op, eps=eps)
+    arguments.positive(op, finite=True, eps=eps)
 
 
 def _check_last_axes(op, x, shape, **affine):

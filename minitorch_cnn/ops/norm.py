@@ -157,8 +157,7 @@ def check_batch_norm(x, weight, bias, running_mean, running_var, training, momen
     check_statistics("batch_norm", running_mean=running_mean, running_var=running_var)
     arguments.flag("batch_norm", training=training)
     arguments.number("batch_norm", least=0, most=1, momentum=momentum)
-    arguments.positive("batch_norm", eps=eps)
-    arguments.number("batch_norm", eps=eps)
+    arguments.positive("batch_norm", finite=True, eps=eps)
     if not training and running_mean is None:
         raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
     if training and x.data.ndim > 1:
