@@ -6,7 +6,7 @@ running statistics of batch norm, so that both fit together.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,22 @@ from minitorch_cnn import arguments as _check
 
 if TYPE_CHECKING:
     from minitorch_cnn.nn import Module
+
+_lent: dict[int, str] = {}  # from the id of a parameter that has the weights of an average now, to that average's name
+
+
+def refuse_lent(caller: str, parameters: Iterable[Any]) -> None:
+    """Raise ValueError if parameters have the weights of an average for a while: a change would be lost at its end.
+
+    Parameters
+    ----------
+    caller : str
+        What the message names.
+    parameters : iterable of Tensor
+    """
+    if _lent and (names := [_lent[id(parameter)] for parameter in parameters if id(parameter) in _lent]):
+        expected = f"the weights of the training, got those inside `with {names[0]}.applied()`"
+        raise ValueError(f"{caller}: parameters - expected {expected}, which go at its end; end it first")
 
 
 class WeightAverage:
@@ -55,6 +71,7 @@ class WeightAverage:
 
     def finish(self) -> None:
         """Put the average into the model, at the end of a training."""
+        refuse_lent(f"{type(self).__name__}.finish", self.model.parameters())
         self._put(self.arrays)
 
     @contextlib.contextmanager
@@ -95,6 +112,7 @@ class WeightAverage:
 
     def _follow(self, keep):
         """Move the average: keep * average + (1 - keep) * model; raise ValueError if that has other weights by now."""
+        refuse_lent(f"{type(self).__name__}.step", self.model.parameters())
         now = self._floats()
         for path in self.arrays.keys() | now.keys():
             expected, got = (of[path].shape if path in of else None for of in (self.arrays, now))
@@ -137,18 +155,39 @@ class EMA(WeightAverage):
 
     def step(self) -> None:
         """Count a step of the optimiser, and move the average towards the weights."""
-        self.steps += 1
         self._follow(self.decay)
+        self.steps += 1
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Return a context in which the model has the averaged weights."""
+        """Return a context in which the model has the averaged weights.
+
+        Raises
+        ------
+        ValueError
+            Inside it, from a step of an optimiser or an average; at its end, if weights or running statistics were
+            changed. The model has its own weights again then.
+        """
         own = {path: array for path, array in self.model.state_dict().items() if path in self.arrays}
+        lent = [id(parameter) for parameter in self.model.parameters() if id(parameter) not in _lent]
         try:
             self._put(self.arrays)
+            _lent.update(dict.fromkeys(lent, type(self).__name__))
+            put = self._floats()
             yield
+            self._refuse_changed(put)
         finally:
+            for parameter in lent:
+                _lent.pop(parameter, None)
             self._put(own)
+
+    def _refuse_changed(self, put):
+        """Raise ValueError if the model has other weights than those that were put into it."""
+        now = self._floats()
+        for path in put.keys() & now.keys():
+            if not np.array_equal(put[path], now[path], equal_nan=True):
+                expected = f"a block that leaves the weights as they are, got another {path}"
+                raise ValueError(f"{type(self).__name__}.applied: model - expected {expected}, which is lost now")
 
 
 class Lookahead(WeightAverage):
@@ -200,7 +239,8 @@ class Lookahead(WeightAverage):
 
     def step(self) -> None:
         """Count a step of the optimiser; every few of them, the slow weights follow and the fast ones go back."""
-        self.steps += 1
-        if self.steps % self.every == 0:
-            self._follow(self.keep(self.steps))
+        step = self.steps + 1
+        if step % self.every == 0:
+            self._follow(self.keep(step))
             self.finish()
+        self.steps = step

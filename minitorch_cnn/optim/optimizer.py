@@ -7,6 +7,7 @@ import numpy as np
 
 from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import FLOAT_DTYPES
+from minitorch_cnn.optim.average import refuse_lent
 from minitorch_cnn.tensor import Tensor
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -128,9 +129,11 @@ class Optimizer:
         ------
         TypeError, ValueError
             If an option of a group was set out of its range, or the shape or dtype of a gradient or of kept
-            state no longer matches the parameter. Nothing has changed then.
+            state no longer matches the parameter, or the parameters have the weights of an average for a while, see
+            `EMA.applied`. Nothing has changed then.
         """
         jobs, position = [], 0
+        refuse_lent(f"{self._name}.step", self._parameters())
         for group in self.param_groups:
             if missing := [option for option in self._options if option not in group]:
                 raise ValueError(f"{self._name}: param_groups - expected a group with {', '.join(missing)}, got none")

@@ -1,9 +1,11 @@
 """Lookahead and EMA against loops written out by hand, and their state."""
 
+import copy
+
 import numpy as np
 import pytest
 
-from minitorch_cnn import nn, optim, rng
+from minitorch_cnn import Tensor, nn, optim, rng
 
 
 def model():
@@ -183,3 +185,55 @@ def test_an_average_that_keeps_nothing_is_the_model_and_equal_numbers_stay():
 def test_arrays_of_another_kind_are_refused_by_name(arrays, error, message):
     with pytest.raises(error, match=message):
         optim.EMA(nn.Linear(2, 1, bias=False)).load_state_dict({"steps": 1, "arrays": arrays})
+
+
+def optimiser_step(net, average):
+    for parameter in net.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    optim.SGD(net.parameters(), lr=0.1).step()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (optimiser_step, r"SGD.step: parameters - expected .* got those inside `with EMA.applied\(\)`"),
+        (lambda net, average: average.step(), "EMA.step: parameters - expected the weights of the training"),
+        (lambda net, average: average.finish(), "EMA.finish: parameters - expected the weights of the training"),
+        (
+            lambda net, average: optim.Lookahead(net, 1, every=1).step(),
+            "Lookahead.step: parameters - expected the weights of the training",
+        ),
+        (lambda net, average: net.load_state_dict(model().state_dict()), "EMA.applied: model .* got another"),
+        (lambda net, average: net(Tensor(np.ones((2, 2, 3, 3), np.float32))), "EMA.applied: .* got another 1.running"),
+    ],
+)
+def test_what_would_be_lost_at_the_end_of_applied_is_refused(change, message):
+    net = model()
+    average = optim.EMA(net, 0.5)
+    moved(net, 1)
+    average.step()
+    own, kept = floats(net), average.state_dict()
+    with pytest.raises(ValueError, match=message), average.applied():
+        change(net, average)
+    for path, array in floats(net).items():
+        np.testing.assert_array_equal(array, own[path])
+    assert average.steps == kept["steps"]
+    for path, array in average.arrays.items():
+        np.testing.assert_array_equal(array, kept["arrays"][path])
+    optimiser_step(net, average)  # works again outside
+    np.testing.assert_array_equal(net[0].weight.data, own["0.weight"] - np.float32(0.1))
+
+
+def test_a_copy_made_inside_applied_learns_on_its_own():
+    net = model()
+    average = optim.EMA(net, 0.5)
+    moved(net, 1)
+    with average.applied(), average.applied():  # twice, and the inner end leaves the outer one open
+        judged = copy.deepcopy(net)
+        optimiser_step(judged, average)
+    with average.applied():
+        np.testing.assert_array_equal(judged[0].weight.data, net[0].weight.data - np.float32(0.1))
+        with average.applied():
+            pass
+        with pytest.raises(ValueError, match="SGD.step: parameters"):
+            optimiser_step(net, average)
