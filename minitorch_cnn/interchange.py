@@ -13,6 +13,7 @@ from minitorch_cnn.autograd import GraphError, Variable, is_grad_enabled
 from minitorch_cnn.types import Array
 
 _SHAPE_ONLY = (np.shape, np.ndim, np.size)  # NumPy functions that read no values
+_SUMMING = (np.sum, np.mean, np.var, np.std, np.cumsum, np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nancumsum)
 _WRITING = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)  # into the first argument
 
 
@@ -35,7 +36,8 @@ class Interchange:
             name = function.__name__
             raise TypeError(f"{name}: expected an array to write to, got a Tensor; use its copy_ or fill_, or its data")
         read = operator.attrgetter("data") if function in _SHAPE_ONLY else np.asarray
-        return function(*_with_arrays(args, read), **_with_arrays(kwargs, read))
+        args, kwargs = _with_arrays(args, read), _with_arrays(kwargs, read)
+        return _add_up(function, args, kwargs) if function in _SUMMING else function(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a copy of a leaf; that of a result of an operation would lead to copies of all leaves."""
@@ -93,6 +95,14 @@ class Interchange:
                 f"{library}: expected a Tensor without a gradient, or no_grad(); got one that requires a gradient, "
                 f"which {library} does not record; use the functions of ops, x.detach(), or x.data"
             )
+
+
+def _add_up(function, args, kwargs):
+    """Return a sum of NumPy, of float32 elements in float64: along some axes, NumPy's float32 sum stalls at 2**24."""
+    asked = len(args) > 2 or not (kwargs.get("dtype") is None and kwargs.get("out") is None)  # (a, axis, dtype, out)
+    if asked or np.asarray(args[0] if args else kwargs["a"]).dtype != np.float32:
+        return function(*args, **kwargs)
+    return function(*args, **{**kwargs, "dtype": np.float64}).astype(np.float32)
 
 
 def _with_arrays(value, read):

@@ -315,6 +315,31 @@ def test_functions_of_numpy_read_the_array():
     assert np.allclose(x, x) and rng.permutation(x).shape == (2, 2)
 
 
+def test_a_sum_of_numpy_goes_on_growing():
+    """Float32 cannot add a 1 to 2**24, and NumPy adds the rows of an array one by one."""
+    data = np.ones((5_000, 2), np.float32)
+    data[0] = 2**24
+    x, total = Tensor(data), 2**24 + 4_999
+    for function in (np.sum, np.nansum):
+        np.testing.assert_allclose(function(x, axis=0), [total] * 2, rtol=1e-7)
+        np.testing.assert_allclose(function(x, 0, dtype=None, keepdims=True), [[total] * 2], rtol=1e-7)
+    for function in (np.mean, np.nanmean):
+        np.testing.assert_allclose(function(a=x, axis=0), [total / 5_000] * 2, rtol=1e-7)
+    for function in (np.var, np.std, np.nanvar, np.nanstd):
+        np.testing.assert_allclose(function(x, 0), function(data.astype(float), 0), rtol=1e-7)
+    for function in (np.cumsum, np.nancumsum):
+        np.testing.assert_allclose(function(x, 0)[-1], [total] * 2, rtol=1e-7)
+    assert np.sum(x).dtype == np.sum(x, axis=0).dtype == np.float32
+
+
+def test_a_sum_of_numpy_has_the_dtype_and_the_memory_asked_for():
+    x, out = Tensor(np.ones((3, 2), np.float32)), np.zeros(2, np.float32)
+    assert np.sum(x, dtype=np.int64).dtype == np.int64 and np.mean(x, None, np.float64).dtype == np.float64
+    assert np.sum(x, 0, out=out) is out and (out == 3).all()
+    assert np.mean(Tensor([1.0, 2.0], dtype=np.float64)).dtype == np.float64
+    assert np.sum([1.0, 2.0], where=x[0] > 0) == 3
+
+
 @pytest.mark.parametrize("ask", [np.asarray, np.sum, np.mean, lambda x: np.concatenate([x, x])])
 def test_numpy_reads_no_tensor_that_needs_a_gradient(ask):
     x = Tensor([1.0, 2.0], requires_grad=True)

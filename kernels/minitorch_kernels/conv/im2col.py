@@ -8,6 +8,8 @@ input's gradient back to where the windows came from. Arrays are channels-last; 
 
 import numpy as np
 
+from minitorch_kernels.gemm.blas import product
+
 
 def _windows(padded, kernel_size, out_size, stride, dilation):
     """Return the view (N, OH, OW, KH, KW, C) of all windows; overlapping ones share memory."""
@@ -119,8 +121,8 @@ def conv2d_forward_im2col(x, weight, bias=None, *, stride, padding, dilation, gr
         columns = im2col(
             _group(x, g, groups), kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
         )
-        product = columns @ _filter_matrix(_group(weight, g, groups, 0))  # (N*OH*OW, C_out/groups)
-        _group(out, g, groups)[...] = product.reshape(*out.shape[:3], -1 if out.size else weight.shape[0] // groups)
+        maps = product(columns, _filter_matrix(_group(weight, g, groups, 0)))  # (N*OH*OW, C_out/groups)
+        _group(out, g, groups)[...] = maps.reshape(*out.shape[:3], -1 if out.size else weight.shape[0] // groups)
     return out if bias is None else out + bias
 
 
@@ -144,7 +146,7 @@ def conv2d_backward_input_im2col(grad_out, weight, *, input_size, stride, paddin
     for g in range(groups):
         filters = _group(weight, g, groups, 0)
         rows = _group(grad_out, g, groups).reshape(-1, filters.shape[0])
-        columns = rows @ _filter_matrix(filters).T  # (N*OH*OW, C_out/g) @ (C_out/g, KH*KW*C_in/g)
+        columns = product(rows, _filter_matrix(filters).T)  # (N*OH*OW, C_out/g) @ (C_out/g, KH*KW*C_in/g)
         grads.append(
             col2im(
                 columns,
@@ -177,6 +179,7 @@ def conv2d_backward_weight_im2col(x, grad_out, *, kernel_size, stride, padding, 
     for g in range(groups):
         part, grad = _group(x, g, groups), _group(grad_out, g, groups)
         columns = im2col(part, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
-        product = columns.T @ grad.reshape(-1, grad.shape[3])  # (KH*KW*C_in/g, N*OH*OW) @ (N*OH*OW, C_out/g)
-        grads.append(product.reshape(*kernel_size, part.shape[3], -1).transpose(3, 2, 0, 1))
+        rows = grad.reshape(-1, grad.shape[3])
+        gradient = product(columns.T, rows)  # (KH*KW*C_in/g, N*OH*OW) @ (N*OH*OW, C_out/g)
+        grads.append(gradient.reshape(*kernel_size, part.shape[3], -1).transpose(3, 2, 0, 1))
     return np.ascontiguousarray(np.concatenate(grads))

@@ -6,6 +6,7 @@ from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.gemm import bf16 as bf16
+    from minitorch_kernels.gemm import blas as blas
     from minitorch_kernels.gemm import matmul as matmul
     from minitorch_kernels.gemm import microkernel as microkernel
     from minitorch_kernels.gemm import pack as pack

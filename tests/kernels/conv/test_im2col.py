@@ -91,3 +91,12 @@ def test_no_bias_is_a_bias_of_zero(many_convolutions):
     out = im2col.conv2d_forward_im2col(x, problem.weight, **problem.hyper)
     zero = im2col.conv2d_forward_im2col(x, problem.weight, np.zeros(problem.weight_shape[0]), **problem.hyper)
     np.testing.assert_array_equal(out, zero)
+
+
+def test_the_gradient_of_filters_goes_on_growing_with_the_pixels():
+    """Float32 cannot add a 1 to 2**24, so only the terms of the block that holds it may be lost."""
+    x = np.ones((1, 100, 1000, 1), np.float32)
+    x[0, 0, 0] = 2**24
+    keywords = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    gradient = im2col.conv2d_backward_weight_im2col(x, np.ones((1, 100, 1000, 9), np.float32), **keywords)
+    np.testing.assert_allclose(gradient.ravel(), [2**24 + 99_999] * 9, rtol=0, atol=2**14)
