@@ -163,7 +163,7 @@ def check_test_images(arguments, place):
     """
     if arguments.unverified or not place.is_own or not place.listing().drawn:
         return
-    from minitorch_cnn.train import state
+    from minitorch_cnn.train import same_data
 
     record = load_classifier(arguments).metadata
     kind, _, name = str(record.get("dataset")).partition(" ")
@@ -171,7 +171,7 @@ def check_test_images(arguments, place):
     if learned != (place.root, place.name, os.path.basename(os.path.realpath(place.root)), True):
         return
     again = dataclasses.replace(place, size=tuple(record["input_size"]), skip_broken=True).open(train=True)
-    if state.data_digests(again)["data_sha256"] != record["data_sha256"]:
+    if same_data.data_digests(again)["data_sha256"] != record["data_sha256"]:
         raise UsageError(
             f"{arguments.parser.prog}: train again, or add --unverified: the training pictures in {place.root} are not "
             "those of the training any more, so that some test pictures may be ones that the model has learned from"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
-from minitorch_cnn.train import best, network, state
+from minitorch_cnn.train import best, frozen, network, same_data, state
 from minitorch_cnn.train.report.run_folder import RunFolder
 
 
@@ -32,10 +32,11 @@ def read(folder, train_set, model, caller):
     saved, notes = state.Checkpoints(run.path).load()
     chosen = saved["settings"]
     train_set = as_arrays(caller, "train_set", train_set, chosen["classes"])
-    state.check_same_data(train_set, chosen, caller)
+    same_data.check_same_data(train_set, chosen, caller)
     train_set = dataclasses.replace(train_set, mean=chosen["mean"], std=chosen["std"])
     if architecture := chosen.get("architecture"):  # checkpoints of older versions have none
         model = network.rebuild(architecture, model, caller)
+        frozen.restore(model, chosen.get("frozen"), caller)  # before an optimiser is made of those that learn
     options = {key: chosen[key] for key in state.OPTIONS if key in chosen}
     return Earlier(run, saved, notes, train_set, options | {"model": model})
 

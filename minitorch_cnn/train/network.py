@@ -100,7 +100,7 @@ def rebuild(architecture, model=None, caller="load"):
     if "structure" not in architecture:
         return _of_registry(architecture, caller) if model is None else _made(model, architecture)
     module = _made(_known(architecture, caller) if model is None else model, architecture)
-    recorded, got = architecture["structure"], _structure(module)
+    recorded, got = _plain(architecture["structure"]), _structure(module)
     if recorded != got:
         pairs = zip(recorded + [""] * len(got), got + [""] * len(recorded), strict=False)
         expected, found = next((old, new) for old, new in pairs if old != new)
@@ -265,5 +265,12 @@ def _source(factory):
 
 
 def _structure(model):
-    """Return the tree of a network as it prints, one line per layer."""
-    return [type(model).__name__, *str(model).splitlines()[1:]]
+    """Return the tree of a network as it prints, one line per layer, whether it learns or not."""
+    return [type(model).__name__, *_plain(str(model).splitlines()[1:])]
+
+
+def _plain(lines):
+    """Return lines of a tree without the marks of frozen layers, which a run may change, and without columns."""
+    depths = [len(line) - len(line.lstrip()) for line in lines]
+    words = [line.replace(" [frozen]", "").split() for line in lines]
+    return [" " * depth + " ".join(line) for depth, line in zip(depths, words, strict=True)]

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from minitorch_cnn import arguments, rng, weights
-from minitorch_cnn.data.dataset import contents_digest
 from minitorch_cnn.io import files, record
 from minitorch_cnn.nn import Module
-from minitorch_cnn.optim.average import WeightAverage
+from minitorch_cnn.optim.average import WeightAverage, refuse_lent
 from minitorch_cnn.optim.optimizer import Optimizer
 from minitorch_cnn.optim.schedules import Schedule
+from minitorch_cnn.train import frozen, same_data
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.types import Path
 
@@ -184,36 +184,12 @@ def settings(recipe: Any, train_set: Any, architecture: dict[str, Any], options:
         "architecture": architecture,
         "input_size": size,
         "dataset": train_set.name,
-        **data_digests(train_set),
+        **same_data.data_digests(train_set),
         "verified": train_set.verified,
         "classes": [str(name) for name in train_set.classes],
         "mean": list(train_set.mean),
         "std": list(train_set.std),
     }
-
-
-def data_digests(dataset):
-    """Return what identifies a dataset, as a dict of two digests.
-
-    Returns
-    -------
-    dict
-        "dataset_digest": its own, where it has one, which may leave the order of the images open;
-        "data_sha256": of shape, classes, images and labels, in their order.
-    """
-    return {"dataset_digest": dataset.digest, "data_sha256": contents_digest(dataset)}
-
-
-def check_same_data(train_set, chosen, caller):
-    """Raise ValueError unless a dataset is the one that the settings of a run describe; ``caller`` is named then."""
-    classes, expected = [str(name) for name in train_set.classes], chosen["classes"]
-    if classes != expected:
-        raise ValueError(f"{caller}: train_set - expected the classes {expected} in this order, got {classes}")
-    for key, got in data_digests(train_set).items():
-        if chosen.get(key) and chosen[key] != got:  # older versions did not record all of them
-            expected = f"{chosen['dataset']} of digest {chosen[key]}"
-            got = f"{train_set.name} of {got}: images were added, removed or changed since"
-            raise ValueError(f"{caller}: train_set - expected {expected}, got {got}")
 
 
 def snapshot(state, settings):
@@ -229,12 +205,19 @@ def snapshot(state, settings):
     dict
         Nested dicts of arrays and of what JSON can hold. The order of the images and their
         augmentation need no state: they depend on seed, epoch and batch alone.
+
+    Raises
+    ------
+    ValueError
+        Inside ``judged()``: the weights are those of an average then.
     """
+    refuse_lent("snapshot", state.model.parameters())
     return {
         "settings": settings,
         "progress": dataclasses.asdict(state.progress),
         "random": state.random.bit_generator.state,
         "model": state.model.state_dict(),
+        "frozen": frozen.record(state.model),
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
         "average": None if state.average is None else state.average.state_dict(),
@@ -245,6 +228,7 @@ def restore(state, saved):
     """Set a state that was made with the same settings to that of a snapshot."""
     state.progress = Progress(**saved["progress"])
     state.model.load_state_dict(saved["model"])
+    frozen.restore(state.model, saved.get("frozen"), "checkpoint")
     state.optimizer.load_state_dict(saved["optimizer"])
     state.schedule.load_state_dict(saved["schedule"])
     if state.average is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import best, continuing, nan_check, network, setup, state
+from minitorch_cnn.train import best, continuing, frozen, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess
 from minitorch_cnn.train.features import FeatureLoader
@@ -21,7 +21,7 @@ from minitorch_cnn.train.objective import Objective
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report import results
 from minitorch_cnn.train.report.reporter import Reporter
-from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, saved_elsewhere
+from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, save_or_rescue
 from minitorch_cnn.types import Array, Path
 
 
@@ -122,7 +122,7 @@ class Trainer:
         self.loss = Objective(recipe, kept.labels, len(train_set.classes))
         with rng.using(random):
             model, architecture = network.describe(model, recipe.model, self._sizes())
-        self.settings = state.settings(recipe, train_set, architecture, options)
+        self.settings = state.settings(recipe, train_set, architecture, options | {"frozen": frozen.record(model)})
         self.state = self._first_state(nn.fuse(model), random)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.classifier = setup.checked(Classifier(self.model, self.settings))
@@ -305,6 +305,7 @@ class Trainer:
         self.reporter.end_epoch(record)
         if self.on_epoch is not None and self.ranks.rank == 0:
             self.on_epoch(self, record)
+            self._write()  # again: what it has set, such as frozen layers, is part of the run
 
     def _write_history(self):
         if self.ranks.rank == 0:
@@ -324,15 +325,10 @@ class Trainer:
         """
         self._next_save = time.monotonic() + self.save_every
         self.ranks.average_statistics(self.model, self.state.average)
-        if self.ranks.rank:
-            return None
-        saved = state.snapshot(self.state, self.settings)
-        try:
-            return self.checkpoints.save(self.progress.step, saved)
-        except FileNotFoundError:
-            if self.folder.path.is_dir():
-                raise
-            raise saved_elsewhere(self.folder.path, self.progress.step, saved) from None
+        return None if self.ranks.rank else self._write()
+
+    def _write(self):
+        return save_or_rescue(self.checkpoints, self.progress.step, state.snapshot(self.state, self.settings))
 
     @classmethod
     def resume(

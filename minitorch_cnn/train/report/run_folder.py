@@ -155,11 +155,23 @@ class RunFolder:
         return result
 
 
-def saved_elsewhere(path, step, saved):
-    """Save the state of a run whose folder is gone in another one; return the error that names it."""
-    rescued = _rescue_folder(path)
-    Checkpoints(rescued).save(step, saved)
-    return FolderGoneError(path, rescued, step)
+def save_or_rescue(checkpoints, step, state):
+    """Save the state of a run and return the path; if its folder is gone, raise FolderGoneError, which names another.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    step, state
+        As `Checkpoints.save` takes them.
+    """
+    try:
+        return checkpoints.save(step, state)
+    except FileNotFoundError:
+        if checkpoints.folder.is_dir():
+            raise
+    rescued = _rescue_folder(checkpoints.folder)
+    Checkpoints(rescued).save(step, state)
+    raise FolderGoneError(checkpoints.folder, rescued, step)
 
 
 def _rescue_folder(path):
