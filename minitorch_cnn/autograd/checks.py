@@ -61,7 +61,8 @@ def first_gradient(variable, grad):
     if variable.traced:
         raise TraceError("backward: expected a variable computed from real data, got a traced one without values")
     if not variable.requires_grad:
-        raise GraphError("backward: expected a variable that requires a gradient, got one that does not")
+        why = "nothing it comes from requires one, or no_grad() was in force, perhaps of a generator that waits"
+        raise GraphError(f"backward: expected a variable that requires a gradient, got one that does not: {why}")
     if data.dtype.kind != "f":
         raise GraphError(f"backward: expected a variable of floating numbers, got {data.dtype}")
     if grad is None and data.size != 1:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, ops
-from minitorch_cnn.autograd import enable_grad, is_grad_enabled, no_grad, trace
+from minitorch_cnn.autograd import GraphError, enable_grad, is_grad_enabled, no_grad, trace
 from minitorch_cnn.autograd.trace import setting
 
 
@@ -61,6 +61,17 @@ def test_a_decorated_generator_runs_inside_and_its_user_outside():
     with pytest.raises(StopIteration, match="the end"):
         next(steps)
     assert list(generator(3)) == [False] * 3
+
+
+def test_backward_speaks_of_a_generator_that_waits_inside_no_grad():
+    generator, x = inside(no_grad()), Tensor(np.ones(1), requires_grad=True)
+    next(generator)
+    loss = x * 2
+    with pytest.raises(GraphError, match=r"got one that does not: .* no_grad\(\) was in force, perhaps of a generator"):
+        loss.backward()
+    generator.close()
+    (x * 2).backward()
+    assert x.grad == [2.0]
 
 
 def test_a_decorated_generator_passes_errors_and_its_end_on():
