@@ -28,17 +28,7 @@ _grad_enabled = ContextVar("grad_enabled", default=True)
 
 
 def no_grad() -> setting:
-    """Return a context manager, also usable as a decorator, inside which no graph is recorded.
-
-    Returns
-    -------
-    setting
-
-    Notes
-    -----
-    A generator that waits inside ``with no_grad():`` leaves it in force for the code that waits for it, as in PyTorch;
-    decorate the generator with ``@no_grad()`` instead: then its own code alone runs inside.
-    """
+    """Return a context manager, also usable as a decorator, inside which no graph is recorded."""
     return setting(_grad_enabled, False)
 
 
