@@ -1,6 +1,7 @@
 """Commands in this process, in a folder of their own, on few images."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -45,9 +46,19 @@ def mcnn(capsys):
     return run
 
 
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Return a folder to which the first test that needs a finished run copies it, for all others."""
+    return tmp_path_factory.mktemp("finished") / "run"
+
+
 @pytest.fixture
-def trained(mcnn):
+def trained(mcnn, finished_run):
     """Return the folder of a finished run."""
+    if finished_run.exists():
+        shutil.copytree(finished_run, "run")
+        return "run"
     code, _, err = mcnn("train", "--recipe", "mlp", "--data", "shapes10", "--epochs", 1, "--run", "run", "--workers", 0)
     assert code == 0, err
+    shutil.copytree("run", finished_run)
     return "run"

@@ -66,6 +66,7 @@ def launched(mcnn, *options, run="run", words=SHORT):
     return mcnn("launch", *options, "--", *words, "--run", run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=needs_mpi)])
 def test_failures_are_followed_by_restarts_and_the_same_end(mcnn, fails, ranks):
     fails(0)
@@ -115,6 +116,7 @@ def test_without_mpi_the_message_says_what_to_install(mcnn, monkeypatch):
     assert code == 1 and "pip install 'minitorch-cnn[mpi]'" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=needs_mpi)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(own_folder, ranks, number):

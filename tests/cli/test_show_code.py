@@ -60,6 +60,7 @@ def test_every_command_is_in_the_table():
     assert {" ".join(words) for words, _ in commands(all_commands())} == set(LINES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINES)
 def test_the_shown_program(name, mcnn, request, capsys):
     arguments, runs = LINES[name]

@@ -178,6 +178,7 @@ def test_divergence_has_an_exit_code_of_its_own(mcnn, monkeypatch):
     assert "epoch 1, batch 1: the loss is nan" in err and "Stopped before the optimiser's step" in err
 
 
+@pytest.mark.slow
 def test_threads_do_not_change_the_bits(mcnn):
     script = [sys.executable, "-m", "minitorch_cnn", "train", *SHORT, "--seed", "1"]
     for threads in ("1", "2"):

@@ -32,6 +32,7 @@ def program(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_a_run_and_is_not_computed_twice(program, capsys):
     program()
     first, log = capsys.readouterr()

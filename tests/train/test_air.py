@@ -58,7 +58,10 @@ def test_whitening_filters_stay_and_their_bias_learns_in_the_first_epochs(start_
 MUON = {"lookahead": 0, "optimizer": "muon", "sgd_lr_scale": 0.5, "end_factor": 0.0}
 
 
-@pytest.mark.parametrize("change", [{}, {"lookahead": 0, "ema": 0.8, "optimizer": "sgd"}, {"lookahead": 0}, MUON])
+CHANGES = {"lookahead": 0, "ema": 0.8, "optimizer": "sgd"}, {"lookahead": 0}, MUON
+
+
+@pytest.mark.parametrize("change", [{}, *(pytest.param(change, marks=pytest.mark.slow) for change in CHANGES)])
 def test_a_resume_has_the_bits_of_a_training_without_a_break(start_air, tmp_path, change):
     recipe = dataclasses.replace(AIR, **change)
     whole = start_air("whole", recipe)

@@ -42,7 +42,7 @@ def same(got, want, far):
 
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("channels", [slice(0, 1), slice(None)], ids=["one channel", "all channels"])
-@pytest.mark.parametrize("size", [12, 6])
+@pytest.mark.parametrize("size", [pytest.param(12, marks=pytest.mark.slow), 6])
 def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels, size):
     x, w = normal(3, size, size, 16), normal(16, 16, 3, 3, seed=1)
     far = np.ones((3, 16, size, size), bool)
@@ -200,7 +200,7 @@ def test_filters_that_begin_as_the_identity_exclude_no_image(monkeypatch, kernel
     ("kernel", "padding"), [(3, (1, 1, 1, 1)), (3, (0, 2, 2, 1)), (5, (2, 2, 2, 2)), (5, (4, 0, 3, 4))]
 )
 @pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
-@pytest.mark.parametrize("large", [1e3, 1e12])
+@pytest.mark.parametrize("large", [1e3, pytest.param(1e12, marks=pytest.mark.slow)])
 def test_outputs_that_do_not_see_a_large_weight_have_none_of_its_rounding_errors(
     dtype, size, kernel, padding, fill, large
 ):
@@ -245,6 +245,7 @@ def test_a_bad_pixel_excludes_its_own_image_from_the_weight_gradient_and_no_othe
     assert outliers.find_pairs(*maps).tolist() == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [range(40), range(1, 40, 2), [39]])
 def test_however_many_images_are_excluded_each_gets_the_result_of_the_definition(monkeypatch, bad):
     x, grad, w = normal(40, 6, 6, 16), normal(40, 6, 6, 16, seed=1), normal(16, 16, 3, 3, seed=2)
