@@ -12,7 +12,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, habits
 from minitorch_cnn.autograd import FLOAT_DTYPES, ModuleCall, module_call, setting
-from minitorch_cnn.nn import describe, hooks, registration, state
+from minitorch_cnn.nn import describe, hooks, registration, state, strangers
 from minitorch_cnn.nn.parameter import Parameter
 from minitorch_cnn.nn.shape_error import LayerShapeError, located_message
 from minitorch_cnn.shapes import ShapeError
@@ -37,6 +37,12 @@ class Module(habits.ModuleHints):
     ShapeError
         On call, from any operation inside. The message gains the path of the module that ran it, the
         chain of sizes so far, a suggested fix, and the shapes of all operations before.
+
+    Warns
+    -----
+    UserWarning
+        At the first call that records a graph, if a Parameter took part that this module does not own: one that a
+        function or an object without this base keeps is neither trained nor saved.
 
     Attributes
     ----------
@@ -73,7 +79,9 @@ class Module(habits.ModuleHints):
         if call is None:
             call = ModuleCall({id(module): path for path, module in self.named_modules()})
             with setting(module_call, call):
-                return self._run(call, "", inputs, hyper)
+                output = self._run(call, "", inputs, hyper)
+            strangers.warn_at_first(self, (inputs, hyper), output)
+            return output
         return self._run(call, call.paths.get(id(self), call.path), inputs, hyper)
 
     def _run(self, call, path, inputs, hyper):
