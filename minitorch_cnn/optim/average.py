@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minitorch_cnn import arguments as _check
+from minitorch_cnn.optim.identity import identity, refuse_other
 
 if TYPE_CHECKING:
     from minitorch_cnn.nn import Module
@@ -54,6 +55,8 @@ class WeightAverage:
     Memory: a copy of the model in float64.
     """
 
+    _chosen = ()  # names of the attributes that say how it follows the weights
+
     def __init__(self, model: "Module"):
         if isinstance(model, type) or not callable(getattr(model, "state_dict", None)):
             raise TypeError(f"{type(self).__name__}: model - expected a Module, got {type(model).__name__}")
@@ -80,8 +83,12 @@ class WeightAverage:
         yield
 
     def state_dict(self) -> dict[str, Any]:
-        """Return ``{"steps": number of steps, "arrays": {path: copy of the average}}``."""
-        return {"steps": self.steps, "arrays": {path: array.copy() for path, array in self.arrays.items()}}
+        """Return "steps", "arrays", {path: copy}, "kind", the class, and "chosen", what it was made with, as a dict."""
+        arrays = {path: array.copy() for path, array in self.arrays.items()}
+        return {"steps": self.steps, "arrays": arrays, **self._identity()}
+
+    def _identity(self):
+        return identity(type(self).__name__, self, self._chosen)
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from the result of `state_dict`; the next steps are bitwise the same.
@@ -95,10 +102,12 @@ class WeightAverage:
         TypeError
             If ``saved`` or its arrays are not dicts, or the number of steps is not an integer.
         ValueError
-            If an entry is missing, or the arrays are not those of this model.
+            If an entry is missing, the arrays are not those of this model, or it is the state of another kind of
+            average, or of one that was made with other numbers.
         """
         name = type(self).__name__
         _check.mapping(name, "saved", saved, "steps", "arrays")
+        refuse_other(name, saved, self._identity())
         _check.integer(f"{name}: saved", least=0, steps=saved["steps"])
         _check.instance(f"{name}: saved", dict, arrays=saved["arrays"])
         form = {path: (array.shape, "f") for path, array in self.arrays.items()}  # older files have float32
@@ -147,6 +156,8 @@ class EMA(WeightAverage):
     Judge the model inside ``with average.applied():``, and call ``average.finish()`` at the end.
     Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging", for the plain mean.
     """
+
+    _chosen = ("decay",)
 
     def __init__(self, model: "Module", decay: float = 0.99):
         _check.number("EMA", least=0, most=1, decay=decay)
@@ -223,6 +234,8 @@ class Lookahead(WeightAverage):
     Sources: Zhang, Lucas, Hinton and Ba 2019, "Lookahead Optimizer: k steps forward, 1 step back", for the idea;
     ``airbench94.py`` of https://github.com/KellerJordan/cifar10-airbench for ``keep``.
     """
+
+    _chosen = ("total_steps", "every", "decay", "power")
 
     def __init__(
         self, model: "Module", total_steps: int, every: int = 5, decay: float = 0.95, power: float = 3.0

@@ -21,6 +21,8 @@ class ExponentialLR(Schedule):
     gamma : float, > 0
     """
 
+    _chosen = ("gamma",)
+
     def __init__(self, optimizer: Optimizer, gamma: float):
         _check.number("ExponentialLR", gamma=gamma)
         _check.positive("ExponentialLR", gamma=gamma)
@@ -85,6 +87,8 @@ class PiecewiseLinearLR(Schedule):
     most for the accuracy, and a line spends more of them at moderate rates than half a cosine does.
     """
 
+    _chosen = ("points",)
+
     def __init__(self, optimizer: Optimizer, points: Sequence[Any]):
         _check_points(points)
         groups = len(getattr(optimizer, "param_groups", ()))
@@ -141,6 +145,8 @@ class CosineRestartsLR(Schedule):
     The formula is that of PyTorch's CosineAnnealingWarmRestarts.
     """
 
+    _chosen = ("period", "factor", "min_lr")
+
     def __init__(self, optimizer: Optimizer, period: int, factor: int = 1, min_lr: float = 0.0):
         _check.integer("CosineRestartsLR", least=1, period=period, factor=factor)
         _check.number("CosineRestartsLR", least=0, min_lr=min_lr)
@@ -186,6 +192,7 @@ class ReduceLROnPlateau(Schedule):
     """
 
     needs_measurement = True
+    _chosen = ("mode", "factor", "patience", "threshold", "cooldown", "min_lr")
 
     def __init__(
         self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,

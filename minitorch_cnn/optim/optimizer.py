@@ -8,6 +8,7 @@ import numpy as np
 from minitorch_cnn import arguments as _check
 from minitorch_cnn.autograd import FLOAT_DTYPES
 from minitorch_cnn.optim.average import refuse_lent
+from minitorch_cnn.optim.identity import identity, refuse_other
 from minitorch_cnn.tensor import Tensor
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -178,8 +179,8 @@ class Optimizer:
         -------
         dict
             ``{"state": {position: {name: flat ndarray or number}}, "groups": {number: {option: value}},
-            "shapes": {number: shapes of the group's parameters}}``. Positions count the parameters over all groups. All
-            keys are strings, and all values except the arrays can be stored as JSON. Arrays are copies.
+            "shapes": {number: shapes of the group's parameters}, "kind": class}``. Positions count the parameters over
+            all groups. All keys are strings, and all values except the arrays can be stored as JSON. Arrays are copies.
         """
         state = {
             str(position): {
@@ -189,7 +190,7 @@ class Optimizer:
             if kept
         }
         groups = {str(number): dict(_options(group)) for number, group in enumerate(self.param_groups)}
-        return {"state": state, "groups": groups, "shapes": self._shapes()}
+        return {"state": state, "groups": groups, "shapes": self._shapes(), **identity(self._name, self, ())}
 
     def _shapes(self):
         groups = enumerate(self.param_groups)
@@ -207,10 +208,11 @@ class Optimizer:
         TypeError
             If ``saved`` is not a dict.
         ValueError
-            If groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then. Parameters
-            of one shape that have changed places in a group are not noticed.
+            If class, groups, options, parameters or shapes differ from this optimiser's. Nothing has changed then.
+            Parameters of one shape that have changed places in a group are not noticed.
         """
         _check.mapping(self._name, "saved", saved, "groups")
+        refuse_other(self._name, saved, identity(self._name, self, ()))
         for name in ("groups", "state"):
             inner = saved.get(name, {})
             if not isinstance(inner, dict) or not all(isinstance(part, dict) for part in inner.values()):
@@ -233,7 +235,7 @@ class Optimizer:
     def _check_shapes(self, saved):
         """Raise ValueError unless the parameters of each group have the shapes that were saved, in this order."""
         for number, expected in self._shapes().items():
-            got = saved.get(number)
+            got = saved.get(number) if isinstance(saved, dict) else saved
             if got != expected:
                 raise ValueError(
                     f"{self._name}: saved - expected in group {number} parameters of the shapes {expected!s:.200}, got "

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minitorch_cnn import arguments as _check
+from minitorch_cnn.optim.identity import identity, refuse_other
 from minitorch_cnn.optim.optimizer import Optimizer
 
 _in_charge = weakref.WeakKeyDictionary()  # optimiser -> weak reference to the schedule that writes its rates
@@ -40,6 +41,7 @@ class Schedule:
     """
 
     needs_measurement = False  # of each step, such as the loss on a hold-out
+    _chosen = ()  # names of the attributes that, with the base rates, say what the rates are
 
     def __init__(self, optimizer: Optimizer):
         _check_optimizer(self._name, optimizer)
@@ -91,8 +93,11 @@ class Schedule:
         self._set(self.steps + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return ``{"step": number of steps done, "base_lrs": rates that the factor multiplies, "kind": class}``."""
-        return {"step": self.steps, "base_lrs": list(self.base_lrs), "kind": self._kind}
+        """Return "step", steps done, "base_lrs", "kind", the class, and "chosen", a dict of what it was made with."""
+        return {"step": self.steps, "base_lrs": list(self.base_lrs), **self._identity()}
+
+    def _identity(self):
+        return identity(self._kind, self, self._chosen)
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from the result of `state_dict`, independently of the optimiser's rates when this schedule was made.
@@ -107,11 +112,11 @@ class Schedule:
         TypeError
             If ``saved`` is not a dict, or the step or a rate is not a number.
         ValueError
-            If the step is missing, there is not one rate per group, or it is the state of another kind of schedule.
+            If the step is missing, there is not one rate per group, or it is the state of another kind of schedule, or
+            of one that was made with other numbers.
         """
         _check.mapping(self._name, "saved", saved, "step")
-        if (kind := saved.get("kind", self._kind)) != self._kind:  # older versions did not record it
-            raise ValueError(f"{self._name}: saved - expected the state of {self._kind}, got that of {kind}")
+        refuse_other(self._name, saved, self._identity())
         _check.integer(f"{self._name}: saved", least=0, step=saved["step"])
         rates = saved.get("base_lrs", self.base_lrs)
         if not isinstance(rates, (list, tuple)) or len(rates) != len(self.base_lrs):
@@ -153,6 +158,8 @@ class StepLR(Schedule):
         If the optimizer is not an Optimizer, or a number has another type or is out of its range.
     """
 
+    _chosen = ("step_size", "gamma")
+
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1):
         _check.integer("StepLR", least=1, step_size=step_size)
         _check.number("StepLR", gamma=gamma)
@@ -177,6 +184,8 @@ class MultiStepLR(Schedule):
     ValueError
         If the milestones are not ascending.
     """
+
+    _chosen = ("milestones", "gamma")
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1):
         if not isinstance(milestones, (list, tuple)):
@@ -212,6 +221,8 @@ class CosineLR(Schedule):
     -----
     Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", without restarts.
     """
+
+    _chosen = ("total_steps", "min_lr")
 
     def __init__(self, optimizer: Optimizer, total_steps: int, min_lr: float = 0.0):
         _check.integer("CosineLR", least=1, total_steps=total_steps)
@@ -253,6 +264,8 @@ class OneCycleLR(Schedule):
     The formula is that of PyTorch's OneCycleLR with anneal_strategy="cos"; momentum does not change.
     Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
     """
+
+    _chosen = ("max_lrs", "total_steps", "pct_start", "div_factor", "final_div_factor")
 
     def __init__(
         self,
@@ -310,6 +323,8 @@ class WarmupLR(Schedule):
         If the schedule is not a Schedule, or ``warmup_steps`` is not an integer of at least 1.
     """
 
+    _chosen = ("warmup_steps",)
+
     def __init__(self, schedule: Schedule, warmup_steps: int):
         if not isinstance(schedule, Schedule):
             raise TypeError(f"WarmupLR: schedule - expected a Schedule, got {type(schedule).__name__}")
@@ -324,6 +339,10 @@ class WarmupLR(Schedule):
     @property
     def _kind(self):
         return f"{self._name} of {self.schedule._kind}"
+
+    def _identity(self):
+        own, inner = super()._identity(), self.schedule._identity()
+        return own | {"chosen": inner.get("chosen", {}) | own["chosen"]}
 
     @property
     def base_lrs(self) -> list[float]:

@@ -79,7 +79,9 @@ def more(
     schedule = trainer.schedule.state_dict()  # from its first step
     if trainer.schedule.needs_measurement and peak_lr is None:
         schedule = saved["schedule"]
-    average = saved.get("average") and saved["average"] | {"steps": 0}  # it looks at the steps of this run
+    average = saved.get("average")
+    if average and trainer.state.average is not None:  # it looks at the steps of this run
+        average |= {"steps": 0, "chosen": trainer.state.average.state_dict().get("chosen", {})}
     state.restore(trainer.state, saved | {"schedule": schedule, "average": average})
     best.inherit(trainer, run.folder)
     return trainer

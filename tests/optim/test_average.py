@@ -237,3 +237,20 @@ def test_a_copy_made_inside_applied_learns_on_its_own():
             pass
         with pytest.raises(ValueError, match="SGD.step: parameters"):
             optimiser_step(net, average)
+
+
+@pytest.mark.parametrize(
+    "make, other, message",
+    [
+        (optim.EMA, lambda net: optim.EMA(net, 0.5), "EMA: saved - expected .* decay=0.5, got that of one with 0.99"),
+        (optim.EMA, lambda net: optim.Lookahead(net, 9), "Lookahead: saved - expected the state of Lookahead, .* EMA"),
+        (
+            lambda net: optim.Lookahead(net, 9),
+            lambda net: optim.Lookahead(net, 8),
+            "Lookahead: saved - expected .* total_steps=8, got that of one with 9",
+        ),
+    ],
+)
+def test_a_state_of_another_average_is_refused(make, other, message):
+    with pytest.raises(ValueError, match=message):
+        other(model()).load_state_dict(make(model()).state_dict())

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import json
 import math
 import pickle
 
@@ -51,7 +52,8 @@ def test_loading_goes_to_the_step(make, step):
     for _ in range(step):
         walked.step()
     loaded.load_state_dict(walked.state_dict())
-    assert walked.state_dict() == {"step": step, "base_lrs": [BASE], "kind": walked._kind}
+    chosen = walked.state_dict()["chosen"]
+    assert walked.state_dict() == {"step": step, "base_lrs": [BASE], "kind": walked._kind, "chosen": chosen}
     assert loaded.optimizer.param_groups[0]["lr"] == walked.optimizer.param_groups[0]["lr"]
 
 
@@ -241,6 +243,47 @@ def test_warm_up_does_not_take_the_state_of_what_it_wraps():
     for schedule, other in ((warm, plain), (plain, warm)):
         with pytest.raises(ValueError, match="saved - expected the state of"):
             schedule.load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("make", "other", "message"),
+    [
+        (lambda o: optim.StepLR(o, 2), lambda o: optim.StepLR(o, 3), "step_size=3, got that of one with 2"),
+        (lambda o: optim.MultiStepLR(o, (2, 4)), lambda o: optim.MultiStepLR(o, [2]), r".*s=\[2\].* with \[2, 4\]"),
+        (lambda o: optim.CosineLR(o, 100), lambda o: optim.CosineLR(o, 10), "total_steps=10, got that of one with 100"),
+        (lambda o: optim.OneCycleLR(o, 1.0, 9), lambda o: optim.OneCycleLR(o, 2.0, 9), r"max_lrs=\[2.0\], .* \[1.0\]"),
+        (
+            lambda o: optim.WarmupLR(optim.CosineLR(o, 9), 2),
+            lambda o: optim.WarmupLR(optim.CosineLR(o, 9), 3),
+            "warmup_steps=3, got that of one with 2",
+        ),
+        (
+            lambda o: optim.WarmupLR(optim.CosineLR(o, 9), 2),
+            lambda o: optim.WarmupLR(optim.CosineLR(o, 8), 2),
+            "total_steps=8, got that of one with 9",
+        ),
+        (lambda o: optim.ExponentialLR(o, 0.5), lambda o: optim.ExponentialLR(o, 0.9), "gamma=0.9, .* with 0.5"),
+        (
+            lambda o: optim.PiecewiseLinearLR(o, [(0, 1), (9, 0)]),
+            lambda o: optim.PiecewiseLinearLR(o, [(0, 1), (8, 0)]),
+            r"points=\[\[\[0, 1.0\], \[8, 0.0\]\]\], got",
+        ),
+        (lambda o: optim.CosineRestartsLR(o, 4), lambda o: optim.CosineRestartsLR(o, 4, 2), "factor=2, .* with 1"),
+        (lambda o: optim.ReduceLROnPlateau(o), lambda o: optim.ReduceLROnPlateau(o, patience=3), "patience=3, .* 10"),
+    ],
+)
+def test_a_state_of_a_schedule_with_other_numbers_is_refused(make, other, message):
+    saved, schedule = make(optimizer()).state_dict(), other(optimizer())
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=f"{type(schedule).__name__}: saved - expected .* with {message}"):
+        schedule.load_state_dict(json.loads(json.dumps(saved)))
+    assert schedule.state_dict() == before
+    make(optimizer()).load_state_dict(json.loads(json.dumps(saved)))  # made alike, it goes on
+
+
+def test_a_state_with_chosen_numbers_that_are_none_is_refused():
+    with pytest.raises(TypeError, match="StepLR: saved: chosen - expected an object of dict, got int"):
+        optim.StepLR(optimizer(), 2).load_state_dict({"step": 1, "chosen": 3})
 
 
 @pytest.mark.parametrize(
