@@ -278,7 +278,7 @@ def test_a_state_of_a_schedule_with_other_numbers_is_refused(make, other, messag
     with pytest.raises(ValueError, match=f"{type(schedule).__name__}: saved - expected .* with {message}"):
         schedule.load_state_dict(json.loads(json.dumps(saved)))
     assert schedule.state_dict() == before
-    make(optimizer()).load_state_dict(json.loads(json.dumps(saved)))  # made alike, it goes on
+    make(optimizer()).load_state_dict(json.loads(json.dumps(saved)))  # one that is made alike continues
 
 
 def test_a_state_with_chosen_numbers_that_are_none_is_refused():
