@@ -32,7 +32,8 @@ def ImageFolder(
     root : str or Path
         Holds a folder for each class; or ``train`` and ``test`` (or ``val``), in any case, which hold them; where there
         are both ``test`` and ``val``, the latter is not used. A class may have folders inside. Files and folders whose
-        names begin with a point, and files whose names do not end as those of pictures, are left out.
+        names begin with a point, folders of a system such as ``__MACOSX`` and ``@eaDir``, and files whose names do not
+        end as those of pictures, are left out.
     train : bool
         The training pictures, or the test pictures.
     image_size : int, (int, int) or None, pixels, >= 1
@@ -142,7 +143,7 @@ def _part(root, parts):
 
 
 def _folders(base):
-    return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in base.iterdir() if path.is_dir() and not pictures.is_of_system(path.name))
 
 
 def _classes(base):

@@ -9,6 +9,7 @@ import errno
 import io
 import os
 import pathlib
+import struct
 
 import numpy as np
 
@@ -19,6 +20,9 @@ _SIXTEEN_BITS = {"PNG", "TIFF", "PPM", "JPEG2000"}  # formats whose 16-bit grey 
 _BITS, _PHOTOMETRIC, _FORMAT = 258, 262, 339  # tags of TIFF
 _WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2  # values of the last two
 _PRIMARIES = 0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06  # of sRGB: white, red, green and blue, (x, y) each
+_CODES = (1, 2), (1, 2, 6, 13)  # of primaries and transfer in ITU-T H.273: sRGB, what is shown as such, not stated
+_HEAD = 1 << 16  # bytes of a file in which its colour space stands
+_SYSTEMS = "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"
 _NAMED = 5  # ends of files in a message
 
 
@@ -48,7 +52,7 @@ def read_picture(path: Path, size: Size | None = None, channels: int = 3) -> Arr
     ------
     PictureError
         If the file is not a picture or is damaged, its values have no stated range (floats, signed integers, 32 bits,
-        and 16 bits that do not fill 0..65535), or a PNG has other primaries than sRGB and no profile.
+        and 16 bits that do not fill 0..65535), or a PNG or AVIF has another colour space than sRGB and no profile.
     OSError
         If it cannot be read.
     TypeError
@@ -103,8 +107,8 @@ def find_pictures(folder: Path) -> list[pathlib.Path]:
     Parameters
     ----------
     folder : str or Path
-        Files and folders whose names begin with a point, and files whose names do not end as those of pictures, are
-        left out.
+        Files and folders whose names begin with a point, folders of a system such as ``__MACOSX``, and files whose
+        names do not end as those of pictures, are left out.
 
     Returns
     -------
@@ -142,10 +146,15 @@ def files_in(folder):
             inside.clear()
             continue
         seen.add(here)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        inside[:] = sorted(name for name in inside if not is_of_system(name))
         ends = [name for name in sorted(names) if os.path.splitext(name)[1].lower() in known and name[0] != "."]
         found += [path for path in (pathlib.Path(place) / name for name in ends) if path.is_file() or path.is_symlink()]
     return found
+
+
+def is_of_system(name):
+    """Return whether a folder is not the user's: its name begins with a point, or an archiver or a server made it."""
+    return name.startswith(".") or name.lower() in _SYSTEMS
 
 
 def _refuse(error):
@@ -191,6 +200,7 @@ def _as_seen(image):
 
     _check_transparency(image)
     _check_signs(image)
+    _check_codes(image)
     if image.format == "TIFF":  # of a turned one, Pillow maps the pixels of a file that it has a name for wrongly
         name, image.filename = image.filename, ""
         image.load()
@@ -244,6 +254,25 @@ def _check_signs(file):
         raise PictureError(f"expected unsigned values, got {file.format} with signed integers (mode {file.mode})")
 
 
+def _check_codes(file):
+    """Raise PictureError for a PNG or AVIF without a profile whose colour space, stated by codes, is not sRGB."""
+    stream = getattr(file, "fp", None)
+    if file.format not in ("PNG", "AVIF") or "icc_profile" in file.info or stream is None:
+        return
+    place = stream.tell()
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    stream.seek(place)
+    name, kind = (b"\0\0\0\4cICP", ">2B") if file.format == "PNG" else (b"colrnclx", ">2H")
+    start = head.find(name, 0, head.find(b"IDAT") if file.format == "PNG" else None)
+    if start < 0:
+        return
+    primaries, transfer = struct.unpack_from(kind, head, start + len(name))
+    if primaries not in _CODES[0] or transfer not in _CODES[1]:
+        got = f"primaries {primaries} and transfer {transfer} of ITU-T H.273"
+        raise PictureError(f"expected the colour space sRGB or a colour profile, got {file.format} with {got}")
+
+
 def _in_srgb(image):
     """Return an image in mode RGB, converted to sRGB by the colour profile in its file, or by the gamma of a PNG."""
     profile = image.info.get("icc_profile")
@@ -268,11 +297,11 @@ def _in_srgb(image):
 def _by_gamma(image, info):
     """Return an RGB image converted to sRGB as the chunks of a PNG without a profile say."""
     gamma = info.get("gamma")
-    if not gamma or "srgb" in info:
+    if "srgb" in info:
         return image
     if not np.allclose(info.get("chromaticity", _PRIMARIES), _PRIMARIES, atol=0.01):
         raise PictureError("expected the primaries of sRGB or a colour profile, got a PNG with primaries of its own")
-    if abs(gamma - 1 / 2.2) < 0.01:  # means sRGB itself
+    if not gamma or abs(gamma - 1 / 2.2) < 0.01:  # means nothing, or sRGB itself
         return image
     light = (np.arange(256) / 255) ** (1 / gamma)
     shown = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -37,7 +37,8 @@ def pets(tmp_path):
     for i in range(5):
         draw(root / "dog" / "more" / f"{i}.bmp", 10 + i, (64, 20 + i))
     (root / "dog" / "notes.txt").write_text("not a picture")
-    draw(root / ".hidden" / "x.png")
+    for system in (".hidden", "__MACOSX", "@eaDir", "cat/@eaDir/0.png", "dog/__MACOSX", "$RECYCLE.BIN", "lost+found"):
+        draw(root / system / "x.png")
     draw(root / "cat" / ".x.png")
     return root
 

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from minitorch_cnn import data
 from minitorch_cnn.data import pictures
@@ -155,6 +155,38 @@ def test_primaries_without_a_profile_are_refused(saved):
     adobe = struct.pack(">8I", *SRGB[:4], 21_000, 71_000, *SRGB[6:])
     path = saved(png(8, 2, bytes([200, 10, 10]), gAMA=struct.pack(">I", 45_455), cHRM=adobe))
     with pytest.raises(data.PictureError, match="expected the primaries of sRGB or a colour profile, got a PNG with"):
+        data.read_picture(path)
+
+
+def test_primaries_without_a_gamma_are_refused_too(saved):
+    adobe = struct.pack(">8I", *SRGB[:4], 21_000, 71_000, *SRGB[6:])
+    with pytest.raises(data.PictureError, match="expected the primaries of sRGB or a colour profile, got a PNG with"):
+        data.read_picture(saved(png(8, 2, bytes([200, 10, 10]), cHRM=adobe)))
+    stated = saved(png(8, 2, bytes([200, 10, 10]), sRGB=b"\0", cHRM=adobe))  # which says more
+    assert data.read_picture(stated).tolist() == [[[200, 10, 10]]]
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (9, 18), (12, 13), (1, 8)])  # HDR, Display P3, light
+def test_a_colour_space_by_codes_is_refused_unless_it_is_srgb(saved, primaries, transfer):
+    row, codes = bytes([200, 10, 10]), bytes([primaries, transfer, 0, 1])
+    told = f"expected the colour space sRGB .*, got PNG with primaries {primaries} and transfer {transfer} "
+    with pytest.raises(data.PictureError, match=told):
+        data.read_picture(saved(png(8, 2, row, cICP=codes)))
+    with pytest.raises(data.PictureError, match=told):  # these codes say more than the chunk sRGB
+        data.read_picture(saved(png(8, 2, row, cICP=codes, sRGB=b"\0")))
+    assert data.read_picture(saved(png(8, 2, row, cICP=bytes([1, 13, 0, 1])))).tolist() == [[[200, 10, 10]]]
+    profile = b"sRGB\0\0" + zlib.compress(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    assert data.read_picture(saved(png(8, 2, row, cICP=codes, iCCP=profile))).tolist() == [[[200, 10, 10]]]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow reads no AVIF here")
+def test_an_avif_of_another_colour_space_is_refused(saved):
+    path = saved(COLOURS, "a.avif", quality=90)
+    plain = path.read_bytes()
+    assert data.read_picture(path).shape == (48, 64, 3) and plain.count(b"colrnclx") == 1
+    start = plain.index(b"colrnclx") + 8
+    path.write_bytes(plain[:start] + struct.pack(">2H", 9, 16) + plain[start + 4 :])
+    with pytest.raises(data.PictureError, match="got AVIF with primaries 9 and transfer 16"):
         data.read_picture(path)
 
 
