@@ -22,6 +22,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, habits
 from minitorch_cnn.autograd import checks
+from minitorch_cnn.autograd.shape_only import ShapeOnly
 from minitorch_cnn.autograd.trace import BackwardStep, as_traced, module_path, note, setting, traced_output
 
 _grad_enabled = ContextVar("grad_enabled", default=True)
@@ -68,7 +69,7 @@ class Variable:
     @classmethod
     def like_shape(cls, shape: tuple[int, ...], dtype: Any = np.float32) -> Self:
         """Return a traced variable: it has a shape and a dtype, but no values and no memory."""
-        return as_traced(cls(np.zeros((), dtype)), shape)
+        return as_traced(cls(np.zeros((), ShapeOnly(shape, dtype).dtype)), shape)
 
     def result(self, data: Any) -> Variable:
         """Return a new variable of the type that operations on this one return."""

@@ -1,6 +1,7 @@
 """What a traced variable has in place of an array: a shape and a dtype. Nothing can be read from it by mistake."""
 
 import math
+import operator
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,8 +37,12 @@ class ShapeOnly(np.lib.mixins.NDArrayOperatorsMixin):
     """
 
     def __init__(self, shape: Any, dtype: Any):
-        self.shape: tuple[int, ...] = tuple(map(int, shape))
-        self.dtype = np.dtype(dtype)
+        try:
+            self.shape: tuple[int, ...] = tuple(map(operator.index, shape))
+            self.dtype = np.dtype(dtype)
+        except TypeError:
+            got = f"{shape!r:.60}, {dtype!r:.60}"
+            raise TypeError(f"like_shape: expected a shape of integers and a dtype of NumPy, got {got}") from None
 
     @property
     def ndim(self) -> int:

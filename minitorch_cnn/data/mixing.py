@@ -41,7 +41,15 @@ class Mixing:
         arguments.number("Mixing", least=0, mixup=self.mixup, cutmix=self.cutmix)
 
     def weights(self, count: int, height: int, width: int, generator: np.random.Generator) -> Array:
-        """Return w for each pixel of some images, float32 (N, H, W)."""
+        """Return w for each pixel of some images, float32 (N, H, W).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a size is not an integer of at least 0, or the generator is not NumPy's.
+        """
+        arguments.integer("Mixing", least=0, count=count, height=height, width=width)
+        arguments.instance("Mixing", np.random.Generator, generator=generator)
         weights = np.ones((count, height, width), np.float32)
         cut = generator.random(count) < (0.5 if self.mixup else 1.0) * (self.cutmix > 0)
         if self.mixup:

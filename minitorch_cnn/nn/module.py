@@ -222,6 +222,7 @@ class Module(habits.ModuleHints):
 
     def apply(self, function: "Callable[[Module], Any]") -> Self:
         """Call ``function`` on every module, children before parents, and return this one."""
+        arguments.function("apply", function=function)
         for child in self.children():
             child.apply(function)
         function(self)
@@ -298,8 +299,8 @@ class Module(habits.ModuleHints):
         TypeError
             If ``dtype`` is neither.
         """
-        if np.dtype(dtype) not in FLOAT_DTYPES:
-            raise TypeError(f"to_dtype: dtype - expected float32 or float64, got {np.dtype(dtype)}")
+        if dtype is None or dtype not in FLOAT_DTYPES:  # NumPy takes None for float64
+            raise TypeError(f"to_dtype: dtype - expected float32 or float64, got {dtype!r:.60}")
         for parameter in self.parameters():
             parameter.data, parameter.grad = parameter.data.astype(dtype), None
         for module in self.modules():

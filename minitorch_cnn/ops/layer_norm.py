@@ -202,17 +202,22 @@ def instance_norm(
     H*W - 1; it costs two more passes. A batch without images leaves the statistics as they are.
     """
     tensors("instance_norm", x=x)
+    optional_tensors("instance_norm", weight=weight, bias=bias)
     check_statistics("instance_norm", running_mean=running_mean, running_var=running_var)
     arguments.number("instance_norm", least=0, most=1, momentum=momentum)
     arguments.flag("instance_norm", training=training)
+    _check_eps("instance_norm", eps)
     shape = x.data.shape
-    if len(shape) not in (3, 4):
-        raise ShapeError(f"instance_norm: x - expected (N, C, W) or (N, C, H, W), got shape {shape}")
+    if len(shape) not in (3, 4) or not shape[1]:
+        raise ShapeError(f"instance_norm: x - expected (N, C, W) or (N, C, H, W) with channels, got shape {shape}")
+    arrays = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
+    check_per_channel("instance_norm", shape[1:2], **{k: None if a is None else a.shape for k, a in arrays.items()})
     if not training:
+        if running_mean is None:
+            raise ValueError("instance_norm: running_mean - expected arrays for evaluation, got None")
         return batch_norm(x, weight, bias, running_mean, running_var, training=False, eps=eps)
-    if running_mean is not None:
-        statistics = {"running_mean": running_mean.shape, "running_var": running_var.shape}
-        check_per_channel("instance_norm", shape[1:2], **statistics)
+    if shape[0] and math.prod(shape[2:]) <= 1:
+        raise ShapeError(f"instance_norm: x - expected more than one value per channel and image, got shape {shape}")
     out = group_norm(x, shape[1], weight, bias, eps=eps)
     if running_mean is not None and shape[0] and not x.traced:
         _follow(x.data, running_mean, running_var, momentum)

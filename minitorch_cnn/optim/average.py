@@ -247,7 +247,8 @@ class Lookahead(WeightAverage):
         self.total_steps, self.every, self.decay, self.power = total_steps, every, float(decay), float(power)
 
     def keep(self, step: int) -> float:
-        """Return the weight of the old slow weights at a step, 0 to 1."""
+        """Return the weight of the old slow weights at a step, 0 to 1; TypeError if the step is not an integer."""
+        _check.integer("Lookahead", least=0, step=step)
         return self.decay**self.every * min(step / self.total_steps, 1) ** self.power
 
     def step(self) -> None:

@@ -99,8 +99,7 @@ class PiecewiseLinearLR(Schedule):
         self.points = [[(int(step), float(factor)) for step, factor in line] for line in each]
         super().__init__(optimizer)
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+    def _rates(self, step):
         return [
             base * float(np.interp(step, *zip(*line, strict=True)))
             for base, line in zip(self.base_lrs, self.points, strict=True)
@@ -153,8 +152,7 @@ class CosineRestartsLR(Schedule):
         self.period, self.factor, self.min_lr = period, factor, min_lr
         super().__init__(optimizer)
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+    def _rates(self, step):
         start, length = 0, self.period
         if self.factor == 1:
             start = step // length * length
@@ -211,8 +209,7 @@ class ReduceLROnPlateau(Schedule):
         self.waited = self.cooling = self.reductions = 0
         super().__init__(optimizer)
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group now, as a list; it does not depend on ``step``."""
+    def _rates(self, step):  # those of now
         rates = list(self.base_lrs)
         for _ in range(self.reductions):
             rates = [max(rate * self.factor, self.min_lr) for rate in rates]

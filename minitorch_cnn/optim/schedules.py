@@ -18,7 +18,7 @@ _in_charge = weakref.WeakKeyDictionary()  # optimiser -> weak reference to the s
 
 
 class Schedule:
-    """Base of the schedules; a subclass defines ``_factor``, or ``lr`` itself.
+    """Base of the schedules; a subclass defines ``_factor`` or ``_rates``.
 
     Parameters
     ----------
@@ -75,7 +75,17 @@ class Schedule:
         _in_charge[optimizer] = weakref.ref(self)
 
     def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+        """Return the learning rate of each group after ``step`` steps, as a list.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the step is not an integer of at least 0, or the schedule has fewer steps.
+        """
+        _check.integer(self._name, least=0, step=step)
+        return self._rates(step)
+
+    def _rates(self, step):
         factor = self._factor(step)
         return [base * factor for base in self.base_lrs]
 
@@ -230,8 +240,7 @@ class CosineLR(Schedule):
         self.total_steps, self.min_lr = total_steps, min_lr
         super().__init__(optimizer)
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+    def _rates(self, step):
         progress = min(step / self.total_steps, 1)
         return [cosine(base, self.min_lr, progress) for base in self.base_lrs]
 
@@ -289,8 +298,7 @@ class OneCycleLR(Schedule):
         self.div_factor, self.final_div_factor = div_factor, final_div_factor
         super().__init__(optimizer)
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+    def _rates(self, step):
         if step > self.total_steps:
             raise ValueError(f"OneCycleLR: step - expected at most total_steps {self.total_steps}, got {step}")
         peak, last = self.pct_start * self.total_steps - 1, self.total_steps - 1  # indices of steps
@@ -353,8 +361,7 @@ class WarmupLR(Schedule):
     def base_lrs(self, rates: list[float]) -> None:
         self.schedule.base_lrs = rates
 
-    def lr(self, step: int) -> list[float]:
-        """Return the learning rate of each group after ``step`` steps, as a list."""
+    def _rates(self, step):
         if step >= self.warmup_steps:
             return self.schedule.lr(step - self.warmup_steps)
         return [rate * (step + 1) / self.warmup_steps for rate in self.schedule.lr(0)]

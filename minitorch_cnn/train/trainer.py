@@ -13,7 +13,7 @@ from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import best, continuing, frozen, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
-from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess
+from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess, given_ranks
 from minitorch_cnn.train.features import FeatureLoader
 from minitorch_cnn.train.interrupt import StopOnRequest
 from minitorch_cnn.train.metrics.classifier import Classifier
@@ -108,7 +108,7 @@ class Trainer:
         first_epoch: int = 0,
         on_epoch: Callable[["Trainer", dict[str, Any]], None] | None = None,
     ):
-        self.recipe, self.ranks = recipe, ranks or SingleProcess()
+        self.recipe, self.ranks = recipe, given_ranks("Trainer", ranks)
         self.train_set = train_set = data.samples.as_arrays("Trainer", "train_set", train_set)
         given = source, seed, holdout, sync_bn, accumulate, save_epochs, first_epoch
         options = setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True)))

@@ -114,6 +114,14 @@ def test_integers_slices_and_new_axes():
     assert Selected("key").axes(call, 0) == [Along(1, ((3,),), -2), Along(2, ((0,),), 1), Along(None, ((4,),), 0)]
 
 
+def test_a_running_sum_reads_what_came_before():
+    call = Call(((2, 4),), (2, 4), {"axis": -1})
+    rows, columns = ops.ordering.Cumsum.reads.axes(call, 0)
+    assert rows == Along(0) and [columns.at(i) for i in range(4)] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+    long = Call(((2, 9999),), (2, 9999), {"axis": 1})
+    assert ops.ordering.Cumsum.reads.axes(long, 0) == [Along(0), UNKNOWN]
+
+
 # ------------------------------------------------------ the names of operations outside ops/
 
 

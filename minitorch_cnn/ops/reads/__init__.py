@@ -24,6 +24,7 @@ from minitorch_cnn.ops.reads.base import (
     Reads,
     SamePlace,
     Somewhere,
+    UpTo,
 )
 from minitorch_cnn.ops.reads.moves import Joined, Padded, Permuted, Product, Reshaped, Selected
 from minitorch_cnn.ops.reads.windows import (
@@ -56,6 +57,7 @@ __all__ = [
     "Selected",
     "Somewhere",
     "TransposedWindows",
+    "UpTo",
     "Windows",
     "bins",
     "convolution_macs",

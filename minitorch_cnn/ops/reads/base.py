@@ -23,6 +23,7 @@ KINDS = {
 }
 ALL = "all"
 UNKNOWN = "not known"
+_LISTED = 1024  # output indices of an axis whose input indices are listed one by one, at most
 
 
 class Call(NamedTuple):
@@ -184,6 +185,26 @@ class Everything(Reads):
             return [ALL if axis in named else Along(axis) for axis in range(ndim)]
         kept = iter(range(len(call.shape)))
         return [ALL if axis in named else Along(next(kept)) for axis in range(ndim)]
+
+
+@dataclass(frozen=True)
+class UpTo(Reads):
+    """Every output element reads the elements up to its own index along one axis, and the same index along the others.
+
+    Parameters
+    ----------
+    over : name of a keyword
+    """
+
+    over: str
+
+    def axes(self, call, number):
+        """Return what is read along each axis of one input; see `Reads`."""
+        ndim, over = len(call.shape), call.value(self.over) % len(call.shape)
+        if call.shape[over] > _LISTED:
+            return [UNKNOWN if axis == over else Along(axis) for axis in range(ndim)]
+        taps = tuple(tuple(range(i + 1)) for i in range(call.shape[over]))
+        return [Along(axis, taps) if axis == over else Along(axis) for axis in range(ndim)]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minitorch_cnn import arguments
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.types import Array
 
@@ -104,6 +105,13 @@ class SingleProcess:
         ends = np.cumsum([array.size for array in buffers])[:-1]
         for array, mean in zip(buffers, np.split(means, ends), strict=True):
             array[...] = mean.reshape(array.shape)
+
+
+def given_ranks(owner: str, ranks: SingleProcess | None) -> SingleProcess:
+    """Return the processes that an argument names, a single one for None; raise TypeError for anything else."""
+    ranks = SingleProcess() if ranks is None else ranks
+    arguments.instance(owner, SingleProcess, ranks=ranks)
+    return ranks
 
 
 class MpiProcesses(SingleProcess):

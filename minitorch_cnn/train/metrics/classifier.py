@@ -17,7 +17,7 @@ from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
-from minitorch_cnn.train.distributed.ranks import SingleProcess
+from minitorch_cnn.train.distributed.ranks import SingleProcess, given_ranks
 from minitorch_cnn.train.metrics.metadata import ENTRIES, check_metadata
 from minitorch_cnn.train.metrics.views import answers_of, list_views, view
 from minitorch_cnn.train.network import Model
@@ -257,7 +257,7 @@ class Classifier:
             raise ClassifierError(f"evaluate: dataset - expected {expected}, got {list(dataset.classes)}")
         if len(dataset.images) == 0:
             raise ClassifierError("evaluate: dataset - expected at least one image, got none")
-        ranks, count = ranks or SingleProcess(), len(dataset.images)
+        ranks, count = given_ranks("evaluate", ranks), len(dataset.images)
         first, end = (_BATCH * i for i in ranks.share(-(-count // _BATCH)))  # the batches of one process
         both = np.zeros((2, count, len(self.classes)), np.float32)
         both[:, first:end] = self._with_a_logit_for_each_class(self._logits_of_views(dataset.images[first:end], views))
@@ -350,6 +350,7 @@ class Classifier:
         OSError
             If it cannot be read.
         """
+        arguments.function("classify", on_error=on_error or print)
         answers, readable = [], self._readable(paths, on_error)
         while batch := list(itertools.islice(readable, _BATCH)):
             answers += self._predictions(*zip(*batch, strict=True))

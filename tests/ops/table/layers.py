@@ -192,7 +192,10 @@ ROWS = {
         [
             *bare("instance_norm"),
             (lambda: ops.instance_norm(tensor(2, 3)), ShapeError, "instance_norm: x - expected (N, C, W) or (N, C, H,"),
-            (lambda: ops.instance_norm(tensor(2, 3, 1)), ShapeError, "group_norm: x - expected more than one value"),
+            (lambda: ops.instance_norm(tensor(2, 3, 1)), ShapeError, "instance_norm: x - expected more than one value"),
+            (lambda: ops.instance_norm(tensor(2, 0, 4)), ShapeError, "instance_norm: x - expected (N, C, W) or (N, C"),
+            (lambda: ops.instance_norm(tensor(2, 3, 4), tensor(2)), ShapeError, "instance_norm: weight - expected sh"),
+            (lambda: ops.instance_norm(tensor(2, 3, 4), eps=-1), ValueError, "instance_norm: eps - expected"),
             (lambda: run_instance_norm(tensor(2, 4, 2)), ShapeError, "instance_norm: running_mean - expected shape"),
             (
                 lambda: ops.instance_norm(tensor(2, 3, 2), None, None, MEAN.copy()),
