@@ -124,14 +124,15 @@ def networks():
 def support(replay, end, y, x):
     """Return (top, left, bottom, right) of the pixels with a gradient; None if it is 0, as of a softmax over one.
 
-    All weights are positive, and random like the pixels, so that no two terms of a gradient cancel.
+    All weights are positive, and random like the pixels, so that no two terms of a gradient cancel. Both are small, so
+    that no gate saturates after a product of maps.
     """
     for i in replay.ancestors(end):
         record = replay.records[i]
         for v in record.inputs:
             if v is not None and not v.traced and v.data.ndim == 4:
                 v.data[...] = np.random.default_rng(i).uniform(0.5, 1, v.shape) / np.prod(v.shape[1:])
-    pixels = Tensor(np.random.default_rng(0).uniform(1, 2, replay.x.shape), requires_grad=True)
+    pixels = Tensor(np.random.default_rng(0).uniform(0.1, 0.2, replay.x.shape), requires_grad=True)
     out = replay.run([(replay.x, pixels)], end)
     grad = np.zeros(out.shape)
     grad[:, :, y, x] = np.random.default_rng(1).uniform(0.5, 1, out.shape[1])

@@ -24,6 +24,7 @@ class Field:
 
     rows: Line | Scatter | None
     columns: Line | Scatter | None
+    ndim: int  # of the map
 
     @property
     def known(self) -> bool:
@@ -40,8 +41,11 @@ class Field:
 
     @property
     def placed(self) -> bool:
-        """True where the elements of a map see boxes in rows and columns."""
-        return self.known and isinstance(self.rows, Line) and isinstance(self.columns, Line)
+        """True where element (y, x) sees a box whose rows y alone decides, and whose columns x alone decides."""
+        lines = zip((self.rows, self.columns), (self.ndim - 2, self.ndim - 1), strict=True)
+        return self.known and all(
+            isinstance(line, Line) and (line.axis is None or line.axis == axis >= 2) for line, axis in lines
+        )
 
     @property
     def whole(self) -> bool:
@@ -120,7 +124,7 @@ def receptive_fields(records: Sequence[Record], x: Variable) -> dict[int, Field]
     ndim = len(x.shape)
     columns = Line(ndim - 1, (0,), (1,), 1, x.shape[-1])
     rows = Line(2, (0,), (1,), 1, x.shape[2]) if ndim == 4 else Line(None, (0,), (1,), 0, 1)
-    fields = {id(x): Field(rows, columns)}
+    fields = {id(x): Field(rows, columns, ndim)}
     for position, record in enumerate(records):
         reached = [i for i, v in enumerate(record.inputs) if v is not None and id(v) in fields]
         if reached:
@@ -131,7 +135,7 @@ def receptive_fields(records: Sequence[Record], x: Variable) -> dict[int, Field]
 def _field(record, reached, fields, before, x):
     """Return the field of a record's output from those of the inputs that depend on the image."""
     if record.op.reads is None:
-        return Field(None, None)
+        return Field(None, None, len(record.output.shape))
     call, found = call_of(record), []
     for number in reached:
         variable = record.inputs[number]
@@ -140,7 +144,7 @@ def _field(record, reached, fields, before, x):
         found.append(
             [line and line.through(along, functools.partial(_seen, before, x, variable, i)) for line, i in lines]
         )
-    return Field(*(_union(lines) for lines in zip(*found, strict=True)))
+    return Field(*(_union(lines) for lines in zip(*found, strict=True)), len(record.output.shape))
 
 
 def _seen(records, x, variable, axis):

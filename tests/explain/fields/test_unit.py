@@ -10,6 +10,7 @@ from minitorch_cnn.explain.fields.exact import reach
 from minitorch_cnn.explain.fields.formula import receptive_fields
 from minitorch_cnn.explain.trace.replay import Replay
 from minitorch_cnn.ops.pool import AvgPool2d
+from tests.explain.random_networks import Apply
 
 
 def support(replay, end, y, x):
@@ -143,6 +144,25 @@ def test_operations_that_move_pixels():
     gated = [i for i, r in enumerate(replay.records) if r.op.__name__ == "Mul" and r.inputs[1].traced][-1]
     everywhere = [np.ones(n, bool) for n in replay.records[gated].output.shape]
     assert all(mask.all() for mask in reach(replay.records, replay.x, replay.records[gated].output, everywhere))
+
+
+MOVED = {
+    "rows to the right": (lambda x: ops.softmax(ops.transpose(x, (0, 1, 3, 2)), axis=2) * 1, (4, 0, 5, 8), None),
+    "columns down": (lambda x: ops.softmax(ops.transpose(x, (0, 1, 3, 2)), axis=3) * 1, (0, 0, 6, 1), None),
+    "channels last": (lambda x: ops.transpose(x, (0, 2, 3, 1)) * 1, (0, 0, 6, 1), None),
+    "a signal of rows": (lambda x: ops.mean(x, axis=3), (4, 0, 5, 8), None),
+    "channels of rows": (lambda x: ops.transpose(ops.mean(x, axis=3), (0, 2, 1)), (0, 0, 6, 8), None),
+    "a signal of columns": (lambda x: ops.mean(x, axis=2), (0, 4, 6, 5), (2.5, 4)),
+    "one row": (lambda x: ops.mean(x, axis=2, keepdims=True), (0, 4, 6, 5), (2.5, 4)),
+}
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_the_centre_is_that_of_the_box_or_unknown_where_the_axes_of_the_image_were_moved(name):
+    function, box, centre = MOVED[name]
+    model = nn.Sequential(nn.Conv2d(3, 6, 1), Apply(function))
+    found = explain.receptive_field(model, "", 0, 4, input_shape=(1, 3, 6, 8), images=0)
+    assert (found.box, found.centre) == (box, centre)
 
 
 def test_signals():
