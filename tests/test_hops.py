@@ -188,6 +188,7 @@ def server():
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("here", "there"), sorted(JUMPS), ids=lambda hop: f"{hop.definition}-{hop.name}")
 def test_pyright_goes_to_each_definition(server, here, there):
     ((path, line),) = server.definitions(here)

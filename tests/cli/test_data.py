@@ -32,6 +32,7 @@ def test_check_refuses_what_is_not_genuine(mcnn, fake_cifar10):
         assert (code, out) == (2, "") and "mcnn data check: " in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_training_on_unverified_images_needs_a_word_and_is_on_record(mcnn, fake_cifar10):
     words = ("train", "--recipe", "mlp", "--epochs", "1", "--workers", "0", "--data", fake_cifar10, "--run", "run")
     words += ("--holdout", "49000")  # trains on the other thousand

@@ -32,8 +32,16 @@ def fail_at_step(monkeypatch, number, fail):
     [
         (data.WorkerError("worker 0 (pid 7) was killed"), "worker 0 (pid 7) was killed"),
         (MemoryError(), "the memory that this process may use is not enough: take smaller images or batches"),
-        (MemoryError("allow this process more address space"), "train: allow this process more address space;"),
-        (OSError(errno.ENOSPC, "No space left on device", "run/x"), "the disk is full: free some space (run/x: "),
+        pytest.param(
+            MemoryError("allow this process more address space"),
+            "train: allow this process more address space;",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            OSError(errno.ENOSPC, "No space left on device", "run/x"),
+            "the disk is full: free some space (run/x: ",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_command_to_continue_with_is_told(mcnn, monkeypatch, error, message):

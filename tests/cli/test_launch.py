@@ -90,6 +90,7 @@ def test_errors_that_stay_are_not_tried_again(mcnn, fails):
     assert code == 2 and "restart" not in err
 
 
+@pytest.mark.slow
 def test_a_folder_is_chosen_where_none_is_given(mcnn, fails):
     fails(1)
     assert mcnn("launch", "--", *SHORT)[0] == 0

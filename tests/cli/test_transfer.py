@@ -41,6 +41,7 @@ def test_the_cache_of_features(mcnn, resnet20):
     assert "on shapes10 instead, which needs no download" in err
 
 
+@pytest.mark.slow
 def test_the_last_layer_alone_takes_smaller_steps(mcnn, resnet20):
     for words, rate, name in (
         (("--freeze-until", "layer3"), 0.03, "transfer_head"),
@@ -63,6 +64,7 @@ class Net(nn.Sequential):
 """
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_classes(mcnn, trained, own_folder, monkeypatch):
     (own_folder / "own.py").write_text(OWN)
     words = ("--data", "shapes10", "--epochs", 1, "--workers", 0)
@@ -98,6 +100,7 @@ def test_bad_input_leaves_no_folder(mcnn, resnet20, own_folder):
         assert not (own_folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_code_does_what_the_command_does(mcnn, resnet20, capsys):
     words = (*resnet20, "--data", "shapes10", "--epochs", 1, "--threads", 2)
     code, text, _ = mcnn("transfer", *words, "--run", "by-code", "--show-code")
@@ -108,6 +111,7 @@ def test_the_code_does_what_the_command_does(mcnn, resnet20, capsys):
     assert result_of("by-code")["weights_sha256"] == result_of("by-command")["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_it_goes_on_by_mcnn_train(mcnn, resnet20, monkeypatch):
     steps = train.Trainer.step
     monkeypatch.setattr(

@@ -10,8 +10,9 @@ import pytest
 from minitorch_cnn import data, nn, train
 from tests.hostile.conftest import TRAIN
 
+pytestmark = pytest.mark.slow  # each starts processes
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("options", [("-OO",), ("-W", "error"), ("-X", "dev", "-W", "error::ResourceWarning")], ids=str)
 def test_a_training_under_options_of_python(around, options):
     done = around.run(*TRAIN, options=options)

@@ -14,6 +14,8 @@ import minitorch_cnn
 import minitorch_kernels
 from tests.hostile.conftest import TRAIN
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 LONG = "x" * 240
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 PACKAGES = [pathlib.Path(package.__file__).parent for package in (minitorch_cnn, minitorch_kernels)]

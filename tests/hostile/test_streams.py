@@ -9,6 +9,8 @@ import pytest
 
 from tests.hostile.conftest import TRAIN
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 PRINTING = (("--help",), ("summary", "resnet20"))
 
 
@@ -50,7 +52,6 @@ def test_closed_streams_are_no_traceback(around, words):
     assert around.run(*words, **closed(0, 2), stderr=None).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["full", "gone", "closed"])
 def test_training_goes_on_where_its_progress_cannot_be_shown(around, broken):
     if broken == "closed":

@@ -108,6 +108,7 @@ def test_axes_of_length_0_and_1(name):
     assert any(tried)
 
 
+@pytest.mark.slow
 @every_op
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the truth
 def test_an_axis_longer_than_16_bits_count(name):

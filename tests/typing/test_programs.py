@@ -107,6 +107,7 @@ def reached():
     return {"mt": minitorch_cnn, **modules, "mt.nn.init": nn.init}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", reached())
 def test_every_public_name_completes(server, typed):
     offered = server.complete(f"import minitorch_cnn as mt\n{typed}.")
@@ -114,6 +115,7 @@ def test_every_public_name_completes(server, typed):
     assert not missing, missing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [minitorch_cnn.Tensor, nn.Module, nn.Conv2d, train.Trainer], ids=lambda c: c.__name__)
 def test_every_public_member_completes(server, cls):
     home = "mt" if cls is minitorch_cnn.Tensor else f"mt.{cls.__module__.split('.')[1]}"

@@ -33,17 +33,20 @@ def pyright(folder, **settings):
     return [f"{e['range']['start']['line'] + 1}: {e['message']}" for e in report["generalDiagnostics"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["basic", "standard"])
 def test_a_user_s_program_has_no_type_error(tmp_path, mode):
     shutil.copy(SCRIPT, tmp_path)
     assert pyright(tmp_path, typeCheckingMode=mode) == []
 
 
+@pytest.mark.slow
 def test_an_annotated_program_has_no_error_in_strict_mode(tmp_path):
     shutil.copy(ANNOTATED, tmp_path)
     assert pyright(tmp_path, typeCheckingMode="strict") == []
 
 
+@pytest.mark.slow
 def test_strict_mode_knows_the_types_of_arguments(tmp_path):
     wrong = [
         'mt.nn.Linear("3", 4)',
@@ -55,6 +58,7 @@ def test_strict_mode_knows_the_types_of_arguments(tmp_path):
     assert [error.split(":")[0] for error in pyright(tmp_path, typeCheckingMode="strict")] == ["2", "3", "4", "5"]
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_user_s_program_is_an_error(tmp_path):
     wrong = ["mt.nn.Conv3d(3, 4, 3)", "mt.no_grad(1)", "mt.manual_sed(0)"]
     (tmp_path / "wrong.py").write_text("\n".join(["import minitorch_cnn as mt", *wrong]))
@@ -68,6 +72,7 @@ def test_the_program_runs():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_the_annotated_program_runs():
     result = subprocess.run([sys.executable, str(ANNOTATED)], capture_output=True, text=True, check=False, cwd=ROOT)
     assert result.returncode == 0, result.stderr

@@ -85,6 +85,7 @@ def known(model, shape):
 
 
 # Cross-entropy takes its targets out of the graph, which a trace does not show; the other two choose by values.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(TABLE) - {"cross_entropy", "topk", "where"}))
 def test_every_operation_alone_is_right_or_refused_by_name(name, tmp_path):
     cases = []

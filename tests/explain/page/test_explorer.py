@@ -167,6 +167,7 @@ FORMS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 def test_an_own_picture_gets_the_answer_of_predict(page, cifar4, tmp_path, name):
     picture, options = drawn(name)

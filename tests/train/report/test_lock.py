@@ -33,6 +33,7 @@ def owner(tmp_path):
         process.kill()
 
 
+@pytest.mark.slow
 def test_the_living_owner_is_named(owner, tmp_path):
     folder = train.RunFolder(tmp_path / "run")
     message = rf"in use by process {owner.pid} on .* since \d{{4}}-\d\d-\d\d \d\d:"

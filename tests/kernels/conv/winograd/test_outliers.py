@@ -55,6 +55,7 @@ def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels
         same(grad, exact(reference.conv2d_backward_input, nchw(x), w, input_size=(size, size)), far)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("which", [0, 1], ids=["image", "gradient"])
 def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(value, which):
