@@ -14,6 +14,7 @@ import weakref
 
 from minitorch_cnn.hints import hint
 from minitorch_cnn.io import files
+from minitorch_cnn.models import own_code
 from minitorch_cnn.nn import Module
 
 SIZES = ("num_classes", "in_channels", "image_size")
@@ -101,10 +102,11 @@ def defaults(place):
 
 
 def run_file(path):
-    """Run a Python file once per process, and return its module."""
+    """Run a Python file, once per process unless it has changed since, and return its module."""
     path = pathlib.Path(path).resolve()
     key = f"{path.stem} of {path}"  # not an importable name, so it hides no other module
-    if key not in sys.modules:
+    digest = files.hash_file(path)
+    if not own_code.is_as_run(key, digest):
         spec = importlib.util.spec_from_file_location(key, path)
         sys.modules[key] = importlib.util.module_from_spec(spec)
         try:
@@ -113,6 +115,7 @@ def run_file(path):
             del sys.modules[key]
             got = f"{type(error).__name__}: {error}{where(error)}"
             raise ValueError(f"model: {path} - expected a Python file that runs, got {got}") from error
+        own_code.note_run(key, digest)
     return sys.modules[key]
 
 
@@ -149,16 +152,19 @@ def remember(path):
     return digest
 
 
-def find_known(path, name, digest):
+def find_known(path, name, digest, helpers):
     """Return the class or function ``name`` of a file that the user has run before, or None.
 
     Parameters
     ----------
     path, name, digest : str
         Where the file was, and the sha256 of its contents. A file of that name in the current folder serves as well.
+    helpers : dict
+        What `own_code.helpers` returned: what the files hold that it imports.
     """
     for place in (pathlib.Path(path), pathlib.Path(path).name):
         with contextlib.suppress(OSError):
-            if files.hash_file(place) == digest and _note(digest).exists():
+            same = files.hash_file(place) == digest and own_code.are_as_recorded(place, helpers)
+            if same and _note(digest).exists():
                 return find(f"{place}:{name}")
     return None

@@ -50,8 +50,14 @@ def restore(trainer, earlier):
 
 
 def take_over(trainer, earlier):
-    """Let a trainer record the network as the earlier run did, and say which of its checkpoints were skipped."""
-    if architecture := earlier.saved["settings"].get("architecture"):
+    """Let a trainer record the network as the earlier run did, and say which of its checkpoints were skipped.
+
+    If the code of the network has changed, the record names the new one, and a note says so.
+    """
+    notes, architecture = earlier.notes, earlier.saved["settings"].get("architecture")
+    if architecture and network.has_other_code(trainer.model, architecture):
+        notes = [*notes, f"the code of {architecture['name']} has changed since; the run continues with the new one"]
+    elif architecture:
         trainer.settings["architecture"] = architecture
-    for note in earlier.notes:
+    for note in notes:
         trainer.reporter.say(note)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from minitorch_cnn import models, nn
-from minitorch_cnn.models import own
+from minitorch_cnn.models import own, own_code
 
 Model: TypeAlias = nn.Module | Callable[..., nn.Module] | str
 
@@ -140,12 +140,25 @@ def check_record(architecture, caller):
         return
     require(isinstance(factory, dict), "a dict as factory", factory)
     require(isinstance(factory.get("arguments"), dict), "a dict as arguments of the factory", factory.get("arguments"))
+    helpers = factory.get("helpers", {})
+    texts = isinstance(helpers, dict) and all(isinstance(value, str) for value in helpers.values())
+    require(texts, "digests by path as helpers of the factory", helpers)
     for key in ("name", "module"):
         require(isinstance(factory.get(key), str), f"a string as {key} of the factory", factory.get(key))
     for key in ("file", "source", "file_sha256"):
         require(
             isinstance(factory.get(key, ""), (str, type(None))), f"a string as {key} of the factory", factory.get(key)
         )
+
+
+def has_other_code(model, architecture):
+    """Return whether the class or function that made a network has changed since a record of it was written."""
+    factory = architecture.get("factory")
+    made = own.made_by(model)[0] if own.made_by(model) else type(model)
+    if factory is None or factory["name"] != getattr(made, "__qualname__", None):
+        return False
+    code = _code(made)
+    return (code["source"], code["helpers"]) != (factory.get("source"), factory.get("helpers", code["helpers"]))
 
 
 def _made(model, architecture):
@@ -204,8 +217,8 @@ def _of_own(model, factory, arguments, sizes):
             raise TypeError(f"Trainer: model - expected {expected}, for its argument {key}, got {value!r}")
     module = getattr(factory, "__module__", None) or ""
     ours = module.startswith("minitorch_cnn.")
-    record = {"file": file, "module": module, "name": name, "source": _source(factory)}
-    if file is not None and os.path.isfile(file) and module != "__main__" and not ours:
+    record = {"file": file, "module": module, "name": name, **_code(factory)}
+    if file is not None and os.path.isfile(file) and module != "__main__" and not ours and record["source"]:
         record["file_sha256"] = own.remember(file)
     return {
         "name": name if ours or file is None else f"{pathlib.Path(file).name}:{name}",
@@ -223,15 +236,18 @@ def _known(architecture, caller):
         raise OwnNetworkError(asked, "the run was given a network, and how it was made is not recorded")
     place = f"{factory.get('file') or 'own.py'}:{factory['name']}"
     if found := _imported(factory):
-        if _source(found) == factory.get("source"):
+        code = _code(found)
+        if (code["source"], code["helpers"]) == (factory.get("source"), factory.get("helpers", code["helpers"])):
             return found
         raise OwnNetworkError(asked, "its source has changed since the run", place)
     why = ""
     if factory.get("file") and factory.get("file_sha256"):
-        if found := own.find_known(factory["file"], factory["name"], factory["file_sha256"]):
+        helpers = factory.get("helpers", {})
+        if found := own.find_known(factory["file"], factory["name"], factory["file_sha256"], helpers):
             return found
         if os.path.isfile(factory["file"]):
-            why = "its file has changed since the run, or you have not run it on this computer yet; "
+            why = "its file has changed since the run, or you have not run it on this computer yet, "
+            why += "or a file that it imports has changed; "
         else:
             why = f"its file is no longer at {factory['file']}; "
     raise OwnNetworkError(asked, why + "code of your own runs only where you name it", place)
@@ -254,6 +270,18 @@ def _file(factory):
         return inspect.getsourcefile(factory)
     except TypeError:  # built in, or made without a file
         return None
+
+
+def _code(factory):
+    """Return what identifies the code of a class or function: "source", a digest, and "helpers", those of other files.
+
+    The source is None where there is no file, or it was edited after it was loaded, so that it is not what runs.
+    """
+    module = own_code.module_of(factory)
+    if module is None:
+        return {"source": _source(factory), "helpers": {}}
+    helpers = own_code.helpers(module) if own_code.is_loaded_as_it_is(module) else None
+    return {"source": None if helpers is None else _source(factory), "helpers": helpers or {}}
 
 
 def _source(factory):

@@ -1,0 +1,131 @@
+"""What code a user's own class or function consists of: its file, and the files of the user that this imports.
+
+A record names the code that ran. So it has the digest of a file only if what this process has loaded is what the file
+holds now: a file that was edited after its import is not what runs.
+"""
+
+import ast
+import importlib.util
+import os.path
+import pathlib
+import sys
+import types
+
+from minitorch_cnn.io import files
+
+_OTHERS = ("minitorch_cnn", "minitorch_kernels")
+_run = {}  # by the name of a module that `own.run_file` has run: the digest of what its file held then
+
+
+def note_run(name, digest):
+    """Keep the digest of the file of a module that was run."""
+    _run[name] = digest
+
+
+def is_as_run(name, digest):
+    """Return whether a module was run from a file of that digest, in this process."""
+    return name in sys.modules and _run.get(name) == digest
+
+
+def module_of(factory):
+    """Return the module of a class or function if it is in a file of the user, else None."""
+    name = getattr(factory, "__module__", None) or ""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return sys.modules[name] if file.endswith(".py") and name.split(".")[0] not in _OTHERS else None
+
+
+def is_loaded_as_it_is(module):
+    """Return whether the functions of a module are those that its file holds now.
+
+    A constant outside of functions that was changed after an import is not noticed.
+    """
+    if module.__name__ in _run:
+        return _run[module.__name__] == files.hash_file(module.__file__)
+    try:
+        text = pathlib.Path(module.__file__).read_bytes()
+        now = set(_within(compile(text, module.__file__, "exec", dont_inherit=True)))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return all(function.__code__ in now for function in _functions(module))
+
+
+def _within(code):
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _within(constant)
+
+
+def _functions(module):
+    """Yield the functions of a module and the methods of its classes, as far as they were written in its file."""
+    own = [value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__]
+    for value in own:
+        for one in vars(value).values() if isinstance(value, type) else [value]:
+            function = getattr(one, "__func__", one)  # of a class method or static method
+            if isinstance(function, types.FunctionType) and _same_file(function.__code__.co_filename, module.__file__):
+                yield function
+
+
+def _same_file(one, other):
+    return os.path.abspath(one) == os.path.abspath(other)
+
+
+def helpers(module):
+    """Return {path: sha256} of the user's files that a module imports, directly or not; a path is relative to its own.
+
+    Returns
+    -------
+    dict or None
+        None if one of them is not loaded as it is now. Files of installed packages are left out, and those outside of
+        the folder of the module, of a package that of its topmost one.
+    """
+    folder = pathlib.Path(module.__file__).resolve().parent
+    top = folder.parents[len(package.split(".")) - 1] if (package := module.__package__) else folder
+    found, seen, stack = {}, {module.__name__}, [module]
+    while stack:
+        for name in _imports(stack.pop()):
+            other = sys.modules.get(name)
+            file = pathlib.Path(getattr(other, "__file__", None) or "").resolve()
+            if name in seen or file.suffix != ".py" or not file.is_relative_to(top) or _is_installed(name, file):
+                continue
+            if not is_loaded_as_it_is(other):
+                return None
+            seen.add(name)
+            stack.append(other)
+            found[pathlib.Path(os.path.relpath(file, folder)).as_posix()] = files.hash_file(file)
+    return dict(sorted(found.items()))
+
+
+def _is_installed(name, file):
+    return name.split(".")[0] in _OTHERS or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+
+
+def _imports(module):
+    """Return the names of all modules that a module may have imported, with the packages that they are in."""
+    try:
+        tree = ast.parse(pathlib.Path(module.__file__).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                try:
+                    base = importlib.util.resolve_name("." * node.level + base, module.__package__)
+                except ImportError:  # beyond the topmost package
+                    continue
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    parts = [name.split(".") for name in names]
+    return list(dict.fromkeys(".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)))
+
+
+def are_as_recorded(file, recorded):
+    """Return whether the files that the file of a network imports, {path: sha256}, hold what a record says."""
+    folder = pathlib.Path(file).resolve().parent
+    try:
+        return all(files.hash_file(folder / path) == digest for path, digest in recorded.items())
+    except OSError:
+        return False
