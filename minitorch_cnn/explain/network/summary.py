@@ -188,8 +188,15 @@ def _bytes(record, dtype):
 
 
 def _most_alive(records, x, dtype):
-    """Return the most bytes of maps that are alive at one time; a map lives until its last use."""
-    last_use = {id(v): i for i, record in enumerate(records) for v in record.inputs if v is not None}
+    """Return the most bytes of maps that are alive at one time; a map lives until its last use, or that of a view."""
+    last_use, memory = {}, {}  # memory: id of the map that a view looks at
+    for i, record in enumerate(records):
+        read = [memory.get(id(v), id(v)) for v in record.inputs if v is not None]
+        last_use.update(dict.fromkeys(read, i))
+        if record.op.kind == "view":
+            memory[id(record.output)] = read[0]
+    if records:
+        last_use.pop(memory.get(id(records[-1].output)), None)  # the result
     alive, most = {id(x): x.size * dtype.itemsize}, x.size * dtype.itemsize
     for i, record in enumerate(records):
         alive[id(record.output)] = _bytes(record, dtype)

@@ -8,6 +8,7 @@ from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.explain.trace.semantics import call_of, covers_maps, declared, is_window, label
 from minitorch_cnn.nn import Module
 from minitorch_cnn.nn.tracing import traced
+from minitorch_cnn.ops.reads import TransposedWindows
 from minitorch_cnn.types import Shape
 
 if TYPE_CHECKING:
@@ -151,10 +152,17 @@ def _text(record):
     kind, reads = record.op.kind, declared(record)
     if kind in ("add", "product", "divide", "concat", "full"):
         return ""
-    if not is_window(record):
+    call, spread = call_of(record), isinstance(reads, TransposedWindows)
+    if not (is_window(record) or spread):
         return label(record)
-    kernel, stride, _, _ = reads.window(call_of(record))
-    pooled = f"{label(record)} " if kind == "pool" else ""
-    groups = call_of(record).value(reads.groups) or 1
-    grouped = f", {groups} groups" if groups > 1 else ""
-    return pooled + "x".join(map(str, kernel)) + (f" /{max(stride)}" if max(stride) > 1 else "") + grouped
+    kernel, stride, _, dilation = reads.window(call)
+    text = {"pool": f"{label(record)} ", "conv": "transposed " if spread else ""}[kind] + "x".join(map(str, kernel))
+    text += f" /{_sides(stride)}" if max(stride) > 1 else ""
+    groups = call.value(reads.groups) or 1
+    text += f", {groups} groups" if groups > 1 else ""
+    return text + (f", dilation {_sides(dilation)}" if max(dilation) > 1 else "")
+
+
+def _sides(pair):
+    """Return a stride or dilation as "2", or "2x1" where rows and columns differ."""
+    return "x".join(map(str, pair if len(set(pair)) > 1 else pair[:1]))

@@ -71,12 +71,19 @@ class TransposedWindows(Reads):
     It takes the keywords ``stride``, ``padding``, ``dilation`` and ``groups``, and the kernel from the second input.
     """
 
+    groups = "groups"
+
+    def window(self, call):
+        """Return (kernel, stride, padding before, dilation), each a tuple with one element for each window axis."""
+        hyper = call.hyper
+        return call.shapes[1][2:], hyper["stride"], hyper["padding"][::2], hyper["dilation"]
+
     def axes(self, call, number):
         """Return what is read along each axis of one input; see `Reads`."""
-        hyper = call.hyper
-        inside, outside = call.shapes[0][1] // hyper["groups"], call.shape[1] // hyper["groups"]
-        channels = ALL if hyper["groups"] == 1 else Along(1, (tuple(range(inside)),) * outside, inside)
-        sides = zip(call.shapes[1][2:], hyper["stride"], hyper["padding"][::2], hyper["dilation"], strict=True)
+        groups = call.value(self.groups)
+        inside, outside = call.shapes[0][1] // groups, call.shape[1] // groups
+        channels = ALL if groups == 1 else Along(1, (tuple(range(inside)),) * outside, inside)
+        sides = zip(*self.window(call), strict=True)
         return [Along(0), channels, *(Along(2 + i, _inverse_taps(*side), 1) for i, side in enumerate(sides))]
 
 

@@ -118,6 +118,24 @@ def test_memory_by_hand():
     assert explain.summary(model.double(), (1, 1, 2, 2)).inference_bytes == 128
 
 
+class Sliced(nn.Module):
+    """A convolution of every second row: the view keeps the whole map alive."""
+
+    def __init__(self):
+        self.conv = nn.Conv2d(1, 1, 1)
+
+    def forward(self, x):
+        return self.conv(x[:, :, ::2])
+
+
+def test_a_view_keeps_its_map_alive():
+    assert explain.summary(Sliced(), (1, 1, 4, 4)).inference_bytes == 4 * (16 + 8)
+    flat = nn.Sequential(nn.Conv2d(1, 8, 2), nn.Flatten(), nn.Flatten(), nn.Linear(8, 100, bias=False))
+    assert explain.summary(flat, (1, 1, 2, 2)).inference_bytes == 4 * (8 + 100)
+    last = nn.Sequential(nn.Conv2d(1, 8, 2), nn.Flatten())
+    assert explain.summary(last, (1, 1, 2, 2)).inference_bytes == 4 * (4 + 8)
+
+
 @pytest.mark.parametrize("batch", [1, 64])
 def test_the_algorithms_are_those_that_run_for_this_batch(batch):
     model = models.create("cifar4")

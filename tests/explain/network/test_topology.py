@@ -56,6 +56,23 @@ def test_a_sum_and_a_concatenation():
     assert found.nodes[4].notes == ["ReLU"] and found.nodes[5].shape == (5, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("layer", "kind", "text"),
+    [
+        (nn.Conv2d(4, 4, 3, dilation=2), "conv", "3x3, dilation 2"),
+        (nn.Conv2d(4, 8, (3, 1), stride=(2, 1), dilation=(2, 3)), "conv", "3x1 /2x1, dilation 2x3"),
+        (nn.Conv2d(4, 4, 5, stride=2, groups=4), "conv", "5x5 /2, 4 groups"),
+        (nn.ConvTranspose2d(4, 2, 4, stride=2), "conv", "transposed 4x4 /2"),
+        (nn.ConvTranspose2d(4, 4, 3, groups=2, dilation=2), "conv", "transposed 3x3, 2 groups, dilation 2"),
+        (nn.MaxPool2d(3, 2, dilation=2), "pool", "max 3x3 /2, dilation 2"),
+        (nn.AvgPool2d((1, 4)), "pool", "mean 1x4 /1x4"),
+    ],
+)
+def test_the_text_of_a_window_has_all_of_its_settings(layer, kind, text):
+    node = explain.topology(nn.Sequential(layer), (1, 4, 16, 16)).nodes[1]
+    assert (node.kind, node.text) == (kind, text)
+
+
 def test_a_bias_and_a_scale_are_no_layers():
     found = of("resnet9")
     assert [node.kind for node in found.nodes].count("add") == 2
