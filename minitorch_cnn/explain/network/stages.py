@@ -34,16 +34,18 @@ class Pattern:
         counts = [stage.convolutions for stage in self.stages]
         low, high = min(counts), max(counts)
         inside = f"{low}" if low == high else f"{low} to {high}"
-        plural = "" if high == 1 else "s"
+        start = f"{len(counts)} stage{_plural(len(counts))} of {inside} convolution{_plural(high)}"
         joined = {stage.joined_by for stage in self.stages} - {""}
         shortcuts = f" with {' and '.join(sorted(joined))}" if joined else ""
         halved = " or ".join(sorted({stage.halved_by for stage in self.stages} - {""}))
         end = ["global average pooling"] if self.mean else []
-        end += [f"{self.full} fully connected layer{'s' if self.full > 1 else ''}"] if self.full else []
-        return (
-            f"{len(self.stages)} stages of {inside} convolution{plural}{shortcuts}, "
-            f"halved by {halved}; then {' and '.join(end)}"
-        )
+        end += [f"{self.full} fully connected layer{_plural(self.full)}"] if self.full else []
+        start = f"{start}{shortcuts}" + (f", halved by {halved}" if halved else "") if high else "no convolutions"
+        return f"{start}; then {' and '.join(end)}" if end else start
+
+
+def _plural(count):
+    return "" if count == 1 else "s"
 
 
 def pattern(topology: "Topology") -> Pattern:
@@ -111,11 +113,11 @@ def shared(patterns: Sequence[Pattern]) -> list[tuple[str, int]]:
     questions = {
         "the maps get smaller from stage to stage": lambda p: _falls([s.side for s in p.stages]),
         "the number of channels grows": lambda p: p.stages[-1].channels > p.stages[0].channels,
-        "pooling or a stride halves the maps": lambda p: all(s.halved_by for s in p.stages[1:]),
+        "pooling or a stride halves the maps": lambda p: len(p.stages) > 1 and all(s.halved_by for s in p.stages[1:]),
         "fully connected layers, or global average pooling, turn maps into classes": lambda p: p.mean or p.full > 0,
     }
     return [(sentence, sum(map(holds, patterns))) for sentence, holds in questions.items()]
 
 
 def _falls(numbers):
-    return all(a > b for a, b in zip(numbers, numbers[1:], strict=False))
+    return len(numbers) > 1 and all(a > b for a, b in zip(numbers, numbers[1:], strict=False))

@@ -53,3 +53,18 @@ def test_what_networks_share_is_counted():
     widening = explain.Pattern([explain.Stage(1, 8, 4, "", ""), explain.Stage(1, 16, 2, "", "")], False, 0, 2)
     for networks in ([of("lenet5"), widening], iter([of("lenet5"), widening])):  # a generator is read once
         assert [count for _, count in explain.shared(networks)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "mean", "full", "text"),
+    [
+        ((0, 0, 0, "", ""), False, 3, "no convolutions; then 3 fully connected layers"),
+        ((1, 8, 4, "", ""), False, 0, "1 stage of 1 convolution"),
+        ((2, 8, 4, "", "sum"), True, 0, "1 stage of 2 convolutions with sum; then global average pooling"),
+    ],
+)
+def test_what_a_network_lacks_is_left_out(stage, mean, full, text):
+    found = explain.Pattern([explain.Stage(*stage)], mean, full, 1)
+    assert str(found) == text
+    assert dict(explain.shared([found]))["the maps get smaller from stage to stage"] == 0
+    assert dict(explain.shared([found]))["pooling or a stride halves the maps"] == 0
