@@ -5,6 +5,7 @@ import math
 
 from minitorch_cnn import weights
 from minitorch_cnn.io import files
+from minitorch_cnn.train import attributes
 from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.state import CheckpointError
 
@@ -65,5 +66,8 @@ def classifier(trainer):
     if not trainer.recipe.keeps_best or epoch(trainer.progress.history) is trainer.progress.history[-1]:
         return trainer.classifier
     model = copy.deepcopy(trainer.model)
-    model.load_state_dict(weights.load(trainer.folder.best)[0])
-    return Classifier(model, trainer.settings)
+    arrays, metadata = weights.load(trainer.folder.best)
+    model.load_state_dict(arrays)
+    trainer.watch.reset(model)
+    attributes.restore(model, metadata["architecture"].get("changed", {}), trainer.folder.best.name)
+    return Classifier(model, trainer.settings | {"architecture": metadata["architecture"]})

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
-from minitorch_cnn.train import best, frozen, network, same_data, state
+from minitorch_cnn.train import attributes, best, frozen, network, same_data, state
 from minitorch_cnn.train.report.run_folder import RunFolder
 
 
@@ -49,6 +49,12 @@ def restore(trainer, earlier):
         trainer.state.finish()  # as `fit` does at the end, after the last checkpoint
 
 
+def note_changes(trainer):
+    """Let the settings of a trainer describe its network as it is now, before a file says so."""
+    settings = trainer.settings
+    settings["architecture"] = network.note_changes(trainer.model, settings["architecture"], trainer.watch.look())
+
+
 def take_over(trainer, earlier):
     """Let a trainer record the network as the earlier run did, and say which of its checkpoints were skipped.
 
@@ -59,5 +65,7 @@ def take_over(trainer, earlier):
         notes = [*notes, f"the code of {architecture['name']} has changed since; the run continues with the new one"]
     elif architecture:
         trainer.settings["architecture"] = architecture
+        attributes.restore(trainer.model, architecture.get("changed", {}), "checkpoint")
+        trainer.watch = attributes.Watch(trainer.model)
     for note in notes:
         trainer.reporter.say(note)

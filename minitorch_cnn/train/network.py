@@ -4,6 +4,7 @@ A file of weights never decides what code runs. A user's own network comes back 
 class already, or where the user has run the very same file before; otherwise loading asks for ``model=``.
 """
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -13,8 +14,9 @@ import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
-from minitorch_cnn import models, nn
+from minitorch_cnn import models, nn, rng
 from minitorch_cnn.models import own, own_code
+from minitorch_cnn.train import attributes
 
 Model: TypeAlias = nn.Module | Callable[..., nn.Module] | str
 
@@ -97,10 +99,22 @@ def rebuild(architecture, model=None, caller="load"):
         If ``model`` is another network than the recorded one.
     """
     check_record(architecture, caller)
+    changed = architecture.get("changed", {})
+    module = _rebuilt({key: value for key, value in architecture.items() if key != "changed"}, model, caller)
+    attributes.restore(module, changed, caller)
+    return module
+
+
+def _rebuilt(architecture, model, caller):
     if "structure" not in architecture:
         return _of_registry(architecture, caller) if model is None else _made(model, architecture)
     module = _made(_known(architecture, caller) if model is None else model, architecture)
-    recorded, got = _plain(architecture["structure"]), _structure(module)
+    _refuse_other(architecture, _plain(architecture["structure"]), _structure(module), caller)
+    return module
+
+
+def _refuse_other(architecture, recorded, got, caller):
+    """Raise ValueError unless two trees of a network are the same."""
     if recorded != got:
         pairs = zip(recorded + [""] * len(got), got + [""] * len(recorded), strict=False)
         expected, found = next((old, new) for old, new in pairs if old != new)
@@ -108,7 +122,6 @@ def rebuild(architecture, model=None, caller="load"):
             f"{caller}: model - expected the network that was trained, {architecture['name']}, with "
             f"{expected.strip() or 'no further layer'}, got {found.strip() or 'no further layer'} in its place"
         )
-    return module
 
 
 def _of_registry(architecture, caller):
@@ -117,6 +130,29 @@ def _of_registry(architecture, caller):
         return models.create(**architecture, drawn=False)
     except TypeError as error:  # such as an argument that the network does not have
         raise ValueError(f"{caller}: architecture - expected arguments of models.create, got {error}") from error
+
+
+def note_changes(model, architecture, changed):
+    """Return the record of a network that has changed since it was described.
+
+    Parameters
+    ----------
+    model : Module
+    architecture : dict
+        As `describe` returned it.
+    changed : dict or None
+        As `attributes.Watch.look` returns it.
+
+    Returns
+    -------
+    dict
+        Where layers were replaced, that of a network which loading cannot make by itself.
+    """
+    if changed is None:
+        sizes = {key: architecture[key] for key in own.SIZES if key in architecture}
+        name = architecture["name"]
+        return {"name": name, **sizes, "factory": None, "structure": _structure(model)}
+    return architecture | ({"changed": attributes.merged(architecture.get("changed", {}), changed)} if changed else {})
 
 
 def check_record(architecture, caller):
@@ -199,12 +235,23 @@ def _of_instance(model, name, sizes):
         except ValueError:  # such as images that are too small for it
             twin = None
         if type(twin) is type(model) and _structure(twin) == _structure(model):
-            return architecture
+            return note_changes(model, architecture, _differences(twin, model))
     if made := own.made_by(model):
         factory, arguments = made[0], made[1] | own.accepted(made[0], sizes)  # the classes may be others now
-        if _structure(own.build(factory, arguments)) == _structure(model):
-            return _of_own(model, factory, arguments, sizes)
-    return _of_own(model, type(model), None if inspect.signature(type(model)).parameters else {}, sizes)
+        twin = own.build(factory, arguments)
+        if _structure(twin) == _structure(model):
+            return note_changes(model, _of_own(model, factory, arguments, sizes), _differences(twin, model))
+    if inspect.signature(type(model)).parameters:
+        return _of_own(model, type(model), None, sizes)
+    architecture = _of_own(model, type(model), {}, sizes)
+    with contextlib.suppress(ValueError), rng.using(rng.stream(0)):  # not made twice: loading will say so
+        return note_changes(model, architecture, _differences(own.build(type(model), {}), model))
+    return architecture
+
+
+def _differences(twin, model):
+    """Return the attributes of a network that are not as its class or function makes them."""
+    return attributes.changes(attributes.plain(twin), attributes.plain(model))
 
 
 def _of_own(model, factory, arguments, sizes):
@@ -220,12 +267,13 @@ def _of_own(model, factory, arguments, sizes):
     record = {"file": file, "module": module, "name": name, **_code(factory)}
     if file is not None and os.path.isfile(file) and module != "__main__" and not ours and record["source"]:
         record["file_sha256"] = own.remember(file)
-    return {
+    architecture = {
         "name": name if ours or file is None else f"{pathlib.Path(file).name}:{name}",
         **sizes,
         "factory": record | {"arguments": arguments} if known else None,
         "structure": _structure(model),
     }
+    return architecture if known else note_changes(model, architecture, attributes.of_users(model))
 
 
 def _known(architecture, caller):

@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_cnn import arguments, data, nn, optim, rng
 from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.tensor import Tensor
-from minitorch_cnn.train import best, continuing, frozen, nan_check, network, setup, state
+from minitorch_cnn.train import attributes, best, continuing, frozen, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
 from minitorch_cnn.train.distributed.ranks import MpiProcesses, SingleProcess, given_ranks
 from minitorch_cnn.train.features import FeatureLoader
@@ -126,6 +126,7 @@ class Trainer:
         self.state = self._first_state(nn.fuse(model), random)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.classifier = setup.checked(Classifier(self.model, self.settings))
+        self.watch = attributes.Watch(self.model)
         self.trainable = self.model  # what computes the logits of a batch
         if recipe.cache_features:
             self.trainable = setup.only_trainable(self.model)
@@ -294,6 +295,7 @@ class Trainer:
     def _end_epoch(self):
         rate = self.schedule.lr(max(self.schedule.steps - 1, 0))[self.main_group]  # that of the last step
         self.ranks.average_statistics(self.model, self.state.average)
+        continuing.note_changes(self)
         with self.state.judged():
             judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
             record = self.progress.end_epoch(rate, judged)
@@ -328,6 +330,7 @@ class Trainer:
         return None if self.ranks.rank else self._write()
 
     def _write(self):
+        continuing.note_changes(self)
         return save_or_rescue(self.checkpoints, self.progress.step, state.snapshot(self.state, self.settings))
 
     @classmethod
@@ -389,6 +392,7 @@ class Trainer:
         """
         eval_set, kind = results.eval_set(self, test_set), "holdout" if test_set is None else "test"
         with self._locked():
+            continuing.note_changes(self)
             if kind == "test":
                 self.progress.test_reads += 1
                 self.save()  # before it is used, so that a crash cannot hide it
