@@ -217,6 +217,8 @@ def _telling_how_to_continue(trainer):
 
 def summary(result, folder):
     """Return ``result.json`` as a line."""
+    from minitorch_cnn.train.report import plots
+
     kind = "test" if result["test_reads"] else "holdout"
     accuracy, loss = result[f"{kind}_accuracy"], result[f"{kind}_loss"]
     seen = ""
@@ -225,11 +227,10 @@ def summary(result, folder):
     last = result.get("kept_epoch", result["epochs"])  # older results have none
     kept = "" if last == result["epochs"] else f" (kept: epoch {last})"
     unverified = "" if result["verified"] else " (unverified images)"
-    recipe, model = result["recipe"], result.get("model")
-    usual = model in (None, recipe, result.get("settings", {}).get("recipe", {}).get("model"))
+    usual = result.get("settings", {}).get("recipe", {}).get("model")
     return (
         f"{kind} accuracy {accuracy:.2%}{seen}, loss {loss:.4f}: "
-        f"{recipe if usual else f'{model} by {recipe}'} on {result['dataset']}{unverified}, "
+        f"{plots.trained_by(result['recipe'], result.get('model'), usual)} on {result['dataset']}{unverified}, "
         f"{result['epochs']} epoch{'s' * (result['epochs'] > 1)}{kept} in {result['seconds']:.0f} s, "
         f"seed {result['seed']}; {os.path.join(folder, 'result.json')}"
     )

@@ -21,7 +21,7 @@ def add_commands(group):
         "filters",
         help="the filters of a layer",
         description="Draw the filters of a convolution. A .gif shows how they changed from checkpoint to "
-        "checkpoint of the run.",
+        "checkpoint of the run: the last two and the end, or every epoch after mcnn train --save-epochs.",
         examples=(
             "mcnn explain filters runs/cifar4-1 -o filters.png",
             "mcnn explain filters --network resnet18 --model resnet18.pth -o filters.png",

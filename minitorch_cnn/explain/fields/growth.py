@@ -63,7 +63,8 @@ class Growth(Picture):
             below.plot(depth, [step.non_linearities for step in steps], **line)
         above.set_ylabel("receptive field,\npixels per side")
         below.set_ylabel("non-linearities\nbefore")
-        below.xaxis.get_major_locator().set_params(integer=True)
+        for axis in (below.xaxis, below.yaxis, above.yaxis):
+            axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         below.set_xlabel("depth: convolutions on the longest path")
         above.legend()
         for axes in (above, below):

@@ -32,7 +32,9 @@ class LiveChart:
             from IPython import display
         except ImportError:
             raise ImportError("LiveChart: run it in a notebook, or install IPython: pip install ipython") from None
-        title = f"{trainer.recipe.name}, epoch {record['epoch']} of {trainer.recipe.epochs}"
+        recipe = trainer.recipe
+        trained = plots.trained_by(recipe.name, trainer.settings["architecture"]["name"], recipe.model)
+        title = f"{trained}, epoch {record['epoch']} of {recipe.epochs}"
         figure = plots.curves(trainer.progress.history, title)
         run = trainer.folder.path
         if run not in self._handles:

@@ -14,6 +14,20 @@ _MARKERS = "o", "s", "^", "D"
 
 
 @figures.style()
+def trained_by(recipe, model, usual):
+    """Return who trained a network: the name of the recipe, after that of the network unless this is the ``usual`` one.
+
+    Parameters
+    ----------
+    recipe : str
+    model : str or None
+        As the result names it; older results do not.
+    usual : str or None
+        The network of the recipe.
+    """
+    return recipe if model in (None, recipe, usual) else f"{model} by {recipe}"
+
+
 def curves(history, title, test_accuracy=None, kept=None):
     """Draw loss and accuracy against the epoch.
 

@@ -80,7 +80,8 @@ def write(trainer, eval_set, kind):
     }
     folder.write_result(result)
     result = trainer.ranks.first(result)  # before the pictures, for which the other ranks need not wait
-    title = f"{trainer.recipe.name} on {settings['dataset']}, seed {trainer.seed}"
+    trained = plots.trained_by(trainer.recipe.name, result["model"], trainer.recipe.model)
+    title = f"{trained} on {settings['dataset']}, seed {trainer.seed}"
     test_accuracy = judged.accuracy if kind == "test" else None
     figures.save(plots.curves(progress.history, title, test_accuracy, kept["epoch"]), folder.curves)
     classes = classifier.classes

@@ -29,3 +29,11 @@ def test_the_longest_way_counts():
 
     steps = explain.field_growth({"block": (Block(), (1, 1, 8, 8))}).networks["block"]
     assert steps[-1] == Step("after", 2, (4, 4), 1)
+
+
+def test_a_single_layer_has_ticks_at_whole_numbers():
+    drawing = explain.field_growth({"one": (nn.Conv2d(1, 1, 3), (1, 1, 9, 9))}).figure()
+    drawing.canvas.draw()
+    for axes in drawing.axes:
+        ticks = [*axes.get_xticks(), *axes.get_yticks()]
+        assert ticks and all(tick == round(tick) for tick in ticks)

@@ -16,7 +16,8 @@ def test_each_epoch_replaces_the_chart(start, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display, version_info=(9, 0)))
     chart = train.LiveChart()
     start(on_epoch=chart).fit()
-    assert [figure.get_suptitle() for figure in shown] == [f"small, epoch {i} of 3" for i in (1, 2, 3)]
+    titles = [f"conftest.py:Small by small, epoch {i} of 3" for i in (1, 2, 3)]
+    assert [figure.get_suptitle() for figure in shown] == titles
     assert [len(figure.axes[0].lines[0].get_xdata()) for figure in shown] == [1, 2, 3]
     display.display = lambda figure, display_id: shown.append("a new chart") or handle
     start("other", on_epoch=chart).fit()

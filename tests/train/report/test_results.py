@@ -81,6 +81,18 @@ def test_labels_of_the_accuracy_are_equally_far_apart():
     np.testing.assert_allclose(np.diff(shown), np.diff(shown)[0])
 
 
+def test_the_curves_name_a_network_that_is_not_that_of_the_recipe(start, test_set, monkeypatch):
+    titles = []
+    curves = plots.curves
+    monkeypatch.setattr(plots, "curves", lambda history, title, *rest: titles.append(title) or curves(history, title))
+    trainer = start()
+    trainer.fit()
+    trainer.final_eval(test_set)
+    assert len(titles) == 1 and titles[0].startswith("conftest.py:Small by small on ")
+    assert plots.trained_by("small", "mlp", "mlp") == plots.trained_by("small", None, "mlp") == "small"
+    assert plots.trained_by("mlp", "mlp", None) == "mlp"
+
+
 def test_pictures_have_the_size_of_a_slide(start, test_set):
     trainer = start()
     trainer.fit()
