@@ -155,6 +155,36 @@ def note_changes(model, architecture, changed):
     return architecture | ({"changed": attributes.merged(architecture.get("changed", {}), changed)} if changed else {})
 
 
+def as_it_is(model, metadata, caller):
+    """Return the metadata of a classifier with the attributes that its network has now, for a file.
+
+    Raises
+    ------
+    ValueError
+        If the network has other layers than the metadata say: the file would be loaded as another network.
+    """
+    architecture = metadata["architecture"]
+    own_record = architecture.get("structure")
+    described, got = own_record or _tree_of(architecture), _structure(model)
+    if described is not None and _kinds(described) != _kinds(got):
+        _refuse_other({"name": architecture.get("name")}, _kinds(described), _kinds(got), caller)
+    if not own_record:
+        return metadata
+    return metadata | {"architecture": note_changes(model, architecture, attributes.of_users(model))}
+
+
+def _tree_of(architecture):
+    """Return the tree of a network of `models.list`, or None where there is none of that name and these arguments."""
+    with contextlib.suppress(TypeError, ValueError):
+        return _structure(_of_registry({key: value for key, value in architecture.items() if key != "changed"}, ""))
+    return None
+
+
+def _kinds(lines):
+    """Return what a tree says of each layer but for its arguments, which a run may change: depth, name and class."""
+    return [line.partition("(")[0].replace("SyncBatchNorm", "BatchNorm") for line in lines]
+
+
 def check_record(architecture, caller):
     """Raise ValueError unless a record describes a network in the form of `describe`."""
 

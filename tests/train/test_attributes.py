@@ -167,3 +167,38 @@ def test_a_checkpoint_holds_them(start):
     trainer.model.name, trainer.model.limit, trainer.model.sizes = "net", np.inf, [1, 2]
     metadata = weights.load(trainer.save())[1]
     assert metadata["settings"]["architecture"]["changed"] == {"": {"heat": 3.0, "name": "net"}}  # what JSON can hold
+
+
+class Cooled(Heated):
+    """Has the parameters of the other class."""
+
+
+def test_a_number_that_is_set_after_the_training_is_saved(start, test_set, tmp_path):
+    trainer = start(model=heated())
+    trainer.fit()
+    trainer.final_eval(test_set)
+    loaded = train.Classifier.load(tmp_path / "run")
+    loaded.model.heat = 9.0
+    loaded.save(tmp_path / "calibrated.safetensors")
+    again = train.Classifier.load(tmp_path / "calibrated.safetensors")
+    assert again.model.heat == 9.0
+    np.testing.assert_array_equal(again.logits(test_set.images), loaded.logits(test_set.images))
+
+
+@pytest.mark.parametrize("write", ["save", "export"])
+def test_a_file_under_the_name_of_another_network_is_refused(start, tmp_path, write):
+    """Their weights have the same shapes, so that loading would not notice."""
+    settings = start(model=heated()).settings
+    other = heated()
+    other[3] = nn.Sequential(nn.AvgPool2d(2), nn.GlobalAvgPool())
+    for model, message in ((Cooled(), "Heated.* with Heated, got Cooled"), (other, "with 3: GlobalAvgPool, got")):
+        with pytest.raises(ValueError, match=f"Classifier.{write}: model - expected the network .*{message}"):
+            getattr(train.Classifier(model, settings), write)(tmp_path / "file")
+    known = models.create("lenet5", num_classes=2)
+    path = next(path for path, module in known.named_modules() if isinstance(module, nn.Tanh))
+    parent, _, name = path.rpartition(".")
+    setattr(dict(known.named_modules())[parent], name, nn.ReLU())
+    metadata = settings | {"architecture": {"name": "lenet5", "num_classes": 2, "image_size": 32}}
+    with pytest.raises(ValueError, match=f"Classifier.{write}: .* lenet5, with .*: Tanh, got .*: ReLU"):
+        getattr(train.Classifier(known, metadata), write)(tmp_path / "file")
+    assert not (tmp_path / "file").exists()

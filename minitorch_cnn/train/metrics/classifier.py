@@ -106,13 +106,15 @@ class Classifier:
         return self.metadata
 
     def save(self, path: Path) -> str:
-        """Write weights and metadata into one file; return the sha256 of the weights."""
-        return weights.save(path, self.model.state_dict(), self.metadata)
+        """Write weights and metadata into a file; return the weights' sha256; ValueError if it is another network."""
+        metadata = network.as_it_is(self.model, self.metadata, "Classifier.save")
+        return weights.save(path, self.model.state_dict(), metadata)
 
     def export(self, path: Path) -> bool:
-        """Write the model as an ONNX file, with the metadata of this classifier inside; see `weights.save_onnx`."""
+        """Write the model as an ONNX file, with the metadata inside; see `weights.save_onnx`; errors as `save`."""
         shape = 1, len(self.metadata["mean"]), *self.input_size
-        return weights.save_onnx(path, self.model, shape, self.metadata)
+        metadata = network.as_it_is(self.model, self.metadata, "Classifier.export")
+        return weights.save_onnx(path, self.model, shape, metadata)
 
     @classmethod
     def load(cls, path: Path, model: Model | None = None) -> Self:
