@@ -174,7 +174,7 @@ def as_it_is(model, metadata, caller):
 
 
 def _tree_of(architecture):
-    """Return the tree of a network of `models.list`, or None where there is none of that name and these arguments."""
+    """Return the tree of a network of `models.list`, or None where these arguments make no network."""
     with contextlib.suppress(TypeError, ValueError):
         return _structure(_of_registry({key: value for key, value in architecture.items() if key != "changed"}, ""))
     return None
