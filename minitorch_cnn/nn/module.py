@@ -41,8 +41,7 @@ class Module(habits.ModuleHints):
     Warns
     -----
     UserWarning
-        At the first call that records a graph, if a Parameter took part that this module does not own: one that a
-        function or an object without this base keeps is neither trained nor saved.
+        At the first call that records a graph, of a Parameter of another object, which is neither trained nor saved.
 
     Attributes
     ----------
@@ -64,10 +63,8 @@ class Module(habits.ModuleHints):
         super().__init_subclass__(**options)
         for name, value in vars(cls).items():
             if isinstance(value, (Parameter, Module)) or registration.parts_within(value, (Parameter, Module)):
-                raise TypeError(
-                    f"{cls.__name__}.{name}: value - expected an assignment to self in __init__, got one to the class, "
-                    "which would be neither trained nor saved"
-                )
+                got = "one to the class, which would be neither trained nor saved"
+                raise TypeError(f"{cls.__name__}.{name}: value - expected an assignment to self in __init__, got {got}")
 
     def forward(self, *inputs: Any, **hyper: Any) -> Any:
         """Compute the output; every subclass defines its own."""
@@ -80,8 +77,7 @@ class Module(habits.ModuleHints):
             call = ModuleCall({id(module): path for path, module in self.named_modules()})
             with setting(module_call, call):
                 output = self._run(call, "", inputs, hyper)
-            strangers.warn_at_first(self, (inputs, hyper), output)
-            return output
+            return strangers.warn_at_first(self, (inputs, hyper), output)
         return self._run(call, call.paths.get(id(self), call.path), inputs, hyper)
 
     def _run(self, call, path, inputs, hyper):

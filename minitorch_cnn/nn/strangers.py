@@ -24,14 +24,19 @@ def warn_at_first(module, inputs, output):
     module : Module
     inputs, output : object
         What the call got and returned: Tensors, or containers of them.
+
+    Returns
+    -------
+    object
+        The output.
     """
     ends = [variable.node for variable in parts_within([output], Variable) if variable.node is not None]
-    if not ends or module in _checked:
-        return
-    _checked.add(module)
-    known = {id(variable.node or variable) for variable in (*parts_within([inputs], Variable), *module.parameters())}
-    if strangers := _leaves(ends, known):
-        warnings.warn(_message(module, strangers[0]), stacklevel=3)
+    if ends and module not in _checked:
+        _checked.add(module)
+        inside = (*parts_within([inputs], Variable), *module.parameters())
+        if strangers := _leaves(ends, {id(variable.node or variable) for variable in inside}):
+            warnings.warn(_message(module, strangers[0]), stacklevel=3)
+    return output
 
 
 def _leaves(stack, known):

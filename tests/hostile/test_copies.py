@@ -176,7 +176,7 @@ def others(folder):
         ),
         *(autograd.Variable(np.ones(2)), report, report.tensors[0], models.Pretrained(small(), 2, 8, (0.5,), (0.2,))),
         *(loss().backward(trace=True)[0], autograd.ModuleCall({1: "body"}), autograd.Record(ops.exp, (), None, {}, "")),
-        *(explain.Field(None, None), ops.DenseNetStage(None, None, tensor(1, 1, 1, 1), None, None, {"groups": 1})),
+        *(explain.Field(None, None, 4), ops.DenseNetStage(None, None, tensor(1, 1, 1, 1), None, None, {"groups": 1})),
     ]
 
 

@@ -1,5 +1,7 @@
 """Resizing: the pixels that each output pixel reads, PyTorch and Pillow as oracles, the transpose as gradient."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ modes = pytest.mark.parametrize("options", MODES.values(), ids=MODES)
 def interpolation_matrix(size, out_size, options):
     """Return (out_size, size), the map as a matrix, from the definition alone."""
     aligned = options.get("align_corners", False)
-    step = (size - 1) * (out_size > 1) / max(out_size - 1, 1) if aligned else size / out_size
+    step = (size - 1) * (out_size > 1) / max(out_size - 1, 1) if aligned else Fraction(size, out_size)
     return line_of(size, out_size, step, options["mode"], options.get("antialias", False), aligned)
 
 

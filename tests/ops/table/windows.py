@@ -1,6 +1,7 @@
 """Convolution, pooling and resizing."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -355,7 +356,7 @@ def resize(x, size=None, *, mode="bilinear", antialias=False, align_corners=Fals
         given, length = scale_factor if size is None else size, x.shape[axis]
         given = given[n] if isinstance(given, tuple) else given
         out = math.floor(length * given) if size is None else given
-        step = 1 / given if size is None else length / out
+        step = 1 / given if size is None else Fraction(length, out)  # exact: the nearest pixel is a whole number
         if align_corners:
             step = (length - 1) / (out - 1) if out > 1 else 0
         matrix = line_of(length, out, step, mode, antialias, align_corners)
