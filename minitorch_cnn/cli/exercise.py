@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import signal
 import sys
 import threading
 
@@ -87,8 +88,12 @@ def _limit(seconds):
 
     def interrupt():
         fired.set()
-        _thread.interrupt_main()  # raises KeyboardInterrupt there, on every system
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # also ends a wait for input or a clock
+        else:
+            _thread.interrupt_main()  # on Windows, when the next line of Python runs
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in the background
     timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), interrupt)
     timer.daemon = True
     timer.start()
@@ -102,6 +107,7 @@ def _limit(seconds):
         ) from None
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def _check_code(arguments):

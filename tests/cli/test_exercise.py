@@ -1,5 +1,11 @@
 """`mcnn exercise start` and `mcnn exercise check`."""
 
+import signal
+import subprocess
+import sys
+
+import pytest
+
 
 def test_from_a_stub_to_a_right_answer(mcnn, own_folder):
     code, out, err = mcnn("exercise", "start", "relu")
@@ -28,3 +34,24 @@ def test_the_code_that_does_the_same_runs(mcnn, own_folder, capsys):
     _, shown, _ = mcnn("exercise", "check", "mine.py", "--show-code")
     exec(compile(shown, "shown", "exec"), {})
     assert capsys.readouterr().out == mcnn("exercise", "check", "mine.py")[1]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    ("forward", "ignored"),
+    [("while True: pass", True), ("time.sleep(3600)", False), ("open(0, 'rb').read()", False)],
+    ids=["loop, SIGINT ignored", "clock", "input"],
+)
+def test_a_check_that_never_ends_is_stopped(forward, ignored, tmp_path):
+    path = tmp_path / "relu.py"
+    path.write_text(f'import time\nEXERCISE = "relu"\n\n\ndef forward(x):\n    {forward}\n\n\nbackward = forward\n')
+    command = [sys.executable, "-m", "minitorch_cnn", "exercise", "check", str(path), "--time-limit", "0.5"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignored else None  # as a shell does in the background
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, before)
+    with process:
+        assert process.stderr.read().startswith("mcnn exercise check: look for a loop that never ends: the check was")
+        assert process.wait() == 2
