@@ -39,8 +39,9 @@ def is_loaded_as_it_is(module):
 
     A constant outside of functions that was changed after an import is not noticed.
     """
-    if module.__name__ in _run:
-        return _run[module.__name__] == files.hash_file(module.__file__)
+    digest = _run.get(module.__name__)
+    if digest is not None:
+        return digest == files.hash_file(module.__file__)
     try:
         text = pathlib.Path(module.__file__).read_bytes()
         now = set(_within(compile(text, module.__file__, "exec", dont_inherit=True)))
