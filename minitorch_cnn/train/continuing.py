@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.train import attributes, best, frozen, network, same_data, state
+from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report.run_folder import RunFolder
 
 
@@ -50,8 +51,18 @@ def restore(trainer, earlier):
 
 
 def note_changes(trainer):
-    """Let the settings of a trainer describe its network as it is now, before a file says so."""
-    settings = trainer.settings
+    """Let the settings of a trainer describe its network as it is now, before a file says so.
+
+    Raises
+    ------
+    ValueError
+        If an option or the recipe was replaced after the trainer was made: the files would name the first one.
+    """
+    settings, made = trainer.settings, {"recipe": Recipe(**trainer.settings["recipe"])}
+    for name in ("recipe", *state.OPTIONS):
+        if (got := getattr(trainer, name)) != (expected := made.get(name, settings.get(name))):
+            expected = f"{expected!r}, which the trainer was made with"
+            raise ValueError(f"Trainer: {name} - expected {expected}, got {got!r}; make a new one")
     settings["architecture"] = network.note_changes(trainer.model, settings["architecture"], trainer.watch.look())
 
 

@@ -225,7 +225,10 @@ def snapshot(state, settings):
 
 
 def restore(state, saved):
-    """Set a state that was made with the same settings to that of a snapshot."""
+    """Set a state that was made with the same settings to that of a snapshot; ValueError if that is of other parts."""
+    if (state.average is None) != (saved.get("average") is None):
+        expected, got = ("none" if one is None else "one" for one in (state.average, saved.get("average")))
+        raise ValueError(f"checkpoint: average - expected {expected}, as the recipe says, got {got}")
     state.progress = Progress(**saved["progress"])
     state.model.load_state_dict(saved["model"])
     frozen.restore(state.model, saved.get("frozen"), "checkpoint")

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from minitorch_cnn import train, weights
+from minitorch_cnn import optim, train, weights
 from minitorch_cnn.processes import STOP_SIGNALS
 from tests.campaigns.bad_inputs import altered
 
@@ -226,3 +226,39 @@ def test_a_finished_run_that_is_resumed_has_the_averaged_weights(start, go_on, r
     again = go_on()
     for key, array in trainer.model.state_dict().items():
         assert (array == again.model.state_dict()[key]).all(), key
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("accumulate", 2), ("holdout", 5), ("save_epochs", True), ("seed", 3), ("source", "there"), ("first_epoch", 1)],
+)
+def test_an_option_that_is_replaced_after_the_trainer_was_made_is_refused(start, name, value):
+    """The files of the run name the first one, and a resumed run would take that."""
+    trainer = start()
+    before = getattr(trainer, name)
+    setattr(trainer, name, value)
+    with pytest.raises(ValueError, match=f"Trainer: {name} - expected {before!r}, which .* got {value!r}; make a new"):
+        trainer.fit()
+    assert trainer.progress.step == 0 and not trainer.checkpoints.paths()
+
+
+def test_a_recipe_that_is_replaced_after_the_trainer_was_made_is_refused(start, recipe):
+    trainer = start()
+    trainer.recipe = dataclasses.replace(recipe, precision="float32")  # the same one
+    trainer.save()
+    trainer.recipe = dataclasses.replace(recipe, epochs=5)
+    with pytest.raises(ValueError, match="Trainer: recipe - expected .*epochs=3, .* got .*epochs=5, .*; make"):
+        trainer.fit()
+
+
+def test_an_average_that_the_recipe_does_not_know_is_refused(start, go_on, recipe):
+    trainer = start("with", dataclasses.replace(recipe, ema=0.9))
+    trainer.state.average = None
+    trainer.save()
+    with pytest.raises(ValueError, match="checkpoint: average - expected one, as the recipe says, got none"):
+        go_on("with")
+    trainer = start("without")
+    trainer.state.average = optim.EMA(trainer.model)
+    trainer.save()
+    with pytest.raises(ValueError, match="checkpoint: average - expected none, as the recipe says, got one"):
+        go_on("without")
