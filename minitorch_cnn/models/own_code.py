@@ -39,7 +39,8 @@ def is_loaded_as_it_is(module):
 
     A constant outside of functions that was changed after an import is not noticed.
     """
-    digest = _run.get(module.__name__)
+    name = module.__name__
+    digest = _run.get(name)
     if digest is not None:
         return digest == files.hash_file(module.__file__)
     try:

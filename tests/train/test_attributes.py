@@ -56,9 +56,10 @@ def test_an_exported_file_computes_with_what_the_run_changed(start, test_set, tm
     pytest.importorskip("onnx")
     trainer = start(model=heated(), on_epoch=warmer)
     trainer.fit()
+    result = trainer.final_eval(test_set)
     train.Classifier.load(tmp_path / "run").export(tmp_path / "run.onnx")
-    loss = train.Classifier.load(tmp_path / "run.onnx").evaluate(test_set).loss
-    assert loss == pytest.approx(trainer.final_eval(test_set)["test_loss"])
+    loaded = train.Classifier.load(tmp_path / "run.onnx")
+    assert loaded.evaluate(test_set).loss == pytest.approx(result["test_loss"])
 
 
 @pytest.mark.parametrize("steps", [7, 9, 15])
