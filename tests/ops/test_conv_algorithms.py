@@ -188,3 +188,6 @@ def test_an_own_algorithm_has_to_return_maps():
     ops.register_algorithm("flat", lambda x, weight, bias, **hyper: np.zeros(3))
     with pytest.raises(ValueError, match=re.escape("expected a result with 4 axes (N, C, H, W), got shape (3,)")):
         ops.conv2d(Tensor(random((1, 1, 4, 4))), Tensor(random((1, 1, 2, 2))), algorithm="flat")
+    ops.register_algorithm("none", lambda x, weight, bias, **hyper: None)
+    with pytest.raises(TypeError, match="conv2d: algorithm: result - expected an object of ndarray, got NoneType"):
+        ops.conv2d(Tensor(random((1, 1, 4, 4))), Tensor(random((1, 1, 2, 2))), algorithm="none")

@@ -143,7 +143,10 @@ class Classifier:
         """
         arguments.path("Classifier.load", path=path)
         path = pathlib.Path(path)
-        path = path / "model.safetensors" if path.is_dir() else path
+        if path.is_dir():
+            path = path / "model.safetensors"
+            if not path.exists() and any(path.parent.glob("checkpoint-*.safetensors")):
+                raise ClassifierError(f"{path.parent} - expected a run that is finished, got one to be resumed first")
         exported = path.suffix == ".onnx"
         arrays, metadata = weights.load_onnx(path) if exported else weights.load(path)
         if absent := ENTRIES - metadata.keys():
@@ -151,9 +154,7 @@ class Classifier:
         try:
             check_metadata("metadata", metadata)
         except (TypeError, ValueError) as error:
-            raise ClassifierError(
-                f"{path} - expected a classifier as `save` writes it, got another: {error}"
-            ) from error
+            raise ClassifierError(f"{path} - expected a classifier as `save` writes it, got other: {error}") from error
         model = network.rebuild(metadata["architecture"], model, f"Classifier.load: {path}")
         if exported:
             weights.onnx.restore(model, arrays)

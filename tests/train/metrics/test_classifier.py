@@ -93,6 +93,12 @@ def test_normalisation_travels_with_the_model(tmp_path, make_model, test_set):
         np.testing.assert_array_equal(loaded.logits(test_set.images), classifier.logits(test_set.images))
 
 
+def test_a_run_that_is_not_finished_is_named(tmp_path):
+    train.Checkpoints(tmp_path).save(3, {"model": {"weight": np.ones(2, np.float32)}})
+    with pytest.raises(train.ClassifierError, match="expected a run that is finished, got one to be resumed first"):
+        train.Classifier.load(tmp_path)
+
+
 def test_logits_are_those_of_the_normalised_images(make_model, test_set):
     model = make_model()
     classifier = train.Classifier(model, FACTS)
