@@ -1,6 +1,7 @@
 """The parts of a training that follow from its recipe: augmentation, first weights, optimiser and schedule."""
 
 import contextlib
+import inspect
 import math
 import os
 from typing import Any
@@ -77,9 +78,17 @@ def _check_precision(recipe):
 
 
 def callback(on_epoch):
-    """Return what is called after every epoch, or None; raise TypeError if it cannot be called."""
+    """Return what is called after every epoch, or None; raise TypeError if it cannot be called with two arguments."""
+    expected = "Trainer: on_epoch - expected a function of trainer and record, or None"
     if on_epoch is not None and not callable(on_epoch):
-        raise TypeError(f"Trainer: on_epoch - expected a function of trainer and record, or None, got {on_epoch!r}")
+        raise TypeError(f"{expected}, got {on_epoch!r}")
+    if on_epoch is not None:
+        with contextlib.suppress(ValueError):  # a built-in function may not tell its parameters
+            parameters = inspect.signature(on_epoch)
+            try:
+                parameters.bind("trainer", "record")
+            except TypeError as error:
+                raise TypeError(f"{expected}, got one of {parameters}: {error}") from None
     return on_epoch
 
 

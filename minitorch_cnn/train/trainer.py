@@ -111,10 +111,10 @@ class Trainer:
         self.recipe, self.ranks = recipe, given_ranks("Trainer", ranks)
         self.train_set = train_set = data.samples.as_arrays("Trainer", "train_set", train_set)
         given = source, seed, holdout, sync_bn, accumulate, save_epochs, first_epoch
-        options = setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True)))
-        vars(self).update(options)
+        vars(self).update(options := setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True))))
         arguments.number("Trainer", least=0, save_every=save_every)
         self.save_every, self.on_epoch = float(save_every), setup.callback(on_epoch)
+        arguments.instance("Trainer", Reporter, reporter=reporter or Reporter())
         self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
         random = rng.stream(self.seed)  # of this training alone
         kept, self.held_out = setup.held_out(train_set, self.holdout)

@@ -104,6 +104,8 @@ def test_a_function_sees_every_epoch(start):
     assert [record for _, record in seen] == trainer.progress.history
     with pytest.raises(TypeError, match="on_epoch - expected a function of trainer and record, or None, got 3"):
         start("other", on_epoch=3)
+    with pytest.raises(TypeError, match=r"on_epoch - expected .*, got one of \(trainer\): too many positional"):
+        start("other", on_epoch=lambda trainer: None)  # it would be called after the first epoch
 
 
 # ------------------------------------------------------------------------------- weights of classes

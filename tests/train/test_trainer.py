@@ -149,6 +149,12 @@ def test_the_test_set_is_looked_at_once_and_last(start, test_set):
     with pytest.raises(RuntimeError, match="expected 3 epochs of training first, got 0"):
         trainer.final_eval(test_set)
     trainer.fit()
+    empty = dataclasses.replace(test_set, images=test_set.images[:0], labels=test_set.labels[:0])
+    grey = dataclasses.replace(test_set, images=test_set.images[..., :1], mean=(0.5,), std=(0.5,))
+    for wrong in (empty, grey):
+        with pytest.raises(ValueError, match="test_set - expected images of 3 channels, at least one, got"):
+            trainer.final_eval(wrong)
+    assert trainer.progress.test_reads == 0
     with pytest.raises(ValueError, match=r"test_set - expected one with the classes \('red', 'blue'\), got none"):
         trainer.final_eval()
     others = dataclasses.replace(test_set, classes=("cat", "dog"))
@@ -180,3 +186,8 @@ def test_a_folder_in_use_is_refused_and_left_alone(start, tmp_path):
 def test_too_few_images(start, make_images):
     with pytest.raises(ValueError, match="train_set - expected at least one batch of 8 images, got 6 images"):
         start(train_set=make_images(6))
+
+
+def test_a_reporter_of_another_kind_is_refused_at_the_call(start):
+    with pytest.raises(TypeError, match="Trainer: reporter - expected an object of Reporter, got int"):
+        start(reporter=3)

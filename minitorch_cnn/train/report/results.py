@@ -23,6 +23,9 @@ def eval_set(trainer, test_set):
     if chosen is None or tuple(chosen.classes) != classes:
         got = "none, and no holdout" if chosen is None else f"{chosen.name} with {tuple(chosen.classes)}"
         raise ValueError(f"final_eval: test_set - expected one with the classes {classes}, got {got}")
+    channels, shape = len(trainer.train_set.mean), chosen.images.shape
+    if not shape[0] or shape[3] != channels:
+        raise ValueError(f"final_eval: test_set - expected images of {channels} channels, at least one, got {shape}")
     return chosen
 
 
