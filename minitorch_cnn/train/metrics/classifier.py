@@ -154,7 +154,7 @@ class Classifier:
         try:
             check_metadata("metadata", metadata)
         except (TypeError, ValueError) as error:
-            raise ClassifierError(f"{path} - expected a classifier as `save` writes it, got other: {error}") from error
+            raise ClassifierError(f"{path} - expected a file that `save` wrote, got another: {error}") from error
         model = network.rebuild(metadata["architecture"], model, f"Classifier.load: {path}")
         if exported:
             weights.onnx.restore(model, arrays)
