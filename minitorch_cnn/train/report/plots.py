@@ -13,7 +13,6 @@ _COLORS = BLUE, ORANGE, GREEN, YELLOW, GREY, PINK, SKY  # of runs
 _MARKERS = "o", "s", "^", "D"
 
 
-@figures.style()
 def trained_by(recipe, model, usual):
     """Return who trained a network: the name of the recipe, after that of the network unless this is the ``usual`` one.
 
@@ -28,6 +27,7 @@ def trained_by(recipe, model, usual):
     return recipe if model in (None, recipe, usual) else f"{model} by {recipe}"
 
 
+@figures.style()
 def curves(history, title, test_accuracy=None, kept=None):
     """Draw loss and accuracy against the epoch.
 

@@ -23,6 +23,7 @@ def lines(axes):
 
 def test_curves_show_the_history():
     loss, accuracy = plots.curves(HISTORY, "a run", test_accuracy=0.5).axes
+    assert loss.xaxis.label.get_size() == figures.LABEL  # readable on a slide
     np.testing.assert_array_equal(lines(loss)["training"], [2.0, 1.0])
     np.testing.assert_array_equal(lines(loss)["held-out images"], [2.1, 1.2])
     np.testing.assert_array_equal(lines(accuracy)["training"], [0.3, 0.6])
