@@ -30,8 +30,9 @@ def warn_at_first(module, inputs, output):
     object
         The output.
     """
-    ends = [variable.node for variable in parts_within([output], Variable) if variable.node is not None]
-    if ends and module not in _checked:
+    if module in _checked:
+        return output
+    if ends := [variable.node for variable in parts_within([output], Variable) if variable.node is not None]:
         _checked.add(module)
         inside = (*parts_within([inputs], Variable), *module.parameters())
         if strangers := _leaves(ends, {id(variable.node or variable) for variable in inside}):

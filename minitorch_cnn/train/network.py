@@ -100,7 +100,7 @@ def rebuild(architecture, model=None, caller="load"):
     """
     check_record(architecture, caller)
     changed = architecture.get("changed", {})
-    module = _rebuilt({key: value for key, value in architecture.items() if key != "changed"}, model, caller)
+    module = _rebuilt(architecture, model, caller)
     attributes.restore(module, changed, caller)
     return module
 
@@ -109,11 +109,11 @@ def _rebuilt(architecture, model, caller):
     if "structure" not in architecture:
         return _of_registry(architecture, caller) if model is None else _made(model, architecture)
     module = _made(_known(architecture, caller) if model is None else model, architecture)
-    _refuse_other(architecture, _plain(architecture["structure"]), _structure(module), caller)
+    _refuse_other_tree(architecture, _plain(architecture["structure"]), _structure(module), caller)
     return module
 
 
-def _refuse_other(architecture, recorded, got, caller):
+def _refuse_other_tree(architecture, recorded, got, caller):
     """Raise ValueError unless two trees of a network are the same."""
     if recorded != got:
         pairs = zip(recorded + [""] * len(got), got + [""] * len(recorded), strict=False)
@@ -127,7 +127,7 @@ def _refuse_other(architecture, recorded, got, caller):
 def _of_registry(architecture, caller):
     """Return the network of `models.list` that a record names."""
     try:
-        return models.create(**architecture, drawn=False)
+        return models.create(**{key: value for key, value in architecture.items() if key != "changed"}, drawn=False)
     except TypeError as error:  # such as an argument that the network does not have
         raise ValueError(f"{caller}: architecture - expected arguments of models.create, got {error}") from error
 
@@ -167,7 +167,7 @@ def as_it_is(model, metadata, caller):
     own_record = architecture.get("structure")
     described, got = own_record or _tree_of(architecture), _structure(model)
     if described is not None and _kinds(described) != _kinds(got):
-        _refuse_other({"name": architecture.get("name")}, _kinds(described), _kinds(got), caller)
+        _refuse_other_tree({"name": architecture.get("name")}, _kinds(described), _kinds(got), caller)
     if not own_record:
         return metadata
     return metadata | {"architecture": note_changes(model, architecture, attributes.of_users(model))}
@@ -176,7 +176,7 @@ def as_it_is(model, metadata, caller):
 def _tree_of(architecture):
     """Return the tree of a network of `models.list`, or None where these arguments make no network."""
     with contextlib.suppress(TypeError, ValueError):
-        return _structure(_of_registry({key: value for key, value in architecture.items() if key != "changed"}, ""))
+        return _structure(_of_registry(architecture, ""))
     return None
 
 
@@ -223,8 +223,7 @@ def has_other_code(model, architecture):
     made = own.made_by(model)[0] if own.made_by(model) else type(model)
     if factory is None or factory["name"] != getattr(made, "__qualname__", None):
         return False
-    code = _code(made)
-    return (code["source"], code["helpers"]) != (factory.get("source"), factory.get("helpers", code["helpers"]))
+    return not _has_recorded_code(made, factory)
 
 
 def _made(model, architecture):
@@ -314,8 +313,7 @@ def _known(architecture, caller):
         raise OwnNetworkError(asked, "the run was given a network, and how it was made is not recorded")
     place = f"{factory.get('file') or 'own.py'}:{factory['name']}"
     if found := _imported(factory):
-        code = _code(found)
-        if (code["source"], code["helpers"]) == (factory.get("source"), factory.get("helpers", code["helpers"])):
+        if _has_recorded_code(found, factory):
             return found
         raise OwnNetworkError(asked, "its source has changed since the run", place)
     why = ""
@@ -360,6 +358,12 @@ def _code(factory):
         return {"source": _source(factory), "helpers": {}}
     helpers = own_code.helpers(module) if own_code.is_loaded_as_it_is(module) else None
     return {"source": None if helpers is None else _source(factory), "helpers": helpers or {}}
+
+
+def _has_recorded_code(found, factory):
+    """Return whether a class or function has the code that a record of a factory says; older ones lack the helpers."""
+    code = _code(found)
+    return (code["source"], code["helpers"]) == (factory.get("source"), factory.get("helpers", code["helpers"]))
 
 
 def _source(factory):
