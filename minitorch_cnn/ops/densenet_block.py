@@ -120,7 +120,7 @@ class DenseNetBlock(Function):
                 if norm is not None:
                     batch_norm_shape(maps, gamma, beta, norm["running_mean"], norm["running_var"])
                     if norm["training"]:
-                        check_values(maps)
+                        check_values("batch_norm", maps)
                 maps = Conv2d.output_shape(maps, weight, bias, **hyper, algorithm="auto")
             if maps[2:] != x[2:]:
                 raise ShapeError(f"dense_block: layers[{i}] - expected new maps of {x[2:]} pixels, got {maps[2:]}")

@@ -36,12 +36,12 @@ def check_statistics(op, **named):
             raise TypeError(f"{op}: {name} - expected an ndarray of floats or None, got {got}")
 
 
-def batch_norm_shape(x, weight, bias, running_mean, running_var):
+def batch_norm_shape(x, weight, bias, running_mean, running_var, op="batch_norm"):
     """Return the shape of x; raise unless all other shapes are (C,)."""
     if not 2 <= len(x) <= 4:
-        raise ShapeError(f"batch_norm: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
+        raise ShapeError(f"{op}: x - expected (N, C), (N, C, W) or (N, C, H, W), got shape {x}")
     means, variances = (None if array is None else array.shape for array in (running_mean, running_var))
-    check_per_channel("batch_norm", x[1:2], weight=weight, bias=bias, running_mean=means, running_var=variances)
+    check_per_channel(op, x[1:2], weight=weight, bias=bias, running_mean=means, running_var=variances)
     return x
 
 
@@ -57,11 +57,11 @@ def _values(pixels):
     return math.prod(pixels.shape[:-1])
 
 
-def check_values(shape):
+def check_values(op, shape):
     """Raise unless maps (N, C, ...) have more than one value per channel: a single value has no variance."""
     if math.prod((*shape[:1], *shape[2:])) <= 1:
         raise ValueError(
-            f"batch_norm: x - expected more than one value per channel in training, got shape {shape}; "
+            f"{op}: x - expected more than one value per channel in training, got shape {shape}; "
             "let the loader drop the last small batch (drop_last=True) or call eval()"
         )
 
@@ -150,18 +150,18 @@ class BatchNorm(Function):
         return nchw(grad_x).reshape(x.shape), grad_weight if need_weight else None, grad_bias if need_bias else None
 
 
-def check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps):
-    """Raise unless these are valid arguments of `batch_norm`."""
-    tensors("batch_norm", x=x)
-    optional_tensors("batch_norm", weight=weight, bias=bias)
-    check_statistics("batch_norm", running_mean=running_mean, running_var=running_var)
-    arguments.flag("batch_norm", training=training)
-    arguments.number("batch_norm", least=0, most=1, momentum=momentum)
-    arguments.positive("batch_norm", finite=True, eps=eps)
+def check_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps, *, op="batch_norm"):
+    """Raise unless these are valid arguments of `batch_norm`, or of the operation ``op`` that is like it."""
+    tensors(op, x=x)
+    optional_tensors(op, weight=weight, bias=bias)
+    check_statistics(op, running_mean=running_mean, running_var=running_var)
+    arguments.flag(op, training=training)
+    arguments.number(op, least=0, most=1, momentum=momentum)
+    arguments.positive(op, finite=True, eps=eps)
     if not training and running_mean is None:
-        raise ValueError("batch_norm: running_mean - expected arrays for evaluation, got None")
+        raise ValueError(f"{op}: running_mean - expected arrays for evaluation, got None")
     if training and x.data.ndim > 1:
-        check_values(x.data.shape)
+        check_values(op, x.data.shape)
 
 
 def batch_norm(

@@ -29,7 +29,7 @@ class SyncBatchNorm(Function):
     def output_shape(x, weight, bias, *, running_mean, running_var, momentum, eps, total):
         if len(x) != 4:
             raise ShapeError(f"sync_batch_norm: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
-        return batch_norm_shape(x, weight, bias, running_mean, running_var)
+        return batch_norm_shape(x, weight, bias, running_mean, running_var, "sync_batch_norm")
 
     @staticmethod
     def forward(ctx, x, weight, bias, *, total, **hyper):
@@ -105,7 +105,7 @@ def sync_batch_norm(
     only this process's share, so the sum over the processes is right for all parameters.
     Cost: that of `batch_norm`, plus two messages of 3 * C values.
     """
-    check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
+    check_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps, op="sync_batch_norm")
     arguments.function("sync_batch_norm", total=total)
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
     return SyncBatchNorm.apply(x, weight, bias, total=total, **hyper)

@@ -73,16 +73,17 @@ def bn_errors(run, name):
     def call(shape=(2, 3, 2, 2), *rest, **hyper):
         return lambda: run(tensor(*shape), *rest, **{"training": True, **hyper})
 
+    op = name if name == "sync_batch_norm" else "batch_norm"
     return [
-        (call((2, 4, 2, 2)), ShapeError, "batch_norm: running_mean - expected shape (4,), one per channel, got (3,)"),
+        (call((2, 4, 2, 2)), ShapeError, f"{op}: running_mean - expected shape (4,), one per channel, got (3,)"),
         (
             call((2, 3, 2, 2), tensor(2)),
             ShapeError,
-            "batch_norm: weight - expected shape (3,), one per channel, got (2,)",
+            f"{op}: weight - expected shape (3,), one per channel, got (2,)",
         ),
-        (call(momentum=2), ValueError, "batch_norm: momentum - expected 0 to 1, got 2"),
-        (call(eps=0), ValueError, "batch_norm: eps - expected a positive number, got 0"),
-        (call((1, 3, 1, 1)), ValueError, "batch_norm: x - expected more than one value per channel in training"),
+        (call(momentum=2), ValueError, f"{op}: momentum - expected 0 to 1, got 2"),
+        (call(eps=0), ValueError, f"{op}: eps - expected a positive number, got 0"),
+        (call((1, 3, 1, 1)), ValueError, f"{op}: x - expected more than one value per channel in training"),
         (call((3,)), ShapeError, f"{name}: x - expected"),
     ]
 
