@@ -10,10 +10,13 @@ import os.path
 import pathlib
 import sys
 import types
+from collections import Counter
+from itertools import zip_longest
 
 from minitorch_cnn.io import files
 
 _OTHERS = ("minitorch_cnn", "minitorch_kernels")
+_CONSTANTS = (int, float, complex, str, bytes, tuple, type(None))
 _run = {}  # by the name of a module that `own.run_file` has run: the digest of what its file held then
 
 
@@ -35,9 +38,10 @@ def module_of(factory):
 
 
 def is_loaded_as_it_is(module):
-    """Return whether the functions of a module are those that its file holds now.
+    """Return whether the functions and constants of a module are those that its file holds now.
 
-    A constant outside of functions that was changed after an import is not noticed.
+    Of the constants it compares numbers, strings, booleans, None and tuples of them: those of the module and of its
+    classes that are assigned once, and the defaults of arguments.
     """
     name = module.__name__
     digest = _run.get(name)
@@ -46,9 +50,52 @@ def is_loaded_as_it_is(module):
     try:
         text = pathlib.Path(module.__file__).read_bytes()
         now = set(_within(compile(text, module.__file__, "exec", dont_inherit=True)))
+        tree = ast.parse(text)
     except (OSError, SyntaxError, ValueError):
         return False
-    return all(function.__code__ in now for function in _functions(module))
+    assigned = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    once = {name for name, times in assigned.items() if times == 1}
+    literals = all(_agree(written, loaded) for written, loaded in _literals(tree.body, vars(module), once))
+    return literals and all(function.__code__ in now for function in _functions(module))
+
+
+def _literals(body, holder, once):
+    """Yield (expression in the file, value that is loaded) for constants, and for defaults of arguments.
+
+    Parameters
+    ----------
+    body : list of ast.stmt
+        Of a module or a class.
+    holder : mapping
+        Its names.
+    once : set of str
+        Those that the file assigns once.
+    """
+    for node in body:
+        loaded = holder.get(getattr(node, "name", None))
+        if isinstance(node, ast.ClassDef) and isinstance(loaded, type):
+            yield from _literals(node.body, vars(loaded), once)
+        elif isinstance(node, ast.FunctionDef):
+            function = getattr(loaded, "__func__", loaded)
+            if isinstance(function, types.FunctionType) and function.__name__ == function.__code__.co_name == node.name:
+                defaults, named = function.__defaults__ or (), function.__kwdefaults__ or {}
+                yield from zip_longest(reversed(node.args.defaults), reversed(defaults))
+                for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                    yield default, named.get(argument.arg)
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name) and target.id in once]
+            yield from ((node.value, holder.get(name)) for name in names)
+
+
+def _agree(written, loaded):
+    """Return whether an expression in the file is a constant that is loaded, or nothing that can be compared."""
+    try:
+        value = None if written is None else ast.literal_eval(written)
+    except ValueError:  # it computes something
+        return True
+    return not (isinstance(value, _CONSTANTS) and isinstance(loaded, _CONSTANTS)) or repr(value) == repr(loaded)
 
 
 def _within(code):

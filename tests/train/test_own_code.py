@@ -86,6 +86,66 @@ def test_a_module_that_was_edited_after_its_import_is_not_recorded_as_what_ran(r
         train.Classifier.load(run)
 
 
+CONSTANTS = """
+WIDTH = 4
+SIZES = (1, 2)
+LABELS = {}
+COUNT = 0
+SCALE = 2 * WIDTH
+
+class Net:
+    rate = 0.5
+
+    def __init__(self, width=4, *, bias=True):
+        self.width = width
+
+    @staticmethod
+    def name(prefix="net"):
+        return prefix
+
+def count():
+    global COUNT
+    COUNT += 1
+    LABELS[COUNT] = "seen"
+"""
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("WIDTH = 4", "WIDTH = 8"),
+        ("(1, 2)", "(1, 3)"),
+        ("rate = 0.5", "rate = 0.25"),
+        ("width=4", "width=8"),
+        ("width=4", "width"),
+        ("bias=True", "bias=False"),
+        ('"net"', '"other"'),
+    ],
+)
+def test_a_constant_that_was_edited_after_the_import_is_noticed(folder, before, after):
+    file = folder / "constants_g.py"
+    file.write_text(CONSTANTS)
+    module = importlib.import_module("constants_g")
+    module.count()  # what the code itself changes is not an edit
+    assert own_code.is_loaded_as_it_is(module)
+    file.write_text(CONSTANTS.replace(before, after))
+    assert not own_code.is_loaded_as_it_is(module)
+
+
+def test_a_constant_that_was_set_from_outside_is_noticed(folder):
+    (folder / "constants_h.py").write_text(CONSTANTS)
+    module = importlib.import_module("constants_h")
+    module.Net.rate = 0.75
+    assert not own_code.is_loaded_as_it_is(module)
+
+
+def test_what_is_no_constant_is_not_compared(folder):
+    text = "import enum\nimport functools\n\nclass Mode(enum.Enum):\n    fast = 1\n\n"
+    text += "@functools.cache\ndef f(x=1):\n    return x\n\nSIDE = 8\nif f() == 1:\n    SIDE = 16\n"
+    (folder / "constants_i.py").write_text(text)
+    assert own_code.is_loaded_as_it_is(importlib.import_module("constants_i"))
+
+
 @pytest.mark.parametrize(
     "imports, body, helper",
     [
