@@ -319,6 +319,8 @@ class Checkpoints:
         -------
         Path
         """
+        arguments.integer("Checkpoints.save", least=0, step=step)
+        arguments.instance("Checkpoints.save", dict, state=state)
         arrays, rest = _split(state)
         path = self.folder / f"checkpoint-{step:09d}.safetensors"
         weights.save(path, arrays, rest)

@@ -186,7 +186,7 @@ def test_what_cannot_be_resumed(go_on, tmp_path):
         go_on()
 
 
-def test_a_checkpoint_with_an_altered_entry_resumes_or_is_refused_by_name(start, go_on, tmp_path):
+def test_a_checkpoint_with_an_altered_entry_resumes_or_is_refused_by_name(start, go_on, test_set):
     trainer = start(save_every=0.0)
     trainer.fit()
     path = trainer.checkpoints.paths()[0]
@@ -204,14 +204,14 @@ def test_a_checkpoint_with_an_altered_entry_resumes_or_is_refused_by_name(start,
             refused += 1
             continue
         resumed.fit()
-        resumed.final_eval(resumed.train_set)
+        resumed.final_eval(test_set)
     assert 5 < refused < 30
 
 
-def test_an_altered_result_is_refused_by_name(start):
+def test_an_altered_result_is_refused_by_name(start, test_set):
     trainer = start()
     trainer.fit()
-    result = trainer.final_eval(trainer.train_set)
+    result = trainer.final_eval(test_set)
     assert trainer.folder.read_result() == result
     for text in ("{", "[]", "NaN", "{}", json.dumps(result | {"test_accuracy": 2.5, "test_reads": 1})):
         trainer.folder.result.write_text(text)

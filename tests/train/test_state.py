@@ -148,3 +148,14 @@ def test_kill_9_while_saving(tmp_path):
         loaded, _ = Checkpoints(tmp_path).load({})  # also sweeps up what the killed process left
         assert (loaded["model"]["w"] == loaded["step"]).all(), f"after {delay} s"
         assert os.name == "nt" or not list(tmp_path.glob(".*.tmp"))  # there after an hour
+
+
+def test_what_is_no_state_is_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(TypeError, match="Checkpoints.save: step - expected an integer, got '1'"):
+        checkpoints.save("1", state(1))
+    with pytest.raises(ValueError, match="Checkpoints.save: step - expected at least 0, got -1"):
+        checkpoints.save(-1, state(1))
+    with pytest.raises(TypeError, match="Checkpoints.save: state - expected an object of dict, got int"):
+        checkpoints.save(1, 3)
+    assert not list(tmp_path.iterdir())

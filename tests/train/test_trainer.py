@@ -157,6 +157,8 @@ def test_the_test_set_is_looked_at_once_and_last(start, test_set):
     assert trainer.progress.test_reads == 0
     with pytest.raises(ValueError, match=r"test_set - expected one with the classes \('red', 'blue'\), got none"):
         trainer.final_eval()
+    with pytest.raises(ValueError, match="images that the run has not learned from, got its training set"):
+        trainer.final_eval(dataclasses.replace(trainer.train_set, name="another"))
     others = dataclasses.replace(test_set, classes=("cat", "dog"))
     with pytest.raises(ValueError, match=r"got colours with \('cat', 'dog'\)"):
         trainer.final_eval(others)

@@ -1,5 +1,6 @@
 """What a finished run leaves in its folder: the model, ``result.json`` and three pictures."""
 
+from minitorch_cnn.data.dataset import contents_digest
 from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import figures
 from minitorch_cnn.train import best
@@ -20,6 +21,9 @@ def eval_set(trainer, test_set):
     chosen, classes = trainer.held_out, tuple(trainer.train_set.classes)
     if test_set is not None:
         chosen = as_arrays("final_eval", "test_set", test_set, classes)
+        if contents_digest(chosen) == trainer.settings["data_sha256"]:
+            expected = "images that the run has not learned from, got its training set"
+            raise ValueError(f"final_eval: test_set - expected {expected}; see Classifier.evaluate")
     if chosen is None or tuple(chosen.classes) != classes:
         got = "none, and no holdout" if chosen is None else f"{chosen.name} with {tuple(chosen.classes)}"
         raise ValueError(f"final_eval: test_set - expected one with the classes {classes}, got {got}")

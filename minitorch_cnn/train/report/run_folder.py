@@ -127,12 +127,15 @@ class RunFolder:
         return shown + (html.png(self.curves.read_bytes()) if self.curves.exists() else "")
 
     def write_history(self, records: Sequence[dict[str, Any]]) -> None:
-        """Write ``run.jsonl`` anew from a list of dicts."""
+        """Write ``run.jsonl`` anew from a list of dicts; TypeError for anything else."""
+        for number, line in enumerate(arguments.listed("write_history", "records", records)):
+            arguments.instance("write_history", dict, **{f"records[{number}]": line})
         text = "".join(json_text.dumps(record) + "\n" for record in records)
         files.atomic_write(self.history, text.encode())
 
     def write_result(self, result: dict[str, Any]) -> None:
-        """Write ``result.json`` from a dict."""
+        """Write ``result.json`` from a dict; TypeError for anything else."""
+        arguments.instance("write_result", dict, result=result)
         files.atomic_write(self.result, (json_text.dumps(result, indent=2) + "\n").encode())
 
     def read_result(self) -> dict[str, Any] | None:

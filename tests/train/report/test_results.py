@@ -139,6 +139,13 @@ def test_history_is_written_anew(tmp_path):
     folder.write_history([{"epoch": 1}, {"epoch": 2}])
     folder.write_history([{"epoch": 1}])
     assert folder.history.read_text() == '{"epoch": 1}\n'
+    with pytest.raises(TypeError, match=r"write_history: records\[1\] - expected an object of dict, got int"):
+        folder.write_history([{"epoch": 1}, 3])
+    with pytest.raises(TypeError, match="write_history: records - expected a sequence, got 3"):
+        folder.write_history(3)
+    with pytest.raises(TypeError, match="write_result: result - expected an object of dict, got int"):
+        folder.write_result(3)
+    assert folder.history.read_text() == '{"epoch": 1}\n' and not folder.result.exists()
 
 
 def test_the_machine_is_described():
