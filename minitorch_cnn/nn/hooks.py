@@ -1,10 +1,13 @@
 """Functions that run after the forward of a module, and the handle that removes them."""
 
 import itertools
+import warnings
+import weakref
 
 from minitorch_cnn.autograd import Variable
 
 _numbers = itertools.count()
+_replaced = weakref.WeakSet()  # modules of which a hook has replaced an output
 
 
 class HookHandle:
@@ -48,5 +51,16 @@ def run(module, path, inputs, output):
         if changed is not None and not isinstance(changed, (Variable, type(output))):
             owner, got = f"{type(module).__name__} {path}".strip(), type(changed).__name__
             raise TypeError(f"{owner}: result of its forward hook - expected a Tensor, or None to keep it, got {got}")
-        output = output if changed is None else changed
+        if changed is not None:
+            output = changed
+            _replaced.add(module)
     return output
+
+
+def warn_of_replaced(model, caller):
+    """Warn of hooks that have replaced outputs, before a file says what the model is: it holds no functions."""
+    for path, module in model.named_modules():
+        if module.forward_hooks and module in _replaced:
+            owner = f"{type(module).__name__} {path}".strip()
+            expected = "hooks that leave outputs as they are, got one that replaces them, which no file holds"
+            warnings.warn(f"{caller}: {owner} - expected {expected}; do this in a forward", stacklevel=3)

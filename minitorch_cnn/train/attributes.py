@@ -1,26 +1,65 @@
 """Plain attributes of layers, such as a rate of dropout or a number of the user's own: no array holds them.
 
 A run may change them, and its classifier computes with them; so the record of a network has those that are not as its
-class or function makes them.
+class or function makes them. What JSON cannot hold, such as a plain array, is in no file; a warning says so.
 """
 
 import math
+import warnings
+import zlib
+from typing import Any, NamedTuple
 
-_MODES = ("training", "frozen", "fused")  # which depend on what the network does now
+import numpy as np
+
+from minitorch_cnn.autograd import Variable
+from minitorch_cnn.nn import Module, Parameter
+
+_OWN = ("training", "frozen", "fused", "forward_hooks", "_buffer_names")  # of every module
 _NONE = object()
+_DEPTH = 8  # of lists in lists: one that contains itself has no end
 
 
-def plain(model):
-    """Return {path: {name: value}} of the attributes of all layers that are numbers, booleans or strings.
+class Seen(NamedTuple):
+    """The attributes of all layers of a network at one time, but for modules, parameters and buffers."""
+
+    values: dict[str, dict[str, Any]]  # by path and name, as JSON holds them
+    others: dict[tuple[str, str], Any]  # by (path, name): of an array its shape and checksum, else a type
+
+
+def look(model):
+    """Return what is `Seen` of a network.
 
     Parameters
     ----------
     model : Module
     """
-    return {
-        path: {name: value for name, value in vars(module).items() if name not in _MODES and _is_plain(value)}
-        for path, module in model.named_modules()
-    }
+    values, others = {}, {}
+    for path, module in model.named_modules():
+        values[path] = {}
+        for name, value in vars(module).items():
+            if name in (*_OWN, *module._buffer_names) or isinstance(value, (Parameter, Module)):
+                continue
+            held = _as_json(value)
+            if held is _NONE:
+                others[path, name] = _identity(value)
+            else:
+                values[path][name] = held
+    return Seen(values, others)
+
+
+def _identity(value):
+    array = value.data if isinstance(value, Variable) else value
+    if isinstance(array, np.ndarray) and not array.dtype.hasobject:
+        return array.shape, zlib.crc32(array.tobytes())
+    return type(value).__name__
+
+
+def plain(model):
+    """Return {path: {name: value}} of the attributes of all layers that JSON can hold, as it holds them.
+
+    These are finite numbers, booleans, strings, None, and lists, tuples and dicts of them.
+    """
+    return look(model).values
 
 
 def of_users(model):
@@ -29,22 +68,51 @@ def of_users(model):
     return {path: values for path, values in plain(model).items() if values and path in users}
 
 
-def _is_plain(value):
-    return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
+def _as_json(value, depth=_DEPTH):
+    """Return a copy of a value as JSON holds it, with lists in place of tuples, or _NONE if that cannot hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+        return value
+    if type(value) in (list, tuple) and depth:
+        items = [_as_json(item, depth - 1) for item in value]
+        return _NONE if any(item is _NONE for item in items) else items
+    if type(value) is dict and depth and all(type(key) is str for key in value):
+        items = {key: _as_json(item, depth - 1) for key, item in value.items()}
+        return _NONE if any(item is _NONE for item in items.values()) else items
+    return _NONE
 
 
 def changes(before, after):
-    """Return what `plain` has found after, and not before, of the layers that are in both; without layers of none."""
+    """Return {path: {name: value}} of what is `Seen` after, and not before, of the layers that are in both.
+
+    An attribute that is None after, and was of another kind than the plain ones before, is left out. A warning names
+    each that was plain before and is not after, and each array that has other values.
+    """
     found = {}
-    for path in before.keys() & after.keys():
-        own = {name: new for name, new in after[path].items() if not _same(before[path].get(name, _NONE), new)}
-        if own:
+    for path in before.values.keys() & after.values.keys():
+        old = before.values[path]
+        new = {name: value for name, value in after.values[path].items() if value is not None or name in old}
+        if own := {name: value for name, value in new.items() if not _same(old.get(name, _NONE), value)}:
             found[path] = own
+    for (path, name), now in after.others.items():
+        old, was_plain = before.others.get((path, name), ""), before.values.get(path, {}).get(name) is not None
+        other_array = isinstance(now, tuple) and old[:1] == now[:1] and old != now
+        if was_plain or other_array:
+            _warn(f"{path}.{name}" if path else name, name, isinstance(now, tuple))
     return found
 
 
+def _warn(owner, name, is_array):
+    expected = "a buffer or a number" if is_array else "a number, boolean or string, or lists or dicts of them"
+    got = "a plain array" if is_array else "another object"
+    cure = f"; call self.register_buffer({name!r}, array) in __init__" if is_array else ""
+    why = "which differs from that of a newly made network, and is in no file"
+    warnings.warn(f"{owner}: expected {expected}, got {got}, {why}{cure}", stacklevel=3)
+
+
 def _same(one, other):
-    return type(one) is type(other) and one == other
+    """Return whether two values are equal, where 1, 1.0 and True are not."""
+    return repr(one) == repr(other)
 
 
 def merged(earlier, later):
@@ -74,11 +142,22 @@ def restore(model, changed, caller):
             raise ValueError(f"{caller}: changed - expected {expected}, got {path!r}: {values!r:.80}")
         for name, value in values.items():
             now = getattr(modules[path], name, None)  # None: one that the first call of the network makes
-            if not _is_plain(value) or name in _MODES or not (now is None or _is_plain(now)):
-                expected = f"a number, boolean or string for {name} of {path or type(model).__name__}"
+            if _as_json(value) is _NONE or name in _OWN or _as_json(now) is _NONE:
+                expected = f"a plain value for {name} of {path or type(model).__name__}"
                 raise ValueError(f"{caller}: changed - expected {expected}, got {value!r:.80}")
-    for path, values in changed.items():
-        vars(modules[path]).update(values)
+    _set(modules, changed)
+
+
+def _set(modules, values):
+    """Set attributes of modules by path; where a tuple is now, a list becomes one."""
+    for path, own in values.items():
+        for name, value in own.items():
+            is_tuple = isinstance(vars(modules[path]).get(name), tuple)
+            vars(modules[path])[name] = _tuples(value) if is_tuple else _as_json(value)
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 class Watch:
@@ -96,15 +175,16 @@ class Watch:
         self._first = self._before
 
     def _seen(self):
-        return {path: type(module) for path, module in self._model.named_modules()}, plain(self._model)
+        return {path: type(module) for path, module in self._model.named_modules()}, look(self._model)
 
     def reset(self, copied):
         """Set the attributes of a copy of the network to what they were at first."""
-        for path, module in copied.named_modules():
-            vars(module).update(self._first.get(path, {}))
+        modules = dict(copied.named_modules())
+        _set(modules, {path: values for path, values in self._first.values.items() if path in modules})
 
     def look(self):
         """Return the attributes that have changed since the last look, or None if layers were replaced."""
         (types, now), (types_before, before) = self._seen(), (self._types, self._before)
         self._types, self._before = types, now
+        before = before._replace(others=self._first.others)  # without what forward keeps to be looked at
         return changes(before, now) if types == types_before else None

@@ -11,7 +11,6 @@ from minitorch_cnn import arguments
 from minitorch_cnn.data import Dataset
 from minitorch_cnn.display import shell
 from minitorch_cnn.train import best, continuing, network, state
-from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError
 from minitorch_cnn.train.trainer import Trainer
 from minitorch_cnn.types import Path
@@ -65,7 +64,7 @@ def more(
     arguments.number("more", least=1, epochs=epochs)
     run = continuing.read(earlier, train_set, model, "more")
     saved, kept = run.saved, run.options
-    recipe, progress = Recipe(**saved["settings"]["recipe"]), state.Progress(**saved["progress"])
+    recipe, progress = run.recipe, state.Progress(**saved["progress"])
     if not best.at_end(recipe, progress, kept.get("first_epoch", 0)):
         raise RunFolderError(
             f"{earlier} - expected a run at its end, got one with {progress.epoch} of {recipe.epochs} epochs; resume "

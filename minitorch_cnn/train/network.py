@@ -280,7 +280,7 @@ def _of_instance(model, name, sizes):
 
 def _differences(twin, model):
     """Return the attributes of a network that are not as its class or function makes them."""
-    return attributes.changes(attributes.plain(twin), attributes.plain(model))
+    return attributes.changes(attributes.look(twin), attributes.look(model))
 
 
 def _of_own(model, factory, arguments, sizes):

@@ -264,6 +264,7 @@ class Trainer:
     def _running(self):
         """Hold folder, clock, progress bar and worker processes during a `fit`."""
         with self._locked():
+            continuing.note_changes(self)  # before a step is taken that no file could tell of
             agreement.at_start(self.ranks, self.settings, self.progress.step, self.parameters)
             with rng.using(self.state.random):
                 rng.jump(self.ranks.rank)  # each rank has its own dropout
@@ -361,8 +362,7 @@ class Trainer:
             If the images, the classes, their order, or the model differ from those of the run.
         """
         earlier = continuing.read(folder, train_set, model, "resume")
-        recipe = Recipe(**earlier.saved["settings"]["recipe"])
-        trainer = cls(recipe, earlier.train_set, earlier.folder, **earlier.options, **options)
+        trainer = cls(earlier.recipe, earlier.train_set, earlier.folder, **earlier.options, **options)
         continuing.restore(trainer, earlier)
         return trainer
 
@@ -388,7 +388,7 @@ class Trainer:
         RunFolderError
             If another process works in the folder.
         ValueError
-            If the test set has other classes, or there is neither a test set nor a holdout.
+            If the test set has other classes, or is the training set, or there is neither it nor a holdout.
         """
         eval_set, kind = results.eval_set(self, test_set), "holdout" if test_set is None else "test"
         with self._locked():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import nn
+from minitorch_cnn.nn import hooks
 from minitorch_cnn.tensor import Tensor
 
 
@@ -70,3 +71,16 @@ def test_a_hook_may_change_what_is_no_tensor_into_its_kind_or_a_tensor():
 def test_a_hook_must_be_callable():
     with pytest.raises(TypeError, match="register_forward_hook: hook - expected a function of .*, got str"):
         nn.Identity().register_forward_hook("print")
+
+
+def test_a_file_warns_of_hooks_that_replace_outputs(tmp_path):
+    model = net()
+    handle = model[2].register_forward_hook(lambda module, inputs, output: output * 2.0)
+    hooks.warn_of_replaced(model, "save")  # nothing yet
+    model(X)
+    with pytest.warns(UserWarning, match="save: ReLU 2 - expected hooks that leave outputs as they are, got one that"):
+        hooks.warn_of_replaced(model, "save")
+    handle.remove()
+    model[1].register_forward_hook(lambda module, inputs, output: None)
+    model(X)
+    hooks.warn_of_replaced(model, "save")

@@ -157,7 +157,7 @@ def test_layers_that_were_replaced_during_a_run_are_asked_for(start, go_on, test
         3,
         {"none": {}},
         {"": 3},
-        {"": {"heat": [1.0]}},
+        {"": {"heat": {1: 1.0}}},
         {"": {"forward": 1.0}},
         {"": {"training": True}},
         {"4": {"weight": 1}},
@@ -174,7 +174,106 @@ def test_a_checkpoint_holds_them(start):
     trainer.model.heat = 3.0
     trainer.model.name, trainer.model.limit, trainer.model.sizes = "net", np.inf, [1, 2]
     metadata = weights.load(trainer.save())[1]
-    assert metadata["settings"]["architecture"]["changed"] == {"": {"heat": 3.0, "name": "net"}}  # what JSON can hold
+    changed = {"heat": 3.0, "name": "net", "sizes": [1, 2]}  # what JSON can hold
+    assert metadata["settings"]["architecture"]["changed"] == {"": changed}
+
+
+class Weighted(Heated):
+    """Logits times numbers of several forms; each is 1 at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.pair, self.listed, self.named = (1.0, 1.0), [1.0, [1.0]], {"a": 1.0}
+        self.array, self.none = np.ones(2), 1.0
+
+    def forward(self, x):
+        factors = *self.pair, self.listed[0], *self.listed[1], self.named["a"], *self.array, self.none or 2.0
+        return super().forward(x) * float(np.prod(factors))
+
+
+def set_pair(model):
+    model.pair = (1.0, 3.0)
+
+
+def set_in_list(model):
+    model.listed[1][0] = 3.0
+
+
+def set_in_dict(model):
+    model.named["a"] = 3.0
+
+
+def set_number_of_numpy(model):
+    model.heat = np.exp(np.float64(1.0))
+
+
+def set_none(model):
+    model.none = None
+
+
+CHANGES = [set_pair, set_in_list, set_in_dict, set_number_of_numpy, set_none]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_form_of_a_number_comes_back(start, go_on, test_set, tmp_path, change):
+    whole = start("whole", model=Weighted(), on_epoch=lambda trainer, record: change(trainer.model))
+    whole.fit()
+    result = whole.final_eval(test_set)
+    loaded = train.Classifier.load(tmp_path / "whole")
+    assert loaded.evaluate(test_set).loss == result["test_loss"]
+    assert isinstance(loaded.model.pair, tuple) and isinstance(loaded.model.listed, list)
+    stop_after(start("run", model=Weighted(), on_epoch=lambda t, record: change(t.model), save_every=0.0), 8)
+    resumed = go_on(model=None)
+    assert attributes.plain(resumed.model) == attributes.plain(whole.model) | {
+        "": attributes.plain(whole.model)[""] | {"calls": 8}
+    }
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_form_of_a_number_that_is_set_first_comes_back(start, test_set, tmp_path, change):
+    model = Weighted()
+    change(model)
+    trainer = start(model=model)
+    trainer.fit()
+    assert trainer.final_eval(test_set)["test_loss"] == train.Classifier.load(tmp_path / "run").evaluate(test_set).loss
+
+
+def test_what_no_file_can_hold_is_named(start):
+    def set_array(model):
+        model.array[0] = 3.0
+
+    def set_infinity(model):
+        model.heat = np.inf
+
+    array = "array: expected a buffer or a number, got a plain array, .* in no file; call self.register_buffer"
+    for change, message in ((set_array, array), (set_infinity, "heat: expected a number, .*, got another object")):
+        trainer = start(f"during-{change.__name__}", model=Weighted())
+        change(trainer.model)
+        with pytest.warns(UserWarning, match=message):
+            trainer.save()
+        model = Weighted()
+        change(model)
+        with pytest.warns(UserWarning, match=message):
+            start(f"before-{change.__name__}", model=model)
+
+
+def test_what_forward_keeps_to_be_looked_at_is_not_named(start, recwarn):
+    class Looking(Heated):
+        seen = None
+
+        def forward(self, x):
+            self.seen, self.pixels = x, x.data
+            return super().forward(x)
+
+    start(model=Looking()).fit()
+    assert not recwarn
+
+
+def test_a_list_that_contains_itself_is_no_number(start):
+    model = heated()
+    model.circle = [1]
+    model.circle.append(model.circle)
+    assert "circle" not in attributes.plain(model)[""]
 
 
 class Cooled(Heated):

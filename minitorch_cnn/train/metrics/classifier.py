@@ -13,7 +13,7 @@ from minitorch_cnn import arguments, data, models, ops, weights
 from minitorch_cnn.autograd import no_grad
 from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.display import columns, html
-from minitorch_cnn.nn import Module
+from minitorch_cnn.nn import Module, hooks
 from minitorch_cnn.nn.tracing import evaluating
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import network
@@ -108,6 +108,7 @@ class Classifier:
     def save(self, path: Path) -> str:
         """Write weights and metadata into a file; return the weights' sha256; ValueError if it is another network."""
         metadata = network.as_it_is(self.model, self.metadata, "Classifier.save")
+        hooks.warn_of_replaced(self.model, "Classifier.save")
         return weights.save(path, self.model.state_dict(), metadata)
 
     def export(self, path: Path) -> bool:
