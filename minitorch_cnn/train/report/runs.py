@@ -101,12 +101,30 @@ class Runs:
             rows.append((name, run.model, run.dataset, epochs, accuracy, run.judged_by or "-", time, date))
         return rows
 
+    def _cautions(self):
+        """Return a sentence for each dataset and network of one name that was not the same in all runs."""
+        told = {"dataset": "the images of", "model": "the code of"}
+        groups = {}  # by kind and name: names of the runs by what tells datasets, or code, apart
+        for name, run in zip(self._names, self.runs, strict=True):
+            known = {"dataset": run.settings.get("data_sha256"), "model": _code_of(run.settings)}
+            sides = {"dataset": str(run.settings.get("input_size")), "model": ""}  # a dataset has images of one size
+            for kind, identity in known.items():
+                if identity:
+                    parts = groups.setdefault((kind, getattr(run, kind), sides[kind]), {})
+                    parts.setdefault(repr(identity), []).append(name)
+        return [
+            f"not the same in all runs: {told[kind]} {shared}, so that their accuracies do not compare: "
+            f"{' / '.join(', '.join(names) for names in parts.values())}"
+            for (kind, shared, _), parts in groups.items()
+            if len(parts) > 1
+        ]
+
     def __str__(self) -> str:
-        """The runs as text, a line for each."""
-        return columns.table(self._rows(), right=(3, 4, 6)) if self.runs else "no runs"
+        """The runs as text, a line for each, and for each dataset or network that has changed between them."""
+        return "\n".join([columns.table(self._rows(), right=(3, 4, 6)), *self._cautions()]) if self.runs else "no runs"
 
     def _repr_html_(self):
-        return html.table(self._rows())
+        return html.table(self._rows()) + "".join(map(html.text, self._cautions()))
 
     def best_first(self) -> "Runs":
         """Return the same runs ordered by accuracy, those without one last."""
@@ -293,6 +311,13 @@ def _checked(path, settings):
     except ValueError as error:
         raise RunFolderError(f"{path} - expected the settings of a run, got others ({error})") from error
     return settings
+
+
+def _code_of(settings):
+    """Return what tells versions of a user's network apart, or None where that is not recorded."""
+    architecture = settings.get("architecture")
+    factory = architecture.get("factory") if isinstance(architecture, dict) else None
+    return (factory.get("source"), factory.get("helpers")) if isinstance(factory, dict) else None
 
 
 def _names(paths):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import pytest
@@ -63,6 +64,41 @@ def test_the_settings_that_differ(folder, tmp_path):
     shutil.copytree(folder / "a", folder / "d" / "a")
     same = train.compare(folder / "a", folder / "d" / "a")
     assert same.differences() == "all settings are the same" and "d/a" in str(same)
+
+
+def altered(run, change):
+    """Change settings in a result, but not its date, by which runs are ordered."""
+    path = run / "result.json"
+    result, date = json.loads(path.read_text()), path.stat()
+    change(result["settings"])
+    path.write_text(json.dumps(result))
+    os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))
+
+
+def test_runs_whose_images_or_code_differ_under_one_name_are_named(folder):
+    def other_images(settings):
+        settings["data_sha256"] = "0" * 64
+
+    def other_code(settings):
+        settings["architecture"]["factory"]["source"] = "0" * 64
+
+    assert "not the same" not in str(train.runs(folder))
+    altered(folder / "a", other_images)
+    images = "not the same in all runs: the images of colours, so that their accuracies do not compare: a / b, c"
+    assert str(train.runs(folder)).splitlines()[-1] == images
+    altered(folder / "b", other_code)
+    code = "not the same in all runs: the code of conftest.py:Small, so that their accuracies do not compare: "
+    lines = str(train.runs(folder)).splitlines()[-2:]
+    assert lines == [images, code + "a, c / b"]
+    assert images in train.runs(folder)._repr_html_()
+
+
+def test_images_of_another_size_are_another_dataset(folder):
+    def larger(settings):
+        settings["data_sha256"], settings["input_size"] = "0" * 64, [16, 16]
+
+    altered(folder / "a", larger)
+    assert "not the same" not in str(train.runs(folder))
 
 
 def damage_result(run):
