@@ -5,10 +5,14 @@ holds now: a file that was edited after its import is not what runs.
 """
 
 import ast
+import contextlib
+import hashlib
 import importlib.util
+import inspect
 import os.path
 import pathlib
 import sys
+import textwrap
 import types
 from collections import Counter
 from itertools import zip_longest
@@ -16,7 +20,8 @@ from itertools import zip_longest
 from minitorch_cnn.io import files
 
 _OTHERS = ("minitorch_cnn", "minitorch_kernels")
-_CONSTANTS = (int, float, complex, str, bytes, tuple, type(None))
+_CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
+_NONE = object()
 _run = {}  # by the name of a module that `own.run_file` has run: the digest of what its file held then
 
 
@@ -35,6 +40,67 @@ def module_of(factory):
     name = getattr(factory, "__module__", None) or ""
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return sys.modules[name] if file.endswith(".py") and name.split(".")[0] not in _OTHERS else None
+
+
+def describe(factory):
+    """Return what identifies the code of a class or function.
+
+    Returns
+    -------
+    dict
+        "source": a digest of its own; "uses": one of the functions, classes and constants of its module that it uses;
+        "helpers": those of the user's other files. The first two are None where there is no source, or where a file
+        was edited after it was loaded, so that it is not what runs.
+    """
+    module, found = module_of(factory), {}
+    if module is not None:
+        found = helpers(module) if is_loaded_as_it_is(module) else None
+    source = None if found is None else _source(factory)
+    used = None if source is None else _digest(repr(_uses(factory)))
+    return {"source": source and _digest(source), "uses": used, "helpers": found or {}}
+
+
+def is_recorded(factory, recorded):
+    """Return whether a class or function has the code that a record of one says; older records lack two entries."""
+    code = describe(factory)
+    later = {key: recorded.get(key, code[key]) for key in ("uses", "helpers")}
+    return code == {"source": recorded.get("source")} | later
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _source(value):
+    """Return the source of a class or function, or None where there is none."""
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        return None
+
+
+def _uses(factory):
+    """Return [(name, source or value)] of what a class or function uses of its module, directly or not."""
+    module, found, stack = getattr(factory, "__module__", None) or "", {}, [factory]
+    scope = vars(sys.modules[module]) if module in sys.modules and module.split(".")[0] not in _OTHERS else {}
+    while stack:
+        for name in _names(_source(stack.pop()) or ""):
+            value = scope.get(name, _NONE)
+            if name in found or value is factory:
+                continue
+            if _is_constant(value):
+                found[name] = repr(value)
+            elif isinstance(value, (type, types.FunctionType)) and value.__module__ == module:
+                found[name] = _source(value)
+                stack.append(value)
+    return sorted(found.items())
+
+
+def _names(source):
+    """Return the names that a piece of source reads, of a class or function at any depth."""
+    with contextlib.suppress(SyntaxError):  # such as a lambda in the middle of a call
+        return {node.id for node in ast.walk(ast.parse(textwrap.dedent(source))) if isinstance(node, ast.Name)}
+    return set()
 
 
 def is_loaded_as_it_is(module):
@@ -95,7 +161,11 @@ def _agree(written, loaded):
         value = None if written is None else ast.literal_eval(written)
     except ValueError:  # it computes something
         return True
-    return not (isinstance(value, _CONSTANTS) and isinstance(loaded, _CONSTANTS)) or repr(value) == repr(loaded)
+    return not (_is_constant(value) and _is_constant(loaded)) or repr(value) == repr(loaded)
+
+
+def _is_constant(value):
+    return all(map(_is_constant, value)) if isinstance(value, tuple) else type(value) in _CONSTANTS
 
 
 def _within(code):

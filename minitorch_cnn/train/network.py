@@ -6,7 +6,6 @@ class already, or where the user has run the very same file before; otherwise lo
 
 import contextlib
 import functools
-import hashlib
 import inspect
 import os
 import pathlib
@@ -211,7 +210,7 @@ def check_record(architecture, caller):
     require(texts, "digests by path as helpers of the factory", helpers)
     for key in ("name", "module"):
         require(isinstance(factory.get(key), str), f"a string as {key} of the factory", factory.get(key))
-    for key in ("file", "source", "file_sha256"):
+    for key in ("file", "source", "uses", "file_sha256"):
         require(
             isinstance(factory.get(key, ""), (str, type(None))), f"a string as {key} of the factory", factory.get(key)
         )
@@ -223,7 +222,7 @@ def has_other_code(model, architecture):
     made = own.made_by(model)[0] if own.made_by(model) else type(model)
     if factory is None or factory["name"] != getattr(made, "__qualname__", None):
         return False
-    return not _has_recorded_code(made, factory)
+    return not own_code.is_recorded(made, factory)
 
 
 def _made(model, architecture):
@@ -293,7 +292,7 @@ def _of_own(model, factory, arguments, sizes):
             raise TypeError(f"Trainer: model - expected {expected}, for its argument {key}, got {value!r}")
     module = getattr(factory, "__module__", None) or ""
     ours = module.startswith("minitorch_cnn.")
-    record = {"file": file, "module": module, "name": name, **_code(factory)}
+    record = {"file": file, "module": module, "name": name, **own_code.describe(factory)}
     if file is not None and os.path.isfile(file) and module != "__main__" and not ours and record["source"]:
         record["file_sha256"] = own.remember(file)
     architecture = {
@@ -313,7 +312,7 @@ def _known(architecture, caller):
         raise OwnNetworkError(asked, "the run was given a network, and how it was made is not recorded")
     place = f"{factory.get('file') or 'own.py'}:{factory['name']}"
     if found := _imported(factory):
-        if _has_recorded_code(found, factory):
+        if own_code.is_recorded(found, factory):
             return found
         raise OwnNetworkError(asked, "its source has changed since the run", place)
     why = ""
@@ -345,32 +344,6 @@ def _file(factory):
     try:
         return inspect.getsourcefile(factory)
     except TypeError:  # built in, or made without a file
-        return None
-
-
-def _code(factory):
-    """Return what identifies the code of a class or function: "source", a digest, and "helpers", those of other files.
-
-    The source is None where there is no file, or it was edited after it was loaded, so that it is not what runs.
-    """
-    module = own_code.module_of(factory)
-    if module is None:
-        return {"source": _source(factory), "helpers": {}}
-    helpers = own_code.helpers(module) if own_code.is_loaded_as_it_is(module) else None
-    return {"source": None if helpers is None else _source(factory), "helpers": helpers or {}}
-
-
-def _has_recorded_code(found, factory):
-    """Return whether a class or function has the code that a record of a factory says; older ones lack the helpers."""
-    code = _code(found)
-    return (code["source"], code["helpers"]) == (factory.get("source"), factory.get("helpers", code["helpers"]))
-
-
-def _source(factory):
-    """Return a digest of the source of a class or function, or None where there is none."""
-    try:
-        return hashlib.sha256(inspect.getsource(factory).encode()).hexdigest()
-    except (OSError, TypeError):
         return None
 
 

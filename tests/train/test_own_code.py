@@ -86,6 +86,44 @@ def test_a_module_that_was_edited_after_its_import_is_not_recorded_as_what_ran(r
         train.Classifier.load(run)
 
 
+IN_ONE_FILE = """
+from minitorch_cnn import nn
+
+FACTOR = 1.0
+def act(x):
+    return x * FACTOR
+
+class Base(nn.Sequential):
+    scale = 1.0
+
+class Net(Base):
+    def __init__(self, num_classes=2):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool(), nn.Linear(4, num_classes))
+
+    def forward(self, x):
+        return act(super().forward(x)) * self.scale
+"""
+
+
+@pytest.mark.parametrize(
+    "before, after", [("FACTOR = 1", "FACTOR = 2"), ("x * FACTOR", "x * FACTOR + 1.0"), ("scale = 1", "scale = 3")]
+)
+def test_what_a_network_uses_of_its_own_file_belongs_to_it(ran, folder, test_set, before, after):
+    """The source of the class itself stays the same."""
+    (folder / "one_file.py").write_text(IN_ONE_FILE)
+    result, run = ran(importlib.import_module("one_file").Net)
+    assert loss_of(run, test_set) == result["test_loss"]
+    (folder / "one_file.py").write_text(IN_ONE_FILE + "\n# a comment, and what the network does not use\nOTHER = 3\n")
+    forget(folder)
+    importlib.import_module("one_file")
+    assert loss_of(run, test_set) == result["test_loss"]
+    (folder / "one_file.py").write_text(IN_ONE_FILE.replace(before, after) + "\n\n\n")
+    forget(folder)
+    importlib.import_module("one_file")
+    with pytest.raises(train.OwnNetworkError, match="its source has changed since the run"):
+        train.Classifier.load(run)
+
+
 CONSTANTS = """
 WIDTH = 4
 SIZES = (1, 2)

@@ -317,7 +317,7 @@ def _code_of(settings):
     """Return what tells versions of a user's network apart, or None where that is not recorded."""
     architecture = settings.get("architecture")
     factory = architecture.get("factory") if isinstance(architecture, dict) else None
-    return (factory.get("source"), factory.get("helpers")) if isinstance(factory, dict) else None
+    return [factory.get(key) for key in ("source", "uses", "helpers")] if isinstance(factory, dict) else None
 
 
 def _names(paths):
