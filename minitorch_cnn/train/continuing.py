@@ -58,25 +58,40 @@ def note_changes(trainer):
     Raises
     ------
     ValueError
-        If an option, the recipe or the loss was replaced after the trainer was made, or the loss is not that of the
-        run so far: the files would name the first one.
+        If an option or the recipe was replaced after the trainer was made: the files would name the first one. If the
+        loss or another part of the user's own is not that of the run so far.
     """
     settings, made = trainer.settings, {"recipe": Recipe(**trainer.settings["recipe"])}
     for name in ("recipe", *state.OPTIONS):
         if (got := getattr(trainer, name)) != (expected := made.get(name, settings.get(name))):
             expected = f"{expected!r}, which the trainer was made with"
             raise ValueError(f"Trainer: {name} - expected {expected}, got {got!r}; make a new one")
-    if (loss := _name_of(trainer.loss)) != settings.setdefault("loss", loss):
-        expected = f"{settings['loss']}, as in the run so far"
-        raise ValueError(f"Trainer: loss - expected {expected}, got {loss}; set the attribute, or make a new one")
+    _check_parts(trainer)
     hooks.warn_of_replaced(trainer.model, "Trainer")
     settings["architecture"] = network.note_changes(trainer.model, settings["architecture"], trainer.watch.look())
 
 
-def _name_of(loss):
-    """Return what a record says of a loss: the class or function, and its label smoothing, if it has one."""
-    name = getattr(loss, "__qualname__", type(loss).__qualname__)
-    return f"{name}(label_smoothing={loss.label_smoothing!r})" if hasattr(loss, "label_smoothing") else name
+def parts(trainer):
+    """Return what a user may replace in a trainer by functions or objects of his own: files have but their names."""
+    return {name: getattr(trainer, name) for name in ("loss", "loader", "trainable", "average_gradients")}
+
+
+def _check_parts(trainer):
+    """Record the user's own parts of a trainer; raise ValueError if they are not those of the run so far."""
+    own = {name: _name_of(part) for name, part in parts(trainer).items() if part is not trainer.made[name]}
+    smoothing = trainer.recipe.label_smoothing
+    if getattr(trainer.loss, "label_smoothing", smoothing) != smoothing:
+        own["loss"] = f"{_name_of(trainer.loss)}(label_smoothing={trainer.loss.label_smoothing!r})"
+    recorded = trainer.settings.setdefault("own_parts", own)
+    for name in own.keys() | recorded.keys():
+        expected, got = (names.get(name, "that of the recipe") for names in (recorded, own))
+        if expected != got:
+            cure = "set the attribute, or make a new trainer"
+            raise ValueError(f"Trainer: {name} - expected {expected}, as in the run so far, got {got}; {cure}")
+
+
+def _name_of(part):
+    return getattr(part, "__qualname__", type(part).__qualname__)
 
 
 def take_over(trainer, earlier):
@@ -85,8 +100,8 @@ def take_over(trainer, earlier):
     If the code of the network has changed, the record names the new one, and a note says so.
     """
     notes, architecture = earlier.notes, earlier.saved["settings"].get("architecture")
-    if loss := earlier.saved["settings"].get("loss"):  # checkpoints of older versions have none
-        trainer.settings["loss"] = loss
+    if (own := earlier.saved["settings"].get("own_parts")) is not None:  # which older versions did not record
+        trainer.settings["own_parts"] = own
     if architecture and network.has_other_code(trainer.model, architecture):
         notes = [*notes, f"the code of {architecture['name']} has changed since; the run continues with the new one"]
     elif architecture:

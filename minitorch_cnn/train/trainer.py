@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 
 from minitorch_cnn import arguments, data, nn, optim, rng
-from minitorch_cnn.io.streams import NullStream
 from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.train import attributes, best, continuing, frozen, nan_check, network, setup, state
 from minitorch_cnn.train.distributed import agreement, buckets
@@ -20,7 +19,7 @@ from minitorch_cnn.train.metrics.classifier import Classifier
 from minitorch_cnn.train.objective import Objective
 from minitorch_cnn.train.recipes import Recipe
 from minitorch_cnn.train.report import results
-from minitorch_cnn.train.report.reporter import Reporter
+from minitorch_cnn.train.report.reporter import Reporter, given_reporter
 from minitorch_cnn.train.report.run_folder import RunFolder, RunFolderError, save_or_rescue
 from minitorch_cnn.types import Array, Path
 
@@ -114,8 +113,7 @@ class Trainer:
         vars(self).update(options := setup.options(recipe, self.ranks, dict(zip(state.OPTIONS, given, strict=True))))
         arguments.number("Trainer", least=0, save_every=save_every)
         self.save_every, self.on_epoch = float(save_every), setup.callback(on_epoch)
-        arguments.instance("Trainer", Reporter, reporter=reporter or Reporter())
-        self.reporter = (reporter or Reporter()) if self.ranks.rank == 0 else Reporter(NullStream())
+        self.reporter = given_reporter(reporter, self.ranks.rank)
         random = rng.stream(self.seed)  # of this training alone
         kept, self.held_out = setup.held_out(train_set, self.holdout)
         self.loader = setup.batches(recipe, kept, self.ranks, workers, self.seed)
@@ -132,6 +130,7 @@ class Trainer:
             self.trainable = setup.only_trainable(self.model)
             self.loader = FeatureLoader(self.classifier, self.loader, self.reporter)
         self.average_gradients = buckets.make_reducer(self.ranks, self.parameters)
+        self.made = continuing.parts(self)
         if self.ranks.rank == 0 and not isinstance(folder, RunFolder):
             folder = RunFolder.create(folder)
         self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes into it

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minitorch_cnn.io.streams import ProgressStream, bar_width
+from minitorch_cnn import arguments
+from minitorch_cnn.io.streams import NullStream, ProgressStream, bar_width
 
 if TYPE_CHECKING:
     from minitorch_cnn.train.recipes import Recipe
@@ -189,3 +190,10 @@ def duration(seconds):
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def given_reporter(reporter: Reporter | None, rank: int) -> Reporter:
+    """Return where a trainer shows progress: on rank 0 as given, by default on standard error, elsewhere nowhere."""
+    reporter = Reporter() if reporter is None else reporter
+    arguments.instance("Trainer", Reporter, reporter=reporter)
+    return Reporter(NullStream()) if rank else reporter

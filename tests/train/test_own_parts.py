@@ -1,0 +1,82 @@
+"""Parts that a user has set, such as a loss: files have their names, and a resumed run asks for them."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minitorch_cnn import ops, weights
+from minitorch_cnn.train.objective import Objective
+from tests.train.test_frozen import assert_same, stop_after
+
+
+def half_again(logits, labels):
+    return ops.cross_entropy(logits, labels) * 1.5, len(labels)
+
+
+half_again.right = Objective.right
+
+
+def test_a_run_with_a_loss_of_its_own_continues_with_that_alone(start, go_on):
+    """No file holds a function, so the user sets it again; its name is recorded."""
+    whole = start("whole")
+    whole.loss = half_again
+    whole.fit()
+    stopped = start(save_every=0.0)
+    stopped.loss = half_again
+    stop_after(stopped, 9)
+    resumed = go_on()
+    with pytest.raises(ValueError, match="loss - expected half_again, as in the run so far, got that"):
+        resumed.fit()
+    assert resumed.progress.step == 9
+    resumed.loss = half_again
+    resumed.fit()
+    assert_same(resumed, whole)
+
+
+def test_a_label_smoothing_that_was_set_by_hand_is_not_lost(start, go_on):
+    stopped = start(save_every=0.0)
+    stopped.loss.label_smoothing = 0.2
+    stop_after(stopped, 9)
+    with pytest.raises(ValueError, match=r"loss - expected Objective\(label_smoothing=0.2\), as in the run so far"):
+        go_on().fit()
+    trainer = start("changed")
+    trainer.save()
+    trainer.loss.label_smoothing = 0.2
+    with pytest.raises(ValueError, match=r"loss - expected that of the recipe, as in the run so far, got Objective"):
+        trainer.save()
+
+
+def clipped(parameters):
+    for parameter in parameters:
+        np.clip(parameter.grad, -0.01, 0.01, out=parameter.grad)
+
+
+def test_every_part_of_a_trainer_that_was_replaced_is_asked_for(start, go_on):
+    whole = start("whole")
+    whole.average_gradients = clipped
+    whole.fit()
+    stopped = start(save_every=0.0)
+    stopped.average_gradients = clipped
+    stop_after(stopped, 9)
+    with pytest.raises(ValueError, match="average_gradients - expected clipped, as in the run so far, got that"):
+        go_on().fit()
+    resumed = go_on()
+    resumed.average_gradients = clipped
+    resumed.fit()
+    assert_same(resumed, whole)
+    other = start("other")
+    other.save()
+    other.loader = copy.copy(other.loader)
+    with pytest.raises(ValueError, match="loader - expected that of the recipe, as in the run so far, got Data"):
+        other.fit()
+
+
+def test_a_checkpoint_of_an_older_version_asks_for_nothing(start, go_on):
+    stopped = start(save_every=0.0)
+    stop_after(stopped, 9)
+    path = stopped.checkpoints.paths()[0]
+    arrays, metadata = weights.load(path)
+    del metadata["settings"]["own_parts"]
+    weights.save(path, arrays, metadata)
+    go_on().fit()
