@@ -14,7 +14,7 @@ import weakref
 
 from minitorch_cnn.hints import hint
 from minitorch_cnn.io import files
-from minitorch_cnn.models import own_code
+from minitorch_cnn.models import own_code, own_loaded
 from minitorch_cnn.nn import Module
 
 SIZES = ("num_classes", "in_channels", "image_size")
@@ -106,7 +106,7 @@ def run_file(path):
     path = pathlib.Path(path).resolve()
     key = f"{path.stem} of {path}"  # not an importable name, so it hides no other module
     digest = files.hash_file(path)
-    if not own_code.is_as_run(key, digest):
+    if not own_loaded.is_as_run(key, digest):
         spec = importlib.util.spec_from_file_location(key, path)
         sys.modules[key] = importlib.util.module_from_spec(spec)
         try:
@@ -115,7 +115,7 @@ def run_file(path):
             del sys.modules[key]
             got = f"{type(error).__name__}: {error}{where(error)}"
             raise ValueError(f"model: {path} - expected a Python file that runs, got {got}") from error
-        own_code.note_run(key, digest)
+        own_loaded.note_run(key, digest)
     return sys.modules[key]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import train
-from minitorch_cnn.models import own_code
+from minitorch_cnn.models import own_code, own_loaded
 
 OWN = """
 from minitorch_cnn import nn{imports}
@@ -165,23 +165,23 @@ def test_a_constant_that_was_edited_after_the_import_is_noticed(folder, before, 
     file.write_text(CONSTANTS)
     module = importlib.import_module("constants_g")
     module.count()  # what the code itself changes is not an edit
-    assert own_code.is_loaded_as_it_is(module)
+    assert own_loaded.is_loaded_as_it_is(module)
     file.write_text(CONSTANTS.replace(before, after))
-    assert not own_code.is_loaded_as_it_is(module)
+    assert not own_loaded.is_loaded_as_it_is(module)
 
 
 def test_a_constant_that_was_set_from_outside_is_noticed(folder):
     (folder / "constants_h.py").write_text(CONSTANTS)
     module = importlib.import_module("constants_h")
     module.Net.rate = 0.75
-    assert not own_code.is_loaded_as_it_is(module)
+    assert not own_loaded.is_loaded_as_it_is(module)
 
 
 def test_what_is_no_constant_is_not_compared(folder):
     text = "import enum\nimport functools\n\nclass Mode(enum.Enum):\n    fast = 1\n\n"
     text += "@functools.cache\ndef f(x=1):\n    return x\n\nSIDE = 8\nif f() == 1:\n    SIDE = 16\n"
     (folder / "constants_i.py").write_text(text)
-    assert own_code.is_loaded_as_it_is(importlib.import_module("constants_i"))
+    assert own_loaded.is_loaded_as_it_is(importlib.import_module("constants_i"))
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_relative_imports_of_a_package_are_followed(folder):
 def test_a_module_whose_file_cannot_be_read_is_not_what_runs(tmp_path):
     module = types.ModuleType("nothing")
     module.__file__ = str(tmp_path / "nothing.py")
-    assert not own_code.is_loaded_as_it_is(module)
+    assert not own_loaded.is_loaded_as_it_is(module)
     (tmp_path / "nothing.py").write_text("def (")
-    assert not own_code.is_loaded_as_it_is(module) and own_code.helpers(module) == {}
+    assert not own_loaded.is_loaded_as_it_is(module) and own_code.helpers(module) == {}
 
 
 def test_a_run_that_continues_with_other_code_says_so_and_records_it(start, folder, make_images, test_set):
