@@ -100,7 +100,7 @@ def sentence(error):
         return str(error)
     if _is_out_of_memory(error):
         reason = str(error) or type(error).__name__
-        return f"the memory that this process may use is not enough: take smaller images or batches ({reason})"
+        return f"allow this process more memory, or give it smaller images, batches or networks: {reason}"
     if isinstance(error, FileNotFoundError) and not _current_folder_exists():
         return "go into another folder: the current one was removed"
     if not isinstance(error, OSError):

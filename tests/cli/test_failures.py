@@ -31,7 +31,7 @@ def fail_at_step(monkeypatch, number, fail):
     "error, message",
     [
         (data.WorkerError("worker 0 (pid 7) was killed"), "worker 0 (pid 7) was killed"),
-        (MemoryError(), "the memory that this process may use is not enough: take smaller images or batches"),
+        (MemoryError(), "allow this process more memory, or give it smaller images, batches or networks: MemoryError"),
         pytest.param(
             MemoryError("allow this process more address space"),
             "train: allow this process more address space;",
@@ -106,7 +106,7 @@ def test_memory_that_is_short_is_told_without_more_memory(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "__import__", refuse)
         code, text = errors.explain(MemoryError())
-    assert code == 1 and text.startswith("the memory that this process may use is not enough: take smaller images")
+    assert code == 1 and text.startswith("allow this process more memory, or give it smaller images")
 
 
 def test_sentences_of_errors():

@@ -124,5 +124,5 @@ train.Trainer.step = greedy
     with address_space(4_000_000) as limit:
         done = around.run(*TRAIN, code=code + PROGRAM, **limit)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "the memory that this process may use is not enough" in done.stderr
+    assert "allow this process more memory" in done.stderr
     assert "step 0 is saved" in done.stderr and "mcnn train --resume run" in done.stderr
