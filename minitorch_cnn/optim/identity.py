@@ -35,7 +35,8 @@ def refuse_other(caller: str, saved: dict[str, Any], own: dict[str, Any]) -> Non
         What `identity` returns for the object that is to continue from it.
     """
     if (kind := saved.get("kind", own["kind"])) != own["kind"]:
-        raise ValueError(f"{caller}: saved - expected the state of {own['kind']}, got that of {kind}")
+        expected = f"expected the state of {own['kind']}, got that of {kind}"
+        raise ValueError(f"{caller}: saved - {expected}, which has options of its own")
     chosen = saved.get("chosen", {})
     _check.instance(f"{caller}: saved", dict, chosen=chosen)
     for name, value in own.get("chosen", {}).items():
