@@ -222,6 +222,7 @@ class Trainer:
         totals = self.learn(images, labels)
         if not self.schedule.needs_measurement:  # which comes at the end of the epoch
             self.schedule.step()
+        self.ranks.average_statistics(self.model)
         self.state.follow()
         self._count(totals)
 
@@ -294,7 +295,6 @@ class Trainer:
 
     def _end_epoch(self):
         rate = self.schedule.lr(max(self.schedule.steps - 1, 0))[self.main_group]  # that of the last step
-        self.ranks.average_statistics(self.model, self.state.average)
         continuing.note_changes(self)
         with self.state.judged():
             judged = self.classifier.evaluate(self.held_out, self.ranks) if self.holdout else None
@@ -326,7 +326,6 @@ class Trainer:
             If the folder is gone: the message names the folder that has the checkpoint instead.
         """
         self._next_save = time.monotonic() + self.save_every
-        self.ranks.average_statistics(self.model, self.state.average)
         return None if self.ranks.rank else self._write()
 
     def _write(self):

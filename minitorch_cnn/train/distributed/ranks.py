@@ -23,7 +23,6 @@ from minitorch_cnn.types import Array
 
 if TYPE_CHECKING:
     from minitorch_cnn.nn import Module
-    from minitorch_cnn.optim.average import WeightAverage
 
 # Returns (exit code, sentence) for an exception, or (None, None) for one that needs its traceback.
 Explain: TypeAlias = Callable[[Exception], tuple[int | None, str | None]]
@@ -89,17 +88,15 @@ class SingleProcess:
                     values = f"rank 0 has {mine.get(name)!r}, rank {rank} has {theirs.get(name)!r}"
                     raise RanksError(f"ranks: {name} - expected the same on all ranks, but {values}")
 
-    def average_statistics(self, model: "Module", average: "WeightAverage | None" = None) -> None:
+    def average_statistics(self, model: "Module") -> None:
         """Average the running statistics of batch norm over the ranks, because each has seen different images.
 
-        Those in an average of the weights are averaged too. It is linear in them, so it comes out as if they had been
-        averaged before each of its steps.
+        After every step: the bits would depend on when a checkpoint is written if this were done there alone.
         """
-        named = [(path, array) for path, array in model.named_buffers() if array.dtype.kind == "f"]
-        buffers = [array for _, array in named]
-        if average is not None:
-            buffers += [average.arrays[path] for path, _ in named]
-        if self.size == 1 or not buffers:
+        if self.size == 1:
+            return
+        buffers = [array for _, array in model.named_buffers() if array.dtype.kind == "f"]
+        if not buffers:
             return
         means = self.sum(np.concatenate([array.astype(np.float64).ravel() for array in buffers])) / self.size
         ends = np.cumsum([array.size for array in buffers])[:-1]

@@ -16,7 +16,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from minitorch_cnn import nn, optim, rng, train
+from minitorch_cnn import nn, rng, train
 
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]))
 needs_mpi = pytest.mark.skipif(
@@ -135,17 +135,12 @@ class WithATriple(train.SingleProcess):
         return 4 * np.asarray(array)
 
 
-@pytest.mark.parametrize("make", [lambda net: optim.EMA(net, 0.9), lambda net: optim.Lookahead(net, 9, every=2)])
-def test_the_statistics_of_an_average_are_averaged_over_the_ranks_with_those_of_the_model(make):
+def test_running_statistics_are_averaged_over_the_ranks():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    net[1].running_mean[...] = 1.0
-    average = make(net)
     net[1].running_mean[...] = 2.0
-    before = {path: array.copy() for path, array in average.arrays.items()}
-    WithATriple().average_statistics(net, average)
+    WithATriple().average_statistics(net)
     np.testing.assert_array_equal(net[1].running_mean, np.full(4, 4.0))
-    for path, array in average.arrays.items():
-        np.testing.assert_array_equal(array, before[path] * (2 if "running" in path else 1), path)
+    WithATriple().average_statistics(net[0])  # which has none
 
 
 # ---------------------------------------------------------------------------- under mpiexec
@@ -201,11 +196,32 @@ def test_ctrl_c_stops_all_behind_the_same_step_and_another_number_of_ranks_goes_
     program = INTERRUPTED.format(options="dict(model=small_model(), save_every=0.0)")
     ((finished, step, ranks),) = lines(launch(2, program, tmp_path / "run"))
     assert (finished, step) == (False, 10)
-    assert ranks[0] == ranks[1]  # local batch norm: statistics agree where a checkpoint is written
+    assert ranks[0] == ranks[1]
     resumed = go_on()
     assert resumed.progress.step == 10
     np.testing.assert_array_equal(resumed.model.state_dict()["1.running_mean"], np.float32(ranks[0][1]))
     assert resumed.fit() and resumed.progress.step == 21
+
+
+TO_THE_END = """
+    with train.connect(timeout=30) as ranks:
+        if os.path.exists(folder):
+            quiet = train.Reporter(io.StringIO())
+            t = train.Trainer.resume(folder, colours(), model=small_model(), ranks=ranks, reporter=quiet)
+        else:
+            t = trainer(ranks, model=small_model(), save_every=float(sys.argv[2]))
+        t.fit()
+        statistics = [t.model.state_dict()[f"1.running_{name}"].tolist() for name in ("mean", "var")]
+        print(json.dumps(ranks.exchange([digest(t), statistics])))
+"""
+
+
+@needs_mpi
+def test_neither_a_checkpoint_nor_a_resume_changes_the_statistics_of_two_ranks(tmp_path):
+    launch(2, INTERRUPTED.format(options="dict(model=small_model(), save_every=1e9)"), tmp_path / "resumed")
+    runs = ("rare", 1e9), ("often", 0.0), ("resumed", 0.0)
+    ((rare, other),), ((often, _),), ((resumed, _),) = (lines(launch(2, TO_THE_END, tmp_path / n, s)) for n, s in runs)
+    assert rare == other == often == resumed
 
 
 @needs_mpi
