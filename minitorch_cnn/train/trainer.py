@@ -64,7 +64,8 @@ class Trainer:
     first_epoch : int, >= 0
         How many epochs an earlier run has done, see `train.more`.
     on_epoch : callable or None
-        Called on rank 0 after every epoch with the trainer and its line of ``run.jsonl``, a dict; see `LiveChart`.
+        Called on rank 0 after every epoch with the trainer and its line of ``run.jsonl``, a dict; see `LiveChart`. With
+        several ranks, it must not change the network.
 
     Attributes
     ----------
@@ -131,8 +132,7 @@ class Trainer:
             self.loader = FeatureLoader(self.classifier, self.loader, self.reporter)
         self.average_gradients = buckets.make_reducer(self.ranks, self.parameters)
         self.made = continuing.parts(self)
-        if self.ranks.rank == 0 and not isinstance(folder, RunFolder):
-            folder = RunFolder.create(folder)
+        folder = folder if self.ranks.rank or isinstance(folder, RunFolder) else RunFolder.create(folder)
         self.folder = RunFolder(self.ranks.first(str(getattr(folder, "path", folder))))  # rank 0 writes into it
         self.checkpoints = state.Checkpoints(self.folder.path)
 
@@ -305,8 +305,10 @@ class Trainer:
         self.save()
         self._write_history()
         self.reporter.end_epoch(record)
+        with agreement.unchanged(self.ranks, self.model, self.parameters):
+            if self.on_epoch is not None and self.ranks.rank == 0:
+                self.on_epoch(self, record)
         if self.on_epoch is not None and self.ranks.rank == 0:
-            self.on_epoch(self, record)
             self._write()  # again: what it has set, such as frozen layers, is part of the run
 
     def _write_history(self):

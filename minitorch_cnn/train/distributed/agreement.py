@@ -1,5 +1,9 @@
 """Checks that the ranks of a training agree, before the first step and throughout."""
 
+import contextlib
+
+from minitorch_cnn.train import attributes, frozen
+from minitorch_cnn.train.distributed.ranks import RanksError
 from minitorch_cnn.train.machine import versions
 from minitorch_cnn.train.state import digest
 
@@ -31,3 +35,32 @@ def on_parameters(ranks, step, parameters):
     ranks.compiled = True
     if ranks.size > 1 and step % CHECK_EVERY == 0:
         ranks.agree({f"parameters after step {step}": digest(parameters)})
+
+
+
+@contextlib.contextmanager
+def unchanged(ranks, model, parameters):
+    """Return a context in which rank 0 alone calls a function of the user, which must not change its network alone.
+
+    Raises
+    ------
+    RanksError
+        On all ranks, at its end.
+    """
+    if ranks.size == 1:
+        yield
+        return
+    before = _network(model, parameters) if ranks.rank == 0 else {}
+    yield
+    after = _network(model, parameters) if ranks.rank == 0 else {}
+    if changed := ranks.first([name for name in after if after[name] != before[name]]):
+        expected = "a function that leaves the network as it is, because rank 0 alone calls it"
+        raise RanksError(f"ranks: on_epoch - expected {expected}, got other {' and '.join(changed)}")
+
+
+def _network(model, parameters):
+    return {
+        "parameters": digest(parameters),
+        "frozen layers": frozen.record(model),
+        "attributes of layers": attributes.plain(model),
+    }

@@ -203,6 +203,31 @@ def test_ctrl_c_stops_all_behind_the_same_step_and_another_number_of_ranks_goes_
     assert resumed.fit() and resumed.progress.step == 21
 
 
+CALLED = """
+    changes = {
+        "parameters": lambda t, record: t.parameters[0].data.__imul__(2.0),
+        "frozen layers": lambda t, record: t.model[0].freeze(),
+        "attributes of layers": lambda t, record: setattr(t.model[3], "p", 0.5),
+        "nothing": lambda t, record: None,
+    }
+    with train.connect(timeout=10, explain=lambda error: (2, str(error))) as ranks:
+        told = changes[sys.argv[2]] if ranks.rank == 0 else None  # the others need none
+        trainer(ranks, model=small_model(), on_epoch=told).fit()
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("change", ["parameters", "frozen layers", "attributes of layers"])
+def test_a_function_that_changes_the_network_of_rank_0_alone_is_refused(tmp_path, change):
+    done = launch(2, CALLED, tmp_path / "run", change)
+    assert done.returncode == 2 and f"because rank 0 alone calls it, got other {change}" in done.stderr
+
+
+@needs_mpi
+def test_a_function_that_changes_nothing_may_be_called_on_rank_0_alone(tmp_path):
+    assert launch(2, CALLED, tmp_path / "run", "nothing").returncode == 0
+
+
 TO_THE_END = """
     with train.connect(timeout=30) as ranks:
         if os.path.exists(folder):
