@@ -145,13 +145,8 @@ def restore(model, changed, caller):
             if _as_json(value) is _NONE or name in _OWN or _as_json(now) is _NONE:
                 expected = f"a plain value for {name} of {path or type(model).__name__}"
                 raise ValueError(f"{caller}: changed - expected {expected}, got {value!r:.80}")
-    _set(modules, changed)
-
-
-def _set(modules, values):
-    """Set attributes of modules by path; where a tuple is now, a list becomes one."""
-    for path, own in values.items():
-        for name, value in own.items():
+    for path, values in changed.items():
+        for name, value in values.items():
             is_tuple = isinstance(vars(modules[path]).get(name), tuple)
             vars(modules[path])[name] = _tuples(value) if is_tuple else _as_json(value)
 
@@ -172,19 +167,14 @@ class Watch:
     def __init__(self, model):
         self._model = model
         self._types, self._before = self._seen()
-        self._first = self._before
+        self._others = self._before.others
 
     def _seen(self):
         return {path: type(module) for path, module in self._model.named_modules()}, look(self._model)
-
-    def reset(self, copied):
-        """Set the attributes of a copy of the network to what they were at first."""
-        modules = dict(copied.named_modules())
-        _set(modules, {path: values for path, values in self._first.values.items() if path in modules})
 
     def look(self):
         """Return the attributes that have changed since the last look, or None if layers were replaced."""
         (types, now), (types_before, before) = self._seen(), (self._types, self._before)
         self._types, self._before = types, now
-        before = before._replace(others=self._first.others)  # without what forward keeps to be looked at
+        before = before._replace(others=self._others)  # without what forward keeps to be looked at
         return changes(before, now) if types == types_before else None

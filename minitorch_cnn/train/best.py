@@ -35,7 +35,8 @@ def keep(trainer):
     """Write the classifier of an epoch that has just ended, if it is the best and the recipe keeps the best one."""
     history = trainer.progress.history
     if trainer.recipe.keeps_best and trainer.ranks.rank == 0 and epoch(history) is history[-1]:
-        trainer.classifier.save(trainer.folder.best)
+        now = {"attributes": attributes.plain(trainer.model)}  # those that later epochs change are others at the end
+        Classifier(trainer.model, trainer.settings | now).save(trainer.folder.best)
 
 
 def inherit(trainer, earlier):
@@ -68,6 +69,6 @@ def classifier(trainer):
     model = copy.deepcopy(trainer.model)
     arrays, metadata = weights.load(trainer.folder.best)
     model.load_state_dict(arrays)
-    trainer.watch.reset(model)
-    attributes.restore(model, metadata["architecture"].get("changed", {}), trainer.folder.best.name)
+    earlier = metadata["architecture"].get("changed", {})  # of older versions
+    attributes.restore(model, metadata.get("attributes", earlier), trainer.folder.best.name)
     return Classifier(model, trainer.settings | {"architecture": metadata["architecture"]})

@@ -78,7 +78,8 @@ def test_a_resumed_run_continues_with_what_was_changed(start, go_on, recipe, ste
     assert attributes.plain(resumed.model) == attributes.plain(whole.model)
 
 
-def test_the_best_epoch_has_its_own_attributes(start, recipe, test_set, tmp_path):
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_best_epoch_has_its_own_attributes(start, go_on, recipe, test_set, tmp_path, stopped):
     """Later epochs are made worse, so that the first is the best one."""
 
     def much_warmer(trainer, record):
@@ -87,6 +88,9 @@ def test_the_best_epoch_has_its_own_attributes(start, recipe, test_set, tmp_path
 
     recipe = dataclasses.replace(recipe, keep_best=True)
     trainer = start(recipe=recipe, model=heated(), holdout=10, on_epoch=much_warmer)
+    if stopped:
+        stop_after(trainer, 9)
+        trainer = go_on(model=None, on_epoch=much_warmer)
     trainer.fit()
     result = trainer.final_eval(test_set)
     loaded = train.Classifier.load(tmp_path / "run")
