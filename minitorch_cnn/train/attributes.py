@@ -4,6 +4,7 @@ A run may change them, and its classifier computes with them; so the record of a
 class or function makes them. What JSON cannot hold, such as a plain array, is in no file; a warning says so.
 """
 
+import contextlib
 import math
 import warnings
 import zlib
@@ -145,14 +146,32 @@ def restore(model, changed, caller):
             if _as_json(value) is _NONE or name in _OWN or _as_json(now) is _NONE:
                 expected = f"a plain value for {name} of {path or type(model).__name__}"
                 raise ValueError(f"{caller}: changed - expected {expected}, got {value!r:.80}")
-    for path, values in changed.items():
-        for name, value in values.items():
+    _set(modules, changed)
+
+
+def _set(modules, values):
+    """Set attributes of modules by path; where a tuple is now, a list becomes one."""
+    for path, own in values.items():
+        for name, value in own.items():
             is_tuple = isinstance(vars(modules[path]).get(name), tuple)
             vars(modules[path])[name] = _tuples(value) if is_tuple else _as_json(value)
 
 
 def _tuples(value):
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@contextlib.contextmanager
+def kept(model):
+    """Return a context after which the attributes of all layers are what they were, but for what arrays hold."""
+    before, values = [(module, dict(vars(module))) for module in model.modules()], plain(model)
+    try:
+        yield
+    finally:
+        for module, own in before:
+            vars(module).clear()
+            vars(module).update(own)
+        _set(dict(model.named_modules()), values)
 
 
 class Watch:

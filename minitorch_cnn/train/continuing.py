@@ -59,7 +59,8 @@ def note_changes(trainer):
     ------
     ValueError
         If an option or the recipe was replaced after the trainer was made: the files would name the first one. If the
-        loss or another part of the user's own is not that of the run so far.
+        loss or another part of the user's own is not that of the run so far, or a parameter learns that the optimiser
+        does not have.
     """
     settings, made = trainer.settings, {"recipe": Recipe(**trainer.settings["recipe"])}
     for name in ("recipe", *state.OPTIONS):
@@ -67,6 +68,7 @@ def note_changes(trainer):
             expected = f"{expected!r}, which the trainer was made with"
             raise ValueError(f"Trainer: {name} - expected {expected}, got {got!r}; make a new one")
     _check_parts(trainer)
+    _check_optimised(trainer)
     hooks.warn_of_replaced(trainer.model, "Trainer")
     settings["architecture"] = network.note_changes(trainer.model, settings["architecture"], trainer.watch.look())
 
@@ -88,6 +90,16 @@ def _check_parts(trainer):
         if expected != got:
             cure = "set the attribute, or make a new trainer"
             raise ValueError(f"Trainer: {name} - expected {expected}, as in the run so far, got {got}; {cure}")
+
+
+def _check_optimised(trainer):
+    """Raise ValueError if a parameter learns of which the optimiser, made of those that did at first, knows nothing."""
+    known = {id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]}
+    for path, parameter in trainer.model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in known:
+            expected = "parameters that learned when the trainer was made, for its optimiser has no others"
+            cure = "freeze it, or let it learn and make a new trainer, such as by train.more"
+            raise ValueError(f"Trainer: model - expected {expected}, got {path}; {cure}")
 
 
 def _name_of(part):

@@ -17,7 +17,7 @@ import numpy as np
 from minitorch_cnn import arguments
 from minitorch_cnn.display import figures
 from minitorch_cnn.nn.tracing import keeping_modes
-from minitorch_cnn.train import setup, state
+from minitorch_cnn.train import attributes, setup, state
 from minitorch_cnn.train.nan_check import TrainingDivergedError
 from minitorch_cnn.train.report import plots
 from minitorch_cnn.train.trainer import Trainer
@@ -134,7 +134,7 @@ def _left_as_it_was(trainer: Trainer) -> Iterator[None]:
     saved: dict[str, Any] = state.snapshot(trainer.state, trainer.settings)
     learns = [(parameter, parameter.requires_grad) for parameter in trainer.model.parameters()]
     try:
-        with keeping_modes(trainer.model):
+        with attributes.kept(trainer.model), keeping_modes(trainer.model):
             yield
     finally:
         trainer.optimizer.zero_grad()

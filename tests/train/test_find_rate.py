@@ -43,6 +43,29 @@ def test_a_training_is_the_same_with_and_without_the_search(start, recipe, chang
     assert searched.progress.fingerprint == plain.progress.fingerprint
 
 
+class Counting(nn.Sequential):
+    """Keeps numbers of its calls, one of which the first call makes."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool(), nn.Linear(4, 2))
+        self.calls, self.sizes, self.seen = 0, [], []
+
+    def forward(self, x):
+        self.calls += 1
+        if self.training:
+            self.last = len(x)
+        self.sizes.append(len(x))
+        self.seen.append(x)
+        return super().forward(x)
+
+
+def test_the_search_leaves_numbers_of_a_network_as_they_were(start):
+    trainer = start(model=Counting())
+    before = trainer.model.calls, trainer.model.sizes.copy()
+    train.find_rate(trainer, steps=30)
+    assert (trainer.model.calls, trainer.model.sizes) == before and not hasattr(trainer.model, "last")
+
+
 def test_a_resumed_run_stays_in_its_epoch(start, go_on):
     trainer = start()
     with trainer._running():

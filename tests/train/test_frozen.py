@@ -151,3 +151,19 @@ def test_a_record_of_the_tree_as_older_versions_printed_it_fits(start, go_on, ma
     assert any("[frozen]" in line for line in rest["settings"]["architecture"]["structure"])
     weights.save(path, arrays, rest)
     assert go_on(model=make_model()).model[1].frozen
+
+
+def test_what_the_optimiser_does_not_have_must_not_learn(start, make_model):
+    """Layers that were frozen when the trainer was made, or came later, would stay as they are without a word."""
+    model = make_model()
+    model[0].freeze()
+    trainer = start(model=model, on_epoch=lambda trainer, record: trainer.model.unfreeze())
+    message = "Trainer: model - expected parameters that learned when the trainer was made, .* got 0.weight; freeze it"
+    with pytest.raises(ValueError, match=message):
+        trainer.fit()
+    assert trainer.progress.epoch == 1
+    trainer = start("replaced")
+    trainer.model[5] = nn.Linear(4, 2)
+    with pytest.raises(ValueError, match="got 5.weight; freeze it, or let it learn and make a new trainer"):
+        trainer.fit()
+    assert trainer.progress.step == 0
