@@ -6,6 +6,7 @@ sets the number. The caller of ``step()`` decides whether a step is a batch or a
 
 import bisect
 import math
+import warnings
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -96,10 +97,19 @@ class Schedule:
         ------
         ValueError
             If another schedule has taken over this one, or the optimiser's groups have changed.
+
+        Warns
+        -----
+        UserWarning
+            Of learning rates that were set by hand since: it overwrites them.
         """
         current = _in_charge.get(self.optimizer, lambda: None)()
         if current is not None and current is not self:
             raise ValueError(f"{self._name}: step - expected step() on {current._name}, which wraps this schedule")
+        got = [group["lr"] for group in self.optimizer.param_groups]
+        if got != self._written and len(got) == len(self._written):
+            expected = f"the rates that this schedule wrote, {self._written}, got {got}, which are lost now"
+            warnings.warn(f"{self._name}: optimizer - expected {expected}; delete the schedule first", stacklevel=2)
         self._set(self.steps + 1)
 
     def state_dict(self) -> dict[str, Any]:
@@ -144,6 +154,7 @@ class Schedule:
                 f"got {len(groups)}; add every group first"
             )
         self.steps: int = step
+        self._written = rates
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 

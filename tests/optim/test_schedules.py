@@ -345,3 +345,16 @@ def test_arguments_of_another_type_are_refused(make, message):
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make(optimizer())
+
+
+@pytest.mark.parametrize("make", [lambda o: optim.CosineLR(o, 9), lambda o: optim.WarmupLR(optim.StepLR(o, 2), 3)])
+def test_a_rate_that_was_set_by_hand_is_not_overwritten_without_a_word(make):
+    optimizer = optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    schedule = make(optimizer)
+    schedule.step()
+    optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.warns(UserWarning, match=r"LR: optimizer - expected the rates that this schedule wrote, .* \[0.5\]"):
+        schedule.step()
+    schedule.step()
+    schedule.load_state_dict(schedule.state_dict() | {"step": 1})
+    schedule.step()
