@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from minitorch_cnn import arguments
 from minitorch_cnn.data import ArrayDataset
 from minitorch_cnn.data.samples import as_arrays
 from minitorch_cnn.nn import hooks
@@ -113,6 +114,7 @@ def take_over(trainer, earlier):
     """
     notes, architecture = earlier.notes, earlier.saved["settings"].get("architecture")
     if (own := earlier.saved["settings"].get("own_parts")) is not None:  # which older versions did not record
+        arguments.instance("checkpoint: settings", dict, own_parts=own)
         trainer.settings["own_parts"] = own
     if architecture and network.has_other_code(trainer.model, architecture):
         notes = [*notes, f"the code of {architecture['name']} has changed since; the run continues with the new one"]

@@ -72,11 +72,15 @@ def test_every_part_of_a_trainer_that_was_replaced_is_asked_for(start, go_on):
         other.fit()
 
 
-def test_a_checkpoint_of_an_older_version_asks_for_nothing(start, go_on):
+def test_a_checkpoint_of_an_older_version_asks_for_nothing_and_an_altered_one_is_refused(start, go_on):
     stopped = start(save_every=0.0)
     stop_after(stopped, 9)
     path = stopped.checkpoints.paths()[0]
     arrays, metadata = weights.load(path)
+    metadata["settings"]["own_parts"] = "mine"
+    weights.save(path, arrays, metadata)
+    with pytest.raises(TypeError, match="checkpoint: settings: own_parts - expected an object of dict, got str"):
+        go_on()
     del metadata["settings"]["own_parts"]
     weights.save(path, arrays, metadata)
     go_on().fit()
