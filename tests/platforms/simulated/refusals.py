@@ -244,7 +244,8 @@ def _refuse_files(system):
     os.replace = _with_checks(os.replace, windows, removes=(0, 1), makes=1)
     os.remove = _with_checks(os.remove, windows, removes=(0,))
     os.unlink = _with_checks(os.unlink, windows, removes=(0,))
-    shutil._use_fd_functions = not windows
+    if windows:  # it has no descriptors of folders; Python 3.14 has chosen by now
+        shutil._use_fd_functions, shutil._rmtree_impl = False, shutil._rmtree_unsafe
 
 
 def _with_checks(function, windows, removes=(), makes=None, overwrites=True):
