@@ -188,7 +188,8 @@ def test_a_run_may_be_named_without_an_option(mcnn, trained):
     code, _, err = mcnn("eval", trained, "--model", "other")
     assert code == 2 and "leave out other or run: one model at a time" in err
     code, _, err = mcnn("explain", "saliency", trained, "--model", trained)
-    assert code == 2 and f"give the run by --model {trained}: a picture is expected in its place" in err
+    assert code == 2 and "give the run by --model " in err  # an old Pillow names its whole path
+    assert f"{trained}: a picture is expected in its place" in err
 
 
 def test_the_pictures_are_drawn_as_the_network_sees_them(mcnn, trained, images, tmp_path):
