@@ -129,7 +129,9 @@ def callables():
 
 
 def is_flag(argument):
-    return isinstance(argument.default, bool) or "bool" in str(argument.annotation).replace("tuple[bool, ...]", "")
+    text = str(argument.annotation).replace("tuple[bool, ...]", "")
+    of_arrays = "_SupportsArray" in text  # NumPy's ArrayLike, which old versions write out: it has bool among others
+    return isinstance(argument.default, bool) or ("bool" in text and not of_arrays)
 
 
 def flags():
