@@ -34,9 +34,9 @@ def describe(factory):
     Returns
     -------
     dict
-        "source": a digest of its own; "uses": one of the functions, classes and constants of its module that it uses;
-        "helpers": those of the user's other files. The first two are None where there is no source, or where a file
-        was edited after it was loaded, so that it is not what runs.
+        "source": a digest of its own source; "uses": a digest of the functions, classes and constants of its module
+        that it uses; "helpers": digests of the user's other files. The first two are None where there is no source, or
+        where a file was edited after it was loaded, so that it is not what runs.
     """
     module, found = module_of(factory), {}
     if module is not None:
@@ -47,7 +47,7 @@ def describe(factory):
 
 
 def is_recorded(factory, recorded):
-    """Return whether a class or function has the code that a record of one says; older records lack two entries."""
+    """Return whether a class or function still has the code of its record; older records lack two entries."""
     code = describe(factory)
     later = {key: recorded.get(key, code[key]) for key in ("uses", "helpers")}
     return code == {"source": recorded.get("source")} | later

@@ -39,13 +39,12 @@ def is_loaded_as_it_is(module):
         return digest == files.hash_file(module.__file__)
     try:
         text = pathlib.Path(module.__file__).read_bytes()
-        now = set(_within(compile(text, module.__file__, "exec", dont_inherit=True)))
         tree = ast.parse(text)
+        now = set(_within(compile(tree, module.__file__, "exec", dont_inherit=True)))
     except (OSError, SyntaxError, ValueError):
         return False
-    assigned = Counter(
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    )
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    assigned = Counter(node.id for node in names if isinstance(node.ctx, ast.Store))
     once = {name for name, times in assigned.items() if times == 1}
     literals = all(_agree(written, loaded) for written, loaded in _literals(tree.body, vars(module), once))
     return literals and all(function.__code__ in now for function in _functions(module))

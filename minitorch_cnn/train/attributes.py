@@ -21,7 +21,7 @@ _DEPTH = 8  # of lists in lists: one that contains itself has no end
 
 
 class Seen(NamedTuple):
-    """The attributes of all layers of a network at one time, but for modules, parameters and buffers."""
+    """The attributes of all layers of a network at one time, without modules, parameters and buffers."""
 
     values: dict[str, dict[str, Any]]  # by path and name, as JSON holds them
     others: dict[tuple[str, str], Any]  # by (path, name): of an array its shape and checksum, else a type

@@ -35,7 +35,7 @@ def keep(trainer):
     """Write the classifier of an epoch that has just ended, if it is the best and the recipe keeps the best one."""
     history = trainer.progress.history
     if trainer.recipe.keeps_best and trainer.ranks.rank == 0 and epoch(history) is history[-1]:
-        now = {"attributes": attributes.plain(trainer.model)}  # those that later epochs change are others at the end
+        now = {"attributes": attributes.plain(trainer.model)}  # later epochs may change them
         Classifier(trainer.model, trainer.settings | now).save(trainer.folder.best)
 
 

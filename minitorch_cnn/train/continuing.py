@@ -59,9 +59,9 @@ def note_changes(trainer):
     Raises
     ------
     ValueError
-        If an option or the recipe was replaced after the trainer was made: the files would name the first one. If the
-        loss or another part of the user's own is not that of the run so far, or a parameter learns that the optimiser
-        does not have.
+        If an option or the recipe was replaced after the trainer was made: the files would name the first one. Also if
+        the loss or another part that the user has set is not that of the run so far, or if a parameter learns that the
+        optimiser does not have.
     """
     settings, made = trainer.settings, {"recipe": Recipe(**trainer.settings["recipe"])}
     for name in ("recipe", *state.OPTIONS):
@@ -75,7 +75,7 @@ def note_changes(trainer):
 
 
 def parts(trainer):
-    """Return what a user may replace in a trainer by functions or objects of his own: files have but their names."""
+    """Return the parts of a trainer that a user may replace by own functions or objects; files hold their names."""
     return {name: getattr(trainer, name) for name in ("loss", "loader", "trainable", "average_gradients")}
 
 
@@ -94,7 +94,7 @@ def _check_parts(trainer):
 
 
 def _check_optimised(trainer):
-    """Raise ValueError if a parameter learns of which the optimiser, made of those that did at first, knows nothing."""
+    """Raise ValueError if a parameter learns that the optimiser does not have: it would never change."""
     known = {id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]}
     for path, parameter in trainer.model.named_parameters():
         if parameter.requires_grad and id(parameter) not in known:

@@ -264,7 +264,7 @@ class Trainer:
     def _running(self):
         """Hold folder, clock, progress bar and worker processes during a `fit`."""
         with self._locked():
-            continuing.note_changes(self)  # before a step is taken that no file could tell of
+            continuing.note_changes(self)  # refuses what no file can record, before the first step
             agreement.at_start(self.ranks, self.settings, self.progress.step, self.parameters)
             with rng.using(self.state.random):
                 rng.jump(self.ranks.rank)  # each rank has its own dropout
@@ -388,7 +388,7 @@ class Trainer:
         RunFolderError
             If another process works in the folder.
         ValueError
-            If the test set has other classes, or is the training set, or there is neither it nor a holdout.
+            If the test set has other classes or is the training set, or there is neither a test set nor a holdout.
         """
         eval_set, kind = results.eval_set(self, test_set), "holdout" if test_set is None else "test"
         with self._locked():

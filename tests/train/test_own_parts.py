@@ -17,21 +17,35 @@ def half_again(logits, labels):
 half_again.right = Objective.right
 
 
-def test_a_run_with_a_loss_of_its_own_continues_with_that_alone(start, go_on):
+def clipped(parameters):
+    for parameter in parameters:
+        np.clip(parameter.grad, -0.01, 0.01, out=parameter.grad)
+
+
+@pytest.mark.parametrize("part, own", [("loss", half_again), ("average_gradients", clipped)])
+def test_a_run_with_a_part_of_its_own_continues_with_that_alone(start, go_on, part, own):
     """No file holds a function, so the user sets it again; its name is recorded."""
     whole = start("whole")
-    whole.loss = half_again
+    setattr(whole, part, own)
     whole.fit()
     stopped = start(save_every=0.0)
-    stopped.loss = half_again
+    setattr(stopped, part, own)
     stop_after(stopped, 9)
     resumed = go_on()
-    with pytest.raises(ValueError, match="loss - expected half_again, as in the run so far, got that"):
+    with pytest.raises(ValueError, match=f"{part} - expected {own.__name__}, as in the run so far, got that"):
         resumed.fit()
     assert resumed.progress.step == 9
-    resumed.loss = half_again
+    setattr(resumed, part, own)
     resumed.fit()
     assert_same(resumed, whole)
+
+
+def test_a_loader_that_was_replaced_after_a_checkpoint_is_refused(start):
+    other = start("other")
+    other.save()
+    other.loader = copy.copy(other.loader)
+    with pytest.raises(ValueError, match="loader - expected that of the recipe, as in the run so far, got Data"):
+        other.fit()
 
 
 def test_a_label_smoothing_that_was_set_by_hand_is_not_lost(start, go_on):
@@ -45,31 +59,6 @@ def test_a_label_smoothing_that_was_set_by_hand_is_not_lost(start, go_on):
     trainer.loss.label_smoothing = 0.2
     with pytest.raises(ValueError, match=r"loss - expected that of the recipe, as in the run so far, got Objective"):
         trainer.save()
-
-
-def clipped(parameters):
-    for parameter in parameters:
-        np.clip(parameter.grad, -0.01, 0.01, out=parameter.grad)
-
-
-def test_every_part_of_a_trainer_that_was_replaced_is_asked_for(start, go_on):
-    whole = start("whole")
-    whole.average_gradients = clipped
-    whole.fit()
-    stopped = start(save_every=0.0)
-    stopped.average_gradients = clipped
-    stop_after(stopped, 9)
-    with pytest.raises(ValueError, match="average_gradients - expected clipped, as in the run so far, got that"):
-        go_on().fit()
-    resumed = go_on()
-    resumed.average_gradients = clipped
-    resumed.fit()
-    assert_same(resumed, whole)
-    other = start("other")
-    other.save()
-    other.loader = copy.copy(other.loader)
-    with pytest.raises(ValueError, match="loader - expected that of the recipe, as in the run so far, got Data"):
-        other.fit()
 
 
 def test_a_checkpoint_of_an_older_version_asks_for_nothing_and_an_altered_one_is_refused(start, go_on):

@@ -40,7 +40,7 @@ def on_parameters(ranks, step, parameters):
 
 @contextlib.contextmanager
 def unchanged(ranks, model, parameters):
-    """Return a context in which rank 0 alone calls a function of the user, which must not change its network alone.
+    """Return a context in which rank 0 alone calls a function of the user: it must not change the network there.
 
     Raises
     ------

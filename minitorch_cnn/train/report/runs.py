@@ -103,19 +103,19 @@ class Runs:
 
     def _cautions(self):
         """Return a sentence for each dataset and network of one name that was not the same in all runs."""
-        told = {"dataset": "the images of", "model": "the code of"}
-        groups = {}  # by kind and name: names of the runs by what tells datasets, or code, apart
+        groups = {}  # by what runs share, and size of the images: names of the runs by digest
         for name, run in zip(self._names, self.runs, strict=True):
-            known = {"dataset": run.settings.get("data_sha256"), "model": _code_of(run.settings)}
-            sides = {"dataset": str(run.settings.get("input_size")), "model": ""}  # a dataset has images of one size
-            for kind, identity in known.items():
-                if identity:
-                    parts = groups.setdefault((kind, getattr(run, kind), sides[kind]), {})
-                    parts.setdefault(repr(identity), []).append(name)
+            images = f"the images of {run.dataset}", str(run.settings.get("input_size"))
+            for shared, digest in (
+                (images, run.settings.get("data_sha256")),
+                ((f"the code of {run.model}", ""), _code_of(run.settings)),
+            ):
+                if digest:
+                    groups.setdefault(shared, {}).setdefault(repr(digest), []).append(name)
         return [
-            f"not the same in all runs: {told[kind]} {shared}, so that their accuracies do not compare: "
+            f"not the same in all runs: {what}, so that their accuracies do not compare: "
             f"{' / '.join(', '.join(names) for names in parts.values())}"
-            for (kind, shared, _), parts in groups.items()
+            for (what, _), parts in groups.items()
             if len(parts) > 1
         ]
 
