@@ -80,7 +80,7 @@ def ours(options):
     """Prepare our convolutions."""
     import minitorch_cnn as mt
     from minitorch_cnn.ops.conv_algorithms import candidates
-    from minitorch_kernels.conv import select
+    from minitorch_kernels.conv import selection
 
     if options.threads:
         mt.set_num_threads(options.threads)
@@ -89,7 +89,7 @@ def ours(options):
         hyper = {"stride": (layer.stride,) * 2, "padding": (1,) * 4, "dilation": (1, 1), "groups": layer.groups}
         pixels, weight, gradients = layer.arrays(options.batch)
         x, grad = (array.transpose(0, 3, 1, 2) for array in (pixels, gradients))
-        choice = select.choose(*candidates(options.algorithm, x, weight, grad.shape[2:], **hyper))
+        choice = selection.choose(*candidates(options.algorithm, x, weight, grad.shape[2:], **hyper))
         forward, backward_input, backward_weight = (functools.partial(one.function, **hyper) for one in choice)
         calls[layer.name("forward")] = functools.partial(forward, x, weight, None)
         calls[layer.name("input gradient")] = functools.partial(backward_input, grad, weight, input_size=x.shape[2:])

@@ -1,6 +1,8 @@
 """Rules of the source code that a program can check."""
 
 import ast
+import importlib.machinery
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -51,6 +53,18 @@ def test_the_oracle_and_the_fallback_need_numpy_alone():
 def test_torch_and_scipy_are_never_imported_at_run_time():
     for path in [*PACKAGE.rglob("*.py"), *KERNELS.rglob("*.py")]:
         assert not {"torch", "scipy"} & set(imported_packages(path)), path
+
+
+def test_modules_are_not_named_like_the_compiled_ones_of_python():
+    """jedi takes a module `x.select` for Python's own where that is built into the interpreter, as uv's is."""
+    compiled = set(sys.builtin_module_names)
+    for name in sys.stdlib_module_names - {"antigravity", "this"}:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin and spec.origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+            compiled.add(name)
+    own = {path.stem for folder in (PACKAGE, KERNELS) for path in folder.rglob("*.py")}
+    assert "select" in compiled
+    assert not own & compiled
 
 
 def test_numba_flags_stand_in_one_place():

@@ -39,13 +39,13 @@ class Hop(NamedTuple):
 START = (
     Hop("minitorch_cnn/nn/conv.py", "Conv2d.forward", "return ops.", "conv2d"),
     Hop("minitorch_cnn/ops/conv.py", "conv2d", "return ", "Conv2d"),
-    Hop("minitorch_cnn/ops/conv.py", "Conv2d.forward", "ctx.algorithm = kernels.conv.select.", "choose"),
-    Hop(f"{CONV}/select.py", "choose", "def choose(problem, rows=", "TABLE"),
+    Hop("minitorch_cnn/ops/conv.py", "Conv2d.forward", "ctx.algorithm = kernels.conv.selection.", "choose"),
+    Hop(f"{CONV}/selection.py", "choose", "def choose(problem, rows=", "TABLE"),
 )
 PATHS = {
     "indirect": (
         *START,
-        Hop(f"{CONV}/select.py", "TABLE", "indirect.", "conv2d_forward_indirect"),
+        Hop(f"{CONV}/selection.py", "TABLE", "indirect.", "conv2d_forward_indirect"),
         Hop(f"{CONV}/indirect.py", "conv2d_forward_indirect", "    ", "_multiply_windows"),
         Hop(f"{CONV}/indirect.py", "_multiply_windows", "    ", "indirect_gemm"),
         Hop("minitorch_kernels/gemm/matmul.py", "indirect_gemm", "    ", "microkernel"),
@@ -53,7 +53,7 @@ PATHS = {
     ),
     "winograd": (
         *START,
-        Hop(f"{CONV}/select.py", "TABLE", "forward=winograd.", "conv2d_forward_winograd"),
+        Hop(f"{CONV}/selection.py", "TABLE", "forward=winograd.", "conv2d_forward_winograd"),
         Hop(f"{CONV}/winograd/correlate.py", "conv2d_forward_winograd", "fill=", "fill_by_tiles"),
         Hop(f"{CONV}/winograd/correlate.py", "fill_by_tiles", "    ", "_by_tiles"),
         Hop(f"{CONV}/winograd/correlate.py", "_by_tiles", "    ", "_multiply"),

@@ -181,7 +181,7 @@ def _measure(name, x, weight, scale, hyper):
 
     from minitorch_cnn.ops.conv_algorithms import candidates
     from minitorch_cnn.shapes import nchw, nhwc
-    from minitorch_kernels.conv import select
+    from minitorch_kernels.conv import selection
 
     size = _output_size(x, weight, hyper)
     grad_out = nchw(np.random.default_rng(1).standard_normal((len(x), *size, len(weight)), np.float32))
@@ -194,7 +194,7 @@ def _measure(name, x, weight, scale, hyper):
         ("weight gradient", (nhwc(x), nhwc(grad_out)), {"kernel_size": weight.shape[2:]}),
     )[: len(passes)]:
         chosen, (_, _, exact) = (
-            select.choose(*candidates(algorithm, x, weight, size, **hyper))[PASSES.index(which)]
+            selection.choose(*candidates(algorithm, x, weight, size, **hyper))[PASSES.index(which)]
             for algorithm in (name, "im2col")
         )
         bias = (None,) if which == "forward" else ()

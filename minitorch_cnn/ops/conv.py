@@ -72,7 +72,7 @@ class Conv2d(Function):
     @staticmethod
     def forward(ctx, x, weight, bias, *, algorithm, **hyper):
         candidates = conv_algorithms.candidates(algorithm, x, weight, ctx.output_shape[2:], **hyper)
-        ctx.algorithm = kernels.conv.select.choose(*candidates)  # its functions are those of select.TABLE
+        ctx.algorithm = kernels.conv.selection.choose(*candidates)  # its functions are those of selection.TABLE
         ctx.hyper = hyper
         ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
         need_x, need_weight, _ = ctx.needs_grad

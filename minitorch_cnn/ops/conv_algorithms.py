@@ -1,6 +1,6 @@
 """The algorithms of convolution: names for users, the choice of "auto", and registration of a user's algorithm.
 
-The table of the compiled algorithms, read from the top, is `minitorch_kernels.conv.select`.
+The table of the compiled algorithms, read from the top, is `minitorch_kernels.conv.selection`.
 """
 
 import functools
@@ -95,7 +95,7 @@ def check(name, owner="conv2d"):
 
 
 def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
-    """Return a convolution as the arguments of `minitorch_kernels.conv.select.choose`.
+    """Return a convolution as the arguments of `minitorch_kernels.conv.selection.choose`.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
     ValueError
         If the algorithm cannot compute this convolution.
     """
-    select = kernels.conv.select
-    problem = select.Problem(
+    selection = kernels.conv.selection
+    problem = selection.Problem(
         images=len(x),
         block=block_size(len(x)),
         in_channels=x.shape[1],
@@ -138,19 +138,21 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
     if name in ("direct", "winograd") and not kernels.runtime.simd.supports(x.dtype):
         expected = "'im2col' or 'reference' where nothing is compiled"
         raise ValueError(f"conv2d: algorithm - expected {expected}, got {name!r}")
-    rows = select.TABLE if name == "auto" else tuple(_asked(name, row) for row in select.TABLE if row.family == name)
-    if name != "auto" and not any(row.supports(problem) for row in rows):
-        raise ValueError(
-            "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd', "
-            f"got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
-        )
-    return problem, (select.EMPTY,) if problem.empty() else rows
+    rows = selection.TABLE
+    if name != "auto":
+        rows = tuple(_asked(name, row) for row in rows if row.family == name)
+        if not any(row.supports(problem) for row in rows):
+            raise ValueError(
+                "conv2d: algorithm - expected 3 x 3 or 5 x 5 filters, stride 1, dilation 1 and groups 1 for 'winograd'"
+                f", got weight {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
+            )
+    return problem, (selection.EMPTY,) if problem.empty() else rows
 
 
 def explain_choice(inputs, output_shape, *, algorithm, **hyper):
     """Return the `ConvAlgorithm` of a call of the operation `Conv2d`, whose inputs are x, weight and bias."""
     x, weight, _ = inputs
-    choice = kernels.conv.select.choose(*candidates(algorithm, x, weight, output_shape[2:], **hyper))
+    choice = kernels.conv.selection.choose(*candidates(algorithm, x, weight, output_shape[2:], **hyper))
     return ConvAlgorithm(*(Chosen(chosen.name, chosen.reason) for chosen in choice))
 
 
@@ -170,7 +172,7 @@ def _reference():
 
 def _own_rows(own):
     """Return the rows for an algorithm on arrays (N, C, H, W): its own functions, and im2col's where it has none."""
-    Row, im2col = kernels.conv.select.Row, kernels.conv.select.TABLE[-1]
+    Row, im2col = kernels.conv.selection.Row, kernels.conv.selection.TABLE[-1]
     adapters = _map_to_map, _map_to_map, _maps_to_weight
     functions = [f and functools.partial(adapt, f) for adapt, f in zip(adapters, own[1:], strict=True)]
     row = Row(own.name, own.name, _always, _always, "asked for by name", *functions)

@@ -64,7 +64,7 @@ class ConvTranspose2d(Function):
         ctx.hyper, ctx.kernel_size = hyper, weight.shape[2:]
         image = np.broadcast_to(x.dtype.type(0), ctx.output_shape)  # what the convolution would read: its shape alone
         candidates = conv_algorithms.candidates(algorithm, image, weight, x.shape[2:], **hyper)
-        ctx.algorithm = kernels.conv.select.choose(*candidates)
+        ctx.algorithm = kernels.conv.selection.choose(*candidates)
         need_x, need_weight, _ = ctx.needs_grad
         ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
         out = ctx.algorithm.backward_input.function(nhwc(x), weight, input_size=ctx.output_shape[2:], **hyper)

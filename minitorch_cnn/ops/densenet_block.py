@@ -57,7 +57,7 @@ class _Arrays(NamedTuple):
         """Return the algorithm for this convolution of maps (N, H, W, C)."""
         out_size = Conv2d.output_shape(nchw(x).shape, self.weight.shape, None, algorithm="auto", **self.hyper)[2:]
         candidates = conv_algorithms.candidates("auto", nchw(x), self.weight, out_size, **self.hyper)
-        return kernels.conv.select.choose(*candidates)
+        return kernels.conv.selection.choose(*candidates)
 
     def convolve(self, x):
         return self.convolution(x).forward.function(x, self.weight, self.bias, **self.hyper)

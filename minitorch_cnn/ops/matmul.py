@@ -70,7 +70,7 @@ class MatMul(Function):
         need_a, need_b = ctx.needs_grad
         ctx.save(a if need_b else None, b if need_a else None)  # the gradient of each reads the other
         ctx.transposed = b.swapaxes(-1, -2).flags.c_contiguous  # weights of linear layers, and their gradient
-        ctx.multiply = kernels.gemm.select.choose(b, kernels.runtime.precision.get_precision())
+        ctx.multiply = kernels.gemm.selection.choose(b, kernels.runtime.precision.get_precision())
         return _product(ctx.multiply, a, b)
 
     @staticmethod

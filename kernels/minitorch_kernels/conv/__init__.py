@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.conv import im2col as im2col
     from minitorch_kernels.conv import indirect as indirect
     from minitorch_kernels.conv import indirect_weight as indirect_weight
-    from minitorch_kernels.conv import select as select
+    from minitorch_kernels.conv import selection as selection
     from minitorch_kernels.conv import small_cin as small_cin
     from minitorch_kernels.conv import small_cout as small_cout
     from minitorch_kernels.conv import winograd as winograd

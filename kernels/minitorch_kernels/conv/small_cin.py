@@ -54,7 +54,7 @@ class Windows(NamedTuple):
 def is_faster(problem, small_cout):
     """Return True where this takes less time than `indirect`, or than the algorithm `small_cout` if that would run.
 
-    Counted in multiply-adds of vectors, and measured on AVX-512. ``problem`` is a `select.Problem`.
+    Counted in multiply-adds of vectors, and measured on AVX-512. ``problem`` is a `selection.Problem`.
     """
     (kernel_height, kernel_width), one = problem.kernel_size, lanes(problem.dtype)
     taps, window = kernel_height * kernel_width, kernel_height * kernel_width * problem.in_channels

@@ -10,6 +10,6 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.gemm import matmul as matmul
     from minitorch_kernels.gemm import microkernel as microkernel
     from minitorch_kernels.gemm import pack as pack
-    from minitorch_kernels.gemm import select as select
+    from minitorch_kernels.gemm import selection as selection
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.gemm import bf16, matmul, select
+from minitorch_kernels.gemm import bf16, matmul, selection
 from minitorch_kernels.gemm.bf16 import round_to_bf16
 from minitorch_kernels.runtime import simd
 
@@ -162,4 +162,4 @@ def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
     ],
 )
 def test_which_function_multiplies(dtype, shape, precision, function):
-    assert select.choose(np.zeros(shape, dtype), precision) is function
+    assert selection.choose(np.zeros(shape, dtype), precision) is function

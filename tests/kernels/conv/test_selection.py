@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minitorch_kernels import reference
-from minitorch_kernels.conv import borders, select
+from minitorch_kernels.conv import borders, selection
 from minitorch_kernels.runtime import simd
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no micro-kernel fits this machine")
@@ -32,11 +32,11 @@ class Layer:
         padding = (self.padding,) * 4
         out = borders.output_size(*pairs, padding, (1, 1))
         sizes = self.images, self.images, self.channels, self.filters, pairs[0], out, *pairs[1:], padding
-        return select.Problem(*sizes, (1, 1), self.groups, np.dtype(dtype), self.precision)
+        return selection.Problem(*sizes, (1, 1), self.groups, np.dtype(dtype), self.precision)
 
 
 def family(name):
-    return [row for row in select.TABLE if row.family == name]
+    return [row for row in selection.TABLE if row.family == name]
 
 
 PROCESSORS = {"avx512": (64, 8), "avx2": (32, 6), "neon": (16, 8)}  # bytes of a vector register, and MR
@@ -44,15 +44,15 @@ PROCESSORS = {"avx512": (64, 8), "avx2": (32, 6), "neon": (16, 8)}  # bytes of a
 
 @pytest.fixture
 def choose_on(monkeypatch):
-    """Return `select.choose` as it answers on a processor; nothing is compiled, so this machine need not have it."""
-    monkeypatch.setattr(select, "_choose", select._choose.__wrapped__)  # what it remembers holds for this machine
+    """Return `selection.choose` as it answers on a processor; nothing is compiled, so this machine need not have it."""
+    monkeypatch.setattr(selection, "_choose", selection._choose.__wrapped__)  # what it remembers holds for this machine
 
     def choose(processor, layer):
         vector_bytes, mr = PROCESSORS[processor]
         monkeypatch.setattr(simd, "VECTOR_BYTES", vector_bytes)
-        for module in (select.small_cout, select.small_cin, select.indirect_weight):
+        for module in (selection.small_cout, selection.small_cin, selection.indirect_weight):
             monkeypatch.setattr(module, "MR", mr)
-        return select.choose(layer.problem())
+        return selection.choose(layer.problem())
 
     return choose
 
@@ -134,31 +134,31 @@ def test_input_gradients_go_by_windows_where_few_channels_meet_many_filters(
 
 
 def test_a_family_is_taken_where_it_is_not_the_fastest():
-    assert {one.name for one in select.choose(Layer().problem(), family("direct"))} == {"indirect"}
+    assert {one.name for one in selection.choose(Layer().problem(), family("direct"))} == {"indirect"}
     tiny = Layer(images=1, channels=2, filters=2, size=4).problem()
-    assert {one.name for one in select.choose(tiny, family("winograd"))} == {"winograd"}
+    assert {one.name for one in selection.choose(tiny, family("winograd"))} == {"winograd"}
     with pytest.raises(LookupError, match="no algorithm for forward among winograd, winograd supports"):
-        select.choose(Layer(stride=2).problem(), family("winograd"))
+        selection.choose(Layer(stride=2).problem(), family("winograd"))
 
 
 def test_without_a_micro_kernel_im2col_is_taken(monkeypatch):
     monkeypatch.setattr(simd, "jit_enabled", lambda: False)
-    assert {row.name for row in select.choose(Layer().problem())} == {"im2col"}
-    assert {row.name for row in select.choose(Layer().problem(np.int64))} == {"im2col"}
+    assert {row.name for row in selection.choose(Layer().problem())} == {"im2col"}
+    assert {row.name for row in selection.choose(Layer().problem(np.int64))} == {"im2col"}
 
 
 def test_few_tiles_and_many_filters_go_panel_by_panel():
-    forward, backward_input, _ = select.choose(Layer(images=8, channels=512, filters=512, size=8).problem())
+    forward, backward_input, _ = selection.choose(Layer(images=8, channels=512, filters=512, size=8).problem())
     assert forward.function.__name__ == "conv2d_forward_panels"
     assert backward_input.function.__name__ == "conv2d_backward_input_panels"
 
 
 def test_every_row_has_a_function_a_reason_and_a_family_that_users_know():
-    for row in select.TABLE:
-        assert any(getattr(row, product) for product in select.PRODUCTS) and row.reason
-        assert row.family in ("direct", "winograd", "im2col") or row is select.EMPTY
-    last = select.TABLE[-1]
-    assert all(getattr(last, product) for product in select.PRODUCTS)  # so that there is always a row
+    for row in selection.TABLE:
+        assert any(getattr(row, product) for product in selection.PRODUCTS) and row.reason
+        assert row.family in ("direct", "winograd", "im2col") or row is selection.EMPTY
+    last = selection.TABLE[-1]
+    assert all(getattr(last, product) for product in selection.PRODUCTS)  # so that there is always a row
 
 
 PROBLEMS = [  # channels, filters, kernel, stride, padding, dilation, groups
@@ -184,11 +184,12 @@ def worked(sizes):
         "backward_weight": reference.conv2d_backward_weight(x, grad, kernel_size=(kernel,) * 2, **hyper),
     }
     shapes = (9, 8), out.shape[2:], (kernel,) * 2, hyper["stride"], hyper["padding"], hyper["dilation"]
-    return select.Problem(2, 2, channels, filters, *shapes, groups, np.dtype(np.float32)), x, weight, grad, hyper, right
+    problem = selection.Problem(2, 2, channels, filters, *shapes, groups, np.dtype(np.float32))
+    return problem, x, weight, grad, hyper, right
 
 
 @pytest.mark.parametrize("sizes", PROBLEMS, ids=str)
-@pytest.mark.parametrize("row", select.TABLE, ids=lambda row: f"{row.family}-{row.name}")
+@pytest.mark.parametrize("row", selection.TABLE, ids=lambda row: f"{row.family}-{row.name}")
 def test_what_a_row_supports_it_computes(row, sizes):
     problem, x, weight, grad, hyper, right = worked(sizes)
     if not row.supports(problem):
@@ -199,7 +200,7 @@ def test_what_a_row_supports_it_computes(row, sizes):
         "backward_input": lambda f: f(grad_pixels, weight, input_size=(9, 8), **hyper).transpose(0, 3, 1, 2),
         "backward_weight": lambda f: f(pixels, grad_pixels, kernel_size=problem.kernel_size, **hyper),
     }
-    for product in select.PRODUCTS:
+    for product in selection.PRODUCTS:
         if function := getattr(row, product):
             atol = 2e-4 * np.abs(right[product]).max()
             np.testing.assert_allclose(calls[product](function), right[product], rtol=0, atol=atol, err_msg=product)
