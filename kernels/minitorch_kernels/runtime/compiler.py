@@ -47,11 +47,13 @@ try:
         from numba.core.compiler_lock import global_compiler_lock as compiler_lock
         from numba.core.event import Listener
         from numba.core.registry import CPUDispatcher, cpu_target
+        from numba.core.runtime._nrt_python import c_helpers
         from numba.core.serialize import dumps
         from numba.extending import intrinsic
 except ModuleNotFoundError as error:
     _explain(error)
-    llvmlite = llvm = numba = ir = types = cgutils = config = event = compiler_lock = cpu_target = dumps = _Missing()
+    llvmlite = llvm = numba = ir = types = cgutils = config = event = compiler_lock = _Missing()
+    cpu_target = c_helpers = dumps = _Missing()
     CompileResultCacheImpl = FunctionCache = JITCodeLibrary = Compiler = Listener = CPUDispatcher = object
 
     def intrinsic(function):
