@@ -13,6 +13,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from minitorch_cnn.display import signs
+
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
@@ -123,7 +125,7 @@ def blank(title: str = "", *, slides: float = 1, pads: tuple[float, float] | Non
 
 def shortened(name: str, most: int) -> str:
     """Return a name of at most ``most`` letters; an ellipsis stands for those that are left out."""
-    return name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return name if len(name) <= most else f"{name[: most - 1]}{signs.ELLIPSIS}"
 
 
 def signed() -> "Colormap":

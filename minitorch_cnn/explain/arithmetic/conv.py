@@ -8,6 +8,7 @@ import numpy as np
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import ops
 from minitorch_cnn.autograd import enable_grad
+from minitorch_cnn.display import signs
 from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
@@ -18,7 +19,7 @@ RULES = {
     1: "S(i) = sum over m of I(i*stride + m*dilation - padding) K(m)",
     2: "S(i, j) = sum over m, n of I(i*stride + m*dilation - padding, j*stride + n*dilation - padding) K(m, n)",
 }
-_SIGNS = ("\N{ASTERISK OPERATOR}", "=")
+_SIGNS = (signs.ASTERISK, "=")
 
 
 class _Problem:
@@ -139,7 +140,7 @@ def conv(
         problem.sizes,
         *grids,
         steps,
-        ("\N{ASTERISK OPERATOR}", "="),
+        (signs.ASTERISK, "="),
         windows=True,
         computed_by=problem.computed_by(algorithm),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import arguments, nn, ops, optim
 from minitorch_cnn.autograd import enable_grad
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.arithmetic.steps import agree, numbers
 from minitorch_cnn.explain.arithmetic.text import matrix, short
 from minitorch_cnn.io import files
@@ -226,7 +226,7 @@ def draw_numbers(axes, values, heading, colour=figures.INK):
     colours = LinearSegmentedColormap.from_list("blue-orange", ["#7CB5D9", "white", "#E8A672"])  # pale, for black text
     largest = np.abs(values).max() or 1
     axes.imshow(values, cmap=colours, vmin=-largest, vmax=largest)
-    texts = [[short(value).replace("-", "\N{MINUS SIGN}") for value in row] for row in values]
+    texts = [[short(value).replace("-", signs.MINUS) for value in row] for row in values]
     cell = _HEIGHT / max(values.shape)  # points
     size = min(20, 0.55 * cell, 1.25 * cell / max(len(text) for row in texts for text in row))
     if size >= figures.SMALL:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minitorch_cnn import arguments, ops
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.result import Picture
 from minitorch_cnn.nn import Conv1d, Conv2d, Module
 from minitorch_cnn.shapes import ShapeError, conv_output_size, padding4, pair
@@ -144,7 +144,7 @@ class ConvMatrix(Picture):
         if shown.shape[2] <= 3:
             for (y, x), number in np.ndenumerate(index):
                 box = {"fc": "white", "ec": "none", "pad": 2}
-                text = f"{shown.flat[number]:.2g}".replace("-", "\N{MINUS SIGN}")
+                text = f"{shown.flat[number]:.2g}".replace("-", signs.MINUS)
                 axes.text(x, y, text, ha="center", va="center", fontsize=figures.SMALL, bbox=box)
         for border in range(1, len(shown)):
             axes.axhline(border * shown.shape[1] - 0.5, color="white", lw=4)

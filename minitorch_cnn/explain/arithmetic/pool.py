@@ -5,6 +5,7 @@ import numpy as np
 import minitorch_kernels.reference as textbook
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad
+from minitorch_cnn.display import signs
 from minitorch_cnn.explain.arithmetic.conv import incoming_gradient
 from minitorch_cnn.explain.arithmetic.steps import Grid, Step, WorkedExample, agree, numbers
 from minitorch_cnn.explain.arithmetic.text import factor, of_output, short, sizes
@@ -13,7 +14,7 @@ from minitorch_cnn.tensor import Tensor
 from minitorch_cnn.types import Operand, Size
 
 TITLES = {"max": "Max pooling", "avg": "Average pooling"}
-_ARROWS = ("\N{RIGHTWARDS ARROW}",) * 2
+_ARROWS = (signs.RIGHT_ARROW,) * 2
 
 
 class _Problem:

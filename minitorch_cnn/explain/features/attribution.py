@@ -12,7 +12,7 @@ import numpy as np
 
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.autograd import enable_grad, no_grad
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.features.feature_maps import displayed
 from minitorch_cnn.explain.features.filters import named
 from minitorch_cnn.explain.result import Picture
@@ -96,7 +96,7 @@ class Attribution(Picture):
         for number in range(count):
             above, below = grid[2 * (number // across) : 2 * (number // across) + 2, number % across]
             above.imshow(self.images[number], interpolation="nearest")
-            cross, colour = ("\N{BALLOT X} ", figures.WRONG) if self.wrong(number) else ("", figures.INK)
+            cross, colour = (f"{signs.CROSS} ", figures.WRONG) if self.wrong(number) else ("", figures.INK)
             title = cross + self.title(number).replace(" / ", "\n")
             above.set_title(title, fontsize=figures.SMALL, color=colour, parse_math=False)
             grey = np.repeat(self.images[number].mean(2, keepdims=True), 3, 2)

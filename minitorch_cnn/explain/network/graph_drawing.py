@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.network.boxes import layers, longest_path, single
 
 _TITLE = "The graph of operations, forward along the arrows"
@@ -107,7 +107,7 @@ def _frame(axes, grid, frame, last, rows):
         corner, width = (min(columns) - 0.47, row - 0.5), max(columns) - min(columns) + 0.94
         style = {"boxstyle": "round,pad=0,rounding_size=0.06", "fc": figures.GROUND, "ec": "none", "zorder": 0}
         axes.add_patch(FancyBboxPatch(corner, width, 0.5 + grid.top + 0.06, **style))
-    (x, y), text = places[-1], f"\N{MULTIPLICATION SIGN} {frame.count}"
+    (x, y), text = places[-1], f"{signs.TIMES} {frame.count}"
     if -y not in rows:
         return
     below = y - _half(last) - 0.03 - 0.12 * len(last.label)
@@ -138,7 +138,7 @@ def _shortened(path, widest):
         return path
     left = path[1 - widest :]
     whole = left if path[-len(left) - 1] == "." else left.partition(".")[2]  # parts, if one fits
-    return f"\N{HORIZONTAL ELLIPSIS}{whole or left}"
+    return f"{signs.ELLIPSIS}{whole or left}"
 
 
 def _arrow(axes, grid, link, main):

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.network.repeats import Step, fold
 
 COLOURS = {
@@ -27,7 +27,7 @@ NAMES = {
     "concat": "concatenation",
     "": "not known",
 }
-_SIGNS = {"add": "+", "product": "\N{MULTIPLICATION SIGN}", "concat": "||"}
+_SIGNS = {"add": "+", "product": signs.TIMES, "concat": "||"}
 _ROW = 44  # columns; longer networks continue in the next row
 _ROWS = 4  # of a slide
 _LABELLED = 32  # columns; of longer networks repeated blocks are drawn once, then only the first of a size is labelled
@@ -130,7 +130,7 @@ def _draw_frame(axes, places, count):
     style = {"boxstyle": "round,pad=0,rounding_size=0.2", "fc": figures.GROUND, "ec": "none", "zorder": 0}
     axes.add_patch(FancyBboxPatch((left - 0.45, lowest - 0.95), right - left + 0.9, 1.9 - lowest, **style))
     text = {"ha": "center", "va": "bottom", "fontsize": figures.LABEL, "weight": "bold", "zorder": 5}
-    axes.text((left + right) / 2, lowest - 0.92, f"\N{MULTIPLICATION SIGN} {count}", **text)
+    axes.text((left + right) / 2, lowest - 0.92, f"{signs.TIMES} {count}", **text)
 
 
 def _draw_row(axes, topology, places, labelled, below):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_cnn.display import figures
+from minitorch_cnn.display import figures, signs
 from minitorch_cnn.explain.arithmetic.text import short
 
 WIDTH, HEIGHT, MARGIN = 1280, 720, 36  # pixels of a slide
@@ -21,7 +21,7 @@ _TITLE, _TEXT, _EQUATION, _SMALLEST = 30, 19, 21, 18  # pixels of letters; numbe
 _LINES = 3  # of an equation
 _DIGITS = 4  # of a number in a cell, fewer where they do not fit
 _GAP = 0.4  # cells between planes
-_WIDTHS = {".": 0.32, "\N{MINUS SIGN}": 0.84, "+": 0.84, "\N{INFINITY}": 0.84}  # of letters, in ems; digits have 0.64
+_WIDTHS = {".": 0.32, signs.MINUS: 0.84, "+": 0.84, signs.INFINITY: 0.84}  # of letters, in ems; digits have 0.64
 _BETWEEN = 76  # pixels between grids
 _HEADING = 22
 
@@ -212,7 +212,7 @@ def _cells(name, grid, x, y, side, marked, known, smallest):
 def _number(value, digits):
     """Return a number as it stands in a cell."""
     text = short(value) if digits == _DIGITS else f"{value:.{digits}g}"
-    return text.replace("inf", "\N{INFINITY}").replace("-", "\N{MINUS SIGN}")
+    return text.replace("inf", signs.INFINITY).replace("-", signs.MINUS)
 
 
 def _digits(grid, side, smallest):
