@@ -62,12 +62,16 @@ def module_environment(**variables):
 
 
 def _search_path():
-    """Return the folders of `sys.path`; an empty entry, which an interactive Python has, is the current folder."""
+    """Return the folders of `sys.path` as absolute paths; an empty one is the current folder, as in interactive Python.
+
+    Python does not start where it has to complete a path and the current folder was removed.
+    """
+    entries = [str(entry) for entry in sys.path]
     try:
         current = os.getcwd()
-    except FileNotFoundError:  # it was deleted, so nothing can be imported from it
-        current = ""
-    return [folder for entry in sys.path if (folder := str(entry) or current)]
+    except FileNotFoundError:
+        return [entry for entry in entries if os.path.isabs(entry)]
+    return [os.path.join(current, entry) if entry else current for entry in entries]
 
 
 @contextlib.contextmanager

@@ -37,8 +37,18 @@ def test_a_current_folder_that_was_deleted(tmp_path, monkeypatch):
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(os, "getcwd", deleted)
-    monkeypatch.setattr(sys, "path", ["", "/a"])
+    monkeypatch.setattr(sys, "path", ["", "/a", "relative"])
     assert processes.module_environment()["PYTHONPATH"] == "/a"
+
+
+@pytest.mark.posix
+def test_a_process_starts_in_a_folder_that_was_removed(tmp_path, monkeypatch):
+    """Editable installs add a word to `sys.path` that is not an absolute path, with which Python would not start."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, "__editable__.finder"])
+    assert '"error"' in run("minitorch_cnn.diagnose.blas_check")
 
 
 def test_variables_are_added_to_the_environment(monkeypatch):

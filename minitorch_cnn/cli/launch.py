@@ -99,6 +99,8 @@ class _Attempts:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
         if self.stopped and code not in (0, EXIT_USAGE, EXIT_DIVERGED):
+            if code < 0:  # it was ended before it could answer, such as while it was starting
+                say("mcnn launch: stopped at once; the same command continues from the last checkpoint")
             return EXIT_STOPPED
         return 128 - code if code < 0 else code
 
