@@ -71,12 +71,16 @@ def style() -> Iterator[None]:
     Raises
     ------
     OSError
-        If the user's settings of matplotlib cannot be read: it cannot be imported then.
+        If the user's settings of matplotlib cannot be read, or MPLBACKEND is unknown: it cannot be imported then.
     """
     try:
         import matplotlib
     except UnicodeDecodeError as error:
         raise OSError(f"mend or remove the file matplotlibrc, which matplotlib reads first: {error}") from error
+    except ValueError as error:
+        if not (backend := os.environ.get("MPLBACKEND")):
+            raise
+        raise OSError(f"unset MPLBACKEND, or set it to a backend of matplotlib: it is {backend!r}") from error
 
     with matplotlib.rc_context(_STYLE):
         yield

@@ -57,8 +57,16 @@ def test_other_files(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_settings_of_matplotlib_that_are_no_text_are_named(tmp_path):
-    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 12\n\xff\n")
+@pytest.mark.parametrize(
+    "settings, variables, told",
+    [
+        (b"font.size: 12\n\xff\n", {}, "mend or remove the file matplotlibrc"),
+        (b"", {"MPLBACKEND": "nonsense"}, "unset MPLBACKEND, or set it to a backend of matplotlib: it is 'nonsense'"),
+    ],
+    ids=["not text", "backend"],
+)
+def test_settings_with_which_matplotlib_cannot_be_imported_are_named(tmp_path, settings, variables, told):
+    (tmp_path / "matplotlibrc").write_bytes(settings)
     program = """
 from minitorch_cnn.display import figures
 try:
@@ -66,6 +74,6 @@ try:
 except OSError as error:
     print(error)
 """
-    options = {"cwd": tmp_path, "env": module_environment(), "capture_output": True, "text": True}
+    options = {"cwd": tmp_path, "env": module_environment(**variables), "capture_output": True, "text": True}
     done = subprocess.run([sys.executable, "-c", program], **options)
-    assert done.stdout.startswith("mend or remove the file matplotlibrc") and done.returncode == 0, done.stderr
+    assert done.stdout.startswith(told) and done.returncode == 0, done.stderr
