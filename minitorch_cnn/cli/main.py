@@ -4,7 +4,9 @@ Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers
 `main`, where Ctrl-C is one line, and no traceback.
 """
 
+import contextlib
 import os
+import signal
 import sys
 
 from minitorch_cnn.cli import errors, streams
@@ -23,10 +25,34 @@ def main(argv=None):
     int
         0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
     """
+    with _CtrlC() as ctrl_c:
+        return _main(sys.argv[1:] if argv is None else argv, ctrl_c)
+
+
+class _CtrlC:
+    """Whether Ctrl-C was pressed: where it meets an import, NumPy or Python's compiler makes another error of it."""
+
+    pressed = False
+
+    def __enter__(self):
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+            with contextlib.suppress(ValueError):  # in another thread, where Python delivers no signals
+                signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error):
+        if signal.getsignal(signal.SIGINT) == self._press:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _press(self, number, frame):
+        self.pressed = True
+        raise KeyboardInterrupt
+
+
+def _main(words, ctrl_c):
     command = "mcnn"
     try:
         streams.escape_unknown()
-        words = sys.argv[1:] if argv is None else argv
         if not words:
             all_commands().print_help()
             return 0
@@ -54,6 +80,9 @@ def main(argv=None):
     except BrokenPipeError:  # such as `mcnn predict ... | head -1`
         return errors.EXIT_FAILED
     except Exception as error:
+        if ctrl_c.pressed:
+            streams.say("mcnn: stopped")
+            return errors.EXIT_STOPPED
         code, text = errors.explain(error)
         if code is None:
             raise  # a mistake of ours: the traceback is what its report needs

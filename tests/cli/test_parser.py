@@ -1,6 +1,8 @@
 """Help that helps, and one line for what was mistyped."""
 
+import concurrent.futures
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -160,6 +162,37 @@ def test_ctrl_c_while_commands_are_imported(module):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "mcnn: stopped\n")
+
+
+@pytest.mark.posix
+def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch):
+    """NumPy makes an ImportError of it, and Python's compiler a SyntaxError."""
+
+    def importing(arguments):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("cannot load module more than once per process") from None
+
+    monkeypatch.setattr(train, "planned", importing)
+    assert mcnn("train") == (130, "", "mcnn: stopped\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.posix
+def test_ctrl_c_stays_ignored_where_it_is(mcnn, monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(train, "planned", lambda arguments: signal.raise_signal(signal.SIGINT) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            mcnn("train")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_command_in_another_thread(mcnn):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        assert pool.submit(mcnn, "list").result()[0] == 0
 
 
 @pytest.mark.parametrize("threads", ["0", "abc", "", "-1", "1.5"])
