@@ -98,7 +98,7 @@ def report(compiled):
     threads = f"{kernels.runtime.threads.get_num_threads()} for kernels, {library['threads']} for BLAS"
     yield f"threads    {threads}; `--threads N` or minitorch_cnn.set_num_threads(N) sets both"
     yield from _blas_lines(library, cpu, measure.blas_check)
-    yield _cache_line(kernels.runtime.jit)
+    yield _cache_line(kernels.runtime)
     shares = [measure.share_of_cores()]
     yield from _busy_lines(shares[0])
     yield f"products   {measure.matmul_gflops():.0f} GFLOP/s by our own kernel"
@@ -130,9 +130,9 @@ def _busy_lines(share):
         )
 
 
-def _cache_line(jit):
-    folder = jit.cache_folder()
-    if not jit.jit_enabled():
+def _cache_line(runtime):
+    folder = runtime.cache.cache_folder()
+    if not runtime.jit.jit_enabled():
         return "kernels    not compiled: NUMBA_DISABLE_JIT is set, so everything runs slowly"
     if folder is None:
         return "kernels    cannot be kept: no cache folder is writable, so every process compiles anew; set MCNN_HOME"

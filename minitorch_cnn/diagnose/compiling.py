@@ -81,7 +81,7 @@ def compile(
 @contextlib.contextmanager
 def started_early():
     """Start processes for `compile_for`, for a context, and end them after it; none where some kernels are compiled."""
-    needed = kernels.runtime.jit.is_cache_empty()
+    needed = kernels.runtime.cache.is_cache_empty()
     workers = _start(min(kernels.runtime.threads.available_threads(), _MOST_EARLY)) if needed else []
     try:
         yield workers
@@ -106,7 +106,7 @@ def compile_for(trainer, workers=()):
 
 def _compile_calls_of(run, processes, progress, workers=()):
     """Compile the kernels that a function calls, as far as a dry run of it comes, and return their number."""
-    if not kernels.runtime.jit.jit_enabled() or kernels.runtime.jit.cache_folder() is None:
+    if not kernels.runtime.jit.jit_enabled() or kernels.runtime.cache.cache_folder() is None:
         return 0
     state = rng.get_state()
     with kernels.runtime.dry_run.dry_run() as calls, contextlib.suppress(Exception), np.errstate(all="ignore"):

@@ -66,9 +66,9 @@ def main(arguments):
     if arguments[0] == "--networks":
         compile_networks(arguments[1:])
         return
-    from minitorch_kernels.runtime import jit
+    from minitorch_kernels.runtime import cache
 
-    for level in jit.levels()[:1]:
+    for level in cache.levels()[:1]:
         print(f"compiled {prepare(arguments[0], level)} kernels for {level}")
 
 

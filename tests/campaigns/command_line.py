@@ -33,7 +33,7 @@ import traceback
 import numpy as np
 
 from minitorch_cnn.cli import main
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache
 from tests.campaigns import bad_inputs, harness
 from tests.campaigns.tiny_work import tiny_work
 from tests.campaigns.typed_lines import commands, line
@@ -222,7 +222,7 @@ def _as_a_user():
 def workshop():
     """Make a folder of bad inputs and enter it; yield a copy of it."""
     start, home = os.getcwd(), os.environ.get("MCNN_HOME")
-    kernels = jit.cache_folder()
+    kernels = cache.cache_folder()
     with tempfile.TemporaryDirectory() as folder, tiny_work():
         top = pathlib.Path(folder)
         for name in ("home", "work"):

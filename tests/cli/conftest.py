@@ -10,7 +10,7 @@ from minitorch_cnn import data
 from minitorch_cnn.cli import main
 from minitorch_cnn.data import shapes10
 from minitorch_cnn.processes import ASK_TO_STOP
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +19,9 @@ def own_folder(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     if (
-        os.name == "posix" and jit.cache_folder() is not None
+        os.name == "posix" and cache.cache_folder() is not None
     ):  # a process that a test starts should find what others have compiled
-        (home / "kernels").symlink_to(jit.cache_folder().parent)
+        (home / "kernels").symlink_to(cache.cache_folder().parent)
     monkeypatch.setenv("MCNN_HOME", str(home))
     monkeypatch.chdir(tmp_path)
 

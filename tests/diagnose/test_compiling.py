@@ -11,7 +11,7 @@ import minitorch_cnn
 from minitorch_cnn import nn, rng
 from minitorch_cnn.diagnose import compiling
 from minitorch_cnn.processes import module_environment
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache, jit
 
 SHAPE = (4, 3, 8, 8)
 needs_jit = pytest.mark.skipif(not jit.jit_enabled(), reason="nothing is compiled")
@@ -167,7 +167,7 @@ def test_processes_that_were_started_early_compile_and_are_ended(tmp_path, kille
 
 
 def test_early_processes_end_with_an_error(monkeypatch):
-    monkeypatch.setattr(jit, "is_cache_empty", lambda: True)
+    monkeypatch.setattr(cache, "is_cache_empty", lambda: True)
     monkeypatch.setattr(compiling.kernels.runtime.threads, "available_threads", lambda: 1)
     with pytest.raises(ZeroDivisionError), compiling.started_early() as (worker,):
         raise ZeroDivisionError  # such as an image that cannot be read

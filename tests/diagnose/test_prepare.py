@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from minitorch_cnn.diagnose import prepare
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache
 
-needs_level = pytest.mark.skipif(not jit.levels(), reason="kernels are prepared for no instruction set of this machine")
+needs_level = pytest.mark.skipif(not cache.levels(), reason="no kernels are prepared for this processor")
 STEPS = """
 import sys
-from minitorch_kernels.runtime import jit
-jit._PREPARED = jit.pathlib.Path(sys.argv[1])
+from minitorch_kernels.runtime import cache, jit
+cache._PREPARED = cache.pathlib.Path(sys.argv[1])
 compiled = []
 jit.on_compile(lambda name, count: compiled.append(name))
 import numpy as np
@@ -29,7 +29,7 @@ print(compiled)
 @pytest.mark.slow
 @needs_level
 def test_what_was_prepared_is_not_compiled_again(tmp_path):
-    assert prepare.prepare(tmp_path / "prepared", jit.levels()[0], ["mlp"]) > 5
+    assert prepare.prepare(tmp_path / "prepared", cache.levels()[0], ["mlp"]) > 5
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MCNN_HOME": str(tmp_path)}
     command = [sys.executable, "-c", STEPS, str(tmp_path / "prepared")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -39,5 +39,5 @@ def test_what_was_prepared_is_not_compiled_again(tmp_path):
 @needs_level
 def test_a_process_that_fails_is_told(tmp_path):
     with pytest.raises(subprocess.CalledProcessError, match="no such network"):
-        prepare.prepare(tmp_path / "prepared", jit.levels()[0], ["no such network"])
+        prepare.prepare(tmp_path / "prepared", cache.levels()[0], ["no such network"])
     assert not (tmp_path / "prepared").exists()

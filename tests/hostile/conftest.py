@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from minitorch_cnn.processes import module_environment
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache
 
 # `mcnn`, with 256 shapes for training and 32 for testing.
 PROGRAM = """
@@ -27,8 +27,8 @@ class Surroundings:
     def __init__(self, folder):
         self.folder, self.home = folder, folder / "home"
         self.home.mkdir()
-        if jit.cache_folder() is not None:
-            (self.home / "kernels").symlink_to(jit.cache_folder().parent)
+        if cache.cache_folder() is not None:
+            (self.home / "kernels").symlink_to(cache.cache_folder().parent)
 
     def start(self, *words, options=(), code=PROGRAM, variables=None, **popen):
         """Start ``mcnn words``, or other Python code; ``options`` are Python's own."""

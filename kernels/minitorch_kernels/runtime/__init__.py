@@ -1,8 +1,9 @@
 """What every kernel uses.
 
-The compiler, if there is one (`compiler`), compilation (`jit`) and its dry runs (`dry_run`, `compile_worker`), threads
-(`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`, `collector`), vector instructions (`simd`), other
-views of arrays (`views`), the precision of products (`precision`), what `ulimit -v` leaves (`address_space`).
+The compiler, if there is one (`compiler`), compilation (`jit`), where its results are kept (`cache`), its dry runs
+(`dry_run`, `compile_worker`), threads (`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`,
+`collector`), vector instructions (`simd`), other views of arrays (`views`), the precision of products (`precision`),
+what `ulimit -v` leaves (`address_space`).
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from minitorch_kernels._lazy import lazy_submodules
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submodules`
     from minitorch_kernels.runtime import address_space as address_space
+    from minitorch_kernels.runtime import cache as cache
     from minitorch_kernels.runtime import chunks as chunks
     from minitorch_kernels.runtime import collector as collector
     from minitorch_kernels.runtime import compile_worker as compile_worker

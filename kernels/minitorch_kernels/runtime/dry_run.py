@@ -84,11 +84,11 @@ def not_compiled(calls):
 
     Those that no other process can import are left out, such as kernels of a notebook or inside a function.
     """
-    from minitorch_kernels.runtime import jit
+    from minitorch_kernels.runtime import cache
 
     missing = []
     for call in dict.fromkeys(calls):
         with contextlib.suppress(ImportError, AttributeError):
-            if call.module != "__main__" and not jit.is_cached(call.kernel().entry, call.types):
+            if call.module != "__main__" and not cache.is_cached(call.kernel().entry, call.types):
                 missing.append(call)
     return sorted(missing, key=Call.code_size, reverse=True)  # processes that share them out then end together

@@ -172,7 +172,7 @@ def _map(size):
 
 
 def _unmap(at_most):
-    """Give up arenas in which nothing is used until the others have at most so many bytes."""
+    """Give up arenas in which nothing is used, until the others have at most this size together."""
     if (mapped := _mapped()) <= at_most:
         return
     for number, arena in list(_arenas.items()):

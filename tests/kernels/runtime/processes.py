@@ -13,7 +13,7 @@ BEGIN = """
 import hashlib, json, sys, threading, warnings
 import numpy as np
 import minitorch_kernels as kernels
-from minitorch_kernels.runtime import jit
+from minitorch_kernels.runtime import cache, jit
 compiled = []
 jit.on_compile(lambda name, count: compiled.append(name))
 """

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minitorch_kernels as kernels
-from minitorch_kernels.runtime import compile_worker, dry_run, jit, memory, threads
+from minitorch_kernels.runtime import cache, compile_worker, dry_run, jit, memory, threads
 from minitorch_kernels.runtime.dry_run import Call
 
 needs_jit = pytest.mark.skipif(not jit.jit_enabled(), reason="nothing is compiled")
@@ -96,7 +96,7 @@ def test_not_compiled_names_each_kernel_once():
 
 @needs_jit
 def test_kernels_with_the_most_code_are_compiled_first(monkeypatch):
-    monkeypatch.setattr(jit, "is_cached", lambda kernel, types: False)
+    monkeypatch.setattr(cache, "is_cached", lambda kernel, types: False)
     small = Call("minitorch_kernels.layers.elementwise", "_relu_forward", ())
     large = Call("minitorch_kernels.conv.winograd.correlate", "_by_tiles", ())  # most of its code is in its parts
     assert dry_run.not_compiled([small, large]) == dry_run.not_compiled([large, small]) == [large, small]
@@ -112,5 +112,5 @@ def test_the_worker_answers_for_kernels_that_it_cannot_compile(monkeypatch):
     assert compile_worker.answer(call._replace(module="no_such_module")) == "failed"
     assert compile_worker.answer(call._replace(name="_no_such_kernel")) == "failed"
     assert compile_worker.answer(call._replace(types=call.types[:1])) == "failed"
-    monkeypatch.setattr(jit, "is_cached", lambda kernel, types: False)
+    monkeypatch.setattr(cache, "is_cached", lambda kernel, types: False)
     assert compile_worker.answer(call) == "lost"
