@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import weakref
 
 import numpy as np
@@ -134,6 +135,17 @@ def test_release_leaves_what_is_in_use(statistics):
     used, further = statistics()
     assert used == held.nbytes and further <= 0
     assert (held == 3).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may leave the contents")
+def test_release_gives_back_what_lies_beside_memory_in_use(arena):
+    held, free = arena(256), arena(512)
+    held[...] = free[...] = 7
+    where = address(free)
+    del free
+    memory.release_memory()
+    again = arena(512)
+    assert address(again) == where and not again.any() and (held == 7).all()
 
 
 def test_spans_come_back_while_another_is_taken(monkeypatch):
