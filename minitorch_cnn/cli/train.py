@@ -243,7 +243,8 @@ def _refuse_other_choices(arguments, settings):
 
     recipe = dataclasses.asdict(train.Recipe(**settings["recipe"]))  # an older run has no values for newer fields
     names = {"recipe": recipe["name"], "model": recipe["name"], "run_folder": arguments.run_folder}
-    run = {**recipe, **settings, "lr": recipe["peak_lr"], **names}
+    height, width = settings["input_size"]  # of own pictures, too, which have their size before the recipe scales any
+    run = {**recipe, **settings, "lr": recipe["peak_lr"], **names, "image_size": height if height == width else None}
     for name, option, value in _given_choices(arguments):
         if run[name] != value:
             raise UsageError(

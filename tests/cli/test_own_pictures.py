@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from minitorch_cnn import train
+from minitorch_cnn.cli.train import _CHOSEN_ONCE
 from minitorch_cnn.data import shapes10
 
 
@@ -41,6 +42,20 @@ def test_train_resume_eval_predict_and_explain(mcnn, pets, tmp_path):
     assert code == 0, err
     code, _, err = mcnn("train", "--resume", "run")
     assert code == 0, err
+
+
+def test_resume_auto_takes_every_option_of_the_first_command_again(mcnn, pets):
+    """So that the same command may be started again and again, as `mcnn launch` and a cluster do."""
+    words = "--epochs 1 --image-size 24 --batch-size 8 --lr 0.01 --seed 3 --holdout 10 --accumulate 2 --save-epochs "
+    words += "--weight-decay 0.1 --label-smoothing 0.1 --dropout 0.2 --schedule plateau --mixup 0.2 --cutmix 0.3 "
+    words += "--color-jitter 0.1 --hue 0.1 --rotate 5 --erase 0.2 --resized-crop 0.5 --precision float32 --sync-bn "
+    words += "--class-weights 1,2.5,1,1,1,1,1,1,1,1 --early-stop 3 --keep-best"
+    first = *TRAIN, "--data", pets, *words.split(), "--run", "run"
+    options = {word[2:].replace("-", "_") for word in first if str(word).startswith("--")} - {"run", "data", "workers"}
+    assert options >= set(_CHOSEN_ONCE) - {"run_folder", "model", "rand_augment"}  # which exclude others here
+    assert mcnn(*first)[0] == 0
+    code, _, err = mcnn(*first, "--resume", "auto")
+    assert code == 0 and "this run is complete" in err
 
 
 def test_without_epochs_the_command_chooses_and_says_so(mcnn, pets):
