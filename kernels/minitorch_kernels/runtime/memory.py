@@ -44,6 +44,7 @@ _starts = {}  # (arena's number, start) of each free span -> its bytes
 _ends = {}  # (arena's number, end) of each free span -> its bytes
 _handed_out = {}  # id of a token's weak reference -> (reference, arena's number, start, bytes)
 _dead = collections.deque()  # weak references of tokens whose spans are to be freed
+_mapped_bytes = 0  # of all arenas
 _used_bytes = 0
 _peak_used_bytes = 0
 
@@ -67,7 +68,7 @@ def empty(shape, dtype):
         return np.empty(shape, dtype)
     number, start, size = _take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
     token = np.frombuffer(_arenas[number], np.uint8, size, start)
-    reference = weakref.ref(token, _give_back)
+    reference = weakref.ref(token, _dead.append)  # at any moment, in any thread, even within `_take`
     _handed_out[id(reference)] = reference, number, start, size
     return np.ndarray(shape, dtype, token)
 
@@ -104,11 +105,7 @@ def statistics():
     """Return (bytes in use, further bytes in the arenas)."""
     with _lock:
         _free_the_dead()
-        return _used_bytes, _mapped() - _used_bytes
-
-
-def _mapped():
-    return sum(map(len, _arenas.values()))
+        return _used_bytes, _mapped_bytes - _used_bytes
 
 
 def _take(size):
@@ -117,7 +114,7 @@ def _take(size):
     with _lock:
         _free_the_dead()
         if not _free or _free[-1][0] < size:
-            _map(max(size, min(_ARENA, _mapped())))
+            _map(max(size, min(_ARENA, _mapped_bytes)))
         length, number, start = _free[bisect.bisect_left(_free, (size,))]
         _remove(number, start, length)
         if length - size >= _SMALLEST:
@@ -128,20 +125,14 @@ def _take(size):
     return number, start, length
 
 
-def _give_back(reference):
-    """Free the span of a dead token, or leave that to the thread that is taking or freeing one, maybe this very one."""
-    _dead.append(reference)
-    if _lock.acquire(blocking=False):
-        try:
-            _free_the_dead()
-        finally:
-            _lock.release()
-
-
 def _free_the_dead():
+    """Free the spans of tokens that have died. Wherever Ctrl-C comes, here or elsewhere, a span may be lost at most."""
     global _used_bytes
     while _dead:
-        _, number, start, length = _handed_out.pop(id(_dead.popleft()))
+        taken = _handed_out.pop(id(_dead.popleft()), None)
+        if taken is None:  # Ctrl-C came before `empty` had noted it
+            continue
+        _, number, start, length = taken
         _used_bytes -= length
         if after := _starts.get((number, start + length)):
             _remove(number, start + length, after)
@@ -151,34 +142,37 @@ def _free_the_dead():
             _remove(number, start, before)
             length += before
         _add(number, start, length)
-        _unmap(at_most=_LIMIT * _peak_used_bytes + _ARENA)
+    if _mapped_bytes > (most := _LIMIT * _peak_used_bytes + _ARENA):
+        _unmap(most)
 
 
 def _add(number, start, length):
-    bisect.insort(_free, (length, number, start))
+    bisect.insort(_free, (length, number, start))  # first: what has a start or an end is among the free ones
     _starts[number, start] = _ends[number, start + length] = length
 
 
 def _remove(number, start, length):
+    _starts.pop((number, start), None)
+    _ends.pop((number, start + length), None)
     del _free[bisect.bisect_left(_free, (length, number, start))]
-    del _starts[number, start], _ends[number, start + length]
 
 
 def _map(size):
     """Add an arena."""
+    global _mapped_bytes
     number, arena = next(_numbers), mmap.mmap(-1, size, **_PRIVATE)
     if size >= _HUGE_PAGE and sys.platform == "linux":
         arena.madvise(mmap.MADV_HUGEPAGE)  # fewer entries in the table of pages
     _arenas[number] = arena
+    _mapped_bytes += size
     _add(number, 0, size)
 
 
 def _unmap(at_most):
     """Give up arenas in which nothing is used, until the others have at most this size together."""
-    if (mapped := _mapped()) <= at_most:
-        return
+    global _mapped_bytes
     for number, arena in list(_arenas.items()):
-        if mapped > at_most and _starts.get((number, 0)) == len(arena):
+        if _mapped_bytes > at_most and _starts.get((number, 0)) == len(arena):
             _remove(number, 0, len(arena))
             del _arenas[number]
-            mapped -= len(arena)
+            _mapped_bytes -= len(arena)
