@@ -2,6 +2,7 @@
 
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -82,17 +83,18 @@ def test_a_crash_of_the_self_test_is_noticed(monkeypatch):
     assert measure.blas_check() is None
 
 
-class FakeJit:
+class FakeRuntime:
     def __init__(self, folder, enabled=True):
-        self.cache_folder, self.jit_enabled = lambda: folder, lambda: enabled
+        self.cache = types.SimpleNamespace(cache_folder=lambda: folder)
+        self.jit = types.SimpleNamespace(jit_enabled=lambda: enabled)
 
 
 def test_the_state_of_the_kernel_cache(tmp_path):
     kernels.gemm.matmul.matmul(np.ones((2, 3), np.float32), np.ones((3, 4), np.float32))
-    assert re.search(r"kernels    cache .*: [1-9]\d* compiled, \d+\.\d MB$", doctor._cache_line(kernels.runtime.jit))
-    assert doctor._cache_line(FakeJit(tmp_path)).endswith(f"cache {tmp_path}: empty")
-    assert "no cache folder is writable" in doctor._cache_line(FakeJit(None))
-    assert "NUMBA_DISABLE_JIT is set" in doctor._cache_line(FakeJit(tmp_path, enabled=False))
+    assert re.search(r"kernels    cache .*: [1-9]\d* compiled, \d+\.\d MB$", doctor._cache_line(kernels.runtime))
+    assert doctor._cache_line(FakeRuntime(tmp_path)).endswith(f"cache {tmp_path}: empty")
+    assert "no cache folder is writable" in doctor._cache_line(FakeRuntime(None))
+    assert "NUMBA_DISABLE_JIT is set" in doctor._cache_line(FakeRuntime(tmp_path, enabled=False))
 
 
 def test_the_code_that_does_the_same(mcnn, monkeypatch, capsys):

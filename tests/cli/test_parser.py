@@ -164,8 +164,16 @@ def test_ctrl_c_while_commands_are_imported(module):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "mcnn: stopped\n")
 
 
+@pytest.fixture
+def ctrl_c():
+    """Return a function that decides what Ctrl-C does; a shell lets processes in the background ignore it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.posix
-def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch):
+def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch, ctrl_c):
     """NumPy makes an ImportError of it, and Python's compiler a SyntaxError."""
 
     def importing(arguments):
@@ -174,20 +182,18 @@ def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch):
         except KeyboardInterrupt:
             raise ImportError("cannot load module more than once per process") from None
 
+    ctrl_c(signal.default_int_handler)
     monkeypatch.setattr(train, "planned", importing)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.posix
-def test_ctrl_c_stays_ignored_where_it_is(mcnn, monkeypatch):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        monkeypatch.setattr(train, "planned", lambda arguments: signal.raise_signal(signal.SIGINT) or 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            mcnn("train")
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_ctrl_c_stays_ignored_where_it_is(mcnn, monkeypatch, ctrl_c):
+    ctrl_c(signal.SIG_IGN)
+    monkeypatch.setattr(train, "planned", lambda arguments: signal.raise_signal(signal.SIGINT) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        mcnn("train")
 
 
 def test_a_command_in_another_thread(mcnn):
