@@ -26,7 +26,18 @@ def main(argv=None):
         0, or 1: something outside failed, 2: bad input, 3: training diverged, 130: stopped by Ctrl-C.
     """
     with _CtrlC() as ctrl_c:
-        return _main(sys.argv[1:] if argv is None else argv, ctrl_c)
+        try:
+            return _main(sys.argv[1:] if argv is None else argv, ctrl_c)
+        except KeyboardInterrupt:  # also while an error is explained, which imports much
+            if lack := errors.lack_of_addresses():  # OpenBLAS interrupts its own process where no thread can start
+                streams.say(f"mcnn: {lack}")
+                return errors.EXIT_FAILED
+            return _stopped()
+
+
+def _stopped():
+    streams.say("mcnn: stopped")
+    return errors.EXIT_STOPPED
 
 
 class _CtrlC:
@@ -71,18 +82,11 @@ def _main(words, ctrl_c):
     except errors.UsageError as error:
         streams.say(error)
         return errors.EXIT_USAGE
-    except KeyboardInterrupt:
-        if lack := errors.lack_of_addresses():  # OpenBLAS interrupts its own process where no thread can start
-            streams.say(f"{command}: {lack}")
-            return errors.EXIT_FAILED
-        streams.say("mcnn: stopped")
-        return errors.EXIT_STOPPED
     except BrokenPipeError:  # such as `mcnn predict ... | head -1`
         return errors.EXIT_FAILED
     except Exception as error:
         if ctrl_c.pressed:
-            streams.say("mcnn: stopped")
-            return errors.EXIT_STOPPED
+            return _stopped()
         code, text = errors.explain(error)
         if code is None:
             raise  # a mistake of ours: the traceback is what its report needs

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from minitorch_cnn import cli
-from minitorch_cnn.cli import train
+from minitorch_cnn.cli import errors, train
 from minitorch_cnn.cli.main import _parse
 from minitorch_kernels.runtime import address_space
 
@@ -127,7 +127,7 @@ def test_a_library_that_interrupts_its_own_process_for_want_of_a_thread(mcnn, mo
     monkeypatch.setattr(address_space, "limit", lambda: 1 << 30)
     code, out, err = mcnn("train")
     assert (code, out) == (1, "")
-    assert err.startswith("mcnn train: allow this process more address space by `ulimit -v")
+    assert err.startswith("mcnn: allow this process more address space by `ulimit -v")
     assert err.endswith("one more thread may not fit into what is left\n")
 
 
@@ -186,6 +186,15 @@ def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch, ctrl_c):
     monkeypatch.setattr(train, "planned", importing)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_an_error_is_explained(mcnn, monkeypatch):
+    def interrupted(error):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(errors, "explain", interrupted)
+    monkeypatch.setattr(train, "planned", lambda arguments: 1 / 0)
+    assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 
 @pytest.mark.posix
