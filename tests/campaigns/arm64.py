@@ -9,6 +9,7 @@ those for arm64. qemu translates each instruction, so the results are those of a
 
 import argparse
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -70,6 +71,7 @@ def prepare(folder):
 
 def copy_project(folder):
     """Put the project's files into the system, as they are now."""
+    shutil.rmtree(folder / "project", ignore_errors=True)
     told = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
     )
