@@ -13,7 +13,8 @@ def test_each_epoch_replaces_the_chart(start, monkeypatch):
     shown = []
     handle = types.SimpleNamespace(update=shown.append)
     display = types.SimpleNamespace(display=lambda figure, display_id: shown.append(figure) or handle)
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display, version_info=(9, 0)))
+    asked_by_matplotlib = {"version_info": (9, 0), "get_ipython": lambda: None}
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=display, **asked_by_matplotlib))
     chart = train.LiveChart()
     start(on_epoch=chart).fit()
     titles = [f"conftest.py:Small by small, epoch {i} of 3" for i in (1, 2, 3)]
