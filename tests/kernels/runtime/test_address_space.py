@@ -21,23 +21,32 @@ with open("/proc/self/statm") as sizes:
     taken = int(sizes.read().split()[0]) * resource.getpagesize()
 limit = taken + (int(sys.argv[1]) << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+if address_space.limit() is None:
+    sys.exit("the limit is not kept")
 print(0 <= limit - taken - address_space.left() < 1 << 20)
 print(elementwise.relu_forward(np.ones(3, np.float32)).tolist())
 """
 linux = pytest.mark.skipif(sys.platform != "linux", reason="no other system keeps to the limit and tells what is taken")
 
 
+def run(megabytes):
+    done = subprocess.run([sys.executable, "-c", LEFT, str(megabytes)], capture_output=True, text=True)
+    if done.stderr == "the limit is not kept\n":
+        pytest.skip("this system lets processes set no limit, as qemu does")
+    return done
+
+
 @linux
 @pytest.mark.parametrize("megabytes", [4, 20, 40])
 def test_a_kernel_that_may_not_fit_is_refused_before_llvm_begins(megabytes):
-    done = subprocess.run([sys.executable, "-c", LEFT, str(megabytes)], capture_output=True, text=True)
+    done = run(megabytes)
     assert done.returncode == 1 and done.stdout == "True\n"
     assert "MemoryError: allow this process more address space by `ulimit -v " in done.stderr
 
 
 @linux
 def test_a_kernel_that_fits_runs():
-    done = subprocess.run([sys.executable, "-c", LEFT, "1000"], capture_output=True, text=True)
+    done = run(1000)
     assert (done.returncode, done.stdout) == (0, "True\n[1.0, 1.0, 1.0]\n"), done.stderr
 
 
