@@ -4,10 +4,12 @@ Nothing heavy is imported before a command runs, so that ``mcnn --help`` answers
 `main`, where Ctrl-C is one line, and no traceback.
 """
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
+import threading
 
 from minitorch_cnn.cli import errors, streams
 
@@ -41,23 +43,34 @@ def _stopped():
 
 
 class _CtrlC:
-    """Whether Ctrl-C was pressed: where it meets an import, NumPy or Python's compiler makes another error of it."""
+    """Whether Ctrl-C was pressed: where it meets an import, NumPy or Python's compiler makes another error of it.
+
+    What a callback swallows, such as those that Python's import has, comes once more.
+    """
 
     pressed = False
 
     def __enter__(self):
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._swallowed
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
             with contextlib.suppress(ValueError):  # in another thread, where Python delivers no signals
                 signal.signal(signal.SIGINT, self._press)
         return self
 
     def __exit__(self, *error):
+        sys.unraisablehook = self._hook
         if signal.getsignal(signal.SIGINT) == self._press:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _press(self, number, frame):
         self.pressed = True
         raise KeyboardInterrupt
+
+    def _swallowed(self, told):
+        if told.exc_type is KeyboardInterrupt:
+            threading.Timer(0.02, _thread.interrupt_main).start()  # not at once: this is called by what swallows it
+        else:
+            self._hook(told)
 
 
 def _main(words, ctrl_c):

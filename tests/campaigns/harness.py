@@ -22,6 +22,7 @@ import sys
 import textwrap
 import time
 import traceback
+import warnings
 
 import numpy as np
 
@@ -139,7 +140,9 @@ class Forked:
     def __init__(self, function, *arguments):
         self._result, end = os.pipe()
         sys.stdout.flush()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the copy does not use
+            self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:

@@ -5,6 +5,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 
@@ -186,6 +188,22 @@ def test_ctrl_c_that_comes_out_as_another_error(mcnn, monkeypatch, ctrl_c):
     monkeypatch.setattr(train, "planned", importing)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.posix
+def test_ctrl_c_that_a_callback_swallows(mcnn, monkeypatch, ctrl_c):
+    class Thing:
+        pass
+
+    def importing(arguments):
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        time.sleep(60 if reference() is None else 0)
+
+    ctrl_c(signal.default_int_handler)
+    monkeypatch.setattr(train, "planned", importing)
+    assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 
 def test_ctrl_c_while_an_error_is_explained(mcnn, monkeypatch):
