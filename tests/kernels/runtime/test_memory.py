@@ -92,6 +92,7 @@ def test_arenas_stay_within_a_limit(statistics):
 @pytest.fixture
 def arena(monkeypatch):
     """Return a function that makes sizes in KiB into arrays of one arena of 1 MiB, the only one with free spans."""
+    monkeypatch.setattr(memory, "_ARENA", 0)  # each as large as the array that it is made for
     monkeypatch.setattr(memory, "_free", [])
     monkeypatch.setattr(memory, "_starts", {})
     monkeypatch.setattr(memory, "_ends", {})
