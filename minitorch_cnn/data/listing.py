@@ -248,8 +248,10 @@ def _key(listing, size, channels):
     for name in listing.paths:
         if os.access(listing.root / name, os.R_OK):  # else it is broken until that changes
             found = (listing.root / name).stat()
-            # A renamed file keeps its size and its time of change; that of its entry (ctime) tells.
-            told = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}\0"
+            # A renamed file keeps its size and its time of change. The time of its entry (ctime) tells, or on Windows,
+            # where that is the time of its creation, the file's number.
+            renamed = f"{found.st_ctime_ns}\0{found.st_ino}" if os.name == "nt" else found.st_ctime_ns
+            told = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0{renamed}\0"
             digest.update(told.encode(errors="surrogatepass"))  # names need not be valid text
     return digest.hexdigest()[:32]
 

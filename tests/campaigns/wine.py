@@ -189,6 +189,7 @@ class Wine:
             **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
             "WINEPREFIX": str(folder / "prefix"),
             "WINEDEBUG": "-all",
+            "LANG": "C.UTF-8",  # Wine gives files names in this encoding
             "PYTHONPATH": ";".join(map(windows_path, (ROOT, ROOT / "kernels"))),
             "MCNN_HOME": windows_path(home),
             "USERPROFILE": windows_path(home),
