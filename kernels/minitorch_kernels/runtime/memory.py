@@ -96,8 +96,9 @@ def release_memory() -> None:
     with _lock:
         _free_the_dead()
         _unmap(at_most=0)
-        for length, number, start in _free if hasattr(mmap, "MADV_DONTNEED") else ():
-            _arenas[number].madvise(mmap.MADV_DONTNEED, start, length)
+        if sys.platform != "win32" and hasattr(mmap, "MADV_DONTNEED"):  # a browser may lack it, too
+            for length, number, start in _free:
+                _arenas[number].madvise(mmap.MADV_DONTNEED, start, length)
         _peak_used_bytes = _used_bytes
 
 
