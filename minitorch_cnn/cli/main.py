@@ -30,14 +30,15 @@ def main(argv=None):
     with _CtrlC() as ctrl_c:
         try:
             return _main(sys.argv[1:] if argv is None else argv, ctrl_c)
-        except KeyboardInterrupt:  # also while an error is explained, which imports much
-            if lack := errors.lack_of_addresses():  # OpenBLAS interrupts its own process where no thread can start
-                streams.say(f"mcnn: {lack}")
-                return errors.EXIT_FAILED
-            return _stopped()
+        except KeyboardInterrupt:  # while an error was explained, which imports much
+            return _stopped("mcnn")
 
 
-def _stopped():
+def _stopped(command):
+    """Say why an interrupted command ended, and return its exit code."""
+    if lack := errors.lack_of_addresses():  # OpenBLAS interrupts its own process where no thread can start
+        streams.say(f"{command}: {lack}")
+        return errors.EXIT_FAILED
     streams.say("mcnn: stopped")
     return errors.EXIT_STOPPED
 
@@ -95,11 +96,13 @@ def _main(words, ctrl_c):
     except errors.UsageError as error:
         streams.say(error)
         return errors.EXIT_USAGE
+    except KeyboardInterrupt:
+        return _stopped(command)
     except BrokenPipeError:  # such as `mcnn predict ... | head -1`
         return errors.EXIT_FAILED
     except Exception as error:
         if ctrl_c.pressed:
-            return _stopped()
+            return _stopped(command)
         code, text = errors.explain(error)
         if code is None:
             raise  # a mistake of ours: the traceback is what its report needs

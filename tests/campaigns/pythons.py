@@ -86,6 +86,8 @@ def main():
     options = parser.parse_args()
     if options.lowest:
         print(*lowest())
+    if not options.pythons:
+        return
     runs = whole() if options.whole else [options.suites]
     chosen = "not slow and not oracle" if options.whole else "not oracle"
     failed = 0

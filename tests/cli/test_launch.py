@@ -134,35 +134,33 @@ def test_a_request_to_stop_reaches_every_process_and_the_same_command_goes_on(ow
     assert len(list(pathlib.Path("run").glob("checkpoint-*.safetensors"))) == 2
 
 
-def test_a_request_that_ends_a_starting_process_is_told(mcnn, own_folder, monkeypatch):
-    starting = "import os, pathlib, signal, time; pathlib.Path('ready').touch(); time.sleep(600)"
-    monkeypatch.setattr(launch, "module_command", lambda *_: [sys.executable, "-c", starting])
+def asked_to_stop(mcnn, folder):
+    """Launch a process that says in the folder when it is ready, and ask to stop then; return as `launched` does."""
 
     def ask():
-        while not (own_folder / "ready").exists():
+        while not (folder / "ready").exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
     asking = threading.Thread(target=ask)
     asking.start()
-    code, _, err = launched(mcnn)
-    asking.join()
+    try:
+        return launched(mcnn)
+    finally:
+        asking.join()
+
+
+def test_a_request_that_ends_a_starting_process_is_told(mcnn, own_folder, monkeypatch):
+    starting = "import os, pathlib, signal, time; pathlib.Path('ready').touch(); time.sleep(600)"
+    monkeypatch.setattr(launch, "module_command", lambda *_: [sys.executable, "-c", starting])
+    code, _, err = asked_to_stop(mcnn, own_folder)
     assert code == 130 and "stopped at once; the same command continues" in err
 
 
 def test_a_request_that_was_missed_is_repeated(mcnn, own_folder, monkeypatch):
     monkeypatch.setattr(launch, "module_command", lambda *_: [sys.executable, "-c", DEAF])
     monkeypatch.setattr(launch, "_ASK_AGAIN", 0.05)
-
-    def ask():
-        while not (own_folder / "ready").exists():
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    assert launched(mcnn)[0] == 130
-    asking.join()
+    assert asked_to_stop(mcnn, own_folder)[0] == 130
 
 
 def test_a_training_that_has_saved_hears_no_more_requests(mcnn, monkeypatch):

@@ -112,24 +112,22 @@ def test_a_mistake_of_ours_keeps_its_traceback(mcnn, monkeypatch):
         mcnn("train")
 
 
-def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
-    def interrupted(arguments):
-        raise KeyboardInterrupt
+def interrupted(_):
+    raise KeyboardInterrupt
 
+
+def test_ctrl_c_before_training_begins(mcnn, monkeypatch):
     monkeypatch.setattr(train, "planned", interrupted)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")
 
 
 def test_a_library_that_interrupts_its_own_process_for_want_of_a_thread(mcnn, monkeypatch):
-    def interrupted(arguments):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(train, "planned", interrupted)
     monkeypatch.setattr(address_space, "left", lambda: 1000)
     monkeypatch.setattr(address_space, "limit", lambda: 1 << 30)
     code, out, err = mcnn("train")
     assert (code, out) == (1, "")
-    assert err.startswith("mcnn: allow this process more address space by `ulimit -v")
+    assert err.startswith("mcnn train: allow this process more address space by `ulimit -v")
     assert err.endswith("one more thread may not fit into what is left\n")
 
 
@@ -207,9 +205,6 @@ def test_ctrl_c_that_a_callback_swallows(mcnn, monkeypatch, ctrl_c):
 
 
 def test_ctrl_c_while_an_error_is_explained(mcnn, monkeypatch):
-    def interrupted(error):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(errors, "explain", interrupted)
     monkeypatch.setattr(train, "planned", lambda arguments: 1 / 0)
     assert mcnn("train") == (130, "", "mcnn: stopped\n")

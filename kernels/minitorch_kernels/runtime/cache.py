@@ -1,4 +1,8 @@
-"""Where compiled kernels are kept: in the user's cache, and among those that were prepared at installation."""
+"""Where compiled kernels are kept.
+
+A kernel is looked for in the user's cache, then among the kernels that were prepared when the package was installed,
+and compiled only if neither has it. What was prepared is for an instruction set, not for one processor.
+"""
 
 import contextlib
 import functools
@@ -30,6 +34,7 @@ _LEVELS = {  # instruction sets, by the name of the processor that has just thes
     "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
     "x86-64-v3": ("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
 }
+
 
 @functools.cache
 def _source_hash():

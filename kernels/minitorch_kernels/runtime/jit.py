@@ -1,8 +1,4 @@
-"""How kernels are compiled and cached. The only place with Numba's settings.
-
-A kernel is looked for in the user's cache, then among the kernels that were prepared when the package was installed,
-and compiled only if neither has it. What was prepared is for an instruction set, not for one processor.
-"""
+"""How kernels are compiled. The only place with Numba's settings."""
 
 import functools
 import os
