@@ -271,8 +271,8 @@ def _pixel_runs(images, out_size, x_steps, splits, images_per_chunk):
 
 
 @lru_cache(maxsize=512)
-def _window_rows(kernel_size, steps, inner):
-    """Return the offsets of a window's elements, and an order in which as many tiles as possible read adjacent ones.
+def _window_rows(kernel_size, steps, inner, panel):
+    """Return where a window's elements and their sums lie, ordered so that most tiles read adjacent elements.
 
     One instruction copies such a tile; others are gathered. A row of 9 elements gives one tile of 8, and one element.
     """
@@ -281,7 +281,8 @@ def _window_rows(kernel_size, steps, inner):
     runs = np.split(np.arange(len(offsets)), np.flatnonzero(np.diff(offsets) != 1) + 1)
     whole = [len(run) // MR * MR for run in runs]
     parts = [run[:end] for run, end in zip(runs, whole, strict=True)]
-    return offsets, np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
+    order = np.concatenate(parts + [run[end:] for run, end in zip(runs, whole, strict=True)])
+    return whole_tiles(offsets[order]), whole_tiles(order * panel)
 
 
 def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, dtype):
@@ -302,6 +303,15 @@ def small_cout_is_faster(kernel_size, dilation, channels, out_channels, groups, 
     return swapped < units(count * row, out_channels, count * (row % MR))
 
 
+@lru_cache(maxsize=512)
+def _swapped_tables(pixel_runs, out_channels, b_step, row_step, kernel_height, per_row, panel):
+    """Return the `Tables` of swapped operands; ``pixel_runs`` are the arguments of `_pixel_runs`."""
+    (starts, pixels), blocks, parts = _pixel_runs(*pixel_runs)
+    k_runs, rows = np.stack([pixels * out_channels, starts]), np.arange(out_channels)
+    panels = np.array([(0, u * row_step + p * panel, 0) for u, p in np.ndindex(kernel_height, per_row)])
+    return Tables(whole_tiles(rows), whole_tiles(rows * panel), k_runs, starts // b_step, blocks, parts, panels)
+
+
 def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, padding, dilation, groups):
     """Return the gradient of few filters; parameters as `conv2d_backward_weight_indirect`, one group.
 
@@ -318,13 +328,10 @@ def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, paddi
     splits = min(images, _TASKS)
     x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels
     per_chunk = _images_per_chunk(padded, grad_out)
-    (starts, pixels), blocks, parts = _pixel_runs(images, (out_height, out_width), x_steps, splits, per_chunk)
-    k_runs = np.stack([pixels * out_channels, starts])
-    panels = np.array([(0, u * dilation[0] * line + p * panel, 0) for u, p in np.ndindex(kernel_size[0], per_row)])
-    a_row_offsets, c_row_offsets = whole_tiles(np.arange(out_channels)), whole_tiles(np.arange(out_channels) * panel)
-    sums = memory.empty((splits, len(panels), out_channels, panel), padded.dtype)
-    how = Product(out_channels, b_step, len(panels), len(panels), in_place=1, contiguous=0)
-    tables = Tables(a_row_offsets, c_row_offsets, k_runs, starts // b_step, blocks, parts, panels)
+    pixel_runs, panels = (images, (out_height, out_width), x_steps, splits, per_chunk), kernel_size[0] * per_row
+    tables = _swapped_tables(pixel_runs, out_channels, b_step, dilation[0] * line, kernel_size[0], per_row, panel)
+    sums = memory.empty((splits, panels, out_channels, panel), padded.dtype)
+    how = Product(out_channels, b_step, panels, panels, in_place=1, contiguous=0)
     _weight_product(grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype), tables, how)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
     rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]  # (C_out, KH, KW*C)
@@ -374,8 +381,8 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
         return grad_weight.reshape(out_channels, inner, *kernel_size)
     panel, k_terms = nr(x.dtype, columns), kernel_height * kernel_width * inner
     per_group = -(-columns // panel)
-    taps, order = _window_rows(tuple(kernel_size), (dh * width * channels, dw * channels), inner)
-    a_row_offsets, c_row_offsets = whole_tiles(taps[order]), whole_tiles(order * panel)
+    steps = dh * width * channels, dw * channels
+    a_row_offsets, c_row_offsets = _window_rows(tuple(kernel_size), steps, inner, panel)
     in_place = reads_in_place(columns, out_channels, x.dtype)
     tasks = groups * -(-len(a_row_offsets) // _ROW_GROUP)
     splits = min(images, max(1, _TASKS // tasks))
@@ -386,14 +393,7 @@ def conv2d_backward_weight_indirect(x, grad_out, *, kernel_size, stride, padding
     sums = memory.empty((splits, groups * per_group, k_terms, panel), grad_weight.dtype)
     firsts = [(g, first) for g in range(groups) for first in range(0, columns, panel)]
     panels = np.array([(g * inner, g * columns + first, min(panel, columns - first)) for g, first in firsts])
-    how = Product(
-        a_step=sw * channels,
-        b_width=out_channels,
-        per_group=per_group,
-        together=-(-per_group // shares),
-        in_place=int(in_place),
-        contiguous=1,
-    )
+    how = Product(sw * channels, out_channels, per_group, -(-per_group // shares), int(in_place), contiguous=1)
     tables = Tables(a_row_offsets, c_row_offsets, k_runs, k_runs[1], blocks, parts, panels)
     _weight_product(padded.reshape(-1), grad_out.reshape(-1), sums, np.zeros(panel, sums.dtype), tables, how)
     _unpack_weight(sums, grad_weight, columns)

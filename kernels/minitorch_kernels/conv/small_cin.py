@@ -11,6 +11,7 @@ some pixels are copied side by side just before they are multiplied.
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -161,6 +162,13 @@ def _windows(out, input_size, channels, kernel_size, stride, padding, dilation):
     )
 
 
+@lru_cache(maxsize=512)
+def _pixel_offsets(pixels, out_channels, panels, panel):
+    """Return the `Offsets` of the product that computes the windows of an image."""
+    a_rows, c_rows = whole_tiles(np.arange(pixels) * out_channels), np.arange(_PIXELS) * panels * panel
+    return Offsets(a_rows, c_rows, *cut_k_runs([0], [0], out_channels, 1, panel))
+
+
 def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, padding, dilation, groups):
     """Return the gradient of images with few channels; see `indirect.conv2d_backward_input_indirect`.
 
@@ -189,11 +197,7 @@ def conv2d_backward_input_small_cin(grad_out, weight, *, input_size, stride, pad
     packed = memory.empty((-(-matrix.shape[1] // panel), out_channels, panel), grad_out.dtype)
     pack_b(matrix, packed)
     grad_x = memory.empty((images, height, width, channels), grad_out.dtype)
-    offsets = Offsets(
-        whole_tiles(np.arange(out_height * out_width) * out_channels),
-        np.arange(_PIXELS) * packed.shape[0] * panel,
-        *cut_k_runs([0], [0], out_channels, 1, panel),
-    )
+    offsets = _pixel_offsets(out_height * out_width, out_channels, packed.shape[0], panel)
     shape = _windows(grad_out.shape, input_size, channels, weight.shape[2:], stride, padding, dilation)
     arrays = grad_out.reshape(-1), packed, grad_x.reshape(images, height, width * channels)
     _spread_windows(*arrays, np.zeros(packed.shape[0] * panel, grad_out.dtype), offsets, shape)
