@@ -183,8 +183,7 @@ class Node:
         """Return the gradient of each input, or None; a leaf gets an array that nobody else holds."""
         if (variable := self.retained and self.retained()) is not None:
             variable._add_gradient(np.array(grad_out))
-        with np.errstate(all="ignore"):
-            grads = list(checks.check_gradients(self, self.function.backward(self.ctx, grad_out)))
+        grads = list(checks.check_gradients(self, checks.quietly(self.function.backward, self.ctx, grad_out)))
         return checks.owned(grads, [isinstance(edge, Variable) for edge in self.edges])
 
     def free(self) -> None:
@@ -245,8 +244,7 @@ class Function:
         if traced:
             output = traced_output(cls, ctx, inputs, hyper)
         else:
-            with np.errstate(all="ignore"):  # infinities and NaN are values too; the trainer looks for them
-                data = cls.forward(ctx, *arrays, **hyper)
+            data = checks.quietly(cls.forward, ctx, *arrays, **hyper)
             checks.check_output(cls, shape, data)
             output = variables[0].result(data)
             for v in variables:
