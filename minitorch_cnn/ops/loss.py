@@ -96,9 +96,9 @@ class Labels:
             expected = (*shape[:1], *shape[2:])
             raise ShapeError(f"{op}: labels - expected shape {expected}, one per row of {shape}, got {array.shape}")
         ignored = np.zeros(array.shape, bool) if ignore_index is None else array == ignore_index
-        wrong = np.argwhere(((array < 0) | (array >= shape[1])) & ~ignored)
-        if len(wrong):
-            at = tuple(wrong[0].tolist())
+        wrong = ((array < 0) | (array >= shape[1])) & ~ignored
+        if wrong.any():
+            at = tuple(np.argwhere(wrong)[0].tolist())
             raise ValueError(
                 f"{op}: labels - expected 0 to {shape[1] - 1} for {shape[1]} classes, "
                 f"got {array[at]} at position {at[0] if len(at) == 1 else at}"

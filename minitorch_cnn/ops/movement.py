@@ -80,7 +80,7 @@ class Transpose(Function):
 
     @staticmethod
     def backward(ctx, grad_out):
-        return grad_out.transpose(np.argsort(ctx.axes))
+        return grad_out.transpose(sorted(range(grad_out.ndim), key=ctx.axes.__getitem__))
 
 
 class Concat(Function):
@@ -143,9 +143,9 @@ def reshape(x: Operand, shape: int | Shape) -> Tensor:
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if not all(isinstance(length, (int, np.integer)) for length in wanted):
         raise TypeError(f"reshape: shape - expected integers, got {shape!r}")
-    size, known = x.data.size, int(np.prod([length for length in wanted if length != -1], dtype=np.int64))
+    size, known = x.data.size, math.prod(int(length) for length in wanted if length != -1)
     full = tuple(size // known if length == -1 and known else int(length) for length in wanted)
-    if min(full, default=0) < 0 or int(np.prod(full, dtype=np.int64)) != size or wanted.count(-1) > 1:
+    if min(full, default=0) < 0 or math.prod(full) != size or wanted.count(-1) > 1:
         raise ShapeError(f"reshape: shape - expected {size} elements like {x.data.shape}, got {wanted}")
     return Reshape.apply(x, shape=full)
 
