@@ -317,22 +317,21 @@ def conv2d_backward_weight_small_cout(x, grad_out, *, kernel_size, stride, paddi
 
     The micro-kernel reads the gradients as A and the images as B.
     """
-    padded = pad(x, padding)
-    images, height, width, channels = padded.shape
+    (top, bottom, left, right), (images, _, width, channels) = padding, x.shape
     _, out_height, out_width, out_channels = grad_out.shape
-    line, row = width * channels, kernel_size[1] * channels
-    panel = nr(padded.dtype, row)
+    line, row = (left + width + right) * channels, kernel_size[1] * channels
+    panel = nr(x.dtype, row)
     per_row = -(-row // panel)
-    readable = memory.empty((padded.size + panel,), padded.dtype)  # the panels of the last window reach past the images
-    readable[: padded.size], readable[padded.size :] = padded.reshape(-1), 0
+    below = -(-panel // line)  # lines of zeros, as the panels of the last window reach past its image
+    padded = pad(x, (top, bottom + below, left, right))
     splits = min(images, _TASKS)
-    x_steps, b_step = (height * line, stride[0] * line, stride[1] * channels), stride[1] * channels
-    per_chunk = _images_per_chunk(padded, grad_out)
+    x_steps, b_step = (padded.shape[1] * line, stride[0] * line, stride[1] * channels), stride[1] * channels
+    per_chunk = _images_per_chunk(padded[:, :-below], grad_out)
     pixel_runs, panels = (images, (out_height, out_width), x_steps, splits, per_chunk), kernel_size[0] * per_row
     tables = _swapped_tables(pixel_runs, out_channels, b_step, dilation[0] * line, kernel_size[0], per_row, panel)
     sums = memory.empty((splits, panels, out_channels, panel), padded.dtype)
     how = Product(out_channels, b_step, panels, panels, in_place=1, contiguous=0)
-    _weight_product(grad_out.reshape(-1), readable, sums, np.zeros(panel, padded.dtype), tables, how)
+    _weight_product(grad_out.reshape(-1), padded.reshape(-1), sums, np.zeros(panel, padded.dtype), tables, how)
     rows = sums.sum(axis=0).reshape(kernel_size[0], per_row, out_channels, panel).transpose(2, 0, 1, 3)
     rows = rows.reshape(out_channels, kernel_size[0], per_row * panel)[:, :, :row]  # (C_out, KH, KW*C)
     return np.ascontiguousarray(rows.reshape(out_channels, *kernel_size, channels).transpose(0, 3, 1, 2))
