@@ -46,6 +46,7 @@ class _Arrays(NamedTuple):
     shift: Array
     training: bool
     hyper: dict[str, Any]
+    filters: int  # without those that `whole` adds
 
     def pointwise(self, x):
         """Return whether `activated_product` computes the convolution of x: 1 x 1 filters, products in float32."""
@@ -59,6 +60,25 @@ class _Arrays(NamedTuple):
         candidates = conv_algorithms.candidates("auto", nchw(x), self.weight, out_size, **self.hyper)
         return kernels.conv.selection.choose(*candidates)
 
+    def whole(self, x, last):
+        """Return the stage with zero filters and for zero channels after those of x, up to whole vectors.
+
+        Winograd's algorithm would copy other maps: input and output in forward, both and their gradients in backward.
+        That was 15 % of a training step of DenseNet-40. Only the ``last`` stage of a layer gets more filters, for a
+        batch norm after it would see them.
+        """
+        if self.convolution(x[..., : len(self.scale)]).forward.name != "winograd":
+            return self
+        filters, channels = (-size % kernels.runtime.simd.lanes(x.dtype) for size in self.weight.shape[:2])
+        filters *= last
+        weight = np.pad(self.weight, ((0, filters), (0, channels), (0, 0), (0, 0)))
+        return self._replace(weight=weight, bias=None if self.bias is None else np.pad(self.bias, (0, filters)))
+
+    def activated(self, x):
+        """Return batch norm and ReLU of the first channels of x, and zeros up to the channels of the filters."""
+        channels = max(len(self.scale), self.weight.shape[1])
+        return kernels.conv.densenet_block.activated(x, self.scale, self.shift, channels)
+
     def convolve(self, x):
         return self.convolution(x).forward.function(x, self.weight, self.bias, **self.hyper)
 
@@ -68,9 +88,9 @@ def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
     one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
     if norm is None:
         identity = {"gamma": one, "mean": zero, "inv_std": one, "scale": one, "shift": zero}
-        return _Arrays(weight=weight, bias=bias, **identity, training=False, hyper=hyper)
+        return _Arrays(weight=weight, bias=bias, **identity, training=False, hyper=hyper, filters=len(weight))
     coefficients = batch_norm_coefficients(pixels, gamma, beta, **norm, batch=statistics)
-    return _Arrays(weight, bias, one if gamma is None else gamma, *coefficients, norm["training"], hyper)
+    return _Arrays(weight, bias, one if gamma is None else gamma, *coefficients, norm["training"], hyper, len(weight))
 
 
 def _window_of_block(call):
@@ -132,23 +152,25 @@ class DenseNetBlock(Function):
         shape = DenseNetBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
         channels, total = x.shape[1], shape[1]
         block = kernels.runtime.memory.empty((shape[0], *shape[2:], total), x.dtype)
-        kernels.conv.densenet_block.put_channels(nhwc(x), block, 0)
+        new = nhwc(x)
+        kernels.conv.densenet_block.put_channels(new, block, 0, channels)
         training = any(norm and norm["training"] for layer in layers for norm, _ in layer)
         mean, var = np.empty(total, x.dtype), np.empty(total, x.dtype)
         groups_of_four, known, ctx.kept, ctx.channels = iter(zip(*[iter(parameters)] * 4, strict=True)), 0, [], channels
         for layer in layers:
             arguments = [(*next(groups_of_four), norm, hyper) for norm, hyper in layer]
             if training:  # the statistics of a channel are the same for all layers that read it
-                new = kernels.conv.densenet_block.take_channels(block, known, channels - known)
-                mean[known:channels], var[known:channels] = kernels.layers.batch_norm.batch_norm_stats(new)
+                moments = kernels.layers.batch_norm.batch_norm_stats(new)
+                mean[known:channels], var[known:channels] = (moment[: channels - known] for moment in moments)
                 known = channels
             if training or any(ctx.needs_grad):
-                maps, stages = _learn(block, arguments, (mean[:channels], var[:channels]))
+                new, stages = _learn(block, arguments, (mean[:channels], var[:channels]))
                 ctx.kept.append((channels, stages))
             else:
-                maps = _infer(block, [_arrays(block, *one) for one in arguments])
-            kernels.conv.densenet_block.put_channels(maps, block, channels)
-            channels += maps.shape[3]
+                new = _infer(block, [_arrays(block, *one) for one in arguments])
+            filters = len(arguments[-1][2])
+            kernels.conv.densenet_block.put_channels(new, block, channels, filters)
+            channels += filters
         if any(ctx.needs_grad):
             ctx.save(block, *parameters)
         return nchw(block)
@@ -162,7 +184,8 @@ class DenseNetBlock(Function):
         grads, end = [], block.shape[3]
         needed = [list(four) for four in zip(*[iter(ctx.needs_grad[1:])] * 4, strict=True)]
         for channels, stages in reversed(ctx.kept):
-            grad = kernels.conv.densenet_block.take_channels(grad_block, channels, end - channels)
+            filters = len(stages[-1][0].weight)
+            grad = kernels.conv.densenet_block.take_channels(grad_block, channels, end - channels, filters)
             for stage, maps, active in reversed(stages):
                 grad, found = _stage_backward(stage, block, maps, active, grad, grad_block, needed.pop())
                 grads[:0] = found
@@ -186,9 +209,8 @@ def _infer(block, stages):
             )
             active = following is not None
         else:
-            maps = stage.convolve(
-                maps if active else kernels.conv.densenet_block.activated(maps, stage.scale, stage.shift)
-            )
+            stage = stage if active else stage.whole(maps, following is None)
+            maps = stage.convolve(maps if active else stage.activated(maps))
             active = False
     return maps
 
@@ -206,7 +228,8 @@ def _learn(block, arguments, statistics):
             weight = stage.weight[:, :, 0, 0]
             out = kernels.conv.densenet_block.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
         else:
-            active = kernels.conv.densenet_block.activated(maps, stage.scale, stage.shift)
+            stage = stage.whole(maps, one is arguments[-1])
+            active = stage.activated(maps)
             out = stage.convolve(active)
         stages.append((stage, None, None) if maps is block else (stage, maps, active))
         maps = out
@@ -216,14 +239,15 @@ def _learn(block, arguments, statistics):
 def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     """Return the gradients of the stage's input and of gamma, beta, weight and bias; add to ``grad_block``."""
     if maps is None:
-        active = kernels.conv.densenet_block.activated(block, stage.scale, stage.shift)
+        active = stage.activated(block)
     algorithm, sizes = stage.convolution(active).with_memo(), (active.shape[1:3], stage.weight.shape[2:])
     grad = algorithm.backward_input.function(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
     grad_weight = grad_bias = None
     if needed[2]:
         grad_weight = algorithm.backward_weight.function(active, grad_out, kernel_size=sizes[1], **stage.hyper)
+        grad_weight = grad_weight[: stage.filters, : len(stage.scale)]
     if needed[3]:
-        grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)
+        grad_bias = kernels.layers.batch_norm.channel_sums(grad_out)[: stage.filters]
     statistics = stage.mean, stage.inv_std, stage.gamma
     if maps is None:
         grad_gamma, grad_beta = kernels.conv.densenet_block.add_batch_norm_relu_gradient(

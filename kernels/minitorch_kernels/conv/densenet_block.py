@@ -62,32 +62,34 @@ def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
                     flat_out[i] = 0 if flat_out[i] <= 0 else flat_out[i]
 
 
-def put_channels(maps, block, first):
-    """Write maps (N, H, W, C) into a block (N, H, W, more), from channel ``first`` on."""
-    count = maps.shape[3]
+def put_channels(maps, block, first, count):
+    """Write the first ``count`` channels of maps (N, H, W, C) into a block (N, H, W, more), from its ``first`` on."""
     copy_channels(flatten_pixels(maps), 0, flatten_pixels(block), first, count, first + count)
 
 
-def take_channels(block, first, count):
-    """Return ``count`` channels of a block (N, H, W, more), from channel ``first`` on, as (N, H, W, count)."""
-    maps = memory.empty((*block.shape[:3], count), block.dtype)
-    copy_channels(flatten_pixels(block), first, flatten_pixels(maps), 0, count, count)
+def take_channels(block, first, count, channels=None):
+    """Return ``count`` channels of a block (N, H, W, more) from channel ``first`` on, and zeros up to ``channels``."""
+    channels = channels or count
+    maps = memory.empty((*block.shape[:3], channels), block.dtype)
+    copy_channels(flatten_pixels(block), first, flatten_pixels(maps), 0, count, channels)
     return maps
 
 
-def activated(block, scale, shift):
+def activated(block, scale, shift, channels=None):
     """Return max(x * scale + shift, 0) of the first channels x of a block.
 
     Parameters
     ----------
     block : ndarray, shape (N, H, W, C or more), C-contiguous, float32 or float64
     scale, shift : ndarray, shape (C,)
+    channels : int or None
+        Of the result: C, or more for zeros after them.
 
     Returns
     -------
-    ndarray, shape (N, H, W, C)
+    ndarray, shape (N, H, W, ``channels``)
     """
-    out = memory.empty((*block.shape[:3], len(scale)), block.dtype)
+    out = memory.empty((*block.shape[:3], channels or len(scale)), block.dtype)
     activate_pixels(flatten_pixels(block), scale, shift, flatten_pixels(out))
     return out
 
@@ -142,7 +144,7 @@ def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, gra
 
     Parameters
     ----------
-    grad_out, out : ndarray, shape (N, H, W, C), C-contiguous
+    grad_out, out : ndarray, shape (N, H, W, C or more), C-contiguous
         ``out`` as from `activated`.
     block : ndarray, shape (N, H, W, C or more), C-contiguous
     mean, inv_std, gamma : ndarray, shape (C,)

@@ -192,16 +192,16 @@ def side_by_side(*maps):
     return together, [pixel_map.reshape(pixels // together, together * channels) for pixel_map in maps]
 
 
-def _partials(rows):
-    """Return an empty float64 array (2, chunks, elements of a row), for two partial sums over each chunk of rows."""
-    return memory.empty((2, max(1, min(CHUNKS, len(rows))), rows.shape[1]), np.float64)
+def _partials(rows, elements):
+    """Return an empty float64 array (2, chunks, ``elements``), for two partial sums over each chunk of rows."""
+    return memory.empty((2, max(1, min(CHUNKS, len(rows))), elements), np.float64)
 
 
 def sums_and_products(kernel, maps, mean):
-    """Return the sums and the products (2, C), in float64, that a kernel adds up over chunks of maps (M, C)."""
-    together, rows = side_by_side(*maps)
+    """Return the sums and the products (2, C), in float64, that a kernel adds up over chunks of maps (M, C or more)."""
+    together, rows = side_by_side(*maps) if maps[0].shape[1] == len(mean) else (1, maps)
     totals = memory.empty((2, len(mean)), np.float64)
-    kernel(*rows, mean if together == 1 else np.tile(mean, together), _partials(rows[0]), totals)
+    kernel(*rows, mean if together == 1 else np.tile(mean, together), _partials(rows[0], together * len(mean)), totals)
     return totals
 
 
@@ -225,7 +225,7 @@ def batch_norm_stats(x):
     """
     _, (rows,) = side_by_side(flatten_pixels(x))
     mean, var = memory.empty((2, x.shape[3]), np.float64)
-    _moments(rows, _partials(rows), mean, var)
+    _moments(rows, _partials(rows, rows.shape[1]), mean, var)
     bad = ~np.isfinite(var)
     if bad.any():  # the other channels keep their bits
         pixels = flatten_pixels(x)[:, bad].astype(np.float64)

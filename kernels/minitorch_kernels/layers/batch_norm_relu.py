@@ -28,19 +28,21 @@ _BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 @compiled
 def activate(pixel, scale, shift, y):
     """y = max(pixel * scale + shift, 0); NaN stays NaN."""
-    for c in range(len(y)):
+    for c in range(len(scale)):
         value = pixel[c] * scale[c] + shift[c]
         y[c] = 0 if value <= 0 else value
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
 def activate_pixels(first_task, end_task, x, scale, shift, out):
-    """out (M, C) = max(x * scale + shift, 0) of the first C channels of x."""
-    count = len(x)
+    """out = max(x * scale + shift, 0) of the first C channels of x; out (M, C or more) gets 0 in those after them."""
+    count, channels = out.shape
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
             activate(x[i], scale, shift, out[i])
+            for c in range(len(scale), channels):
+                out[i, c] = 0
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
@@ -96,11 +98,11 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
 
 @parallel_task
 def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
-    """Sums of grad where out > 0 or NaN, and of that times the deviation, of each chunk of pixels; all (M, C).
+    """Sums of grad where out > 0 or NaN, and of that times the deviation, of each chunk of pixels.
 
-    Deviations are ``deviations - mean``.
+    Deviations are ``deviations - mean``. Of all maps (M, C or more), the first C channels count.
     """
-    count, channels = grad.shape
+    count, channels = len(grad), len(mean)
     chunks = len(sums)
     block = max(1, min(_BLOCK_PIXELS, _BLOCK_ELEMENTS // max(1, channels)))
     for chunk in range(first_task, end_task):
@@ -131,12 +133,12 @@ def _sums(team, grad, out, deviations, mean, partials, totals):
 
 @parallel_kernel(tasks=lambda: CHUNKS)
 def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, training, add, grad_x):
-    """grad_x = a * grad where out > 0 or NaN, - b * (x - mean) - c; all (M, C), x and grad_x (M, C or more).
+    """grad_x = a * grad where out > 0 or NaN, - b * (x - mean) - c; all maps (M, C or more).
 
     Without ``training`` b and c are 0 and x is not read, because 0 times an infinite element would be NaN.
     With ``add`` that is added to grad_x.
     """
-    count, channels = grad.shape
+    count, channels = len(grad), len(mean)
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, CHUNKS, count)
         for i in range(first, end):
@@ -248,13 +250,14 @@ def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
 
 
 def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, gamma, count, training):
-    """Return (a, b, c) of `input_gradient` and the gradients of gamma and beta; pixels (M, C).
+    """Return (a, b, c) of `input_gradient` and the gradients of gamma and beta; pixels (M, C or more).
 
     The statistics were those of ``count`` pixels.
     """
     grad_beta, products = sums_and_products(_sums, (grad_out, out, deviations), mean)
     if not training and not np.isfinite(products).all():  # 0, where ReLU stops the gradient, times infinity is NaN
-        passed_deviations = np.where(out <= 0, mean, deviations[:, : out.shape[1]])
+        channels = len(mean)
+        passed_deviations = np.where(out[:, :channels] <= 0, mean, deviations[:, :channels])
         grad_beta, products = sums_and_products(_sums, (grad_out, out, passed_deviations), mean)
     coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
     if not training:  # the statistics are constants, through which no gradient flows

@@ -58,7 +58,7 @@ def test_without_a_register_tile_the_same(monkeypatch):
 
 def test_channels_go_in_and_come_out():
     block, maps = np.zeros((2, 3, 4, 9), np.float32), np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    densenet_block.put_channels(maps, block, 3)
+    densenet_block.put_channels(maps, block, 3, 5)
     np.testing.assert_array_equal(densenet_block.take_channels(block, 3, 5), maps)
     assert not block[..., :3].any() and not block[..., 8:].any()
 
