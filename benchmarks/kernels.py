@@ -45,7 +45,8 @@ def _of_maps(a):
 
 
 def _of_pairs(a):
-    return len(a["pairs"].chosen), a["pairs"].images.pixels, a["pairs"].grad_out
+    images, grads = a["pairs"]
+    return len(images.chosen), images.pixels, grads.pixels
 
 
 def _arrays(named):

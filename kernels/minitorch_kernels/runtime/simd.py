@@ -94,7 +94,7 @@ class VectorIR:
         self.context, self.builder, self.pairs = context, builder, dtype == types.uint32
         self.element = context.get_data_type(types.float32 if self.pairs else dtype)
         self.lanes, self.integer = VECTOR_BYTES * 8 // dtype.bitwidth, ir.IntType(64)
-        self.vector = ir.VectorType(self.element, self.lanes)
+        self.vector, self.element_bits = ir.VectorType(self.element, self.lanes), dtype.bitwidth
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         name = f"llvm.fma.v{self.lanes}f{dtype.bitwidth}"
         self.fma_function = cgutils.get_or_insert_function(builder.module, kind, name)
@@ -133,16 +133,23 @@ class VectorIR:
         inside = self.builder.icmp_signed("<", lane, self._copied(count, integers))
         return self.builder.select(inside, vector, self.constant(0))
 
+    def all_lanes(self, condition):
+        """Return a condition for each lane, all the same."""
+        integers = ir.VectorType(ir.IntType(self.element_bits), self.lanes)
+        count = self.builder.select(condition, integers.element(self.lanes), integers.element(0))
+        lane = ir.Constant(integers, list(range(self.lanes)))
+        return self.builder.icmp_signed("<", lane, self._copied(count, integers))
+
     def store_vector(self, value, pointer, q):
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4
 
-    def prefetch(self, pointer):
+    def prefetch(self, pointer, write=False):
         """Prefetch the cache line of an address, which may be invalid; nothing waits for it."""
         integer = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        read, nearest_cache, data = (ir.Constant(integer, value) for value in (0, 3, 1))
-        self.builder.call(function, [pointer, read, nearest_cache, data])
+        purpose, nearest_cache, data = (ir.Constant(integer, value) for value in (int(write), 3, 1))
+        self.builder.call(function, [pointer, purpose, nearest_cache, data])
 
     def prefetch_share(self, pointer, first, pixels):
         """Fetch one vector's share of ``pixels`` pixels of all channels: as many vectors, from the first on."""

@@ -16,6 +16,8 @@ Images and weights that differ too much in size are left to the definition, see 
 Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minitorch_kernels.conv import indirect
@@ -28,26 +30,28 @@ from minitorch_kernels.conv.winograd.tiles import (
     Grid,
     Images,
     Outputs,
-    measure_rows_of_tiles,
     offsets_of,
     place,
     plane,
+    read_rows_of_tiles,
     transform_back,
     transform_run,
     transform_tile,
     whole_vectors,
+    zeros_beside,
 )
 from minitorch_kernels.conv.winograd.transform import KERNELS
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import chunk_bounds, with_channels
 from minitorch_kernels.runtime.jit import compiled
+from minitorch_kernels.runtime.prefetch import LINE, fetch_to_write
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 from minitorch_kernels.runtime.views import flat
 
-_BLOCK_BYTES = 1 << 20  # tiles and products of a block, which should stay in the second-level cache
+_BLOCK_BYTES = 1 << 19  # tiles and products of a block; with its pixels they should stay in the second-level cache
 _SHARE = 4  # a block has at least a tile for every 4 channels
 _FILTERS_WEIGH = 6  # tiles: what transforming the filters costs, see `tiles.is_faster`
 
@@ -76,10 +80,33 @@ def _transform_filters(first_task, end_task, filters, transformed, grid):
         transform_run(filters, transformed, panel, first, (panel * grid.channels + first) * grid.width, grid)
 
 
+class Written(NamedTuple):
+    """The part of the maps, flat, that a block of tiles writes."""
+
+    maps: np.ndarray
+    first: int
+    end: int
+
+
 @compiled
-def _multiply(inputs, filters, products, zeros, offsets, count, grid):
-    """Multiply a block of ``count`` transformed tiles by all filters: 36 matrix products, one per element e."""
+def _written_by(outputs, first, end, grid):
+    """Return the `Written` part for the tiles first .. end - 1; their rows of tiles begin and end it."""
+    shape, (n, i, _), (end_n, end_i, _) = outputs.maps.shape, place(first, grid), place(end, grid)
+    row = shape[2] * shape[3]
+    return Written(flat(outputs.maps), (n * shape[1] + i) * row, (end_n * shape[1] + end_i) * row)
+
+
+@compiled
+def _multiply(inputs, filters, products, zeros, offsets, count, written, grid):
+    """Multiply a block of ``count`` transformed tiles by all filters: 36 matrix products, one per element e.
+
+    Meanwhile, memory is idle. So the lines that will be `Written` are fetched, some with each tile of C. That takes a
+    quarter of the time off 16 filters for 16 channels, 7 % off 96 for 96, in maps of 32 x 32 pixels.
+    """
     width, channels, panels = grid.width, grid.channels, grid.panels
+    maps, at, line = written.maps, written.first, LINE // written.maps.itemsize
+    calls = TILE_AREA * panels * -(-channels // K_TERMS) * -(-count // MR)
+    lines = -(-(written.end - written.first) // (line * calls))
     in_step, k_step, product_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA, len(products) // TILE_AREA
     for task in range(TILE_AREA * panels):
         e, p = task // panels, task % panels
@@ -101,36 +128,38 @@ def _multiply(inputs, filters, products, zeros, offsets, count, grid):
                 )
                 a_rows, c_rows, k_runs = offsets
                 microkernel(inputs, filters, products, zeros, a_rows, c_rows, k_runs, tile)
+                for _ in range(lines):
+                    fetch_to_write(maps, at)
+                    at += line
 
 
 @parallel_kernel(tasks=lambda scratch: len(scratch))
 def _by_tiles(first_task, end_task, images, filters, outputs, offsets, scratch, grid):
     """Compute `Outputs` block by block of tiles; C and O are multiples of a vector.
 
-    ``scratch`` (threads, S) holds a block of transformed tiles, their products and a pixel. Each thread has as many
+    ``scratch`` (threads, S) holds a block of transformed tiles and their products. Each thread has as many
     tiles as the others, side by side, so that it reads few pixels that another one reads too.
     """
     width, total = grid.width, len(outputs.maps) * grid.down * grid.across
-    x, zeros = flat(images.pixels), np.zeros(width, outputs.maps.dtype)
+    x, zeros, beside = flat(images.pixels), np.zeros(width, outputs.maps.dtype), zeros_beside(grid, outputs.maps.dtype)
     in_step = plane(grid.tiles * grid.channels, grid.lanes)
     product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
         inputs = scratch[thread, : TILE_AREA * in_step]
         products = scratch[thread, TILE_AREA * in_step : TILE_AREA * (in_step + product_step)]
-        aside = scratch[thread, TILE_AREA * (in_step + product_step) :]
         begin, end = chunk_bounds(thread, len(scratch), total)
         for first in range(begin, end, grid.tiles):
             count = min(grid.tiles, end - first)
-            aside[:] = 0
-            measure_rows_of_tiles(images, first, first + count, grid)
+            read_rows_of_tiles(images, first, first + count, grid)
             for t in range(count):
-                transform_tile(x, images.pixels.shape, inputs, aside, place(first + t, grid), t * grid.channels, grid)
-            _multiply(inputs, filters, products, zeros, offsets, count, grid)
+                transform_tile(x, images.pixels.shape, inputs, beside, place(first + t, grid), t * grid.channels, grid)
+            written = _written_by(outputs, first, first + count, grid)
+            _multiply(inputs, filters, products, zeros, offsets, count, written, grid)
             for t in range(count):
                 origin = place(first + t, grid)
                 for p in range(grid.panels):
                     start = (p * grid.tiles + t) * width
-                    transform_back(products, outputs, aside, origin, p, start, grid)
+                    transform_back(products, outputs, origin, p, start, grid)
 
 
 def _block_size(most, channels, out_channels, itemsize):
@@ -150,7 +179,7 @@ def fill_by_tiles(images, filters, outputs, grid):
     grid = grid._replace(tiles=_block_size(-(-grid.tiles // threads), channels, panel_width, dtype.itemsize))
     planes = plane(grid.tiles * channels, lanes) + plane(grid.tiles * panel_width, lanes)
     transformed = memory.empty((TILE_AREA * plane(channels * panel_width, lanes),), dtype)
-    scratch = memory.empty((threads, TILE_AREA * planes + max(channels, grid.width)), dtype)
+    scratch = memory.empty((threads, TILE_AREA * planes), dtype)
     _transform_filters(filters, transformed, grid)
     offsets = offsets_of(grid.tiles, channels, grid.width)
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)
@@ -186,7 +215,7 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
         if bias is not None:
             added[:out_channels] = bias
         filters = Filters(split.rest, transposed)
-        fill(Images(pixels, memo.to_fill(x)), filters, Outputs(out, added), grid)
+        fill(Images(pixels, memo.to_fill(x), np.arange(len(x))), filters, Outputs(out, added), grid)
     out = with_channels(out, out_channels)
     outliers.add_large(x, split, out, padding, transposed)
     return out

@@ -177,12 +177,9 @@ class Memo:
         return self._key(array) in self._kept
 
     def to_fill(self, maps):
-        """Return `Measures` of maps (N, H, W, C) that a kernel must fill now; none, of no images, if they are known."""
-        key = self._key(maps)
-        if key in self._kept:
-            return _empty(maps[:0])
+        """Return `Measures` of maps (N, H, W, C) for a kernel to fill, of all images if they are not known yet."""
         measures = _empty(maps)
-        self._kept[key] = maps, measures.view(maps.dtype)
+        self._kept.setdefault(self._key(maps), (maps, measures.view(maps.dtype)))
         return measures
 
     @staticmethod

@@ -13,13 +13,14 @@ from minitorch_kernels.conv.winograd.tiles import (
     K_TERMS,
     RUN,
     TILE_AREA,
-    measure_rows_of_tiles,
     offsets_of,
     place,
     plane,
+    read_rows_of_tiles,
     transform_back,
     transform_run,
     transform_tile,
+    zeros_beside,
 )
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.runtime import memory
@@ -69,7 +70,7 @@ def _multiply(inputs, filters, products, zeros, offsets, first, grid):
 def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
     """Transform all tiles, some in each task."""
     x, first, end = flat(images.pixels), first_task * _SHARE, min(grid.tiles, end_task * _SHARE)
-    measure_rows_of_tiles(images, first, end, grid)
+    read_rows_of_tiles(images, first, end, grid)
     for t in range(first, end):
         transform_tile(x, images.pixels.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
 
@@ -84,14 +85,13 @@ def _multiply_panels(first_task, end_task, filters, inputs, outputs, offsets, sc
     for thread in range(first_task, end_task):
         transformed = scratch[thread, :filter_size]
         products = scratch[thread, filter_size : filter_size + product_size]
-        aside = scratch[thread, filter_size + product_size :]
         for p in range(thread, grid.panels, threads):
             for c in range(0, channels, K_TERMS):
                 for first in range(c, min(c + K_TERMS, channels), RUN):
                     transform_run(filters, transformed, p, first, (first - c) * width, grid)
                 _multiply(inputs, transformed, products, zeros, offsets, c, grid)
             for t in range(grid.tiles):
-                transform_back(products, outputs, aside, place(t, grid), p, t * width, grid)
+                transform_back(products, outputs, place(t, grid), p, t * width, grid)
 
 
 @team_kernel
@@ -99,9 +99,9 @@ def _by_panels(team, images, filters, inputs, outputs, offsets, scratch, grid):
     """Compute `Outputs` panel by panel of filters; C and O are multiples of a vector.
 
     ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``scratch`` (threads, S) holds some channels'
-    transformed filters, a panel's products and a pixel.
+    transformed filters and a panel's products.
     """
-    zeros = np.zeros(grid.channels, inputs.dtype)
+    zeros = zeros_beside(grid, inputs.dtype)
     _transform_tiles(team, -(-grid.tiles // _SHARE), (images, inputs, zeros, grid))
     _multiply_panels(team, len(scratch), (filters, inputs, outputs, offsets, scratch, grid))
 
@@ -111,7 +111,7 @@ def fill_by_panels(images, filters, outputs, grid):
     channels, total, lanes, dtype = grid.channels, grid.tiles, grid.lanes, outputs.maps.dtype
     inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), dtype)
     planes = plane(min(K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
-    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes + grid.width), dtype)
+    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes), dtype)
     _by_panels(images, filters, inputs, outputs, offsets_of(total, channels, grid.width), scratch, grid)
 
 

@@ -39,10 +39,11 @@ class Grid(NamedTuple):
 
 
 class Images(NamedTuple):
-    """Images, and what `measure_rows_of_tiles` finds out about them."""
+    """Images, and what `read_rows_of_tiles` finds out about them."""
 
     pixels: np.ndarray  # (N, H, W, C)
     measures: Measures  # to fill, integers
+    chosen: np.ndarray  # (M,), int64: indices of images; tiles are numbered through these
 
 
 class Outputs(NamedTuple):
@@ -93,19 +94,24 @@ def place(t, grid):
 
 
 @compiled
-def measure_rows_of_tiles(images, first, end, grid):
+def read_rows_of_tiles(images, first, end, grid):
     """Measure the pixels of the rows of tiles that begin with one of the tiles first .. end - 1.
 
     A row of tiles stands for as many rows of pixels as it has of outputs, the last one also for the rest of the image.
-    Nothing is done if the images are known already: then there are no measures to fill.
+    This comes right before the tiles are transformed, and brings their pixels into the cache. Memory delivers pixels
+    row by row 2.7 times as fast as in the order in which the tiles ask for them, with 144 channels.
     """
-    if len(images.measures.rows) == 0:
-        return
     height, side = images.pixels.shape[1], TILE + 1 - len(grid.static_kernel_size)
     for row in range(-(-first // grid.across), -(-end // grid.across)):
-        n, down = row // grid.down, row % grid.down
+        n, down = images.chosen[row // grid.down], row % grid.down
         end_row = height if down == grid.down - 1 else min(height, (down + 1) * side)
         measure_rows(images.pixels, images.measures, n, down * side, end_row)
+
+
+@compiled
+def zeros_beside(grid, dtype):
+    """Return zeros for the pixels of a row of a tile that lie outside the image."""
+    return np.zeros(TILE * max(grid.channels, grid.width * grid.panels), dtype)
 
 
 @compiled
@@ -129,11 +135,11 @@ def transform_tile(x, shape, inputs, zeros, origin, to, grid):
 
 
 @compiled
-def transform_back(products, outputs, aside, origin, panel, start, grid):
+def transform_back(products, outputs, origin, panel, start, grid):
     """Transform a tile's products with one panel of filters into `Outputs`.
 
     The products are 36 vectors, one in each plane, which begin at ``start`` there; ``origin`` is the `place` of the
-    tile's outputs; ``aside`` takes those outside.
+    tile's outputs.
     """
     (_, height, width, channels), (n, i, j), step = outputs.maps.shape, origin, len(products) // TILE_AREA
     placement = Placement(
@@ -147,7 +153,7 @@ def transform_back(products, outputs, aside, origin, panel, start, grid):
     vectors = min(grid.width, channels - panel * grid.width) // grid.lanes
     inside = Inside(0, height - i, 0, width - j)
     maps, bias = flat(outputs.maps), outputs.bias[panel * grid.width :]
-    to_outputs(products, maps, aside, bias, placement, inside, vectors, grid.static_kernel_size)
+    to_outputs(products, maps, bias, placement, inside, vectors, grid.static_kernel_size)
 
 
 def tiles_along(height, width, kernel):
@@ -213,7 +219,6 @@ def transform_run(filters, transformed, panel, first, to, grid):
     """
     width, side, step = grid.width, len(grid.static_kernel_size), len(transformed) // TILE_AREA
     values = _gather_filters(filters, panel, first, grid)
-    everywhere = Inside(0, 0, 0, 0)  # filters have no edge: not read
     for c in range(min(RUN, grid.channels - first)):
         placement = Placement(
             source_offset=c * side * side * width,
@@ -224,4 +229,4 @@ def transform_run(filters, transformed, panel, first, to, grid):
             target_column=step,
         )
         vectors = width // grid.lanes
-        to_filter(values, transformed, values, placement, everywhere, vectors, grid.static_kernel_size)
+        to_filter(values, transformed, placement, vectors, grid.static_kernel_size)

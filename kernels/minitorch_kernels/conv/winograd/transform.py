@@ -30,10 +30,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.runtime.compiler import intrinsic, types
-from minitorch_kernels.runtime.simd import VectorIR
+from minitorch_kernels.runtime.simd import REGISTERS, VectorIR
 
 TILE = 6  # pixels along the side of an input tile; an output tile has TILE + 1 - KERNEL
 KERNELS = (3, 5)  # sides of the filters
+_HALFWAY = REGISTERS * 3 // 4  # values between the two products of a transform that stay in registers
 _POINTS = np.array([0, 3 / 4, -3 / 4, 3 / 2, -3 / 2])
 
 
@@ -88,67 +89,134 @@ def two_sided_transform(matrices, edge=None):
     matrices : dict
         M, an ndarray of shape (rows, size), by the side of the filters.
     edge : "source", "target" or None
-        The array whose tile may extend past the edge of an image. A source pixel outside the image is read from
-        ``aside``, which holds zeros; a target pixel outside is written there and discarded.
+        The array whose tile may extend past the edge of an image. Source pixels outside count as zeros; target pixels
+        outside are left out.
 
     Returns
     -------
     intrinsic
-        ``f(source, target, aside, placement, inside, vectors, static_kernel_size)`` on 1-D arrays of the same dtype:
-        X, size x size, and Y, rows x rows, lie where the `Placement` says; `Inside` is read at the edge alone; there
-        are ``vectors`` of channels (>= 1). ``static_kernel_size`` is a tuple as long as the filters' side, with any
-        elements: its length is part of its type, so that Numba compiles a kernel for each side. With edge "target",
-        ``bias`` follows after ``aside``, and its vectors of channels are added to every element of Y.
+        ``f(source, target, placement, vectors, static_kernel_size)`` on 1-D arrays of the same dtype: X, size x size,
+        and Y, rows x rows, lie where the `Placement` says; there are ``vectors`` of channels (>= 1).
+        ``static_kernel_size`` is a tuple as long as the filters' side, with any elements: its length is part of its
+        type, so that Numba compiles a kernel for each side. With an edge, ``f(source, target, beside, placement,
+        inside, vectors, static_kernel_size)`` also takes what is `Inside`. With "source", ``beside`` holds zeros, as
+        many as a row of X has elements. With "target", it is a bias, vectors of channels that are added to every
+        element of Y; the first row and the first column of Y are inside.
     """
 
     def typed(*kinds):
         def emit(context, builder, signature, arguments):
             emitter = VectorIR(context, builder, signature.args[0].dtype)
-            _emit_two_sided_transform(matrices[len(kinds[-1])], edge, emitter, signature, arguments)
+            _Transform(emitter, matrices[len(kinds[-1])], edge, signature, arguments).emit()
             return context.get_dummy_value()
 
         return types.void(*kinds), emit
 
-    if edge == "target":
+    if edge is None:
 
         @intrinsic
-        def transform(typingctx, source, target, aside, bias, placement, inside, vectors, static_kernel_size):
-            return typed(source, target, aside, bias, placement, inside, vectors, static_kernel_size)
+        def transform(typingctx, source, target, placement, vectors, static_kernel_size):
+            return typed(source, target, placement, vectors, static_kernel_size)
     else:
 
         @intrinsic
-        def transform(typingctx, source, target, aside, placement, inside, vectors, static_kernel_size):
-            return typed(source, target, aside, placement, inside, vectors, static_kernel_size)
+        def transform(typingctx, source, target, beside, placement, inside, vectors, static_kernel_size):
+            return typed(source, target, beside, placement, inside, vectors, static_kernel_size)
 
     return transform
 
 
-def _emit_two_sided_transform(matrix, edge, emit, signature, arguments):
-    builder = emit.builder
-    source, target, aside, *bias = (array.data for array in emit.arrays(signature, arguments, len(arguments) - 4))
-    placement, inside = (emit.fields(signature.args[k], arguments[k]) for k in (-4, -3))
+class _Transform:
+    """Emits Y = M X M^T.
+
+    A table of pointers to all elements would fill the integer registers many times. So there is a pointer to each row
+    and an offset of each column, and an edge changes these alone: a row of X outside is read from the zeros, a column
+    outside is read where one inside lies, and then replaced by zeros. Of Y, rows and columns outside are written where
+    the last one inside lies, before that one.
+    """
+
+    def __init__(self, emit, matrix, edge, signature, arguments):
+        self.ir, self.builder, self.matrix, self.edge = emit, emit.builder, matrix, edge
+        count = 2 if edge is None else 3
+        self.source, self.target, *self.beside = (array.data for array in emit.arrays(signature, arguments, count))
+        self.placement = emit.fields(signature.args[count], arguments[count])
+        self.inside = None if edge is None else emit.fields(signature.args[-3], arguments[-3])
+        self.vectors = arguments[-2]
+
+    def emit(self):
+        """Emit the whole transform, and the loop over the vectors of channels."""
+        rows, size = self.matrix.shape
+        read, write = self._steps("source", size), self._steps("target", rows)
+        if self.edge == "source":
+            is_inside = [self._is_inside("row", i) for i in range(size)]
+            chosen = zip(is_inside, read[0], strict=True)
+            read[0][:] = [self.builder.select(within, row, self.beside[0]) for within, row in chosen]
+            self.masks = [self.ir.all_lanes(self._is_inside("column", j)) for j in range(size)]
+
+        def one_vector(v, carried):
+            self._one_vector(read, write, self.builder.mul(v, self.ir.int64(self.ir.lanes)))
+            return []
+
+        self.ir.loop(self.ir.int64(0), self.vectors, [], one_vector)
+
+    def _steps(self, name, count):
+        """Return a pointer to each row of X or Y, and the offset of each column."""
+        ir, builder, place, base = self.ir, self.builder, self.placement, getattr(self, name)
+        rows, columns = ([ir.int64(k) for k in range(count)] for _ in range(2))
+        if self.edge == name:
+            columns = [self._moved_inside("column", j) for j in columns]
+        if self.edge == name == "target":
+            rows = [self._moved_inside("row", i) for i in rows]
+        starts = [builder.add(place[f"{name}_offset"], builder.mul(i, place[f"{name}_row"])) for i in rows]
+        return [ir.at(base, start) for start in starts], [builder.mul(j, place[f"{name}_column"]) for j in columns]
+
+    def _moved_inside(self, axis, index):
+        """Return the index of the nearest row or column inside."""
+        builder, first, end = self.builder, self.inside[f"first_{axis}"], self.inside[f"end_{axis}"]
+        last = builder.sub(end, self.ir.int64(1))
+        index = builder.select(builder.icmp_signed("<", last, index), last, index)
+        return builder.select(builder.icmp_signed("<", index, first), first, index)
+
+    def _is_inside(self, axis, index):
+        builder, index = self.builder, self.ir.int64(index)
+        after = builder.icmp_signed("<=", self.inside[f"first_{axis}"], index)
+        return builder.and_(after, builder.icmp_signed("<", index, self.inside[f"end_{axis}"]))
+
+    def _load(self, read, i, j, shift):
+        rows, columns = read
+        value = self.ir.load_vector(self.ir.at(rows[i], self.builder.add(columns[j], shift)), 0)
+        return self.builder.select(self.masks[j], value, self.ir.constant(0)) if self.edge == "source" else value
+
+    def _one_vector(self, read, write, shift):
+        """Emit the transform of one vector of channels, which begins ``shift`` elements after the first."""
+        ir, builder, (rows, size) = self.ir, self.builder, self.matrix.shape
+        added = [ir.load_vector(ir.at(bias, shift), 0) for bias in self.beside * (self.edge == "target")]
+        with_bias = np.column_stack([self.matrix, *np.ones((len(added), rows))])
+        columns = [builder.add(column, shift) for column in write[1]]
+        for group in reversed(_groups(self.matrix)):  # what is inside is written last
+            needed = np.flatnonzero(self.matrix[group].any(axis=0))
+            halfway = []  # these rows of M X, column by column
+            for j in range(size):
+                column = [self._load(read, i, j, shift) for i in needed]
+                halfway.append(_products(ir, self.matrix[np.ix_(group, needed)], column))
+            for k, i in reversed(list(enumerate(group))):
+                values = _products(ir, with_bias, [column[k] for column in halfway] + added)
+                for value, column in reversed(list(zip(values, columns, strict=True))):
+                    ir.store_vector(value, ir.at(write[0][i], column), 0)
+
+
+def _groups(matrix):
+    """Return the rows of M whose products with X are computed together, as lists of indices.
+
+    All rows, if their products fit into the registers; else the rows of a pair, which share their terms. Then X is read
+    once for each group.
+    """
     rows, size = matrix.shape
-    read, write = (
-        _pointers(emit, base, *(placement[f"{name}_{part}"] for part in ("offset", "row", "column")), count)
-        for base, name, count in ((source, "source", size), (target, "target", rows))
-    )
-    if edge is not None:
-        _leave_out_the_outside(emit, read if edge == "source" else write, inside, aside)
-    with_bias = np.column_stack([matrix, *np.ones((len(bias), rows))])
-
-    def one_vector(v, carried):
-        shift = builder.mul(v, emit.int64(emit.lanes))
-        halfway = []  # column by column of M X, so that few columns of X are in registers at a time
-        for j in range(size):
-            column = [emit.load_vector(emit.at(read[i][j], shift), 0) for i in range(size)]
-            halfway.append(_products(emit, matrix, column))
-        added = [emit.load_vector(emit.at(pointer, shift), 0) for pointer in bias]
-        for i in range(rows):
-            for j, value in enumerate(_products(emit, with_bias, [column[i] for column in halfway] + added)):
-                emit.store_vector(value, emit.at(write[i][j], shift), 0)
-        return []
-
-    emit.loop(emit.int64(0), arguments[-2], [], one_vector)
+    if rows * size <= _HALFWAY or _pairs(matrix.T):
+        return [list(range(rows))]
+    pairs = _pairs(matrix)
+    alone = [(i,) for i in range(rows) if not any(i in pair for pair in pairs)]
+    return [list(group) for group in sorted(pairs + alone)]
 
 
 def _products(emit, matrix, vectors):
@@ -166,9 +234,8 @@ def _products(emit, matrix, vectors):
     results = {}
     for p, q in _pairs(matrix):
         even, odd = (matrix[p] + matrix[q]) / 2, (matrix[p] - matrix[q]) / 2
-        scale = odd[np.flatnonzero(odd)[-1]]
-        parts = emit.combination(even, vectors), emit.combination(odd / scale, vectors)
-        results[p], results[q] = emit.combination((1, scale), parts), emit.combination((1, -scale), parts)
+        parts = emit.combination(even, vectors), emit.combination(odd, vectors)
+        results[p], results[q] = emit.combination((1, 1), parts), emit.combination((1, -1), parts)
     return [results[i] if i in results else emit.combination(row, vectors) for i, row in enumerate(matrix)]
 
 
@@ -176,31 +243,6 @@ def _pairs(rows):
     """Return the indices of rows that differ in the signs of some elements, pair by pair."""
     sizes = [tuple(row) for row in np.abs(rows)]
     return [(i, sizes.index(size, i + 1)) for i, size in enumerate(sizes) if size in sizes[i + 1 :]]
-
-
-def _pointers(emit, base, offset, row_step, column_step, count):
-    """Return a count x count table of pointers to the elements of X or Y."""
-    builder, table = emit.builder, []
-    for i in range(count):
-        row = builder.add(offset, builder.mul(row_step, emit.int64(i)))
-        offsets = [builder.add(row, builder.mul(column_step, emit.int64(j))) for j in range(count)]
-        table.append([emit.at(base, offset) for offset in offsets])
-    return table
-
-
-def _leave_out_the_outside(emit, table, inside, aside):
-    """Redirect the pointers of elements outside the image to ``aside``."""
-    builder, count = emit.builder, len(table)
-    rows, columns = (
-        [_between(builder, emit.int64(k), inside[f"first_{axis}"], inside[f"end_{axis}"]) for k in range(count)]
-        for axis in ("row", "column")
-    )
-    for i, j in np.ndindex(count, count):
-        table[i][j] = builder.select(builder.and_(rows[i], columns[j]), table[i][j], aside)
-
-
-def _between(builder, value, first, end):
-    return builder.and_(builder.icmp_signed("<=", first, value), builder.icmp_signed("<", value, end))
 
 
 def _transposed(matrices):

@@ -23,12 +23,13 @@ from minitorch_kernels.conv.winograd.tiles import (
     TILE_AREA,
     Grid,
     Images,
-    measure_rows_of_tiles,
     offsets_of,
     place,
     plane,
+    read_rows_of_tiles,
     transform_tile,
     whole_vectors,
+    zeros_beside,
 )
 from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, from_filter, from_outputs
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel_packed_a
@@ -54,11 +55,10 @@ _RUN = 8  # channels whose sums are added and transformed together
 
 
 class Pairs(NamedTuple):
-    """Images with the gradients of their outputs, and which of them count."""
+    """Images with the gradients of their outputs."""
 
     images: Images
-    grad_out: np.ndarray  # (N, OH, OW, O)
-    chosen: np.ndarray  # (M,), int64: indices of images; tiles are numbered through these
+    grads: Images  # their pixels have OH rows, OW columns and O channels; the same images are chosen
 
 
 class Chunk(NamedTuple):
@@ -77,12 +77,13 @@ def is_faster(images, out_size, channels, out_channels, kernel):
 @compiled
 def _transform(pairs, inputs, grads, zeros, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
-    images, grad_out, chosen = pairs
+    images, (grad_out, _, chosen) = pairs
     _, out_height, out_width, out_channels = grad_out.shape
     grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
     x, grad_flat = flat(images.pixels), flat(grad_out)
     begin, end = share
-    measure_rows_of_tiles(images, chunk.first + begin, chunk.first + end, grid)
+    for maps in pairs:
+        read_rows_of_tiles(maps, chunk.first + begin, chunk.first + end, grid)
     for t in range(begin, end):
         m, i, j = place(chunk.first + t, grid)
         n = chosen[m]
@@ -146,7 +147,7 @@ def _sum_together(team, pairs, inputs, grads, sums, offsets, total, grid):
     tiles of a chunk are transformed in parallel, then all products computed in parallel; each task owns its part of
     ``sums``.
     """
-    zeros, own = np.zeros(max(grid.channels, grid.width), sums.dtype), sums[0]
+    zeros, own = zeros_beside(grid, sums.dtype), sums[0]
     for first in range(0, total, grid.tiles):
         chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
         _transform_chunk(team, -(-chunk.count // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
@@ -161,7 +162,7 @@ def _sum_apart(first_task, end_task, pairs, inputs, grads, sums, offsets, total,
     transformed tiles of a chunk.
     """
     ranges, threads = len(sums), len(inputs)
-    zeros = np.zeros(max(grid.channels, grid.width), sums.dtype)
+    zeros = zeros_beside(grid, sums.dtype)
     for thread in range(first_task, end_task):
         own_inputs, own_grads = inputs[thread], grads[thread]
         for part in range(thread, ranges, threads):
@@ -206,7 +207,6 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
     """
     inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_kernel_size)
     runs = -(-inner // _RUN)
-    everywhere = Inside(0, 0, 0, 0)  # filters have no edge: not read
     for task in range(first_task, end_task):
         p, first = task // runs, task % runs * _RUN
         size = min(_RUN, inner - first) * width  # elements of a plane that this task takes
@@ -222,7 +222,7 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
             target_column=size,
         )
         vectors = size // grid.lanes
-        from_filter(flat(total), filters, filters, placement, everywhere, vectors, grid.static_kernel_size)
+        from_filter(flat(total), filters, placement, vectors, grid.static_kernel_size)
         _store_filters(filters, grad_weight, p * width, first, grid)
 
 
@@ -247,8 +247,9 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     -----
     Cost: as forward. Parallel over ranges of tiles, or over tiles, then over products.
     """
-    memo, everything = memo or outliers.Memo(), np.arange(len(x))
-    of_all = None if memo.knows(x) else _gradient(x, grad_out, everything, kernel_size, padding, memo)  # measures x
+    memo, everything, of_all = memo or outliers.Memo(), np.arange(len(x)), None
+    if not (memo.knows(x) and memo.knows(grad_out)):  # after this it does
+        of_all = _gradient(x, grad_out, everything, kernel_size, padding, memo)
     apart = outliers.find_pairs(x, grad_out, memo)
     if of_all is not None and not len(apart):
         return of_all
@@ -268,15 +269,15 @@ def _chunk_size(tiles, sums_bytes):
 def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     """Return `conv2d_backward_weight_winograd` of the ``chosen`` images, right if all of them fit.
 
-    What it finds out about x goes to ``memo``; if x is not known yet, all images are chosen.
+    What it finds out about x and grad_out goes to ``memo``; if one is not known yet, all images are chosen.
     """
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
     if not (x.size and grad_out.size and len(chosen)):
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
-    pixels, grad_out = whole_vectors(x, lanes), whole_vectors(grad_out, lanes)
-    channels, (down, across) = pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
+    images, grads = (Images(whole_vectors(maps, lanes), memo.to_fill(maps), chosen) for maps in (x, grad_out))
+    channels, (down, across) = images.pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
     total = len(chosen) * down * across
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
     size = TILE_AREA * plane(panels * rows * width, lanes)
@@ -296,13 +297,13 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
         static_kernel_size=(0,) * kernel_size[0],
     )
     inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
-    grads = TILE_AREA * plane(panels * grid.tiles * width, lanes)
+    transformed = TILE_AREA * plane(panels * grid.tiles * width, lanes)
     threads = (min(get_num_threads(), ranges),) if apart else ()
     sums = memory.empty((ranges, size), x.dtype)
-    inputs, grads = (memory.empty((*threads, length), x.dtype) for length in (inputs, grads))
+    inputs, transformed = (memory.empty((*threads, length), x.dtype) for length in (inputs, transformed))
     offsets = offsets_of(rows, width, width)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
-    add_up(Pairs(Images(pixels, memo.to_fill(x)), grad_out, chosen), inputs, grads, sums, offsets, total, grid)
+    add_up(Pairs(images, grads), inputs, transformed, sums, offsets, total, grid)
     grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight

@@ -287,6 +287,7 @@ def test_a_weight_gradient_computes_no_image_twice_that_is_known_beforehand(monk
         memo = outliers.Memo()
         if known:
             memo.of(x, outliers.measure)
+            memo.of(grad, outliers.measure)
         weight.conv2d_backward_weight_winograd(x, grad, kernel_size=(3, 3), memo=memo, **HYPER)
         assert computed == images
 

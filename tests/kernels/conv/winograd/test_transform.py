@@ -50,9 +50,9 @@ def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
 def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
     transform = two_sided_transform({3: matrix}, edge)
-    if edge == "target":
-        return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], a[6], (0, 0, 0)))
-    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[4], a[5], a[6], (0, 0, 0)))
+    if edge is None:
+        return numba.njit(lambda x, y, beside, placement, inside, count: transform(x, y, placement, count, (0, 0, 0)))
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
 
 
 TRANSFORMS = {
@@ -60,6 +60,28 @@ TRANSFORMS = {
     for name, matrix in (("A", A[3]), ("A.T", A[5].T), ("B.T", B.T), ("G", G[5]), ("G.T", G[3].T))
     for edge in (None, "source", "target")
 }
+
+
+class Maps:
+    """An image of ``shape`` pixels in a longer flat array, a few elements apart, and a tile of it at ``origin``."""
+
+    def __init__(self, rng, shape, origin, side, channels, gap, offset, dtype):
+        self.shape, self.origin, self.steps = shape, origin, (shape[1] * (channels + gap) + 5, channels + gap)
+        rows, columns = np.indices(shape)
+        starts = offset + rows * self.steps[0] + columns * self.steps[1]
+        self.elements = starts[:, :, None] + np.arange(channels)  # (H, W, channels), indices
+        self.flat = np.full(self.elements.max() + 6, np.nan, dtype)
+        self.flat[self.elements] = rng.standard_normal(self.elements.shape)
+        self.offset = offset + origin[0] * self.steps[0] + origin[1] * self.steps[1]
+        tile = [np.arange(side) + first for first in origin]
+        self.within = np.ix_(*((at >= 0) & (at < size) for at, size in zip(tile, shape, strict=True)))
+        self.pixels = np.ix_(*(at[(at >= 0) & (at < size)] for at, size in zip(tile, shape, strict=True)))
+
+    def place(self):
+        return self.offset, *self.steps
+
+    def inside(self):
+        return Inside(*(bound for at, size in zip(self.origin, self.shape, strict=True) for bound in (-at, size - at)))
 
 
 @needs_vectors
@@ -70,30 +92,27 @@ TRANSFORMS = {
 def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     (matrix, apply), edge = TRANSFORMS[which], which[1]
     rows, size = matrix.shape
-    lanes = simd.nr(dtype) // simd.VECTORS
     count, gap, offset = (data.draw(st.integers(low, 3)) for low in (1, 0, 0))
-    channels = count * lanes
+    channels = count * simd.lanes(dtype)
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
 
-    def image(side):
-        """Return a map (side, side, channels), a few elements apart in a longer array, and where it lies."""
-        row_step, column_step = side * (channels + gap) + 5, channels + gap
-        flat = rng.standard_normal(offset + side * row_step).astype(dtype)
-        places = offset + np.arange(side)[:, None] * row_step + np.arange(side) * column_step
-        return flat, places[:, :, None] + np.arange(channels), (offset, row_step, column_step)
+    def maps(name, side):
+        """Return a tile alone, or one of an image that it may extend past; a target begins in its image."""
+        if edge != name:
+            return Maps(rng, (side, side), (0, 0), side, channels, gap, offset, dtype)
+        shape = tuple(data.draw(st.integers(1, side + 3)) for _ in range(2))
+        least, most = (0, -1) if name == "target" else (-side - 2, 2)
+        origin = tuple(data.draw(st.integers(least, length + most)) for length in shape)
+        return Maps(rng, shape, origin, side, channels, gap, offset, dtype)
 
-    (source, read, from_where), (target, write, to_where) = image(size), image(rows)
-    x, before = source[read], target.copy()
-    outside = {"source": size, "target": rows}.get(edge, 0)
-    bounds = tuple(data.draw(st.integers(-2, outside + 2)) for _ in range(4))
-    inside = np.zeros((max(size, rows),) * 2, bool)
-    inside[max(0, bounds[0]) : max(0, bounds[1]), max(0, bounds[2]) : max(0, bounds[3])] = True
-    if edge == "source":
-        x = np.where(inside[:size, :size, None], x, 0)
-    aside, bias = np.zeros(channels, dtype), rng.standard_normal(channels).astype(dtype)
-    apply(source, target, aside, bias, Placement(*from_where, *to_where), Inside(*bounds), count)
-    expected = np.einsum("iu,uvc,jv->ijc", matrix, x.astype(np.float64), matrix) + (bias if edge == "target" else 0)
-    written = inside[:rows, :rows] if edge == "target" else np.ones((rows, rows), bool)
-    np.testing.assert_allclose(target[write][written], expected[written], atol=2e-3 if dtype == np.float32 else 1e-10)
-    before[write[written]] = target[write[written]]
-    np.testing.assert_array_equal(target, before)  # nothing else has changed
+    source, target = maps("source", size), maps("target", rows)
+    x = np.zeros((size, size, channels))
+    x[source.within] = source.flat[source.elements[source.pixels]]
+    bias, zeros = rng.standard_normal(channels).astype(dtype), np.zeros(size * source.steps[1], dtype)
+    beside = bias if edge == "target" else zeros
+    inside = (target if edge == "target" else source).inside()
+    want = target.flat.copy()
+    apply(source.flat, target.flat, beside, Placement(*source.place(), *target.place()), inside, count)
+    y = np.einsum("iu,uvc,jv->ijc", matrix, x, matrix) + (beside if edge == "target" else 0)
+    want[target.elements[target.pixels]] = y[target.within]
+    np.testing.assert_allclose(target.flat, want, rtol=0, atol=2e-3 if dtype == np.float32 else 1e-10)
