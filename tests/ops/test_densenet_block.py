@@ -53,15 +53,22 @@ def grouped(normal, **options):
     return [[stage(normal, 4, 6, 1, groups=2, affine=False, bias=True, **options), stage(normal, 6, 2, 3, **options)]]
 
 
+def winograd(normal, **options):
+    """Return layers whose channels fill no whole vectors, and enough of them for Winograd's algorithm."""
+    first = [stage(normal, 20, 13, 3, bias=True, **options)]
+    return [first, [stage(normal, 33, 18, 1, **options), stage(normal, 18, 14, 3, **options)]]
+
+
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("make", [bottleneck, wide, normless, grouped])
+@pytest.mark.parametrize("make", [bottleneck, wide, normless, grouped, winograd])
 def test_it_is_its_layers_one_after_the_other(normal, make, training):
     results = []
     for run in (ops.dense_block, in_a_row):
         layers = make(normal, training=training)
         stages = [one for layer in layers for one in layer]
         learned = [v for one in stages for v in one[:4] if v is not None]
-        x = Tensor(normal((3, layers[0][0].hyper["groups"] * layers[0][0].weight.shape[1], 5, 6)), requires_grad=True)
+        size = (8, 12) if make is winograd else (5, 6)
+        x = Tensor(normal((3, layers[0][0].hyper["groups"] * layers[0][0].weight.shape[1], *size)), requires_grad=True)
         out = run(x, layers)
         out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
         running = [one.norm[name] for one in stages if one.norm for name in ("running_mean", "running_var")]
@@ -70,7 +77,7 @@ def test_it_is_its_layers_one_after_the_other(normal, make, training):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("make", [bottleneck, wide, normless, grouped])
+@pytest.mark.parametrize("make", [bottleneck, wide, normless, grouped, winograd])
 def test_without_gradients_the_same(normal, make):
     layers = make(normal, training=False)
     x = Tensor(normal((2, layers[0][0].hyper["groups"] * layers[0][0].weight.shape[1], 5, 6)))

@@ -61,6 +61,40 @@ def test_channels_go_in_and_come_out():
     densenet_block.put_channels(maps, block, 3, 5)
     np.testing.assert_array_equal(densenet_block.take_channels(block, 3, 5), maps)
     assert not block[..., :3].any() and not block[..., 8:].any()
+    densenet_block.put_channels(maps, block, 7, 2)  # the first two alone
+    wider = densenet_block.take_channels(block, 7, 2, 16)
+    np.testing.assert_array_equal(wider[..., :2], maps[..., :2])
+    assert wider.shape[3] == 16 and not wider[..., 2:].any()
+
+
+def test_activated_maps_may_have_more_channels_which_are_zero():
+    case = Case((2, 5, 6, 9), 7, 3, np.float32)
+    case.block[..., 7:] = np.nan  # channels that no layer has written yet
+    maps = densenet_block.activated(case.block, case.scale, case.shift, 16)
+    np.testing.assert_array_equal(maps[..., :7], densenet_block.activated(case.block, case.scale, case.shift))
+    assert maps.shape[3] == 16 and not maps[..., 7:].any()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("channels", [8, 16])
+def test_gradients_may_have_more_channels_which_are_not_read(training, channels):
+    """Of 8, as many as the block has: then sums could take some pixels side by side."""
+    case = Case((2, 4, 8, 8), 6, 3, np.float32)
+    rng = np.random.default_rng(1)
+    numbers = [rng.standard_normal(6).astype(np.float32) for _ in range(3)]
+    wide = [np.full((2, 4, 8, channels), np.nan, np.float32) for _ in range(2)]
+    plain = rng.standard_normal((2, 4, 8, 6)).astype(np.float32), case.active().astype(np.float32)
+    for array, values in zip(wide, plain, strict=True):
+        array[..., :6] = values
+    results = []
+    for grad_out, out in (plain, wide):
+        grad_block = np.ones_like(case.block)
+        found = densenet_block.add_batch_norm_relu_gradient(
+            grad_out, out, case.block, *numbers, grad_block, training=training
+        )
+        results.append((grad_block, *found))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])
