@@ -251,12 +251,13 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     statistics = stage.mean, stage.inv_std, stage.gamma
     if maps is None:
         grad_gamma, grad_beta = kernels.conv.densenet_block.add_batch_norm_relu_gradient(
-            grad, active, block, *statistics, grad_block, training=stage.training
+            grad, block, stage.scale, stage.shift, *statistics, grad_block, training=stage.training
         )
         grad = None
     else:
+        gate = kernels.layers.batch_norm_relu.Gate(maps, stage.scale, stage.shift)
         grad, grad_gamma, grad_beta = kernels.layers.batch_norm_relu.batch_norm_relu_backward(
-            grad, active, maps, *statistics, training=stage.training
+            grad, gate, maps, *statistics, training=stage.training
         )
     return grad, (grad_gamma, grad_beta, grad_weight, grad_bias)
 

@@ -53,6 +53,7 @@ class BatchNormReLU(Function):
                 pixels, mean, scale, shift, pool
             )
         ctx.training, ctx.pool = training, pool
+        ctx.coefficients = (scale, shift) if pool == 1 and residual is None else None
         if any(ctx.needs_grad):
             ctx.save(x, out, mean, inv_std, weight, argmax, deviations)
         return nchw(out)
@@ -62,10 +63,12 @@ class BatchNormReLU(Function):
         x, out, mean, inv_std, weight, argmax, deviations = ctx.saved
         gamma = np.ones_like(mean) if weight is None else weight
         pooled = None if ctx.pool == 1 else (ctx.pool, argmax, deviations)
-        grad_x, grad_weight, grad_bias = kernels.layers.batch_norm_relu.batch_norm_relu_backward(
-            nhwc(grad_out), out, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
-        )
         _, need_weight, need_bias, need_residual = ctx.needs_grad
+        module = kernels.layers.batch_norm_relu
+        gate = module.Gate(nhwc(x), *ctx.coefficients) if ctx.coefficients else module.gate_of_output(out)
+        grad_x, grad_weight, grad_bias = module.batch_norm_relu_backward(
+            nhwc(grad_out), gate, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
+        )
         grads = nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
         if not need_residual:
             return *grads, None

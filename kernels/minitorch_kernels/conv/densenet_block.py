@@ -17,6 +17,7 @@ from minitorch_kernels.gemm.matmul import Offsets, matmul, multiply_rows
 from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b
 from minitorch_kernels.layers.batch_norm_relu import (
+    Gate,
     activate,
     activate_pixels,
     batch_norm_backward_coefficients,
@@ -139,15 +140,15 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
     return out if panels * width == filters else take_channels(out, 0, filters)
 
 
-def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, grad_block, *, training):
+def add_batch_norm_relu_gradient(grad_out, block, scale, shift, mean, inv_std, gamma, grad_block, *, training):
     """Add the gradient of the first channels of a block, through batch norm and ReLU, to ``grad_block``.
 
     Parameters
     ----------
-    grad_out, out : ndarray, shape (N, H, W, C or more), C-contiguous
-        ``out`` as from `activated`.
+    grad_out : ndarray, shape (N, H, W, C or more), C-contiguous
     block : ndarray, shape (N, H, W, C or more), C-contiguous
-    mean, inv_std, gamma : ndarray, shape (C,)
+    scale, shift, mean, inv_std, gamma : ndarray, shape (C,)
+        ``scale`` and ``shift`` as for `activated`.
     grad_block : ndarray, the shape of the block, C-contiguous
         The gradient of its other channels stays.
     training : bool
@@ -157,9 +158,10 @@ def add_batch_norm_relu_gradient(grad_out, out, block, mean, inv_std, gamma, gra
     -------
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
-    grad_out, out, block = map(flatten_pixels, (grad_out, out, block))
+    grad_out, block = flatten_pixels(grad_out), flatten_pixels(block)
     coefficients, *gradients = batch_norm_backward_coefficients(
-        grad_out, out, block, mean, inv_std, gamma, len(block), training
+        grad_out, Gate(block, scale, shift), block, mean, inv_std, gamma, len(block), training
     )
-    input_gradient(grad_out, out, block, mean, *coefficients, training, True, flatten_pixels(grad_block))
+    vectors = scale, shift, mean, *coefficients
+    input_gradient(grad_out, block, block, *vectors, training, True, flatten_pixels(grad_block))
     return tuple(gradients)

@@ -197,11 +197,17 @@ def _partials(rows, elements):
     return memory.empty((2, max(1, min(CHUNKS, len(rows))), elements), np.float64)
 
 
-def sums_and_products(kernel, maps, mean):
-    """Return the sums and the products (2, C), in float64, that a kernel adds up over chunks of maps (M, C or more)."""
-    together, rows = side_by_side(*maps) if maps[0].shape[1] == len(mean) else (1, maps)
-    totals = memory.empty((2, len(mean)), np.float64)
-    kernel(*rows, mean if together == 1 else np.tile(mean, together), _partials(rows[0], together * len(mean)), totals)
+def sums_and_products(kernel, maps, *vectors):
+    """Return the sums and the products (2, C), in float64, that a kernel adds up over chunks of maps (M, C or more).
+
+    The kernel also gets ``vectors`` (C,), at least one.
+    """
+    channels = len(vectors[0])
+    together, rows = side_by_side(*maps) if maps[0].shape[1] == channels else (1, maps)
+    if together > 1:
+        vectors = [np.tile(vector, together) for vector in vectors]
+    totals = memory.empty((2, channels), np.float64)
+    kernel(*rows, *vectors, _partials(rows[0], together * channels), totals)
     return totals
 
 

@@ -25,6 +25,23 @@ from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 _BLOCK_ELEMENTS, _BLOCK_PIXELS = 8192, 32  # as in `batch_norm`
 
 
+class Gate(NamedTuple):
+    """Where ReLU lets the gradient through: where maps * scale + shift is positive or NaN.
+
+    The maps are the input of batch norm, which backward reads anyway. Where pooling or a residual come between, they
+    are the output, with scale 1 and shift 0, see `gate_of_output`.
+    """
+
+    maps: np.ndarray  # (N, H, W, C or more)
+    scale: np.ndarray  # (C,)
+    shift: np.ndarray  # (C,)
+
+
+def gate_of_output(out):
+    """Return the `Gate` of a ReLU from its output (N, OH, OW, C)."""
+    return Gate(out, np.ones(out.shape[3], out.dtype), np.zeros(out.shape[3], out.dtype))
+
+
 @compiled
 def activate(pixel, scale, shift, y):
     """y = max(pixel * scale + shift, 0); NaN stays NaN."""
@@ -97,8 +114,8 @@ def _activate_and_pool(first_task, end_task, x, mean, scale, shift, size, out, a
 
 
 @parallel_task
-def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, products):
-    """Sums of grad where out > 0 or NaN, and of that times the deviation, of each chunk of pixels.
+def _chunk_sums(first_task, end_task, grad, gate, deviations, mean, scale, shift, sums, products):
+    """Sums of grad where the gate lets it through, and of that times the deviation, of each chunk of pixels.
 
     Deviations are ``deviations - mean``. Of all maps (M, C or more), the first C channels count.
     """
@@ -115,7 +132,7 @@ def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, product
             product[:] = 0
             for i in range(start, min(start + block, end)):
                 for c in range(channels):
-                    passed[c] = 0 if out[i, c] <= 0 else grad[i, c]
+                    passed[c] = 0 if gate[i, c] * scale[c] + shift[c] <= 0 else grad[i, c]
                 for c in range(channels):
                     total[c] += passed[c]
                     product[c] += passed[c] * (deviations[i, c] - mean[c])
@@ -125,15 +142,15 @@ def _chunk_sums(first_task, end_task, grad, out, deviations, mean, sums, product
 
 
 @team_kernel
-def _sums(team, grad, out, deviations, mean, partials, totals):
+def _sums(team, grad, gate, deviations, mean, scale, shift, partials, totals):
     """Fill ``totals`` (2, C) with the sums of `_chunk_sums` over all pixels; ``partials`` has those of the chunks."""
-    _chunk_sums(team, partials.shape[1], (grad, out, deviations, mean, partials[0], partials[1]))
+    _chunk_sums(team, partials.shape[1], (grad, gate, deviations, mean, scale, shift, partials[0], partials[1]))
     add_chunks(partials, totals)
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
-def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, training, add, grad_x):
-    """grad_x = a * grad where out > 0 or NaN, - b * (x - mean) - c; all maps (M, C or more).
+def input_gradient(first_task, end_task, grad, gate, x, scale, shift, mean, a, b, c, training, add, grad_x):
+    """grad_x = a * grad where the gate lets it through, - b * (x - mean) - c; all maps (M, C or more).
 
     Without ``training`` b and c are 0 and x is not read, because 0 times an infinite element would be NaN.
     With ``add`` that is added to grad_x.
@@ -144,12 +161,12 @@ def input_gradient(first_task, end_task, grad, out, x, mean, a, b, c, training, 
         for i in range(first, end):
             if training:
                 for k in range(channels):
-                    passed = 0 if out[i, k] <= 0 else a[k] * grad[i, k]
+                    passed = 0 if gate[i, k] * scale[k] + shift[k] <= 0 else a[k] * grad[i, k]
                     value = passed - b[k] * (x[i, k] - mean[k]) - c[k]
                     grad_x[i, k] = grad_x[i, k] + value if add else value
             else:
                 for k in range(channels):
-                    value = 0 if out[i, k] <= 0 else a[k] * grad[i, k]
+                    value = 0 if gate[i, k] * scale[k] + shift[k] <= 0 else a[k] * grad[i, k]
                     grad_x[i, k] = grad_x[i, k] + value if add else value
 
 
@@ -249,16 +266,18 @@ def batch_norm_relu_pool_forward(x, mean, scale, shift, size):
     return out, argmax, deviations
 
 
-def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, gamma, count, training):
-    """Return (a, b, c) of `input_gradient` and the gradients of gamma and beta; pixels (M, C or more).
+def batch_norm_backward_coefficients(grad_out, gate, deviations, mean, inv_std, gamma, count, training):
+    """Return (a, b, c) of `input_gradient` and the gradients of gamma and beta; pixels (M, C or more), also the gate's.
 
     The statistics were those of ``count`` pixels.
     """
-    grad_beta, products = sums_and_products(_sums, (grad_out, out, deviations), mean)
+    maps, scale, shift = gate
+    grad_beta, products = sums_and_products(_sums, (grad_out, maps, deviations), mean, scale, shift)
     if not training and not np.isfinite(products).all():  # 0, where ReLU stops the gradient, times infinity is NaN
         channels = len(mean)
-        passed_deviations = np.where(out[:, :channels] <= 0, mean, deviations[:, :channels])
-        grad_beta, products = sums_and_products(_sums, (grad_out, out, passed_deviations), mean)
+        stopped = maps[:, :channels] * scale + shift <= 0
+        passed_deviations = np.where(stopped, mean, deviations[:, :channels])
+        grad_beta, products = sums_and_products(_sums, (grad_out, maps, passed_deviations), mean, scale, shift)
     coefficients = batch_norm_coefficients(inv_std, gamma, grad_beta, products, count)
     if not training:  # the statistics are constants, through which no gradient flows
         coefficients = coefficients[0], np.zeros_like(coefficients[0]), np.zeros_like(coefficients[0])
@@ -266,17 +285,19 @@ def batch_norm_backward_coefficients(grad_out, out, deviations, mean, inv_std, g
     return [k.astype(dtype) for k in coefficients], (products * inv_std).astype(dtype), grad_beta.astype(dtype)
 
 
-def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training, pooled=None):
+def batch_norm_relu_backward(grad_out, gate, x, mean, inv_std, gamma, *, training, pooled=None):
     """Return the gradients of batch norm and ReLU, and of pooling after them.
 
-    With g = grad_out where out > 0 or NaN, at the pixel that won its window:
+    With g = grad_out where the gate lets it through, at the pixel that won its window:
 
     grad_x = gamma * inv_std * (g - mean of g - normalised x * mean of (g * normalised x)), in training;
     else gamma * inv_std * g.
 
     Parameters
     ----------
-    grad_out, out : ndarray, shape (N, OH, OW, C), C-contiguous
+    grad_out : ndarray, shape (N, OH, OW, C), C-contiguous
+    gate : Gate
+        Of maps (N, OH, OW, C), C-contiguous: x, or the output where it was pooled or a residual was added.
     x : ndarray, shape (N, H, W, C), C-contiguous
     mean, inv_std, gamma : ndarray, shape (C,)
     training : bool
@@ -289,17 +310,18 @@ def batch_norm_relu_backward(grad_out, out, x, mean, inv_std, gamma, *, training
     grad_gamma, grad_beta : ndarray, shape (C,)
     """
     deviations, center = (x, mean) if pooled is None else (pooled[2], np.zeros_like(mean))
-    arrays = map(flatten_pixels, (grad_out, out, deviations))
+    out, grads, pixels = gate.maps, flatten_pixels(grad_out), flatten_pixels(x)
+    flat_gate = gate._replace(maps=flatten_pixels(gate.maps))
     coefficients, grad_gamma, grad_beta = batch_norm_backward_coefficients(
-        *arrays, center, inv_std, gamma, flatten_pixels(x).shape[0], training
+        grads, flat_gate, flatten_pixels(deviations), center, inv_std, gamma, len(pixels), training
     )
     grad_x = memory.empty_like(x)
     if pooled is not None and training:
         _pooled_input_gradient(grad_out, out, pooled[1], x, mean, *coefficients, pooled[0], grad_x)
         return grad_x, grad_gamma, grad_beta
     to = grad_x if pooled is None else memory.empty_like(out)
-    arrays = map(flatten_pixels, (grad_out, out, x))
-    input_gradient(*arrays, mean, *coefficients, training, False, flatten_pixels(to))
+    vectors = gate.scale, gate.shift, mean, *coefficients
+    input_gradient(grads, flat_gate.maps, pixels, *vectors, training, False, flatten_pixels(to))
     if pooled is not None:
         size = (pooled[0],) * 2
         windows = {"kernel_size": size, "stride": size, "padding": (0,) * 4}

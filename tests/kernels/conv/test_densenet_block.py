@@ -82,15 +82,13 @@ def test_gradients_may_have_more_channels_which_are_not_read(training, channels)
     case = Case((2, 4, 8, 8), 6, 3, np.float32)
     rng = np.random.default_rng(1)
     numbers = [rng.standard_normal(6).astype(np.float32) for _ in range(3)]
-    wide = [np.full((2, 4, 8, channels), np.nan, np.float32) for _ in range(2)]
-    plain = rng.standard_normal((2, 4, 8, 6)).astype(np.float32), case.active().astype(np.float32)
-    for array, values in zip(wide, plain, strict=True):
-        array[..., :6] = values
+    plain, wide = rng.standard_normal((2, 4, 8, 6)).astype(np.float32), np.full((2, 4, 8, channels), np.nan, np.float32)
+    wide[..., :6] = plain
     results = []
-    for grad_out, out in (plain, wide):
+    for grad_out in (plain, wide):
         grad_block = np.ones_like(case.block)
         found = densenet_block.add_batch_norm_relu_gradient(
-            grad_out, out, case.block, *numbers, grad_block, training=training
+            grad_out, case.block, case.scale, case.shift, *numbers, grad_block, training=training
         )
         results.append((grad_block, *found))
     for one, other in zip(*results, strict=True):
@@ -110,9 +108,10 @@ def test_the_gradient_is_added_to_the_first_channels(training):
     )
     np.testing.assert_allclose(out, case.active(), rtol=0, atol=1e-12)
     got = densenet_block.add_batch_norm_relu_gradient(
-        grad_out, out, case.block, *numbers, grad_block, training=training
+        grad_out, case.block, case.scale, case.shift, *numbers, grad_block, training=training
     )
-    grad_x, *want = batch_norm_relu.batch_norm_relu_backward(grad_out, out, x, *numbers, training=training)
+    gate = batch_norm_relu.gate_of_output(out)
+    grad_x, *want = batch_norm_relu.batch_norm_relu_backward(grad_out, gate, x, *numbers, training=training)
     np.testing.assert_allclose(grad_block[..., :4], before[..., :4] + grad_x, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(grad_block[..., 4:], before[..., 4:])
     for a, b in zip(got, want, strict=True):

@@ -35,14 +35,15 @@ class Case:
         """Return out, grad_x, grad_gamma and grad_beta of the fused kernels."""
         if self.size == 1:
             out, pooled = batch_norm_relu.batch_norm_relu_forward(self.x, self.scale, self.shift), None
+            gate = batch_norm_relu.Gate(self.x, self.scale, self.shift)
         else:
             out, argmax, deviations = batch_norm_relu.batch_norm_relu_pool_forward(
                 self.x, self.mean, self.scale, self.shift, self.size
             )
-            pooled = self.size, argmax, deviations
+            pooled, gate = (self.size, argmax, deviations), batch_norm_relu.gate_of_output(out)
         numbers = self.mean, self.inv_std, self.gamma
         return out, *batch_norm_relu.batch_norm_relu_backward(
-            self.grad_out, out, self.x, *numbers, training=training, pooled=pooled
+            self.grad_out, gate, self.x, *numbers, training=training, pooled=pooled
         )
 
     def in_a_row(self, training):
@@ -118,7 +119,7 @@ def test_of_equal_values_the_first_takes_the_gradient():
     out, argmax, deviations = batch_norm_relu.batch_norm_relu_pool_forward(x, zeros, ones, zeros, 2)
     pooled = 2, argmax, deviations
     grad_x, _, _ = batch_norm_relu.batch_norm_relu_backward(
-        out, out, x, zeros, ones, ones, training=False, pooled=pooled
+        out, batch_norm_relu.gate_of_output(out), x, zeros, ones, ones, training=False, pooled=pooled
     )
     np.testing.assert_array_equal(grad_x[0, :, :, 0], [[1, 0], [0, 0]])
 
