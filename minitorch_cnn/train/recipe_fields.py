@@ -11,7 +11,7 @@ import numpy as np
 VIEWS = (1, 2, 6)  # how many views of an image can be averaged
 _CHOICES = {  # of fields that take one of a few values
     "optimizer": ("adam", "sgd", "muon"),
-    "schedule": ("one_cycle", "linear", "plateau"),
+    "schedule": ("one_cycle", "linear", "steps", "plateau"),
     "crop_mode": ("zero", "reflect"),
     "flip": (False, True, "alternating"),
     "views": VIEWS,
@@ -63,9 +63,10 @@ class Recipe:
         The highest learning rate.
     warmup_fraction : float, 0 to 1
         Share of the steps in which the rate climbs to it.
-    schedule : "one_cycle", "linear" or "plateau"
+    schedule : "one_cycle", "linear", "steps" or "plateau"
         How the learning rate changes. One cycle over all steps, see `optim.OneCycleLR`; straight lines from
-        ``start_factor`` of ``peak_lr`` up to it and down to ``end_factor``, see `optim.PiecewiseLinearLR`; or constant
+        ``start_factor`` of ``peak_lr`` up to it and down to ``end_factor``, see `optim.PiecewiseLinearLR`; ``peak_lr``,
+        a tenth of it after half of the steps and a hundredth after three quarters, see `optim.MultiStepLR`; or constant
         until the loss on the held-out images, without them that of training, has not fallen for two epochs, then a
         fifth, see `optim.ReduceLROnPlateau`.
     start_factor, end_factor : float, 0 to 1

@@ -304,6 +304,8 @@ def schedule(recipe, optimizer, total_steps):
     """Return the schedule of a recipe; each group of parameters has its own peak."""
     if recipe.schedule == "plateau":
         return optim.ReduceLROnPlateau(optimizer, **PLATEAU)
+    if recipe.schedule == "steps":
+        return optim.MultiStepLR(optimizer, [total_steps // 2, total_steps * 3 // 4])
     if recipe.schedule == "linear":
         peak = min(int(recipe.warmup_fraction * total_steps), total_steps - 1)
         rise = [(0, recipe.start_factor)] if peak else []

@@ -69,6 +69,13 @@ def test_adam_and_sgd():
     assert len(group["params"]) == 6
 
 
+def test_the_rates_of_the_papers_fall_after_half_and_after_three_quarters_of_the_steps():
+    recipe = train.recipe("resnet20_paper", epochs=1)
+    optimizer = setup.optimizer(recipe, models.create(recipe.model))
+    rates = [setup.schedule(recipe, optimizer, 8).lr(step)[0] for step in range(8)]
+    np.testing.assert_allclose(rates, [0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+
+
 def test_the_last_layer_learns_faster_than_the_rest():
     model = two_layers()
     optimizer = setup.optimizer(changed(backbone_lr_scale=0.25), model)
