@@ -131,8 +131,8 @@ class _Transform:
 
     A table of pointers to all elements would fill the integer registers many times. So there is a pointer to each row
     and an offset of each column, and an edge changes these alone: a row of X outside is read from the zeros, a column
-    outside is read where one inside lies, and then replaced by zeros. Of Y, rows and columns outside are written where
-    the last one inside lies, before that one.
+    outside is read where one inside lies, and then replaced by zeros. Where no column is inside, all rows count as
+    outside. Of Y, rows and columns outside are written where the last one inside lies, before that one.
     """
 
     def __init__(self, emit, matrix, edge, signature, arguments):
@@ -148,9 +148,10 @@ class _Transform:
         rows, size = self.matrix.shape
         read, write = self._steps("source", size), self._steps("target", rows)
         if self.edge == "source":
-            is_inside = [self._is_inside("row", i) for i in range(size)]
-            chosen = zip(is_inside, read[0], strict=True)
-            read[0][:] = [self.builder.select(within, row, self.beside[0]) for within, row in chosen]
+            some = self._some_column(size)
+            for i, row in enumerate(read[0]):
+                is_inside = self.builder.and_(some, self._is_inside("row", i))
+                read[0][i] = self.builder.select(is_inside, row, self.beside[0])
             self.masks = [self.ir.all_lanes(self._is_inside("column", j)) for j in range(size)]
 
         def one_vector(v, carried):
@@ -164,7 +165,8 @@ class _Transform:
         ir, builder, place, base = self.ir, self.builder, self.placement, getattr(self, name)
         rows, columns = ([ir.int64(k) for k in range(count)] for _ in range(2))
         if self.edge == name:
-            columns = [self._moved_inside("column", j) for j in columns]
+            some = self._some_column(count)
+            columns = [builder.select(some, self._moved_inside("column", j), j) for j in columns]
         if self.edge == name == "target":
             rows = [self._moved_inside("row", i) for i in rows]
         starts = [builder.add(place[f"{name}_offset"], builder.mul(i, place[f"{name}_row"])) for i in rows]
@@ -176,6 +178,13 @@ class _Transform:
         last = builder.sub(end, self.ir.int64(1))
         index = builder.select(builder.icmp_signed("<", last, index), last, index)
         return builder.select(builder.icmp_signed("<", index, first), first, index)
+
+    def _some_column(self, count):
+        """Return whether one of the columns is inside."""
+        builder, first, end = self.builder, self.inside["first_column"], self.inside["end_column"]
+        return builder.and_(
+            builder.icmp_signed("<", first, self.ir.int64(count)), builder.icmp_signed(">", end, self.ir.int64(0))
+        )
 
     def _is_inside(self, axis, index):
         builder, index = self.builder, self.ir.int64(index)

@@ -116,3 +116,19 @@ def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     y = np.einsum("iu,uvc,jv->ijc", matrix, x, matrix) + (beside if edge == "target" else 0)
     want[target.elements[target.pixels]] = y[target.within]
     np.testing.assert_allclose(target.flat, want, rtol=0, atol=2e-3 if dtype == np.float32 else 1e-10)
+
+
+@needs_vectors
+@pytest.mark.parametrize("origin", [(-9, -9), (-9, 4), (5, -9), (5, 9), (1, 9), (9, 1), (-4, -4), (2, 2)])
+def test_a_tile_far_outside_reads_nothing_but_the_image_and_zeros(guarded, origin):
+    """Images may have more padding than a tile has pixels."""
+    matrix, apply = TRANSFORMS["B.T", "source"]
+    lanes, (height, width) = simd.lanes(np.float32), (4, 5)
+    image = guarded.hold(np.ones((height, width, lanes), np.float32))
+    target, zeros = np.full(36 * lanes, np.nan, np.float32), guarded.hold(np.zeros(6 * lanes, np.float32))
+    (i, j), row = origin, width * lanes
+    placement = Placement(i * row + j * lanes, row, lanes, 0, 6 * lanes, lanes)
+    apply(image.reshape(-1), target, zeros, placement, Inside(-i, height - i, -j, width - j), 1)
+    x = np.pad(np.ones((height, width)), 20)[20 + i : 26 + i, 20 + j : 26 + j]
+    want = np.repeat((matrix @ x @ matrix.T)[:, :, None], lanes, axis=2)
+    np.testing.assert_allclose(target.reshape(6, 6, lanes), want, rtol=0, atol=1e-5)
