@@ -2,6 +2,7 @@
 
     python benchmarks/kernels.py
     python benchmarks/kernels.py --model lenet5_cifar --batch 128 --threads 1
+    python benchmarks/kernels.py --model resnet18 --size 224 --batch 8
 
 GFLOP/s counts the products that a kernel really computes (Winograd's are fewer than those of the definition),
 GB/s each large array once: what has to come from memory or go there, if all else stays in the caches. The limit
@@ -19,6 +20,7 @@ import pkgutil
 import statistics
 import time
 
+import _twin
 import numpy as np
 
 _IN_CACHE = ("scratch", "inputs", "grads", "sums", "products")  # arguments that hold one block of work after another
@@ -115,9 +117,10 @@ def measured_steps(options, clock):
     from minitorch_cnn import Tensor, models, nn, ops, optim
 
     rng = np.random.default_rng(0)
-    pixels = rng.standard_normal((options.batch, 32, 32, 3), np.float32)
+    pixels = rng.standard_normal((options.batch, options.size, options.size, 3), np.float32)
     x, labels = Tensor(pixels.transpose(0, 3, 1, 2)), rng.integers(0, 10, options.batch)
-    model = nn.fuse(models.create(options.model))
+    sizes = {"num_classes": 10, "image_size": options.size}
+    model = nn.fuse(_twin.without_dropout(models.create(options.model, **sizes)))
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
     def step():
@@ -151,7 +154,8 @@ def table(totals, steps, step_seconds, peak, memory):
 def main():
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="cifar4", metavar="NAME", help="for 32 x 32 pixels (default: cifar4)")
+    parser.add_argument("--model", default="cifar4", metavar="NAME", help="(default: cifar4)")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured (default: 20)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="(default: all cores)")
