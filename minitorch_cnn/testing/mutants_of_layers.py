@@ -186,7 +186,7 @@ LAYERS = (
         "fused.BatchNormReLU",
         _FUSED,
         ("fused: mean and variance taken as constants", misread(training=lambda _: False)),
-        ("fused: no mask", misread(lambda x, out, *rest: (x, out**0, *rest))),
+        ("fused: no mask", misread(coefficients=lambda pair: (0 * pair[0], pair[1] ** 0))),
     ),
     *family(
         "norm",

@@ -142,7 +142,7 @@ def test_a_network_without_a_whitening_layer_is_refused(start, recipe):
     [
         ({"flip": "always"}, "flip - expected False, True or 'alternating', got 'always'"),
         ({"views": 3}, "views - expected 1, 2 or 6, got 3"),
-        ({"schedule": "steps"}, "schedule - expected 'one_cycle', 'linear' or 'plateau', got 'steps'"),
+        ({"schedule": "cosine"}, "schedule - expected 'one_cycle', 'linear', 'steps' or 'plateau', got 'cosine'"),
         ({"crop_mode": "wrap"}, "crop_mode - expected 'zero' or 'reflect', got 'wrap'"),
         ({"momentum": 1}, "momentum - expected 0 to below 1, got 1"),
         ({"norm_bias_lr_scale": 0}, "norm_bias_lr_scale - expected a positive number, got 0"),

@@ -159,7 +159,7 @@ def test_wrong_weights_are_refused(start, recipe):
             dataclasses.replace(recipe, class_weights=wrong)
     with pytest.raises(ValueError, match="class_weights - expected 2 numbers, one per class, got 3"):
         start(recipe=dataclasses.replace(recipe, class_weights=(1, 2, 3)))
-    with pytest.raises(ValueError, match="expected 'one_cycle', 'linear' or 'plateau', got 'cosine'"):
+    with pytest.raises(ValueError, match="expected 'one_cycle', 'linear', 'steps' or 'plateau', got 'cosine'"):
         dataclasses.replace(recipe, schedule="cosine")
 
 

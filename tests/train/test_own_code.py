@@ -32,7 +32,7 @@ def write(path, body=PLAIN, imports=""):
 
 def forget(folder):
     for name, module in list(sys.modules.items()):
-        places = getattr(module, "__file__", None), *getattr(module, "__path__", ())
+        places = getattr(module, "__file__", None), *vars(module).get("__path__", ())  # torch.classes has every name
         if any(str(place).startswith(str(folder)) for place in places):
             del sys.modules[name]
 

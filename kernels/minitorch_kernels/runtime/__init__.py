@@ -2,8 +2,8 @@
 
 The compiler, if there is one (`compiler`), compilation (`jit`), where its results are kept (`cache`), its dry runs
 (`dry_run`, `compile_worker`), threads (`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`,
-`collector`), vector instructions (`simd`), other views of arrays (`views`), the precision of products (`precision`),
-what `ulimit -v` leaves (`address_space`).
+`prefetch`, `collector`), vector instructions (`simd`), other views of arrays (`views`), the precision of products
+(`precision`), what `ulimit -v` leaves (`address_space`).
 """
 
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import memory as memory
     from minitorch_kernels.runtime import parallel as parallel
     from minitorch_kernels.runtime import precision as precision
+    from minitorch_kernels.runtime import prefetch as prefetch
     from minitorch_kernels.runtime import simd as simd
     from minitorch_kernels.runtime import threads as threads
     from minitorch_kernels.runtime import views as views
