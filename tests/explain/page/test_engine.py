@@ -71,7 +71,8 @@ PAGES = ["lenet5", "cifar4", "air80", "resnet20", "vgg_a_lrn_cifar", *LONG]
 
 @pytest.mark.parametrize("name", PAGES)
 def test_networks_of_the_zoo(name, tmp_path):
-    requires_equal([random_network(name)], tmp_path)
+    # Of thousands of units one may be so near to 0 that rounding decides whether ReLU passes its gradient.
+    requires_equal([random_network(name)], tmp_path, pin=True)
 
 
 def known(model, shape):
