@@ -1,5 +1,6 @@
 """The tester tested: planted mistakes are caught, and the classic ones by name."""
 
+import importlib
 import re
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_planted_mistake_is_taken_out_again():
     with pytest.raises(KeyError), mutant.planted():
         raise KeyError
     assert ops.matmul.__globals__["MatMul"].backward is right
+
+
+@pytest.mark.parametrize("target", sorted({mutant.target for mutant in mutants.select()}))
+def test_an_operation_is_afterwards_what_it_was(target):
+    """LayerNorm inherits a class method, and RMSNorm inherits from LayerNorm."""
+    module, name = target.split(".")
+    operation = getattr(importlib.import_module(f"minitorch_cnn.ops.{module}"), name)
+    before = dict(vars(operation))
+    with next(mutant for mutant in mutants.select() if mutant.target == target).planted():
+        assert operation.backward is not before.get("backward")
+    assert dict(vars(operation)) == before
 
 
 def test_an_unknown_family_is_named():
