@@ -8,8 +8,6 @@ processor sees that and fetches ahead by itself. Where it is written tile by til
 from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import VectorIR
 
-LINE = 64  # bytes of a line of the cache; where lines are longer, some are fetched twice
-
 
 @intrinsic
 def fetch_to_write(typingctx, array, index):

@@ -62,6 +62,7 @@ def host_bf16():
 
 VECTOR_BYTES, REGISTERS, FMA = host_vectors()
 BF16 = host_bf16()
+LINE = 64  # bytes of a line of the cache; where lines are longer, some are prefetched twice
 VECTORS = 2  # vectors in a row of a micro-kernel's tile, unless one holds all columns
 PAIR = np.dtype(np.uint32)  # two bf16 in the bits of one element, see `gemm.bf16`
 
@@ -128,15 +129,16 @@ class VectorIR:
 
     def first_lanes(self, vector, count):
         """Return a vector with zeros in the lanes from ``count`` on."""
-        integers = ir.VectorType(self.integer, self.lanes)
-        lane = ir.Constant(integers, list(range(self.lanes)))
-        inside = self.builder.icmp_signed("<", lane, self._copied(count, integers))
-        return self.builder.select(inside, vector, self.constant(0))
+        return self.builder.select(self._lanes_below(count), vector, self.constant(0))
 
     def all_lanes(self, condition):
         """Return a condition for each lane, all the same."""
-        integers = ir.VectorType(ir.IntType(self.element_bits), self.lanes)
-        count = self.builder.select(condition, integers.element(self.lanes), integers.element(0))
+        integer = ir.IntType(self.element_bits)
+        return self._lanes_below(self.builder.select(condition, integer(self.lanes), integer(0)))
+
+    def _lanes_below(self, count):
+        """Return for each lane whether its index is below ``count``."""
+        integers = ir.VectorType(count.type, self.lanes)
         lane = ir.Constant(integers, list(range(self.lanes)))
         return self.builder.icmp_signed("<", lane, self._copied(count, integers))
 
@@ -153,7 +155,7 @@ class VectorIR:
 
     def prefetch_share(self, pointer, first, pixels):
         """Fetch one vector's share of ``pixels`` pixels of all channels: as many vectors, from the first on."""
-        for k in range(0, pixels, 64 // VECTOR_BYTES):  # a cache line at a time
+        for k in range(0, pixels, LINE // VECTOR_BYTES):
             offset = self.builder.mul(self.builder.add(first, self.int64(k)), self.int64(self.lanes))
             self.prefetch(self.at(pointer, offset))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minitorch_kernels.runtime import simd
-from minitorch_kernels.runtime.prefetch import LINE, fetch_to_write
+from minitorch_kernels.runtime.prefetch import fetch_to_write
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="nothing is compiled here")
 
@@ -21,6 +21,6 @@ def test_nothing_changes(dtype, index):
 def test_the_instruction_is_there():
     """A compiler that dropped it would leave kernels right, but slow."""
     fetch = numba.njit(lambda flat, at: fetch_to_write(flat, at))
-    fetch(np.zeros(LINE, np.float32), 0)
+    fetch(np.zeros(simd.LINE, np.float32), 0)
     (code,) = fetch.inspect_llvm().values()
     assert "llvm.prefetch" in code

@@ -45,9 +45,9 @@ from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import chunk_bounds, with_channels
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.prefetch import LINE, fetch_to_write
+from minitorch_kernels.runtime.prefetch import fetch_to_write
+from minitorch_kernels.runtime.simd import LINE, nr
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
-from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 from minitorch_kernels.runtime.views import flat
 
@@ -141,7 +141,7 @@ def _by_tiles(first_task, end_task, images, filters, outputs, offsets, scratch, 
     tiles as the others, side by side, so that it reads few pixels that another one reads too.
     """
     width, total = grid.width, len(outputs.maps) * grid.down * grid.across
-    x, zeros, beside = flat(images.pixels), np.zeros(width, outputs.maps.dtype), zeros_beside(grid, outputs.maps.dtype)
+    x, zeros = flat(images.pixels), zeros_beside(grid, outputs.maps.dtype)
     in_step = plane(grid.tiles * grid.channels, grid.lanes)
     product_step = plane(grid.panels * grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
@@ -152,7 +152,7 @@ def _by_tiles(first_task, end_task, images, filters, outputs, offsets, scratch, 
             count = min(grid.tiles, end - first)
             read_rows_of_tiles(images, first, first + count, grid)
             for t in range(count):
-                transform_tile(x, images.pixels.shape, inputs, beside, place(first + t, grid), t * grid.channels, grid)
+                transform_tile(x, images.pixels.shape, inputs, zeros, place(first + t, grid), t * grid.channels, grid)
             written = _written_by(outputs, first, first + count, grid)
             _multiply(inputs, filters, products, zeros, offsets, count, written, grid)
             for t in range(count):

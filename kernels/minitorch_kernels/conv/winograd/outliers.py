@@ -177,7 +177,7 @@ class Memo:
         return self._key(array) in self._kept
 
     def to_fill(self, maps):
-        """Return `Measures` of maps (N, H, W, C) for a kernel to fill, of all images if they are not known yet."""
+        """Return `Measures` of maps (N, H, W, C) for a kernel to fill; they count unless the maps are known."""
         measures = _empty(maps)
         self._kept.setdefault(self._key(maps), (maps, measures.view(maps.dtype)))
         return measures

@@ -110,7 +110,7 @@ def read_rows_of_tiles(images, first, end, grid):
 
 @compiled
 def zeros_beside(grid, dtype):
-    """Return zeros for the pixels of a row of a tile that lie outside the image."""
+    """Return zeros for a row of pixels of a tile outside the image, and for a row of sums that begin at 0."""
     return np.zeros(TILE * max(grid.channels, grid.width * grid.panels), dtype)
 
 

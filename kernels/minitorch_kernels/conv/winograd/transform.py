@@ -165,10 +165,12 @@ class _Transform:
         ir, builder, place, base = self.ir, self.builder, self.placement, getattr(self, name)
         rows, columns = ([ir.int64(k) for k in range(count)] for _ in range(2))
         if self.edge == name:
-            some = self._some_column(count)
-            columns = [builder.select(some, self._moved_inside("column", j), j) for j in columns]
+            columns = [self._moved_inside("column", j) for j in columns]
         if self.edge == name == "target":
             rows = [self._moved_inside("row", i) for i in rows]
+        elif self.edge == name:
+            some = self._some_column(count)
+            columns = [builder.select(some, column, ir.int64(j)) for j, column in enumerate(columns)]
         starts = [builder.add(place[f"{name}_offset"], builder.mul(i, place[f"{name}_row"])) for i in rows]
         return [ir.at(base, start) for start in starts], [builder.mul(j, place[f"{name}_column"]) for j in columns]
 
