@@ -1,8 +1,8 @@
-"""Where a training step spends its time: every compiled kernel, with its share of what the machine can do.
+"""Where a step spends its time: every compiled kernel, with its share of what the machine can do.
 
     python benchmarks/kernels.py
     python benchmarks/kernels.py --model lenet5_cifar --batch 128 --threads 1
-    python benchmarks/kernels.py --model resnet18 --size 224 --batch 8
+    python benchmarks/kernels.py --model resnet18 --size 224 --batch 8 --mode inference
 
 GFLOP/s counts the products that a kernel really computes (Winograd's are fewer than those of the definition),
 GB/s each large array once: what has to come from memory or go there, if all else stays in the caches. The limit
@@ -63,6 +63,7 @@ def _arrays(named):
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
 PRODUCTS = {
     "matmul.indirect_gemm": lambda a: len(a["a_row_offsets"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
+    "matmul._multiply_in_place": lambda a: len(a["c"]) * a["b"].size,
     "indirect_weight._weight_product": lambda a: (
         len(a["tables"].a_row_offsets) * _terms(a["tables"].blocks) * a["sums"].shape[1] * a["sums"].shape[3]
     ),
@@ -72,6 +73,7 @@ PRODUCTS = {
     "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
     "correlate._by_tiles": _winograd(_of_maps),
     "panels._by_panels": _winograd(_of_maps),
+    "weight._by_runs": _winograd(_of_pairs),
     "weight._sum_together": _winograd(_of_pairs),
     "weight._sum_apart": _winograd(_of_pairs),
 }
@@ -113,6 +115,7 @@ class Clock:
 
 def measured_steps(options, clock):
     """Return the seconds of each step, with a clock on the kernels after two steps without."""
+    import minitorch_cnn as mt
     import minitorch_kernels
     from minitorch_cnn import Tensor, models, nn, ops, optim
 
@@ -120,14 +123,24 @@ def measured_steps(options, clock):
     pixels = rng.standard_normal((options.batch, options.size, options.size, 3), np.float32)
     x, labels = Tensor(pixels.transpose(0, 3, 1, 2)), rng.integers(0, 10, options.batch)
     sizes = {"num_classes": 10, "image_size": options.size}
-    model = nn.fuse(_twin.without_dropout(models.create(options.model, **sizes)))
+    model = _twin.without_dropout(models.create(options.model, **sizes))
+    if options.mode == "inference":
+        model = nn.fold_batch_norm(model.eval(), x.shape)
+    model = nn.fuse(model)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
-    def step():
-        start = time.perf_counter()
+    def train():
         optimizer.zero_grad()
         ops.cross_entropy(model(x), labels).backward()
         optimizer.step()
+
+    def infer():
+        with mt.no_grad():
+            model(x)
+
+    def step():
+        start = time.perf_counter()
+        (infer if options.mode == "inference" else train)()
         return time.perf_counter() - start
 
     for _ in range(2):
@@ -155,6 +168,7 @@ def main():
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="cifar4", metavar="NAME", help="(default: cifar4)")
+    parser.add_argument("--mode", choices=["training", "inference"], default="training", help="(default: training)")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured (default: 20)")
