@@ -59,7 +59,7 @@ def peak_gflops():
     )  # the same rows of A, again and again
     k_runs, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
     panels = kernels.gemm.pack.panel_table(width, terms, width)
-    arguments = a, packed, width, c, start, a_row_offsets, c_row_offsets, k_runs, blocks, panels, False
+    arguments = a, packed, c, start, a_row_offsets, c_row_offsets, k_runs, blocks, panels, 1, False
     kernels.gemm.matmul.indirect_gemm(*arguments)  # compiles
     work = 2 * rows * width * terms * repeats
     return work / _best(lambda: kernels.gemm.matmul.indirect_gemm(*arguments), 5) / 1e9

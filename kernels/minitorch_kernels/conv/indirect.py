@@ -38,9 +38,9 @@ def _pack_weight(first_task, end_task, weight, taps, packed):
     for task in range(first_task, end_task):
         g, p = task // panels, task % panels
         valid = min(width, columns - p * width)
-        for t in range(len(taps)):
-            u, v = taps[t]
-            for i in range(inner):
+        for i in range(inner):
+            for t in range(len(taps)):
+                u, v = taps[t]
                 for j in range(valid):
                     packed[g, p, t * inner + i, j] = weight[g, p * width + j, i, u, v]
                 for j in range(valid, width):
@@ -106,8 +106,8 @@ def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_
     k_runs, blocks = _tap_runs(tuple(tap_offsets), inner, width)
     panels = _panel_table(groups, columns, inner, k_terms, width)
     packed = packed.reshape(-1, k_terms, width)
-    arrays = a.reshape(-1), packed, width, out.reshape(-1), init.reshape(-1)
-    indirect_gemm(*arrays, a_row_offsets, c_row_offsets, k_runs, blocks, panels, False)
+    arrays = a.reshape(-1), packed, out.reshape(-1), init.reshape(-1)
+    indirect_gemm(*arrays, a_row_offsets, c_row_offsets, k_runs, blocks, panels, 1, False)
 
 
 def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, groups):

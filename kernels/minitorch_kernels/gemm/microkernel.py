@@ -86,6 +86,13 @@ class PrefetchingTile(NamedTuple):
     prefetch_step: int  # from one term to the next
 
 
+class ContinuedTile(Tile):
+    """A `Tile` whose sums begin with what is in C, if ``accumulate`` is 1, and not with zeros.
+
+    So a sum that is computed in parts has the same bits as in one tile.
+    """
+
+
 @intrinsic
 def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
     """Compute one tile of C; called from compiled kernels alone.
@@ -101,7 +108,7 @@ def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, 
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
     k_runs : int64 ndarray, shape (2, S)
         Offsets into A and B of the first term of each run.
-    tile : Tile or PrefetchingTile
+    tile : Tile, PrefetchingTile or ContinuedTile
     """
     signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
     return signature, partial(_emit_both_widths, _broadcast_element)
@@ -158,7 +165,8 @@ def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=F
     arrays = emit.arrays(signature, arguments, 7)
     run_count = builder.extract_value(arrays[6].shape, 1)
     arrays = [array.data for array in arrays]
-    tile = emit.fields(signature.args[7], arguments[7])
+    kind = signature.args[7]
+    tile = emit.fields(kind, arguments[7]) | {"continued": kind.instance_class is ContinuedTile}
     with builder.if_else(builder.icmp_signed("==", tile["width"], emit.int64(emit.lanes))) as (narrow, wide):
         for branch, vectors in ((narrow, 1), (wide, VECTORS)):
             with branch:
@@ -184,9 +192,10 @@ class _Tile:
             self.a_rows = [ir.at(packed, ir.int64(m)) for m in range(self.rows)]
         else:
             self.a_rows = self._row_pointers(self.a_row_offsets, self.a, tile["a_offset"])
-        carried = [*self.prefetched, *self._first_accumulators()]
+        places = [(row, q) for row in c_rows for q in range(self.vectors)]
+        carried = [*self.prefetched, *self._first_accumulators(places)]
         accumulators = ir.loop(tile["first_run"], tile["end_run"], carried, self._run)[first:]
-        self._store(accumulators, [(row, q) for row in c_rows for q in range(self.vectors)])
+        self._store(accumulators, places)
 
     def _row_pointers(self, offsets, base, offset):
         """Return a pointer to each row of the tile."""
@@ -194,18 +203,20 @@ class _Tile:
         rows = [builder.load(ir.at(offsets, builder.add(first, ir.int64(m)))) for m in range(self.rows)]
         return [ir.at(base, builder.add(row, offset)) for row in rows]
 
-    def _first_accumulators(self):
-        """Return the accumulators as they begin: ``init``, or zeros for a sum that is added to C."""
+    def _first_accumulators(self, places):
+        """Return the accumulators as they begin: ``init``, or zeros for a sum that is added to C, or C itself."""
         ir, builder = self.ir, self.builder
         init = ir.at(self.init, self.tile["init_offset"])
         from_init = builder.icmp_signed("==", self.tile["accumulate"], ir.int64(0))
-        loaded = [ir.load_vector(init, q) for q in range(self.vectors)]
-        return [builder.select(from_init, value, ir.constant(0)) for value in loaded] * self.rows
+        loaded = [ir.load_vector(init, q) for q in range(self.vectors)] * self.rows
+        others = [ir.load_vector(*place) if self.tile["continued"] else ir.constant(0) for place in places]
+        return [builder.select(from_init, *pair) for pair in zip(loaded, others, strict=True)]
 
     def _store(self, accumulators, places):
         """Store the accumulators in C, or add them to it; all of C is read first, as a row may occur twice."""
         ir, builder = self.ir, self.builder
-        with builder.if_else(builder.icmp_signed("!=", self.tile["accumulate"], ir.int64(0))) as (to_c, alone):
+        adds = ir.int64(0) if self.tile["continued"] else self.tile["accumulate"]
+        with builder.if_else(builder.icmp_signed("!=", adds, ir.int64(0))) as (to_c, alone):
             with to_c:
                 pairs = zip(accumulators, places, strict=True)
                 sums = [builder.fadd(value, ir.load_vector(*place)) for value, place in pairs]

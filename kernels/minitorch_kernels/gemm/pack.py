@@ -57,10 +57,10 @@ def cut_k_runs(starts_a, starts_b, length, step_a, step_b):
     return np.concatenate(pieces, 1), np.array(blocks, np.int64).reshape(-1, 3)
 
 
-def panel_table(columns, k_terms, width, in_place=False):
+def panel_table(columns, k_terms, width):
     """Return the ``panels`` of `indirect_gemm` for B of ``k_terms`` rows and ``columns`` columns."""
-    apart = width if in_place else k_terms * width
-    table = [(p * apart, 0, 0, p * width, min(width, columns - p * width)) for p in range(-(-columns // width))]
+    firsts = range(0, columns, width)
+    table = [(first * k_terms, 0, 0, first, min(width, columns - first)) for first in firsts]
     return np.array(table, np.int64).reshape(-1, 5)
 
 

@@ -131,7 +131,7 @@ def test_cut_segments_holds_every_term_once_in_order(starts, length, steps):
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=30, deadline=None)
-@given(rows=st.integers(1, MR), terms=st.integers(1, 2 * KC), panels=st.integers(2, 4))
+@given(rows=st.integers(1, 8 * MR), terms=st.integers(1, 2 * KC), panels=st.integers(2, 70))
 def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
     a, b, expected = matrices(rows, terms, panels * nr(dtype), dtype)
     packs = []
@@ -139,6 +139,23 @@ def test_few_rows_read_b_where_it_lies(dtype, rows, terms, panels):
         patch.setattr(matmul, "pack_b", lambda *_: packs.append(1))
         agree(matmul.matmul(a, b), expected, terms, dtype)
     assert not packs
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 8 * MR), terms=st.sampled_from([1, 3, 16, 17, KC, KC + 1]), panels=st.integers(2, 70))
+def test_a_row_has_the_same_bits_however_many_there_are(dtype, rows, terms, panels):
+    """Few rows read B in place, some of its rows at a time, and several panels of C together; many do not."""
+    a, b, _ = matrices(8 * MR + 1, terms, panels * nr(dtype), dtype)
+    np.testing.assert_array_equal(matmul.matmul(a[:rows], b), matmul.matmul(a, b)[:rows])
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_panels_are_computed_together_where_terms_are_few(dtype):
+    a, b, expected = matrices(2 * matmul.MC + 3, 3, 67 * nr(dtype), dtype)
+    agree(matmul.matmul(a, b), expected, 3, dtype)
 
 
 @needs_tile
@@ -153,7 +170,7 @@ def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     rows = pack.whole_tiles(np.arange(26))
     k_runs, blocks = pack.cut_k_runs([0], [0], terms, 1, width)
     panels = np.array([[0, 0, 0, 0, 2]])
-    matmul.indirect_gemm(numbers, b, width, c, start, rows, rows * 2, k_runs, blocks, panels, False)
+    matmul.indirect_gemm(numbers, b, c, start, rows, rows * 2, k_runs, blocks, panels, 1, False)
     moving = np.arange(26)[:, None] * [5, 10] + [10 + 0.5, 20 + 0.25]
     np.testing.assert_array_equal(c.reshape(26, 2), moving)
 

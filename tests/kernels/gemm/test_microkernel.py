@@ -211,8 +211,8 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     tables = i[::1], i[::1], i[:, ::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]
     signatures = {
         matmul.indirect_gemm: (
-            *(f[::1], f[:, :, ::1], i, s[::1], s[::1]),
-            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], numba.boolean),
+            *(f[::1], f[:, :, ::1], s[::1], s[::1]),
+            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], i, numba.boolean),
         ),
         indirect_weight._chunk_product: (
             *(f[::1], f[::1], s[:, :, :, ::1], s[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),
