@@ -2,8 +2,8 @@
 
 The compiler, if there is one (`compiler`), compilation (`jit`), where its results are kept (`cache`), its dry runs
 (`dry_run`, `compile_worker`), threads (`threads`, `parallel`), how work is cut (`chunks`), memory (`memory`,
-`prefetch`, `collector`), vector instructions (`simd`), other views of arrays (`views`), the precision of products
-(`precision`), what `ulimit -v` leaves (`address_space`).
+`prefetch`, `collector`), vector instructions (`simd`, `transpose`), other views of arrays (`views`), the precision of
+products (`precision`), what `ulimit -v` leaves (`address_space`).
 """
 
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.runtime import prefetch as prefetch
     from minitorch_kernels.runtime import simd as simd
     from minitorch_kernels.runtime import threads as threads
+    from minitorch_kernels.runtime import transpose as transpose
     from minitorch_kernels.runtime import views as views
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)

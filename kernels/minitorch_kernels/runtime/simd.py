@@ -127,6 +127,21 @@ class VectorIR:
         value.align = 4  # arrays are aligned to their elements only
         return value
 
+    def load_lanes(self, pointer, count):
+        """Return a vector of ``count`` elements from memory, with zeros after them; the rest is not read."""
+        mask, align = self._lanes_below(count), ir.IntType(32)(4)
+        return self._masked("load", self.vector, [pointer, align, mask, self.constant(0)])
+
+    def store_lanes(self, value, pointer, count):
+        """Store the first ``count`` lanes; the memory after them is not written."""
+        mask, align = self._lanes_below(count), ir.IntType(32)(4)
+        self._masked("store", ir.VoidType(), [value, pointer, align, mask])
+
+    def _masked(self, verb, result, arguments):
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        name = f"llvm.masked.{verb}.v{self.lanes}f{self.element_bits}.p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
     def first_lanes(self, vector, count):
         """Return a vector with zeros in the lanes from ``count`` on."""
         return self.builder.select(self._lanes_below(count), vector, self.constant(0))

@@ -14,6 +14,7 @@ from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, t
 from minitorch_kernels.gemm.pack import whole_tiles
 from minitorch_kernels.runtime.chunks import with_channels
 from minitorch_kernels.runtime.jit import compiled
+from minitorch_kernels.runtime.transpose import transpose
 from minitorch_kernels.runtime.views import flat
 
 TILE_AREA = TILE * TILE
@@ -192,22 +193,17 @@ def _gather_filters(filters, panel, first, grid):
 
     Zeros fill the channels and the columns after the last.
     """
-    weight, width, side = filters.weight, grid.width, len(grid.static_kernel_size)
-    columns, inner = weight.shape[0], weight.shape[1]
-    if filters.transposed:
-        columns, inner = inner, columns
-    last, column = side - 1, panel * width
-    values = np.zeros(RUN * side * side * width, weight.dtype)
-    for j in range(min(width, columns - column)):
-        for c in range(min(RUN, inner - first)):
-            for u in range(side):
-                for v in range(side):
-                    to = ((c * side + u) * side + v) * width + j
-                    values[to] = (
-                        weight[first + c, column + j, last - u, last - v]
-                        if filters.transposed
-                        else weight[column + j, first + c, u, v]
-                    )
+    weight, width, lanes, taps = filters.weight, grid.width, grid.lanes, len(grid.static_kernel_size) ** 2
+    flat_weight, inner = flat(weight), weight.shape[0 if filters.transposed else 1]
+    columns = min(width, weight.shape[1 if filters.transposed else 0] - panel * width)
+    channels, values = min(RUN, inner - first), np.zeros(RUN * taps * width, weight.dtype)
+    if filters.transposed:  # of each channel, the filters lie side by side
+        for c in range(channels):
+            start, to = ((first + c) * weight.shape[1] + panel * width) * taps, ((c + 1) * taps - 1) * width
+            transpose(flat_weight, start, taps, (columns, taps), values, to, -width, lanes)
+    else:  # of each filter, the channels lie side by side
+        start, step = (panel * width * inner + first) * taps, inner * taps
+        transpose(flat_weight, start, step, (columns, channels * taps), values, 0, width, lanes)
     return values
 
 

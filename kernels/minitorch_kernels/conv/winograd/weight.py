@@ -39,10 +39,12 @@ from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.simd import lanes as vector_lanes
 from minitorch_kernels.runtime.simd import nr
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel, team_kernel
+from minitorch_kernels.runtime.transpose import transpose
 from minitorch_kernels.runtime.views import flat
 
 _SHARE = 8  # tiles that a task transforms
 _CHUNK = 64  # tiles at most, whose transforms stay in the second-level cache
+_AT_ONCE = 256  # tiles at most whose products are computed in a single chunk
 _LARGE_CHUNK = 256  # where sums are larger than _LARGE: they are then read and written less often
 _LARGE = 1 << 23  # bytes
 _SMALL = 1 << 20  # bytes: sums up to this size exist once for each range
@@ -51,6 +53,7 @@ _FEWEST_RANGES = 8  # of tiles, if there are enough tiles
 _MOST_RANGES = 16
 _FEWEST_TILES = 128  # in a range: its products then cost much more than adding its sums
 _FILTERS_WEIGH = 16  # tiles: what transforming the sums costs, see `tiles.is_faster`
+_LONG_RUN = 32  # channels whose sums, for a panel of filters, stay in the second-level cache with their tiles
 _RUN = 8  # channels whose sums are added and transformed together
 
 
@@ -186,17 +189,32 @@ def _add_ranges(sums, start, total):
                 element[j] = own[j] if part == 0 else element[j] + own[j]
 
 
+class Run(NamedTuple):
+    """Some channels of a panel of filters; all int64."""
+
+    panel: int
+    first: int
+    channels: int
+
+
 @compiled
-def _store_filters(filters, grad_weight, column, first, grid):
-    """Copy filters (KH, KW, channels, NR), flat, to the columns and channels of grad_weight from (column, first) on."""
-    side, width = len(grid.static_kernel_size), grid.width
-    channels = len(filters) // (side * side * width)
-    for j in range(min(width, len(grad_weight) - column)):
-        for c in range(channels):
-            for u in range(side):
-                for v in range(side):
-                    element = filters[((u * side + v) * channels + c) * width + j]
-                    grad_weight[column + j, first + c, u, v] = element
+def _store_run(sums, grad_weight, run, grid):
+    """Transform the sums of a `Run`, 36 planes of channels * NR or more, flat, into grad_weight (O, C, KH, KW)."""
+    inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_kernel_size)
+    column, taps, step = run.panel * width, side * side, len(sums) // TILE_AREA
+    filters = np.empty(run.channels * taps * width, sums.dtype)  # (channels, KH, KW, NR)
+    for c in range(run.channels):
+        placement = Placement(
+            source_offset=c * width,
+            source_row=TILE * step,
+            source_column=step,
+            target_offset=c * taps * width,
+            target_row=side * width,
+            target_column=width,
+        )
+        from_filter(sums, filters, placement, width // grid.lanes, grid.static_kernel_size)
+    size, to = (run.channels * taps, min(width, len(grad_weight) - column)), (column * inner + run.first) * taps
+    transpose(filters, 0, width, size, flat(grad_weight), to, inner * taps, grid.lanes)
 
 
 @parallel_kernel(tasks=lambda grad_weight, grid: grid.panels * -(-grad_weight.shape[1] // _RUN))
@@ -205,25 +223,61 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
 
     Parallel over panels and runs of a few channels.
     """
-    inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_kernel_size)
+    inner, width = grad_weight.shape[1], grid.width
     runs = -(-inner // _RUN)
     for task in range(first_task, end_task):
         p, first = task // runs, task % runs * _RUN
-        size = min(_RUN, inner - first) * width  # elements of a plane that this task takes
-        total = np.empty((TILE_AREA, size), sums.dtype)
+        run = Run(p, first, min(_RUN, inner - first))
+        total = np.empty((TILE_AREA, run.channels * width), sums.dtype)
         _add_ranges(sums, (p * rows + first) * width, total)
-        filters = np.empty(side * side * size, sums.dtype)  # (KH, KW, channels, NR)
-        placement = Placement(
-            source_offset=0,
-            source_row=TILE * size,
-            source_column=size,
-            target_offset=0,
-            target_row=side * size,
-            target_column=size,
-        )
-        vectors = size // grid.lanes
-        from_filter(flat(total), filters, placement, vectors, grid.static_kernel_size)
-        _store_filters(filters, grad_weight, p * width, first, grid)
+        _store_run(flat(total), grad_weight, run, grid)
+
+
+@compiled
+def _multiply_run(inputs, grads, sums, zeros, offsets, run, grid):
+    """Fill the sums of a `Run`, 36 planes, with the products of all tiles."""
+    width, (_, c_rows, k_runs) = grid.width, offsets
+    for element in range(TILE_AREA):
+        for i in range(0, run.channels, MR):
+            tile = Tile(
+                row=i,
+                first_run=0,
+                end_run=1,
+                k_terms=grid.tiles,
+                a_offset=element * (len(inputs) // TILE_AREA) + run.first + i,
+                a_step=grid.channels,
+                b_offset=element * (len(grads) // TILE_AREA) + run.panel * grid.tiles * width,
+                b_step=width,
+                c_offset=element * (len(sums) // TILE_AREA),
+                init_offset=0,
+                accumulate=0,
+                width=width,
+            )
+            microkernel_packed_a(inputs, grads, sums, zeros, c_rows, c_rows, k_runs, tile)
+
+
+@parallel_task
+def _multiply_runs(first_task, end_task, inputs, grads, grad_weight, zeros, offsets, scratch, grid):
+    """Compute some runs in each task; there are as many tasks as there is scratch memory for."""
+    inner, threads = grad_weight.shape[1], len(scratch)
+    for thread in range(first_task, end_task):
+        for task in range(thread, grid.panels * -(-inner // _LONG_RUN), threads):
+            first = task // grid.panels * _LONG_RUN
+            run = Run(task % grid.panels, first, min(_LONG_RUN, inner - first))
+            _multiply_run(inputs, grads, scratch[thread], zeros, offsets, run, grid)
+            _store_run(scratch[thread], grad_weight, run, grid)
+
+
+@team_kernel
+def _by_runs(team, pairs, inputs, grads, grad_weight, offsets, scratch, grid):
+    """Compute grad_weight (O, C, KH, KW) from all tiles at once, run by run.
+
+    ``inputs`` and ``grads`` are as in `_sum_together`; ``scratch`` (threads, 36 planes) holds the sums of a run, which
+    never leave the second-level cache.
+    """
+    zeros, chunk = zeros_beside(grid, grad_weight.dtype), Chunk(0, grid.tiles, 0)
+    _transform_chunk(team, -(-grid.tiles // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
+    _multiply_runs(team, len(scratch), (inputs, grads, grad_weight, zeros, offsets, scratch, grid))
 
 
 def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups, memo=None):
@@ -282,6 +336,7 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
     size = TILE_AREA * plane(panels * rows * width, lanes)
     apart, ranges = size * x.itemsize <= _SMALL, 1
+    at_once = not apart and total <= _AT_ONCE
     if apart:
         ranges = min(max(_FEWEST_RANGES, _SUMS_BYTES // (size * x.itemsize)), _MOST_RANGES, -(-total // _FEWEST_TILES))
     grid = Grid(
@@ -290,7 +345,7 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
         down=down,
         across=across,
         channels=channels,
-        tiles=_chunk_size(-(-total // ranges), size * x.itemsize),
+        tiles=total if at_once else _chunk_size(-(-total // ranges), size * x.itemsize),
         panels=panels,
         width=width,
         lanes=lanes,
@@ -299,11 +354,16 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
     transformed = TILE_AREA * plane(panels * grid.tiles * width, lanes)
     threads = (min(get_num_threads(), ranges),) if apart else ()
-    sums = memory.empty((ranges, size), x.dtype)
     inputs, transformed = (memory.empty((*threads, length), x.dtype) for length in (inputs, transformed))
+    grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
+    if at_once:
+        scratch = memory.empty((get_num_threads(), TILE_AREA * plane((_LONG_RUN + MR) * width, lanes)), x.dtype)
+        offsets = offsets_of(_LONG_RUN, width, width)
+        _by_runs(Pairs(images, grads), inputs, transformed, grad_weight, offsets, scratch, grid)
+        return grad_weight
+    sums = memory.empty((ranges, size), x.dtype)
     offsets = offsets_of(rows, width, width)  # A is packed, so its rows need no offsets
     add_up = _sum_apart if apart else _sum_together
     add_up(Pairs(images, grads), inputs, transformed, sums, offsets, total, grid)
-    grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     _transform_sums(sums, grad_weight, rows, grid)
     return grad_weight
