@@ -62,7 +62,9 @@ def _arrays(named):
 
 # Multiplications of a call, from its arguments by name; other kernels hardly compute, they move numbers.
 PRODUCTS = {
-    "matmul.indirect_gemm": lambda a: len(a["a_row_offsets"]) * _terms(a["blocks"]) * int(a["panels"][:, 4].sum()),
+    "matmul.indirect_gemm": lambda a: (
+        len(a["offsets"].a_rows) * _terms(a["offsets"].blocks) * int(a["panels"][:, 4].sum())
+    ),
     "matmul._multiply_in_place": lambda a: len(a["c"]) * a["b"].size,
     "indirect_weight._weight_product": lambda a: (
         len(a["tables"].a_row_offsets) * _terms(a["tables"].blocks) * a["sums"].shape[1] * a["sums"].shape[3]
@@ -70,7 +72,7 @@ PRODUCTS = {
     "small_cin._sum_products": lambda a: (
         a["grad_out"].size * a["shape"].channels * a["shape"].height * a["shape"].width
     ),
-    "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["blocks"]),
+    "small_cout._filter_lines": lambda a: a["out"].size * _terms(a["offsets"].blocks),
     "correlate._by_tiles": _winograd(_of_maps),
     "panels._by_panels": _winograd(_of_maps),
     "weight._by_runs": _winograd(_of_pairs),

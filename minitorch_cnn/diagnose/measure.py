@@ -53,13 +53,11 @@ def peak_gflops():
     terms, repeats, rows = tile.KC // 2, 8, 64 * kernels.gemm.matmul.MC
     a, packed = np.ones(tile.MR * terms, np.float32), np.ones((1, terms, width), np.float32)
     c, start = np.empty(rows * width, np.float32), np.zeros(width, np.float32)
-    a_row_offsets, c_row_offsets = (
-        np.arange(rows) % tile.MR * terms,
-        np.arange(rows) * width,
-    )  # the same rows of A, again and again
+    a_rows, c_rows = np.arange(rows) % tile.MR * terms, np.arange(rows) * width  # the same rows of A, again and again
     k_runs, blocks = np.zeros((2, repeats), np.int64), np.array([[0, repeats, terms]])
+    offsets = kernels.gemm.matmul.Offsets(a_rows, c_rows, k_runs, blocks)
     panels = kernels.gemm.pack.panel_table(width, terms, width)
-    arguments = a, packed, c, start, a_row_offsets, c_row_offsets, k_runs, blocks, panels, 1, False
+    arguments = a, packed, c, start, offsets, panels, 1, False, False
     kernels.gemm.matmul.indirect_gemm(*arguments)  # compiles
     work = 2 * rows * width * terms * repeats
     return work / _best(lambda: kernels.gemm.matmul.indirect_gemm(*arguments), 5) / 1e9

@@ -94,7 +94,7 @@ def _group(array, g, groups, axis=-1):
     return np.split(array, groups, axis)[g]
 
 
-def conv2d_forward_im2col(x, weight, bias=None, *, stride, padding, dilation, groups):
+def conv2d_forward_im2col(x, weight, bias=None, *, stride, padding, dilation, groups, relu=False):
     """Cross-correlate images (N, H, W, C_in) with filters (C_out, C_in/groups, KH, KW).
 
     Parameters
@@ -105,6 +105,8 @@ def conv2d_forward_im2col(x, weight, bias=None, *, stride, padding, dilation, gr
     stride, dilation : (int, int)
     padding : (top, bottom, left, right)
     groups : int
+    relu : bool
+        Replace negative elements of ``out`` by 0.
 
     Returns
     -------
@@ -123,7 +125,8 @@ def conv2d_forward_im2col(x, weight, bias=None, *, stride, padding, dilation, gr
         )
         maps = product(columns, _filter_matrix(_group(weight, g, groups, 0)))  # (N*OH*OW, C_out/groups)
         _group(out, g, groups)[...] = maps.reshape(*out.shape[:3], -1 if out.size else weight.shape[0] // groups)
-    return out if bias is None else out + bias
+    out = out if bias is None else out + bias
+    return np.where(out <= 0, 0, out) if relu else out
 
 
 def conv2d_backward_input_im2col(grad_out, weight, *, input_size, stride, padding, dilation, groups):

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 
 from minitorch_kernels.conv.borders import output_size, pad, taps_of_phase
-from minitorch_kernels.gemm.matmul import indirect_gemm
+from minitorch_kernels.gemm.matmul import Offsets, indirect_gemm
 from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.simd import nr, sum_dtype
@@ -93,7 +93,7 @@ def _panel_table(groups, columns, inner, k_terms, width):
     ).reshape(-1, 5)
 
 
-def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_row_offsets):
+def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_row_offsets, *, relu=False):
     """Compute rows of ``out`` from windows of ``a`` with one set of taps; weight (G, columns, inner, KH, KW)."""
     groups, columns, inner = weight.shape[:3]
     width, k_terms = nr(a.dtype, columns), len(taps) * inner
@@ -103,14 +103,14 @@ def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_
     init = np.zeros((groups, per_group * width), out.dtype)
     if bias is not None:
         init[:, :columns] = bias.reshape(groups, columns)
-    k_runs, blocks = _tap_runs(tuple(tap_offsets), inner, width)
+    offsets = Offsets(a_row_offsets, c_row_offsets, *_tap_runs(tuple(tap_offsets), inner, width))
     panels = _panel_table(groups, columns, inner, k_terms, width)
     packed = packed.reshape(-1, k_terms, width)
     arrays = a.reshape(-1), packed, out.reshape(-1), init.reshape(-1)
-    indirect_gemm(*arrays, a_row_offsets, c_row_offsets, k_runs, blocks, panels, 1, False)
+    indirect_gemm(*arrays, offsets, panels, 1, False, relu)
 
 
-def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, groups):
+def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, groups, relu=False):
     """Cross-correlate images with filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i*sh + u*dh - top, j*sw + v*dw - left, c] * weight[o, c, u, v]
@@ -123,6 +123,8 @@ def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, 
     stride, dilation : (int, int)
     padding : (top, bottom, left, right), pixels of zeros
     groups : int
+    relu : bool
+        Replace negative elements of ``out`` by 0.
 
     Returns
     -------
@@ -148,7 +150,7 @@ def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, 
     a_row_offsets = _pixel_offsets(images, out_height, out_width, height * row, sh * row, sw * channels)
     c_row_offsets = _pixel_offsets(1, 1, images * out_height * out_width, 0, 0, out_channels)
     grouped = weight.reshape(groups, out_channels // groups, *weight.shape[1:])
-    _multiply_windows(padded, grouped, taps, offsets, bias, out, a_row_offsets, c_row_offsets)
+    _multiply_windows(padded, grouped, taps, offsets, bias, out, a_row_offsets, c_row_offsets, relu=relu)
     return out
 
 

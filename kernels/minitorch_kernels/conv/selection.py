@@ -48,7 +48,10 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An algorithm of the table; a function that it does not have is None. The functions take channels-last arrays."""
+    """An algorithm of the table; a function that it does not have is None. The functions take channels-last arrays.
+
+    With ``relu=True``, ``forward`` returns max(out, 0), in most rows without a further pass over memory.
+    """
 
     name: str
     family: str  # what users type

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.conv.borders import output_size
+from minitorch_kernels.gemm.matmul import Offsets
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
@@ -55,15 +56,13 @@ def _lay_lines(image, top, left, lines):
 
 
 @parallel_kernel(tasks=lambda out: len(out))
-def _filter_lines(
-    first_task, end_task, x, filters, bias, out, zeros, a_row_offsets, c_row_offsets, k_runs, blocks, firsts, lines
-):
+def _filter_lines(first_task, end_task, x, filters, bias, out, zeros, offsets, firsts, lines, relu):
     """Filter images x (N, H, W, C) into out (N, OH, OW, C_out); ``firsts`` are the first pixels of a row's panels.
 
     Parallel over images.
     """
     images, out_height, out_width, out_channels = out.shape
-    channels, line = x.shape[3], lines.width
+    channels, line, (a_rows, c_rows, k_runs, blocks) = x.shape[3], lines.width, offsets
     size = lines.height * channels * line
     for n in range(first_task, end_task):
         image = np.empty(size + lines.panel, x.dtype)  # the last panel may end after the last line
@@ -87,17 +86,18 @@ def _filter_lines(
                         accumulate=min(block, 1),
                         width=lines.panel,
                     )
-                    microkernel(filters, image, sums, zeros, a_row_offsets, c_row_offsets, k_runs, tile)
+                    microkernel(filters, image, sums, zeros, a_rows, c_rows, k_runs, tile)
             row = flat(out[n, i])
             for o in range(out_channels):
                 finished, shift = sums[o * lines.row : o * lines.row + out_width], bias[o]
                 for j in range(out_width):
-                    row[j * out_channels + o] = finished[j] + shift
+                    value = finished[j] + shift
+                    row[j * out_channels + o] = 0 if relu and value <= 0 else value
 
 
 @lru_cache(maxsize=256)
 def _plan(filters, channels, kernel_size, dilation, padded_width, out_width, width):
-    """Return the offsets of rows, runs, blocks and first pixels of `_filter_lines`, and the pixels in a row of sums."""
+    """Return the `Offsets` and first pixels of `_filter_lines`, and the pixels in a row of sums."""
     kernel_height, kernel_width = kernel_size
     runs, run = (1, kernel_height * channels) if dilation[0] == 1 else (kernel_height, channels)  # lines side by side
     starts = (
@@ -106,11 +106,12 @@ def _plan(filters, channels, kernel_size, dilation, padded_width, out_width, wid
     k_runs, blocks = cut_k_runs(np.arange(len(starts)) * run, starts, run, 1, padded_width)
     line = max(out_width, width)
     firsts = np.minimum(np.arange(0, out_width, width), line - width)  # the last panel begins where it is still full
-    a_row_offsets = whole_tiles(np.arange(filters) * channels * kernel_height * kernel_width)
-    return a_row_offsets, whole_tiles(np.arange(filters) * line), k_runs, blocks, firsts, line
+    rows = np.arange(filters)
+    a_rows, c_rows = whole_tiles(rows * channels * kernel_height * kernel_width), whole_tiles(rows * line)
+    return Offsets(a_rows, c_rows, k_runs, blocks), firsts, line
 
 
-def conv2d_forward_small_cout(x, weight, bias=None, *, stride, padding, dilation, groups):
+def conv2d_forward_small_cout(x, weight, bias=None, *, stride, padding, dilation, groups, relu=False):
     """Filter images x (N, H, W, C) by few filters (C_out, C, KH, KW); parameters as in `indirect`, stride 1."""
     out_size = output_size(x.shape[1:3], weight.shape[2:], stride, padding, dilation)
     images, height, width, channels = x.shape
@@ -118,12 +119,13 @@ def conv2d_forward_small_cout(x, weight, bias=None, *, stride, padding, dilation
     top, bottom, left, right = padding
     padded = top + height + bottom, left + width + right
     panel = nr(x.dtype, out_size[1])
-    *tables, row = _plan(filters, channels, tuple(kernel_size), dilation, padded[1], out_size[1], panel)
+    offsets, firsts, row = _plan(filters, channels, tuple(kernel_size), dilation, padded[1], out_size[1], panel)
     out = memory.empty((images, *out_size, filters), x.dtype)
     zeros = np.zeros(max(panel, filters), x.dtype)
     lines = Lines(*padded, top=top, left=left, panel=panel, row=row)
     packed = np.ascontiguousarray(weight.transpose(0, 3, 2, 1)).reshape(-1)  # (C_out, KW, KH, C)
-    _filter_lines(x, packed, zeros if bias is None else bias, out, zeros, *tables, lines)
+    arrays = x, packed, zeros if bias is None else bias, out, zeros
+    _filter_lines(*arrays, offsets, firsts, lines, relu)
     return out
 
 

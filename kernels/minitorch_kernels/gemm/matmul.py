@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.gemm.blas import product
-from minitorch_kernels.gemm.microkernel import KC, MR, ContinuedTile, Tile, microkernel
+from minitorch_kernels.gemm.microkernel import KC, MR, ContinuedTile, ReLUTile, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, panel_table, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -38,40 +38,30 @@ _LONGEST = 64  # panels of a piece of a row of B that is read in place
 _ROWS = 16  # of B read at once, at most; memory delivers more of them more slowly
 
 
-def _chunks(a_row_offsets):
-    return -(-len(a_row_offsets) // MC)
+class Offsets(NamedTuple):
+    """Where the rows of A and C begin, and the terms of the sums; arrays of int64."""
+
+    a_rows: np.ndarray  # (M,), M a multiple of MR, see `whole_tiles`
+    c_rows: np.ndarray  # (M,)
+    k_runs: np.ndarray  # (2, S) and
+    blocks: np.ndarray  # (B, 3), from `cut_k_runs`
 
 
-@parallel_kernel(tasks=lambda a_row_offsets, panels, together: _chunks(a_row_offsets) * -(-len(panels) // together))
-def indirect_gemm(
-    first_task,
-    end_task,
-    a,
-    packed,
-    c,
-    init,
-    a_row_offsets,
-    c_row_offsets,
-    k_runs,
-    blocks,
-    panels,
-    together,
-    rows_first,
-):
+@parallel_kernel(
+    tasks=lambda offsets, panels, together: -(-len(offsets.a_rows) // MC) * -(-len(panels) // together)
+)
+def indirect_gemm(first_task, end_task, a, packed, c, init, offsets, panels, together, rows_first, relu):
     """Compute rows of C from rows of A that lie anywhere, and from packed panels of B.
 
-    C[c_row_offsets[i] + column] = init[column] + sum over runs s and terms k of
-        A[a_row_offsets[i] + a_offset + k_runs[0, s] + k] * B[k_runs[1, s] + k, column]
+    C[c_rows[i] + column] = init[column] + sum over runs s and terms k of
+        A[a_rows[i] + a_offset + k_runs[0, s] + k] * B[k_runs[1, s] + k, column]
 
     Parameters
     ----------
     a, c, init : ndarray, 1-D, the same dtype; or a and ``packed`` pairs of bf16, c and init float32
         ``init`` holds what the sums begin with, one panel of columns after the other.
     packed : ndarray, shape (panels, K, NR)
-    a_row_offsets, c_row_offsets : int64 ndarray, shape (M,)
-        M a multiple of MR, see `whole_tiles`.
-    k_runs, blocks : int64 ndarray
-        From `cut_k_runs`.
+    offsets : Offsets
     panels : int64 ndarray, shape (P, 5)
         For each panel: offset in ``packed``, offset in ``init``, offset in A, offset in C, columns to write.
     together : int
@@ -80,12 +70,15 @@ def indirect_gemm(
     rows_first : bool
         Finish one tile before the next one, instead of one block of terms. Where A is long and read once, its rows
         are then read from memory contiguously, and B from the second-level cache.
+    relu : bool
+        Write 0 for negative elements of C.
 
     Notes
     -----
     Parallel over chunks of MC rows and groups of panels; each task owns its part of C.
     """
-    width, rows, groups = packed.shape[2], len(a_row_offsets), -(-len(panels) // together)
+    (a_rows, c_rows, k_runs, blocks), width = offsets, packed.shape[2]
+    rows, groups = len(a_rows), -(-len(panels) // together)
     for task in range(first_task, end_task):
         first, first_panel = task // groups * MC, task % groups * together
         last, count = min(first + MC, rows), min(together, len(panels) - first_panel)
@@ -94,8 +87,8 @@ def indirect_gemm(
         scratch, scratch_rows = np.empty(MC * width if narrow else 0, c.dtype), np.empty(MC, np.int64)
         for i in range(MC):
             scratch_rows[i] = i * width
-        target, target_rows = (scratch, scratch_rows) if narrow else (c, c_row_offsets[first:last])
-        own_rows = a_row_offsets[first:last]
+        target, target_rows = (scratch, scratch_rows) if narrow else (c, c_rows[first:last])
+        own_rows = a_rows[first:last]
         tiles = (last - first) // MR
         outer, inner = (tiles, len(blocks)) if rows_first else (len(blocks), tiles)
         for step in range(outer * inner * count):  # one loop for all orders, so that the micro-kernel is compiled once
@@ -103,7 +96,7 @@ def indirect_gemm(
             block, index = (turn % inner, turn // inner) if rows_first else (turn // inner, turn % inner)
             first_run, end_run, k_terms = blocks[block]
             b_offset, init_offset, a_offset, panel_offset, _ = panels[p]
-            tile = Tile(
+            tile = ReLUTile(
                 row=index * MR,
                 first_run=first_run,
                 end_run=end_run,
@@ -116,21 +109,13 @@ def indirect_gemm(
                 init_offset=init_offset,
                 accumulate=min(block, 1),
                 width=width,
+                relu=int(relu and block == len(blocks) - 1),
             )
             microkernel(a, packed, target, init, own_rows, target_rows, k_runs, tile)
         if narrow:
             for i in range(first, last):
                 for column in range(columns):
-                    c[c_row_offsets[i] + c_offset + column] = scratch[(i - first) * width + column]
-
-
-class Offsets(NamedTuple):
-    """Where the rows of A and C begin, and the terms of the sums; arrays of int64, as `indirect_gemm` takes them."""
-
-    a_rows: np.ndarray
-    c_rows: np.ndarray
-    k_runs: np.ndarray
-    blocks: np.ndarray
+                    c[c_rows[i] + c_offset + column] = scratch[(i - first) * width + column]
 
 
 @compiled
@@ -224,12 +209,11 @@ def _multiply_in_place(first_task, end_task, a, b, c, init, offsets, scratch):
 
 @lru_cache(maxsize=64)
 def _product_plan(rows, k_terms, columns, width):
-    """Return offsets of rows, runs, blocks, panels and how many are together in `indirect_gemm`'s plain product."""
-    a_row_offsets, c_row_offsets = (whole_tiles(np.arange(rows) * n) for n in (k_terms, columns))
-    k_runs, blocks = cut_k_runs([0], [0], k_terms, 1, width)
+    """Return `Offsets`, panels and how many are together in `indirect_gemm`'s plain product."""
+    a_rows, c_rows = (whole_tiles(np.arange(rows) * n) for n in (k_terms, columns))
+    offsets = Offsets(a_rows, c_rows, *cut_k_runs([0], [0], k_terms, 1, width))
     together = min(_MOST_TOGETHER, max(1, KC // k_terms))  # what a task reads of B stays in the first-level cache
-    panels = panel_table(columns, k_terms, width)
-    return a_row_offsets, c_row_offsets, k_runs, blocks, panels, 1 if columns % width else together
+    return offsets, panel_table(columns, k_terms, width), 1 if columns % width else together
 
 
 @lru_cache(maxsize=64)
@@ -278,5 +262,5 @@ def matmul(a, b):
     packed, c = memory.empty((panels, k_terms, width), a.dtype), memory.empty((rows, columns), dtype)
     pack_b(b, packed)
     plan = _product_plan(rows, k_terms, columns, width)
-    indirect_gemm(a, packed, c.reshape(-1), init, *plan, columns <= width)
+    indirect_gemm(a, packed, c.reshape(-1), init, *plan, columns <= width, False)
     return c

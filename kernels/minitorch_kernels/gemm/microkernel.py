@@ -93,6 +93,24 @@ class ContinuedTile(Tile):
     """
 
 
+class ReLUTile(NamedTuple):
+    """A `Tile` that, if told so, stores 0 for negative sums: the ReLU after a layer then costs no pass over memory."""
+
+    row: int
+    first_run: int
+    end_run: int
+    k_terms: int
+    a_offset: int
+    a_step: int
+    b_offset: int
+    b_step: int
+    c_offset: int
+    init_offset: int
+    accumulate: int
+    width: int
+    relu: int  # 1 or 0; of the parts of a long sum, only the last may have it
+
+
 @intrinsic
 def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
     """Compute one tile of C; called from compiled kernels alone.
@@ -108,7 +126,7 @@ def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, 
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
     k_runs : int64 ndarray, shape (2, S)
         Offsets into A and B of the first term of each run.
-    tile : Tile, PrefetchingTile or ContinuedTile
+    tile : Tile, PrefetchingTile, ContinuedTile or ReLUTile
     """
     signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
     return signature, partial(_emit_both_widths, _broadcast_element)
@@ -220,11 +238,18 @@ class _Tile:
             with to_c:
                 pairs = zip(accumulators, places, strict=True)
                 sums = [builder.fadd(value, ir.load_vector(*place)) for value, place in pairs]
-                for value, place in zip(sums, places, strict=True):
+                for value, place in zip(self._finished(sums), places, strict=True):
                     ir.store_vector(value, *place)
             with alone:
-                for value, place in zip(accumulators, places, strict=True):
+                for value, place in zip(self._finished(accumulators), places, strict=True):
                     ir.store_vector(value, *place)
+
+    def _finished(self, sums):
+        """Return the sums as they are stored: after the ReLU that a `ReLUTile` may ask for."""
+        if "relu" not in self.tile:
+            return sums
+        floor = self.ir.relu_floor(self.builder.icmp_signed("!=", self.tile["relu"], self.ir.int64(0)))
+        return [self.ir.relu(value, floor) for value in sums]
 
     def _run(self, s, carried):
         """Emit the loop over the terms of run s."""
@@ -276,4 +301,5 @@ def microkernel_numpy(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile,
             else:
                 sums[m] = sums[m] + a[at] @ b_rows
     for m, i in enumerate(rows):
-        c[c_row_offsets[i] + tile.c_offset + columns] = sums[m]
+        negative = getattr(tile, "relu", 0) * (sums[m] <= 0)
+        c[c_row_offsets[i] + tile.c_offset + columns] = np.where(negative, 0, sums[m])

@@ -32,6 +32,15 @@ def _add(begin, end, a, b, out):
         out[i] = a[i] + b[i]
 
 
+@parallel_kernel(tasks=lambda a: blocks(a))
+def _add_relu(begin, end, a, b):
+    begin, end = begin * BLOCK, end * BLOCK
+    a, b = a[begin:end], b[begin:end]
+    for i in range(len(a)):
+        value = a[i] + b[i]
+        a[i] = 0 if value <= 0 else value
+
+
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _relu_backward(begin, end, grad_out, out, grad_x):
     begin, end = begin * BLOCK, end * BLOCK
@@ -83,6 +92,21 @@ def relu_forward(x):
     out = memory.empty_like(x)
     _relu_forward(x, out)
     return out
+
+
+def relu_in_place(x, residual=None):
+    """Replace x by max(x, 0), or max(x + residual, 0); NaN stays NaN.
+
+    Parameters
+    ----------
+    x : ndarray, C-contiguous, float32 or float64
+        Memory that nobody else reads.
+    residual : ndarray, the shape of x, C-contiguous, or None
+    """
+    if residual is None:
+        _relu_forward(x.reshape(-1), x.reshape(-1))
+    else:
+        _add_relu(x.reshape(-1), residual.reshape(-1))
 
 
 def relu_backward(grad_out, out):

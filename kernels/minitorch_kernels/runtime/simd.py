@@ -10,6 +10,7 @@ compiled for an x86 processor without AVX, the indirect convolution takes less t
 for the same processor in most of the layers that we measured, see `examples/docs/benchmarks.md`.
 """
 
+import math
 import platform
 
 import numpy as np
@@ -156,6 +157,14 @@ class VectorIR:
         integers = ir.VectorType(count.type, self.lanes)
         lane = ir.Constant(integers, list(range(self.lanes)))
         return self.builder.icmp_signed("<", lane, self._copied(count, integers))
+
+    def relu_floor(self, relu):
+        """Return the ``floor`` of `relu` for a condition: 0 in all lanes where it is true, else -inf."""
+        return self.builder.select(relu, self.constant(0), self.constant(-math.inf))
+
+    def relu(self, vector, floor):
+        """Return a vector, with ``floor`` in the lanes that do not exceed it; NaN stays NaN, and -0.0 becomes 0.0."""
+        return self.builder.select(self.builder.fcmp_ordered("<=", vector, floor), floor, vector)
 
     def store_vector(self, value, pointer, q):
         self.builder.store(value, self._vector_pointer(pointer, q)).align = 4

@@ -8,6 +8,7 @@ import pytest
 
 from minitorch_kernels import reference
 from minitorch_kernels.conv import borders, selection
+from minitorch_kernels.layers import elementwise
 from minitorch_kernels.runtime import simd
 
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no micro-kernel fits this machine")
@@ -204,3 +205,21 @@ def test_what_a_row_supports_it_computes(row, sizes):
         if function := getattr(row, product):
             atol = 2e-4 * np.abs(right[product]).max()
             np.testing.assert_allclose(calls[product](function), right[product], rtol=0, atol=atol, err_msg=product)
+
+
+BIASES = [None, [np.nan, -np.inf, np.inf, -0.0, 0.0, -3.0, 3.0]]
+
+
+@pytest.mark.parametrize("bias", BIASES, ids=["no bias", "any bias"])
+@pytest.mark.parametrize("sizes", [*PROBLEMS, (700, 9, 3, 1, 1, 1, 1)], ids=str)  # 700 * 9 terms come in many parts
+@pytest.mark.parametrize("row", selection.TABLE, ids=lambda row: f"{row.family}-{row.name}")
+def test_with_relu_the_same_bits_follow_as_of_relu_afterwards(row, sizes, bias):
+    problem, x, weight, _, hyper, _ = worked(sizes)
+    if not row.forward or not row.supports(problem):
+        return
+    pixels = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    bias = bias and np.resize(np.array(bias, np.float32), len(weight))
+    for dtype in (np.float32, np.float64):
+        arrays = [a if a is None else a.astype(dtype) for a in (pixels, weight, bias)]
+        out, got = row.forward(*arrays, **hyper), row.forward(*arrays, relu=True, **hyper)
+        assert got.dtype == dtype and got.tobytes() == elementwise.relu_forward(out.reshape(-1)).tobytes()

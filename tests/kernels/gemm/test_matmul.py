@@ -168,9 +168,9 @@ def test_rows_of_a_may_lie_anywhere_and_overlap(dtype):
     c, start = np.full(26 * 2, -1, dtype), np.zeros(width, dtype)
     start[:2] = 0.5, 0.25
     rows = pack.whole_tiles(np.arange(26))
-    k_runs, blocks = pack.cut_k_runs([0], [0], terms, 1, width)
+    offsets = matmul.Offsets(rows, rows * 2, *pack.cut_k_runs([0], [0], terms, 1, width))
     panels = np.array([[0, 0, 0, 0, 2]])
-    matmul.indirect_gemm(numbers, b, c, start, rows, rows * 2, k_runs, blocks, panels, 1, False)
+    matmul.indirect_gemm(numbers, b, c, start, offsets, panels, 1, False, False)
     moving = np.arange(26)[:, None] * [5, 10] + [10 + 0.5, 20 + 0.25]
     np.testing.assert_array_equal(c.reshape(26, 2), moving)
 

@@ -15,6 +15,7 @@ from minitorch_kernels.gemm.microkernel import (
     HALF_MR,
     MR,
     PrefetchingTile,
+    ReLUTile,
     Tile,
     microkernel,
     microkernel_depthwise,
@@ -102,8 +103,11 @@ def test_a_tile_is_its_numpy_twin(call_tile, call_channel_tile, dtype, data):
         accumulate,
     )
     tile = Tile(*numbers, width)
-    if data.draw(st.booleans()):  # prefetching changes nothing, not even after the end
+    kind = data.draw(st.sampled_from([Tile, PrefetchingTile, ReLUTile]))
+    if kind is PrefetchingTile:  # prefetching changes nothing, not even after the end
         tile = PrefetchingTile(*tile, integer(0, len(b) - 1), integer(0, 40))
+    if kind is ReLUTile:
+        tile = ReLUTile(*tile, integer(0, 1))
     expected = c.copy()
     (call_channel_tile if by_channel else call_tile)(a, b, c, start, a_row_offsets, c_row_offsets, k_runs, tile)
     microkernel_numpy(a, b, expected, start, a_row_offsets, c_row_offsets, k_runs, tile, by_channel)
@@ -189,6 +193,21 @@ def test_nan_and_infinity_stay_in_their_row_or_column(call_tile, value):
         np.testing.assert_array_equal(arrays[2].reshape(MR, width), expected)
 
 
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("accumulate", [0, 1])
+def test_relu_replaces_negative_sums_and_keeps_nan(call_tile, dtype, accumulate):
+    """One term, 0 * 0, is added to numbers that all stay what they are, but for -0.0."""
+    width, rows, no_jump = nr(dtype), np.zeros(MR, np.int64), np.zeros((2, 1), np.int64)
+    init = np.resize(np.array([np.nan, -np.inf, np.inf, -1, 1, -0.0, 0.0], dtype), width)
+    zeros, c, c_rows = np.zeros(width, dtype), np.tile(init, MR), np.arange(MR) * width
+    for relu, want in ((0, init), (1, np.where(init <= 0, 0, init))):
+        got, tile = c.copy(), ReLUTile(0, 0, 1, 1, 0, 1, 0, width, 0, 0, accumulate, width, relu)
+        call_tile(zeros, zeros, got, init, rows, c_rows, no_jump, tile)
+        np.testing.assert_array_equal(got, np.tile(want, MR))
+        assert not np.signbit(got[got == 0]).any()
+
+
 # ------------------------------------------------------------------------------------ registers
 
 
@@ -212,7 +231,8 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     signatures = {
         matmul.indirect_gemm: (
             *(f[::1], f[:, :, ::1], s[::1], s[::1]),
-            *(i[::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1], i, numba.boolean),
+            *(numba.types.NamedTuple((i[::1], i[::1], i[:, ::1], i[:, ::1]), matmul.Offsets), i[:, ::1]),
+            *(i, numba.boolean, numba.boolean),
         ),
         indirect_weight._chunk_product: (
             *(f[::1], f[::1], s[:, :, :, ::1], s[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),

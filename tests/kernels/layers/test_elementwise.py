@@ -47,6 +47,16 @@ def test_relu_is_numpys(dtype, data):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_relu_in_place_of_an_array_or_a_sum(dtype):
+    x, residual = np.meshgrid(special(dtype), special(dtype))
+    for given_residual, want in ((None, x), (residual, x + residual)):
+        got = x.copy()
+        elementwise.relu_in_place(got, given_residual)
+        same_bits(got, np.where(want <= 0, dtype(0), want))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -170,7 +180,9 @@ def everything(hold=np.ascontiguousarray):
             x, grad = (hold(np.sin(np.arange(count) + shift).astype(dtype)) for shift in (0, 1))
             out = elementwise.relu_forward(x)
             results += [out, elementwise.relu_backward(grad, hold(out))]
-            results += [elementwise.leaky_relu_forward(x, 0.1), elementwise.leaky_relu_backward(grad, x, 0.1)]
+            total = hold(x.copy())
+            elementwise.relu_in_place(total, grad)
+            results += [total, elementwise.leaky_relu_forward(x, 0.1), elementwise.leaky_relu_backward(grad, x, 0.1)]
         logits, labels = hold(np.sin(np.arange(210.0)).reshape(30, 7).astype(dtype)), hold(np.arange(30) % 7)
         losses, probabilities = elementwise.softmax_cross_entropy_forward(logits, labels, 0.1)
         grad = elementwise.softmax_cross_entropy_backward(hold(probabilities), labels, 0.1, hold(losses))

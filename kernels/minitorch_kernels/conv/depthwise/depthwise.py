@@ -26,6 +26,7 @@ from minitorch_kernels.conv.depthwise.input3x3 import RowPair, spread
 from minitorch_kernels.conv.depthwise.plan import forward_plan, input_plan, row_sum_plan, weight_plan
 from minitorch_kernels.conv.depthwise.weight3x3 import SumRow, sums_1, sums_2
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel_depthwise
+from minitorch_kernels.layers.elementwise import relu_in_place
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.simd import lanes, nr
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -137,11 +138,14 @@ def _filter(x, weight, bias, out_size, plan, whole):
     return out
 
 
-def conv2d_forward_depthwise(x, weight, bias=None, *, stride, padding, dilation, groups):
+def conv2d_forward_depthwise(x, weight, bias=None, *, stride, padding, dilation, groups, relu=False):
     """Filter images x (N, H, W, C) by weight (C, 1, KH, KW); parameters as in `indirect`."""
     out_size = output_size(x.shape[1:3], weight.shape[2:], stride, padding, dilation)
     plan = forward_plan(x.shape[1:3], out_size, x.shape[3], weight.shape[2:], stride, padding, dilation)
-    return _filter(x, weight, bias, out_size, *plan)
+    out = _filter(x, weight, bias, out_size, *plan)
+    if relu:
+        relu_in_place(out)
+    return out
 
 
 @parallel_kernel(tasks=lambda out: out.shape[0] * -(-out.shape[1] // 2))

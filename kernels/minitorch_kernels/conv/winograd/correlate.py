@@ -42,6 +42,7 @@ from minitorch_kernels.conv.winograd.tiles import (
 )
 from minitorch_kernels.conv.winograd.transform import KERNELS
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
+from minitorch_kernels.layers.elementwise import relu_in_place
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import chunk_bounds, with_channels
 from minitorch_kernels.runtime.jit import compiled
@@ -185,16 +186,16 @@ def fill_by_tiles(images, filters, outputs, grid):
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)
 
 
-def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fill=fill_by_tiles):
+def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, relu=False, fill=fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
     ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is rotated by 180
     degrees. ``fill`` chooses the order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. What it finds out
-    about x goes to ``memo``, see `outliers`. The filters must fit.
+    about x goes to ``memo``, see `outliers`. The filters must fit. ``relu`` replaces negative sums by 0.
     """
     split = memo.of(weight, outliers.split_filters)
     out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
-    width = nr(x.dtype, out_channels)
+    width, later = nr(x.dtype, out_channels), len(split.large) > 0  # sums are not complete without the large weights
     pixels = whole_vectors(x, lanes)
     out = memory.empty((len(x), *out_size, -(-out_channels // lanes) * lanes), x.dtype)
     if x.size and out.size:
@@ -215,13 +216,17 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, fil
         if bias is not None:
             added[:out_channels] = bias
         filters = Filters(split.rest, transposed)
-        fill(Images(pixels, memo.to_fill(x), np.arange(len(x))), filters, Outputs(out, added), grid)
+        fill(Images(pixels, memo.to_fill(x), np.arange(len(x))), filters, Outputs(out, added, relu and not later), grid)
     out = with_channels(out, out_channels)
     outliers.add_large(x, split, out, padding, transposed)
+    if relu and later:
+        relu_in_place(out)
     return out
 
 
-def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, groups, memo=None, fill=fill_by_tiles):
+def conv2d_forward_winograd(
+    x, weight, bias=None, *, stride, padding, dilation, groups, relu=False, memo=None, fill=fill_by_tiles
+):
     """Cross-correlate images with 3 x 3 or 5 x 5 filters.
 
     out[n, i, j, o] = bias[o] + sum over u, v, c of x[n, i + u - top, j + v - left, c] * weight[o, c, u, v]
@@ -234,6 +239,8 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     stride, dilation : (1, 1)
     padding : (top, bottom, left, right), pixels of zeros
     groups : 1
+    relu : bool
+        Replace negative elements of ``out`` by 0.
     memo : outliers.Memo or None
         Measures of the operands, shared by the three products of a convolution.
     fill : callable
@@ -252,10 +259,10 @@ def conv2d_forward_winograd(x, weight, bias=None, *, stride, padding, dilation, 
     _, height, width, _ = x.shape
     out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
     memo = memo or outliers.Memo()
-    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "relu": relu}
     if not memo.of(weight, outliers.split_filters).fits:
         return indirect.conv2d_forward_indirect(x, weight, bias, **hyper)
-    out = correlate(x, weight, bias, out_size, padding, memo=memo, fill=fill)
+    out = correlate(x, weight, bias, out_size, padding, memo=memo, relu=relu, fill=fill)
     apart = outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)
     for part, images in outliers.parts(apart, x):
         out[part] = indirect.conv2d_forward_indirect(images, weight, bias, **hyper)

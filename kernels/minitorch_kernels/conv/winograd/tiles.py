@@ -48,10 +48,11 @@ class Images(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Maps to compute, and what is added to each of their pixels."""
+    """Maps to compute, what is added to each of their pixels, and whether ReLU follows."""
 
     maps: np.ndarray  # (N, OH, OW, O)
     bias: np.ndarray  # (P * NR,)
+    relu: bool
 
 
 class Filters(NamedTuple):
@@ -154,7 +155,7 @@ def transform_back(products, outputs, origin, panel, start, grid):
     vectors = min(grid.width, channels - panel * grid.width) // grid.lanes
     inside = Inside(0, height - i, 0, width - j)
     maps, bias = flat(outputs.maps), outputs.bias[panel * grid.width :]
-    to_outputs(products, maps, bias, placement, inside, vectors, grid.static_kernel_size)
+    to_outputs(products, maps, bias, placement, inside, outputs.relu, vectors, grid.static_kernel_size)
 
 
 def tiles_along(height, width, kernel):

@@ -101,7 +101,8 @@ def two_sided_transform(matrices, edge=None):
         type, so that Numba compiles a kernel for each side. With an edge, ``f(source, target, beside, placement,
         inside, vectors, static_kernel_size)`` also takes what is `Inside`. With "source", ``beside`` holds zeros, as
         many as a row of X has elements. With "target", it is a bias, vectors of channels that are added to every
-        element of Y; the first row and the first column of Y are inside.
+        element of Y; the first row and the first column of Y are inside. There a boolean ``relu`` follows ``inside``,
+        and asks for 0 in place of negative elements.
     """
 
     def typed(*kinds):
@@ -117,11 +118,16 @@ def two_sided_transform(matrices, edge=None):
         @intrinsic
         def transform(typingctx, source, target, placement, vectors, static_kernel_size):
             return typed(source, target, placement, vectors, static_kernel_size)
-    else:
+    elif edge == "source":
 
         @intrinsic
         def transform(typingctx, source, target, beside, placement, inside, vectors, static_kernel_size):
             return typed(source, target, beside, placement, inside, vectors, static_kernel_size)
+    else:
+
+        @intrinsic
+        def transform(typingctx, source, target, beside, placement, inside, relu, vectors, static_kernel_size):
+            return typed(source, target, beside, placement, inside, relu, vectors, static_kernel_size)
 
     return transform
 
@@ -140,7 +146,8 @@ class _Transform:
         count = 2 if edge is None else 3
         self.source, self.target, *self.beside = (array.data for array in emit.arrays(signature, arguments, count))
         self.placement = emit.fields(signature.args[count], arguments[count])
-        self.inside = None if edge is None else emit.fields(signature.args[-3], arguments[-3])
+        self.inside = None if edge is None else emit.fields(signature.args[count + 1], arguments[count + 1])
+        self.floor = emit.relu_floor(arguments[-3]) if edge == "target" else None
         self.vectors = arguments[-2]
 
     def emit(self):
@@ -213,6 +220,7 @@ class _Transform:
             for k, i in reversed(list(enumerate(group))):
                 values = _products(ir, with_bias, [column[k] for column in halfway] + added)
                 for value, column in reversed(list(zip(values, columns, strict=True))):
+                    value = value if self.floor is None else ir.relu(value, self.floor)
                     ir.store_vector(value, ir.at(write[0][i], column), 0)
 
 

@@ -230,6 +230,17 @@ def test_outputs_that_do_not_see_a_large_weight_have_none_of_its_rounding_errors
     close(got, reference.conv2d_backward_input, nchw(grad.astype(np.float64)), wide[1], input_size=size)
 
 
+@pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
+@pytest.mark.parametrize("large_weights", [0, 1, 40])
+@pytest.mark.parametrize("pixel", [1, *BAD])
+def test_relu_comes_after_all_that_outliers_add(fill, large_weights, pixel):
+    x, w, bias = normal(3, 6, 6, 16), normal(12, 16, 3, 3, seed=1), normal(12, seed=2)
+    w[:, :, 1, 1].reshape(-1)[:large_weights] = -1e5
+    spoil(x, pixel)
+    out, got = (correlate.conv2d_forward_winograd(x, w, bias, fill=fill, relu=relu, **HYPER) for relu in (False, True))
+    np.testing.assert_array_equal(got, np.where(out <= 0, 0, out))
+
+
 def test_filters_of_many_large_weights_are_left_to_the_definition():
     x, w = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1)
     w[:, :3, 0, 0] *= 1e6

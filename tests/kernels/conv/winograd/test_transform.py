@@ -51,8 +51,10 @@ def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
     transform = two_sided_transform({3: matrix}, edge)
     if edge is None:
-        return numba.njit(lambda x, y, beside, placement, inside, count: transform(x, y, placement, count, (0, 0, 0)))
-    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], (0, 0, 0)))
+        return numba.njit(lambda x, y, beside, place, inside, relu, count: transform(x, y, place, count, (0, 0, 0)))
+    if edge == "source":
+        return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[6], (0, 0, 0)))
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], a[6], (0, 0, 0)))
 
 
 TRANSFORMS = {
@@ -111,9 +113,10 @@ def test_the_micro_kernel_is_the_product_of_three_matrices(which, dtype, data):
     bias, zeros = rng.standard_normal(channels).astype(dtype), np.zeros(size * source.steps[1], dtype)
     beside = bias if edge == "target" else zeros
     inside = (target if edge == "target" else source).inside()
-    want = target.flat.copy()
-    apply(source.flat, target.flat, beside, Placement(*source.place(), *target.place()), inside, count)
+    want, relu = target.flat.copy(), data.draw(st.booleans())
+    apply(source.flat, target.flat, beside, Placement(*source.place(), *target.place()), inside, relu, count)
     y = np.einsum("iu,uvc,jv->ijc", matrix, x, matrix) + (beside if edge == "target" else 0)
+    y = np.maximum(y, 0) if relu and edge == "target" else y
     want[target.elements[target.pixels]] = y[target.within]
     np.testing.assert_allclose(target.flat, want, rtol=0, atol=2e-3 if dtype == np.float32 else 1e-10)
 
@@ -128,7 +131,7 @@ def test_a_tile_far_outside_reads_nothing_but_the_image_and_zeros(guarded, origi
     target, zeros = np.full(36 * lanes, np.nan, np.float32), guarded.hold(np.zeros(6 * lanes, np.float32))
     (i, j), row = origin, width * lanes
     placement = Placement(i * row + j * lanes, row, lanes, 0, 6 * lanes, lanes)
-    apply(image.reshape(-1), target, zeros, placement, Inside(-i, height - i, -j, width - j), 1)
+    apply(image.reshape(-1), target, zeros, placement, Inside(-i, height - i, -j, width - j), False, 1)
     x = np.pad(np.ones((height, width)), 20)[20 + i : 26 + i, 20 + j : 26 + j]
     want = np.repeat((matrix @ x @ matrix.T)[:, :, None], lanes, axis=2)
     np.testing.assert_allclose(target.reshape(6, 6, lanes), want, rtol=0, atol=1e-5)
