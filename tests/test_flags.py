@@ -69,6 +69,7 @@ CALLS = {
     "nn.BatchNorm1d": lambda **flag: nn.BatchNorm1d(2, **flag),
     "nn.BatchNorm2d": lambda **flag: nn.BatchNorm2d(2, **flag),
     "nn.BatchNorm2d.forward": lambda **flag: nn.BatchNorm2d(3)(X, **flag),
+    "nn.Conv2d.forward": lambda **flag: nn.Conv2d(3, 2, 1)(X, **flag),
     "nn.GroupNorm": lambda **flag: nn.GroupNorm(1, 2, **flag),
     "nn.InstanceNorm1d": lambda **flag: nn.InstanceNorm1d(2, **flag),
     "nn.InstanceNorm2d": lambda **flag: nn.InstanceNorm2d(2, **flag),

@@ -1,6 +1,7 @@
 """Convolution layers; the arithmetic is in `ops.conv1d`, `ops.conv2d` and `ops.convolve`."""
 
 import math
+from typing import Any
 
 from minitorch_cnn import arguments, ops
 from minitorch_cnn.nn import init
@@ -117,20 +118,21 @@ class Conv2d(_Convolution):
         padding4(padding, f"{layer}: padding", taps, taps, stride, dilation)  # any size serves the check
         return taps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the feature maps of images x, (N, C_in, H, W)."""
+    def forward(self, x: Tensor, relu: bool = False, residual: Tensor | None = None) -> Tensor:
+        """Return the feature maps of images x, (N, C_in, H, W); with ``relu``, return max(maps + residual, 0)."""
+        arguments.flag(type(self).__name__, relu=relu)
         weight = ops.flip(self.weight, (2, 3)) if self.flip_kernel else self.weight
-        return ops.conv2d(
-            x,
-            weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            padding_mode=self.padding_mode,
-            algorithm=self.algorithm,
-        )
+        hyper: dict[str, Any] = {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "padding_mode": self.padding_mode,
+            "algorithm": self.algorithm,
+        }
+        if relu:
+            return ops.fused.conv2d_relu(x, weight, self.bias, residual, **hyper)
+        return ops.conv2d(x, weight, self.bias, **hyper)
 
 
 class Conv1d(_Convolution):

@@ -2,7 +2,8 @@
 
 Models write ``nn.conv_bn_act(x, self.conv1, self.bn1, pool=2)`` for max_pool2d(relu(bn1(conv1(x))), 2). That runs
 operation by operation, so that each can be inspected. After ``nn.fuse(model)``, batch norm, ReLU and max pooling run as
-one operation with fewer passes over memory, here and where they are neighbours in a `Sequential`.
+one operation with fewer passes over memory, here and where they are neighbours in a `Sequential`. So do a convolution
+and the ReLU after it, where no batch norm lies between them, or one that `fold_batch_norm` has replaced.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,13 +83,17 @@ def conv_bn_act(
 
     Notes
     -----
-    After `fuse`, everything after the convolution is one operation if ``act`` is ReLU. A convolution with
-    ``algorithm="reference"`` is never fused, so that every step is the textbook's.
+    After `fuse`, everything after the convolution is one operation if ``act`` is ReLU. Where `fold_batch_norm` has
+    replaced ``bn``, the convolution runs together with residual and ReLU. A convolution with ``algorithm="reference"``
+    is never fused, so that every step is the textbook's.
     """
     _check_parts("conv_bn_act", x, act, conv=conv, bn=bn)
-    x = conv(x)
     if residual is not None:
         arguments.instance("conv_bn_act", Tensor, residual=residual)
+    if _with_relu(conv, act, x) and _passes(bn):
+        x = conv(x, relu=True, residual=residual)
+        return x if pool == 1 else ops.max_pool2d(x, pool)
+    x = conv(x)
     if residual is not None and residual.shape != x.shape:
         raise ShapeError(f"conv_bn_act: residual - expected shape {x.shape}, got {residual.shape}")
     if _fuses(conv, bn, act, x, pool) and (residual is None or pool == 1):
@@ -220,11 +225,25 @@ def _check_parts(function, x, act, **modules):
         raise TypeError(f"{function}: act - expected a function, a Module or None, got {act!r}")
 
 
-def _fuses(conv, bn, act, x, pool=1):
-    relu = act is ops.relu or type(act) is ReLU
-    if getattr(act, "forward_hooks", None):
+def _is_relu(act):
+    """Return whether an activation is ReLU that nobody watches."""
+    return act is ops.relu or (type(act) is ReLU and not act.forward_hooks)
+
+
+def _passes(module):
+    """Return whether a module returns its input, and nobody watches that."""
+    return type(module) is Identity and not module.forward_hooks
+
+
+def _with_relu(conv, act, x):
+    """Return whether a convolution and the activation after it run as one operation."""
+    if type(conv) is not Conv2d or conv.forward_hooks or conv.algorithm == "reference":
         return False
-    return relu and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
+    return conv.fused and not x.traced and _is_relu(act)
+
+
+def _fuses(conv, bn, act, x, pool=1):
+    return _is_relu(act) and getattr(conv, "algorithm", None) != "reference" and _together(bn, x, pool)
 
 
 def _together(bn, x, pool):
@@ -234,7 +253,9 @@ def _together(bn, x, pool):
 
 
 def run_in_row(modules, x):
-    """Run modules one after the other; a fused batch norm runs together with the ReLU and max pooling after it.
+    """Run modules one after the other, fused ones together.
+
+    Batch norm runs together with the ReLU and max pooling after it, a convolution with the ReLU after it.
 
     Parameters
     ----------
@@ -245,14 +266,17 @@ def run_in_row(modules, x):
     -------
     Tensor
     """
+    modules = [module for module in modules if not _passes(module)]
     position = 0
     while position < len(modules):
         module, *following = modules[position : position + 3]
-        plain = following and type(following[0]) is ReLU and not following[0].forward_hooks
-        if plain and _together(module, x, 1):
+        if following and _is_relu(following[0]) and _together(module, x, 1):
             pool = _side_by_side(following[1]) if len(following) > 1 else 1
             x = module(x, relu=True, pool=pool)
             position += 2 if pool == 1 else 3
+        elif following and _with_relu(module, following[0], x):
+            x = module(x, relu=True)
+            position += 2
         else:
             x = module(x)
             position += 1

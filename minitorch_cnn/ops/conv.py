@@ -18,7 +18,6 @@ from minitorch_cnn.types import Operand, Size
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
-
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -70,21 +69,20 @@ class Conv2d(Function):
         return x[0], weight[0], out_height, out_width
 
     @staticmethod
-    def forward(ctx, x, weight, bias, *, algorithm, **hyper):
+    def forward(ctx, x, weight, bias, *, algorithm, relu=False, **hyper):
         candidates = conv_algorithms.candidates(algorithm, x, weight, ctx.output_shape[2:], **hyper)
         ctx.algorithm = kernels.conv.selection.choose(*candidates)  # its functions are those of selection.TABLE
-        ctx.hyper = hyper
-        ctx.input_size, ctx.kernel_size = x.shape[2:], weight.shape[2:]
-        need_x, need_weight, _ = ctx.needs_grad
+        ctx.hyper, ctx.input_size, ctx.kernel_size = hyper, x.shape[2:], weight.shape[2:]
+        need_x, need_weight, *_ = ctx.needs_grad
         if need_weight:  # x is kept, so what forward finds out about it can be kept as well
             ctx.algorithm = ctx.algorithm.with_memo()
         ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
-        return nchw(ctx.algorithm.forward.function(nhwc(x), weight, bias, **hyper))
+        return nchw(ctx.algorithm.forward.function(nhwc(x), weight, bias, relu=relu, **hyper))
 
     @staticmethod
     def backward(ctx, grad_out):
-        x, weight = ctx.saved
-        need_x, need_weight, need_bias = ctx.needs_grad
+        x, weight, *_ = ctx.saved
+        need_x, need_weight, need_bias, *_ = ctx.needs_grad
         grad_x = grad_weight = grad_bias = None
         if need_x:
             sizes = {"input_size": ctx.input_size, **ctx.hyper}
@@ -95,6 +93,24 @@ class Conv2d(Function):
         if need_bias:
             grad_bias = bias_gradient(grad_out)
         return grad_x, grad_weight, grad_bias
+
+
+def checked(x, weight, bias, *, stride, padding, dilation, groups, padding_mode, algorithm):
+    """Check the arguments of `conv2d`; return x, already padded unless by zeros, and the keywords of `Conv2d`."""
+    tensors("conv2d", x=x, weight=weight)
+    optional_tensors("conv2d", bias=bias)
+    _check_axes(x.data.shape, weight.data.shape)  # before the padding, which may depend on the size
+    stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
+    groups, _ = pair(groups, "conv2d: groups")
+    conv_algorithms.check(algorithm)
+    if padding_mode not in PADDING_MODES:
+        allowed = ", ".join(map(repr, PADDING_MODES))
+        raise ValueError(f"conv2d: padding_mode - expected one of {allowed}, got {padding_mode!r}")
+    padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
+    if padding_mode != "zeros" and any(padding):
+        x = pad(x, ((0, 0), (0, 0), padding[:2], padding[2:]), mode=padding_mode)
+        padding = (0, 0, 0, 0)
+    return x, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "algorithm": algorithm}
 
 
 def conv2d(
@@ -147,23 +163,9 @@ def conv2d(
     Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop. Winograd needs 36/144 (3 x 3) or 36/100 (5 x 5) of them; its float32
     results are off by up to 2e-4 on outputs of unit scale. im2col needs N*C_in*KH*KW*OH*OW elements of memory as well.
     """
-    tensors("conv2d", x=x, weight=weight)
-    optional_tensors("conv2d", bias=bias)
-    _check_axes(x.data.shape, weight.data.shape)  # before the padding, which may depend on the size
-    stride, dilation = pair(stride, "conv2d: stride"), pair(dilation, "conv2d: dilation")
-    groups, _ = pair(groups, "conv2d: groups")
-    conv_algorithms.check(algorithm)
-    if padding_mode not in PADDING_MODES:
-        allowed = ", ".join(map(repr, PADDING_MODES))
-        raise ValueError(f"conv2d: padding_mode - expected one of {allowed}, got {padding_mode!r}")
-    padding = padding4(padding, "conv2d: padding", x.data.shape[2:], weight.data.shape[2:], stride, dilation)
-    if padding_mode != "zeros" and any(padding):
-        top, bottom, left, right = padding
-        x = pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), mode=padding_mode)
-        padding = (0, 0, 0, 0)
-    return Conv2d.apply(
-        x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, algorithm=algorithm
-    )
+    window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x, hyper = checked(x, weight, bias, **window, padding_mode=padding_mode, algorithm=algorithm)
+    return Conv2d.apply(x, weight, bias, **hyper)
 
 
 def convolve(x: Operand, weight: Operand, bias: Operand | None = None, **hyper: Any) -> Tensor:

@@ -151,7 +151,7 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
 
 def explain_choice(inputs, output_shape, *, algorithm, **hyper):
     """Return the `ConvAlgorithm` of a call of the operation `Conv2d`, whose inputs are x, weight and bias."""
-    x, weight, _ = inputs
+    x, weight, *_ = inputs
     choice = kernels.conv.selection.choose(*candidates(algorithm, x, weight, output_shape[2:], **hyper))
     return ConvAlgorithm(*(Chosen(chosen.name, chosen.reason) for chosen in choice))
 
@@ -173,10 +173,15 @@ def _reference():
 def _own_rows(own):
     """Return the rows for an algorithm on arrays (N, C, H, W): its own functions, and im2col's where it has none."""
     Row, im2col = kernels.conv.selection.Row, kernels.conv.selection.TABLE[-1]
-    adapters = _map_to_map, _map_to_map, _maps_to_weight
+    adapters = _forward, _map_to_map, _maps_to_weight
     functions = [f and functools.partial(adapt, f) for adapt, f in zip(adapters, own[1:], strict=True)]
     row = Row(own.name, own.name, _always, _always, "asked for by name", *functions)
     return row, im2col._replace(reason=f"{own.name!r} has no such function")
+
+
+def _forward(function, maps, *others, relu=False, **hyper):
+    out = _map_to_map(function, maps, *others, **hyper)
+    return np.where(out <= 0, 0, out) if relu else out
 
 
 def _map_to_map(function, maps, *others, **hyper):

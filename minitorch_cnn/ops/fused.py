@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
+from minitorch_cnn.ops import conv
+from minitorch_cnn.ops._check import optional_tensors
 from minitorch_cnn.ops.norm import batch_norm_coefficients, batch_norm_shape, check_batch_norm
-from minitorch_cnn.ops.reads import Inputs, PerChannel, SamePlace, Windows
+from minitorch_cnn.ops.reads import Everything, Inputs, PerChannel, SamePlace, Windows, kernel_of_weight
 from minitorch_cnn.shapes import ShapeError, batch_hint, nchw, nhwc
 from minitorch_cnn.types import Array, Operand
 
@@ -70,15 +72,18 @@ class BatchNormReLU(Function):
             nhwc(grad_out), gate, nhwc(x), mean, inv_std, gamma, training=ctx.training, pooled=pooled
         )
         grads = nchw(grad_x), grad_weight if need_weight else None, grad_bias if need_bias else None
-        if not need_residual:
-            return *grads, None
-        passed = kernels.layers.elementwise.relu_backward(nhwc(grad_out).reshape(-1), out.reshape(-1))
-        return *grads, nchw(passed.reshape(out.shape))
+        return *grads, _through_relu(grad_out, out) if need_residual else None
 
     @staticmethod
     def choices(ctx):
         out, argmax = ctx.saved[1], ctx.saved[5]
         return out > 0 if argmax is None else np.where(out > 0, argmax, np.int64(-1))
+
+
+def _through_relu(grad_out, out):
+    """Return the gradient (N, C, H, W) before a ReLU whose output was ``out`` (N, H, W, C)."""
+    passed = kernels.layers.elementwise.relu_backward(nhwc(grad_out).reshape(-1), out.reshape(-1))
+    return nchw(passed.reshape(out.shape))
 
 
 def batch_norm_relu(
@@ -132,3 +137,78 @@ def batch_norm_relu(
         raise ValueError(f"batch_norm_relu: pool - expected 1 together with a residual, got {pool}")
     hyper = {"running_mean": running_mean, "running_var": running_var, "momentum": momentum, "eps": eps}
     return BatchNormReLU.apply(x, weight, bias, residual, training=training, pool=int(pool), **hyper)
+
+
+class Conv2dReLU(conv.Conv2d):
+    """Convolution, addition of a residual, and ReLU."""
+
+    rule = (
+        "the gradient passes where the output is positive; from there unchanged to the residual, and to x, weight and "
+        "bias as in conv2d"
+    )
+    reads = Inputs(
+        *(Windows(kernel_of_weight, "stride", "padding", "dilation", "groups"), Everything(), PerChannel(), SamePlace())
+    )
+    label = "conv ReLU"
+
+    @staticmethod
+    def output_shape(x, weight, bias, residual, **hyper):
+        shape = conv.Conv2d.output_shape(x, weight, bias, **hyper)
+        if residual is not None and residual != shape:
+            raise ShapeError(f"conv2d_relu: residual - expected the output's shape {shape}, got {residual}")
+        return shape
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, residual, **hyper):
+        out = conv.Conv2d.forward(ctx, x, weight, bias, relu=residual is None, **hyper)
+        if residual is not None:
+            if np.may_share_memory(out, x):  # a registered algorithm may return its input
+                out = out.copy("K")
+            kernels.layers.elementwise.relu_in_place(nhwc(out), nhwc(residual))
+        if any(ctx.needs_grad):
+            ctx.save(*ctx.saved, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        passed = _through_relu(grad_out, nhwc(ctx.saved[2]))
+        return *conv.Conv2d.backward(ctx, passed), passed if ctx.needs_grad[3] else None
+
+    @staticmethod
+    def choices(ctx):
+        return ctx.saved[2] > 0
+
+
+def conv2d_relu(x: Operand, weight: Operand, bias: Operand | None, residual: Operand | None, **hyper: Any) -> Tensor:
+    """Convolution and ReLU in one operation.
+
+    out = relu(conv2d(x, weight, bias, ...) + residual)
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, C_in, H, W), float32 or float64
+    weight : Tensor, shape (C_out, C_in/groups, KH, KW)
+    bias : Tensor, shape (C_out,), or None
+    residual : Tensor, shape (N, C_out, OH, OW), or None
+        Added before the ReLU, as at the end of a residual block.
+    hyper
+        All keywords of `conv2d`.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW)
+        The same bits as those of the separate operations.
+
+    Raises
+    ------
+    TypeError, ValueError, ShapeError
+        As `conv2d`; also if the residual is not a Tensor, or has another shape than the output.
+
+    Notes
+    -----
+    Gradients: those of the separate operations.
+    Cost: the ReLU costs no pass over memory, as the kernels write 0 for negative sums; with a residual it takes one.
+    """
+    optional_tensors("conv2d_relu", residual=residual)
+    x, hyper = conv.checked(x, weight, bias, **hyper)
+    return Conv2dReLU.apply(x, weight, bias, residual, **hyper)

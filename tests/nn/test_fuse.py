@@ -1,4 +1,4 @@
-"""nn.fuse: the same model and results, with batch norm, ReLU and pooling as one operation."""
+"""nn.fuse: the same model and results, with neighbouring layers as one operation."""
 
 import copy
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minitorch_cnn import Tensor, autograd, manual_seed, models, nn, ops
+from minitorch_cnn.nn.tracing import traced
 from minitorch_cnn.shapes import ShapeError
 
 
@@ -25,16 +26,22 @@ def make_sequential():
     )
 
 
-def results(model, x):
-    """Return output, gradients and state after one step forward and back, and the operations that ran."""
-    x = Tensor(x, requires_grad=True)
-    out = model(x)
+def operations(out):
+    """Return the names of the operations before a result, the first first."""
     names, node = [], out.node
     while isinstance(node, autograd.Node):
         names.append(node.function.__name__)
         node = node.edges[0]
+    return names[::-1]
+
+
+def results(model, x):
+    """Return output, gradients and state after one step forward and back, and the operations that ran."""
+    x = Tensor(x, requires_grad=True)
+    out = model(x)
+    names = operations(out)
     out.backward(np.cos(np.arange(out.data.size)).reshape(out.shape))
-    return [out.data, x.grad, *(p.grad for p in model.parameters()), *model.state_dict().values()], names[::-1]
+    return [out.data, x.grad, *(p.grad for p in model.parameters()), *model.state_dict().values()], names
 
 
 def make_densenet(bottleneck=True):
@@ -170,6 +177,70 @@ def test_the_textbook_algorithm_is_never_fused():
     assert out.node.function.__name__ == "ReLU"
 
 
+def test_a_convolution_runs_together_with_the_relu_after_it():
+    manual_seed(0)
+    layers = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 6, 3), nn.Conv2d(6, 4, 1), nn.ReLU()
+    plain = nn.Sequential(*layers)
+    together = nn.fuse(copy.deepcopy(plain))
+    x = np.random.default_rng(0).standard_normal((4, 3, 16, 16)).astype(np.float32)
+    (expected, _), (got, names) = results(plain, x), results(together, x)
+    for a, b in zip(got, expected, strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert names == ["Conv2dReLU", "MaxPool2d", "Conv2d", "Conv2dReLU"]
+    assert results(nn.fuse(together, False), x)[1] == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "Conv2d", "ReLU"]
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("pool", [1, 2])
+def test_where_batch_norm_is_folded_the_convolution_runs_together_with_residual_and_relu(pool, residual):
+    manual_seed(0)
+    conv, x = nn.Conv2d(3, 3, 3, padding=1), Tensor(np.ones((2, 3, 8, 8), np.float32), requires_grad=True)
+    outs = []
+    for fused in (False, True):
+        nn.fuse(conv, fused)
+        for activation in (ops.relu, nn.ReLU()):
+            shortcut = x if residual else None
+            out = nn.conv_bn_act(x, conv, nn.Identity(), activation, pool=pool, residual=shortcut)
+            assert ("Conv2dReLU" in operations(out)) == fused
+            outs.append(out.data.tobytes())
+    assert len(set(outs)) == 1
+
+
+@pytest.mark.parametrize("name", ["resnet18_cifar", "vgg_a_bn_cifar", "allcnn_c", "cifar4"])
+def test_a_folded_network_gives_the_same_bits_fused_and_not(name):
+    manual_seed(0)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32))
+    model = nn.fold_batch_norm(models.create(name), x.shape)
+    expected = model(x).data
+    assert nn.fuse(model)(x).data.tobytes() == expected.tobytes()
+    x.requires_grad = True
+    assert "ReLU" not in operations(model(x))
+
+
+def test_what_is_watched_or_not_a_plain_convolution_is_not_fused():
+    class Own(nn.Conv2d):
+        pass
+
+    x = Tensor(np.ones((1, 2, 4, 4), np.float32), requires_grad=True)
+    for conv in (Own(2, 2, 1), nn.Conv2d(2, 2, 1, algorithm="reference")):
+        assert operations(nn.fuse(nn.Sequential(conv, nn.ReLU()))(x)) == ["Conv2d", "ReLU"]
+        assert operations(nn.conv_bn_act(x, nn.fuse(conv), nn.Identity())) == ["Conv2d", "ReLU"]
+    model = nn.fuse(nn.Sequential(nn.Conv2d(2, 2, 1), nn.Identity(), nn.ReLU()))
+    assert operations(model(x)) == ["Conv2dReLU"]
+    for layer in model:
+        seen = []
+        with layer.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(output.data)):
+            assert operations(model(x)) == ["Conv2d", "ReLU"]
+            assert operations(nn.conv_bn_act(x, *model)) == ["Conv2d", "ReLU"]
+        assert len(seen) == 2
+
+
+def test_a_trace_shows_convolution_and_relu_separately():
+    model = nn.fuse(nn.Sequential(nn.Conv2d(2, 2, 1), nn.Identity(), nn.ReLU()))
+    _, records, _ = traced(model, (1, 2, 4, 4))
+    assert [record.op.__name__ for record in records] == ["Conv2d", "ReLU"]
+
+
 def test_an_activation_that_cannot_be_called():
     x = Tensor(np.ones((2, 1, 4, 4), np.float32))
     with pytest.raises(TypeError, match="conv_bn_act: act - expected a function, a Module or None, got 'relu'"):
@@ -182,6 +253,8 @@ def test_a_residual_of_another_shape():
     conv, bn, x = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), Tensor(np.ones((2, 1, 4, 4), np.float32))
     with pytest.raises(ShapeError, match=r"conv_bn_act: residual - expected shape \(2, 2, 4, 4\), got \(2, 1, 4, 4\)"):
         nn.conv_bn_act(x, conv, bn, residual=x)
+    with pytest.raises(ShapeError, match=r"residual - expected the output's shape \(2, 2, 4, 4\), got \(2, 1, 4, 4\)"):
+        nn.conv_bn_act(x, nn.fuse(conv), nn.Identity(), residual=x)
 
 
 @pytest.mark.parametrize("options", [{"ceil_mode": True}, {"dilation": 2}], ids=str)
