@@ -57,10 +57,8 @@ def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
             for i in range(first, end):
                 y = activated[(i - first) * channels : (i - first + 1) * channels]
                 activate(x[i], layer.scale, layer.shift, y)
-            multiply_rows(activated, layer.packed, flat_out, layer.init, offsets, end - first, 0, first * step)
-            if layer.relu:
-                for i in range(first * step, end * step):
-                    flat_out[i] = 0 if flat_out[i] <= 0 else flat_out[i]
+            rows, to = end - first, first * step
+            multiply_rows(activated, layer.packed, flat_out, layer.init, offsets, rows, 0, to, relu=layer.relu)
 
 
 def put_channels(maps, block, first, count):
