@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.gemm.blas import product
-from minitorch_kernels.gemm.microkernel import KC, MR, ContinuedTile, ReLUTile, microkernel
+from minitorch_kernels.gemm.microkernel import KC, MR, ContinuedTile, ReLUTile, Tile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, panel_table, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -119,13 +119,12 @@ def indirect_gemm(first_task, end_task, a, packed, c, init, offsets, panels, tog
 
 
 @compiled
-def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset, relu=False):
+def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset):
     """Compute the first ``rows`` rows of C, all columns, on the thread that calls it.
 
-    The sum is `indirect_gemm`'s, where a task is a part of a larger loop: A is computed just before, or C read just
-    after, while it is in the cache. Rows of C are as long as all panels of ``packed`` (panels, K, NR), and ``init``
-    (panels * NR,) is too; ``a_offset`` and ``c_offset`` are added to the offsets of the rows. ``relu`` writes 0 for
-    negative elements of C.
+    The sum is `indirect_gemm`'s, where a task is a part of a larger loop: C is read just after, while it is in the
+    cache. Rows of C are as long as all panels of ``packed`` (panels, K, NR), and ``init`` (panels * NR,) is too;
+    ``a_offset`` and ``c_offset`` are added to the offsets of the rows.
     """
     panels, k_terms_of_b, width = packed.shape
     flat_packed = flat(packed)
@@ -133,7 +132,7 @@ def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset, relu=Fa
         for block in range(len(offsets.blocks)):
             first_run, end_run, k_terms = offsets.blocks[block]
             for i in range(0, rows, MR):
-                tile = ReLUTile(
+                tile = Tile(
                     row=i,
                     first_run=first_run,
                     end_run=end_run,
@@ -146,7 +145,6 @@ def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset, relu=Fa
                     init_offset=p * width,
                     accumulate=min(block, 1),
                     width=width,
-                    relu=int(relu and block == len(offsets.blocks) - 1),
                 )
                 microkernel(a, flat_packed, c, init, offsets.a_rows, offsets.c_rows, offsets.k_runs, tile)
 

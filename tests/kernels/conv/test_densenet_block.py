@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels.conv import densenet_block
+from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.layers import batch_norm_relu
 
 BARS = {np.float32: 1e-5, np.float64: 1e-12}
@@ -116,6 +117,15 @@ def test_the_gradient_is_added_to_the_first_channels(training):
     np.testing.assert_array_equal(grad_block[..., 4:], before[..., 4:])
     for a, b in zip(got, want, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@given(pixels=st.integers(0, 10**6), threads=st.integers(1, 200))
+def test_threads_get_equal_shares(pixels, threads):
+    """Of whole tiles, the largest share is at most a tile for each chunk above the smallest possible one."""
+    chunk = densenet_block._chunk_size(pixels, threads)
+    assert chunk % MR == 0 and MR <= chunk <= densenet_block._CHUNK
+    rounds = -(-pixels // (threads * chunk))
+    assert rounds * chunk <= -(-pixels // threads) + rounds * MR
 
 
 def test_nan_stays_in_its_pixel():
