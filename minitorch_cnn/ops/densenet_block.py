@@ -34,6 +34,9 @@ class DenseNetStage(NamedTuple):
     hyper: dict[str, Any]  # stride, padding (four integers), dilation, groups of `conv2d`
 
 
+_PLAIN = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+
+
 class _Arrays(NamedTuple):
     """A stage in forward and backward: its arrays, and how its input is normalised."""
 
@@ -47,12 +50,14 @@ class _Arrays(NamedTuple):
     training: bool
     hyper: dict[str, Any]
     filters: int  # without those that `whole` adds
+    normalises: bool = True  # else scale is 1 and shift is 0
 
     def pointwise(self, x):
         """Return whether `activated_product` computes the convolution of x: 1 x 1 filters, products in float32."""
-        plain = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
-        fits = self.weight.shape[2:] == (1, 1) and self.hyper == plain
-        return fits and self.convolution(x[..., : self.weight.shape[1]]).forward.name != "bf16"
+        if self.weight.shape[2:] != (1, 1) or self.hyper != _PLAIN:
+            return False
+        exact = kernels.runtime.precision.get_precision() == "float32"
+        return exact or self.convolution(x[..., : self.weight.shape[1]]).forward.name != "bf16"
 
     def convolution(self, x):
         """Return the algorithm for this convolution of maps (N, H, W, C)."""
@@ -86,12 +91,12 @@ class _Arrays(NamedTuple):
 
 def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
     channels = weight.shape[1] * hyper["groups"]
-    one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
     if norm is None:
-        identity = {"gamma": one, "mean": zero, "inv_std": one, "scale": one, "shift": zero}
-        return _Arrays(weight=weight, bias=bias, **identity, training=False, hyper=hyper, filters=len(weight))
+        one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
+        return _Arrays(weight, bias, one, zero, one, one, zero, False, hyper, len(weight), normalises=False)
     coefficients = batch_norm_coefficients(pixels, gamma, beta, **norm, batch=statistics)
-    return _Arrays(weight, bias, one if gamma is None else gamma, *coefficients, norm["training"], hyper, len(weight))
+    gamma = np.ones(channels, weight.dtype) if gamma is None else gamma
+    return _Arrays(weight, bias, gamma, *coefficients, norm["training"], hyper, len(weight))
 
 
 def _window_of_block(call):
@@ -150,9 +155,8 @@ class DenseNetBlock(Function):
 
     @staticmethod
     def forward(ctx, x, *parameters, layers):
-        shape = DenseNetBlock.output_shape(x.shape, *(p if p is None else p.shape for p in parameters), layers=layers)
-        channels, total = x.shape[1], shape[1]
-        block = kernels.runtime.memory.empty((shape[0], *shape[2:], total), x.dtype)
+        (images, total, *size), channels = ctx.output_shape, x.shape[1]
+        block = kernels.runtime.memory.empty((images, *size, total), x.dtype)
         new = nhwc(x)
         kernels.conv.densenet_block.put_channels(new, block, 0, channels)
         training = any(norm and norm["training"] for layer in layers for norm, _ in layer)
@@ -202,7 +206,7 @@ def _infer(block, stages):
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
         if not active and stage.pointwise(maps):
             weight, bias = stage.weight[:, :, 0, 0], stage.bias
-            if following is not None:
+            if following is not None and following.normalises:
                 weight = weight * following.scale[:, None]
                 bias = following.shift if bias is None else bias * following.scale + following.shift
             maps = kernels.conv.densenet_block.activated_product(
