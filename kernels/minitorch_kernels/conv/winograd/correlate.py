@@ -186,15 +186,15 @@ def fill_by_tiles(images, filters, outputs, grid):
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)
 
 
-def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, relu=False, fill=fill_by_tiles):
+def correlate(x, split, bias, out_size, padding, *, memo, transposed=False, relu=False, fill=fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
-    ``weight`` is (O, C, KH, KW); if ``transposed``, it is (C, O, KH, KW), and each filter is rotated by 180
-    degrees. ``fill`` chooses the order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. What it finds out
-    about x goes to ``memo``, see `outliers`. The filters must fit. ``relu`` replaces negative sums by 0.
+    ``split`` is the `outliers.Split` of filters (O, C, KH, KW) that fit; if ``transposed``, they are (C, O, KH, KW),
+    and each is rotated by 180 degrees. ``fill`` chooses the order of the loops: `fill_by_tiles` or
+    `panels.fill_by_panels`. What it finds out about x goes to ``memo``. ``relu`` replaces negative sums by 0.
     """
-    split = memo.of(weight, outliers.split_filters)
-    out_channels, lanes, kernel = weight.shape[1] if transposed else len(weight), vector_lanes(x.dtype), weight.shape[2]
+    filters, lanes = split.rest, vector_lanes(x.dtype)
+    out_channels, kernel = filters.shape[1] if transposed else len(filters), filters.shape[2]
     width, later = nr(x.dtype, out_channels), len(split.large) > 0  # sums are not complete without the large weights
     pixels = whole_vectors(x, lanes)
     out = memory.empty((len(x), *out_size, -(-out_channels // lanes) * lanes), x.dtype)
@@ -215,8 +215,8 @@ def correlate(x, weight, bias, out_size, padding, *, memo, transposed=False, rel
         added = np.zeros(grid.panels * width, x.dtype)
         if bias is not None:
             added[:out_channels] = bias
-        filters = Filters(split.rest, transposed)
-        fill(Images(pixels, memo.to_fill(x), np.arange(len(x))), filters, Outputs(out, added, relu and not later), grid)
+        images, outputs = Images(pixels, memo.to_fill(x), np.arange(len(x))), Outputs(out, added, relu and not later)
+        fill(images, Filters(filters, transposed), outputs, grid)
     out = with_channels(out, out_channels)
     outliers.add_large(x, split, out, padding, transposed)
     if relu and later:
@@ -260,9 +260,10 @@ def conv2d_forward_winograd(
     out_size = height + top + bottom - weight.shape[2] + 1, width + left + right - weight.shape[3] + 1
     memo = memo or outliers.Memo()
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "relu": relu}
-    if not memo.of(weight, outliers.split_filters).fits:
+    split = memo.of(weight, outliers.split_filters)
+    if not split.fits:
         return indirect.conv2d_forward_indirect(x, weight, bias, **hyper)
-    out = correlate(x, weight, bias, out_size, padding, memo=memo, relu=relu, fill=fill)
+    out = correlate(x, split, bias, out_size, padding, memo=memo, relu=relu, fill=fill)
     apart = outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)
     for part, images in outliers.parts(apart, x):
         out[part] = indirect.conv2d_forward_indirect(images, weight, bias, **hyper)
@@ -296,9 +297,10 @@ def conv2d_backward_input_winograd(
     memo = memo or outliers.Memo()
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = {"input_size": input_size, **hyper}
-    if not memo.of(weight, outliers.split_filters).fits:
+    split = memo.of(weight, outliers.split_filters)
+    if not split.fits:
         return indirect.conv2d_backward_input_indirect(grad_out, weight, **sizes)
-    grad_x = correlate(grad_out, weight, None, input_size, around, memo=memo, transposed=True, fill=fill)
+    grad_x = correlate(grad_out, split, None, input_size, around, memo=memo, transposed=True, fill=fill)
     apart = outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)
     for part, grads in outliers.parts(apart, grad_out):
         grad_x[part] = indirect.conv2d_backward_input_indirect(grads, weight, **sizes)

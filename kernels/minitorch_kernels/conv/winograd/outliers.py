@@ -51,9 +51,14 @@ class Measures(NamedTuple):
         return Measures(self.rows.view(dtype), self.columns.view(dtype))
 
 
+def _integers(floats):
+    """Return the dtype of integers of the same size."""
+    return np.int32 if floats.itemsize == 4 else np.int64
+
+
 def _empty(maps):
     """Return `Measures` of maps (N, H, W, C) for a kernel to fill."""
-    integers, (images, height, width, _) = np.int32 if maps.itemsize == 4 else np.int64, maps.shape
+    integers, (images, height, width, _) = _integers(maps), maps.shape
     return Measures(memory.empty((images, height), integers), memory.empty((images, width), integers))
 
 
@@ -220,17 +225,30 @@ def split_filters(weight):
     return Split(rest, _measure_filters(rest) if few else np.nan, weight[large], np.array(np.nonzero(large)))
 
 
-def _measure_filters(weight):
-    """Return the largest element of all filters (C_out, C_in, KH, KW), NaN if a filter does not fit.
+@parallel_kernel(tasks=lambda filters: len(filters))
+def _measure_each(first_task, end_task, filters, largest, bits, limit, most_ratio):
+    """Fill ``largest`` with that of each of the filters (C_out, C_in, KH*KW, 1), NaN where one does not fit.
 
-    A filter is an image whose columns are its taps. All are in one row, as single input channels may be small.
+    ``bits`` is the same memory as integers. A filter is an image whose columns are its taps. All channels are in one
+    row, as single ones may be small.
     """
+    elements, size = flat_bits(filters), filters.shape[1] * filters.shape[2]
+    for n in range(first_task, end_task):
+        bits[n] = _largest_of(elements[n * size : (n + 1) * size])
+        fits = largest[n] <= limit  # written so that NaN does not fit
+        for tap in range(filters.shape[2]):
+            fits = fits and _column_fits(filters, n, tap, largest[n] / most_ratio)
+        if not fits:
+            largest[n] = np.nan
+
+
+def _measure_filters(weight):
+    """Return the largest element of all filters (C_out, C_in, KH, KW), NaN if a filter does not fit."""
     count, inner, height, width = weight.shape
-    rows, _ = measure(weight.reshape(count, 1, 1, inner * height * width))
-    measures, excluded = Measures(rows, np.zeros((count, height * width), weight.dtype)), np.zeros(count, np.bool_)
+    largest = memory.empty((count,), weight.dtype)
     filters = weight.reshape(count, inner, height * width, 1)
-    _exclude(filters, measures, np.ones((1, 1), weight.dtype), excluded, *_limits(weight.dtype, 1))
-    return np.nan if excluded.any() else float(rows.max(initial=0))
+    _measure_each(filters, largest, largest.view(_integers(weight)), *_limits(weight.dtype, 1))
+    return float(largest.max(initial=0))  # NaN if one of them is
 
 
 def _find_large(weight):
