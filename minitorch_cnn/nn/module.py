@@ -174,7 +174,7 @@ class Module(habits.ModuleHints):
             If a list, dict or set, filled after it was assigned, holds a module or parameter that is not an attribute.
         """
         registration.check_attributes(self, (Parameter, Module))
-        yield from ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+        yield from [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
 
     def children(self) -> "Iterator[Module]":
         """Yield the modules directly inside."""

@@ -80,7 +80,7 @@ def _check_name(owner, name, module_class):
 def check_attributes(module, kinds):
     """Raise TypeError if a container that was filled after its assignment holds a part that is not an attribute."""
     for name, value in vars(module).items():
-        if parts := parts_within(value, kinds):
+        if _may_hold_parts(type(value)) and (parts := parts_within(value, kinds)):
             registered = _registered(module, kinds)
             if any(id(part) not in registered for part in parts):
                 raise TypeError(_message(f"{type(module).__name__}.{name}", value))
