@@ -8,6 +8,7 @@ import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function, Variable
+from minitorch_cnn.autograd.shape_only import ShapeOnly
 from minitorch_cnn.ops import conv_algorithms
 from minitorch_cnn.ops._check import optional_tensors, tensors
 from minitorch_cnn.ops.conv import Conv2d
@@ -38,7 +39,7 @@ _PLAIN = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1
 
 
 class _Arrays(NamedTuple):
-    """A stage in forward and backward: its arrays, and how its input is normalised."""
+    """A stage in forward and backward: its arrays, how its input is normalised, and how it is convolved."""
 
     weight: Array
     bias: Array | None
@@ -50,20 +51,14 @@ class _Arrays(NamedTuple):
     training: bool
     hyper: dict[str, Any]
     filters: int  # without those that `whole` adds
-    normalises: bool = True  # else scale is 1 and shift is 0
+    out_size: tuple[int, ...]
+    algorithm: Any  # of the convolution, a `Choice` of `minitorch_kernels.conv.selection`
+    normalises: bool  # else scale is 1 and shift is 0
 
-    def pointwise(self, x):
-        """Return whether `activated_product` computes the convolution of x: 1 x 1 filters, products in float32."""
-        if self.weight.shape[2:] != (1, 1) or self.hyper != _PLAIN:
-            return False
-        exact = kernels.runtime.precision.get_precision() == "float32"
-        return exact or self.convolution(x[..., : self.weight.shape[1]]).forward.name != "bf16"
-
-    def convolution(self, x):
-        """Return the algorithm for this convolution of maps (N, H, W, C)."""
-        out_size = Conv2d.output_shape(nchw(x).shape, self.weight.shape, None, algorithm="auto", **self.hyper)[2:]
-        candidates = conv_algorithms.candidates("auto", nchw(x), self.weight, out_size, **self.hyper)
-        return kernels.conv.selection.choose(*candidates)
+    def pointwise(self):
+        """Return whether `activated_product` computes the convolution: 1 x 1 filters, products in float32."""
+        fits = self.weight.shape[2:] == (1, 1) and self.hyper == _PLAIN
+        return fits and self.algorithm.forward.name != "bf16"
 
     def whole(self, x, last):
         """Return the stage with zero filters and for zero channels after those of x, up to whole vectors.
@@ -75,10 +70,12 @@ class _Arrays(NamedTuple):
         filters, channels = (-size % kernels.runtime.simd.lanes(x.dtype) for size in self.weight.shape[:2])
         filters *= last
         fits = filters == channels == 0
-        if fits or self.convolution(x[..., : len(self.scale)]).forward.name != "winograd":
+        if fits or self.algorithm.forward.name != "winograd":
             return self
         weight = np.pad(self.weight, ((0, filters), (0, channels), (0, 0), (0, 0)))
-        return self._replace(weight=weight, bias=None if self.bias is None else np.pad(self.bias, (0, filters)))
+        bias = None if self.bias is None else np.pad(self.bias, (0, filters))
+        algorithm = _algorithm((len(x), weight.shape[1], *x.shape[1:3]), weight, self.out_size, self.hyper)
+        return self._replace(weight=weight, bias=bias, algorithm=algorithm)
 
     def activated(self, x):
         """Return batch norm and ReLU of the first channels of x, and zeros up to the channels of the filters."""
@@ -86,17 +83,38 @@ class _Arrays(NamedTuple):
         return kernels.conv.densenet_block.activated(x, self.scale, self.shift, channels)
 
     def convolve(self, x):
-        return self.convolution(x).forward.function(x, self.weight, self.bias, **self.hyper)
+        return self.algorithm.forward.function(x, self.weight, self.bias, **self.hyper)
 
 
-def _arrays(pixels, gamma, beta, weight, bias, norm, hyper, statistics=None):
+def _algorithm(shape, weight, out_size, hyper):
+    """Return the algorithm for the convolution of maps (N, C, H, W)."""
+    maps = ShapeOnly(shape, weight.dtype)
+    return kernels.conv.selection.choose(*conv_algorithms.candidates("auto", maps, weight, out_size, **hyper))
+
+
+def _arrays(maps, gamma, beta, weight, bias, norm, hyper, statistics=None):
+    """Return the `_Arrays` of a stage for maps (N, H, W, C or more); without training, these are never read."""
     channels = weight.shape[1] * hyper["groups"]
+    shape = (len(maps), channels, *maps.shape[1:3])
+    out_size = Conv2d.output_shape(shape, weight.shape, None, algorithm="auto", **hyper)[2:]
+    algorithm = _algorithm(shape, weight, out_size, hyper)
+    convolution = {"hyper": hyper, "filters": len(weight), "out_size": out_size, "algorithm": algorithm}
     if norm is None:
         one, zero = np.ones(channels, weight.dtype), np.zeros(channels, weight.dtype)
-        return _Arrays(weight, bias, one, zero, one, one, zero, False, hyper, len(weight), normalises=False)
-    coefficients = batch_norm_coefficients(pixels, gamma, beta, **norm, batch=statistics)
+        identity = {"gamma": one, "mean": zero, "inv_std": one, "scale": one, "shift": zero, "normalises": False}
+        return _Arrays(weight, bias, **identity, training=False, **convolution)
+    coefficients = batch_norm_coefficients(maps, gamma, beta, **norm, batch=statistics)
     gamma = np.ones(channels, weight.dtype) if gamma is None else gamma
-    return _Arrays(weight, bias, gamma, *coefficients, norm["training"], hyper, len(weight))
+    return _Arrays(weight, bias, gamma, *coefficients, norm["training"], **convolution, normalises=True)
+
+
+def _without_training(block, arguments):
+    """Return the `_Arrays` of the stages of a layer that normalises with running statistics."""
+    maps, stages = block, []
+    for one in arguments:
+        stages.append(_arrays(maps, *one))
+        maps = ShapeOnly((len(block), *stages[-1].out_size, stages[-1].filters), block.dtype)
+    return stages
 
 
 def _window_of_block(call):
@@ -162,17 +180,21 @@ class DenseNetBlock(Function):
         training = any(norm and norm["training"] for layer in layers for norm, _ in layer)
         mean, var = np.empty(total, x.dtype), np.empty(total, x.dtype)
         groups_of_four, known, ctx.kept, ctx.channels = iter(zip(*[iter(parameters)] * 4, strict=True)), 0, [], channels
-        for layer in layers:
-            arguments = [(*next(groups_of_four), norm, hyper) for norm, hyper in layer]
+        all_arguments = [[(*next(groups_of_four), norm, hyper) for norm, hyper in layer] for layer in layers]
+        learning = training or any(ctx.needs_grad)
+        prepared = [None] * len(layers)
+        if not learning:  # all of them now: between kernels, Python would find little of what it reads in the caches
+            prepared = [_without_training(block, arguments) for arguments in all_arguments]
+        for arguments, ready in zip(all_arguments, prepared, strict=True):
             if training:  # the statistics of a channel are the same for all layers that read it
                 moments = kernels.layers.batch_norm.batch_norm_stats(new)
                 mean[known:channels], var[known:channels] = (moment[: channels - known] for moment in moments)
                 known = channels
-            if training or any(ctx.needs_grad):
+            if learning:
                 new, stages = _learn(block, arguments, (mean[:channels], var[:channels]))
                 ctx.kept.append((channels, stages))
             else:
-                new = _infer(block, [_arrays(block, *one) for one in arguments])
+                new = _infer(block, ready)
             filters = len(arguments[-1][2])
             kernels.conv.densenet_block.put_channels(new, block, channels, filters)
             channels += filters
@@ -204,7 +226,7 @@ def _infer(block, stages):
     """Return the new maps of a layer in inference; a batch norm after a 1 x 1 convolution is folded into it."""
     maps, active = block, False
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
-        if not active and stage.pointwise(maps):
+        if not active and stage.pointwise():
             weight, bias = stage.weight[:, :, 0, 0], stage.bias
             if following is not None and following.normalises:
                 weight = weight * following.scale[:, None]
@@ -229,7 +251,7 @@ def _learn(block, arguments, statistics):
     for one in arguments:
         stage = _arrays(maps, *one, statistics=statistics if maps is block else None)
         active = None
-        if maps is block and stage.pointwise(maps):
+        if maps is block and stage.pointwise():
             weight = stage.weight[:, :, 0, 0]
             out = kernels.conv.densenet_block.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
         else:
@@ -245,7 +267,7 @@ def _stage_backward(stage, block, maps, active, grad_out, grad_block, needed):
     """Return the gradients of the stage's input and of gamma, beta, weight and bias; add to ``grad_block``."""
     if maps is None:
         active = stage.activated(block)
-    algorithm, sizes = stage.convolution(active).with_memo(), (active.shape[1:3], stage.weight.shape[2:])
+    algorithm, sizes = stage.algorithm.with_memo(), (active.shape[1:3], stage.weight.shape[2:])
     grad = algorithm.backward_input.function(grad_out, stage.weight, input_size=sizes[0], **stage.hyper)
     grad_weight = grad_bias = None
     if needed[2]:

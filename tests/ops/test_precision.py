@@ -89,14 +89,29 @@ def test_the_choice_says_why():
     assert chosen.forward.name == "bf16" and "the precision is bf16" in str(chosen)
 
 
-def test_a_bottleneck_of_a_dense_block_is_rounded_too():
+def bottleneck_and_its_gradient(forward, backward):
+    """Return the output of a dense block of one 1 x 1 convolution and its gradient, each in a precision."""
     norm = {"running_mean": np.zeros(64, np.float32), "running_var": np.ones(64, np.float32), "training": False}
     norm |= {"momentum": 0.1, "eps": 1e-5}
-    hyper = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
-    rng, found = np.random.default_rng(0), []
-    x, weight = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 64, 5, 5), (64, 64, 1, 1)))
-    for precision in ("bf16", "float32"):
-        with mt.precision(precision):
-            stage = ops.DenseNetStage(None, None, Tensor(weight, requires_grad=True), None, norm, hyper)
-            found.append(ops.dense_block(Tensor(x), [[stage]]).data[:, 64:])
+    hyper, rng = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}, np.random.default_rng(0)
+    x, weight, grad = (
+        rng.standard_normal(s).astype(np.float32) for s in ((2, 64, 5, 5), (64, 64, 1, 1), (2, 128, 5, 5))
+    )
+    weight = Tensor(weight, requires_grad=True)
+    with mt.precision(forward):
+        out = ops.dense_block(Tensor(x), [[ops.DenseNetStage(None, None, weight, None, norm, hyper)]])
+    with mt.precision(backward):
+        out.backward(grad)
+    return out.data[:, 64:], weight.grad
+
+
+def test_a_bottleneck_of_a_dense_block_is_rounded_too():
+    found = [bottleneck_and_its_gradient(precision, precision)[0] for precision in ("bf16", "float32")]
     assert 1e-4 < np.linalg.norm(found[0] - found[1]) / np.linalg.norm(found[1]) < 5e-3
+
+
+def test_the_gradient_of_a_dense_block_has_the_precision_of_its_forward_pass():
+    rounded, exact = (bottleneck_and_its_gradient(precision, precision)[1] for precision in ("bf16", "float32"))
+    assert (rounded != exact).any()
+    np.testing.assert_array_equal(bottleneck_and_its_gradient("bf16", "float32")[1], rounded)
+    np.testing.assert_array_equal(bottleneck_and_its_gradient("float32", "bf16")[1], exact)
