@@ -130,6 +130,8 @@ class Conv2d(_Convolution):
             "padding_mode": self.padding_mode,
             "algorithm": self.algorithm,
         }
+        if residual is not None and not relu:
+            raise ValueError(f"{type(self).__name__}: relu - expected True together with a residual, got False")
         if relu:
             return ops.fused.conv2d_relu(x, weight, self.bias, residual, **hyper)
         return ops.conv2d(x, weight, self.bias, **hyper)

@@ -142,6 +142,8 @@ class BatchNorm2d(RunningStatistics):
             expected = " or ".join(self._axes.values())
             hint = batch_hint(x.shape)
             raise ShapeError(f"{layer}: x - expected {expected}, got shape {x.shape}{hint}")
+        if not relu and (pool != 1 or residual is not None):
+            raise ValueError(f"{layer}: relu - expected True together with a pool or a residual, got False")
         given = x, self.weight, self.bias, self.running_mean, self.running_var
         hyper = self.settings()
         if relu:

@@ -257,6 +257,16 @@ def test_a_residual_of_another_shape():
         nn.conv_bn_act(x, nn.fuse(conv), nn.Identity(), residual=x)
 
 
+def test_a_residual_or_a_pooling_without_relu_is_not_passed_over():
+    """It would silently be left out."""
+    x = Tensor(np.ones((2, 1, 4, 4), np.float32))
+    with pytest.raises(ValueError, match="Conv2d: relu - expected True together with a residual, got False"):
+        nn.Conv2d(1, 1, 1)(x, residual=x)
+    for options in ({"pool": 2}, {"residual": x}):
+        with pytest.raises(ValueError, match="BatchNorm2d: relu - expected True together with a pool or a residual"):
+            nn.BatchNorm2d(1)(x, **options)
+
+
 @pytest.mark.parametrize("options", [{"ceil_mode": True}, {"dilation": 2}], ids=str)
 def test_a_pooling_with_options_is_not_fused(options):
     net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2, **options)).eval()
