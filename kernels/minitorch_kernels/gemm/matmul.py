@@ -23,15 +23,24 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.gemm.blas import product
-from minitorch_kernels.gemm.microkernel import KC, MR, ContinuedTile, ReLUTile, Tile, microkernel
+from minitorch_kernels.gemm.microkernel import (
+    KC,
+    MR,
+    ContinuedTile,
+    ReLUTile,
+    Tile,
+    microkernel,
+    microkernel_half_vector,
+)
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b, panel_table, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.simd import nr, sum_dtype, supports
+from minitorch_kernels.runtime.simd import VECTOR_BYTES, nr, sum_dtype, supports
 from minitorch_kernels.runtime.threads import get_num_threads, parallel_kernel
 from minitorch_kernels.runtime.views import flat
 
 MC = 32 * MR  # rows of C in a task: their packed or gathered A stays in the second-level cache
+_HALF_VECTOR = VECTOR_BYTES // 2 if VECTOR_BYTES == 64 else 0  # bytes; shorter vectors are multiplied as a whole
 _MOST_TOGETHER = 64  # panels of a task whose sums have few terms
 _FEW = 8 * MR  # rows of A for which reading B in place is faster than packing it
 _LONGEST = 64  # panels of a piece of a row of B that is read in place
@@ -149,6 +158,33 @@ def multiply_rows(a, packed, c, init, offsets, rows, a_offset, c_offset):
                 microkernel(a, flat_packed, c, init, offsets.a_rows, offsets.c_rows, offsets.k_runs, tile)
 
 
+@parallel_kernel(tasks=lambda offsets: -(-len(offsets.a_rows) // MC))
+def _multiply_half_vectors(first_task, end_task, a, packed, c, init, offsets):
+    """Compute C = A B, flat, for B of a single panel (1, K, NR) whose NR columns are half a vector.
+
+    Each row of A is read from its first element to the last.
+    """
+    flat_packed, width = flat(packed), packed.shape[2]
+    for i in range(first_task * MC, min(end_task * MC, len(offsets.a_rows)), MR):
+        for block in range(len(offsets.blocks)):
+            tile = Tile(
+                row=i,
+                first_run=block,
+                end_run=block + 1,
+                k_terms=offsets.blocks[block, 2],
+                a_offset=0,
+                a_step=1,
+                b_offset=0,
+                b_step=width,
+                c_offset=0,
+                init_offset=0,
+                accumulate=min(block, 1),
+                width=width,
+            )
+            a_rows, c_rows, k_runs, _ = offsets
+            microkernel_half_vector(a, flat_packed, c, init, a_rows, c_rows, k_runs, tile)
+
+
 class Piece(NamedTuple):
     """Some columns of B, and the rows of a block of terms; all int64."""
 
@@ -259,6 +295,13 @@ def matmul(a, b):
         offsets = _offsets_in_place(rows, k_terms, length, columns)
         _multiply_in_place(a, b, c, init, offsets, scratch)
         return c
+    if columns <= _HALF_VECTOR // b.itemsize:
+        width = _HALF_VECTOR // b.itemsize
+        packed, c = memory.empty((1, k_terms, width), a.dtype), memory.empty((rows, width), dtype)
+        pack_b(b, packed)
+        offsets, *_ = _product_plan(rows, k_terms, width, width)
+        _multiply_half_vectors(a, packed, c.reshape(-1), init, offsets)
+        return np.ascontiguousarray(c[:, :columns])
     packed, c = memory.empty((panels, k_terms, width), a.dtype), memory.empty((rows, columns), dtype)
     pack_b(b, packed)
     plan = _product_plan(rows, k_terms, columns, width)

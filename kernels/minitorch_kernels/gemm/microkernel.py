@@ -38,7 +38,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.runtime.compiler import intrinsic, types
-from minitorch_kernels.runtime.simd import REGISTERS, VECTORS, VectorIR
+from minitorch_kernels.runtime.simd import REGISTERS, VECTOR_BYTES, VECTORS, VectorIR
 
 MR = 8 if REGISTERS == 32 else 6  # rows of a tile of C
 HALF_MR = MR // 2
@@ -154,6 +154,22 @@ def microkernel_packed_half(typingctx, a, b, c, init, a_row_offsets, c_row_offse
 
 
 @intrinsic
+def microkernel_half_vector(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
+    """Compute one tile of `microkernel` whose rows, of NR elements, are half as long as a vector.
+
+    Zen 4 multiplies 64 bytes in two halves. Where a half holds all columns, the other one would be in vain.
+    """
+
+    def emit(context, builder, signature, arguments):
+        emit = VectorIR(context, builder, signature.args[0].dtype, VECTOR_BYTES // 2)
+        arrays, tile = _operands(emit, signature, arguments)
+        _Tile(emit, _broadcast_element, arrays, tile, False, MR, 1).emit()
+        return context.get_dummy_value()
+
+    return types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile), emit
+
+
+@intrinsic
 def microkernel_depthwise(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
     """Compute one tile in which each lane has its own element of A; parameters as `microkernel`.
 
@@ -180,25 +196,30 @@ def _load_vectors(emit, pointer, vectors):
 def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=False, rows=MR):
     """Emit the micro-kernel for one vector a row and for VECTORS, and the choice between them."""
     emit = VectorIR(context, builder, signature.args[0].dtype)
-    arrays = emit.arrays(signature, arguments, 7)
-    run_count = builder.extract_value(arrays[6].shape, 1)
-    arrays = [array.data for array in arrays]
-    kind = signature.args[7]
-    tile = emit.fields(kind, arguments[7]) | {"continued": kind.instance_class is ContinuedTile}
+    arrays, tile = _operands(emit, signature, arguments)
     with builder.if_else(builder.icmp_signed("==", tile["width"], emit.int64(emit.lanes))) as (narrow, wide):
         for branch, vectors in ((narrow, 1), (wide, VECTORS)):
             with branch:
-                _Tile(emit, load_a, arrays, run_count, tile, packed_a, rows, vectors).emit()
+                _Tile(emit, load_a, arrays, tile, packed_a, rows, vectors).emit()
     return context.get_dummy_value()
+
+
+def _operands(emit, signature, arguments):
+    """Return the arrays of a micro-kernel, and the fields of its tile by name."""
+    kind = signature.args[7]
+    tile = emit.fields(kind, arguments[7]) | {"continued": kind.instance_class is ContinuedTile}
+    return emit.arrays(signature, arguments, 7), tile
 
 
 class _Tile:
     """Emits one tile: begin the accumulators, loop over runs and terms, store or add the accumulators."""
 
-    def __init__(self, emit, load_a, arrays, run_count, tile, packed_a, rows, vectors):
+    def __init__(self, emit, load_a, arrays, tile, packed_a, rows, vectors):
         self.ir, self.builder, self.load_a = emit, emit.builder, load_a
-        self.a, self.b, self.c, self.init, self.a_row_offsets, self.c_row_offsets, self.k_runs = arrays
-        self.run_count, self.tile, self.packed_a, self.rows, self.vectors = run_count, tile, packed_a, rows, vectors
+        data = [array.data for array in arrays]
+        self.a, self.b, self.c, self.init, self.a_row_offsets, self.c_row_offsets, self.k_runs = data
+        self.run_count = emit.builder.extract_value(arrays[6].shape, 1)
+        self.tile, self.packed_a, self.rows, self.vectors = tile, packed_a, rows, vectors
         self.prefetched = [tile["prefetch_offset"]] if "prefetch_offset" in tile else []
 
     def emit(self):

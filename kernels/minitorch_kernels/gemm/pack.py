@@ -13,8 +13,10 @@ import numpy as np
 from minitorch_kernels.gemm.microkernel import HALF_MR, KC, MR
 from minitorch_kernels.runtime.compiler import intrinsic, ir, types
 from minitorch_kernels.runtime.jit import compiled
-from minitorch_kernels.runtime.simd import VectorIR
+from minitorch_kernels.runtime.simd import VectorIR, lanes
 from minitorch_kernels.runtime.threads import parallel_kernel
+from minitorch_kernels.runtime.transpose import transpose
+from minitorch_kernels.runtime.views import flat
 
 # ------------------------------------------------------------------------------- tables of offsets
 
@@ -77,15 +79,17 @@ def _pack_line(elements, line):
 
 
 @parallel_kernel(tasks=lambda packed: len(packed))
-def _pack_b(first_task, end_task, b, transposed, packed):
+def _pack_b(first_task, end_task, b, transposed, packed, lanes):
     """Copy B (K, N), or its transpose (N, K), into panels (P, K, NR); parallel over panels."""
     _, k_terms, width = packed.shape
     for p in range(first_task, end_task):
         first, end, panel = p * width, (p + 1) * width, packed[p]  # the slices end with the last column
         if transposed:
-            rows = b[first:end]
+            columns = min(width, len(b) - first)
+            transpose(flat(b), first * k_terms, k_terms, (columns, k_terms), flat(panel), 0, width, lanes)
             for k in range(k_terms):
-                _pack_line(rows[:, k], panel[k])
+                for j in range(columns, width):
+                    panel[k, j] = 0
         else:
             for k in range(k_terms):
                 _pack_line(b[k, first:end], panel[k])
@@ -97,7 +101,7 @@ def pack_b(b, packed):
     A transposed view is copied along its own rows, which lie in order in memory.
     """
     transposed = b.T.flags.c_contiguous and not b.flags.c_contiguous  # one compiled function for both
-    _pack_b(b.T if transposed else b, transposed, packed)
+    _pack_b(np.ascontiguousarray(b.T if transposed else b), transposed, packed, lanes(b.dtype))
 
 
 # --------------------------------------------------------------------------------- packing A

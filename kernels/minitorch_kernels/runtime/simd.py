@@ -92,10 +92,10 @@ def nr(dtype, columns=None):
 class VectorIR:
     """Writes the few instructions that a micro-kernel is made of; a `PAIR` travels in a lane of float32."""
 
-    def __init__(self, context, builder, dtype):
+    def __init__(self, context, builder, dtype, vector_bytes=None):
         self.context, self.builder, self.pairs = context, builder, dtype == types.uint32
         self.element = context.get_data_type(types.float32 if self.pairs else dtype)
-        self.lanes, self.integer = VECTOR_BYTES * 8 // dtype.bitwidth, ir.IntType(64)
+        self.lanes, self.integer = (vector_bytes or VECTOR_BYTES) * 8 // dtype.bitwidth, ir.IntType(64)
         self.vector, self.element_bits = ir.VectorType(self.element, self.lanes), dtype.bitwidth
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         name = f"llvm.fma.v{self.lanes}f{dtype.bitwidth}"
@@ -205,7 +205,7 @@ class VectorIR:
             return self.fma(x, y, z)
         bits = ir.VectorType(ir.IntType(32), self.lanes)
         kind = ir.FunctionType(self.vector, [self.vector, bits, bits])
-        name = "llvm.x86.avx512bf16.dpbf16ps.512"
+        name = f"llvm.x86.avx512bf16.dpbf16ps.{self.lanes * 32}"
         dot_product = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(dot_product, [z, *(self.builder.bitcast(factor, bits) for factor in (x, y))])
 

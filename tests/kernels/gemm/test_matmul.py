@@ -153,6 +153,16 @@ def test_a_row_has_the_same_bits_however_many_there_are(dtype, rows, terms, pane
 
 @needs_tile
 @pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 3 * matmul.MC), terms=st.sampled_from([1, 3, KC, KC + 1]), columns=st.integers(1, 17))
+def test_a_column_has_the_same_bits_however_many_there_are(dtype, rows, terms, columns):
+    """Few columns are multiplied by half vectors where the processor has long ones."""
+    a, b, _ = matrices(rows, terms, 2 * nr(dtype) + 1, dtype)
+    np.testing.assert_array_equal(matmul.matmul(a, b[:, :columns].copy()), matmul.matmul(a, b)[:, :columns])
+
+
+@needs_tile
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_panels_are_computed_together_where_terms_are_few(dtype):
     a, b, expected = matrices(2 * matmul.MC + 3, 3, 67 * nr(dtype), dtype)
     agree(matmul.matmul(a, b), expected, 3, dtype)

@@ -218,6 +218,8 @@ def test_relu_replaces_negative_sums_and_keeps_nan(call_tile, dtype, accumulate)
     [
         (matmul.indirect_gemm, np.float32),
         (matmul.indirect_gemm, np.float64),
+        (matmul._multiply_in_place, np.float32),
+        (matmul._multiply_half_vectors, np.float32),
         (indirect_weight._chunk_product, np.float32),
         (depthwise._filter_tiles, np.float32),
         (depthwise._sum_images, np.float32),
@@ -228,12 +230,13 @@ def test_no_sum_leaves_its_register_inside_the_loop(kernel, dtype):
     """Between two multiply-adds no vector goes to or comes from the stack, where it would wait for memory."""
     f, s, i = *map(numba.from_dtype, (np.dtype(dtype), np.dtype(simd.sum_dtype(dtype)))), numba.int64
     tables = i[::1], i[::1], i[:, ::1], i[::1], i[:, ::1], i[:, ::1], i[:, ::1]
+    offsets = numba.types.NamedTuple((i[::1], i[::1], i[:, ::1], i[:, ::1]), matmul.Offsets)
     signatures = {
         matmul.indirect_gemm: (
-            *(f[::1], f[:, :, ::1], s[::1], s[::1]),
-            *(numba.types.NamedTuple((i[::1], i[::1], i[:, ::1], i[:, ::1]), matmul.Offsets), i[:, ::1]),
-            *(i, numba.boolean, numba.boolean),
+            *(f[::1], f[:, :, ::1], s[::1], s[::1], offsets, i[:, ::1], i, numba.boolean, numba.boolean),
         ),
+        matmul._multiply_in_place: (f[::1], f[:, ::1], s[:, ::1], s[::1], offsets, s[:, :, ::1]),
+        matmul._multiply_half_vectors: (f[::1], f[:, :, ::1], s[::1], s[::1], offsets),
         indirect_weight._chunk_product: (
             *(f[::1], f[::1], s[:, :, :, ::1], s[::1], numba.types.NamedTuple(tables, indirect_weight.Tables)),
             *(numba.types.NamedUniTuple(i, 6, indirect_weight.Product), numba.boolean[::1], i),
