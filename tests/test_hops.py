@@ -46,8 +46,8 @@ PATHS = {
     "indirect": (
         *START,
         Hop(f"{CONV}/selection.py", "TABLE", "indirect.", "conv2d_forward_indirect"),
-        Hop(f"{CONV}/indirect.py", "conv2d_forward_indirect", "    ", "_multiply_windows"),
-        Hop(f"{CONV}/indirect.py", "_multiply_windows", "    ", "indirect_gemm"),
+        Hop(f"{CONV}/indirect.py", "conv2d_forward_indirect", "    ", "multiply_windows"),
+        Hop(f"{CONV}/indirect.py", "multiply_windows", "    ", "indirect_gemm"),
         Hop("minitorch_kernels/gemm/matmul.py", "indirect_gemm", "    ", "microkernel"),
         Hop(MICROKERNEL, "microkernel", "", ""),
     ),

@@ -1,6 +1,7 @@
 """Convolution: as one matrix product (`im2col`), as that product without copied windows (`indirect`), and Winograd's.
 
-`small_cin`, `small_cout` and `depthwise` take over where the usual loop order would leave vector lanes empty.
+`small_cin`, `small_cout` and `depthwise` take over where the usual loop order would leave vector lanes empty,
+`small_map` where most of each window lies in the padding.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.conv import selection as selection
     from minitorch_kernels.conv import small_cin as small_cin
     from minitorch_kernels.conv import small_cout as small_cout
+    from minitorch_kernels.conv import small_map as small_map
     from minitorch_kernels.conv import winograd as winograd
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)

@@ -48,7 +48,7 @@ def _pack_weight(first_task, end_task, weight, taps, packed):
 
 
 @lru_cache(maxsize=512)
-def _pixel_offsets(images, rows, columns, image_step, row_step, column_step, offset=0):
+def pixel_offsets(images, rows, columns, image_step, row_step, column_step, offset=0):
     """Return the offsets of a grid of pixels, image by image, padded to whole tiles."""
     grid = (
         np.arange(images, dtype=np.int64)[:, None, None] * image_step
@@ -93,7 +93,7 @@ def _panel_table(groups, columns, inner, k_terms, width):
     ).reshape(-1, 5)
 
 
-def _multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_row_offsets, *, relu=False):
+def multiply_windows(a, weight, taps, tap_offsets, bias, out, a_row_offsets, c_row_offsets, *, relu=False):
     """Compute rows of ``out`` from windows of ``a`` with one set of taps; weight (G, columns, inner, KH, KW)."""
     groups, columns, inner = weight.shape[:3]
     width, k_terms = nr(a.dtype, columns), len(taps) * inner
@@ -147,10 +147,10 @@ def conv2d_forward_indirect(x, weight, bias=None, *, stride, padding, dilation, 
     taps = [(u, v) for u in range(kernel_height) for v in range(kernel_width)]
     offsets = [(u * dh * width + v * dw) * channels for u, v in taps]
     row = width * channels
-    a_row_offsets = _pixel_offsets(images, out_height, out_width, height * row, sh * row, sw * channels)
-    c_row_offsets = _pixel_offsets(1, 1, images * out_height * out_width, 0, 0, out_channels)
+    a_row_offsets = pixel_offsets(images, out_height, out_width, height * row, sh * row, sw * channels)
+    c_row_offsets = pixel_offsets(1, 1, images * out_height * out_width, 0, 0, out_channels)
     grouped = weight.reshape(groups, out_channels // groups, *weight.shape[1:])
-    _multiply_windows(padded, grouped, taps, offsets, bias, out, a_row_offsets, c_row_offsets, relu=relu)
+    multiply_windows(padded, grouped, taps, offsets, bias, out, a_row_offsets, c_row_offsets, relu=relu)
     return out
 
 
@@ -199,11 +199,11 @@ def conv2d_backward_input_indirect(grad_out, weight, *, input_size, stride, padd
                 continue
             shifts = [(i + top) * row + (j + left) * out_channels for _, i in row_taps for _, j in column_taps]
             count = -(-(height - r) // sh), -(-(width - q) // sw)
-            a_row_offsets = _pixel_offsets(images, *count, padded.shape[1] * row, row, out_channels)
-            c_row_offsets = _pixel_offsets(
+            a_row_offsets = pixel_offsets(images, *count, padded.shape[1] * row, row, out_channels)
+            c_row_offsets = pixel_offsets(
                 images, *count, height * line, sh * line, sw * channels, r * line + q * channels
             )
-            _multiply_windows(padded, swapped, taps, shifts, None, grad_x, a_row_offsets, c_row_offsets)
+            multiply_windows(padded, swapped, taps, shifts, None, grad_x, a_row_offsets, c_row_offsets)
     return grad_x
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_kernels.conv import bf16, empty, im2col, indirect, indirect_weight, small_cin, small_cout
+from minitorch_kernels.conv import bf16, empty, im2col, indirect, indirect_weight, small_cin, small_cout, small_map
 from minitorch_kernels.conv.depthwise import depthwise
 from minitorch_kernels.conv.winograd import correlate as winograd
 from minitorch_kernels.conv.winograd import outliers
@@ -115,6 +115,24 @@ def _depthwise_supports(problem):
     return _compiled(problem) and depthwise.supports(
         problem.in_channels, problem.out_channels, problem.groups, problem.dtype
     )
+
+
+def _small_map_supports(problem):
+    return _compiled(problem) and problem.groups == 1
+
+
+def _small_map_sizes(problem):
+    sizes = problem.input_size, problem.output_size, problem.kernel_size
+    hyper = problem.stride, problem.padding, problem.dilation
+    return small_map.Sizes(problem.block, problem.in_channels, problem.out_channels, *sizes, *hyper)
+
+
+def _small_map_is_faster(problem):
+    return small_map.is_faster(_small_map_sizes(problem))
+
+
+def _small_map_weight_is_faster(problem):
+    return small_map.weight_is_faster(_small_map_sizes(problem))
 
 
 def _winograd_supports(problem):
@@ -232,6 +250,23 @@ TABLE = (
         depthwise.conv2d_forward_depthwise,
         depthwise.conv2d_backward_input_depthwise,
         depthwise.conv2d_backward_weight_depthwise,
+    ),
+    Row(
+        "small_map",
+        "direct",
+        _small_map_supports,
+        _small_map_is_faster,
+        "most of each window lies in the padding, and only products with pixels of the map are computed",
+        forward=small_map.conv2d_forward_small_map,
+        backward_input=small_map.conv2d_backward_input_small_map,
+    ),
+    Row(
+        "small_map",
+        "direct",
+        _small_map_supports,
+        _small_map_weight_is_faster,
+        "most of each window lies in the padding, and only products with pixels of the map are computed",
+        backward_weight=small_map.conv2d_backward_weight_small_map,
     ),
     Row(
         "winograd",
