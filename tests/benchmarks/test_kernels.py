@@ -14,10 +14,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not simd.supports(np.float32), reason="no register tile fits this machine")
 
 
-def run(model, folder):
-    """Return what ``benchmarks/kernels.py`` prints and writes for two steps of four images."""
+def run(model, folder, images=4):
+    """Return what ``benchmarks/kernels.py`` prints and writes for two steps."""
     command = [sys.executable, "benchmarks/kernels.py", "--model", model]
-    command += ["--batch", "4", "--steps", "2", "--out", str(folder)]
+    command += ["--batch", str(images), "--steps", "2", "--out", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads((folder / f"kernels_{model}.json").read_text())
@@ -36,13 +36,14 @@ def test_a_run_accounts_for_the_whole_step(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "kernels"),
+    ("model", "images", "kernels"),
     [
-        ("resnet20", ("correlate._by_tiles", "weight._sum_apart")),
-        ("vgg_a_cifar", ("panels._by_panels", "weight._sum_together")),
+        ("resnet20", 4, ("correlate._by_tiles", "weight._sum_apart")),
+        ("vgg_a_cifar", 4, ("panels._by_panels", "weight._by_runs")),
+        ("allcnn_c", 16, ("weight._sum_together",)),
     ],
 )
-def test_products_of_every_winograd_kernel_are_counted(model, kernels, tmp_path):
-    rows = run(model, tmp_path)[2]
+def test_products_of_every_winograd_kernel_are_counted(model, images, kernels, tmp_path):
+    rows = run(model, tmp_path, images)[2]
     for kernel in kernels:
         assert rows[kernel]["gflops"] > 0 and rows[kernel]["gbytes"] > 0, kernel

@@ -2,7 +2,8 @@
 
 A row says what it supports and where it is faster than all rows below it. For each of the three products, `choose`
 takes the first row that has a function for it, supports the problem and is faster. The rows of the family "direct"
-differ in which dimension fills the lanes of a vector register. The results of all rows agree up to rounding.
+differ in which dimension fills the lanes of a vector register; one of them leaves out the products with the padding.
+The results of all rows agree up to rounding.
 """
 
 import math
