@@ -97,8 +97,12 @@ square = arrays[0], np.concatenate([arrays[1], arrays[1][..., :1]], 3), arrays[2
 for algorithm in ("auto", "winograd" if {available} else "auto"):
     for got, want in zip(results(*square, algorithm=algorithm), results(*square, algorithm="im2col"), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-3)
-a, b = rng.standard_normal((37, 401)), rng.standard_normal((401, 35))
-np.testing.assert_allclose(matmul.matmul(a, b), a @ b, rtol=0, atol=1e-11)
+many = [rng.standard_normal(shape).astype(np.float32) for shape in ((3, 90, 8, 8), (90, 90, 3, 3), (90,))]
+for got, want in zip(*(results(*many, algorithm=a) for a in ("auto", "im2col")), strict=True):
+    np.testing.assert_allclose(got, want, rtol=0, atol=5e-3)
+for rows, columns in ((37, 35), (3, 64), (70, 7)):
+    a, b = rng.standard_normal((rows, 401)), rng.standard_normal((401, columns))
+    np.testing.assert_allclose(matmul.matmul(a, b), a @ b, rtol=0, atol=1e-11)
 """
 
 

@@ -56,7 +56,7 @@ _FEWEST_RANGES = 8  # of tiles, if there are enough tiles
 _MOST_RANGES = 16
 _FEWEST_TILES = 128  # in a range: its products then cost much more than adding its sums
 _FILTERS_WEIGH = 16  # tiles: what transforming the sums costs, see `tiles.is_faster`
-_LONG_RUN = 32  # channels whose sums, for a panel of filters, stay in the second-level cache with their tiles
+_LONG_RUN = 32 // MR * MR  # channels, whole tiles, whose sums with a panel stay in the second-level cache
 _RUN = 8  # channels whose sums are added and transformed together
 
 
@@ -360,7 +360,7 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     inputs, transformed = (memory.empty((*threads, length), x.dtype) for length in (inputs, transformed))
     grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     if at_once:
-        scratch = memory.empty((get_num_threads(), TILE_AREA * plane((_LONG_RUN + MR) * width, lanes)), x.dtype)
+        scratch = memory.empty((get_num_threads(), TILE_AREA * plane(_LONG_RUN * width, lanes)), x.dtype)
         offsets = offsets_of(_LONG_RUN, width, width)
         _by_runs(Pairs(images, grads), inputs, transformed, grad_weight, offsets, scratch, grid)
         return grad_weight
