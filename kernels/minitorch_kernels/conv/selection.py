@@ -122,20 +122,6 @@ def _small_map_supports(problem):
     return _compiled(problem) and problem.groups == 1
 
 
-def _small_map_sizes(problem):
-    sizes = problem.input_size, problem.output_size, problem.kernel_size
-    hyper = problem.stride, problem.padding, problem.dilation
-    return small_map.Sizes(problem.block, problem.in_channels, problem.out_channels, *sizes, *hyper)
-
-
-def _small_map_is_faster(problem):
-    return small_map.is_faster(_small_map_sizes(problem))
-
-
-def _small_map_weight_is_faster(problem):
-    return small_map.weight_is_faster(_small_map_sizes(problem))
-
-
 def _winograd_supports(problem):
     return _compiled(problem) and winograd.supports(
         problem.kernel_size, problem.stride, problem.dilation, problem.groups
@@ -256,7 +242,7 @@ TABLE = (
         "small_map",
         "direct",
         _small_map_supports,
-        _small_map_is_faster,
+        small_map.is_faster,
         "most of each window lies in the padding, and only products with pixels of the map are computed",
         forward=small_map.conv2d_forward_small_map,
         backward_input=small_map.conv2d_backward_input_small_map,
@@ -265,7 +251,7 @@ TABLE = (
         "small_map",
         "direct",
         _small_map_supports,
-        _small_map_weight_is_faster,
+        small_map.weight_is_faster,
         "most of each window lies in the padding, and only products with pixels of the map are computed",
         backward_weight=small_map.conv2d_backward_weight_small_map,
     ),

@@ -27,11 +27,12 @@ def problems(many_convolutions):
     return found
 
 
-def sizes(**changes):
+def problem_of(**changes):
     """Return 2 x 2 pixels, 3 x 3 filters and padding 1, with changes."""
     square = dict.fromkeys(("input_size", "output_size"), (2, 2)) | {"kernel_size": (3, 3)}
-    window = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1)}
-    return small_map.Sizes(**{"images": 128, "channels": 512, "filters": 512, **square, **window, **changes})
+    window = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    many = {"images": 128, "block": 128, "in_channels": 512, "out_channels": 512, "dtype": np.dtype(np.float32)}
+    return selection.Problem(**{**many, **square, **window, **changes})
 
 
 def test_the_textbook_agrees(problems):
@@ -68,23 +69,20 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, problems):
 
 
 def test_where_it_is_faster():
-    assert small_map.is_faster(sizes()) and small_map.weight_is_faster(sizes())
-    assert not small_map.is_faster(sizes(images=8))
-    assert not small_map.is_faster(sizes(channels=16))
-    assert not small_map.is_faster(sizes(input_size=(3, 3), output_size=(3, 3)))  # 49 multiplications, Winograd 36
-    assert not small_map.is_faster(sizes(output_size=(4, 4), padding=(2, 2, 2, 2)))  # too many pixels
-    assert not small_map.is_faster(sizes(kernel_size=(1, 1), padding=(0, 0, 0, 0)))  # no window leaves the map
-    assert not small_map.is_faster(sizes(padding=(9, 9, 9, 9)))  # every window does
-    one = sizes(input_size=(1, 1), output_size=(1, 1))
+    assert small_map.is_faster(problem_of()) and small_map.weight_is_faster(problem_of())
+    assert not small_map.is_faster(problem_of(block=8))
+    assert not small_map.is_faster(problem_of(in_channels=16))
+    assert not small_map.is_faster(problem_of(input_size=(3, 3), output_size=(3, 3)))  # 49 multiplications, Winograd 36
+    assert not small_map.is_faster(problem_of(output_size=(4, 4), padding=(2, 2, 2, 2)))  # too many pixels
+    assert not small_map.is_faster(problem_of(kernel_size=(1, 1), padding=(0, 0, 0, 0)))  # no window leaves the map
+    assert not small_map.is_faster(problem_of(padding=(9, 9, 9, 9)))  # every window does
+    one = problem_of(input_size=(1, 1), output_size=(1, 1))
     assert small_map.is_faster(one) and not small_map.weight_is_faster(one)  # 8 of 9 taps have no pixel
 
 
 @pytest.mark.parametrize("relu", [False, True])
 def test_the_table_takes_it_for_two_by_two_pixels(relu):
-    problem = selection.Problem(
-        images=64, block=64, in_channels=64, out_channels=96, input_size=(2, 2), output_size=(2, 2), kernel_size=(3, 3),
-        stride=(1, 1), padding=(1, 1, 1, 1), dilation=(1, 1), groups=1, dtype=np.dtype(np.float32),
-    )  # fmt: skip
+    problem = problem_of(images=64, block=64, in_channels=64, out_channels=96)
     choice = selection.choose(problem)
     assert {own.name for own in choice} == {"small_map"}
     rng = np.random.default_rng(0)
