@@ -37,7 +37,8 @@ def _winograd(operands):
 
     def products(a):
         count, pixels, maps = operands(a)
-        return 36 * count * a["grid"].down * a["grid"].across * pixels.shape[3] * maps.shape[3]
+        grid = a["grid"]
+        return len(grid.static_form.points) ** 2 * count * grid.down * grid.across * pixels.shape[3] * maps.shape[3]
 
     return products
 

@@ -140,8 +140,8 @@ def conv2d(
         The values outside the image; see `pad`.
     algorithm : "auto", "reference", "im2col", "direct", "winograd", or a registered name
         All give the same result up to rounding. "direct" and "winograd" need a processor with a micro-kernel.
-        "winograd" needs 3 x 3 or 5 x 5 filters with stride 1, dilation 1 and one group. "auto" chooses the fastest
-        for these shapes; `conv_algorithm` tells which one that is, and why.
+        "winograd" needs 3 x 3 filters with stride 1 or 2, or 5 x 5 filters with stride 1; dilation 1; and one group.
+        "auto" chooses the fastest for these shapes; `conv_algorithm` tells which one that is, and why.
 
     Returns
     -------

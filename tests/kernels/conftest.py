@@ -243,14 +243,16 @@ def _by_taps():
 
 @pytest.fixture(scope="session")
 def small_winograd():
-    """Return a hypothesis strategy of convolutions with 3 x 3 or 5 x 5 filters and stride 1."""
+    """Return a hypothesis strategy of convolutions with 3 x 3 or 5 x 5 filters and stride 1, or 3 x 3 and stride 2."""
 
     @st.composite
     def draw_one(draw):
         batch, channels, filters = (draw(st.integers(1, most)) for most in (3, 20, 20))
-        side, padding = draw(st.sampled_from([3, 5])), tuple(draw(st.integers(0, 3)) for _ in range(4))
-        size = [draw(st.integers(max(1, side - sum(padding[2 * i : 2 * i + 2])), 11)) for i in range(2)]
-        return Convolution((batch, channels, *size), (filters, channels, side, side), oracle=by_taps, padding=padding)
+        side, stride = draw(st.sampled_from([(3, 1), (5, 1), (3, 2)]))
+        padding = tuple(draw(st.integers(0, 3)) for _ in range(4))
+        size = [draw(st.integers(max(1, side - sum(padding[2 * i : 2 * i + 2])), 11 * stride)) for i in range(2)]
+        shapes, hyper = ((batch, channels, *size), (filters, channels, side, side)), {"stride": (stride,) * 2}
+        return Convolution(*shapes, oracle=by_taps, padding=padding, **hyper)
 
     return draw_one()
 
@@ -259,14 +261,17 @@ def small_winograd():
 def large_winograd():
     """Return convolutions that take several blocks, panels, chunks, or ragged parts of them."""
     return [
-        Convolution(x_shape, weight_shape, oracle=by_taps, padding=padding)
-        for x_shape, weight_shape, padding in [
-            ((40, 16, 18, 17), (33, 16, 3, 3), (1, 1, 1, 1)),
-            ((1, 250, 9, 9), (48, 250, 3, 3), (0, 0, 0, 0)),
-            ((9, 96, 18, 17), (97, 96, 3, 3), (1, 1, 1, 1)),
-            ((2, 20, 3, 30), (70, 20, 3, 3), (2, 0, 1, 2)),
-            ((9, 16, 18, 17), (33, 16, 5, 5), (2, 2, 2, 2)),
-            ((1, 250, 9, 9), (48, 250, 5, 5), (0, 0, 0, 0)),
+        Convolution(x_shape, weight_shape, oracle=by_taps, padding=padding, stride=(stride, stride))
+        for x_shape, weight_shape, padding, stride in [
+            ((40, 16, 18, 17), (33, 16, 3, 3), (1, 1, 1, 1), 1),
+            ((1, 250, 9, 9), (48, 250, 3, 3), (0, 0, 0, 0), 1),
+            ((9, 96, 18, 17), (97, 96, 3, 3), (1, 1, 1, 1), 1),
+            ((2, 20, 3, 30), (70, 20, 3, 3), (2, 0, 1, 2), 1),
+            ((9, 16, 18, 17), (33, 16, 5, 5), (2, 2, 2, 2), 1),
+            ((1, 250, 9, 9), (48, 250, 5, 5), (0, 0, 0, 0), 1),
+            ((40, 16, 36, 33), (33, 16, 3, 3), (1, 1, 1, 1), 2),
+            ((1, 250, 18, 18), (48, 250, 3, 3), (0, 1, 2, 1), 2),
+            ((9, 96, 33, 36), (97, 96, 3, 3), (1, 0, 1, 2), 2),
         ]
     ]
 

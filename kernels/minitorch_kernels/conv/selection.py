@@ -129,7 +129,8 @@ def _winograd_supports(problem):
 
 
 def _winograd_sizes(problem):
-    return problem.block, problem.output_size, problem.in_channels, problem.out_channels, problem.kernel_size[0]
+    channels = problem.in_channels, problem.out_channels
+    return problem.block, problem.output_size, *channels, problem.kernel_size[0], problem.stride[0]
 
 
 def _winograd_is_faster(problem):
@@ -140,10 +141,11 @@ def _winograd_weight_is_faster(problem):
     return winograd_weight.is_faster(*_winograd_sizes(problem))
 
 
-def _panels_are_faster(problem, size, channels, out_channels):
+def _panels_are_faster(problem, size, *channels, transposed=False):
     """Return True where the order panel by panel is faster; it gives the same bits as the other order."""
-    tiles = problem.images * winograd_tiles.tiles_of(*size, problem.kernel_size[0])
-    return winograd_panels.is_faster(tiles, channels, out_channels)
+    form = winograd_tiles.form_of(problem.kernel_size[0], problem.stride[0], transposed)
+    down, across = winograd_tiles.tiles_along(*size, len(form.out_step))
+    return winograd_panels.is_faster(problem.images * down * across, *channels)
 
 
 def _forward_panels_are_faster(problem):
@@ -151,7 +153,8 @@ def _forward_panels_are_faster(problem):
 
 
 def _input_panels_are_faster(problem):
-    return _panels_are_faster(problem, problem.input_size, problem.out_channels, problem.in_channels)
+    channels = problem.out_channels, problem.in_channels
+    return _panels_are_faster(problem, problem.input_size, *channels, transposed=True)
 
 
 def _few_filters(problem, filters):

@@ -15,6 +15,7 @@ import numpy as np
 
 from minitorch_kernels.conv.borders import output_size
 from minitorch_kernels.conv.indirect import multiply_windows, pixel_offsets
+from minitorch_kernels.conv.winograd import correlate as winograd
 from minitorch_kernels.conv.winograd import tiles
 from minitorch_kernels.gemm.matmul import matmul
 from minitorch_kernels.runtime import memory
@@ -62,8 +63,9 @@ def is_faster(problem):
         return False
     rows, columns = _axes_of(problem)
     everything = np.prod(problem.output_size) * np.prod(problem.kernel_size)
-    if problem.kernel_size in ((3, 3), (5, 5)) and (problem.stride, problem.dilation) == ((1, 1), (1, 1)):
-        everything = min(everything, 2 * tiles.TILE_AREA * tiles.tiles_of(*problem.output_size, problem.kernel_size[0]))
+    if winograd.supports(problem.kernel_size, problem.stride, problem.dilation, problem.groups):
+        patches = tiles.tiles_of(*problem.output_size, problem.kernel_size[0])
+        everything = min(everything, 2 * tiles.POINTS[problem.stride[0]] ** 2 * patches)
     return 0 < 2 * len(rows) * len(columns) <= everything
 
 

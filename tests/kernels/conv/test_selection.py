@@ -64,7 +64,9 @@ def choose_on(monkeypatch):
     [
         (Layer(), "winograd"),
         (Layer(kernel=1, padding=0), "indirect"),
-        (Layer(stride=2), "indirect"),
+        (Layer(stride=2), "winograd"),
+        (Layer(stride=3), "indirect"),
+        (Layer(kernel=5, stride=2, padding=2), "indirect"),
         (Layer(groups=64), "depthwise"),
         (Layer(images=0), "empty"),
         (Layer(filters=0), "empty"),
@@ -139,7 +141,7 @@ def test_a_family_is_taken_where_it_is_not_the_fastest():
     tiny = Layer(images=1, channels=2, filters=2, size=4).problem()
     assert {one.name for one in selection.choose(tiny, family("winograd"))} == {"winograd"}
     with pytest.raises(LookupError, match="no algorithm for forward among winograd, winograd supports"):
-        selection.choose(Layer(stride=2).problem(), family("winograd"))
+        selection.choose(Layer(stride=3).problem(), family("winograd"))
 
 
 def test_without_a_micro_kernel_im2col_is_taken(monkeypatch):
@@ -148,8 +150,10 @@ def test_without_a_micro_kernel_im2col_is_taken(monkeypatch):
     assert {row.name for row in selection.choose(Layer().problem(np.int64))} == {"im2col"}
 
 
-def test_few_tiles_and_many_filters_go_panel_by_panel():
-    forward, backward_input, _ = selection.choose(Layer(images=8, channels=512, filters=512, size=8).problem())
+@pytest.mark.parametrize("stride", [1, 2])
+def test_few_tiles_and_many_filters_go_panel_by_panel(stride):
+    layer = Layer(images=8, channels=512, filters=512, size=8 * stride, stride=stride)
+    forward, backward_input, _ = selection.choose(layer.problem())
     assert forward.function.__name__ == "conv2d_forward_panels"
     assert backward_input.function.__name__ == "conv2d_backward_input_panels"
 
@@ -164,6 +168,7 @@ def test_every_row_has_a_function_a_reason_and_a_family_that_users_know():
 
 PROBLEMS = [  # channels, filters, kernel, stride, padding, dilation, groups
     *((channels, filters, 3, 1, 1, 1, 1) for channels in (1, 3, 40) for filters in (1, 7, 40)),
+    *((3, 7, 3, 2, 1, 1, 1), (40, 17, 3, 2, 1, 1, 1), (17, 40, 3, 2, 0, 1, 1)),
     *((3, 5, 5, 1, 2, 1, 1), (6, 9, 2, 2, 0, 1, 1), (5, 4, 3, 1, 2, 2, 1)),
     *((4, 8, 3, 1, 1, 1, 2), (8, 8, 3, 1, 1, 1, 8)),
 ]

@@ -260,22 +260,27 @@ def _find_large(weight):
 
 
 @parallel_kernel(tasks=lambda out: len(out) * out.shape[1])
-def _add_products(first_task, end_task, maps, out, weights, indices):
-    """Add products to the rows of out: out[n, i, j, o] += weights[k] * maps[n, i + u, j + v, c] for each k.
+def _add_products(first_task, end_task, maps, out, weights, indices, stride, gap):
+    """Add products to the rows of out: out[n, i, j, o] += weights[k] * maps[n, h, w, c] for each k.
 
-    ``indices[:, k]`` is (o, c, u, v); u and v may be negative. Pixels outside the images are zeros.
+    ``indices[:, k]`` is (o, c, u, v), where u and v may be negative; h = (i * stride + u) / gap, and w likewise. Pixels
+    outside the images and pixels between two of them, whose indices are fractions, are zeros.
     """
     height, width = maps.shape[1:3]
     for task in range(first_task, end_task):
         n, i = task // out.shape[1], task % out.shape[1]
         for k in range(len(weights)):
             o, c, u, v = indices[0, k], indices[1, k], indices[2, k], indices[3, k]
-            if 0 <= i + u < height:
-                for j in range(max(0, -v), min(out.shape[2], width - v)):
-                    out[n, i, j, o] += weights[k] * maps[n, i + u, j + v, c]
+            row = i * stride + u
+            if row % gap != 0 or not 0 <= row < height * gap:
+                continue
+            for j in range(out.shape[2]):
+                column = j * stride + v
+                if column % gap == 0 and 0 <= column < width * gap:
+                    out[n, i, j, o] += weights[k] * maps[n, row // gap, column // gap, c]
 
 
-def add_large(maps, split, out, padding, transposed):
+def add_large(maps, split, out, stride, padding, transposed):
     """Add to ``out`` the cross-correlation of maps with the large weights of a `Split`.
 
     Parameters
@@ -283,6 +288,8 @@ def add_large(maps, split, out, padding, transposed):
     maps, out : ndarray, shapes (N, H, W, C) and (N, OH, OW, O), C-contiguous
     split : Split
         Of filters (O, C, KH, KW); if ``transposed`` (C, O, KH, KW), and each filter is rotated by 180 degrees.
+    stride : int
+        Of the filters over maps; if ``transposed``, there are stride - 1 zeros between two pixels of maps instead.
     padding : (top, bottom, left, right)
     transposed : bool
     """
@@ -292,7 +299,8 @@ def add_large(maps, split, out, padding, transposed):
     if transposed:
         last_row, last_column = split.rest.shape[2] - 1, split.rest.shape[3] - 1
         o, c, u, v = c, o, last_row - u, last_column - v
-    _add_products(maps, out, split.large, np.array([o, c, u - padding[0], v - padding[2]]))
+    indices = np.array([o, c, u - padding[0], v - padding[2]])
+    _add_products(maps, out, split.large, indices, *((1, stride) if transposed else (stride, 1)))
 
 
 def find(maps, weight, terms, memo=None):

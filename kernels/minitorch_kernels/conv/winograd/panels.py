@@ -10,12 +10,14 @@ import numpy as np
 
 from minitorch_kernels.conv.winograd.correlate import conv2d_backward_input_winograd, conv2d_forward_winograd
 from minitorch_kernels.conv.winograd.tiles import (
+    FILTER_AREA,
     K_TERMS,
     RUN,
-    TILE_AREA,
+    filter_plane,
     offsets_of,
     place,
     plane,
+    plane_step,
     read_rows_of_tiles,
     transform_back,
     transform_run,
@@ -44,9 +46,9 @@ def is_faster(tiles, channels, out_channels):
 @compiled
 def _multiply(inputs, filters, products, zeros, offsets, first, grid):
     """Multiply all tiles by some channels, from ``first`` on, of one panel of filters."""
-    in_step, filter_step = len(inputs) // TILE_AREA, len(filters) // TILE_AREA
-    product_step, width = len(products) // TILE_AREA, grid.width
-    for e in range(TILE_AREA):
+    in_step, filter_step = plane_step(inputs, grid), len(filters) // FILTER_AREA
+    product_step, points, width = plane_step(products, grid), len(grid.static_form.points), grid.width
+    for e in range(points**2):
         for i in range(0, grid.tiles, MR):
             tile = Tile(
                 row=i,
@@ -55,7 +57,7 @@ def _multiply(inputs, filters, products, zeros, offsets, first, grid):
                 k_terms=min(K_TERMS, grid.channels - first),
                 a_offset=e * in_step + first,
                 a_step=1,
-                b_offset=e * filter_step,
+                b_offset=filter_plane(e, points) * filter_step,
                 b_step=width,
                 c_offset=e * product_step,
                 init_offset=0,
@@ -70,7 +72,7 @@ def _multiply(inputs, filters, products, zeros, offsets, first, grid):
 def _transform_tiles(first_task, end_task, images, inputs, zeros, grid):
     """Transform all tiles, some in each task."""
     x, first, end = flat(images.pixels), first_task * _SHARE, min(grid.tiles, end_task * _SHARE)
-    read_rows_of_tiles(images, first, end, grid)
+    read_rows_of_tiles(images, first, end, len(grid.static_form.in_step), grid)
     for t in range(first, end):
         transform_tile(x, images.pixels.shape, inputs, zeros, place(t, grid), t * grid.channels, grid)
 
@@ -80,8 +82,8 @@ def _multiply_panels(first_task, end_task, filters, inputs, outputs, offsets, sc
     """Compute some panels of filters in each task; there are as many tasks as there is scratch memory for."""
     width, channels = grid.width, grid.channels
     threads, zeros = len(scratch), np.zeros(width, inputs.dtype)
-    filter_size = TILE_AREA * plane(min(K_TERMS, channels) * width, grid.lanes)
-    product_size = TILE_AREA * plane(grid.tiles * width, grid.lanes)
+    filter_size = FILTER_AREA * plane(min(K_TERMS, channels) * width, grid.lanes)
+    product_size = len(grid.static_form.points) ** 2 * plane(grid.tiles * width, grid.lanes)
     for thread in range(first_task, end_task):
         transformed = scratch[thread, :filter_size]
         products = scratch[thread, filter_size : filter_size + product_size]
@@ -98,7 +100,7 @@ def _multiply_panels(first_task, end_task, filters, inputs, outputs, offsets, sc
 def _by_panels(team, images, filters, inputs, outputs, offsets, scratch, grid):
     """Compute `Outputs` panel by panel of filters; C and O are multiples of a vector.
 
-    ``inputs`` (36 planes of T * C) is filled with the transformed tiles; ``scratch`` (threads, S) holds some channels'
+    ``inputs`` (planes of T * C) is filled with the transformed tiles; ``scratch`` (threads, S) holds some channels'
     transformed filters and a panel's products.
     """
     zeros = zeros_beside(grid, inputs.dtype)
@@ -109,9 +111,10 @@ def _by_panels(team, images, filters, inputs, outputs, offsets, scratch, grid):
 def fill_by_panels(images, filters, outputs, grid):
     """Fill `Outputs` with the cross-correlation of images and filters, see `correlate.correlate`."""
     channels, total, lanes, dtype = grid.channels, grid.tiles, grid.lanes, outputs.maps.dtype
-    inputs = memory.empty((TILE_AREA * plane(total * channels, lanes),), dtype)
-    planes = plane(min(K_TERMS, channels) * grid.width, lanes) + plane(total * grid.width, lanes)
-    scratch = memory.empty((min(get_num_threads(), grid.panels), TILE_AREA * planes), dtype)
+    area = len(grid.static_form.points) ** 2
+    inputs = memory.empty((area * plane(total * channels, lanes),), dtype)
+    size = FILTER_AREA * plane(min(K_TERMS, channels) * grid.width, lanes) + area * plane(total * grid.width, lanes)
+    scratch = memory.empty((min(get_num_threads(), grid.panels), size), dtype)
     _by_panels(images, filters, inputs, outputs, offsets_of(total, channels, grid.width), scratch, grid)
 
 

@@ -1,4 +1,4 @@
-"""The transforms of Winograd's convolutions F(4x4, 3x3) and F(2x2, 5x5), and the micro-kernel that applies them.
+"""The transforms of Winograd's convolutions, and the micro-kernel that applies them.
 
 Winograd computes a tile of 4 x 4 outputs of a 3 x 3 filter with 36 products where the definition takes 144, and one of
 2 x 2 outputs of a 5 x 5 filter with 36 where it takes 100. Image tiles d (6 x 6), filters g and outputs y are
@@ -17,6 +17,14 @@ The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity. Any six points are right; t
 5 x 5 (128 channels of normal numbers, float32, root mean square). Multiples of 1/4 are exact in binary, and so are
 the entries of A and B.
 
+With stride 2, the outer taps of a row of three meet every other pixel, and the middle one meets the pixels between. So
+four outputs are the sum of two convolutions with stride 1: the outer taps are a filter of two, which takes five
+products, and the middle one takes four. These nine are 81 in two dimensions where the definition takes 144. The four
+products with the middle tap share one transformed tap, so a transformed filter has 6 x 6 elements in every form. In the
+gradient of the images, 5 elements of the output's gradient make 8 pixels: 4 sums of products with the outer taps and,
+between them, 4 products with the middle tap. Here the points are 1/2, -1/2, 5/4, -5/4 and infinity. The error is half
+of that with stride 1, and with the points 0, 1, -1, 2 and infinity it would be 1.9 times as large.
+
 Each transform is M x M^T with a small matrix M. `two_sided_transform` writes it out for one vector of channels at a
 time; the entries of M become constants of the instructions. Points in pairs of p and -p save a quarter of them: an
 even and an odd part of a polynomial give its value at both, see `_products`.
@@ -32,19 +40,30 @@ import numpy as np
 from minitorch_kernels.runtime.compiler import intrinsic, types
 from minitorch_kernels.runtime.simd import REGISTERS, VectorIR
 
-TILE = 6  # pixels along the side of an input tile; an output tile has TILE + 1 - KERNEL
-KERNELS = (3, 5)  # sides of the filters
+FILTER_POINTS = 6  # a transformed filter has 6 x 6 elements
 _HALFWAY = REGISTERS * 3 // 4  # values between the two products of a transform that stay in registers
-_POINTS = np.array([0, 3 / 4, -3 / 4, 3 / 2, -3 / 2])
+_POINTS = 0, 3 / 4, -3 / 4, 3 / 2, -3 / 2  # and infinity
+_POINTS_OF_STRIDE_2 = 1 / 2, -1 / 2, 5 / 4, -5 / 4  # and infinity
 
 
-def _powers(count):
-    """Return (6, count): the powers 0 to count - 1 of each point; infinity picks the highest coefficient."""
-    return np.vstack([_POINTS[:, None] ** np.arange(count), np.eye(count)[-1]])
+class Form(NamedTuple):
+    """What a tile looks like: four numbers along a side, each given as the length of a tuple of any elements.
+
+    Lengths are parts of the types, so Numba compiles the kernels that take a form for each form anew.
+    """
+
+    kernel: tuple  # taps of a filter
+    in_step: tuple  # pixels from one tile of the images to the next
+    out_step: tuple  # outputs of a tile
+    points: tuple  # elements of a transformed tile
 
 
-def _others(index):
-    return np.delete(_POINTS, index)
+class Matrices(NamedTuple):
+    """The matrices of a form along one side; the tile of images has as many elements as B has rows."""
+
+    a: np.ndarray  # (points, outputs): the transpose of what the paper calls A^T
+    b: np.ndarray  # (pixels, points)
+    g: np.ndarray  # (6, taps)
 
 
 def _coefficients(roots):
@@ -52,10 +71,34 @@ def _coefficients(roots):
     return np.poly(roots)[::-1]
 
 
-_SCALES = 1 / np.array([*(np.prod(point - _others(i)) for i, point in enumerate(_POINTS)), 1])
-A = {side: _powers(TILE + 1 - side) for side in KERNELS}  # (6, OUT): the transpose of what the paper calls A^T
-G = {side: _SCALES[:, None] * _powers(side) for side in KERNELS}  # (6, KERNEL)
-B = np.array([*([*_coefficients(_others(i)), 0] for i in range(5)), _coefficients(_POINTS)]).T  # (6, 6)
+def _matrices(points, taps):
+    """Return the `Matrices` for filters of some taps, by evaluation at the points and infinity."""
+    points, size = np.array(points), len(points) + 1
+    others = [np.delete(points, i) for i in range(size - 1)]
+    scales = 1 / np.array([*(np.prod(point - rest) for point, rest in zip(points, others, strict=True)), 1])
+    b = np.array([*([*_coefficients(rest), 0] for rest in others), _coefficients(points)]).T
+
+    def powers(count):  # (size, count); infinity picks the highest coefficient
+        return np.vstack([points[:, None] ** np.arange(count), np.eye(count)[-1]])
+
+    return Matrices(powers(size + 1 - taps), b, scales[:, None] * powers(taps))
+
+
+def _matrices_of_stride_2():
+    """Return the `Matrices` for three taps and stride 2: of the forward pass, and of the gradient of the images."""
+    outer = _matrices(_POINTS_OF_STRIDE_2, 2)
+    a, b, g = np.zeros((9, 4)), np.zeros((9, 9)), np.zeros((6, 3))
+    a[:5], a[5:] = outer.a, np.eye(4)
+    b[::2, :5], b[1::2, 5:] = outer.b, np.eye(4)
+    g[:5, ::2], g[5, 1] = outer.g, 1
+    grad_a, grad_b = np.zeros((9, 8)), np.zeros((5, 9))
+    grad_a[:5, 1::2], grad_a[5:, ::2] = outer.a, np.eye(4)
+    grad_b[:, :5], grad_b[:4, 5:] = outer.b, np.eye(4)
+    return Matrices(a, b, g), Matrices(grad_a, grad_b, g)
+
+
+MATRICES = {(3, 4, 4, 6): _matrices(_POINTS, 3), (5, 2, 2, 6): _matrices(_POINTS, 5)}  # by the lengths of a form
+MATRICES[3, 8, 4, 9], MATRICES[3, 4, 8, 9] = _matrices_of_stride_2()
 
 
 class Placement(NamedTuple):
@@ -87,7 +130,7 @@ def two_sided_transform(matrices, edge=None):
     Parameters
     ----------
     matrices : dict
-        M, an ndarray of shape (rows, size), by the side of the filters.
+        M, an ndarray of shape (rows, size), by the lengths of a `Form`.
     edge : "source", "target" or None
         The array whose tile may extend past the edge of an image. Source pixels outside count as zeros; target pixels
         outside are left out.
@@ -95,20 +138,19 @@ def two_sided_transform(matrices, edge=None):
     Returns
     -------
     intrinsic
-        ``f(source, target, placement, vectors, static_kernel_size)`` on 1-D arrays of the same dtype: X, size x size,
-        and Y, rows x rows, lie where the `Placement` says; there are ``vectors`` of channels (>= 1).
-        ``static_kernel_size`` is a tuple as long as the filters' side, with any elements: its length is part of its
-        type, so that Numba compiles a kernel for each side. With an edge, ``f(source, target, beside, placement,
-        inside, vectors, static_kernel_size)`` also takes what is `Inside`. With "source", ``beside`` holds zeros, as
-        many as a row of X has elements. With "target", it is a bias, vectors of channels that are added to every
-        element of Y; the first row and the first column of Y are inside. There a boolean ``relu`` follows ``inside``,
-        and asks for 0 in place of negative elements.
+        ``f(source, target, placement, vectors, static_form)`` on 1-D arrays of the same dtype: X, size x size, and Y,
+        rows x rows, lie where the `Placement` says; there are ``vectors`` of channels (>= 1), and ``static_form`` is a
+        `Form`. With an edge, ``f(source, target, beside, placement, inside, vectors, static_form)`` also takes what is
+        `Inside`. With "source", ``beside`` holds zeros, as many as a row of X has elements. With "target", it is a
+        bias, vectors of channels that are added to every element of Y; the first row and the first column of Y are
+        inside. There a boolean ``relu`` follows ``inside``, and asks for 0 in place of negative elements.
     """
 
     def typed(*kinds):
         def emit(context, builder, signature, arguments):
             emitter = VectorIR(context, builder, signature.args[0].dtype)
-            _Transform(emitter, matrices[len(kinds[-1])], edge, signature, arguments).emit()
+            form = tuple(len(side) for side in kinds[-1].types)
+            _Transform(emitter, matrices[form], edge, signature, arguments).emit()
             return context.get_dummy_value()
 
         return types.void(*kinds), emit
@@ -116,18 +158,18 @@ def two_sided_transform(matrices, edge=None):
     if edge is None:
 
         @intrinsic
-        def transform(typingctx, source, target, placement, vectors, static_kernel_size):
-            return typed(source, target, placement, vectors, static_kernel_size)
+        def transform(typingctx, source, target, placement, vectors, static_form):
+            return typed(source, target, placement, vectors, static_form)
     elif edge == "source":
 
         @intrinsic
-        def transform(typingctx, source, target, beside, placement, inside, vectors, static_kernel_size):
-            return typed(source, target, beside, placement, inside, vectors, static_kernel_size)
+        def transform(typingctx, source, target, beside, placement, inside, vectors, static_form):
+            return typed(source, target, beside, placement, inside, vectors, static_form)
     else:
 
         @intrinsic
-        def transform(typingctx, source, target, beside, placement, inside, relu, vectors, static_kernel_size):
-            return typed(source, target, beside, placement, inside, relu, vectors, static_kernel_size)
+        def transform(typingctx, source, target, beside, placement, inside, relu, vectors, static_form):
+            return typed(source, target, beside, placement, inside, relu, vectors, static_form)
 
     return transform
 
@@ -211,31 +253,39 @@ class _Transform:
         added = [ir.load_vector(ir.at(bias, shift), 0) for bias in self.beside * (self.edge == "target")]
         with_bias = np.column_stack([self.matrix, *np.ones((len(added), rows))])
         columns = [builder.add(column, shift) for column in write[1]]
-        for group in reversed(_groups(self.matrix)):  # what is inside is written last
-            needed = np.flatnonzero(self.matrix[group].any(axis=0))
-            halfway = []  # these rows of M X, column by column
-            for j in range(size):
-                column = [self._load(read, i, j, shift) for i in needed]
-                halfway.append(_products(ir, self.matrix[np.ix_(group, needed)], column))
-            for k, i in reversed(list(enumerate(group))):
-                values = _products(ir, with_bias, [column[k] for column in halfway] + added)
-                for value, column in reversed(list(zip(values, columns, strict=True))):
-                    value = value if self.floor is None else ir.relu(value, self.floor)
-                    ir.store_vector(value, ir.at(write[0][i], column), 0)
+        halfway = {}  # rows of M X, column by column
+        for i in reversed(range(rows)):  # what is inside is written last
+            if i not in halfway:
+                group = next(group for group in _groups(self.matrix) if i in group)
+                needed = np.flatnonzero(self.matrix[group].any(axis=0))
+                read_columns = [[self._load(read, k, j, shift) for k in needed] for j in range(size)]
+                products = [_products(ir, self.matrix[np.ix_(group, needed)], column) for column in read_columns]
+                halfway |= zip(group, zip(*products, strict=True), strict=True)
+            values = _products(ir, with_bias, [*halfway[i], *added])
+            for value, column in reversed(list(zip(values, columns, strict=True))):
+                value = value if self.floor is None else ir.relu(value, self.floor)
+                ir.store_vector(value, ir.at(write[0][i], column), 0)
 
 
 def _groups(matrix):
     """Return the rows of M whose products with X are computed together, as lists of indices.
 
     All rows, if their products fit into the registers; else the rows of a pair, which share their terms. Then X is read
-    once for each group.
+    once for each group. Where columns come in pairs, the rows that use them share these; rows without a common column
+    are apart.
     """
     rows, size = matrix.shape
-    if rows * size <= _HALFWAY or _pairs(matrix.T):
+    if rows * size <= _HALFWAY:
         return [list(range(rows))]
-    pairs = _pairs(matrix)
-    alone = [(i,) for i in range(rows) if not any(i in pair for pair in pairs)]
-    return [list(group) for group in sorted(pairs + alone)]
+    if not _pairs(matrix.T):
+        pairs = _pairs(matrix)
+        alone = [(i,) for i in range(rows) if not any(i in pair for pair in pairs)]
+        return [list(group) for group in pairs + alone]
+    groups = []
+    for i in range(rows):
+        sharing = [group for group in groups if (matrix[group] * matrix[i]).any()]
+        groups = [group for group in groups if group not in sharing] + [[*sum(sharing, []), i]]
+    return groups
 
 
 def _products(emit, matrix, vectors):
@@ -259,17 +309,18 @@ def _products(emit, matrix, vectors):
 
 
 def _pairs(rows):
-    """Return the indices of rows that differ in the signs of some elements, pair by pair."""
-    sizes = [tuple(row) for row in np.abs(rows)]
-    return [(i, sizes.index(size, i + 1)) for i, size in enumerate(sizes) if size in sizes[i + 1 :]]
+    """Return the indices of rows that differ in the signs of some elements alone, pair by pair."""
+    indices = range(len(rows))
+    same_sizes = [(i, j) for i in indices for j in indices[i + 1 :] if (abs(rows[i]) == abs(rows[j])).all()]
+    return [(i, j) for i, j in same_sizes if (rows[i] != rows[j]).any()]
 
 
-def _transposed(matrices):
-    return {side: matrix.T for side, matrix in matrices.items()}
+def _by_form(of_matrices):
+    return {form: of_matrices(matrices) for form, matrices in MATRICES.items()}
 
 
-to_inputs = two_sided_transform(dict.fromkeys(KERNELS, B.T), "source")  # 6 x 6 pixels -> 6 x 6
-to_outputs = two_sided_transform(_transposed(A), "target")  # 6 x 6 -> outputs
-from_outputs = two_sided_transform(A, "source")  # gradients of outputs -> 6 x 6
-to_filter = two_sided_transform(G)  # weights -> 6 x 6
-from_filter = two_sided_transform(_transposed(G))  # 6 x 6 -> gradients of weights
+to_inputs = two_sided_transform(_by_form(lambda m: m.b.T), "source")  # pixels -> points, along both sides
+to_outputs = two_sided_transform(_by_form(lambda m: m.a.T), "target")  # points -> outputs
+from_outputs = two_sided_transform(_by_form(lambda m: m.a), "source")  # gradients of outputs -> points
+to_filter = two_sided_transform(_by_form(lambda m: m.g))  # weights -> 6 x 6
+from_filter = two_sided_transform(_by_form(lambda m: m.g.T))  # 6 x 6 -> gradients of weights

@@ -1,4 +1,4 @@
-"""The weight gradient by Winograd's F(4x4, 3x3) or F(2x2, 5x5): tiles of images times tiles of output gradients.
+"""The weight gradient by Winograd's algorithm: tiles of images times tiles of output gradients.
 
     gradient of g[o, c] = G^T [ sum over tiles of (B^T d_c B) * (A dy_o A^T) ] G
 
@@ -23,18 +23,21 @@ import numpy as np
 from minitorch_kernels.conv import indirect_weight
 from minitorch_kernels.conv.winograd import outliers, tiles
 from minitorch_kernels.conv.winograd.tiles import (
-    TILE_AREA,
+    FILTER_AREA,
+    OUTPUTS,
     Grid,
     Images,
+    form_of,
     offsets_of,
     place,
     plane,
+    plane_step,
     read_rows_of_tiles,
     transform_tile,
     whole_vectors,
     zeros_beside,
 )
-from minitorch_kernels.conv.winograd.transform import TILE, Inside, Placement, from_filter, from_outputs
+from minitorch_kernels.conv.winograd.transform import FILTER_POINTS, Inside, Placement, from_filter, from_outputs
 from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel_packed_a
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -75,9 +78,26 @@ class Chunk(NamedTuple):
     accumulate: int  # 0 in the first chunk, which starts the sums; else 1
 
 
-def is_faster(images, out_size, channels, out_channels, kernel):
+class Run(NamedTuple):
+    """Some channels of a panel of filters; all int64."""
+
+    panel: int
+    first: int
+    channels: int
+    offset: int  # where their sums begin in each plane
+
+
+class Operands(NamedTuple):
+    """The transformed tiles of a chunk, as planes, and zeros for what lies beside an image and to begin sums with."""
+
+    inputs: np.ndarray
+    grads: np.ndarray
+    zeros: np.ndarray
+
+
+def is_faster(images, out_size, channels, out_channels, kernel, stride=1):
     """Return True where this weight gradient is faster than the indirect one."""
-    return tiles.is_faster(images, out_size, channels, out_channels, kernel, _FILTERS_WEIGH)
+    return tiles.is_faster(images, out_size, channels, out_channels, kernel, stride, _FILTERS_WEIGH)
 
 
 @compiled
@@ -85,14 +105,14 @@ def _transform(pairs, inputs, grads, zeros, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
     images, (grad_out, _, chosen) = pairs
     _, out_height, out_width, out_channels = grad_out.shape
-    grad_step, kernel_size = len(grads) // TILE_AREA, grid.static_kernel_size
-    x, grad_flat = flat(images.pixels), flat(grad_out)
+    form, grad_step = grid.static_form, plane_step(grads, grid)
+    x, grad_flat, side = flat(images.pixels), flat(grad_out), len(form.out_step)
     begin, end = share
-    for maps in pairs:
-        read_rows_of_tiles(maps, chunk.first + begin, chunk.first + end, grid)
+    read_rows_of_tiles(images, chunk.first + begin, chunk.first + end, len(form.in_step), grid)
+    read_rows_of_tiles(pairs.grads, chunk.first + begin, chunk.first + end, side, grid)
     for t in range(begin, end):
-        m, i, j = place(chunk.first + t, grid)
-        n = chosen[m]
+        m, row, column = place(chunk.first + t, grid)
+        n, i, j = chosen[m], row * side, column * side
         inside = Inside(0, out_height - i, 0, out_width - j)
         for p in range(grid.panels):
             placement = Placement(
@@ -100,35 +120,44 @@ def _transform(pairs, inputs, grads, zeros, chunk, share, grid):
                 source_row=out_width * out_channels,
                 source_column=out_channels,
                 target_offset=(p * grid.tiles + t) * grid.width,
-                target_row=TILE * grad_step,
+                target_row=len(form.points) * grad_step,
                 target_column=grad_step,
             )
             vectors = min(grid.width, out_channels - p * grid.width) // grid.lanes
-            from_outputs(grad_flat, grads, zeros, placement, inside, vectors, kernel_size)
-        transform_tile(x, images.pixels.shape, inputs, zeros, (n, i, j), t * grid.channels, grid)
+            from_outputs(grad_flat, grads, zeros, placement, inside, vectors, form)
+        transform_tile(x, images.pixels.shape, inputs, zeros, (n, row, column), t * grid.channels, grid)
 
 
 @compiled
-def _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid):
-    """Add a chunk's products to the sums of one panel and one element of the transformed tiles, given by ``task``."""
-    width, (_, c_rows, k_runs) = grid.width, offsets
-    element, panel = task // grid.panels, task % grid.panels
-    for i in range(0, len(c_rows), MR):
-        tile = Tile(
-            row=i,
-            first_run=0,
-            end_run=1,
-            k_terms=chunk.count,
-            a_offset=element * (len(inputs) // TILE_AREA) + i,
-            a_step=grid.channels,
-            b_offset=element * (len(grads) // TILE_AREA) + panel * grid.tiles * width,
-            b_step=width,
-            c_offset=element * (len(sums) // TILE_AREA) + panel * len(c_rows) * width,
-            init_offset=0,
-            accumulate=chunk.accumulate,
-            width=width,
-        )
-        microkernel_packed_a(inputs, grads, sums, zeros, c_rows, c_rows, k_runs, tile)
+def _multiply(operands, sums, offsets, element, run, chunk, grid):
+    """Add a chunk's products to the sums of a `Run` for one element of the filters, or begin these sums with them.
+
+    Several elements of a tile may belong to that element of the filters, see `tiles.filter_plane`.
+    """
+    inputs, grads, zeros = operands
+    u, v, last = element // FILTER_POINTS, element % FILTER_POINTS, FILTER_POINTS - 1
+    points = len(grid.static_form.points)
+    end_u, end_v = points if u == last else u + 1, points if v == last else v + 1
+    for i in range(0, run.channels, MR):
+        for a in range(u, end_u):
+            for b in range(v, end_v):
+                plane_index = a * points + b
+                tile = Tile(
+                    row=i,
+                    first_run=0,
+                    end_run=1,
+                    k_terms=chunk.count,
+                    a_offset=plane_index * plane_step(inputs, grid) + run.first + i,
+                    a_step=grid.channels,
+                    b_offset=plane_index * plane_step(grads, grid) + run.panel * grid.tiles * grid.width,
+                    b_step=grid.width,
+                    c_offset=element * (len(sums) // FILTER_AREA) + run.offset,
+                    init_offset=0,
+                    accumulate=chunk.accumulate if (a, b) == (u, v) else 1,
+                    width=grid.width,
+                )
+                c_rows, k_runs = offsets.c_rows, offsets.k_runs
+                microkernel_packed_a(inputs, grads, sums, zeros, c_rows, c_rows, k_runs, tile)
 
 
 @parallel_task
@@ -140,16 +169,22 @@ def _transform_chunk(first_task, end_task, pairs, inputs, grads, zeros, chunk, g
 
 @parallel_task
 def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, offsets, chunk, grid):
-    """Add the products of a chunk to the sums, those of one element and panel in each task."""
+    """Add the products of a chunk to the sums, those of one element and panel in each task.
+
+    The last elements come first. With stride 2 their products take longest, and the threads should end together.
+    """
+    operands, rows = Operands(inputs, grads, zeros), len(offsets.c_rows)
     for task in range(first_task, end_task):
-        _multiply(inputs, grads, sums, zeros, offsets, task, chunk, grid)
+        panel, element = task % grid.panels, FILTER_AREA - 1 - task // grid.panels
+        run = Run(panel, 0, rows, panel * rows * grid.width)
+        _multiply(operands, sums, offsets, element, run, chunk, grid)
 
 
 @team_kernel
 def _sum_together(team, pairs, inputs, grads, sums, offsets, total, grid):
     """Fill sums (1, 36 planes of P * rows * NR) from ``total`` tiles of the images and of the output's gradients.
 
-    ``inputs`` (36 planes of T * C) and ``grads`` (36 planes of P * T * NR) hold the transformed tiles of a chunk. All
+    ``inputs`` (planes of T * C) and ``grads`` (planes of P * T * NR) hold the transformed tiles of a chunk. All
     tiles of a chunk are transformed in parallel, then all products computed in parallel; each task owns its part of
     ``sums``.
     """
@@ -157,34 +192,36 @@ def _sum_together(team, pairs, inputs, grads, sums, offsets, total, grid):
     for first in range(0, total, grid.tiles):
         chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
         _transform_chunk(team, -(-chunk.count // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
-        _multiply_chunk(team, TILE_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
+        _multiply_chunk(team, FILTER_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
 
 
 @parallel_kernel(tasks=lambda inputs: len(inputs))
 def _sum_apart(first_task, end_task, pairs, inputs, grads, sums, offsets, total, grid):
     """Fill sums (ranges, 36 planes of P * rows * NR), each from a range of the ``total`` tiles.
 
-    ``inputs`` (threads, 36 planes of T * C) and ``grads`` (threads, 36 planes of P * T * NR) hold the
-    transformed tiles of a chunk.
+    ``inputs`` (threads, planes of T * C) and ``grads`` (threads, planes of P * T * NR) hold the transformed tiles of a
+    chunk.
     """
-    ranges, threads = len(sums), len(inputs)
+    ranges, threads, rows = len(sums), len(inputs), len(offsets.c_rows)
     zeros = zeros_beside(grid, sums.dtype)
     for thread in range(first_task, end_task):
-        own_inputs, own_grads = inputs[thread], grads[thread]
+        operands = Operands(inputs[thread], grads[thread], zeros)
         for part in range(thread, ranges, threads):
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, grid.tiles):
                 chunk = Chunk(first, min(grid.tiles, end - first), min(first - begin, 1))
-                _transform(pairs, own_inputs, own_grads, zeros, chunk, (0, chunk.count), grid)
-                for task in range(TILE_AREA * grid.panels):
-                    _multiply(own_inputs, own_grads, sums[part], zeros, offsets, task, chunk, grid)
+                _transform(pairs, inputs[thread], grads[thread], zeros, chunk, (0, chunk.count), grid)
+                for task in range(FILTER_AREA * grid.panels):
+                    panel, element = task % grid.panels, task // grid.panels
+                    run = Run(panel, 0, rows, panel * rows * grid.width)
+                    _multiply(operands, sums[part], offsets, element, run, chunk, grid)
 
 
 @compiled
 def _add_ranges(sums, start, total):
     """Add up the sums of all ranges, from ``start`` of each plane on, into total (36, elements)."""
-    step = sums.shape[1] // TILE_AREA
-    for e in range(TILE_AREA):
+    step = sums.shape[1] // FILTER_AREA
+    for e in range(FILTER_AREA):
         element, first = total[e], e * step + start
         for part in range(len(sums)):
             own = sums[part, first : first + len(element)]
@@ -192,30 +229,22 @@ def _add_ranges(sums, start, total):
                 element[j] = own[j] if part == 0 else element[j] + own[j]
 
 
-class Run(NamedTuple):
-    """Some channels of a panel of filters; all int64."""
-
-    panel: int
-    first: int
-    channels: int
-
-
 @compiled
 def _store_run(sums, grad_weight, run, grid):
     """Transform the sums of a `Run`, 36 planes of channels * NR or more, flat, into grad_weight (O, C, KH, KW)."""
-    inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_kernel_size)
-    column, taps, step = run.panel * width, side * side, len(sums) // TILE_AREA
+    inner, width, side = grad_weight.shape[1], grid.width, len(grid.static_form.kernel)
+    column, taps, step = run.panel * width, side * side, len(sums) // FILTER_AREA
     filters = np.empty(run.channels * taps * width, sums.dtype)  # (channels, KH, KW, NR)
     for c in range(run.channels):
         placement = Placement(
             source_offset=c * width,
-            source_row=TILE * step,
+            source_row=FILTER_POINTS * step,
             source_column=step,
             target_offset=c * taps * width,
             target_row=side * width,
             target_column=width,
         )
-        from_filter(sums, filters, placement, width // grid.lanes, grid.static_kernel_size)
+        from_filter(sums, filters, placement, width // grid.lanes, grid.static_form)
     size, to = (run.channels * taps, min(width, len(grad_weight) - column)), (column * inner + run.first) * taps
     transpose(filters, 0, width, size, flat(grad_weight), to, inner * taps, grid.lanes)
 
@@ -230,44 +259,23 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
     runs = -(-inner // _RUN)
     for task in range(first_task, end_task):
         p, first = task // runs, task % runs * _RUN
-        run = Run(p, first, min(_RUN, inner - first))
-        total = np.empty((TILE_AREA, run.channels * width), sums.dtype)
+        run = Run(p, first, min(_RUN, inner - first), 0)
+        total = np.empty((FILTER_AREA, run.channels * width), sums.dtype)
         _add_ranges(sums, (p * rows + first) * width, total)
         _store_run(flat(total), grad_weight, run, grid)
-
-
-@compiled
-def _multiply_run(inputs, grads, sums, zeros, offsets, run, grid):
-    """Fill the sums of a `Run`, 36 planes, with the products of all tiles."""
-    width, (_, c_rows, k_runs) = grid.width, offsets
-    for element in range(TILE_AREA):
-        for i in range(0, run.channels, MR):
-            tile = Tile(
-                row=i,
-                first_run=0,
-                end_run=1,
-                k_terms=grid.tiles,
-                a_offset=element * (len(inputs) // TILE_AREA) + run.first + i,
-                a_step=grid.channels,
-                b_offset=element * (len(grads) // TILE_AREA) + run.panel * grid.tiles * width,
-                b_step=width,
-                c_offset=element * (len(sums) // TILE_AREA),
-                init_offset=0,
-                accumulate=0,
-                width=width,
-            )
-            microkernel_packed_a(inputs, grads, sums, zeros, c_rows, c_rows, k_runs, tile)
 
 
 @parallel_task
 def _multiply_runs(first_task, end_task, inputs, grads, grad_weight, zeros, offsets, scratch, grid):
     """Compute some runs in each task; there are as many tasks as there is scratch memory for."""
-    inner, threads = grad_weight.shape[1], len(scratch)
+    inner, threads, operands = grad_weight.shape[1], len(scratch), Operands(inputs, grads, zeros)
+    chunk = Chunk(0, grid.tiles, 0)
     for thread in range(first_task, end_task):
         for task in range(thread, grid.panels * -(-inner // _LONG_RUN), threads):
             first = task // grid.panels * _LONG_RUN
-            run = Run(task % grid.panels, first, min(_LONG_RUN, inner - first))
-            _multiply_run(inputs, grads, scratch[thread], zeros, offsets, run, grid)
+            run = Run(task % grid.panels, first, min(_LONG_RUN, inner - first), 0)
+            for element in range(FILTER_AREA):
+                _multiply(operands, scratch[thread], offsets, element, run, chunk, grid)
             _store_run(scratch[thread], grad_weight, run, grid)
 
 
@@ -292,7 +300,7 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     ----------
     x : ndarray, shape (N, H, W, C_in), C-contiguous, float32 or float64
     grad_out : ndarray, shape (N, OH, OW, C_out), C-contiguous
-    kernel_size : (3, 3) or (5, 5)
+    kernel_size : (3, 3) or, with stride 1, (5, 5)
     stride, padding, dilation, groups, memo
         As in `correlate.conv2d_forward_winograd`.
 
@@ -306,11 +314,11 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     """
     memo, everything, of_all = memo or outliers.Memo(), np.arange(len(x)), None
     if not (memo.knows(x) and memo.knows(grad_out)):  # after this it does
-        of_all = _gradient(x, grad_out, everything, kernel_size, padding, memo)
+        of_all = _gradient(x, grad_out, everything, kernel_size, stride, padding, memo)
     apart = outliers.find_pairs(x, grad_out, memo)
     if of_all is not None and not len(apart):
         return of_all
-    total = _gradient(x, grad_out, np.delete(everything, apart), kernel_size, padding, memo)
+    total = _gradient(x, grad_out, np.delete(everything, apart), kernel_size, stride, padding, memo)
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     for _, images, grads in outliers.parts(apart, x, grad_out):
         total += indirect_weight.conv2d_backward_weight_indirect(images, grads, kernel_size=kernel_size, **hyper)
@@ -323,7 +331,7 @@ def _chunk_size(tiles, sums_bytes):
     return -(-tiles // -(-tiles // most))
 
 
-def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
+def _gradient(x, grad_out, chosen, kernel_size, stride, padding, memo):
     """Return `conv2d_backward_weight_winograd` of the ``chosen`` images, right if all of them fit.
 
     What it finds out about x and grad_out goes to ``memo``; if one is not known yet, all images are chosen.
@@ -334,12 +342,14 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
     if not (x.size and grad_out.size and len(chosen)):
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
     images, grads = (Images(whole_vectors(maps, lanes), memo.to_fill(maps), chosen) for maps in (x, grad_out))
-    channels, (down, across) = images.pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], kernel_size[0])
+    channels, (down, across) = images.pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], OUTPUTS[kernel_size[0]])
     total = len(chosen) * down * across
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
-    size = TILE_AREA * plane(panels * rows * width, lanes)
+    form = form_of(kernel_size[0], stride[0])
+    area = len(form.points) ** 2
+    size = FILTER_AREA * plane(panels * rows * width, lanes)
     apart, ranges = size * x.itemsize <= _SMALL, 1
-    at_once = not apart and TILE_AREA * total * (channels + panels * width) * x.itemsize <= _AT_ONCE
+    at_once = not apart and area * total * (channels + panels * width) * x.itemsize <= _AT_ONCE
     if apart:
         ranges = min(max(_FEWEST_RANGES, _SUMS_BYTES // (size * x.itemsize)), _MOST_RANGES, -(-total // _FEWEST_TILES))
     grid = Grid(
@@ -352,15 +362,15 @@ def _gradient(x, grad_out, chosen, kernel_size, padding, memo):
         panels=panels,
         width=width,
         lanes=lanes,
-        static_kernel_size=(0,) * kernel_size[0],
+        static_form=form,
     )
-    inputs = TILE_AREA * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
-    transformed = TILE_AREA * plane(panels * grid.tiles * width, lanes)
+    inputs = area * plane(grid.tiles * channels, -(-MR // lanes) * lanes)
+    transformed = area * plane(panels * grid.tiles * width, lanes)
     threads = (min(get_num_threads(), ranges),) if apart else ()
     inputs, transformed = (memory.empty((*threads, length), x.dtype) for length in (inputs, transformed))
     grad_weight = memory.empty((out_channels, inner, *kernel_size), x.dtype)
     if at_once:
-        scratch = memory.empty((get_num_threads(), TILE_AREA * plane(_LONG_RUN * width, lanes)), x.dtype)
+        scratch = memory.empty((get_num_threads(), FILTER_AREA * plane(_LONG_RUN * width, lanes)), x.dtype)
         offsets = offsets_of(_LONG_RUN, width, width)
         _by_runs(Pairs(images, grads), inputs, transformed, grad_weight, offsets, scratch, grid)
         return grad_weight

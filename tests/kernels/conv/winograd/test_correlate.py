@@ -49,24 +49,27 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, large_winograd):
     problem.forward(FUNCTIONS["forward"], np.float32)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_infinity_are_never_lost(value):
+def test_nan_and_infinity_are_never_lost(value, stride):
     """They may spread over the whole tile of 4 x 4 outputs, but no further."""
-    x, weight = np.ones((2, 12, 12, 16), np.float32), np.ones((16, 16, 3, 3), np.float32)
-    x[0, 5, 5, 3] = value
-    keywords = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+    x, weight = np.ones((2, 12 * stride, 12 * stride, 16), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    x[0, 5 * stride, 5 * stride, 3] = value
+    keywords = {"stride": (stride, stride), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
     out = winograd.conv2d_forward_winograd(x, weight, **keywords)
     spoilt = ~np.isfinite(out).all(3)
-    assert spoilt[0, 4:7, 4:7].all() and not spoilt[1].any()
+    seen = slice(4, 7) if stride == 1 else slice(5, 6)
+    assert spoilt[0, seen, seen].all() and not spoilt[1].any()
     assert not spoilt[0, 8:].any() and not spoilt[0, :, 8:].any()
 
 
 def test_the_bias_is_added_once():
     x, weight = np.zeros((2, 6, 7, 3), np.float32), np.ones((35, 3, 3, 3), np.float32)
     bias = np.arange(35, dtype=np.float32)
-    keywords = {"stride": (1, 1), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
-    out = winograd.conv2d_forward_winograd(x, weight, bias, **keywords)
-    np.testing.assert_array_equal(out, np.broadcast_to(bias, (2, 6, 7, 35)))
+    for stride, size in ((1, (6, 7)), (2, (3, 4))):
+        keywords = {"stride": (stride, stride), "padding": (1, 1, 1, 1), "dilation": (1, 1), "groups": 1}
+        out = winograd.conv2d_forward_winograd(x, weight, bias, **keywords)
+        np.testing.assert_array_equal(out, np.broadcast_to(bias, (2, *size, 35)))
 
 
 def test_no_images_and_no_pixels():
@@ -85,7 +88,10 @@ def test_what_fits():
     assert not winograd.supports((7, 7), (1, 1), (1, 1), 1)
     assert not winograd.supports((5, 3), (1, 1), (1, 1), 1)
     assert not winograd.supports((3, 1), (1, 1), (1, 1), 1)
+    assert winograd.supports((3, 3), (2, 2), (1, 1), 1)
+    assert not winograd.supports((5, 5), (2, 2), (1, 1), 1)
     assert not winograd.supports((3, 3), (2, 1), (1, 1), 1)
+    assert not winograd.supports((3, 3), (3, 3), (1, 1), 1)
     assert not winograd.supports((3, 3), (1, 1), (1, 2), 1)
     assert not winograd.supports((3, 3), (1, 1), (1, 1), 2)
 
@@ -102,15 +108,19 @@ def test_it_is_taken_where_patches_are_many_and_well_filled():
     assert winograd.is_faster(8, (27, 27), 64, 192, 5)  # the second of AlexNet
     assert not winograd.is_faster(128, (1, 1), 256, 256, 5)  # a quarter of each tile is used
     assert not winograd.is_faster(128, (16, 16), 16, 32, 5)  # too few channels share a transformed tile
+    assert winograd.is_faster(128, (16, 16), 16, 32, 3, 2)  # a layer of ResNet-20
+    assert not winograd.is_faster(128, (16, 16), 12, 32, 3, 2)
+    assert winograd.is_faster(1, (14, 14), 128, 256, 3, 2)
+    assert not winograd.is_faster(1, (7, 7), 256, 512, 3, 2)
 
 
-@pytest.mark.parametrize(("side", "bar"), [(3, 1.3e-6), (5, 1.6e-6)])
-def test_the_points_keep_rounding_errors_small(side, bar):
+@pytest.mark.parametrize(("side", "stride", "bar"), [(3, 1, 1.3e-6), (5, 1, 1.6e-6), (3, 2, 0.7e-6)])
+def test_the_points_keep_rounding_errors_small(side, stride, bar):
     # Relative to the root of the number of terms; with the points 0, 1, -1, 2 and -2 they are above 1.9e-6.
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 16, 16, 128)).astype(np.float32)
     weight = rng.standard_normal((32, 128, side, side)).astype(np.float32)
-    hyper = {"stride": (1, 1), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
+    hyper = {"stride": (stride, stride), "padding": (0,) * 4, "dilation": (1, 1), "groups": 1}
     got, exact = (winograd.conv2d_forward_winograd(x.astype(t), weight.astype(t), **hyper) for t in ("f4", "f8"))
     assert np.sqrt(np.mean((got - exact) ** 2)) < bar * np.sqrt(128 * side * side)
 

@@ -30,7 +30,7 @@ def nchw(maps):
 
 def exact(function, *arrays, **hyper):
     """Return the definition's result in float64, where nothing overflows."""
-    return function(*(a.astype(np.float64) for a in arrays), **hyper, **HYPER)
+    return function(*(a.astype(np.float64) for a in arrays), **HYPER | hyper)
 
 
 def same(got, want, far):
@@ -43,27 +43,32 @@ def same(got, want, far):
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("channels", [slice(0, 1), slice(None)], ids=["one channel", "all channels"])
 @pytest.mark.parametrize("size", [pytest.param(12, marks=pytest.mark.slow), 6])
-def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels, size):
-    x, w = normal(3, size, size, 16), normal(16, 16, 3, 3, seed=1)
-    far = np.ones((3, 16, size, size), bool)
-    far[1, :, 4:7, 4:7] = False
+@pytest.mark.parametrize("stride", [1, 2])
+def test_outputs_that_do_not_see_a_bad_pixel_stay_what_they_were(value, channels, size, stride):
+    x, w, hyper = normal(3, size, size, 16), normal(16, 16, 3, 3, seed=1), {"stride": (stride, stride)}
+    wide = size * stride
+    far, far_grad = np.ones((3, 16, size // stride, size // stride), bool), np.ones((3, 16, wide, wide), bool)
+    far[1, :, 4 // stride : 6 // stride + 1, 4 // stride : 6 // stride + 1] = False  # the pixel is (5, 5)
+    far_grad[1, :, 5 * stride - 1 : 5 * stride + 2, 5 * stride - 1 : 5 * stride + 2] = False
     with np.errstate(all="ignore"):
         spoil(x, value, channels)
-        out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER))
-        same(out, exact(reference.conv2d_forward, nchw(x), w), far)
-        grad = nchw(correlate.conv2d_backward_input_winograd(x, w, input_size=(size, size), **HYPER))
-        same(grad, exact(reference.conv2d_backward_input, nchw(x), w, input_size=(size, size)), far)
+        out = nchw(correlate.conv2d_forward_winograd(x, w, None, **HYPER | hyper))
+        same(out, exact(reference.conv2d_forward, nchw(x), w, **hyper), far)
+        grad = nchw(correlate.conv2d_backward_input_winograd(x, w, input_size=(wide, wide), **HYPER | hyper))
+        same(grad, exact(reference.conv2d_backward_input, nchw(x), w, input_size=(wide, wide), **hyper), far_grad)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("which", [0, 1], ids=["image", "gradient"])
-def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(value, which):
-    maps = [normal(3, 12, 12, 16), normal(3, 12, 12, 16, seed=1)]
+@pytest.mark.parametrize("stride", [1, 2])
+def test_filters_that_do_not_see_a_bad_pixel_get_the_gradient_of_the_definition(value, which, stride):
+    maps = [normal(3, 12 * stride, 12 * stride, 16), normal(3, 12, 12, 16, seed=1)]
     spoil(maps[which], value)
+    hyper = {"kernel_size": (3, 3), "stride": (stride, stride)}
     with np.errstate(all="ignore"):
-        got = weight.conv2d_backward_weight_winograd(*maps, kernel_size=(3, 3), **HYPER)
-        want = exact(reference.conv2d_backward_weight, *map(nchw, maps), kernel_size=(3, 3))
+        got = weight.conv2d_backward_weight_winograd(*maps, **HYPER | hyper)
+        want = exact(reference.conv2d_backward_weight, *map(nchw, maps), **hyper)
     far = np.ones(got.shape, bool)
     far[(slice(None), 0) if which == 0 else 0] = False
     same(got, want, far)
@@ -96,18 +101,23 @@ def test_measures_of_images(dtype, shape):
 
 
 @pytest.mark.parametrize("size", [(1, 3), (4, 4), (9, 14)])
-@pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (3, 1), (3, 2), (5, 0), (5, 4)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(3, 1, 0), (3, 1, 1), (3, 1, 2), (5, 1, 0), (5, 1, 4), (3, 2, 0), (3, 2, 1), (3, 2, 4)],
+)
 @pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
-def test_the_convolution_and_its_weight_gradient_measure_all_of_their_images(size, kernel, padding, fill):
+def test_the_convolution_and_its_weight_gradient_measure_all_of_their_images(size, kernel, stride, padding, fill):
     x, w, memo = normal(3, *size, 12), normal(12, 12, kernel, kernel, seed=1), outliers.Memo()
-    hyper = {**HYPER, "padding": (padding,) * 4}
+    hyper = {**HYPER, "padding": (padding,) * 4, "stride": (stride, stride)}
     if min(size) + 2 * padding < kernel:
         return
     out = correlate.conv2d_forward_winograd(x, w, None, memo=memo, fill=fill, **hyper)
     of_gradient = outliers.Memo()
     weight.conv2d_backward_weight_winograd(x, out, kernel_size=(kernel, kernel), memo=of_gradient, **hyper)
-    for known in (memo, of_gradient):
-        for got, right in zip(known.of(x, pytest.fail), outliers.measure(x), strict=True):
+    of_input = outliers.Memo()
+    correlate.conv2d_backward_input_winograd(out, w, input_size=size, memo=of_input, fill=fill, **hyper)
+    for maps, known in ((x, memo), (x, of_gradient), (out, of_gradient), (out, of_input)):
+        for got, right in zip(known.of(maps, pytest.fail), outliers.measure(maps), strict=True):
             np.testing.assert_array_equal(got, right)
 
 
@@ -197,12 +207,16 @@ def test_filters_that_begin_as_the_identity_exclude_no_image(monkeypatch, kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [(1, 2), (9, 6)])
 @pytest.mark.parametrize(
-    ("kernel", "padding"), [(3, (1, 1, 1, 1)), (3, (0, 2, 2, 1)), (5, (2, 2, 2, 2)), (5, (4, 0, 3, 4))]
+    ("kernel", "stride", "padding"),
+    [
+        *((3, 1, (1, 1, 1, 1)), (3, 1, (0, 2, 2, 1)), (5, 1, (2, 2, 2, 2)), (5, 1, (4, 0, 3, 4))),
+        *((3, 2, (1, 1, 1, 1)), (3, 2, (0, 2, 2, 1))),
+    ],
 )
 @pytest.mark.parametrize("fill", [correlate.fill_by_tiles, panels.fill_by_panels])
 @pytest.mark.parametrize("large", [1e3, pytest.param(1e12, marks=pytest.mark.slow)])
 def test_outputs_that_do_not_see_a_large_weight_have_none_of_its_rounding_errors(
-    dtype, size, kernel, padding, fill, large
+    dtype, size, kernel, stride, padding, fill, large
 ):
     """The images have zeros under many of the large weights, and the paddings are other zeros."""
     if large < 1e6 and dtype == np.float64:
@@ -214,7 +228,7 @@ def test_outputs_that_do_not_see_a_large_weight_have_none_of_its_rounding_errors
     for o in range(12):
         w[(o, *rng.integers(0, (16, kernel, kernel)))] = large * rng.choice([-1, 1])
     assert len(outliers.split_filters(w).large) == 12
-    hyper = {**HYPER, "padding": padding}
+    hyper = {**HYPER, "padding": padding, "stride": (stride, stride)}
     wide, tolerance = [a.astype(np.float64) for a in (x, w)], 2e-4 if dtype == np.float32 else 1e-11
 
     def close(got, function, *operands, **more):

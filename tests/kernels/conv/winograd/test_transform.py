@@ -1,4 +1,4 @@
-"""Winograd's transforms: convolution by 36 products, and the micro-kernel that applies the matrices."""
+"""Winograd's transforms: convolution by fewer products, and the micro-kernel that applies the matrices."""
 
 import numba
 import numpy as np
@@ -6,60 +6,89 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv.winograd.transform import KERNELS, A, B, G, Inside, Placement, two_sided_transform
+from minitorch_kernels.conv.winograd.transform import MATRICES, Form, Inside, Placement, two_sided_transform
 from minitorch_kernels.runtime import simd
 
 needs_vectors = pytest.mark.skipif(not simd.supports(np.float32), reason="no vector registers known here")
-numbers = st.floats(-4, 4)
+OF_3, OF_5 = MATRICES[3, 4, 4, 6], MATRICES[5, 2, 2, 6]
+WITH_STRIDE_2, OF_ITS_GRADIENT = MATRICES[3, 8, 4, 9], MATRICES[3, 4, 8, 9]
 
 
-@pytest.mark.parametrize("side", KERNELS)
-def test_a_row_of_outputs_takes_six_products(side):
-    """Four outputs of three taps, or two of five."""
+def definition(d, g, in_step, out_step):
+    """Return the outputs of a tile of one row, and the matrix (outputs, pixels, taps) that makes them."""
+    stride, gap = max(1, in_step // out_step), max(1, out_step // in_step)
+    linear = np.zeros((out_step, len(d), len(g)))
+    for i, u in np.ndindex(out_step, len(g)):
+        at = i * stride + u - (gap - 1)  # the first output of a gradient lies under the middle tap
+        if at % gap == 0:
+            linear[i, at // gap, u] = 1
+    return np.einsum("idu,d,u->i", linear, d, g), linear
+
+
+def unfolded(g):
+    """Return the rows of G for the points of a tile: with stride 2, the last four of nine share one row."""
+    return lambda points: g[np.minimum(np.arange(points), 5)]
+
+
+@pytest.mark.parametrize("form", MATRICES)
+def test_a_row_of_outputs_takes_a_product_for_each_point(form):
+    """Six for four outputs of three taps or two of five; nine for four of three taps with stride 2, and for eight
+    pixels of its gradient."""
+    a, b, g = MATRICES[form]
+    kernel, in_step, out_step, points = form
+    assert len(a) == points and a.shape[1] == out_step and g.shape == (6, kernel)
     rng = np.random.default_rng(0)
-    d, g = rng.standard_normal(6), rng.standard_normal(side)
-    np.testing.assert_allclose(A[side].T @ ((G[side] @ g) * (B.T @ d)), np.correlate(d, g), atol=1e-13)
+    d, taps = rng.standard_normal(len(b)), rng.standard_normal(kernel)
+    want, _ = definition(d, taps, in_step, out_step)
+    np.testing.assert_allclose(a.T @ ((unfolded(g)(len(a)) @ taps) * (b.T @ d)), want, atol=1e-13)
 
 
 def test_the_matrices_evaluate_polynomials_at_the_points():
+    (a, b, _), g = OF_3, OF_5.g
     powers = [[1, p, p**2, p**3] for p in (0, 0.75, -0.75, 1.5, -1.5)]
-    np.testing.assert_array_equal(A[3], [*powers, [0, 0, 0, 1]])
+    np.testing.assert_array_equal(a, [*powers, [0, 0, 0, 1]])
+    np.testing.assert_array_equal(b, OF_5.b)
     for k, point in enumerate((0, 0.75, -0.75, 1.5, -1.5)):  # a column of B is 0 at all points but its own
-        values = [np.polyval(B[::-1, k], p) for p in (0, 0.75, -0.75, 1.5, -1.5)]
+        values = [np.polyval(b[::-1, k], p) for p in (0, 0.75, -0.75, 1.5, -1.5)]
         assert [p for p, value in zip((0, 0.75, -0.75, 1.5, -1.5), values, strict=True) if value] == [point]
-        np.testing.assert_allclose(G[5][k] * values[k], [point**j for j in range(5)], rtol=1e-14)
+        np.testing.assert_allclose(g[k] * values[k], [point**j for j in range(5)], rtol=1e-14)
 
 
-@pytest.mark.parametrize("matrix", [A[3], A[5], B])
+@pytest.mark.parametrize("matrix", [m for matrices in MATRICES.values() for m in matrices[:2]])
 def test_entries_are_exact_in_half_of_the_bits_of_float32(matrix):
     np.testing.assert_array_equal(matrix * 1024, np.round(matrix * 1024))
     assert np.abs(matrix).max() < 4
 
 
-@pytest.mark.parametrize("side", KERNELS)
-def test_a_patch_of_outputs_and_the_gradient_of_its_filter(side):
-    rng, a, g_matrix = np.random.default_rng(1), A[side], G[side]
-    d, g, dy = (rng.standard_normal((n, n)) for n in (6, side, 7 - side))
-    windows = np.lib.stride_tricks.sliding_window_view(d, (side, side))
-    y = a.T @ ((g_matrix @ g @ g_matrix.T) * (B.T @ d @ B)) @ a
-    np.testing.assert_allclose(y, np.einsum("ijuv,uv->ij", windows, g), atol=1e-12)
-    grad = g_matrix.T @ ((B.T @ d @ B) * (a @ dy @ a.T)) @ g_matrix
-    np.testing.assert_allclose(grad, np.einsum("ijuv,ij->uv", windows, dy), atol=1e-12)
+@pytest.mark.parametrize("form", MATRICES)
+def test_a_tile_of_outputs_and_the_gradient_of_its_filter(form):
+    rng, (kernel, in_step, out_step, _), (a, b, g_matrix) = np.random.default_rng(1), form, MATRICES[form]
+    d, g, dy = (rng.standard_normal((n, n)) for n in (len(b), kernel, out_step))
+    linear, g_matrix = definition(d[0], g[0], in_step, out_step)[1], unfolded(g_matrix)(len(a))
+    y = a.T @ ((g_matrix @ g @ g_matrix.T) * (b.T @ d @ b)) @ a
+    np.testing.assert_allclose(y, np.einsum("idu,jev,de,uv->ij", linear, linear, d, g), atol=1e-12)
+    grad = g_matrix.T @ ((b.T @ d @ b) * (a @ dy @ a.T)) @ g_matrix
+    np.testing.assert_allclose(grad, np.einsum("idu,jev,de,ij->uv", linear, linear, d, dy), atol=1e-12)
 
 
 def compiled(matrix, edge):
     """Return a compiled function that applies M x M^T once."""
-    transform = two_sided_transform({3: matrix}, edge)
+    transform, form = two_sided_transform({(3, 4, 4, 6): matrix}, edge), Form(*((0,) * n for n in (3, 4, 4, 6)))
     if edge is None:
-        return numba.njit(lambda x, y, beside, place, inside, relu, count: transform(x, y, place, count, (0, 0, 0)))
+        return numba.njit(lambda x, y, beside, place, inside, relu, count: transform(x, y, place, count, form))
     if edge == "source":
-        return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[6], (0, 0, 0)))
-    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], a[6], (0, 0, 0)))
+        return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[6], form))
+    return numba.njit(lambda *a: transform(a[0], a[1], a[2], a[3], a[4], a[5], a[6], form))
 
 
 TRANSFORMS = {
     (name, edge): (matrix, compiled(matrix, edge))
-    for name, matrix in (("A", A[3]), ("A.T", A[5].T), ("B.T", B.T), ("G", G[5]), ("G.T", G[3].T))
+    for name, matrix in (
+        *(("A", OF_3.a), ("A.T", OF_5.a.T), ("B.T", OF_3.b.T), ("G", OF_5.g), ("G.T", OF_3.g.T)),
+        *(("A of stride 2", WITH_STRIDE_2.a), ("A.T of stride 2", WITH_STRIDE_2.a.T), ("B.T of 2", WITH_STRIDE_2.b.T)),
+        *(("G of stride 2", WITH_STRIDE_2.g), ("G.T of stride 2", WITH_STRIDE_2.g.T)),
+        *(("A.T of its gradient", OF_ITS_GRADIENT.a.T), ("B.T of its gradient", OF_ITS_GRADIENT.b.T)),
+    )
     for edge in (None, "source", "target")
 }
 

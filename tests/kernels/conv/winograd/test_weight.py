@@ -32,11 +32,13 @@ def test_threads_do_not_change_a_bit(same_bits_for_any_threads, large_winograd):
     )
 
 
-def test_the_size_of_chunks_changes_the_last_digits_alone(monkeypatch):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_size_of_chunks_changes_the_last_digits_alone(monkeypatch, stride):
     """A sum is one of sums of chunks; the shapes alone decide on their size."""
     monkeypatch.setattr(winograd_weight, "_SMALL", 0)  # one set of sums
-    x, grad_out = np.random.default_rng(0).standard_normal((2, 3, 22, 22, 16)).astype(np.float32)
-    keywords = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
+    rng = np.random.default_rng(0)
+    x, grad_out = (rng.standard_normal((3, n, n, 16), np.float32) for n in (22 * stride, 22))
+    keywords = {"kernel_size": (3, 3), "stride": (stride,) * 2, "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
     expected = gradient(x, grad_out, **keywords)
     monkeypatch.setattr(winograd_weight, "_AT_ONCE", 0)
     for large in (0, 1 << 40):
@@ -56,12 +58,13 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded, large_winograd):
     problem.weight_gradient(gradient, np.float32)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("which", [0, 1])
-def test_nan_and_infinity_are_never_lost_and_stay_in_their_channel(value, which):
-    arrays = np.ones((2, 8, 8, 16), np.float32), np.ones((2, 8, 8, 17), np.float32)
+def test_nan_and_infinity_are_never_lost_and_stay_in_their_channel(value, which, stride):
+    arrays = np.ones((2, 8 * stride, 8 * stride, 16), np.float32), np.ones((2, 8, 8, 17), np.float32)
     arrays[which][1, 4, 4, 5] = value
-    keywords = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
+    keywords = {"kernel_size": (3, 3), "stride": (stride, stride), "padding": (1,) * 4, "dilation": (1, 1), "groups": 1}
     spoilt = ~np.isfinite(gradient(*arrays, **keywords)).all((2, 3))  # (O, C)
     expected = np.zeros((17, 16), bool)
     expected[(slice(None), 5) if which == 0 else 5] = True
@@ -78,3 +81,5 @@ def test_it_is_taken_where_enough_patches_share_the_sums():
     assert winograd_weight.is_faster(4, (7, 7), 512, 512, 3)
     assert not winograd_weight.is_faster(1, (7, 7), 512, 512, 3)
     assert not winograd_weight.is_faster(128, (2, 2), 512, 512, 3)  # a quarter of each tile is used
+    assert winograd_weight.is_faster(128, (16, 16), 96, 96, 3, 2)
+    assert not winograd_weight.is_faster(1, (14, 14), 128, 256, 3, 2)
