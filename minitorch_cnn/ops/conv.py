@@ -160,8 +160,8 @@ def conv2d(
     -----
     Gradients: grad_x spreads each output's gradient over its window, times the kernel; grad_weight
     cross-correlates x with grad_out; grad_bias sums grad_out. Pixels that no window reaches get a gradient of zero.
-    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop. Winograd needs 36/144 (3 x 3) or 36/100 (5 x 5) of them; its float32
-    results are off by up to 2e-4 on outputs of unit scale. im2col needs N*C_in*KH*KW*OH*OW elements of memory as well.
+    Cost: 2*N*C_out*OH*OW*(C_in/groups)*KH*KW flop. Winograd needs 36/144 (3 x 3), 81/144 (stride 2) or 36/100 (5 x 5)
+    of them; in float32 it is off by up to 2e-4 at unit scale. im2col also needs N*C_in*KH*KW*OH*OW elements of memory.
     """
     window = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     x, hyper = checked(x, weight, bias, **window, padding_mode=padding_mode, algorithm=algorithm)
