@@ -32,6 +32,7 @@ kernel on packed blocks that stay in the caches); Van Zee and van de Geijn 2015,
 Instantiating BLAS Functionality", ACM TOMS 41(3), abstract (everything else in terms of very simple kernels).
 """
 
+from collections import namedtuple
 from functools import partial
 from typing import NamedTuple
 
@@ -67,23 +68,11 @@ class Tile(NamedTuple):
     width: int  # NR: elements in a row of the tile
 
 
-class PrefetchingTile(NamedTuple):
-    """A `Tile` that also prefetches a part of B, which later tiles read, into the first-level cache."""
+class PrefetchingTile(namedtuple("PrefetchingTile", [*Tile._fields, "prefetch_offset", "prefetch_step"])):
+    """A `Tile` that also prefetches a part of B, which later tiles read, into the first-level cache.
 
-    row: int
-    first_run: int
-    end_run: int
-    k_terms: int
-    a_offset: int
-    a_step: int
-    b_offset: int
-    b_step: int
-    c_offset: int
-    init_offset: int
-    accumulate: int
-    width: int
-    prefetch_offset: int  # in B
-    prefetch_step: int  # from one term to the next
+    That part begins at ``prefetch_offset``, and has a row of B each ``prefetch_step`` elements, one for each term.
+    """
 
 
 class ContinuedTile(Tile):
@@ -93,22 +82,11 @@ class ContinuedTile(Tile):
     """
 
 
-class ReLUTile(NamedTuple):
-    """A `Tile` that, if told so, stores 0 for negative sums: the ReLU after a layer then costs no pass over memory."""
+class ReLUTile(namedtuple("ReLUTile", [*Tile._fields, "relu"])):
+    """A `Tile` that stores 0 for negative sums if ``relu`` is 1: the ReLU after a layer costs no pass over memory.
 
-    row: int
-    first_run: int
-    end_run: int
-    k_terms: int
-    a_offset: int
-    a_step: int
-    b_offset: int
-    b_step: int
-    c_offset: int
-    init_offset: int
-    accumulate: int
-    width: int
-    relu: int  # 1 or 0; of the parts of a long sum, only the last may have it
+    Of the parts of a long sum, only the last may have it.
+    """
 
 
 @intrinsic
