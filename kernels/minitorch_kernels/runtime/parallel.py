@@ -153,8 +153,11 @@ def _wait_a_little(rounds):
 
 @compiled
 def serve(board, index):
-    """Work on every job of the board that wants helper ``index``, until none has come for a while."""
-    seen, idle = 0, 0
+    """Work on every job of the board that wants helper ``index``, until the board has been empty for a while.
+
+    While others still work on a job, a helper stays awake: the kernel may have another job, and cannot wake it.
+    """
+    seen, idle, rounds = 0, 0, 0
     while idle < _ROUNDS:
         epoch = _load(board, EPOCH)
         if epoch % 2 == 1 and epoch != seen:
@@ -163,9 +166,10 @@ def serve(board, index):
                 if _load(board, EPOCH) == epoch:  # from now on the caller waits for us
                     _work(board, index + 1)
                 _add(board, INSIDE, -1)
-            seen, idle = epoch, 0
-        idle += 1
-        _wait_a_little(idle)
+            seen = epoch
+        idle = 0 if epoch % 2 == 1 else idle + 1
+        rounds += 1
+        _wait_a_little(rounds)
 
 
 @compiled

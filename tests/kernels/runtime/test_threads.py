@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minitorch_kernels.layers import elementwise
-from minitorch_kernels.runtime import threads
+from minitorch_kernels.runtime import parallel, threads
 from minitorch_kernels.runtime.parallel import parallel_task
 from minitorch_kernels.runtime.threads import parallel_kernel, team_kernel
 from tests.kernels.runtime.processes import STEP, run
@@ -67,6 +67,19 @@ def test_one_job_ends_before_the_next_begins():
         out[:] = 0
         add_and_double(out, 5)
         assert (out == 62).all()
+
+
+@needs_two
+def test_a_helper_stays_awake_while_others_work_on_a_job():
+    """A kernel may have another job after it, and cannot wake a helper that sleeps."""
+    board = np.zeros(parallel.BOARD_SIZE, np.int64)
+    board[parallel.THREADS], board[parallel.EPOCH] = 2, 1  # a job of which no piece is left
+    helper = threading.Thread(target=parallel.serve, args=(board.ctypes.data, 0))
+    helper.start()
+    helper.join(0.3)  # hundreds of times as long as it would wait for a job
+    assert helper.is_alive()
+    board[parallel.EPOCH] = 2
+    helper.join()
 
 
 @pytest.mark.parametrize("refused", [0, 500, 999])
