@@ -18,6 +18,7 @@ TRAIN = """
     model = nn.Sequential(
         nn.Conv2d(3, 16, 3, **options), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(16, 32, 3, **options), nn.BatchNorm2d(32), nn.ReLU(), nn.Dropout(0.1),
+        nn.Conv2d(32, 32, 3, stride=2, **options), nn.BatchNorm2d(32), nn.ReLU(),
         nn.GlobalAvgPool(), nn.Linear(32, 10),
     )
     if algorithm == "auto":
