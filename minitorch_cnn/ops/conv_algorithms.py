@@ -144,7 +144,8 @@ def candidates(name, x, weight, out_size, *, stride, padding, dilation, groups):
         if not any(row.supports(problem) for row in rows):
             raise ValueError(
                 "conv2d: algorithm - expected 3 x 3 filters with stride 1 or 2, or 5 x 5 with stride 1, dilation 1 and "
-                f"groups 1 for 'winograd', got {weight.shape}, stride {stride}, dilation {dilation}, groups {groups}"
+                f"groups 1 for 'winograd', got weight {weight.shape}, stride {stride}, dilation {dilation}, "
+                f"groups {groups}"
             )
     return problem, (selection.EMPTY,) if problem.empty() else rows
 

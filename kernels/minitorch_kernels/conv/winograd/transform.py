@@ -253,10 +253,10 @@ class _Transform:
         added = [ir.load_vector(ir.at(bias, shift), 0) for bias in self.beside * (self.edge == "target")]
         with_bias = np.column_stack([self.matrix, *np.ones((len(added), rows))])
         columns = [builder.add(column, shift) for column in write[1]]
-        halfway = {}  # rows of M X, column by column
+        groups, halfway = _groups(self.matrix), {}  # halfway: rows of M X, column by column
         for i in reversed(range(rows)):  # what is inside is written last
             if i not in halfway:
-                group = next(group for group in _groups(self.matrix) if i in group)
+                group = next(group for group in groups if i in group)
                 needed = np.flatnonzero(self.matrix[group].any(axis=0))
                 read_columns = [[self._load(read, k, j, shift) for k in needed] for j in range(size)]
                 products = [_products(ir, self.matrix[np.ix_(group, needed)], column) for column in read_columns]

@@ -24,7 +24,6 @@ from minitorch_kernels.conv import indirect_weight
 from minitorch_kernels.conv.winograd import outliers, tiles
 from minitorch_kernels.conv.winograd.tiles import (
     FILTER_AREA,
-    OUTPUTS,
     Grid,
     Images,
     form_of,
@@ -342,10 +341,10 @@ def _gradient(x, grad_out, chosen, kernel_size, stride, padding, memo):
     if not (x.size and grad_out.size and len(chosen)):
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
     images, grads = (Images(whole_vectors(maps, lanes), memo.to_fill(maps), chosen) for maps in (x, grad_out))
-    channels, (down, across) = images.pixels.shape[3], tiles.tiles_along(*grad_out.shape[1:3], OUTPUTS[kernel_size[0]])
+    form, channels = form_of(kernel_size[0], stride[0]), images.pixels.shape[3]
+    down, across = tiles.tiles_along(*grad_out.shape[1:3], len(form.out_step))
     total = len(chosen) * down * across
     rows = -(-channels // MR) * MR  # those after the last channel are sums of what follows, and not read
-    form = form_of(kernel_size[0], stride[0])
     area = len(form.points) ** 2
     size = FILTER_AREA * plane(panels * rows * width, lanes)
     apart, ranges = size * x.itemsize <= _SMALL, 1
