@@ -174,6 +174,7 @@ def main():
     parser.add_argument("--mode", choices=["training", "inference"], default="training", help="(default: training)")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="images (default: 128)")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32", help="(default: float32)")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured (default: 20)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="(default: all cores)")
     parser.add_argument("--out", default="benchmark-results", metavar="DIR", help="where kernels_MODEL.json goes")
@@ -183,6 +184,7 @@ def main():
 
     if options.threads:
         mt.set_num_threads(options.threads)
+    mt.set_precision(options.precision)
     peak, memory = measure.peak_gflops(), measure.memory_gbytes()
     clock = Clock()
     times = measured_steps(options, clock)

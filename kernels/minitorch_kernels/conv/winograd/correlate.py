@@ -196,13 +196,13 @@ def fill_by_tiles(images, filters, outputs, grid):
     _by_tiles(images, transformed, outputs, offsets, scratch, grid)
 
 
-def correlate(x, split, bias, out_size, stride, padding, *, memo, transposed=False, relu=False, fill=fill_by_tiles):
+def correlate(x, split, bias, out_size, stride, padding, measures, *, transposed=False, relu=False, fill=fill_by_tiles):
     """Cross-correlate x (N, H, W, C) with 3 x 3 or 5 x 5 filters, into (N, *out_size, O).
 
     ``split`` is the `outliers.Split` of filters (O, C, KH, KW) that fit; if ``transposed``, they are (C, O, KH, KW),
     each is rotated by 180 degrees, and with stride 2 the pixels of x have zeros between them. ``fill`` chooses the
-    order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. What it finds out about x goes to ``memo``. ``relu``
-    replaces negative sums by 0.
+    order of the loops: `fill_by_tiles` or `panels.fill_by_panels`. ``relu`` replaces negative sums by 0. ``measures``,
+    those of x, are filled.
     """
     filters, lanes = split.rest, vector_lanes(x.dtype)
     out_channels, kernel = filters.shape[1] if transposed else len(filters), filters.shape[2]
@@ -227,8 +227,10 @@ def correlate(x, split, bias, out_size, stride, padding, *, memo, transposed=Fal
         added = np.zeros(grid.panels * width, x.dtype)
         if bias is not None:
             added[:out_channels] = bias
-        images, outputs = Images(pixels, memo.to_fill(x), np.arange(len(x))), Outputs(out, added, relu and not later)
+        images, outputs = Images(pixels, measures, np.arange(len(x))), Outputs(out, added, relu and not later)
         fill(images, Filters(filters, transposed), outputs, grid)
+    else:
+        measures.rows[:] = measures.columns[:] = 0
     out = with_channels(out, out_channels)
     outliers.add_large(x, split, out, stride, padding, transposed)
     if relu and later:
@@ -274,8 +276,9 @@ def conv2d_forward_winograd(
     split = memo.of(weight, outliers.split_filters)
     if not split.fits:
         return indirect.conv2d_forward_indirect(x, weight, bias, **hyper)
-    out = correlate(x, split, bias, out_size, stride[0], padding, memo=memo, relu=relu, fill=fill)
-    apart = outliers.find(x, weight, x.shape[3] * weight.shape[2] ** 2, memo)
+    measures = memo.to_fill(x)
+    out = correlate(x, split, bias, out_size, stride[0], padding, measures, relu=relu, fill=fill)
+    apart = outliers.find(x, measures, split, x.shape[3] * weight.shape[2] ** 2)
     for part, images in outliers.parts(apart, x):
         out[part] = indirect.conv2d_forward_indirect(images, weight, bias, **hyper)
     return out
@@ -315,9 +318,10 @@ def conv2d_backward_input_winograd(
     around = [weight.shape[2] - 1 - p for p in padding]
     around[::2] = [p + skipped for p, skipped in zip(around[::2], before, strict=True)]
     size = tuple(n + skipped for n, skipped in zip(input_size, before, strict=True))
-    grad_x = correlate(grad_out, split, None, size, stride[0], around, memo=memo, transposed=True, fill=fill)
+    measures = memo.to_fill(grad_out)
+    grad_x = correlate(grad_out, split, None, size, stride[0], around, measures, transposed=True, fill=fill)
     grad_x = np.ascontiguousarray(grad_x[:, before[0] :, before[1] :])
-    apart = outliers.find(grad_out, weight, grad_out.shape[3] * weight.shape[2] ** 2, memo)
+    apart = outliers.find(grad_out, measures, split, grad_out.shape[3] * weight.shape[2] ** 2)
     for part, grads in outliers.parts(apart, grad_out):
         grad_x[part] = indirect.conv2d_backward_input_indirect(grads, weight, **sizes)
     return grad_x

@@ -56,7 +56,7 @@ def _integers(floats):
     return np.int32 if floats.itemsize == 4 else np.int64
 
 
-def _empty(maps):
+def empty(maps):
     """Return `Measures` of maps (N, H, W, C) for a kernel to fill."""
     integers, (images, height, width, _) = _integers(maps), maps.shape
     return Measures(memory.empty((images, height), integers), memory.empty((images, width), integers))
@@ -88,22 +88,6 @@ def measure_rows(maps, measures, n, first, end):
         for w in range(width):
             start = (n * height * width + w) * channels
             measures.columns[n, w] = _largest_of(bits[start : start + min(channels, _SAMPLE)])
-
-
-@parallel_kernel(tasks=lambda maps: len(maps))
-def _measure_all(first_task, end_task, maps, measures):
-    for n in range(first_task, end_task):
-        measure_rows(maps, measures, n, 0, maps.shape[1])
-
-
-def measure(maps):
-    """Return the `Measures` of maps (N, H, W, C), C-contiguous, float32 or float64, taken in a pass of their own."""
-    measures = _empty(maps)
-    if maps.size:
-        _measure_all(maps, measures)
-    else:
-        measures.rows[:] = measures.columns[:] = 0
-    return measures.view(maps.dtype)
 
 
 @compiled
@@ -177,14 +161,14 @@ class Memo:
             self._kept[key] = array, find_out(array)
         return self._kept[key][1]
 
-    def knows(self, array):
-        """Return True if something is known of an array of this shape in this memory."""
-        return self._key(array) in self._kept
+    def known(self, array):
+        """Return what is known of an array of this shape in this memory, or None."""
+        return self._kept.get(self._key(array), (None, None))[1]
 
     def to_fill(self, maps):
-        """Return `Measures` of maps (N, H, W, C) for a kernel to fill; they count unless the maps are known."""
-        measures = _empty(maps)
-        self._kept.setdefault(self._key(maps), (maps, measures.view(maps.dtype)))
+        """Return `Measures` of maps (N, H, W, C), which are known from now on, for a kernel to fill."""
+        measures = empty(maps)
+        self._kept[self._key(maps)] = maps, measures.view(maps.dtype)
         return measures
 
     @staticmethod
@@ -303,45 +287,45 @@ def add_large(maps, split, out, stride, padding, transposed):
     _add_products(maps, out, split.large, indices, *((1, stride) if transposed else (stride, 1)))
 
 
-def find(maps, weight, terms, memo=None):
+def find(maps, measures, split, terms):
     """Return the indices of the images that must be excluded when they are filtered.
 
     Parameters
     ----------
     maps : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
         Images, or gradients of outputs.
-    weight : ndarray, shape (C_out, C_in, KH, KW)
+    measures : Measures
+        Of maps.
+    split : Split
+        Of filters that fit.
     terms : int
         Products in a sum.
-    memo : Memo or None
-        Of the convolution.
-
-    Returns
-    -------
-    ndarray of int64; all images where the filters do not fit
-    """
-    memo = memo or Memo()
-    largest = np.array([[memo.of(weight, split_filters).largest]], maps.dtype)  # with NaN no image fits
-    excluded = np.zeros(len(maps), np.bool_)
-    _exclude(maps, memo.of(maps, measure), largest, excluded, *_limits(maps.dtype, terms))
-    return excluded.nonzero()[0]
-
-
-def find_pairs(x, grad_out, memo=None):
-    """Return the indices of the images that must be excluded when they are correlated with their gradients.
-
-    Parameters
-    ----------
-    x, grad_out : ndarray, shapes (N, H, W, C_in) and (N, OH, OW, C_out), C-contiguous
-    memo : Memo or None
-        Of the convolution.
 
     Returns
     -------
     ndarray of int64
     """
-    memo, limits, excluded = memo or Memo(), _limits(x.dtype, grad_out[..., 0].size), np.zeros(len(x), np.bool_)
-    of_x, of_grad = memo.of(x, measure), memo.of(grad_out, measure)
+    excluded = np.zeros(len(maps), np.bool_)
+    largest = np.array([[split.largest]], maps.dtype)
+    _exclude(maps, measures.view(maps.dtype), largest, excluded, *_limits(maps.dtype, terms))
+    return excluded.nonzero()[0]
+
+
+def find_pairs(x, grad_out, of_x, of_grad):
+    """Return the indices of the images that must be excluded when they are correlated with their gradients.
+
+    Parameters
+    ----------
+    x, grad_out : ndarray, shapes (N, H, W, C_in) and (N, OH, OW, C_out), C-contiguous
+    of_x, of_grad : Measures
+        Of these.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    of_x, of_grad = of_x.view(x.dtype), of_grad.view(x.dtype)
+    limits, excluded = _limits(x.dtype, grad_out[..., 0].size), np.zeros(len(x), np.bool_)
     _exclude(x, of_x, of_grad.rows, excluded, *limits)  # an image is multiplied with its own gradient alone
     _exclude(grad_out, of_grad, of_x.rows, excluded, *limits)
     return excluded.nonzero()[0]
@@ -352,6 +336,8 @@ def parts(indices, *arrays):
 
     The definition computes them part by part, so that the copies stay small.
     """
+    if not len(indices):
+        return
     count = max(1, _PART_BYTES // max(1, sum(array[:1].nbytes for array in arrays)))
     for first in range(0, len(indices), count):
         part = indices[first : first + count]

@@ -311,13 +311,15 @@ def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding
     -----
     Cost: as forward. Parallel over ranges of tiles, or over tiles, then over products.
     """
-    memo, everything, of_all = memo or outliers.Memo(), np.arange(len(x)), None
-    if not (memo.knows(x) and memo.knows(grad_out)):  # after this it does
-        of_all = _gradient(x, grad_out, everything, kernel_size, stride, padding, memo)
-    apart = outliers.find_pairs(x, grad_out, memo)
-    if of_all is not None and not len(apart):
-        return of_all
-    total = _gradient(x, grad_out, np.delete(everything, apart), kernel_size, stride, padding, memo)
+    memo, chosen, total = memo or outliers.Memo(), np.arange(len(x)), None
+    problem, measures = (kernel_size, stride, padding), [memo.known(maps) for maps in (x, grad_out)]
+    if None in measures:  # the sum over all images finds out both
+        measures = [memo.to_fill(maps) for maps in (x, grad_out)]
+        total = _gradient(x, grad_out, chosen, *problem, measures)
+    apart = outliers.find_pairs(x, grad_out, *measures)
+    if total is None or len(apart):
+        chosen = np.delete(chosen, apart) if len(apart) else chosen
+        total = _gradient(x, grad_out, chosen, *problem, [outliers.empty(maps) for maps in (x, grad_out)])
     hyper = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     for _, images, grads in outliers.parts(apart, x, grad_out):
         total += indirect_weight.conv2d_backward_weight_indirect(images, grads, kernel_size=kernel_size, **hyper)
@@ -330,17 +332,18 @@ def _chunk_size(tiles, sums_bytes):
     return -(-tiles // -(-tiles // most))
 
 
-def _gradient(x, grad_out, chosen, kernel_size, stride, padding, memo):
+def _gradient(x, grad_out, chosen, kernel_size, stride, padding, measures):
     """Return `conv2d_backward_weight_winograd` of the ``chosen`` images, right if all of them fit.
 
-    What it finds out about x and grad_out goes to ``memo``; if one is not known yet, all images are chosen.
+    It fills ``measures``, those of x and of grad_out, for the chosen images.
     """
     out_channels, inner, lanes = grad_out.shape[3], x.shape[3], vector_lanes(x.dtype)
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
     if not (x.size and grad_out.size and len(chosen)):
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
-    images, grads = (Images(whole_vectors(maps, lanes), memo.to_fill(maps), chosen) for maps in (x, grad_out))
+    pixels = [whole_vectors(maps, lanes) for maps in (x, grad_out)]
+    images, grads = (Images(maps, own, chosen) for maps, own in zip(pixels, measures, strict=True))
     form, channels = form_of(kernel_size[0], stride[0]), images.pixels.shape[3]
     down, across = tiles.tiles_along(*grad_out.shape[1:3], len(form.out_step))
     total = len(chosen) * down * across

@@ -28,6 +28,19 @@ def nchw(maps):
     return maps.transpose(0, 3, 1, 2)
 
 
+def measures_of(maps):
+    """Return what the kernels measure of maps (N, H, W, C); of a column, 16 channels of the first pixel."""
+    return outliers.Measures(np.abs(maps).max((2, 3)), np.abs(maps[:, 0, :, :16]).max(2))
+
+
+def found(maps, filters):
+    return outliers.find(maps, measures_of(maps), outliers.split_filters(filters), filters[0].size).tolist()
+
+
+def found_pairs(x, grad):
+    return outliers.find_pairs(x, grad, measures_of(x), measures_of(grad)).tolist()
+
+
 def exact(function, *arrays, **hyper):
     """Return the definition's result in float64, where nothing overflows."""
     return function(*(a.astype(np.float64) for a in arrays), **HYPER | hyper)
@@ -88,18 +101,6 @@ def test_a_bad_weight_spoils_its_filter_alone(value):
     assert np.isfinite(got[:, np.arange(16) != 3]).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (2, 1, 1, 1), (1, 7, 3, 16), (0, 4, 4, 8)])
-def test_measures_of_images(dtype, shape):
-    x = normal(*shape).astype(dtype)
-    rows, columns = outliers.measure(x)
-    np.testing.assert_array_equal(rows, np.abs(x).max((2, 3)))
-    np.testing.assert_array_equal(columns, np.abs(x[:, 0]).max(2))
-    for value in (-np.inf, np.nan):
-        x[:, -1, -1, -1] = value
-        np.testing.assert_array_equal(outliers.measure(x).rows[:, -1], abs(value))
-
-
 @pytest.mark.parametrize("size", [(1, 3), (4, 4), (9, 14)])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
@@ -116,39 +117,51 @@ def test_the_convolution_and_its_weight_gradient_measure_all_of_their_images(siz
     weight.conv2d_backward_weight_winograd(x, out, kernel_size=(kernel, kernel), memo=of_gradient, **hyper)
     of_input = outliers.Memo()
     correlate.conv2d_backward_input_winograd(out, w, input_size=size, memo=of_input, fill=fill, **hyper)
-    for maps, known in ((x, memo), (x, of_gradient), (out, of_gradient), (out, of_input)):
-        for got, right in zip(known.of(maps, pytest.fail), outliers.measure(maps), strict=True):
+    for maps, own in ((x, memo), (x, of_gradient), (out, of_gradient), (out, of_input)):
+        for got, right in zip(own.known(maps), measures_of(maps), strict=True):
             np.testing.assert_array_equal(got, right)
 
 
-def watched(monkeypatch):
-    """Return a list of the shapes of all arrays that are measured in a pass of their own."""
-    looked = []
-    for name in ("measure", "split_filters"):
-        right = getattr(outliers, name)
-        monkeypatch.setattr(outliers, name, lambda maps, right=right: looked.append(maps.shape) or right(maps))
-    return looked
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [-np.inf, np.nan, -0.0])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (2, 2, 2, 1), (1, 7, 3, 20), (0, 4, 4, 8), (2, 4, 4, 0)])
+def test_measures_of_images_that_are_not_finite_or_empty(dtype, value, shape):
+    x, w, memo = normal(*shape).astype(dtype), normal(16, shape[3], 3, 3, seed=1).astype(dtype), outliers.Memo()
+    x[:, -1, -1, -1:] = value
+    if x.size:
+        with np.errstate(all="ignore"):
+            correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
+        want = measures_of(x)
+    else:
+        correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
+        want = outliers.Measures(np.zeros(shape[:2]), np.zeros(shape[::2]))
+    for got, right in zip(memo.known(x), want, strict=True):
+        np.testing.assert_array_equal(got, right)
 
 
 def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
-    x, grad, w = normal(2, 8, 8, 16), normal(2, 8, 8, 16, seed=2), normal(16, 16, 3, 3, seed=1)
-    spoil(grad.view(), 1e6)
-    memo, looked = outliers.Memo(), watched(monkeypatch)
-    for _ in range(2):
-        outliers.find(x, w, 144, memo)
-        outliers.find(grad, w, 144, memo)
-        found = outliers.find_pairs(x[:], grad[:], memo)
-    assert found.tolist() == [1] and looked == [w.shape, x.shape, grad.shape]
-    outliers.find(x, w, 144)  # without a memo the array may have changed: looked at again
-    assert looked[3:] == [w.shape, x.shape]
-    assert outliers.find_pairs(x[:1], grad[:1], memo).tolist() == [] and len(looked) == 7  # another shape
+    """Two backward passes with other gradients, as with ``retain_graph``; the second gradient has an outlier."""
+    x, w, split_filters, split = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1), outliers.split_filters, []
+    monkeypatch.setattr(outliers, "split_filters", lambda weight: split.append(weight.shape) or split_filters(weight))
+    memo = outliers.Memo()
+    correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
+    for spoiled in ([], [1]):
+        grad = normal(2, 8, 8, 16, seed=2)
+        grad[spoiled] *= np.geomspace(1, 1e6, 8, dtype=np.float32)[:, None]
+        correlate.conv2d_backward_input_winograd(grad, w, input_size=(8, 8), memo=memo, **HYPER)
+        known = memo.known(x[:]), memo.known(grad[:])
+        assert outliers.find_pairs(x, grad, *known).tolist() == spoiled
+        weight.conv2d_backward_weight_winograd(x, grad, kernel_size=(3, 3), memo=memo, **HYPER)
+        assert all(memo.known(maps) is own for maps, own in zip((x, grad), known, strict=True))  # not measured again
+    assert split == [w.shape] and memo.known(x[:1]) is None  # another shape
 
 
 def test_a_memo_keeps_the_memory_that_it_knows():
     memo = outliers.Memo()
     for value in (1.0, 2.0, 3.0):  # without the memo, a new array might lie where the last one was
         maps = np.full((1, 4, 4, 16), value, np.float32)
-        assert (memo.of(maps, outliers.measure).rows == value).all()
+        assert memo.known(maps) is None
+        assert (memo.of(maps, measures_of).rows == value).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -175,7 +188,6 @@ def test_filters_that_are_not_finite_do_not_fit(value):
     weight = normal(4, 4, 3, 3)
     weight[1, 2, 0, 1] = value
     assert not outliers.split_filters(weight).fits
-    assert outliers.find(normal(2, 6, 6, 4), weight, 36).tolist() == [0, 1]
 
 
 def beginning(channels, kernel, scale):
@@ -257,7 +269,7 @@ def test_relu_comes_after_all_that_outliers_add(fill, large_weights, pixel):
 def test_filters_of_many_large_weights_are_left_to_the_definition():
     x, w = normal(2, 8, 8, 16), normal(16, 16, 3, 3, seed=1)
     w[:, :3, 0, 0] *= 1e6
-    assert outliers.find(x, w, 144).tolist() == [0, 1]
+    assert not outliers.split_filters(w).fits
     out = correlate.conv2d_forward_winograd(x, w, None, **HYPER)
     np.testing.assert_array_equal(out, conv2d_forward_indirect(x, w, None, **HYPER))
 
@@ -267,7 +279,7 @@ def test_filters_of_many_large_weights_are_left_to_the_definition():
 def test_a_bad_pixel_excludes_its_own_image_from_the_weight_gradient_and_no_other(value, which):
     maps = [normal(3, 8, 8, 16), normal(3, 8, 8, 16, seed=1)]
     spoil(maps[which], value)
-    assert outliers.find_pairs(*maps).tolist() == [1]
+    assert found_pairs(*maps) == [1]
 
 
 @pytest.mark.slow
@@ -310,8 +322,8 @@ def test_a_weight_gradient_computes_no_image_twice_that_is_known_beforehand(monk
         computed.clear()
         memo = outliers.Memo()
         if known:
-            memo.of(x, outliers.measure)
-            memo.of(grad, outliers.measure)
+            memo.of(x, measures_of)
+            memo.of(grad, measures_of)
         weight.conv2d_backward_weight_winograd(x, grad, kernel_size=(3, 3), memo=memo, **HYPER)
         assert computed == images
 
@@ -323,14 +335,14 @@ def test_the_ratio_between_the_largest_element_and_a_row_or_column_that_excludes
     most_ratio = 256 if dtype == np.float32 else 2.0**37
     x[1, 5, 6, 11] = 8.0  # the largest element by far
     line = [np.s_[1, 2], np.s_[1, :, 2]][axis - 1]
-    for ratio, found in ((0.99, []), (1.0, []), (1.01, [1])):
+    for ratio, excluded in ((0.99, []), (1.0, []), (1.01, [1])):
         x[line] = 0
         x[line][-1, -1] = -8.0 / (most_ratio * ratio)
-        assert outliers.find(x, w, 108).tolist() == found
-        assert outliers.find_pairs(x, np.ones_like(x)).tolist() == found
-        assert outliers.find_pairs(np.ones_like(x), x).tolist() == found
+        assert found(x, w) == excluded
+        assert found_pairs(x, np.ones_like(x)) == excluded
+        assert found_pairs(np.ones_like(x), x) == excluded
     x[line] = 0  # a row or column of zeros does not count
-    assert outliers.find(x, w, 108).tolist() == []
+    assert found(x, w) == []
 
 
 def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
@@ -338,7 +350,7 @@ def test_a_block_of_large_pixels_sets_an_image_apart_whichever_way_it_lies():
     for block in (np.s_[:, :6], np.s_[:6], np.s_[:6, :6]):
         x = normal(2, 12, 12, 16)
         x[1][block] *= 1e6
-        assert outliers.find(x, w, 144).tolist() == [1]
+        assert found(x, w) == [1]
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
@@ -346,4 +358,4 @@ def test_ordinary_images_of_any_scale_are_not_set_apart(scale):
     x, w = normal(64, 8, 8, 16) * np.float32(scale), normal(16, 16, 3, 3, seed=1)
     relu = np.maximum(x, 0) * (np.random.default_rng(2).random(x.shape) < 0.3)
     for maps in (x, relu.astype(np.float32), np.zeros_like(x)):
-        assert not len(outliers.find(maps, w, 144)) and not len(outliers.find_pairs(maps, normal(64, 8, 8, 16)))
+        assert found(maps, w) == found_pairs(maps, normal(64, 8, 8, 16)) == []
