@@ -100,9 +100,9 @@ def is_faster(images, out_size, channels, out_channels, kernel, stride=1):
 
 
 @compiled
-def _transform(pairs, inputs, grads, zeros, chunk, share, grid):
+def _transform(pairs, operands, chunk, share, grid):
     """Transform the tiles ``share`` = (begin, end) of a chunk: those of images and of output gradients."""
-    images, (grad_out, _, chosen) = pairs
+    (images, (grad_out, _, chosen)), (inputs, grads, zeros) = pairs, operands
     _, out_height, out_width, out_channels = grad_out.shape
     form, grad_step = grid.static_form, plane_step(grads, grid)
     x, grad_flat, side = flat(images.pixels), flat(grad_out), len(form.out_step)
@@ -160,23 +160,28 @@ def _multiply(operands, sums, offsets, element, run, chunk, grid):
 
 
 @parallel_task
-def _transform_chunk(first_task, end_task, pairs, inputs, grads, zeros, chunk, grid):
+def _transform_chunk(first_task, end_task, pairs, operands, chunk, grid):
     """Transform the tiles of a chunk, some in each task."""
     share = first_task * _SHARE, min(chunk.count, end_task * _SHARE)
-    _transform(pairs, inputs, grads, zeros, chunk, share, grid)
+    _transform(pairs, operands, chunk, share, grid)
+
+
+@compiled
+def _multiply_panel(operands, sums, offsets, element, panel, chunk, grid):
+    """Add a chunk's products to the sums of all channels with a panel of filters, for one element of the filters."""
+    rows = len(offsets.c_rows)
+    _multiply(operands, sums, offsets, element, Run(panel, 0, rows, panel * rows * grid.width), chunk, grid)
 
 
 @parallel_task
-def _multiply_chunk(first_task, end_task, inputs, grads, sums, zeros, offsets, chunk, grid):
+def _multiply_chunk(first_task, end_task, operands, sums, offsets, chunk, grid):
     """Add the products of a chunk to the sums, those of one element and panel in each task.
 
     The last elements come first. With stride 2 their products take longest, and the threads should end together.
     """
-    operands, rows = Operands(inputs, grads, zeros), len(offsets.c_rows)
     for task in range(first_task, end_task):
-        panel, element = task % grid.panels, FILTER_AREA - 1 - task // grid.panels
-        run = Run(panel, 0, rows, panel * rows * grid.width)
-        _multiply(operands, sums, offsets, element, run, chunk, grid)
+        element = FILTER_AREA - 1 - task // grid.panels
+        _multiply_panel(operands, sums, offsets, element, task % grid.panels, chunk, grid)
 
 
 @team_kernel
@@ -187,11 +192,11 @@ def _sum_together(team, pairs, inputs, grads, sums, offsets, total, grid):
     tiles of a chunk are transformed in parallel, then all products computed in parallel; each task owns its part of
     ``sums``.
     """
-    zeros, own = zeros_beside(grid, sums.dtype), sums[0]
+    operands = Operands(inputs, grads, zeros_beside(grid, sums.dtype))
     for first in range(0, total, grid.tiles):
         chunk = Chunk(first, min(grid.tiles, total - first), min(first, 1))
-        _transform_chunk(team, -(-chunk.count // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
-        _multiply_chunk(team, FILTER_AREA * grid.panels, (inputs, grads, own, zeros, offsets, chunk, grid))
+        _transform_chunk(team, -(-chunk.count // _SHARE), (pairs, operands, chunk, grid))
+        _multiply_chunk(team, FILTER_AREA * grid.panels, (operands, sums[0], offsets, chunk, grid))
 
 
 @parallel_kernel(tasks=lambda inputs: len(inputs))
@@ -201,19 +206,17 @@ def _sum_apart(first_task, end_task, pairs, inputs, grads, sums, offsets, total,
     ``inputs`` (threads, planes of T * C) and ``grads`` (threads, planes of P * T * NR) hold the transformed tiles of a
     chunk.
     """
-    ranges, threads, rows = len(sums), len(inputs), len(offsets.c_rows)
-    zeros = zeros_beside(grid, sums.dtype)
+    ranges, threads, zeros = len(sums), len(inputs), zeros_beside(grid, sums.dtype)
     for thread in range(first_task, end_task):
         operands = Operands(inputs[thread], grads[thread], zeros)
         for part in range(thread, ranges, threads):
             begin, end = part * total // ranges, (part + 1) * total // ranges
             for first in range(begin, end, grid.tiles):
                 chunk = Chunk(first, min(grid.tiles, end - first), min(first - begin, 1))
-                _transform(pairs, inputs[thread], grads[thread], zeros, chunk, (0, chunk.count), grid)
+                _transform(pairs, operands, chunk, (0, chunk.count), grid)
                 for task in range(FILTER_AREA * grid.panels):
-                    panel, element = task % grid.panels, task // grid.panels
-                    run = Run(panel, 0, rows, panel * rows * grid.width)
-                    _multiply(operands, sums[part], offsets, element, run, chunk, grid)
+                    element, panel = task // grid.panels, task % grid.panels
+                    _multiply_panel(operands, sums[part], offsets, element, panel, chunk, grid)
 
 
 @compiled
@@ -265,10 +268,9 @@ def _transform_sums(first_task, end_task, sums, grad_weight, rows, grid):
 
 
 @parallel_task
-def _multiply_runs(first_task, end_task, inputs, grads, grad_weight, zeros, offsets, scratch, grid):
+def _multiply_runs(first_task, end_task, operands, grad_weight, offsets, scratch, grid):
     """Compute some runs in each task; there are as many tasks as there is scratch memory for."""
-    inner, threads, operands = grad_weight.shape[1], len(scratch), Operands(inputs, grads, zeros)
-    chunk = Chunk(0, grid.tiles, 0)
+    inner, threads, chunk = grad_weight.shape[1], len(scratch), Chunk(0, grid.tiles, 0)
     for thread in range(first_task, end_task):
         for task in range(thread, grid.panels * -(-inner // _LONG_RUN), threads):
             first = task // grid.panels * _LONG_RUN
@@ -285,9 +287,9 @@ def _by_runs(team, pairs, inputs, grads, grad_weight, offsets, scratch, grid):
     ``inputs`` and ``grads`` are as in `_sum_together`; ``scratch`` (threads, 36 planes) holds the sums of a run, which
     never leave the second-level cache.
     """
-    zeros, chunk = zeros_beside(grid, grad_weight.dtype), Chunk(0, grid.tiles, 0)
-    _transform_chunk(team, -(-grid.tiles // _SHARE), (pairs, inputs, grads, zeros, chunk, grid))
-    _multiply_runs(team, len(scratch), (inputs, grads, grad_weight, zeros, offsets, scratch, grid))
+    operands = Operands(inputs, grads, zeros_beside(grid, grad_weight.dtype))
+    _transform_chunk(team, -(-grid.tiles // _SHARE), (pairs, operands, Chunk(0, grid.tiles, 0), grid))
+    _multiply_runs(team, len(scratch), (operands, grad_weight, offsets, scratch, grid))
 
 
 def conv2d_backward_weight_winograd(x, grad_out, *, kernel_size, stride, padding, dilation, groups, memo=None):
