@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
@@ -83,7 +84,9 @@ class Index(Function):
         # The memory order of x: the gradient of a channels-last map is channels-last too.
         repeats = any(map(_may_repeat, ctx.key))
         dtype = np.float64 if repeats else grad_out.dtype  # float32 stops growing where an element is selected often
-        grad_x = np.zeros([ctx.shape[i] for i in ctx.order], dtype).transpose(np.argsort(ctx.order))
+        grad_x = kernels.runtime.memory.empty([ctx.shape[i] for i in ctx.order], dtype)
+        grad_x = grad_x.transpose(np.argsort(ctx.order))
+        grad_x[...] = 0
         if repeats:
             np.add.at(grad_x, ctx.key, grad_out)
         else:

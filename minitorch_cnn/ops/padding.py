@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # ours: NumPy's
 
 
-def _padded(x, padding, mode, **options):
-    order = (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))  # feature maps stay channels-last
-    padded = np.pad(x.transpose(order), [padding[i] for i in order], MODES[mode], **options)
+def _in_order(x):
+    """Return the axes of an array in the order in which they lie in memory: feature maps stay channels-last."""
+    return (0, 2, 3, 1) if x.ndim == 4 else tuple(range(x.ndim))
+
+
+def _padded(x, padding, mode):
+    order = _in_order(x)
+    padded = np.pad(x.transpose(order), [padding[i] for i in order], MODES[mode])
     return padded.transpose(np.argsort(order))
+
+
+def _with_border(x, padding, shape, value):
+    """Return an array of a shape that holds x and, around it, a constant."""
+    order = _in_order(x)
+    out = kernels.runtime.memory.empty([shape[i] for i in order], x.dtype).transpose(np.argsort(order))
+    out[...] = value
+    out[tuple(slice(before, before + length) for length, (before, _) in zip(x.shape, padding, strict=True))] = x
+    return out
 
 
 def _folded(grad, padding, add_borders):
@@ -79,7 +93,7 @@ class Pad(Function):
     @staticmethod
     def forward(ctx, x, *, padding, mode, value):
         ctx.padding, ctx.mode = padding, mode
-        return _padded(x, padding, mode, **({"constant_values": value} if mode == "zero" else {}))
+        return _with_border(x, padding, ctx.output_shape, value) if mode == "zero" else _padded(x, padding, mode)
 
     @staticmethod
     def backward(ctx, grad_out):
