@@ -38,7 +38,9 @@ def _winograd(operands):
     def products(a):
         count, pixels, maps = operands(a)
         grid = a["grid"]
-        return len(grid.static_form.points) ** 2 * count * grid.down * grid.across * pixels.shape[3] * maps.shape[3]
+        tiles = count * grid.down * grid.across
+        of_tiles = np.diff(a["order"].needed).sum() if "order" in a else len(grid.static_form.points) ** 2 * tiles
+        return int(of_tiles) * pixels.shape[3] * maps.shape[3]
 
     return products
 
