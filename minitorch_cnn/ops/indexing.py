@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function, Variable
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
-from minitorch_cnn.ops.movement import several_axes, single_axis
+from minitorch_cnn.ops.movement import filled, several_axes, single_axis
 from minitorch_cnn.ops.reads import SamePlace, Selected
 from minitorch_cnn.shapes import ShapeError, memory_order
 from minitorch_cnn.types import Operand, Shape, Size
@@ -84,9 +83,7 @@ class Index(Function):
         # The memory order of x: the gradient of a channels-last map is channels-last too.
         repeats = any(map(_may_repeat, ctx.key))
         dtype = np.float64 if repeats else grad_out.dtype  # float32 stops growing where an element is selected often
-        grad_x = kernels.runtime.memory.empty([ctx.shape[i] for i in ctx.order], dtype)
-        grad_x = grad_x.transpose(np.argsort(ctx.order))
-        grad_x[...] = 0
+        grad_x = filled(ctx.shape, ctx.order, 0, dtype)
         if repeats:
             np.add.at(grad_x, ctx.key, grad_out)
         else:

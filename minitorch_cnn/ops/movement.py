@@ -115,6 +115,13 @@ class Concat(Function):
         return tuple(part if need else None for part, need in zip(parts, ctx.needs_grad, strict=True))
 
 
+def filled(shape, order, value, dtype):
+    """Return an array of a constant in recycled memory, where its axes lie in this order, the slowest first."""
+    out = kernels.runtime.memory.empty([shape[i] for i in order], dtype)
+    out[...] = value
+    return out.transpose(np.argsort(order))
+
+
 def reshape(x: Operand, shape: int | Shape) -> Tensor:
     """Change the shape; the elements keep their row-major order.
 

@@ -12,6 +12,7 @@ from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.indexing import index
+from minitorch_cnn.ops.movement import filled
 from minitorch_cnn.ops.reads import Padded
 from minitorch_cnn.shapes import ShapeError, pair
 from minitorch_cnn.types import Operand
@@ -35,9 +36,7 @@ def _padded(x, padding, mode):
 
 def _with_border(x, padding, shape, value):
     """Return an array of a shape that holds x and, around it, a constant."""
-    order = _in_order(x)
-    out = kernels.runtime.memory.empty([shape[i] for i in order], x.dtype).transpose(np.argsort(order))
-    out[...] = value
+    out = filled(shape, _in_order(x), value, x.dtype)
     out[tuple(slice(before, before + length) for length, (before, _) in zip(x.shape, padding, strict=True))] = x
     return out
 
