@@ -230,7 +230,7 @@ def correlate(x, split, bias, out_size, stride, padding, measures, *, transposed
         images, outputs = Images(pixels, measures, np.arange(len(x))), Outputs(out, added, relu and not later)
         fill(images, Filters(filters, transposed), outputs, grid)
     else:
-        measures.rows[:] = measures.columns[:] = 0
+        measures.clear()
     out = with_channels(out, out_channels)
     outliers.add_large(x, split, out, stride, padding, transposed)
     if relu and later:

@@ -50,6 +50,10 @@ class Measures(NamedTuple):
     def view(self, dtype):
         return Measures(self.rows.view(dtype), self.columns.view(dtype))
 
+    def clear(self):
+        """Set all measures to 0, those of images that no kernel reads."""
+        self.rows[:] = self.columns[:] = 0
+
 
 def _integers(floats):
     """Return the dtype of integers of the same size."""

@@ -343,6 +343,8 @@ def _gradient(x, grad_out, chosen, kernel_size, stride, padding, measures):
     width = nr(x.dtype, out_channels)
     panels = -(-out_channels // width)
     if not (x.size and grad_out.size and len(chosen)):
+        for own in measures:
+            own.clear()
         return np.zeros((out_channels, inner, *kernel_size), x.dtype)
     pixels = [whole_vectors(maps, lanes) for maps in (x, grad_out)]
     images, grads = (Images(maps, own, chosen) for maps, own in zip(pixels, measures, strict=True))

@@ -128,15 +128,14 @@ def test_the_convolution_and_its_weight_gradient_measure_all_of_their_images(siz
 def test_measures_of_images_that_are_not_finite_or_empty(dtype, value, shape):
     x, w, memo = normal(*shape).astype(dtype), normal(16, shape[3], 3, 3, seed=1).astype(dtype), outliers.Memo()
     x[:, -1, -1, -1:] = value
-    if x.size:
-        with np.errstate(all="ignore"):
-            correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
-        want = measures_of(x)
-    else:
-        correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
-        want = outliers.Measures(np.zeros(shape[:2]), np.zeros(shape[::2]))
-    for got, right in zip(memo.known(x), want, strict=True):
-        np.testing.assert_array_equal(got, right)
+    of_gradient = outliers.Memo()
+    with np.errstate(all="ignore"):
+        out = correlate.conv2d_forward_winograd(x, w, None, memo=memo, **HYPER)
+        weight.conv2d_backward_weight_winograd(x, out, kernel_size=(3, 3), memo=of_gradient, **HYPER)
+    want = measures_of(x) if x.size else outliers.Measures(np.zeros(shape[:2]), np.zeros(shape[::2]))
+    for known in (memo.known(x), of_gradient.known(x)):
+        for got, right in zip(known, want, strict=True):
+            np.testing.assert_array_equal(got, right)
 
 
 def test_the_products_of_one_convolution_measure_each_array_once(monkeypatch):
