@@ -4,8 +4,9 @@
     python benchmarks/kernels.py --model lenet5_cifar --batch 128 --threads 1
     python benchmarks/kernels.py --model resnet18 --size 224 --batch 8 --mode inference
 
-GFLOP/s counts the products that a kernel really computes (Winograd's are fewer than those of the definition),
-GB/s each large array once: what has to come from memory or go there, if all else stays in the caches. The limit
+GFLOP/s counts the products that a kernel really computes (Winograd's are fewer than those of the definition; with
+bf16, the two of an instruction count as one), GB/s each large array once: what has to come from memory or go there,
+if all else stays in the caches. The limit
 is the larger of the two shares: of the micro-kernel's speed on numbers in the nearest cache, of a ReLU's on arrays
 larger than any cache. Arrays that still lie in a cache from the kernel before make it more than 100 %.
 """
@@ -201,7 +202,8 @@ def main():
     print(f"{'a step':36}{'':7}{mean * 1e3:9.2f}{peak:9.0f}{memory:7.0f}{'the limits':>14}")
     folder = pathlib.Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"benchmark": "kernels", "model": options.model, "batch": options.batch, "rows": rows}
+    record = {"benchmark": "kernels", "model": options.model, "batch": options.batch, "precision": options.precision}
+    record |= {"rows": rows}
     record |= {"step_ms": [seconds * 1e3 for seconds in times], "peak_gflops": peak, "memory_gbytes": memory}
     (folder / f"kernels_{options.model}.json").write_text(json.dumps(record, indent=1) + "\n")
 
