@@ -109,6 +109,7 @@ _OPERATIONS = {
     "Dropout": lambda torch, x, *, p: torch.nn.functional.dropout(x, p),
     "GELU": lambda torch, x: torch.nn.functional.gelu(x),
     "Index": lambda torch, x, *, key: x[key],
+    "Linear": lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias),
     "LocalResponseNorm": lambda torch, x, **hyper: torch.nn.functional.local_response_norm(x, **hyper),
     "MatMul": lambda torch, a, b: a @ b,
     "MaxPool2d": _max_pool,

@@ -56,9 +56,8 @@ print(explain.BackwardTrace(steps))
 with figures.style():
     figure = figures.blank("Backward, from the loss to the first layer")
     axes = figure.subplots()
-    walk = [step for step in steps if step.op != "Transpose"]  # of a weight, not on the path of the image
-    axes.bar(range(len(walk)), [np.linalg.norm(step.grad_out) for step in walk], color=figures.BLUE)
-    axes.set_xticks(range(len(walk)), [step.op for step in walk], rotation=30, ha="right")
+    axes.bar(range(len(steps)), [np.linalg.norm(step.grad_out) for step in steps], color=figures.BLUE)
+    axes.set_xticks(range(len(steps)), [step.op for step in steps], rotation=30, ha="right")
     axes.set_ylabel("norm of the incoming gradient")
 figures.save(figure, out / "09_norms.png")
 figure

@@ -36,7 +36,7 @@ def unbroadcast(grad, shape):
     new = tuple(range(grad.ndim - len(shape)))
     stretched = tuple(len(new) + i for i, length in enumerate(shape) if length == 1)
     axes = new + stretched
-    if 0 in axes:  # over samples, as for the bias of a linear layer
+    if 0 in axes:  # over samples, as for the bias of a fully connected layer
         return _sum_over_samples(grad, axes=axes).reshape(shape)
     return _sum(grad, axes).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""Matrix products."""
+"""Matrix products, and the fully connected layer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import optional_tensors, tensors
-from minitorch_cnn.ops.arithmetic import add, unbroadcast
+from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.indexing import index
-from minitorch_cnn.ops.movement import reshape, transpose
-from minitorch_cnn.ops.reads import Product
+from minitorch_cnn.ops.movement import reshape
+from minitorch_cnn.ops.reads import Product, Rows
 from minitorch_cnn.ops.reproducible_sum import sums_over_samples
 from minitorch_cnn.shapes import ShapeError
 from minitorch_cnn.types import Operand
@@ -127,6 +127,45 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     return out
 
 
+class Linear(Function):
+    """x @ weight.T + bias."""
+
+    rule = "x gets grad_out @ weight, weight gets grad_out.T @ x, bias gets grad_out summed over the samples"
+    reads, kind = Rows(), "full"
+
+    @staticmethod
+    def macs(call):
+        """Return the multiply-adds: every output element is a sum over the features."""
+        return math.prod(call.shape) * call.shapes[0][1]
+
+    @staticmethod
+    def output_shape(x, weight, bias):
+        return x[0], weight[0]
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        need_x, need_weight, _ = ctx.needs_grad
+        ctx.save(x if need_weight else None, weight if need_x else None)  # the gradient of each reads the other
+        ctx.multiply = kernels.gemm.selection.choose(weight.T, kernels.runtime.precision.get_precision())
+        out = ctx.multiply(x, weight.T)  # (N, in_features) @ (in_features, out_features)
+        return out if bias is None else np.add(out, bias, out=out)
+
+    @staticmethod
+    def backward(ctx, grad_out):
+        x, weight = ctx.saved
+        need_x, need_weight, need_bias = ctx.needs_grad
+        return (
+            ctx.multiply(grad_out, weight) if need_x else None,
+            _weight_gradient(x, grad_out, multiply=ctx.multiply) if need_weight else None,
+            unbroadcast(grad_out, grad_out.shape[1:]) if need_bias else None,
+        )
+
+
+@sums_over_samples
+def _weight_gradient(x, grad_out, *, multiply):
+    return multiply(grad_out.T, x)  # (out_features, N) @ (N, in_features)
+
+
 def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """Fully connected layer: apply one matrix and one bias to the features of every sample.
 
@@ -152,7 +191,7 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
 
     Notes
     -----
-    Gradients: those of `matmul` with the transposed weight; grad_out summed over the samples for bias.
+    Gradients: grad_out @ weight for x, grad_out.T @ x for weight, grad_out summed over the samples for bias.
     Cost: 2*N*in_features*out_features flop for N samples.
     """
     tensors("linear", x=x, weight=weight)
@@ -168,6 +207,5 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     if bias is not None and bias.data.shape != (out_features,):
         raise ShapeError(f"linear: bias - expected shape {(out_features,)}, got {bias.data.shape}")
     rows = x if len(leading) == 1 else reshape(x, (math.prod(leading), in_features))
-    out = matmul(rows, transpose(weight))  # (N, in_features) @ (in_features, out_features)
-    out = out if bias is None else add(out, bias)
+    out = Linear.apply(rows, weight, bias)
     return out if len(leading) == 1 else reshape(out, (*leading, out_features))

@@ -266,6 +266,16 @@ FUNCTIONS = (
         ("matmul: mean over the rows", times(1 / 4, 1), "a mean over the batch"),
     ),
     *family(
+        "matmul",
+        "matmul.Linear",
+        (ops.linear, _ROWS, _SQUARE, normal(4)),
+        ("linear: weight transposed", misread(lambda x, weight: (x, weight.T.copy())), TURNED),
+        ("linear: gradient of the weight transposed", changed(lambda grad: grad.T.copy(), 1), TURNED),
+        ("linear: weight, sum over the batch forgotten", misread(lambda x, weight: (first(x), weight), 1), BATCH),
+        ("linear: bias, sum over the batch forgotten", seeing(first, 2), BATCH),
+        ("linear: bias, mean over the batch", times(1 / 3, 2), "a mean over the batch"),
+    ),
+    *family(
         "movement",
         "movement.Concat",
         (lambda a, b: ops.concat([a, b]), _ROWS, _POSITIVE),

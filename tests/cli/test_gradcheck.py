@@ -11,7 +11,7 @@ def test_the_operations_of_a_family(mcnn):
     assert code == 0, err
     lines = out.splitlines()
     assert lines[0].startswith("matmul.MatMul") and "gradcheck passed: 512 of 512 checked (full)" in lines[0]
-    assert lines[-1] == "passed 1 of 1"
+    assert lines[-1] == "passed 2 of 2"
 
 
 def test_a_wrong_operation_fails(mcnn, monkeypatch):
@@ -19,7 +19,7 @@ def test_a_wrong_operation_fails(mcnn, monkeypatch):
     monkeypatch.setattr(MatMul, "backward", staticmethod(lambda ctx, g: tuple(-grad for grad in right(ctx, g))))
     code, out, _ = mcnn("gradcheck", "matmul", "--json")
     answer = json.loads(out)
-    assert code == 1 and (answer["passed"], answer["of"]) == (0, 1)
+    assert code == 1 and (answer["passed"], answer["of"]) == (1, 2)
     assert "looks like the wrong sign" in answer["checks"][0]["says"]
 
 
@@ -29,7 +29,7 @@ def test_mutants(mcnn):
     lines = out.splitlines()
     assert lines[0].split()[:2] == ["planted", "mistake"]
     assert lines[1].startswith("matmul: b not transposed") and "a transposed factor" in lines[1]
-    assert lines[-1] == f"caught 4 of {len(mutants.select('matmul'))}"
+    assert lines[-1] == f"caught 9 of {len(mutants.select('matmul'))}"
 
 
 def test_mutants_as_json_and_one_that_is_missed(mcnn, monkeypatch):
@@ -37,7 +37,7 @@ def test_mutants_as_json_and_one_that_is_missed(mcnn, monkeypatch):
     monkeypatch.setattr(mutants, "_MUTANTS", (missed, *mutants.select("matmul")))
     code, out, _ = mcnn("gradcheck", "--mutants", "--json")
     answer = json.loads(out)
-    assert code == 1 and (answer["caught"]["full"], answer["of"]) == (4, 5)
+    assert code == 1 and (answer["caught"]["full"], answer["of"]) == (9, 10)
     assert answer["mutants"][0]["full"] == "" and "ratio" in answer["mutants"][1]["full"]
 
 
@@ -48,7 +48,7 @@ def test_an_unknown_family(mcnn):
 
 
 def test_the_code_that_does_the_same_runs(mcnn, capsys):
-    for words, last in ((["--mutants"], "caught 4 of 4"), ([], "matmul.MatMul gradcheck passed")):
+    for words, last in ((["--mutants"], "caught 9 of 9"), ([], "matmul.Linear gradcheck passed")):
         code, out, _ = mcnn("gradcheck", "matmul", *words, "--show-code")
         assert code == 0
         exec(compile(out, "shown", "exec"), {})

@@ -26,7 +26,7 @@ from minitorch_cnn.ops.reads.base import (
     Somewhere,
     UpTo,
 )
-from minitorch_cnn.ops.reads.moves import Joined, Padded, Permuted, Product, Reshaped, Selected
+from minitorch_cnn.ops.reads.moves import Joined, Padded, Permuted, Product, Reshaped, Rows, Selected
 from minitorch_cnn.ops.reads.windows import (
     Resampled,
     TransposedWindows,
@@ -53,6 +53,7 @@ __all__ = [
     "Reads",
     "Resampled",
     "Reshaped",
+    "Rows",
     "SamePlace",
     "Selected",
     "Somewhere",

@@ -64,6 +64,15 @@ class Product(Reads):
 
 
 @dataclass(frozen=True)
+class Rows(Reads):
+    """A fully connected layer: rows (N, in_features), a matrix (out_features, in_features), a bias (out_features,)."""
+
+    def axes(self, call, number):
+        """Return what is read along each axis of one input; see `Reads`."""
+        return ([Along(0), ALL], [Along(1), ALL], [Along(1)])[number]
+
+
+@dataclass(frozen=True)
 class Reshaped(Reads):
     """The same elements in another shape, in row-major order."""
 

@@ -23,7 +23,7 @@ from minitorch_cnn.ops.conv_transpose import ConvTranspose2d
 from minitorch_cnn.ops.dilated_pool import DilatedMaxPool2d
 from minitorch_cnn.ops.fused import BatchNormReLU
 from minitorch_cnn.ops.layer_norm import GroupNorm, LayerNorm, RMSNorm
-from minitorch_cnn.ops.matmul import MatMul
+from minitorch_cnn.ops.matmul import Linear, MatMul
 from minitorch_cnn.ops.movement import Concat
 from minitorch_cnn.ops.norm import BatchNorm, LocalResponseNorm
 from minitorch_cnn.ops.ordering import Cumsum, Prod
@@ -141,6 +141,11 @@ def _conv(builder, call, x, weight, bias):
         dilations=hyper["dilation"],
         group=hyper["groups"],
     )
+
+
+@translates(Linear)
+def _linear(builder, call, x, weight, bias):
+    return builder.add("Gemm", *(name for name in (x, weight, bias) if name is not None), transB=1)
 
 
 @translates(ConvTranspose2d)

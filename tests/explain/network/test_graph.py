@@ -22,10 +22,9 @@ def test_operations_in_order_with_what_they_read():
         "   0  Conv2d in 0                      reads 0.weight, 0.bias",
         "   1  ReLU in 1                        reads 0",
         "   2  Reshape in 2                     reads 1",
-        "   3  MatMul in 3                      reads 2, 3.weight",
-        "   4  Add in 3                         reads 3, 3.bias",
-        "   5  CrossEntropy                     reads 4",
-        "   6  Sum                              reads 5",
+        "   3  Linear in 3                      reads 2, 3.weight, 3.bias",
+        "   4  CrossEntropy                     reads 3",
+        "   5  Sum                              reads 4",
     ]
     assert graph.operations[1].rule == "the gradient passes where x > 0"
 
@@ -59,14 +58,14 @@ def test_a_result_without_a_graph_is_refused():
 
 
 def test_the_drawing_names_every_operation_in_rows_from_left_to_right(tmp_path):
-    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(5)))
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(10)))
     graph = explain.graph(ops.sum(model(images((2, 4)))), model)
     axes = graph.figure().axes[0]
     texts = [text.get_text() for text in axes.texts]
-    assert texts.count("MatMul") == 5 and "3\nbias" in texts
+    assert texts.count("Linear") == 10 and "3\nweight, bias" in texts
     assert [graph_drawing._SHORT.place(number) for number in (0, 6, 7, 13)] == [(0, 0), (6, 0), (0, -1), (6, -1)]
     graph.save(tmp_path / "graph.svg")
-    assert (tmp_path / "graph.svg").read_bytes().count(b">MatMul</text>") == 5
+    assert (tmp_path / "graph.svg").read_bytes().count(b">Linear</text>") == 10
 
 
 def test_the_longest_path_is_the_main_one_and_the_legend_names_what_is_drawn():
@@ -91,7 +90,7 @@ def test_in_a_long_graph_a_layer_is_one_box():
 
     names, counts = box_names(models.create("resnet20"), (2, 3, 8, 8))
     block = ["Conv2d BatchNorm ReLU", "Conv2d BatchNorm", "Add ReLU"]
-    assert names == [block[0], *block, "Index Pad", *block, *block, *block, "Mean", "MatMul Add", "Mean"]
+    assert names == [block[0], *block, "Index Pad", *block, *block, *block, "Mean", "Linear", "Mean"]
     assert counts == [3, 2]
     names, counts = box_names(models.create("densenet121", image_size=32), (2, 3, 32, 32))
     assert counts == [6, 12, 24, 16] and names.count("BatchNorm ReLU Conv2d") == 4 * 2 + 3

@@ -129,6 +129,21 @@ def test_a_unit_is_the_sum_of_its_products(page, cifar4):
     assert outside == 3 * 3  # the first row of each of three windows lies above the image
 
 
+def test_a_unit_of_a_fully_connected_layer_is_the_sum_of_its_products_and_the_bias(page, cifar4):
+    one, model = cifar4.normalised(pictures())[:1], cifar4.model
+    expected = model(Tensor(one)).data[0, 4]
+    page.wait("explorer.choose(explorer.layers.length - 1); explorer.chooseUnit({channel: 4, y: 0, x: 0});")
+    text = page.run("document.querySelector('#unit .chain + p').textContent").replace("\u2212", "-")
+    terms, total = text.split(" = ")
+    *products, bias = terms.replace(" - ", " + -").split(" + ")
+    assert float(total) == pytest.approx(expected, rel=5e-3)
+    assert bias.endswith(" of the bias") and float(bias.split()[0]) == pytest.approx(model.fc.bias.data[4], rel=5e-3)
+    assert len(products) == 7 and products[-1].endswith("from 506 further inputs")
+    factors = [[float(factor.strip("()")) for factor in product.split(" \u00d7 ")] for product in products[:6]]
+    found = sum(x * weight for x, weight in factors) + float(products[-1].split()[0]) + float(bias.split()[0])
+    assert found == pytest.approx(expected, rel=2e-2)
+
+
 def test_the_box_on_the_image_is_the_receptive_field(page, cifar4):
     for layer, (y, x) in (("conv2", (5, 9)), ("conv3", (0, 7)), ("conv4", (3, 0))):
         field = explain.receptive_field(cifar4.model, layer, y, x, input_shape=(1, 3, 32, 32), images=0)
@@ -247,7 +262,7 @@ def test_backward_plays_through_the_layers_in_words(page):
         "[...document.querySelectorAll('#mode button')].at(-1).click();"
         "while (!document.getElementById('rule').textContent) await wait(20);"
     )
-    assert page.run("document.getElementById('rule').textContent").startswith(("Add: both terms get", "MatMul"))
+    assert page.run("document.getElementById('rule').textContent").startswith("Linear: x gets grad_out @ weight")
     assert page.run("document.querySelectorAll('.card.playing').length") == 1
     page.wait("explorer.playing = false;")
 

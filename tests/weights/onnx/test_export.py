@@ -315,4 +315,4 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch, tmp_pat
 
 def test_every_operation_is_translated_or_absent_on_purpose():
     used = {function.__name__ for function in TRANSLATIONS}
-    assert {"Conv2d", "MatMul", "BatchNorm", "Resize", "Index"} <= used
+    assert {"Conv2d", "Linear", "MatMul", "BatchNorm", "Resize", "Index"} <= used

@@ -8,16 +8,16 @@ import {
   Power, PowerOf, ReLU, ReLU6, SiLU, Sigmoid, Softplus, Sqrt, Sub, Tanh, Where,
 } from "./pointwise.mjs";
 import { AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, DilatedMaxPool2d, MaxPool2d } from "./pool.mjs";
-import { Cumsum, LogSoftmax, MatMul, Max, Mean, Prod, Resize, Softmax, Sum, Var } from "./reduce.mjs";
+import { Cumsum, Linear, LogSoftmax, MatMul, Max, Mean, Prod, Resize, Softmax, Sum, Var } from "./reduce.mjs";
 import { Tensor } from "./tensor.mjs";
 
 // By the names of the Python classes of the same operations.
 export const operations = {
   Abs, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Add, AvgPool2d, BatchNorm, BatchNormReLU, BroadcastTo, Clip, Concat,
   Conv2d, ConvTranspose2d, Cumsum, DilatedMaxPool2d, Div, ELU, Exp, GELU, GroupNorm, HardSigmoid, HardSwish, Index,
-  LayerNorm, LeakyReLU, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum, Mean, Minimum, Mish, Mul,
-  PReLU, Pad, PadContinued, Power, PowerOf, Prod, RMSNorm, ReLU, ReLU6, Reshape, Resize, SiLU, Sigmoid, Softmax,
-  Softplus, Sqrt, Sub, Sum, Tanh, Transpose, Var, Where,
+  LayerNorm, LeakyReLU, Linear, LocalResponseNorm, Log, LogSoftmax, MatMul, Max, MaxPool2d, Maximum, Mean, Minimum,
+  Mish, Mul, PReLU, Pad, PadContinued, Power, PowerOf, Prod, RMSNorm, ReLU, ReLU6, Reshape, Resize, SiLU, Sigmoid,
+  Softmax, Softplus, Sqrt, Sub, Sum, Tanh, Transpose, Var, Where,
 };
 
 // Parameters

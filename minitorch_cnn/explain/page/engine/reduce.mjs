@@ -1,5 +1,6 @@
 // Sums, maxima and softmax over axes, matrix products, and interpolation.
 
+import { channelSums } from "./conv.mjs";
 import { matmul, transposed } from "./matmul.mjs";
 import { Tensor, aroundAxis, indicesBy, sizeOf, stridesOf } from "./tensor.mjs";
 
@@ -181,6 +182,21 @@ export const MatMul = {
     const gradA = matmul(grad.data, transposed(b.data, depth, columns), rows, columns, depth);
     const gradB = matmul(transposed(a.data, rows, depth), grad.data, depth, rows, columns);
     return [a.like(gradA), b.like(gradB)];
+  },
+};
+
+// A fully connected layer: x (N, I) x weight^T (I, O) + bias (O).
+export const Linear = {
+  forward({ inputs: [x, weight, bias], shape: [rows, columns] }) {
+    const out = matmul(x.data, transposed(weight.data, ...weight.shape), rows, weight.shape[1], columns);
+    if (bias) for (let i = 0; i < out.length; i++) out[i] += bias.data[i % columns];
+    return new Tensor([rows, columns], out);
+  },
+  backward({ inputs: [x, weight, bias] }, grad) {
+    const [rows, columns] = grad.shape, depth = weight.shape[1];
+    const gradX = matmul(grad.data, weight.data, rows, columns, depth);
+    const gradWeight = matmul(transposed(grad.data, rows, columns), x.data, columns, rows, depth);
+    return [x.like(gradX), weight.like(gradWeight), bias && channelSums(grad)];
   },
 };
 

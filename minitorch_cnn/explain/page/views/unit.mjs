@@ -107,16 +107,19 @@ function pooling(view, node, unit) {
   return box;
 }
 
+// An element of a product of matrices, or of a fully connected layer, whose matrix has a row for each output.
 function product(view, node, unit) {
-  const [x, weight] = node.reads.map((id) => view.session.value(id)), [depth, columns] = weight.shape;
+  const [x, weight, bias] = node.reads.map((id) => (id === null ? null : view.session.value(id)));
+  const depth = x.shape[1], columns = node.shape[1];
   const parts = Array.from({ length: depth }, (_, i) => {
-    const factor = weight.data[i * columns + unit.channel];
+    const factor = weight.data[node.op === "Linear" ? unit.channel * depth + i : i * columns + unit.channel];
     return { i, x: x.data[i], factor, product: x.data[i] * factor };
   }).sort((a, b) => Math.abs(b.product) - Math.abs(a.product));
   const factor = (value) => (value < 0 ? `(${short(value)})` : short(value));
   const terms = parts.slice(0, 6).map((p) => `${short(p.x)} \u00d7 ${factor(p.factor)}`);
   const rest = parts.slice(6).reduce((sum, part) => sum + part.product, 0);
   if (depth > 6) terms.push(`${short(rest)} from ${depth - 6} further inputs`);
+  if (bias) terms.push(`${short(bias.data[unit.channel])} of the bias`);
   return element("p", `${written(terms)} = ${short(unit.value)}`);
 }
 
@@ -176,7 +179,7 @@ export function showUnit(box, view, layer, unit, onWeight) {
   box.append(chain);
   if (own.op === "Conv2d") box.append(convolution(view, own, here, onWeight));
   else if (own.op === "MaxPool2d" || own.op === "AvgPool2d") box.append(pooling(view, own, here));
-  else if (own.op === "MatMul") box.append(product(view, own, here));
+  else if (own.op === "MatMul" || own.op === "Linear") box.append(product(view, own, here));
   else if (own.op === "Add" || own.op === "Mul") {
     const terms = own.reads.map((id) => short(at(view.session.value(id), unit)));
     box.append(element("p", `${own.op === "Add" ? written(terms) : terms.join(" \u00d7 ")} = ${short(value)}`));
