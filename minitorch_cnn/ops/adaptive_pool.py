@@ -30,6 +30,14 @@ def _bins(size, bins):
             yield i, j, (rows, slice(j * width // across, -(-(j + 1) * width // across)))
 
 
+def _windows(size, bins):
+    """Return the settings of the pooling whose windows are the bins; None if the bins overlap or differ in size."""
+    if size[0] % bins[0] or size[1] % bins[1]:
+        return None
+    window = size[0] // bins[0], size[1] // bins[1]
+    return {"kernel_size": window, "stride": window, "padding": (0, 0, 0, 0)}
+
+
 def _adaptive_output_shape(op, x, output_size):
     if len(x) != 4:
         raise ShapeError(f"{op}: x - expected 4 axes (N, C, H, W), got shape {x}{batch_hint(x)}")
@@ -52,6 +60,8 @@ class AdaptiveAvgPool2d(Function):
     def forward(ctx, x, *, output_size):
         pixels = nhwc(x)
         ctx.input_size = pixels.shape[1:3]
+        if windows := _windows(ctx.input_size, output_size):
+            return nchw(kernels.layers.pool.avg_pool2d_forward(pixels, **windows))
         out = np.empty((len(pixels), *output_size, pixels.shape[3]), x.dtype)
         for i, j, bin_ in _bins(ctx.input_size, output_size):
             part = pixels[:, *bin_]
@@ -63,6 +73,9 @@ class AdaptiveAvgPool2d(Function):
     def backward(ctx, grad_out):
         grad_pixels = nhwc(grad_out)
         batch, height, width, channels = grad_pixels.shape
+        if windows := _windows(ctx.input_size, (height, width)):
+            sizes = {"input_size": ctx.input_size, **windows}
+            return nchw(kernels.layers.pool.avg_pool2d_backward(grad_pixels, **sizes))
         grad_x = np.zeros((batch, *ctx.input_size, channels))  # float64: many bins may add up
         for i, j, (rows, columns) in _bins(ctx.input_size, (height, width)):
             area = (rows.stop - rows.start) * (columns.stop - columns.start)
@@ -137,6 +150,10 @@ def adaptive_avg_pool2d(x: Operand, output_size: int | tuple[int | None, ...]) -
         If x is not a Tensor, or a size is not a positive integer.
     ShapeError
         If x does not have four axes, or has no pixels.
+
+    Notes
+    -----
+    Cost: one pass over x where OH divides H and OW divides W; else a pass over each bin.
     """
     tensors("adaptive_avg_pool2d", x=x)
     output_size = pair_or_kept(output_size, "adaptive_avg_pool2d: output_size", x.data.shape[2:])
