@@ -1,8 +1,11 @@
 """Maximum and mean over windows of channels-last maps.
 
-Each output pixel takes one pass over its window, all channels of a pixel together, so that the innermost
-loop runs over contiguous elements. Forward is parallel over images and rows of the output. Backward is
-parallel over images alone, because overlapping windows add to the same pixels.
+Maximum: each output pixel takes one pass over its window, all channels of a pixel together, so that the innermost loop
+runs over contiguous elements. Forward is parallel over images and rows of the output. Backward is parallel over images
+alone, because overlapping windows add to the same pixels.
+
+Mean: a row of outputs first adds up rows of the image, then pixels along the sums. Backward does the same with the
+gradients of the windows that have a pixel. Both are parallel over images and rows of the result.
 """
 
 from functools import lru_cache
@@ -13,6 +16,8 @@ import numpy as np
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
+
+_MANY = 16  # channels that are worth a loop for each pixel; fewer are gathered, unless windows have many columns
 
 
 class Window(NamedTuple):
@@ -26,16 +31,19 @@ class Window(NamedTuple):
     left: int
 
 
-class Lines(NamedTuple):
-    """Windows of average pooling along a row of W*C elements; all int64."""
+class Additions(NamedTuple):
+    """What is added for each row and each pixel of a result: ranges of rows, then of pixels in their sum; int64."""
 
-    height: int  # pixels
-    width: int  # pixels
-    row_stride: int  # pixels
-    top: int  # pixels of padding
-    left: int  # elements of padding
-    padded: int  # elements of a row with its padding
-    channels: int
+    rows: np.ndarray  # (rows of the result, 2): the first, and the end
+    pixels: np.ndarray  # (pixels of a row of the result, 2)
+    elements: np.ndarray  # (T, elements of a row of the result), see `_elements`; T = 0 with `_MANY` channels
+
+
+class Shares(NamedTuple):
+    """What the sum of each window is multiplied by, for each kind of rows of windows: with so many rows of pixels."""
+
+    values: np.ndarray  # (kinds, OW*C), float64
+    kinds: np.ndarray  # (OH,), int64
 
 
 @compiled
@@ -127,93 +135,112 @@ def _add_line(line, total, is_first):
             total[k] += line[k]
 
 
-@parallel_kernel(tasks=lambda x: len(x))
-def _average_forward(first_task, end_task, x, lines, starts, shares, out):
-    """Average x (N, H, W*C) into out (N, OH, OW*C): first down the columns, then along the row of sums.
+@compiled
+def _add_along(line, additions, total):
+    """Fill ``total`` with sums of pixels of a line, after which there is a zero.
 
-    ``starts`` (OW*C,) are the first elements of the windows in a padded row, ``shares`` (OH, OW*C) their weights.
+    Pixel by pixel, 128 channels take half the time of gathering their elements, and 6 channels three times as long.
     """
-    images, out_height, line = out.shape
-    _, height, width = x.shape
-    for n in range(first_task, end_task):
-        sums, total = np.zeros(lines.padded), np.empty(line)  # float64: windows may be large
-        inside = sums[lines.left : lines.left + width]
-        for i in range(out_height):
-            row_above = i * lines.row_stride - lines.top
-            first, end = max(0, row_above), min(height, row_above + lines.height)
-            for h in range(first, end):
-                _add_line(x[n, h], inside, h == first)
-            result, share = out[n, i], shares[i]
-            for k in range(line):
-                total[k] = sums[starts[k]]
-            for v in range(1, lines.width):
-                shifted = sums[v * lines.channels :]
-                for k in range(line):
-                    total[k] += shifted[starts[k]]
-            for k in range(line):
-                result[k] = total[k] * share[k]
+    pixels, elements = additions.pixels, additions.elements
+    channels = len(total) // len(pixels)
+    for t in range(len(elements)):
+        source = elements[t]
+        for k in range(len(total)):
+            total[k] = line[source[k]] + (total[k] if t else 0.0)
+    for p in range(0 if len(elements) else len(pixels)):
+        (first, end), own = pixels[p], total[p * channels : (p + 1) * channels]
+        if first >= end:
+            own[:] = 0
+        for q in range(first, end):
+            _add_line(line[q * channels : (q + 1) * channels], own, q == first)
 
 
-@parallel_kernel(tasks=lambda grad_x: len(grad_x))
-def _average_backward(first_task, end_task, grad_out, window, sources, shares, grad_x):
-    """The backward pass: each element of a row adds up the shares of the windows over it, for all rows of the windows.
+@parallel_kernel(tasks=lambda out: out.shape[0] * out.shape[1])
+def _average_forward(first_task, end_task, x, additions, shares, out):
+    """Average windows of x (N, H, W*C) into out (N, OH, OW*C)."""
+    line, total = np.zeros(x.shape[2] + 1), np.empty(out.shape[2])  # float64: windows may be large
+    sums = line[:-1]
+    for task in range(first_task, end_task):
+        n, i = task // out.shape[1], task % out.shape[1]
+        first, end = additions.rows[i]
+        for h in range(first, end):
+            _add_line(x[n, h], sums, h == first)
+        _add_along(line, additions, total)
+        result, share = out[n, i], shares.values[shares.kinds[i]]
+        for k in range(len(result)):
+            result[k] = total[k] * share[k]
 
-    ``sources`` (T, W*C) are the indices of those windows' outputs in a row, or of a zero where there are fewer than T.
+
+@compiled
+def _add_shares(grad, share, parts, is_first):
+    """parts += grad * share, or parts = grad * share for the first one."""
+    if is_first:
+        for k in range(len(parts)):
+            parts[k] = grad[k] * share[k]
+    else:
+        for k in range(len(parts)):
+            parts[k] += grad[k] * share[k]
+
+
+@parallel_kernel(tasks=lambda grad_x: grad_x.shape[0] * grad_x.shape[1])
+def _average_backward(first_task, end_task, grad_out, additions, shares, grad_x):
+    """The backward pass, from grad_out (N, OH, OW*C) to grad_x (N, H, W*C): a pixel adds up its shares of windows.
+
+    Rows of pixels that lie in the same windows have the same gradient.
     """
-    kernel_height, sh, top = window
-    images, out_height, out_line = grad_out.shape
-    _, height, width = grad_x.shape
-    for n in range(first_task, end_task):
-        parts, line = np.zeros(out_line + 1), np.empty(width)
-        written = 0  # rows of this image that hold a gradient
-        for i in range(out_height):
-            grad, share = grad_out[n, i], shares[i]
-            for k in range(out_line):
-                parts[k] = grad[k] * share[k]
-            for t in range(len(sources)):
-                source = sources[t]
-                for k in range(width):
-                    line[k] = parts[source[k]] + (line[k] if t else 0.0)
-            first, end = max(0, i * sh - top), min(height, i * sh - top + kernel_height)
-            grad_x[n, written:first] = 0
-            for h in range(first, end):
-                _add_line(line, grad_x[n, h], h >= written)
-            written = max(written, end)
-        grad_x[n, written:] = 0
+    line, total, rows = np.zeros(grad_out.shape[2] + 1), np.empty(grad_x.shape[2]), additions.rows
+    parts = line[:-1]
+    for task in range(first_task, end_task):
+        n, h = task // grad_x.shape[1], task % grad_x.shape[1]
+        first, end = rows[h]
+        if task == first_task or h == 0 or first != rows[h - 1, 0] or end != rows[h - 1, 1]:
+            if first >= end:
+                parts[:] = 0
+            for i in range(first, end):
+                _add_shares(grad_out[n, i], shares.values[shares.kinds[i]], parts, i == first)
+            _add_along(line, additions, total)
+        _add_line(total, grad_x[n, h], True)
 
 
-def _channels(pixels, channels):
-    """Return the indices of all elements of some pixels of a row; unsigned, so that none can count from the end."""
-    return (
-        (np.asarray(pixels)[..., None] * channels + np.arange(channels))
-        .reshape(*pixels.shape[:-1], -1)
-        .astype(np.uintp)
-    )
+def _windows(size, out_size, kernel, stride, before):
+    """Return the first and the end of the pixels of each window along an axis, (windows, 2)."""
+    first = np.arange(out_size) * stride - before
+    return np.stack([np.maximum(0, first), np.minimum(size, first + kernel)], axis=1)
 
 
-@lru_cache(maxsize=256)
-def _window_sources(width, out_width, channels, kernel, stride, before):
-    """Return ``sources`` of `_average_backward`; all sizes along a row."""
-    most = -(-kernel // stride)
-    columns = np.arange(width) + before
-    windows = columns // stride - np.arange(most)[::-1, None]
-    over = (windows >= 0) & (windows < out_width) & (columns - windows * stride < kernel)
-    return np.where(np.repeat(over, channels, 1), _channels(windows, channels), out_width * channels).astype(np.uintp)
+def _windows_over(size, out_size, kernel, stride, before):
+    """Return the first and the end of the windows that have each pixel along an axis, (pixels, 2)."""
+    padded = np.arange(size) + before
+    first, end = (padded - kernel) // stride + 1, padded // stride + 1
+    return np.stack([np.maximum(0, first), np.minimum(out_size, end)], axis=1)
+
+
+def _elements(pixels, channels, zero):
+    """Return the indices of all elements that `_add_along` adds, a row for the first of each sum, and so on.
+
+    ``zero`` is the index of a zero, for sums that have fewer elements.
+    """
+    most = np.max(pixels[:, 1] - pixels[:, 0], initial=1)
+    added = pixels[:, :1] + np.arange(most)  # (P, T)
+    indices = added[..., None] * channels + np.arange(channels)  # (P, T, C)
+    indices = np.where((added < pixels[:, 1:])[..., None], indices, zero)
+    return np.ascontiguousarray(indices.swapaxes(0, 1).reshape(most, -1).astype(np.uintp))
 
 
 @lru_cache(maxsize=256)
 def _average_plan(size, out_size, channels, kernel_size, stride, padding, count_include_pad):
-    """Return lines, starts and shares of `_average_forward`."""
-    top, bottom, left, right = padding
-    starts = _channels(np.arange(out_size[1]) * stride[1], channels)
-    inside = []
-    for axis, before in enumerate((top, left)):
-        first = np.arange(out_size[axis]) * stride[axis] - before
-        inside.append(np.minimum(first + kernel_size[axis], size[axis]) - np.maximum(first, 0))
-    counts = np.outer(*inside) if not count_include_pad else np.full(out_size, kernel_size[0] * kernel_size[1])
-    shares = np.repeat(1 / counts, channels, axis=1)
-    padded = (left + size[1] + right) * channels
-    return Lines(*kernel_size, stride[0], top, left * channels, padded, channels), starts, shares
+    """Return the `Additions` of the forward and of the backward pass, and the `Shares`."""
+    axes = list(zip(size, out_size, kernel_size, stride, padding[::2], strict=True))
+    both, gathers = [], max(channels, kernel_size[1]) < _MANY
+    for ranges, length in ((_windows, size[1]), (_windows_over, out_size[1])):
+        rows, pixels = (ranges(*axis) for axis in axes)
+        elements = _elements(pixels, channels, length * channels) if gathers else np.zeros((0, 0), np.uintp)
+        both.append(Additions(rows, pixels, elements))
+    rows, columns = (end - first for first, end in (both[0].rows.T, both[0].pixels.T))
+    if count_include_pad:
+        rows, columns = (np.full(*pair) for pair in zip(out_size, kernel_size, strict=True))
+    rows, kinds = np.unique(rows, return_inverse=True)
+    return *both, Shares(np.repeat(1 / np.outer(rows, columns), channels, axis=1), kinds)
 
 
 def _empty_output(x, kernel_size, stride, padding):
@@ -288,8 +315,8 @@ def avg_pool2d_forward(x, *, kernel_size, stride, padding, count_include_pad=Tru
     out = _empty_output(x, kernel_size, stride, padding)
     if out.size:
         sizes = x.shape[1:3], out.shape[1:3], x.shape[3]
-        plan = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
-        _average_forward(_lines(x), *plan, _lines(out))
+        additions, _, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
+        _average_forward(_lines(x), additions, shares, _lines(out))
     return out
 
 
@@ -308,9 +335,7 @@ def avg_pool2d_backward(grad_out, *, input_size, kernel_size, stride, padding, c
     ndarray, shape (N, H, W, C)
     """
     grad_x = memory.empty((len(grad_out), *input_size, grad_out.shape[3]), grad_out.dtype)
-    sizes = input_size, grad_out.shape[1:3], grad_out.shape[3]
-    *_, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
-    sources = _window_sources(input_size[1], sizes[1][1], sizes[2], kernel_size[1], stride[1], padding[2])
-    window = kernel_size[0], stride[0], padding[0]
-    _average_backward(_lines(grad_out), window, sources, shares, _lines(grad_x))
+    sizes = tuple(input_size), grad_out.shape[1:3], grad_out.shape[3]
+    _, additions, shares = _average_plan(*sizes, kernel_size, stride, padding, count_include_pad)
+    _average_backward(_lines(grad_out), additions, shares, _lines(grad_x))
     return grad_x

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minitorch_kernels import reference
@@ -60,6 +60,9 @@ def test_maximum_agrees_with_the_textbook(dtype, levels, case):
 @pytest.mark.parametrize("include", [True, False])
 @settings(max_examples=60, deadline=None)
 @given(case=cases())
+@example(((2, 16, 5, 6), {"kernel_size": (3, 2), "stride": (2, 2), "padding": (1, 1, 0, 1)}))
+@example(((2, 3, 4, 40), {"kernel_size": (2, 17), "stride": (1, 3), "padding": (1, 0, 5, 0)}))
+@example(((1, 3, 7, 9), {"kernel_size": (1, 2), "stride": (3, 4), "padding": (0, 0, 0, 0)}))  # pixels in no window
 def test_average_agrees_with_the_textbook(dtype, include, case):
     shape, window = case
     x = maps(shape)
