@@ -84,9 +84,9 @@ class GELU(Elementwise):
 
 
 def sigmoid_array(x):
-    """Return 1 / (1 + exp(-x)) for an array; exp(-|x|) cannot overflow, and stays precise where it is tiny."""
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, 1) / (1 + small)
+    """Return 1 / (1 + exp(-x)) for an array; it never overflows, and stays precise where it is tiny."""
+    flat, _, restore = memory_flat(x)
+    return restore(kernels.layers.sigmoid.sigmoid_forward(flat))
 
 
 def softplus_array(x, beta=1.0):
@@ -108,8 +108,8 @@ class Sigmoid(Elementwise):
 
     @staticmethod
     def backward(ctx, grad_out):
-        (out,) = ctx.saved
-        return grad_out * out * (1 - out)
+        flat, order, restore = memory_flat(ctx.saved[0])
+        return restore(kernels.layers.sigmoid.sigmoid_backward(memory_flat(grad_out, order)[0], flat))
 
 
 class Tanh(Elementwise):

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
+from minitorch_cnn.shapes import memory_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -44,14 +46,14 @@ class SiLU(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
+        flat, ctx.order, restore = memory_flat(x)
         ctx.save(x)
-        return x * sigmoid_array(x)
+        return restore(kernels.layers.sigmoid.silu_forward(flat))
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        s = sigmoid_array(x)
-        return grad_out * (s * (1 + x * (1 - s)))
+        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
+        return restore(kernels.layers.sigmoid.silu_backward(memory_flat(grad_out, order)[0], flat))
 
 
 class Mish(Elementwise):

@@ -9,10 +9,12 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.layers import batch_norm as batch_norm
     from minitorch_kernels.layers import batch_norm_relu as batch_norm_relu
     from minitorch_kernels.layers import elementwise as elementwise
+    from minitorch_kernels.layers import exponential as exponential
     from minitorch_kernels.layers import gelu as gelu
     from minitorch_kernels.layers import optimizer as optimizer
     from minitorch_kernels.layers import pool as pool
     from minitorch_kernels.layers import reduction as reduction
     from minitorch_kernels.layers import response_norm as response_norm
+    from minitorch_kernels.layers import sigmoid as sigmoid
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)

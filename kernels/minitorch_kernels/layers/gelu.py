@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from minitorch_kernels.layers.exponential import exponential
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.jit import compiled
@@ -25,28 +26,15 @@ _P = tuple(map(np.float32, (0.5, 0.4384967614, 0.1833848503, 0.0406837534, 0.004
 _Q = tuple(map(np.float32, (1, 1.6748785093, 1.2031245603, 0.4698659099, 0.1019853852, 0.0103367788)))
 _END = np.float32(14.6)
 _STEPS = np.float32(256)  # of t in 1: the square of t, rounded down to a step, has at most 24 bits, so it is exact
-_LOG2E = np.float32(1.44269504)
-_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # a multiple of the first part is exact
-_INVERSES = tuple(np.float32(1 / n) for n in range(1, 8))
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _DENSITY_AT_0 = np.float32(1 / math.sqrt(2 * math.pi))
-_LOWEST = 160  # 2**-160 is 0 in float32
-# A constant of the compiled code: as an argument it might overlap the output, and the loop would run one by one.
-_POWERS_OF_2 = np.exp2(np.arange(-_LOWEST, 1)).astype(np.float32)
 
 
 @compiled
 def _exponential(t):
     """Return exp(-t**2 / 2) for 0 <= t <= 14.6, to the last digit: t**2 is not rounded."""
-    i1, i2, i3, i4, i5, i6, i7 = _INVERSES
     step = np.float32(np.int32(t * _STEPS)) / _STEPS
-    exponent = -_HALF * step * step
-    n = np.int32(exponent * _LOG2E - _HALF)
-    whole = np.float32(n)
-    r = (exponent - whole * _LN2_HIGH) - whole * _LN2_LOW - _HALF * (t - step) * (t + step)  # -0.41 to 0.35
-    series = _ONE + r * i4 * (_ONE + r * i5 * (_ONE + r * i6 * (_ONE + r * i7)))
-    series = _ONE + r * i1 * (_ONE + r * i2 * (_ONE + r * i3 * series))
-    return series * _POWERS_OF_2[np.uintp(n + _LOWEST)]
+    return exponential(-_HALF * step * step, -_HALF * (t - step) * (t + step))
 
 
 @compiled

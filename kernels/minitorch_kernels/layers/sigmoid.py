@@ -1,0 +1,102 @@
+"""Sigmoid, s(x) = 1 / (1 + exp(-x)), and SiLU, x * s(x).
+
+With e = exp(-|x|), which cannot overflow, s(x) = 1 / (1 + e) where x >= 0 and e / (1 + e) elsewhere. So it keeps its
+digits where it is tiny. NumPy computes float64.
+"""
+
+import numpy as np
+
+from minitorch_kernels.layers.exponential import LOWEST, exponential
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.chunks import BLOCK, blocks
+from minitorch_kernels.runtime.jit import compiled
+from minitorch_kernels.runtime.threads import parallel_kernel
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+@compiled
+def _sigmoid(x):
+    """Return s(x) in float32; NaN stays NaN."""
+    exponent = -x if x > _ZERO else x
+    e = exponential(exponent if exponent > LOWEST else LOWEST, _ZERO)
+    value = (e if x < _ZERO else _ONE) / (_ONE + e)
+    return value if x == x else x
+
+
+@parallel_kernel(tasks=lambda x: blocks(x))
+def _sigmoid_forward(begin, end, x, out):
+    begin, end = begin * BLOCK, end * BLOCK
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(x)):
+        out[i] = _sigmoid(x[i])
+
+
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
+def _sigmoid_backward(begin, end, grad_out, out, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
+    grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
+    for i in range(len(out)):
+        grad_x[i] = grad_out[i] * out[i] * (1 - out[i])
+
+
+@parallel_kernel(tasks=lambda x: blocks(x))
+def _silu_forward(begin, end, x, out):
+    begin, end = begin * BLOCK, end * BLOCK
+    x, out = x[begin:end], out[begin:end]
+    for i in range(len(x)):
+        out[i] = x[i] * _sigmoid(x[i])
+
+
+@parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
+def _silu_backward(begin, end, grad_out, x, grad_x):
+    begin, end = begin * BLOCK, end * BLOCK
+    grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
+    for i in range(len(x)):
+        s = _sigmoid(x[i])
+        grad_x[i] = grad_out[i] * (s * (_ONE + x[i] * (_ONE - s)))
+
+
+def sigmoid_forward(x):
+    """Return 1 / (1 + exp(-x)), within 3 units in the last place.
+
+    Parameters
+    ----------
+    x : ndarray, 1-D, C-contiguous, float32 or float64
+
+    Returns
+    -------
+    ndarray, the shape of x
+    """
+    if x.dtype == np.float64:
+        e = np.exp(-np.abs(x))
+        return np.where(x < 0, e, 1) / (1 + e)
+    out = memory.empty_like(x)
+    _sigmoid_forward(x, out)
+    return out
+
+
+def sigmoid_backward(grad_out, out):
+    """Return grad_out * out * (1 - out)."""
+    grad_x = memory.empty_like(out)
+    _sigmoid_backward(grad_out, out, grad_x)
+    return grad_x
+
+
+def silu_forward(x):
+    """Return x / (1 + exp(-x)); x as in `sigmoid_forward`."""
+    if x.dtype == np.float64:
+        return x * sigmoid_forward(x)
+    out = memory.empty_like(x)
+    _silu_forward(x, out)
+    return out
+
+
+def silu_backward(grad_out, x):
+    """Return grad_out * s * (1 + x * (1 - s)), s the sigmoid of x."""
+    if x.dtype == np.float64:
+        s = sigmoid_forward(x)
+        return grad_out * (s * (1 + x * (1 - s)))
+    grad_x = memory.empty_like(x)
+    _silu_backward(grad_out, x, grad_x)
+    return grad_x
