@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
@@ -128,15 +129,6 @@ def _weights(lengths, size, mode, antialias, align_corners, factors):
     return [interpolation_weights(n, out, mode, antialias, align_corners, factor) for n, out, factor in sides]
 
 
-def _along(axis, length, to, of, weights, pixels):
-    """Return ``length`` pixels along one axis of (N, H, W, C): each the sum of weights * pixels, in a fixed order."""
-    before = (slice(None),) * axis
-    out = np.zeros((*pixels.shape[:axis], length, *pixels.shape[axis + 1 :]))  # float64: sums lose no digits
-    for i, j, weight in zip(to, of, weights, strict=True):
-        out[(*before, i)] += weight * pixels[(*before, j)]
-    return out.astype(pixels.dtype)
-
-
 def _taps(axis, length, out_length, hyper):
     """Return the input pixels that one period of output pixels reads, and the step to the next; see `Resampled`."""
     aligned = hyper["align_corners"]
@@ -174,14 +166,16 @@ class Resize(Function):
     def forward(ctx, x, **hyper):
         ctx.weights, ctx.size = _weights(x.shape[2:], **hyper), x.shape[2:]  # the map is linear: x is not needed
         (height, width), (rows, columns) = hyper["size"], ctx.weights
-        tall = _along(1, height, *rows, nhwc(x))  # (N, H, W, C) -> (N, OH, W, C)
-        return nchw(_along(2, width, *columns, tall))  # -> (N, OH, OW, C)
+        weighted_sums = kernels.layers.resample.weighted_sums
+        tall = weighted_sums(nhwc(x), 1, height, *rows)  # (N, H, W, C) -> (N, OH, W, C)
+        return nchw(weighted_sums(tall, 2, width, *columns))  # -> (N, OH, OW, C)
 
     @staticmethod
     def backward(ctx, grad_out):
         (height, width), ((i, y, rows), (j, x, columns)) = ctx.size, ctx.weights
-        tall = _along(2, width, x, j, columns, nhwc(grad_out))  # the transposed map: (N, OH, OW, C) -> (N, OH, W, C)
-        return nchw(_along(1, height, y, i, rows, tall))
+        weighted_sums = kernels.layers.resample.weighted_sums  # the transposed map: outputs and inputs change places
+        tall = weighted_sums(nhwc(grad_out), 2, width, x, j, columns)  # (N, OH, OW, C) -> (N, OH, W, C)
+        return nchw(weighted_sums(tall, 1, height, y, i, rows))
 
 
 def resize(

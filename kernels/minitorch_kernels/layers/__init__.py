@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.layers import optimizer as optimizer
     from minitorch_kernels.layers import pool as pool
     from minitorch_kernels.layers import reduction as reduction
+    from minitorch_kernels.layers import resample as resample
     from minitorch_kernels.layers import response_norm as response_norm
     from minitorch_kernels.layers import sigmoid as sigmoid
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
