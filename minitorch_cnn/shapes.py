@@ -194,28 +194,23 @@ def memory_order(x):
     return sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis))
 
 
-def memory_flat(x, order=None):
-    """Return ``x`` as a flat contiguous array in memory order, and a function that restores the shape.
+def on_flat(kernel, *arrays):
+    """Call a kernel of flat arrays with arrays of one shape.
 
     Parameters
     ----------
-    x : ndarray, any shape
-    order : list of int or None
-        Axes from slowest to fastest; None uses the order of ``x``, so that a dense array is not copied.
-        Two arrays flattened with the same order match element by element.
+    kernel : callable
+        Takes contiguous arrays of shape (size,), and returns one.
+    arrays : ndarray, all of one shape
+        Flattened in the memory order of the last one, so that a dense array is not copied.
 
     Returns
     -------
-    flat : ndarray, shape (x.size,), C-contiguous; a view of ``x`` if it is dense in that order
-    order : list of int
-    restore : callable
-        ``restore(flat)`` returns an array of the shape and memory order of ``x``.
+    ndarray
+        What the kernel returns, in the shape and the memory order of the last array.
     """
-    order = memory_order(x) if order is None else order
-    permuted = x.transpose(order)
-    inverse = sorted(range(x.ndim), key=order.__getitem__)
-    return (
-        np.ascontiguousarray(permuted).reshape(-1),
-        order,
-        lambda flat: flat.reshape(permuted.shape).transpose(inverse),
-    )
+    order = memory_order(arrays[-1])
+    permuted = [array.transpose(order) for array in arrays]
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    flat = kernel(*(np.ascontiguousarray(array).reshape(-1) for array in permuted))
+    return flat.reshape(permuted[-1].shape).transpose(inverse)

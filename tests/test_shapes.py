@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitorch_cnn import shapes
-from minitorch_cnn.shapes import ShapeError, conv_output_size, memory_flat, nchw, nhwc, padding4, pair
+from minitorch_cnn.shapes import ShapeError, conv_output_size, nchw, nhwc, on_flat, padding4, pair
 
 small = st.integers(1, 12)
 
@@ -81,14 +81,18 @@ def test_one_channel_is_both_layouts():
 
 
 @given(order=st.permutations(range(3)))
-def test_memory_flat_is_a_view_of_dense_memory_and_comes_back(order):
+def test_a_kernel_of_flat_arrays_gets_views_in_the_memory_order_of_the_last_one(order):
     x = np.arange(24.0).reshape(2, 3, 4).transpose(order)
-    flat, axes, restore = memory_flat(x)
-    assert np.shares_memory(flat, x) and flat.flags.c_contiguous
-    np.testing.assert_array_equal(flat, np.arange(24.0))
-    np.testing.assert_array_equal(restore(flat), x)
-    other, _, _ = memory_flat(np.ascontiguousarray(x), axes)
-    np.testing.assert_array_equal(other, flat)
+    other = -np.ascontiguousarray(x)
+
+    def kernel(*flat):
+        assert np.shares_memory(flat[1], x) and all(array.flags.c_contiguous for array in flat)
+        np.testing.assert_array_equal(flat[1], np.arange(24.0))
+        return 3 * flat[0] + flat[1]
+
+    got = on_flat(kernel, other, x)
+    np.testing.assert_array_equal(got, -2 * x)
+    assert got.strides == x.strides
 
 
 def test_only_shapes_makes_feature_maps_contiguous():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import minitorch_kernels as kernels
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
-from minitorch_cnn.shapes import memory_flat
+from minitorch_cnn.shapes import on_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -26,16 +27,13 @@ class ReLU(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        flat, ctx.order, restore = memory_flat(x)
-        out = restore(kernels.layers.elementwise.relu_forward(flat))
+        out = on_flat(kernels.layers.elementwise.relu_forward, x)
         ctx.save(out)  # out > 0 where x > 0, and the next layer saves out anyway
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        (out,) = ctx.saved
-        flat, order, restore = memory_flat(out, ctx.order)
-        return restore(kernels.layers.elementwise.relu_backward(memory_flat(grad_out, order)[0], flat))
+        return on_flat(kernels.layers.elementwise.relu_backward, grad_out, ctx.saved[0])
 
     @staticmethod
     def choices(ctx):
@@ -50,15 +48,14 @@ class LeakyReLU(Elementwise):
 
     @staticmethod
     def forward(ctx, x, *, negative_slope):
-        flat, ctx.order, restore = memory_flat(x)
         ctx.slope = negative_slope
         ctx.save(x)
-        return restore(kernels.layers.elementwise.leaky_relu_forward(flat, negative_slope))
+        return on_flat(partial(kernels.layers.elementwise.leaky_relu_forward, slope=negative_slope), x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.layers.elementwise.leaky_relu_backward(memory_flat(grad_out, order)[0], flat, ctx.slope))
+        backward = partial(kernels.layers.elementwise.leaky_relu_backward, slope=ctx.slope)
+        return on_flat(backward, grad_out, ctx.saved[0])
 
     @staticmethod
     def choices(ctx):
@@ -73,20 +70,17 @@ class GELU(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        flat, ctx.order, restore = memory_flat(x)
         ctx.save(x)
-        return restore(kernels.layers.gelu.gelu_forward(flat))
+        return on_flat(kernels.layers.gelu.gelu_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.layers.gelu.gelu_backward(memory_flat(grad_out, order)[0], flat))
+        return on_flat(kernels.layers.gelu.gelu_backward, grad_out, ctx.saved[0])
 
 
 def sigmoid_array(x):
     """Return 1 / (1 + exp(-x)) for an array; it never overflows, and stays precise where it is tiny."""
-    flat, _, restore = memory_flat(x)
-    return restore(kernels.layers.sigmoid.sigmoid_forward(flat))
+    return on_flat(kernels.layers.sigmoid.sigmoid_forward, x)
 
 
 def softplus_array(x, beta=1.0):
@@ -108,8 +102,7 @@ class Sigmoid(Elementwise):
 
     @staticmethod
     def backward(ctx, grad_out):
-        flat, order, restore = memory_flat(ctx.saved[0])
-        return restore(kernels.layers.sigmoid.sigmoid_backward(memory_flat(grad_out, order)[0], flat))
+        return on_flat(kernels.layers.sigmoid.sigmoid_backward, grad_out, ctx.saved[0])
 
 
 class Tanh(Elementwise):
@@ -120,15 +113,13 @@ class Tanh(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        flat, ctx.order, restore = memory_flat(x)
-        out = restore(kernels.layers.elementwise.tanh_forward(flat))
+        out = on_flat(kernels.layers.elementwise.tanh_forward, x)
         ctx.save(out)
         return out
 
     @staticmethod
     def backward(ctx, grad_out):
-        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.layers.elementwise.tanh_backward(memory_flat(grad_out, order)[0], flat))
+        return on_flat(kernels.layers.elementwise.tanh_backward, grad_out, ctx.saved[0])
 
 
 def relu(x: Operand) -> Tensor:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import Everything, Inputs, SamePlace
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.shapes import ShapeError, on_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -37,12 +38,11 @@ class ReLU6(_Pieces):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return np.clip(x, 0, 6)
+        return on_flat(kernels.layers.pieces.relu6_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        return np.where((x <= 0) | (x >= 6), 0, grad_out)  # NaN lets the gradient pass, as in relu
+        return on_flat(kernels.layers.pieces.relu6_backward, grad_out, ctx.saved[0])
 
 
 class HardSigmoid(_Pieces):
@@ -54,12 +54,11 @@ class HardSigmoid(_Pieces):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return np.clip(x + 3, 0, 6) / 6
+        return on_flat(kernels.layers.pieces.hard_sigmoid_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        return np.where((x > -3) & (x < 3), grad_out / 6, 0)
+        return on_flat(kernels.layers.pieces.hard_sigmoid_backward, grad_out, ctx.saved[0])
 
 
 class HardSwish(_Pieces):
@@ -71,12 +70,11 @@ class HardSwish(_Pieces):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return x * np.clip(x + 3, 0, 6) / 6
+        return on_flat(kernels.layers.pieces.hard_swish_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        return np.where(x <= -3, 0, np.where(x < 3, grad_out * (x / 3 + 0.5), grad_out))
+        return on_flat(kernels.layers.pieces.hard_swish_backward, grad_out, ctx.saved[0])
 
 
 class PReLU(Function):

@@ -12,7 +12,7 @@ from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
-from minitorch_cnn.shapes import memory_flat
+from minitorch_cnn.shapes import on_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -46,14 +46,12 @@ class SiLU(Elementwise):
 
     @staticmethod
     def forward(ctx, x):
-        flat, ctx.order, restore = memory_flat(x)
         ctx.save(x)
-        return restore(kernels.layers.sigmoid.silu_forward(flat))
+        return on_flat(kernels.layers.sigmoid.silu_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        flat, order, restore = memory_flat(ctx.saved[0], ctx.order)
-        return restore(kernels.layers.sigmoid.silu_backward(memory_flat(grad_out, order)[0], flat))
+        return on_flat(kernels.layers.sigmoid.silu_backward, grad_out, ctx.saved[0])
 
 
 class Mish(Elementwise):

@@ -40,7 +40,7 @@ class Additions(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """What the sum of each window is multiplied by, for each kind of rows of windows: with so many rows of pixels."""
+    """What the sum of a window is multiplied by; rows of windows of one kind have the same number of rows of pixels."""
 
     values: np.ndarray  # (kinds, OW*C), float64
     kinds: np.ndarray  # (OH,), int64
