@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.layers import elementwise as elementwise
     from minitorch_kernels.layers import exponential as exponential
     from minitorch_kernels.layers import gelu as gelu
+    from minitorch_kernels.layers import group_norm as group_norm
     from minitorch_kernels.layers import optimizer as optimizer
     from minitorch_kernels.layers import pieces as pieces
     from minitorch_kernels.layers import pool as pool
