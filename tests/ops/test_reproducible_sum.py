@@ -27,6 +27,8 @@ CASES = {
     ),
     "linear": (ops.linear, (20,), (5,), (5, 20), (5,)),
     "scaled": (ops.mul, (3, 4), (3, 4), (3, 1)),
+    "group norm": (lambda x, *affine: ops.group_norm(x, 2, *affine), (6, 5, 3), (6, 5, 3), (6,), (6,)),
+    "layer norm": (lambda x, *affine: ops.layer_norm(x, (4, 2), *affine), (3, 4, 2), (3, 4, 2), (4, 2), (4, 2)),
 }
 
 
