@@ -4,8 +4,8 @@ Maps are (N, P, C): samples, pixels, channels, and a part is a group of channels
 has a single pixel, whose channels are all elements of a row, and one group. Sums are made in float64, for each channel
 first and then for the channels of a group.
 
-NumPy's operations, one after the other, took 25 ms for 8 groups of 64 images of 64 channels and 32 x 32 pixels, and 31
-more backward; one by one per sample, on two cores, the kernels take 2 and 4.
+For 64 images of 64 channels in 8 groups, with 32 x 32 pixels, the kernels take 2 ms forward and 4 ms backward on two
+cores. NumPy's operations, one after the other, took 25 and 31.
 """
 
 from typing import NamedTuple
@@ -124,7 +124,8 @@ def _backward(first_task, end_task, grad_out, norm, weight, normal, inv_std, par
         for p in range(pixels):
             grad, line, result = grad_out[n, p], normal[n, p], grad_x[n, p]
             for c in range(channels):
-                result[c] = (grad[c] * weight[c] - own.mean[c] - line[c] * projection[c]) * own.scale[c]
+                own_grad = np.float64(grad[c]) * weight[c]  # the mean is as exact, and may be nearly the same
+                result[c] = (own_grad - own.mean[c] - line[c] * projection[c]) * own.scale[c]
 
 
 def group_norm_forward(x, norm, weight, bias):
