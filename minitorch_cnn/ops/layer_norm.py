@@ -54,9 +54,9 @@ class _Norm(Function):
     @classmethod
     def backward(cls, ctx, grad_out):
         (normal, inv_std, weight), ((samples, *others), channels, _, groups) = ctx.saved, ctx.sizes
-        grads, normal = (_maps(array, ctx.sizes) for array in (grad_out, normal))
+        grad_maps, normal = (_maps(array, ctx.sizes) for array in (grad_out, normal))
         weight, inv_std = None if weight is None else weight.reshape(-1), inv_std.reshape(-1, groups)
-        grad_x, parts = kernels.layers.group_norm.group_norm_backward(grads, ctx.norm, weight, normal, inv_std)
+        grad_x, parts = kernels.layers.group_norm.group_norm_backward(grad_maps, ctx.norm, weight, normal, inv_std)
         grads = [_from_maps(grad_x, grad_out.shape)]
         for sums, shape in zip(parts, ctx.affine, strict=True):
             of_samples = sums.reshape(samples, math.prod(others), channels)

@@ -78,6 +78,13 @@ def add(a, b):
     return np.ndarray(a.shape, a.dtype, out, 0, a.strides)
 
 
+def result_of(kernel, *arrays):
+    """Return what a kernel of flat arrays computes: a new array like the last one, which it gets after the others."""
+    out = memory.empty_like(arrays[-1])
+    kernel(*arrays, out)
+    return out
+
+
 def relu_forward(x):
     """Return max(x, 0); NaN stays NaN.
 
@@ -89,9 +96,7 @@ def relu_forward(x):
     -------
     ndarray, the shape of x
     """
-    out = memory.empty_like(x)
-    _relu_forward(x, out)
-    return out
+    return result_of(_relu_forward, x)
 
 
 def relu_in_place(x, residual=None):
@@ -111,9 +116,7 @@ def relu_in_place(x, residual=None):
 
 def relu_backward(grad_out, out):
     """Return grad_out, and 0 where out <= 0: the output alone says where the input was positive."""
-    grad_x = memory.empty_like(out)
-    _relu_backward(grad_out, out, grad_x)
-    return grad_x
+    return result_of(_relu_backward, grad_out, out)
 
 
 def leaky_relu_forward(x, slope):
@@ -177,9 +180,7 @@ def tanh_forward(x):
 
 def tanh_backward(grad_out, out):
     """Return grad_out * (1 - out**2)."""
-    grad_x = memory.empty_like(out)
-    _tanh_backward(grad_out, out, grad_x)
-    return grad_x
+    return result_of(_tanh_backward, grad_out, out)
 
 
 @parallel_kernel(tasks=lambda logits: len(logits))

@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
+from minitorch_kernels.layers.elementwise import result_of
 from minitorch_kernels.layers.exponential import exponential
-from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -107,19 +107,9 @@ def gelu_forward(x):
     Compared with float64 at 44 million float32 numbers: at most 3.4 units in the last place where x > 0, 7.2 elsewhere.
     Cost: 0.6 ns an element on one core with AVX-512, a tenth of the library's error function.
     """
-    out = memory.empty_like(x)
-    if x.dtype == np.float64:
-        _forward_of_doubles(x, out)
-    else:
-        _forward(x, out)
-    return out
+    return result_of(_forward_of_doubles if x.dtype == np.float64 else _forward, x)
 
 
 def gelu_backward(grad_out, x):
     """Return grad_out * (P(normal variable <= x) + x * density(x))."""
-    grad_x = memory.empty_like(x)
-    if x.dtype == np.float64:
-        _backward_of_doubles(grad_out, x, grad_x)
-    else:
-        _backward(grad_out, x, grad_x)
-    return grad_x
+    return result_of(_backward_of_doubles if x.dtype == np.float64 else _backward, grad_out, x)

@@ -3,7 +3,7 @@
 NaN is neither less nor more than any number: it passes, but stops the gradient of the hard sigmoid.
 """
 
-from minitorch_kernels.runtime import memory
+from minitorch_kernels.layers.elementwise import result_of
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -67,13 +67,6 @@ def _hard_swish_backward(begin, end, grad_out, x, grad_x):
         grad_x[i] = number(0) if x[i] <= -3 else value
 
 
-def _filled(kernel, *arrays):
-    """Return a new array, the last argument of a kernel, which fills it."""
-    out = memory.empty_like(arrays[-1])
-    kernel(*arrays, out)
-    return out
-
-
 def relu6_forward(x):
     """Return x between 0 and 6, the nearer end outside.
 
@@ -85,29 +78,29 @@ def relu6_forward(x):
     -------
     ndarray, the shape of x
     """
-    return _filled(_relu6_forward, x)
+    return result_of(_relu6_forward, x)
 
 
 def relu6_backward(grad_out, x):
     """Return grad_out, and 0 where x <= 0 or x >= 6."""
-    return _filled(_relu6_backward, grad_out, x)
+    return result_of(_relu6_backward, grad_out, x)
 
 
 def hard_sigmoid_forward(x):
     """Return (x + 3) / 6 between 0 and 1, the nearer end outside."""
-    return _filled(_hard_sigmoid_forward, x)
+    return result_of(_hard_sigmoid_forward, x)
 
 
 def hard_sigmoid_backward(grad_out, x):
     """Return grad_out / 6 where -3 < x < 3, else 0."""
-    return _filled(_hard_sigmoid_backward, grad_out, x)
+    return result_of(_hard_sigmoid_backward, grad_out, x)
 
 
 def hard_swish_forward(x):
     """Return x times its hard sigmoid."""
-    return _filled(_hard_swish_forward, x)
+    return result_of(_hard_swish_forward, x)
 
 
 def hard_swish_backward(grad_out, x):
     """Return 0 where x <= -3, grad_out * (x / 3 + 1 / 2) where x < 3, else grad_out."""
-    return _filled(_hard_swish_backward, grad_out, x)
+    return result_of(_hard_swish_backward, grad_out, x)

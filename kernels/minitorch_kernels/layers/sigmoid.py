@@ -6,8 +6,8 @@ digits where it is tiny. NumPy computes float64.
 
 import numpy as np
 
+from minitorch_kernels.layers.elementwise import result_of
 from minitorch_kernels.layers.exponential import LOWEST, exponential
-from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -71,25 +71,19 @@ def sigmoid_forward(x):
     if x.dtype == np.float64:
         e = np.exp(-np.abs(x))
         return np.where(x < 0, e, 1) / (1 + e)
-    out = memory.empty_like(x)
-    _sigmoid_forward(x, out)
-    return out
+    return result_of(_sigmoid_forward, x)
 
 
 def sigmoid_backward(grad_out, out):
     """Return grad_out * out * (1 - out)."""
-    grad_x = memory.empty_like(out)
-    _sigmoid_backward(grad_out, out, grad_x)
-    return grad_x
+    return result_of(_sigmoid_backward, grad_out, out)
 
 
 def silu_forward(x):
     """Return x / (1 + exp(-x)); x as in `sigmoid_forward`."""
     if x.dtype == np.float64:
         return x * sigmoid_forward(x)
-    out = memory.empty_like(x)
-    _silu_forward(x, out)
-    return out
+    return result_of(_silu_forward, x)
 
 
 def silu_backward(grad_out, x):
@@ -97,6 +91,4 @@ def silu_backward(grad_out, x):
     if x.dtype == np.float64:
         s = sigmoid_forward(x)
         return grad_out * (s * (1 + x * (1 - s)))
-    grad_x = memory.empty_like(x)
-    _silu_backward(grad_out, x, grad_x)
-    return grad_x
+    return result_of(_silu_backward, grad_out, x)
