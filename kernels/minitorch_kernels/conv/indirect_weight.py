@@ -23,14 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minitorch_kernels.conv.borders import pad
-from minitorch_kernels.gemm.microkernel import (
-    HALF_MR,
-    KC,
-    MR,
-    PrefetchingTile,
-    microkernel_packed_a,
-    microkernel_packed_half,
-)
+from minitorch_kernels.gemm.microkernel import HALF_MR, KC, MR, PrefetchingTile, microkernel_packed_a
 from minitorch_kernels.gemm.pack import copy_mr, copy_vector, cut_k_runs, gather_half_mr, gather_mr, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -174,13 +167,11 @@ def _multiply_block(grad_out, packed_a, packed_b, sums, zeros, tables, how, bloc
                 init_offset=0,
                 accumulate=block.accumulate,
                 width=width,
+                rows=min(MR, k_terms - i),
                 prefetch_offset=prefetch_offset,
                 prefetch_step=prefetch_step,
             )
-            if k_terms - i > HALF_MR:
-                microkernel_packed_a(packed_a, source, flat_sums, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
-            else:
-                microkernel_packed_half(packed_a, source, flat_sums, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
+            microkernel_packed_a(packed_a, source, flat_sums, zeros, c_row_offsets, c_row_offsets, b_runs, tile)
             prefetch_offset += count * prefetch_step
             a_offset += count * MR
 

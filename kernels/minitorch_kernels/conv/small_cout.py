@@ -16,7 +16,7 @@ import numpy as np
 
 from minitorch_kernels.conv.borders import output_size
 from minitorch_kernels.gemm.matmul import Offsets
-from minitorch_kernels.gemm.microkernel import MR, Tile, microkernel
+from minitorch_kernels.gemm.microkernel import MR, ShortTile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, whole_tiles
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
@@ -72,7 +72,7 @@ def _filter_lines(first_task, end_task, x, filters, bias, out, zeros, offsets, f
             for first in firsts:
                 for block in range(len(blocks)):
                     first_run, end_run, k_terms = blocks[block]
-                    tile = Tile(
+                    tile = ShortTile(
                         row=0,
                         first_run=first_run,
                         end_run=end_run,
@@ -85,6 +85,7 @@ def _filter_lines(first_task, end_task, x, filters, bias, out, zeros, offsets, f
                         init_offset=0,
                         accumulate=min(block, 1),
                         width=lines.panel,
+                        rows=out_channels,
                     )
                     microkernel(filters, image, sums, zeros, a_rows, c_rows, k_runs, tile)
             row = flat(out[n, i])

@@ -32,6 +32,7 @@ kernel on packed blocks that stay in the caches); Van Zee and van de Geijn 2015,
 Instantiating BLAS Functionality", ACM TOMS 41(3), abstract (everything else in terms of very simple kernels).
 """
 
+import contextlib
 from collections import namedtuple
 from functools import partial
 from typing import NamedTuple
@@ -43,6 +44,7 @@ from minitorch_kernels.runtime.simd import REGISTERS, VECTOR_BYTES, VECTORS, Vec
 
 MR = 8 if REGISTERS == 32 else 6  # rows of a tile of C
 HALF_MR = MR // 2
+ROWS = (4, 6, 8) if MR == 8 else (3, 6)  # of the tiles that there is code for, where a tile says how many it has
 KC = 192  # terms between two loads of the accumulators: KC rows of B, NR wide, stay in the first-level cache
 
 
@@ -68,8 +70,15 @@ class Tile(NamedTuple):
     width: int  # NR: elements in a row of the tile
 
 
-class PrefetchingTile(namedtuple("PrefetchingTile", [*Tile._fields, "prefetch_offset", "prefetch_step"])):
-    """A `Tile` that also prefetches a part of B, which later tiles read, into the first-level cache.
+class ShortTile(namedtuple("ShortTile", [*Tile._fields, "rows"])):
+    """A `Tile` of 1 to MR ``rows``: LeNet-5's six filters take six rows' time, and not that of eight.
+
+    Rows after these are computed and written up to the next number in ROWS.
+    """
+
+
+class PrefetchingTile(namedtuple("PrefetchingTile", [*ShortTile._fields, "prefetch_offset", "prefetch_step"])):
+    """A `ShortTile` that also prefetches a part of B, which later tiles read, into the first-level cache.
 
     That part begins at ``prefetch_offset``, and has a row of B each ``prefetch_step`` elements, one for each term.
     """
@@ -104,7 +113,7 @@ def microkernel(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, 
         Offsets into A and C. A row may occur twice in a tile: C is read before any of it is written.
     k_runs : int64 ndarray, shape (2, S)
         Offsets into A and B of the first term of each run.
-    tile : Tile, PrefetchingTile, ContinuedTile or ReLUTile
+    tile : Tile, ShortTile, PrefetchingTile, ContinuedTile or ReLUTile
     """
     signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
     return signature, partial(_emit_both_widths, _broadcast_element)
@@ -125,13 +134,6 @@ def microkernel_packed_a(typingctx, a, b, c, init, a_row_offsets, c_row_offsets,
 
 
 @intrinsic
-def microkernel_packed_half(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
-    """Compute the first HALF_MR rows of a tile of `microkernel_packed_a`, where there are no more rows."""
-    signature = types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile)
-    return signature, partial(_emit_both_widths, _broadcast_element, packed_a=True, rows=HALF_MR)
-
-
-@intrinsic
 def microkernel_half_vector(typingctx, a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile):
     """Compute one tile of `microkernel` whose rows, of NR elements, are half as long as a vector.
 
@@ -141,7 +143,7 @@ def microkernel_half_vector(typingctx, a, b, c, init, a_row_offsets, c_row_offse
     def emit(context, builder, signature, arguments):
         emit = VectorIR(context, builder, signature.args[0].dtype, VECTOR_BYTES // 2)
         arrays, tile = _operands(emit, signature, arguments)
-        _Tile(emit, _broadcast_element, arrays, tile, False, MR, 1).emit()
+        _Tile(emit, _broadcast_element, arrays, tile, False, 1, MR).emit()
         return context.get_dummy_value()
 
     return types.void(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile), emit
@@ -171,15 +173,31 @@ def _load_vectors(emit, pointer, vectors):
     return [emit.load_vector(pointer, q) for q in range(vectors)]
 
 
-def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=False, rows=MR):
+def _emit_both_widths(load_a, context, builder, signature, arguments, packed_a=False):
     """Emit the micro-kernel for one vector a row and for VECTORS, and the choice between them."""
     emit = VectorIR(context, builder, signature.args[0].dtype)
     arrays, tile = _operands(emit, signature, arguments)
     with builder.if_else(builder.icmp_signed("==", tile["width"], emit.int64(emit.lanes))) as (narrow, wide):
         for branch, vectors in ((narrow, 1), (wide, VECTORS)):
             with branch:
-                _Tile(emit, load_a, arrays, tile, packed_a, rows, vectors).emit()
+                _emit_by_rows(emit, tile, partial(_Tile, emit, load_a, arrays, tile, packed_a, vectors))
     return context.get_dummy_value()
+
+
+def _emit_by_rows(emit, tile, with_rows):
+    """Emit the tile with each number of ROWS, if it says how many it has, and the choice of the first that is enough.
+
+    ``with_rows(rows)`` is a `_Tile`.
+    """
+    builder, (*fewer, most) = emit.builder, ROWS if "rows" in tile else (MR,)
+    with contextlib.ExitStack() as branches:
+        for rows in fewer:
+            enough = builder.icmp_signed("<=", tile["rows"], emit.int64(rows))
+            this, others = branches.enter_context(builder.if_else(enough))
+            with this:
+                with_rows(rows).emit()
+            branches.enter_context(others)
+        with_rows(most).emit()
 
 
 def _operands(emit, signature, arguments):
@@ -192,7 +210,7 @@ def _operands(emit, signature, arguments):
 class _Tile:
     """Emits one tile: begin the accumulators, loop over runs and terms, store or add the accumulators."""
 
-    def __init__(self, emit, load_a, arrays, tile, packed_a, rows, vectors):
+    def __init__(self, emit, load_a, arrays, tile, packed_a, vectors, rows):
         self.ir, self.builder, self.load_a = emit, emit.builder, load_a
         data = [array.data for array in arrays]
         self.a, self.b, self.c, self.init, self.a_row_offsets, self.c_row_offsets, self.k_runs = data
@@ -288,9 +306,10 @@ class _Tile:
 def microkernel_numpy(a, b, c, init, a_row_offsets, c_row_offsets, k_runs, tile, by_channel=False):
     """Compute the tile of `microkernel`, or of `microkernel_depthwise`, in NumPy, for reading and for tests."""
     k, columns = np.arange(tile.k_terms), np.arange(tile.width)
-    rows = range(tile.row, tile.row + MR)
+    count = next(rows for rows in ROWS if rows >= getattr(tile, "rows", MR))
+    rows = range(tile.row, tile.row + count)
     begin = [c[c_row_offsets[i] + tile.c_offset + columns] for i in rows]
-    sums = begin if tile.accumulate else [init[tile.init_offset + columns]] * MR
+    sums = begin if tile.accumulate else [init[tile.init_offset + columns]] * count
     for s in range(tile.first_run, tile.end_run):
         b_rows = b[(tile.b_offset + k_runs[1, s] + k * tile.b_step)[:, None] + columns]  # (k_terms, NR)
         for m, i in enumerate(rows):
