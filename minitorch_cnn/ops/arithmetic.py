@@ -51,7 +51,7 @@ def _sum(grad, axes):
 
 
 def add_arrays(a: Array, b: Array) -> Array:
-    """Return the sum of two gradients, which have one shape and dtype."""
+    """Return the sum of two arrays of one shape and dtype, such as two gradients, or a residual and its shortcut."""
     return kernels.layers.elementwise.add(a, b)
 
 
@@ -91,7 +91,7 @@ class Add(Binary):
     @staticmethod
     def forward(ctx, a, b):
         ctx.shapes = a.shape, b.shape
-        return a + b
+        return add_arrays(a, b) if a.shape == b.shape else a + b
 
     @staticmethod
     def backward(ctx, grad_out):
