@@ -56,9 +56,8 @@ class _Arrays(NamedTuple):
     normalises: bool  # else scale is 1 and shift is 0
 
     def pointwise(self):
-        """Return whether `activated_product` computes the convolution: 1 x 1 filters, products in float32."""
-        fits = self.weight.shape[2:] == (1, 1) and self.hyper == _PLAIN
-        return fits and self.algorithm.forward.name != "bf16"
+        """Return whether `activated_product` computes the convolution: that of 1 x 1 filters."""
+        return self.weight.shape[2:] == (1, 1) and self.hyper == _PLAIN
 
     def whole(self, x, last):
         """Return the stage with zero filters and for zero channels after those of x, up to whole vectors.
@@ -81,6 +80,13 @@ class _Arrays(NamedTuple):
         """Return batch norm and ReLU of the first channels of x, and zeros up to the channels of the filters."""
         channels = max(len(self.scale), self.weight.shape[1])
         return kernels.conv.densenet_block.activated(x, self.scale, self.shift, channels)
+
+    def activated_product(self, x, weight, bias, **options):
+        """Return batch norm, ReLU and a product with a weight (O, C), in the precision of the convolution."""
+        bf16 = self.algorithm.forward.name == "bf16"
+        return kernels.conv.densenet_block.activated_product(
+            x, self.scale, self.shift, weight, bias, bf16=bf16, **options
+        )
 
     def convolve(self, x):
         return self.algorithm.forward.function(x, self.weight, self.bias, **self.hyper)
@@ -231,9 +237,7 @@ def _infer(block, stages):
             if following is not None and following.normalises:
                 weight = weight * following.scale[:, None]
                 bias = following.shift if bias is None else bias * following.scale + following.shift
-            maps = kernels.conv.densenet_block.activated_product(
-                maps, stage.scale, stage.shift, weight, bias, relu=bool(following)
-            )
+            maps = stage.activated_product(maps, weight, bias, relu=bool(following))
             active = following is not None
         else:
             stage = stage if active else stage.whole(maps, following is None)
@@ -252,8 +256,7 @@ def _learn(block, arguments, statistics):
         stage = _arrays(maps, *one, statistics=statistics if maps is block else None)
         active = None
         if maps is block and stage.pointwise():
-            weight = stage.weight[:, :, 0, 0]
-            out = kernels.conv.densenet_block.activated_product(maps, stage.scale, stage.shift, weight, stage.bias)
+            out = stage.activated_product(maps, stage.weight[:, :, 0, 0], stage.bias)
         else:
             stage = stage.whole(maps, one is arguments[-1])
             active = stage.activated(maps)

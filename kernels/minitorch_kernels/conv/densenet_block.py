@@ -4,7 +4,7 @@ Concatenation would copy all feature maps of the block in every layer, and the b
 of them once more. Here the maps lie in one buffer (N, H, W, all channels of the block) from the beginning. Batch
 norm and ReLU run inside the 1 x 1 convolution after them: a chunk of pixels is normalised into scratch memory that
 stays in the second-level cache, and the micro-kernel multiplies it from there. So a layer reads its input from
-memory once and writes only its own few maps.
+memory once and writes only its own few maps. In bf16, a chunk is also rounded there.
 
 Source: Huang et al. 2016, section 3, https://arxiv.org/abs/1608.06993.
 """
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minitorch_kernels.gemm.bf16 import pair, round_elements
 from minitorch_kernels.gemm.matmul import Offsets, matmul
 from minitorch_kernels.gemm.microkernel import MR, ReLUTile, microkernel
 from minitorch_kernels.gemm.pack import cut_k_runs, pack_b
@@ -40,7 +41,7 @@ class Layer(NamedTuple):
 
     scale: np.ndarray  # (C,)
     shift: np.ndarray  # (C,)
-    packed: np.ndarray  # (panels, C, NR): the filters
+    packed: np.ndarray  # (panels, K, NR): the filters; K is C, or in bf16 half of it, see `gemm.bf16`
     init: np.ndarray  # (panels * NR,): the bias
     relu: bool
 
@@ -63,7 +64,7 @@ def _multiply(activated, layer, x, out, offsets, first, following):
     Meanwhile, memory is idle. So what the chunk after it on this thread, from pixel ``following`` on, reads and writes
     is fetched, some pixels with each tile. That takes a fifth of the time off 64 channels, 5 % off 192.
     """
-    (panels, channels, width), chunk = layer.packed.shape, len(offsets.a_rows)
+    (panels, k_terms_of_b, width), chunk = layer.packed.shape, len(offsets.a_rows)
     packed, flat_out = flat(layer.packed), flat(out)
     done, tiles = 0, panels * len(offsets.blocks) * (chunk // MR)
     for p in range(panels):
@@ -77,7 +78,7 @@ def _multiply(activated, layer, x, out, offsets, first, following):
                     k_terms=k_terms,
                     a_offset=0,
                     a_step=1,
-                    b_offset=p * channels * width,
+                    b_offset=p * k_terms_of_b * width,
                     b_step=width,
                     c_offset=first * panels * width + p * width,
                     init_offset=p * width,
@@ -89,7 +90,7 @@ def _multiply(activated, layer, x, out, offsets, first, following):
                 microkernel(activated, packed, flat_out, layer.init, a_rows, c_rows, k_runs, tile)
                 begin, end = chunk_bounds(done, tiles, chunk)
                 done += 1
-                _fetch(x, channels, out, following + begin, following + end)
+                _fetch(x, len(layer.scale), out, following + begin, following + end)
 
 
 @parallel_kernel(tasks=lambda scratch: len(scratch))
@@ -110,6 +111,22 @@ def _activated_product(first_task, end_task, x, layer, offsets, scratch, out):
             _multiply(activated, layer, x, out, offsets, first, first + threads * chunk)
 
 
+@parallel_kernel(tasks=lambda scratch: len(scratch))
+def _activated_product_bf16(first_task, end_task, x, layer, offsets, scratch, out):
+    """Do what `_activated_product` does in bf16; ``scratch`` (threads, chunk * K) holds pairs."""
+    count, channels, k_terms = len(x), len(layer.scale), layer.packed.shape[1]
+    chunk, threads = len(offsets.a_rows), len(scratch)
+    for thread in range(first_task, end_task):
+        activated, pixel = scratch[thread], np.zeros(2 * k_terms, np.float32)  # an odd channel is paired with zero
+        for first in range(thread * chunk, count, threads * chunk):
+            end = min(first + chunk, count)
+            for i in range(first, end):
+                pairs = activated[(i - first) * k_terms : (i - first + 1) * k_terms]
+                activate(x[i], layer.scale, layer.shift, pixel[:channels])
+                round_elements(pixel.view(np.int32), pairs.view(np.uint16))
+            _multiply(activated, layer, x, out, offsets, first, first + threads * chunk)
+
+
 def _chunk_size(pixels, threads):
     """Return the pixels of a chunk: whole tiles, at most _CHUNK, and as many chunks for each thread as for the others.
 
@@ -120,10 +137,10 @@ def _chunk_size(pixels, threads):
 
 
 @lru_cache(maxsize=256)
-def _offsets(chunk, channels, panels, width):
+def _offsets(chunk, k_terms, panels, width):
     """Return the `Offsets` of a chunk of activated pixels, and of its part of the output."""
     rows = np.arange(chunk)
-    return Offsets(rows * channels, rows * panels * width, *cut_k_runs([0], [0], channels, 1, width))
+    return Offsets(rows * k_terms, rows * panels * width, *cut_k_runs([0], [0], k_terms, 1, width))
 
 
 def put_channels(maps, block, first, count):
@@ -158,7 +175,7 @@ def activated(block, scale, shift, channels=None):
     return out
 
 
-def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
+def activated_product(block, scale, shift, weight, bias=None, *, relu=False, bf16=False):
     """Run batch norm, ReLU and a 1 x 1 convolution on the first channels of a block.
 
     out[n, h, w, o] = bias[o] + sum over c of max(block[n, h, w, c] * scale[c] + shift[c], 0) * weight[o, c]
@@ -171,6 +188,8 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
     bias : ndarray, shape (O,), or None
     relu : bool
         Replace negative elements of ``out`` by 0.
+    bf16 : bool
+        Round the factors to bf16; float32 arrays, on a processor that can (`simd.supports` pairs).
 
     Returns
     -------
@@ -181,8 +200,7 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
     Cost: 2*N*H*W*C*O flop, and one pass over the block. Parallel over chunks of pixels; the same bits for any
     number of threads. Where nothing is compiled, one operation runs after the other.
     """
-    filters, channels = weight.shape
-    pixels = flatten_pixels(block)
+    filters, pixels = len(weight), flatten_pixels(block)
     bias = np.zeros(filters, block.dtype) if bias is None else bias
     if not supports(block.dtype):
         out = matmul(flatten_pixels(activated(block, scale, shift)), weight.T) + bias
@@ -190,15 +208,18 @@ def activated_product(block, scale, shift, weight, bias=None, *, relu=False):
         return out.reshape(*block.shape[:3], filters)
     width = nr(block.dtype, filters)
     panels = -(-filters // width)
-    packed = memory.empty((panels, channels, width), block.dtype)
-    pack_b(weight.T, packed)
+    factors = pair(weight, 1) if bf16 else weight  # (O, K)
+    packed = memory.empty((panels, factors.shape[1], width), factors.dtype)
+    pack_b(factors.T, packed)
     init = np.zeros(panels * width, block.dtype)
     init[:filters] = bias
     out = memory.empty((-(-len(pixels) // MR) * MR, panels * width), block.dtype)
     threads = get_num_threads()
     chunk = _chunk_size(len(pixels), threads)
-    scratch, offsets = memory.empty((threads, chunk * channels), block.dtype), _offsets(chunk, channels, panels, width)
-    _activated_product(pixels, Layer(scale, shift, packed, init, relu), offsets, scratch, out)
+    scratch = memory.empty((threads, chunk * packed.shape[1]), packed.dtype)
+    compute = _activated_product_bf16 if bf16 else _activated_product
+    offsets = _offsets(chunk, packed.shape[1], panels, width)
+    compute(pixels, Layer(scale, shift, packed, init, relu), offsets, scratch, out)
     out = out[: len(pixels)].reshape(*block.shape[:3], panels * width)
     return out if panels * width == filters else take_channels(out, 0, filters)
 

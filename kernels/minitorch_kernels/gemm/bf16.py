@@ -41,13 +41,18 @@ def _rounded(bits):
     return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
 
 
+@compiled
+def round_elements(bits, halves):
+    """Round each element: bits (M,) of float32 into halves (M,), uint16; two of them side by side are a pair."""
+    for i in range(len(halves)):
+        halves[i] = _rounded(bits[i])
+
+
 @parallel_kernel(tasks=lambda bits: -(-len(bits) // _CHUNK))
 def _round(first_task, end_task, bits, halves):
-    """Round each element: bits (M,) into halves (M,); two of them side by side are a pair."""
+    """Do what `round_elements` does, parallel over chunks."""
     chunk = slice(first_task * _CHUNK, min(end_task * _CHUNK, len(bits)))
-    source, target = bits[chunk], halves[chunk]
-    for i in range(len(target)):
-        target[i] = _rounded(source[i])
+    round_elements(bits[chunk], halves[chunk])
 
 
 @parallel_kernel(tasks=lambda pairs: pairs.shape[0] * pairs.shape[1])

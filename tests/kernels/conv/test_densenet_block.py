@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch_kernels.conv import densenet_block
+from minitorch_kernels.conv import bf16, densenet_block
 from minitorch_kernels.gemm.microkernel import MR
 from minitorch_kernels.layers import batch_norm_relu
+from minitorch_kernels.runtime import simd
 
 BARS = {np.float32: 1e-5, np.float64: 1e-12}
+needs_bf16 = pytest.mark.skipif(not simd.supports(simd.PAIR), reason="no AVX512_BF16, or nothing is compiled")
 
 
 class Case:
@@ -47,6 +49,23 @@ def test_batch_norm_relu_and_product_are_one(dtype, sizes, channels, behind, fil
     assert got.dtype == dtype and got.flags.c_contiguous
     want = np.maximum(want, 0) if relu else want
     np.testing.assert_allclose(got, want, rtol=0, atol=BARS[dtype] * 4 * np.sqrt(channels))  # rows are of scale up to 4
+
+
+@needs_bf16
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 2), st.integers(1, 9), st.integers(1, 9)),
+    channels=st.integers(1, 450),
+    behind=st.integers(0, 5),
+    filters=st.integers(1, 40),
+    relu=st.booleans(),
+)
+def test_in_bf16_they_have_the_bits_of_one_after_the_other(sizes, channels, behind, filters, relu):
+    case = Case((*sizes, channels + behind), channels, filters, np.float32)
+    active, plain = densenet_block.activated(case.block, case.scale, case.shift), {"stride": (1, 1), "dilation": (1, 1)}
+    hyper = {**plain, "padding": (0,) * 4, "groups": 1, "relu": relu}
+    want = bf16.conv2d_forward_bf16(active, case.weight[:, :, None, None], case.bias, **hyper)
+    np.testing.assert_array_equal(case.product(relu=relu, bf16=True), want)
 
 
 def test_without_a_register_tile_the_same(monkeypatch):
@@ -128,10 +147,11 @@ def test_threads_get_equal_shares(pixels, threads):
     assert rounds * chunk <= -(-pixels // threads) + rounds * MR
 
 
-def test_nan_stays_in_its_pixel():
+@pytest.mark.parametrize("options", [{}, pytest.param({"bf16": True}, marks=needs_bf16)], ids=["float32", "bf16"])
+def test_nan_stays_in_its_pixel(options):
     case = Case((1, 4, 4, 6), 5, 3, np.float32)
     case.block[0, 1, 2, 0] = np.nan
-    out = case.product(relu=True)
+    out = case.product(relu=True, **options)
     assert np.isnan(out[0, 1, 2]).all() and np.isnan(out).sum() == 3
 
 
@@ -144,3 +164,9 @@ def test_nothing_is_read_or_written_outside_the_arrays(guarded):
     for dtype in (np.float32, np.float64):
         case = Case((2, 7, 8, 37), 35, 19, dtype, hold=guarded.hold)
         assert np.isfinite(case.product(relu=True)).all()
+
+
+@needs_bf16
+def test_threads_do_not_change_a_bit_in_bf16(same_bits_for_any_threads):
+    case = Case((3, 17, 16, 70), 65, 33, np.float32)
+    same_bits_for_any_threads(lambda: case.product(bf16=True))
