@@ -149,7 +149,7 @@ def _row(case, ours, peers, work):
 
 
 def _print_table(rows, sides, unit):
-    width = max(28, *(len(row["case"]) + 2 for row in rows))
+    width = max([28, *(len(row["case"]) + 2 for row in rows)])
     names = "".join(f"{side.name:>22}" for side in sides)
     earlier = any("earlier ratio" in row for row in rows)
     title = f"{'median ' + unit[0]:{width}}{names}{'GFLOP/s':>10}{'ratio':>8}"

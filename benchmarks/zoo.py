@@ -22,7 +22,7 @@ import _race
 import _twin
 import numpy as np
 
-from minitorch_cnn import train
+from minitorch_cnn import models, train
 
 CIFAR = (
     *("cifar4", "lenet5_cifar", "vgg_a_lrn_cifar", *(f"vgg_{x}{bn}_cifar" for x in "abcde" for bn in ("", "_bn"))),
@@ -36,15 +36,16 @@ LARGE = ("densenet100_k12",)  # above 10^9 multiplications an image: batches of 
 
 
 def batch(options):
-    """Return images (N, H, W, 3) and labels."""
+    """Return images (N, H, W, C) and labels."""
     rng = np.random.default_rng(0)
-    shape = (options.batch, options.size, options.size, 3)
+    channels, _ = models.native_input(options.one)
+    shape = (options.batch, options.size, options.size, channels)
     return rng.standard_normal(shape, np.float32), rng.integers(0, 10, options.batch)
 
 
 def model_of(options):
     """Return the model in its mode, without dropout."""
-    from minitorch_cnn import manual_seed, models
+    from minitorch_cnn import manual_seed
 
     manual_seed(0)
     sizes = {"num_classes": 10, "image_size": options.size}
@@ -130,7 +131,7 @@ def measuring(run, options):
 def main():
     """Race one network, or start a race for each and gather the results."""
     parser = _race.parser(__doc__, rounds=5)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="networks (default: those named above)")
+    parser.add_argument("--only", nargs="+", choices=models.list(), metavar="NAME", help="(default: those above)")
     parser.add_argument("--mode", choices=["training", "inference"], help="(default: training; at 224 both)")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="pixels per side (default: 32)")
     parser.add_argument("--batch", type=int, metavar="N", help="images (default: 128, 32 above 1 GMAC, 8 at 224)")
