@@ -172,6 +172,15 @@ def serve(board, index):
         _wait_a_little(rounds)
 
 
+def compile_serve():
+    """Compile `serve`, or take it from the cache, in the thread that calls this.
+
+    A helper must not: while Numba compiles, it replaces Python's warning filters and puts the old ones back, which
+    would undo what another thread does to them meanwhile.
+    """
+    serve.entry.compile((types.int64, types.int64))
+
+
 @compiled
 def _run(team, count, task, frame):
     """Run a job on the board, or alone where one thread is enough or another job is on the board."""

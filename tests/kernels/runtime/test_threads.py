@@ -286,6 +286,7 @@ def test_a_helper_that_has_no_room_for_its_code_leaves_the_work_to_others(monkey
     def no_room(board, index):
         raise MemoryError
 
+    no_room.entry = parallel.serve.entry
     monkeypatch.setattr(threads.parallel, "serve", no_room)
     helpers = threads._Helpers()
     monkeypatch.setattr(threads, "_helpers", helpers)
@@ -298,6 +299,25 @@ def test_a_helper_that_has_no_room_for_its_code_leaves_the_work_to_others(monkey
         if helper.name == "minitorch-kernels-1" and helper is not threading.main_thread():
             helper.join(0.1)
     assert helpers.started == 1 and (out == 1).all() and told == []
+
+
+HELPER_STARTS = """
+from minitorch_kernels.runtime import parallel, threads
+
+class Thread(threading.Thread):
+    def start(self):
+        results.append(len(parallel.serve.entry.overloads))
+        super().start()
+
+results, threading.Thread = [], Thread
+kernels.layers.elementwise.relu_forward(np.ones(1 << 16, np.float32))
+"""
+
+
+@needs_two
+def test_a_helper_compiles_nothing(tmp_path):
+    """Numba replaces the warning filters of the whole process while it compiles."""
+    assert run(HELPER_STARTS, home=tmp_path)[1] == [1] * (MOST - 1)
 
 
 @needs_two
