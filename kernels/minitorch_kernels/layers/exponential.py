@@ -1,11 +1,12 @@
 """The exponential of float32 numbers that are not positive, for activations.
 
-That of the C library computes one element at a time. This one needs only sums, products and a table of powers of 2,
-which fill all lanes of a vector register:
+That of the C library computes one element at a time. This one needs only sums and products, of integers too, which fill
+all lanes of a vector register:
 
     exp(x) = 2**n * exp(r),  n a whole number,  r = x - n * ln 2 between -0.41 and 0.35
 
-and exp(r) is a sum of eight terms of its Taylor series.
+and exp(r) is a sum of eight terms of its Taylor series. The first of them is 1, and exp(x) - 1 does not lose digits to
+it: where x is near 0, n is 0, and the other terms are the result.
 """
 
 import numpy as np
@@ -16,19 +17,46 @@ LOWEST = np.float32(-110)  # exp(LOWEST) is 0 in float32
 _LOG2E = np.float32(1.44269504)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # a multiple of the first part is exact
 _INVERSES = tuple(np.float32(1 / n) for n in range(1, 8))
-_HALF, _ONE = np.float32(0.5), np.float32(1)
-_LOWEST_POWER = 160  # 2**-160 is 0 in float32
-# A constant of the compiled code: as an argument it might overlap the output, and the loop would run one by one.
-_POWERS_OF_2 = np.exp2(np.arange(-_LOWEST_POWER, 1)).astype(np.float32)
+_HALF, _ONE, _NO_REST = np.float32(0.5), np.float32(1), np.float32(0)
+_BIAS, _EXPONENT, _HALVED = np.int32(127), np.int32(23), np.int32(1)  # a float has n + 127 from bit 23 on
 
 
 @compiled
-def exponential(x, rest):
-    """Return exp(x + rest), LOWEST <= x <= 0, to the last digit; ``rest`` is small, and what x lacks by rounding."""
+def _growth(x, rest):
+    """Return n and exp(r) - 1, see above, for exp(x + rest)."""
     i1, i2, i3, i4, i5, i6, i7 = _INVERSES
     n = np.int32(x * _LOG2E - _HALF)
     whole = np.float32(n)
     r = (x - whole * _LN2_HIGH) - whole * _LN2_LOW + rest
     series = _ONE + r * i4 * (_ONE + r * i5 * (_ONE + r * i6 * (_ONE + r * i7)))
-    series = _ONE + r * i1 * (_ONE + r * i2 * (_ONE + r * i3 * series))
-    return series * _POWERS_OF_2[np.uintp(n + _LOWEST_POWER)]
+    return n, r * i1 * (_ONE + r * i2 * (_ONE + r * i3 * series))
+
+
+@compiled
+def _power_of_2(n):
+    """Return 2**n, -127 < n <= 0."""
+    return np.int32((n + _BIAS) << _EXPONENT).view(np.float32)
+
+
+@compiled
+def exponential(x, rest):
+    """Return exp(x + rest), LOWEST <= x <= 0, to the last digit; ``rest`` is small, and what x lacks by rounding."""
+    n, growth = _growth(x, rest)
+    half = n >> _HALVED  # 2**n itself may be too small for float32
+    return (_ONE + growth) * _power_of_2(half) * _power_of_2(n - half)
+
+
+@compiled
+def exponential_minus_one(x):
+    """Return exp(x) - 1, LOWEST <= x <= 0, within 2 units in the last place, also where x is tiny."""
+    n, growth = _growth(x, _NO_REST)
+    half = n >> _HALVED
+    power = _power_of_2(half) * _power_of_2(n - half)
+    return power * growth + (power - _ONE)
+
+
+@compiled
+def not_positive(x):
+    """Return x between LOWEST and 0, the nearer end outside; 0 for NaN."""
+    x = x if x < 0 else _NO_REST
+    return x if x > LOWEST else LOWEST

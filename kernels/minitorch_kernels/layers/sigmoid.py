@@ -16,7 +16,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @compiled
-def _sigmoid(x):
+def sigmoid_of(x):
     """Return s(x) in float32; NaN stays NaN."""
     exponent = -x if x > _ZERO else x
     e = exponential(exponent if exponent > LOWEST else LOWEST, _ZERO)
@@ -29,7 +29,7 @@ def _sigmoid_forward(begin, end, x, out):
     begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
-        out[i] = _sigmoid(x[i])
+        out[i] = sigmoid_of(x[i])
 
 
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
@@ -45,7 +45,7 @@ def _silu_forward(begin, end, x, out):
     begin, end = begin * BLOCK, end * BLOCK
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
-        out[i] = x[i] * _sigmoid(x[i])
+        out[i] = x[i] * sigmoid_of(x[i])
 
 
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
@@ -53,7 +53,7 @@ def _silu_backward(begin, end, grad_out, x, grad_x):
     begin, end = begin * BLOCK, end * BLOCK
     grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
     for i in range(len(x)):
-        s = _sigmoid(x[i])
+        s = sigmoid_of(x[i])
         grad_x[i] = grad_out[i] * (s * (_ONE + x[i] * (_ONE - s)))
 
 
