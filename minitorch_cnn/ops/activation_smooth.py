@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 import minitorch_kernels as kernels
 from minitorch_cnn import arguments
 from minitorch_cnn.ops._check import tensors
-from minitorch_cnn.ops.activation import sigmoid_array, softplus_array
+from minitorch_cnn.ops.activation import softplus_array
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import SamePlace
 from minitorch_cnn.shapes import on_flat
@@ -35,7 +34,7 @@ class Softplus(Elementwise):
 
     @staticmethod
     def backward(ctx, grad_out):
-        return grad_out * sigmoid_array(ctx.beta * ctx.saved[0])
+        return on_flat(partial(kernels.layers.smooth.softplus_backward, beta=ctx.beta), grad_out, ctx.saved[0])
 
 
 class SiLU(Elementwise):
@@ -63,13 +62,11 @@ class Mish(Elementwise):
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
-        return x * np.tanh(softplus_array(x))
+        return on_flat(kernels.layers.smooth.mish_forward, x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        t = np.tanh(softplus_array(x))
-        return grad_out * (t + x * (1 - t * t) * sigmoid_array(x))
+        return on_flat(kernels.layers.smooth.mish_backward, grad_out, ctx.saved[0])
 
 
 class ELU(Elementwise):
@@ -80,14 +77,13 @@ class ELU(Elementwise):
 
     @staticmethod
     def forward(ctx, x, *, alpha, scale):
-        ctx.alpha, ctx.scale = alpha, scale
+        ctx.factors = {"alpha": alpha, "scale": scale}
         ctx.save(x)
-        return scale * (np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)))
+        return on_flat(partial(kernels.layers.smooth.elu_forward, **ctx.factors), x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        (x,) = ctx.saved
-        return grad_out * (ctx.scale * np.where(x > 0, 1, ctx.alpha * np.exp(np.minimum(x, 0))))
+        return on_flat(partial(kernels.layers.smooth.elu_backward, **ctx.factors), grad_out, ctx.saved[0])
 
     @staticmethod
     def choices(ctx):

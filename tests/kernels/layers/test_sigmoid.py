@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minitorch_kernels.layers import sigmoid
+from tests.kernels.magnitudes import all_magnitudes, units
 
 DTYPES = [np.float32, np.float64]
 BAR = {np.float32: 5e-7, np.float64: 1e-14}
@@ -13,18 +14,6 @@ def exact(x):
     """Return the sigmoid of x in float64."""
     e = np.exp(-np.abs(x.astype(np.float64)))
     return np.where(x < 0, e, 1) / (1 + e)
-
-
-def units(got, want):
-    """Return the largest error of float32 numbers, in units in the last place."""
-    unit = np.spacing(np.maximum(np.abs(want).astype(np.float32), np.finfo(np.float32).tiny))
-    return np.max(np.abs(got - want) / unit)
-
-
-def all_magnitudes(low):
-    """Return float32 numbers above ``low``, of every sign and size."""
-    x = np.arange(0, 1 << 32, 40_009, dtype=np.uint64).astype(np.uint32).view(np.float32)
-    return x[np.isfinite(x) & (x > low)]
 
 
 def test_all_magnitudes_of_float32_to_a_few_units_in_the_last_place():
