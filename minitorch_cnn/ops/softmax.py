@@ -11,7 +11,7 @@ from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.movement import single_axis
 from minitorch_cnn.ops.reads import Everything
-from minitorch_cnn.shapes import ShapeError
+from minitorch_cnn.shapes import ShapeError, memory_order, on_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -23,6 +23,21 @@ def _axis_with_elements(op, axis, shape):
     if not shape[axis]:
         raise ShapeError(f"{op}: x - expected at least one element along axis {axis}, got shape {shape}")
     return axis
+
+
+def _in_rows(x, axis):
+    """Return True for float32 maps whose pixels, or other rows along an axis, lie one after the other in memory.
+
+    A choice that depends on the number of samples would give some of them other bits alone than together.
+    """
+    compiled = kernels.runtime.simd.supports(x.dtype) and x.dtype == np.float32
+    return compiled and x.ndim > 2 and memory_order(x)[-1] == axis
+
+
+def _on_rows(kernel, *arrays):
+    """Return what a kernel of rows computes, in the memory order of the last array."""
+    length = arrays[-1].shape[memory_order(arrays[-1])[-1]]
+    return on_flat(lambda *flat: kernel(*(array.reshape(-1, length) for array in flat)).reshape(-1), *arrays)
 
 
 def _sum(x, axis):
@@ -42,6 +57,9 @@ class Softmax(Function):
     @staticmethod
     def forward(ctx, x, *, axis):
         ctx.axis = axis
+        if _in_rows(x, axis):
+            ctx.save(out := _on_rows(kernels.layers.softmax.softmax_forward, x))
+            return out
         powers = np.exp(x - x.max(axis, keepdims=True))  # the largest power is 1: no overflow
         out = powers / _sum(powers, axis)
         ctx.save(out)
@@ -50,6 +68,8 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx, grad_out):
         (out,) = ctx.saved
+        if _in_rows(out, ctx.axis):
+            return _on_rows(kernels.layers.softmax.softmax_backward, grad_out, out)
         return out * (grad_out - _sum(grad_out * out, ctx.axis))
 
 
@@ -66,6 +86,9 @@ class LogSoftmax(Function):
     @staticmethod
     def forward(ctx, x, *, axis):
         ctx.axis = axis
+        if _in_rows(x, axis):
+            ctx.save(out := _on_rows(kernels.layers.softmax.log_softmax_forward, x))
+            return out
         shifted = x - x.max(axis, keepdims=True)
         out = shifted - np.log(_sum(np.exp(shifted), axis))  # the sum is at least 1: no log of 0
         ctx.save(out)
@@ -74,6 +97,8 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx, grad_out):
         (out,) = ctx.saved
+        if _in_rows(out, ctx.axis):
+            return _on_rows(kernels.layers.softmax.log_softmax_backward, grad_out, out)
         return grad_out - np.exp(out) * _sum(grad_out, ctx.axis)
 
 

@@ -54,6 +54,30 @@ def test_layouts(normal, same_in_every_layout, op):
     same_in_every_layout(lambda x: op(x, 1), normal((2, 3, 4, 5)))
 
 
+@both
+def test_a_sample_has_the_same_bits_alone_and_among_others(normal, op):
+    """Also where a kernel computes the channels of each pixel."""
+    maps = np.ascontiguousarray(normal((5, 3, 4, 6)).astype(np.float32)).transpose(0, 3, 1, 2)
+    together = op(Tensor(maps), 1).data
+    for n in range(5):
+        np.testing.assert_array_equal(op(Tensor(maps[n : n + 1]), 1).data, together[n : n + 1])
+
+
+@both
+def test_maps_in_float32_are_those_in_float64(normal, op):
+    """The channels of a pixel lie side by side, and a kernel computes them in float32."""
+    results = []
+    for dtype in (np.float32, np.float64):
+        maps = np.ascontiguousarray(normal((3, 4, 5, 7)).astype(dtype)).transpose(0, 3, 1, 2)
+        x = Tensor(maps, requires_grad=True)
+        out = op(x, 1)
+        out.backward(np.cos(maps))
+        results.append((out.data, x.grad))
+    for got, wanted in zip(*results, strict=True):
+        assert got.dtype == np.float32 and got.strides[1] == 4
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
 @settings(max_examples=20, deadline=None)
 @given(shift=st.floats(-1e6, 1e6))
 def test_adding_a_number_to_all_changes_nothing(normal, shift):
