@@ -52,17 +52,17 @@ def _relu_backward(begin, end, grad_out, out, grad_x):
 @parallel_kernel(tasks=lambda x: blocks(x))
 def _leaky_relu_forward(begin, end, x, slope, out):
     begin, end = begin * BLOCK, end * BLOCK
-    x, out = x[begin:end], out[begin:end]
+    x, out, factor = x[begin:end], out[begin:end], slope[0]  # read in the loop, it would make a branch
     for i in range(len(x)):
-        out[i] = x[i] * slope[0] if x[i] <= 0 else x[i]
+        out[i] = x[i] * factor if x[i] <= 0 else x[i]
 
 
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _leaky_relu_backward(begin, end, grad_out, x, slope, grad_x):
     begin, end = begin * BLOCK, end * BLOCK
-    grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
+    grad_out, x, grad_x, factor = grad_out[begin:end], x[begin:end], grad_x[begin:end], slope[0]
     for i in range(len(x)):
-        grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * slope[0]
+        grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * factor
 
 
 def add(a, b):
