@@ -4,40 +4,74 @@ Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet Classification with Dee
 section 3.3.
 """
 
+import math
+
+import numpy as np
+
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import CHUNKS, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
+
+
+@compiled
+def _sum_windows(padded, sums):
+    """sums[c] = padded[c] + padded[c + 1] + ..., as many as there are elements in a window."""
+    channels = len(sums)
+    for c in range(channels):
+        sums[c] = padded[c]
+    for d in range(1, len(padded) - channels + 1):
+        terms = padded[d : d + channels]
+        for c in range(channels):
+            sums[c] += terms[c]
+
+
+@compiled
+def _powers(base, beta, powers):
+    """Fill powers with base**-beta; square roots, which fill all lanes, where beta is the paper's 3/4."""
+    if beta == 0.75:
+        for c in range(len(base)):
+            root = math.sqrt(base[c])
+            powers[c] = 1 / (root * math.sqrt(root))
+    else:
+        for c in range(len(base)):
+            powers[c] = base[c] ** -beta
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
 def _response_forward(first_task, end_task, x, window, constants, out, base):
-    before, after = window
-    share, beta, k = constants
-    pixels, channels = x.shape
+    (before, after), (share, beta, k), (pixels, channels) = window, constants, x.shape
+    padded = np.zeros(before + channels + after, x.dtype)
+    squares = padded[before : before + channels]
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
+            own, energy, result = x[i], base[i], out[i]
             for c in range(channels):
-                energy = x[i, c] * 0
-                for d in range(max(0, c - before), min(channels, c + after + 1)):
-                    energy += x[i, d] * x[i, d]
-                base[i, c] = k + share * energy
-                out[i, c] = x[i, c] * base[i, c] ** -beta
+                squares[c] = own[c] * own[c]
+            _sum_windows(padded, energy)
+            for c in range(channels):
+                energy[c] = k + share * energy[c]
+            _powers(energy, beta, result)
+            for c in range(channels):
+                result[c] *= own[c]
 
 
 @parallel_kernel(tasks=lambda: CHUNKS)
 def _response_backward(first_task, end_task, grad, x, out, base, window, constants, grad_x):
-    before, after = window
-    share, beta = constants
-    pixels, channels = x.shape
+    (before, after), (share, beta), (pixels, channels) = window, constants, x.shape
+    padded, spread = np.zeros(after + channels + before, x.dtype), np.empty(channels, x.dtype)
+    terms, factor = padded[after : after + channels], 2 * share * beta
     for chunk in range(first_task, end_task):
         first, end = chunk_bounds(chunk, CHUNKS, pixels)
         for i in range(first, end):
+            own_grad, own, own_out, energy, result = grad[i], x[i], out[i], base[i], grad_x[i]
             for c in range(channels):
-                spread = x[i, c] * 0
-                for d in range(max(0, c - after), min(channels, c + before + 1)):  # the bases that x[c] is in
-                    spread += grad[i, d] * out[i, d] / base[i, d]
-                grad_x[i, c] = grad[i, c] * base[i, c] ** -beta - 2 * share * beta * x[i, c] * spread
+                terms[c] = own_grad[c] * own_out[c] / energy[c]
+            _sum_windows(padded, spread)  # over the bases that x[c] is in
+            _powers(energy, beta, result)
+            for c in range(channels):
+                result[c] = own_grad[c] * result[c] - factor * own[c] * spread[c]
 
 
 def local_response_norm_forward(x, *, size, alpha, beta, k):
