@@ -41,9 +41,14 @@ OPERATIONS = {
     "gelu": (lambda ops, x: ops.gelu(x), lambda F, x: F.gelu(x)),
     "tanh": (lambda ops, x: ops.tanh(x), lambda F, x: x.tanh()),
     "elu": (lambda ops, x: ops.elu(x), lambda F, x: F.elu(x)),
+    "mish": (lambda ops, x: ops.mish(x), lambda F, x: F.mish(x)),
     "softplus": (lambda ops, x: ops.softplus(x), lambda F, x: F.softplus(x)),
     "sum of two maps": (lambda ops, x: x + x, lambda F, x: x + x),
     "product of two maps": (lambda ops, x: x * x, lambda F, x: x * x),
+    "maps times a number a channel": (
+        lambda ops, x: x * x[:, :, :1, :1],
+        lambda F, x: x * x[:, :, :1, :1],
+    ),
     "concatenation": (lambda ops, x: ops.concat([x, x], axis=1), lambda F, x: F.cat([x, x], 1)),
     "padding by 2": (lambda ops, x: ops.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2))), lambda F, x: F.pad(x, (2,) * 4)),
     "batch norm, training": (
@@ -53,6 +58,7 @@ OPERATIONS = {
     "group norm": (lambda ops, x, g, b: ops.group_norm(x, 8, g, b), lambda F, x, g, b: F.group_norm(x, 8, g, b)),
     "local response norm": (lambda ops, x: ops.local_response_norm(x, 5), lambda F, x: F.local_response_norm(x, 5)),
     "softmax over channels": (lambda ops, x: ops.softmax(x, axis=1), lambda F, x: F.softmax(x, 1)),
+    "log softmax over channels": (lambda ops, x: ops.log_softmax(x, axis=1), lambda F, x: F.log_softmax(x, 1)),
     "bilinear resizing by 2": (
         lambda ops, x: ops.resize(x, 64, mode="bilinear"),
         lambda F, x: F.interpolate(x, scale_factor=2, mode="bilinear"),

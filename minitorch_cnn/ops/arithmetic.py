@@ -51,7 +51,7 @@ def _sum(grad, axes):
 
 
 def add_arrays(a: Array, b: Array) -> Array:
-    """Return the sum of two arrays of one shape and dtype, such as two gradients, or a residual and its shortcut."""
+    """Return the sum of two arrays of one dtype, such as two gradients, or a residual and its shortcut."""
     return kernels.layers.elementwise.add(a, b)
 
 
@@ -91,7 +91,7 @@ class Add(Binary):
     @staticmethod
     def forward(ctx, a, b):
         ctx.shapes = a.shape, b.shape
-        return add_arrays(a, b) if a.shape == b.shape else a + b
+        return add_arrays(a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
@@ -133,15 +133,15 @@ class Mul(Binary):
         ctx.shapes = a.shape, b.shape
         need_a, need_b = ctx.needs_grad
         ctx.save(a if need_b else None, b if need_a else None)  # the gradient of each reads the other
-        return a * b
+        return kernels.layers.elementwise.multiply(a, b)
 
     @staticmethod
     def backward(ctx, grad_out):
-        a, b = ctx.saved
+        (a, b), multiply = ctx.saved, kernels.layers.elementwise.multiply
         need_a, need_b = ctx.needs_grad
         return (
-            unbroadcast(grad_out * b, ctx.shapes[0]) if need_a else None,
-            unbroadcast(grad_out * a, ctx.shapes[1]) if need_b else None,
+            unbroadcast(multiply(grad_out, b), ctx.shapes[0]) if need_a else None,
+            unbroadcast(multiply(grad_out, a), ctx.shapes[1]) if need_b else None,
         )
 
 

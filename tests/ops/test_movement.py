@@ -116,6 +116,18 @@ def test_concat_of_maps_lies_channels_last_for_parts_in_any_layout(normal, axis)
         assert out.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_concat_of_large_maps(normal, axis, dtype):
+    """A kernel copies large maps of floats along their channels."""
+    shape = [(2, 7, 40, 41), (2, 0, 40, 41), (2, 9, 40, 41)] if axis == 1 else [(2, 7, 40, 41), (2, 7, 24, 41)]
+    arrays = [(100 * normal(s, i)).astype(dtype) for i, s in enumerate(shape)]
+    arrays[-1] = np.ascontiguousarray(arrays[-1].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    out = ops.concat([Tensor(a) for a in arrays], axis).data
+    assert out.dtype == dtype and out.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(out, np.concatenate(arrays, axis))
+
+
 def test_layouts(normal, same_in_every_layout):
     x, y = normal((2, 3, 4, 5)), normal((2, 1, 4, 5))
     same_in_every_layout(lambda x: ops.reshape(x, (4, 30)), x)

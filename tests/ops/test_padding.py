@@ -38,6 +38,21 @@ def test_pad_with_a_value_and_with_one_width_for_both_ends():
     assert ops.pad(Tensor(np.zeros((1, 2))), (1, 2)).shape == (3, 6)
 
 
+@pytest.mark.parametrize("padding", [(0, 0, (1, 2), (3, 0)), (0, 1, 1, 1), (0, 0, 0, 0), (0, 0, (-1, 2), 1)])
+@pytest.mark.parametrize("value", [0, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pad_of_large_maps(normal, padding, value, dtype):
+    """A kernel puts zeros around large maps."""
+    x = normal((2, 5, 70, 71)).astype(dtype)
+    pairs = [p if isinstance(p, tuple) else (p, p) for p in padding]
+    cropped = x[:, :, max(0, -pairs[2][0]) :]
+    expected = np.pad(cropped, [(max(0, before), after) for before, after in pairs], constant_values=value)
+    for array in (x, np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
+        out = ops.pad(Tensor(array), padding, value=value).data
+        assert out.dtype == dtype and not np.may_share_memory(out, array)
+        np.testing.assert_array_equal(out, expected)
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize("mode", ["zero", "reflect"])
 def test_pad_is_that_of_pytorch(normal, same_as_torch, mode):

@@ -1,4 +1,4 @@
-"""Activations and the softmax cross-entropy: each element is read once and written once.
+"""Sums, products, activations and the softmax cross-entropy: each element is read once and written once.
 
 Activations take flat arrays, because the position of an element in the image does not matter. Each element is computed
 independently of the others, so the result does not depend on the threads.
@@ -9,10 +9,11 @@ import math
 import numpy as np
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.chunks import BLOCK, blocks
+from minitorch_kernels.runtime.chunks import BLOCK, CHUNKS, blocks, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
-_LARGE = 1 << 15  # elements; for fewer, NumPy's addition takes less time than the call of a kernel
+_LARGE = 1 << 15  # elements; for fewer, NumPy takes less time than the call of a kernel
 
 
 @parallel_kernel(tasks=lambda x: blocks(x))
@@ -30,6 +31,41 @@ def _add(begin, end, a, b, out):
     a, b, out = a[begin:end], b[begin:end], out[begin:end]
     for i in range(len(a)):
         out[i] = a[i] + b[i]
+
+
+@parallel_kernel(tasks=lambda a: blocks(a))
+def _multiply(begin, end, a, b, out):
+    begin, end = begin * BLOCK, end * BLOCK
+    a, b, out = a[begin:end], b[begin:end], out[begin:end]
+    for i in range(len(a)):
+        out[i] = a[i] * b[i]
+
+
+@compiled
+def _numbers_of(chunk, pixels, numbers, samples):
+    """Return the pixels of a chunk, first and end, and how many pixels a row of ``numbers`` is meant for."""
+    begin, end = chunk_bounds(chunk, CHUNKS, len(pixels))
+    return begin, end, len(pixels) // samples if len(numbers) > 1 else len(pixels)
+
+
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _add_to_channels(first_task, end_task, pixels, numbers, samples, out):
+    for chunk in range(first_task, end_task):
+        begin, end, share = _numbers_of(chunk, pixels, numbers, samples)
+        for i in range(begin, end):
+            source, own, target = pixels[i], numbers[i // share], out[i]
+            for c in range(len(target)):
+                target[c] = source[c] + own[c]
+
+
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _multiply_channels(first_task, end_task, pixels, numbers, samples, out):
+    for chunk in range(first_task, end_task):
+        begin, end, share = _numbers_of(chunk, pixels, numbers, samples)
+        for i in range(begin, end):
+            source, own, target = pixels[i], numbers[i // share], out[i]
+            for c in range(len(target)):
+                target[c] = source[c] * own[c]
 
 
 @parallel_kernel(tasks=lambda a: blocks(a))
@@ -65,17 +101,37 @@ def _leaky_relu_backward(begin, end, grad_out, x, slope, grad_x):
         grad_x[i] = grad_out[i] if x[i] > 0 else grad_out[i] * factor
 
 
-def add(a, b):
-    """Return a + b, for two arrays of one shape and dtype.
+def _combined(kernels, numpys, a, b):
+    """Return what NumPy's function of two arrays computes; for many elements a kernel, where one fits.
 
-    Large arrays with the same layout in memory, without gaps, are added by all threads, into recycled memory.
+    The first of ``kernels`` takes arrays of one shape with the same layout in memory, without gaps; the second one
+    takes maps, and a number for each channel of every sample, or for each channel. Kernels run on all threads, and
+    write into recycled memory.
     """
-    flat = a.ravel("K") if a.size >= _LARGE and a.strides == b.strides else None  # in memory order
-    if flat is None or not np.may_share_memory(flat, a):  # a copy, as there are gaps
-        return a + b
-    out = memory.empty_like(flat)
-    _add(flat, b.ravel("K"), out)
-    return np.ndarray(a.shape, a.dtype, out, 0, a.strides)
+    a, b = (a, b) if a.size >= b.size else (b, a)
+    if a.size < _LARGE or a.dtype != b.dtype:
+        return numpys(a, b)
+    if (a.shape, a.strides) == (b.shape, b.strides):
+        flat = a.ravel("K")  # in memory order
+        if np.may_share_memory(flat, a):  # no copy, as there are no gaps
+            return np.ndarray(a.shape, a.dtype, result_of(kernels[0], b.ravel("K"), flat), 0, a.strides)
+    if a.ndim == b.ndim == 4 and b.shape in ((len(a), a.shape[1], 1, 1), (1, a.shape[1], 1, 1)):
+        maps = a.transpose(0, 2, 3, 1)
+        if maps.flags.c_contiguous:
+            out = memory.empty_like(maps)
+            kernels[1](flatten_pixels(maps), np.ascontiguousarray(b[:, :, 0, 0]), len(a), flatten_pixels(out))
+            return out.transpose(0, 3, 1, 2)
+    return numpys(a, b)
+
+
+def add(a, b):
+    """Return a + b, for two arrays of one dtype whose shapes broadcast."""
+    return _combined((_add, _add_to_channels), np.add, a, b)
+
+
+def multiply(a, b):
+    """Return a * b, for two arrays of one dtype whose shapes broadcast."""
+    return _combined((_multiply, _multiply_channels), np.multiply, a, b)
 
 
 def result_of(kernel, *arrays):

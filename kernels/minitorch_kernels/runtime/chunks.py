@@ -60,3 +60,11 @@ def with_channels(x, channels):
     out = memory.empty((*x.shape[:3], channels), x.dtype)
     copy_channels(flatten_pixels(x), 0, flatten_pixels(out), 0, min(x.shape[3], channels), channels)
     return out
+
+
+def join_channels(maps, out):
+    """Write maps, each (N, H, W, its channels), one after the other into the channels of out (N, H, W, C)."""
+    pixels, first = flatten_pixels(out), 0
+    for part in maps:
+        copy_channels(flatten_pixels(part), 0, pixels, first, part.shape[3], first + part.shape[3])
+        first += part.shape[3]

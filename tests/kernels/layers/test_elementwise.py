@@ -200,14 +200,31 @@ def test_threads_do_not_change_a_bit(same_bits_for_any_threads):
 
 @pytest.mark.parametrize("size", [7, 64])  # few elements go to NumPy, many to the kernel
 @pytest.mark.parametrize("order", ["alike", "unlike", "with gaps"])
-def test_sums_of_two_arrays_in_any_memory_order(size, order):
+@pytest.mark.parametrize(("combined", "numpys"), [(elementwise.add, np.add), (elementwise.multiply, np.multiply)])
+def test_sums_and_products_of_two_arrays_in_any_memory_order(combined, numpys, size, order):
     x, y = np.random.default_rng(0).standard_normal((2, 4, size, size, 3)).astype(np.float32)
     x, y = (a.transpose(0, 3, 1, 2) for a in (x, y))
     if order == "unlike":
         y = np.ascontiguousarray(y)
     if order == "with gaps":
         x, y = (np.repeat(a, 2, -1)[..., ::2] for a in (x, y))
-    got = elementwise.add(x, y)
-    np.testing.assert_array_equal(got, x + y)
+    got = combined(x, y)
+    np.testing.assert_array_equal(got, numpys(x, y))
     assert not any(np.may_share_memory(got, a) for a in (x, y))
     assert order != "alike" or got.strides == x.strides
+
+
+@pytest.mark.parametrize("size", [7, 64])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_and_products_whose_shapes_broadcast(size, dtype):
+    x = np.random.default_rng(0).standard_normal((4, size, size, 5)).astype(dtype)
+    for maps in (x.transpose(0, 3, 1, 2), np.ascontiguousarray(x.transpose(0, 3, 1, 2))):
+        for y in (maps[:, :, :1, 1:2], maps[1:2, :, :1, :1], maps[:1], maps[:, :1], maps[2, 0], dtype(3)):
+            for got, wanted in (
+                (elementwise.add(maps, y), maps + y),
+                (elementwise.multiply(maps, y), maps * y),
+                (elementwise.add(y, maps), maps + y),
+                (elementwise.multiply(y, maps), maps * y),
+            ):
+                assert got.dtype == dtype and not np.may_share_memory(got, maps)
+                np.testing.assert_array_equal(got, wanted)
