@@ -35,9 +35,9 @@ def _sigmoid_forward(begin, end, x, out):
 @parallel_kernel(tasks=lambda grad_out: blocks(grad_out))
 def _sigmoid_backward(begin, end, grad_out, out, grad_x):
     begin, end = begin * BLOCK, end * BLOCK
-    grad_out, out, grad_x = grad_out[begin:end], out[begin:end], grad_x[begin:end]
+    grad_out, out, grad_x, number = grad_out[begin:end], out[begin:end], grad_x[begin:end], out.dtype.type
     for i in range(len(out)):
-        grad_x[i] = grad_out[i] * out[i] * (1 - out[i])
+        grad_x[i] = grad_out[i] * out[i] * (number(1) - out[i])  # a plain 1 would make the difference float64
 
 
 @parallel_kernel(tasks=lambda x: blocks(x))
