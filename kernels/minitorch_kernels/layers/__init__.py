@@ -19,5 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run `lazy_submo
     from minitorch_kernels.layers import resample as resample
     from minitorch_kernels.layers import response_norm as response_norm
     from minitorch_kernels.layers import sigmoid as sigmoid
+    from minitorch_kernels.layers import smooth as smooth
+    from minitorch_kernels.layers import softmax as softmax
 else:  # a type checker would believe that `__getattr__` finds every misspelt name
     __getattr__, __dir__ = lazy_submodules(__name__)
