@@ -77,13 +77,14 @@ class ELU(Elementwise):
 
     @staticmethod
     def forward(ctx, x, *, alpha, scale):
-        ctx.factors = {"alpha": alpha, "scale": scale}
+        ctx.alpha, ctx.scale = alpha, scale
         ctx.save(x)
-        return on_flat(partial(kernels.layers.smooth.elu_forward, **ctx.factors), x)
+        return on_flat(partial(kernels.layers.smooth.elu_forward, alpha=alpha, scale=scale), x)
 
     @staticmethod
     def backward(ctx, grad_out):
-        return on_flat(partial(kernels.layers.smooth.elu_backward, **ctx.factors), grad_out, ctx.saved[0])
+        backward = partial(kernels.layers.smooth.elu_backward, alpha=ctx.alpha, scale=ctx.scale)
+        return on_flat(backward, grad_out, ctx.saved[0])
 
     @staticmethod
     def choices(ctx):
