@@ -10,9 +10,10 @@ import minitorch_kernels as kernels
 from minitorch_cnn.autograd import Function
 from minitorch_cnn.ops._check import tensors
 from minitorch_cnn.ops.arithmetic import unbroadcast
+from minitorch_cnn.ops.movement import worth_a_kernel
 from minitorch_cnn.ops.pointwise import Elementwise
 from minitorch_cnn.ops.reads import Everything, Inputs, SamePlace
-from minitorch_cnn.shapes import ShapeError, on_flat
+from minitorch_cnn.shapes import ShapeError, nchw, nhwc, on_flat
 from minitorch_cnn.types import Operand
 
 if TYPE_CHECKING:
@@ -77,6 +78,16 @@ class HardSwish(_Pieces):
         return on_flat(kernels.layers.pieces.hard_swish_backward, grad_out, ctx.saved[0])
 
 
+def _is_large_map(x):
+    """Return True for maps that kernels go through pixel by pixel."""
+    return x.ndim == 4 and worth_a_kernel(x) and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def _slopes(x, weight):
+    """Return the slope of each channel, for one or as many slopes."""
+    return np.ascontiguousarray(np.broadcast_to(weight.reshape(-1), x.shape[1:2]))
+
+
 class PReLU(Function):
     """x where x > 0, else x times a learned slope, one for each channel or one for all."""
 
@@ -94,18 +105,22 @@ class PReLU(Function):
     def forward(ctx, x, weight):
         ctx.shape = (weight.size, *(1,) * (x.ndim - 2)) if x.ndim > 1 and weight.size != 1 else ()
         ctx.save(x, weight)
+        if _is_large_map(x):
+            return nchw(kernels.layers.pieces.prelu_forward(nhwc(x), _slopes(x, weight)))
         return np.where(x > 0, x, weight.reshape(ctx.shape) * x)
 
     @staticmethod
     def backward(ctx, grad_out):
         x, weight = ctx.saved
         need_x, need_weight = ctx.needs_grad
-        slope = weight.reshape(ctx.shape)
-        grad_x = np.where(x > 0, grad_out, grad_out * slope) if need_x else None
-        if not need_weight:
-            return grad_x, None
-        terms = grad_out * np.minimum(x, 0)
-        return grad_x, unbroadcast(terms, slope.shape).reshape(weight.shape)
+        if _is_large_map(x):
+            both = kernels.layers.pieces.prelu_backward(nhwc(grad_out), nhwc(x), _slopes(x, weight))
+            grad_x, terms = map(nchw, both)
+        else:
+            grad_x = np.where(x > 0, grad_out, grad_out * weight.reshape(ctx.shape)) if need_x else None
+            terms = grad_out * np.minimum(x, 0) if need_weight else None
+        grad_weight = unbroadcast(terms, ctx.shape).reshape(weight.shape) if need_weight else None
+        return grad_x if need_x else None, grad_weight
 
     @staticmethod
     def choices(ctx):

@@ -124,3 +124,18 @@ def test_softplus_does_not_overflow_where_beta_times_x_does():
     np.testing.assert_array_equal(out.data, np.array([3e38, 0, np.inf, 0], np.float32))
     out.backward(np.ones(4, np.float32))
     np.testing.assert_array_equal(x.grad, [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("slopes", [1, 5])
+def test_prelu_of_large_maps_is_that_of_small_ones(normal, slopes):
+    """Kernels compute large maps whose channels lie side by side."""
+    maps = np.ascontiguousarray(normal((3, 60, 60, 5)).astype(np.float32)).transpose(0, 3, 1, 2)
+    results = []
+    for array in (maps, np.ascontiguousarray(maps)):
+        x, weight = (Tensor(a, requires_grad=True) for a in (array, np.linspace(0.1, 0.5, slopes, dtype=np.float32)))
+        out = ops.prelu(x, weight)
+        out.backward(np.cos(array))
+        assert out.data.strides == array.strides
+        results.append((out.data, x.grad, weight.grad))
+    for got, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-6)

@@ -1,10 +1,11 @@
-"""Activations made of straight pieces and parabolas, on flat arrays: ReLU6, hard sigmoid and hard swish.
+"""Activations made of straight pieces and parabolas: ReLU6, hard sigmoid, hard swish and PReLU.
 
 NaN is neither less nor more than any number: it passes, but stops the gradient of the hard sigmoid.
 """
 
 from minitorch_kernels.layers.elementwise import result_of
-from minitorch_kernels.runtime.chunks import BLOCK, blocks
+from minitorch_kernels.runtime import memory
+from minitorch_kernels.runtime.chunks import BLOCK, CHUNKS, blocks, chunk_bounds, flatten_pixels
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
@@ -67,6 +68,29 @@ def _hard_swish_backward(begin, end, grad_out, x, grad_x):
         grad_x[i] = number(0) if x[i] <= -3 else value
 
 
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _prelu_forward(first_task, end_task, x, slopes, out):
+    for chunk in range(first_task, end_task):
+        begin, end = chunk_bounds(chunk, CHUNKS, len(x))
+        for i in range(begin, end):
+            source, result = x[i], out[i]
+            for c in range(len(slopes)):
+                bent = source[c] * slopes[c]
+                result[c] = source[c] if source[c] > 0 else bent
+
+
+@parallel_kernel(tasks=lambda: CHUNKS)
+def _prelu_backward(first_task, end_task, grad_out, x, slopes, grad_x, terms):
+    for chunk in range(first_task, end_task):
+        begin, end = chunk_bounds(chunk, CHUNKS, len(x))
+        for i in range(begin, end):
+            grads, source, result, products = grad_out[i], x[i], grad_x[i], terms[i]
+            for c in range(len(slopes)):
+                bent, low = grads[c] * slopes[c], x.dtype.type(0) if source[c] > 0 else source[c]
+                result[c] = grads[c] if source[c] > 0 else bent
+                products[c] = grads[c] * low
+
+
 def relu6_forward(x):
     """Return x between 0 and 6, the nearer end outside.
 
@@ -104,3 +128,27 @@ def hard_swish_forward(x):
 def hard_swish_backward(grad_out, x):
     """Return 0 where x <= -3, grad_out * (x / 3 + 1 / 2) where x < 3, else grad_out."""
     return result_of(_hard_swish_backward, grad_out, x)
+
+
+def prelu_forward(x, slopes):
+    """Return x where x > 0, else x times the slope of its channel.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, H, W, C), C-contiguous, float32 or float64
+    slopes : ndarray, shape (C,), the same dtype
+
+    Returns
+    -------
+    ndarray, the shape of x
+    """
+    out = memory.empty_like(x)
+    _prelu_forward(flatten_pixels(x), slopes, flatten_pixels(out))
+    return out
+
+
+def prelu_backward(grad_out, x, slopes):
+    """Return the gradient of x, and what the gradient of a slope sums up: grad_out * x where x <= 0, else 0."""
+    grad_x, terms = memory.empty_like(x), memory.empty_like(x)
+    _prelu_backward(*map(flatten_pixels, (grad_out, x)), slopes, *map(flatten_pixels, (grad_x, terms)))
+    return grad_x, terms

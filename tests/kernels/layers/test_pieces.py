@@ -1,4 +1,4 @@
-"""ReLU6, hard sigmoid and hard swish by their definitions, at all ends; the same bits for any threads."""
+"""ReLU6, hard sigmoid, hard swish and PReLU by their definitions, at all ends; the same bits for any threads."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,18 @@ def test_the_definition(dtype, kernel):
     np.testing.assert_allclose(got, want, rtol=bar, atol=bar)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_prelu_has_a_slope_for_each_channel(dtype):
+    x, grad_out = (array[:60_000].reshape(10, 40, 50, 3) for array in map(np.roll, numbers(dtype), (30, 30)))
+    slopes = np.array([0.25, -2, np.inf], dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(pieces.prelu_forward(x, slopes), np.where(x > 0, x, slopes * x))
+        grad_x, terms = pieces.prelu_backward(grad_out, x, slopes)
+        np.testing.assert_array_equal(grad_x, np.where(x > 0, grad_out, slopes * grad_out))
+        np.testing.assert_array_equal(terms, grad_out * np.minimum(x, 0))
+    assert np.isnan(terms).any() and grad_x.dtype == terms.dtype == dtype
+
+
 def everything(hold=np.ascontiguousarray):
     """Return the results of all kernels on some arrays."""
     results = []
@@ -44,6 +56,9 @@ def everything(hold=np.ascontiguousarray):
         for count in (0, 1, 70_001):
             x, grad_out = (hold(np.sin(np.arange(count) + shift).astype(dtype) * 9) for shift in (0, 1))
             results += [kernel(x) for kernel in FORWARD] + [kernel(grad_out, x) for kernel in BACKWARD]
+        maps, grads = (hold(array[: 4 * 1_701 * 10].reshape(4, 1_701, 2, 5)) for array in (x, grad_out))
+        slopes = hold(np.linspace(0.1, 0.9, 5, dtype=dtype))
+        results += [pieces.prelu_forward(maps, slopes), *pieces.prelu_backward(grads, maps, slopes)]
     return results
 
 
