@@ -18,8 +18,6 @@ from minitorch_cnn.types import Axis, Operand, Shape
 if TYPE_CHECKING:
     from minitorch_cnn.tensor import Tensor
 
-_LARGE = 1 << 15  # elements; for fewer, NumPy takes less time than the call of a kernel
-
 
 def single_axis(op, axis, ndim):
     """Return an axis as an int >= 0; raise if there is no such axis."""
@@ -123,7 +121,7 @@ class Concat(Function):
 
 def worth_a_kernel(array):
     """Return True where a kernel copies this much faster than NumPy, which uses one thread."""
-    return array.size >= _LARGE and kernels.runtime.simd.supports(array.dtype)
+    return array.size >= kernels.runtime.chunks.LARGE and kernels.runtime.simd.supports(array.dtype)
 
 
 def filled(shape, order, value, dtype):

@@ -9,11 +9,9 @@ import math
 import numpy as np
 
 from minitorch_kernels.runtime import memory
-from minitorch_kernels.runtime.chunks import BLOCK, CHUNKS, blocks, chunk_bounds, flatten_pixels
+from minitorch_kernels.runtime.chunks import BLOCK, CHUNKS, LARGE, blocks, chunk_bounds, flatten_pixels
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
-
-_LARGE = 1 << 15  # elements; for fewer, NumPy takes less time than the call of a kernel
 
 
 @parallel_kernel(tasks=lambda x: blocks(x))
@@ -109,7 +107,7 @@ def _combined(kernels, numpys, a, b):
     write into recycled memory.
     """
     a, b = (a, b) if a.size >= b.size else (b, a)
-    if a.size < _LARGE or a.dtype != b.dtype:
+    if a.size < LARGE or a.dtype != b.dtype:
         return numpys(a, b)
     if (a.shape, a.strides) == (b.shape, b.strides):
         flat = a.ravel("K")  # in memory order

@@ -39,19 +39,26 @@ def _power_of_2(n):
 
 
 @compiled
+def _two_powers(n):
+    """Return two powers of 2 whose product is 2**n, which itself may be too small for float32."""
+    half = n >> _HALVED
+    return _power_of_2(half), _power_of_2(n - half)
+
+
+@compiled
 def exponential(x, rest):
     """Return exp(x + rest), LOWEST <= x <= 0, to the last digit; ``rest`` is small, and what x lacks by rounding."""
     n, growth = _growth(x, rest)
-    half = n >> _HALVED  # 2**n itself may be too small for float32
-    return (_ONE + growth) * _power_of_2(half) * _power_of_2(n - half)
+    power, rest_of_power = _two_powers(n)
+    return (_ONE + growth) * power * rest_of_power
 
 
 @compiled
 def exponential_minus_one(x):
     """Return exp(x) - 1, LOWEST <= x <= 0, within 2 units in the last place, also where x is tiny."""
     n, growth = _growth(x, _NO_REST)
-    half = n >> _HALVED
-    power = _power_of_2(half) * _power_of_2(n - half)
+    power, rest_of_power = _two_powers(n)
+    power *= rest_of_power
     return power * growth + (power - _ONE)
 
 
@@ -60,3 +67,9 @@ def not_positive(x):
     """Return x between LOWEST and 0, the nearer end outside; 0 for NaN."""
     x = x if x < 0 else _NO_REST
     return x if x > LOWEST else LOWEST
+
+
+@compiled
+def exponential_of_minus_size(x):
+    """Return exp(-|x|); 1 for NaN."""
+    return exponential(not_positive(-x if x > 0 else x), _NO_REST)

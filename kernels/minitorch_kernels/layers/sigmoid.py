@@ -7,7 +7,7 @@ digits where it is tiny. NumPy computes float64.
 import numpy as np
 
 from minitorch_kernels.layers.elementwise import result_of
-from minitorch_kernels.layers.exponential import LOWEST, exponential
+from minitorch_kernels.layers.exponential import exponential_of_minus_size
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
@@ -18,8 +18,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 @compiled
 def sigmoid_of(x):
     """Return s(x) in float32; NaN stays NaN."""
-    exponent = -x if x > _ZERO else x
-    e = exponential(exponent if exponent > LOWEST else LOWEST, _ZERO)
+    e = exponential_of_minus_size(x)
     value = (e if x < _ZERO else _ONE) / (_ONE + e)
     return value if x == x else x
 

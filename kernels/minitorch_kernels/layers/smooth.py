@@ -13,7 +13,12 @@ z is at most 1/3, so eight terms are enough. NumPy computes float64.
 import numpy as np
 
 from minitorch_kernels.layers.elementwise import result_of
-from minitorch_kernels.layers.exponential import exponential, exponential_minus_one, not_positive
+from minitorch_kernels.layers.exponential import (
+    exponential,
+    exponential_minus_one,
+    exponential_of_minus_size,
+    not_positive,
+)
 from minitorch_kernels.layers.sigmoid import sigmoid_forward, sigmoid_of
 from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.chunks import BLOCK, blocks
@@ -71,7 +76,7 @@ def _softplus_forward(begin, end, x, factors, out):
     x, out, beta = x[begin:end], out[begin:end], factors[0]
     for i in range(len(x)):
         value, steep = x[i], beta * x[i]
-        e = exponential(not_positive(-steep if steep > 0 else steep), _ZERO)
+        e = exponential_of_minus_size(steep)
         above = value if value > 0 else _ZERO
         smooth = _log_of_1_plus(e) / beta + above
         out[i] = smooth if value == value else value
@@ -91,7 +96,7 @@ def _mish_forward(begin, end, x, out):
     x, out = x[begin:end], out[begin:end]
     for i in range(len(x)):
         value = x[i]
-        t, _ = _tanh_of_softplus(value, exponential(not_positive(-value if value > 0 else value), _ZERO))
+        t, _ = _tanh_of_softplus(value, exponential_of_minus_size(value))
         out[i] = value * t
 
 
@@ -101,7 +106,7 @@ def _mish_backward(begin, end, grad_out, x, grad_x):
     grad_out, x, grad_x = grad_out[begin:end], x[begin:end], grad_x[begin:end]
     for i in range(len(x)):
         value = x[i]
-        e = exponential(not_positive(-value if value > 0 else value), _ZERO)
+        e = exponential_of_minus_size(value)
         t, slope = _tanh_of_softplus(value, e)
         grad_x[i] = grad_out[i] * (t + value * slope * ((e if value < 0 else _ONE) / (_ONE + e)))
 

@@ -10,6 +10,7 @@ from minitorch_kernels.runtime import memory
 from minitorch_kernels.runtime.jit import compiled
 from minitorch_kernels.runtime.threads import parallel_kernel
 
+LARGE = 1 << 15  # elements; for fewer, NumPy takes less time for one pass than the call of a kernel
 BLOCK = 1024  # elements, see `blocks`
 CHUNKS = 64  # enough for the threads of a large machine, few enough that adding up their sums costs nothing
 
